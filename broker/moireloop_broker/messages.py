@@ -1,0 +1,499 @@
+"""Every message of moireloop, declared once: events of the log, observations, frames and control.
+
+A message travels as MessagePack of its fields. The field `tag` names the kind and its version ("result/1") and
+selects the model. Fields that a model does not declare are refused, and so are numbers that are not finite.
+Times are seconds since the Unix epoch; other units stand in the names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
+
+import msgpack
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError, model_validator
+
+MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+MAX_FRAME_ATOMS: Final = 200_000_000
+FRAME_TOPIC: Final = b"frame/1"
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+LogId = Annotated[str, Field(pattern=r"^\d{1,20}-\d{1,20}$")]
+Reason = Annotated[str, Field(min_length=1, max_length=4000)]
+Attempt = Annotated[int, Field(ge=1, le=1_000_000)]
+Seconds = Annotated[FiniteFloat, Field(ge=0)]
+TwistDeg = Annotated[FiniteFloat, Field(ge=0, le=30)]
+Order = Annotated[FiniteFloat, Field(ge=0, le=1)]
+Row = Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]
+Parameters = Annotated[dict[Identifier, FiniteFloat], Field(min_length=1, max_length=32)]
+
+
+class MalformedMessage(ValueError):
+    """Bytes from outside are not a message of this contract; the text says which part and why."""
+
+
+class Message(BaseModel):
+    """Base of all messages: frozen, strict, without unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Candidate(Message):
+    """One point of the search space, proposed for evaluation.
+
+    `parameters` maps growth parameters to values, with the unit in the name (`temperature_k`; strains are
+    fractions). `seed` feeds every random number of the run. `target_deg` is the target it was proposed for.
+    """
+
+    candidate_id: Identifier
+    parameters: Parameters
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    target_deg: TwistDeg | None = None
+    strategy: Annotated[str, Field(max_length=64)] = "outside"
+    proposed_s: Seconds
+
+
+class StageTimes(Message):
+    """When a candidate passed each stage, for overhead and utilisation; None where it never did."""
+
+    proposed_s: Seconds
+    queued_s: Seconds | None = None
+    leased_s: Seconds | None = None
+    started_s: Seconds | None = None
+    finished_s: Seconds | None = None
+    analysed_s: Seconds | None = None
+    logged_s: Seconds | None = None
+
+
+class Measurement(Message):
+    """What an analyzer made of one set of positions: a twist, or the reason why there is none.
+
+    `twist_deg` is in [0, 30]; `signed_deg` in [-30, 30] keeps the sense of rotation; `sigma_deg` is a standard error.
+    Orders are |psi6| in [0, 1]; lattice constants are in angstrom.
+    """
+
+    twist_deg: TwistDeg | None = None
+    signed_deg: Annotated[FiniteFloat, Field(ge=-30, le=30)] | None = None
+    sigma_deg: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    reason: Reason | None = None
+    order_lower: Order | None = None
+    order_upper: Order | None = None
+    lattice_lower_angstrom: FiniteFloat | None = None
+    lattice_upper_angstrom: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _number_or_reason(self) -> Self:
+        if (self.twist_deg is None) == (self.reason is None):
+            raise ValueError("expected either twist_deg or reason, got both or neither")
+        return self
+
+
+class RunReport(Message):
+    """What a worker says of a run that it brought to its end.
+
+    `steps` were computed in this attempt; `md_s` is the time spent inside LAMMPS.
+    """
+
+    worker: Identifier
+    started_s: Seconds
+    finished_s: Seconds
+    steps: Annotated[int, Field(ge=0)]
+    md_s: Seconds
+    frames_sent: Annotated[int, Field(ge=0)] = 0
+    frames_dropped: Annotated[int, Field(ge=0)] = 0
+    cancelled: bool = False
+    provenance: dict[str, str] = {}
+
+
+class CandidateQueued(Message):
+    """A candidate waits for a worker, for the first time or again; `reason` says why again."""
+
+    tag: Literal["candidate_queued/1"] = "candidate_queued/1"
+    candidate: Candidate
+    attempt: Attempt
+    queued_s: Seconds
+    reason: Reason | None = None
+
+
+class RunLeased(Message):
+    """A worker holds the lease of a candidate and has begun this attempt."""
+
+    tag: Literal["run_leased/1"] = "run_leased/1"
+    candidate_id: Identifier
+    attempt: Attempt
+    worker: Identifier
+    leased_s: Seconds
+
+
+class RunFinished(Message):
+    """The MD of a run is over and its final frame is kept; the analysis is to come."""
+
+    tag: Literal["run_finished/1"] = "run_finished/1"
+    candidate_id: Identifier
+    attempt: Attempt
+    report: RunReport
+
+
+class RunFailed(Message):
+    """An attempt ended without a final frame.
+
+    `charged` is whether it used up one of the candidate's attempts; a lost machine does not.
+    """
+
+    tag: Literal["run_failed/1"] = "run_failed/1"
+    candidate_id: Identifier
+    attempt: Attempt
+    worker: Identifier
+    reason: Reason
+    charged: bool
+    failed_s: Seconds
+
+
+class CancelRequested(Message):
+    """Somebody asked for the early end of a candidate."""
+
+    tag: Literal["cancel_requested/1"] = "cancel_requested/1"
+    candidate_id: Identifier
+    reason: Reason
+
+
+class Result(Message):
+    """What a candidate came to. There is exactly one for each candidate.
+
+    `measured`: a twist was measured. `refused`: the run ended, but there is no twist to report. `failed`: every
+    attempt failed (a dead letter). `cancelled`: ended on request.
+    """
+
+    tag: Literal["result/1"] = "result/1"
+    candidate: Candidate
+    attempt: Attempt
+    outcome: Literal["measured", "refused", "failed", "cancelled"]
+    reason: Reason | None = None
+    measurement: Measurement | None = None
+    report: RunReport | None = None
+    times: StageTimes
+
+    @model_validator(mode="after")
+    def _outcome_has_its_parts(self) -> Self:
+        twist = self.measurement.twist_deg if self.measurement else None
+        if self.outcome == "measured" and twist is None:
+            raise ValueError("expected a twist with outcome 'measured', got none")
+        if self.outcome in ("refused", "failed") and (twist is not None or self.reason is None):
+            raise ValueError(f"expected a reason and no twist with outcome {self.outcome!r}")
+        return self
+
+    @property
+    def twist_deg(self) -> float | None:
+        """Final twist in degrees, in [0, 30], or None where there is none to report."""
+        return self.measurement.twist_deg if self.measurement else None
+
+
+class ServiceChanged(Message):
+    """A service of the set started, stopped, or ended unasked (`crashed`)."""
+
+    tag: Literal["service_changed/1"] = "service_changed/1"
+    service: Identifier
+    state: Literal["started", "stopped", "crashed"]
+    reason: Reason | None = None
+    at_s: Seconds
+
+
+class CampaignChanged(Message):
+    """The campaign as a whole started, was resumed, drains, or came to its end."""
+
+    tag: Literal["campaign_changed/1"] = "campaign_changed/1"
+    state: Literal["started", "resumed", "draining", "stopped", "completed"]
+    reason: Reason | None = None
+    at_s: Seconds
+
+
+class Observation(Message):
+    """What an analyzer made of one frame of a run that is still going on."""
+
+    tag: Literal["observation/1"] = "observation/1"
+    candidate_id: Identifier
+    attempt: Attempt
+    step: Annotated[int, Field(ge=0)]
+    time_ps: FiniteFloat
+    temperature_k: FiniteFloat | None = None
+    final: bool = False
+    measurement: Measurement
+
+
+Event = Annotated[
+    CandidateQueued
+    | RunLeased
+    | RunFinished
+    | RunFailed
+    | CancelRequested
+    | Result
+    | ServiceChanged
+    | CampaignChanged,
+    Field(discriminator="tag"),
+]
+"""What stands in the event log."""
+
+Published = Annotated[
+    CandidateQueued
+    | RunLeased
+    | RunFinished
+    | RunFailed
+    | CancelRequested
+    | Result
+    | ServiceChanged
+    | CampaignChanged
+    | Observation,
+    Field(discriminator="tag"),
+]
+"""What the relay publishes: every event of the log, and observations."""
+
+
+class Stamp(Message):
+    """Part two of a published message: its id, and the id before it on the same topic ("0-0" for the first).
+
+    A subscriber whose last id differs from `previous` has missed messages and replays from the id it has.
+    """
+
+    tag: Literal["stamp/1"] = "stamp/1"
+    id: LogId
+    previous: LogId
+
+
+class StatusRequest(Message):
+    """Ask for the state of the campaign."""
+
+    tag: Literal["status_request/1"] = "status_request/1"
+
+
+class ReplayRequest(Message):
+    """Ask for messages of the log after the id `since`, oldest first, at most `limit`; `topics` empty means all."""
+
+    tag: Literal["replay_request/1"] = "replay_request/1"
+    since: LogId = "0-0"
+    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
+    topics: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=32)] = []
+
+
+class ProposeRequest(Message):
+    """Put a candidate of one's own into the queue. The same `candidate_id` twice is one candidate."""
+
+    tag: Literal["propose_request/1"] = "propose_request/1"
+    candidate_id: Identifier
+    parameters: Parameters
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+class CancelRequest(Message):
+    """End a candidate early, queued or running."""
+
+    tag: Literal["cancel_request/1"] = "cancel_request/1"
+    candidate_id: Identifier
+    reason: Reason
+
+
+class StopRequest(Message):
+    """Let running candidates finish, lease no more, then stop the campaign; `resume` goes on from there."""
+
+    tag: Literal["stop_request/1"] = "stop_request/1"
+    reason: Reason = "asked to stop"
+
+
+Request = Annotated[
+    StatusRequest | ReplayRequest | ProposeRequest | CancelRequest | StopRequest, Field(discriminator="tag")
+]
+"""What the control endpoint understands."""
+
+
+class WorkerStatus(Message):
+    """One worker: the candidate that it holds (None when idle) and the last step that it reported."""
+
+    worker: Identifier
+    candidate_id: Identifier | None = None
+    attempt: Attempt | None = None
+    step: Annotated[int, Field(ge=0)] = 0
+    seen_s: Seconds
+
+
+class Status(Message):
+    """State of a campaign. `counts` has queued, running, analysing and, per outcome, results."""
+
+    tag: Literal["status/1"] = "status/1"
+    campaign: Identifier
+    state: Literal["started", "resumed", "draining", "stopped", "completed"]
+    counts: dict[str, int]
+    counters: dict[str, int]
+    workers: list[WorkerStatus]
+    services: dict[str, str]
+    last_id: LogId
+
+
+class ReplayEntry(Message):
+    """One entry of the log: its stamp's id, its topic and the MessagePack bytes of the event."""
+
+    id: LogId
+    topic: str
+    body: bytes
+
+
+class Replay(Message):
+    """Answer to a replay request; `last_id` continues it, `complete` is whether the log ended there."""
+
+    tag: Literal["replay/1"] = "replay/1"
+    entries: list[ReplayEntry]
+    last_id: LogId
+    complete: bool
+
+
+class Accepted(Message):
+    """The request was carried out (or had been before)."""
+
+    tag: Literal["accepted/1"] = "accepted/1"
+
+
+class Refusal(Message):
+    """The request was not carried out: the error's name, and what was expected and what came."""
+
+    tag: Literal["refusal/1"] = "refusal/1"
+    error: str
+    message: str
+
+
+Reply = Annotated[Status | Replay | Accepted | Refusal, Field(discriminator="tag")]
+"""What the control endpoint answers."""
+
+
+class FrameHeader(Message):
+    """Part two of a frame message; the raw buffers follow as parts three and four.
+
+    `cell` holds the rows a, b, c in angstrom. Positions are `dtype` (N, 3) in angstrom, little-endian, row by row;
+    types are uint8 (N,). `lattice_types` are the types whose in-plane lattice carries the twist.
+    """
+
+    tag: Literal["frame/1"] = "frame/1"
+    candidate_id: Identifier
+    attempt: Attempt
+    step: Annotated[int, Field(ge=0)]
+    time_ps: FiniteFloat
+    cell: Annotated[list[Row], Field(min_length=3, max_length=3)]
+    periodic: Annotated[list[bool], Field(min_length=3, max_length=3)]
+    dtype: Literal["<f4"] = "<f4"
+    shape: Annotated[list[Annotated[int, Field(ge=0, le=MAX_FRAME_ATOMS)]], Field(min_length=2, max_length=2)]
+    lattice_types: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(min_length=1, max_length=16)]
+    temperature_k: FiniteFloat | None = None
+    final: bool = False
+
+    @model_validator(mode="after")
+    def _three_columns(self) -> Self:
+        if self.shape[1] != 3:
+            raise ValueError(f"expected shape [N, 3], got {self.shape}")
+        return self
+
+
+class Frame:
+    """Positions of one instant of a run: a header, positions float32 (N, 3) in angstrom and types uint8 (N,)."""
+
+    __slots__ = ("header", "positions", "types")
+
+    def __init__(
+        self, header: FrameHeader, positions: npt.NDArray[np.float32], types: npt.NDArray[np.uint8]
+    ) -> None:
+        self.header = header
+        self.positions = positions
+        self.types = types
+
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Message)
+
+_ADAPTERS: Final[dict[str, TypeAdapter[Any]]] = {
+    "published": TypeAdapter(Published),
+    "event": TypeAdapter(Event),
+    "request": TypeAdapter(Request),
+    "reply": TypeAdapter(Reply),
+}
+
+
+def pack(message: Message) -> bytes:
+    """MessagePack bytes of a message, fields by name."""
+    packed: bytes = msgpack.packb(message.model_dump(), use_bin_type=True)
+    return packed
+
+
+def unpack_event(data: bytes) -> Event:
+    """An event of the log. Raises MalformedMessage."""
+    event: Event = _validated(_ADAPTERS["event"], _decoded(data))
+    return event
+
+
+def unpack_published(data: bytes) -> Published:
+    """The body of a published message. Raises MalformedMessage."""
+    message: Published = _validated(_ADAPTERS["published"], _decoded(data))
+    return message
+
+
+def unpack_request(data: bytes) -> Request:
+    """A request to the control endpoint. Raises MalformedMessage."""
+    request: Request = _validated(_ADAPTERS["request"], _decoded(data))
+    return request
+
+
+def unpack_reply(data: bytes) -> Reply:
+    """An answer of the control endpoint. Raises MalformedMessage."""
+    reply: Reply = _validated(_ADAPTERS["reply"], _decoded(data))
+    return reply
+
+
+def unpack_as(model: type[M], data: bytes) -> M:
+    """One message of a known model. Raises MalformedMessage."""
+    return _validated(_adapter_of(model), _decoded(data))
+
+
+def frame_parts(frame: Frame) -> list[bytes | memoryview]:
+    """The multipart message of a frame; positions and types are passed on as buffers, not copied."""
+    return [FRAME_TOPIC, pack(frame.header), memoryview(frame.positions).cast("B"), memoryview(frame.types)]
+
+
+def frame_from_parts(parts: Sequence[bytes | memoryview]) -> Frame:
+    """The frame in a multipart message, its arrays views of the buffers received.
+
+    Raises:
+        MalformedMessage: wrong number of parts, a bad header, or buffers that do not fit the header's shape.
+    """
+    if len(parts) != 4:
+        raise MalformedMessage(f"expected a frame of 4 parts, got {len(parts)}")
+    if bytes(parts[0]) != FRAME_TOPIC:
+        raise MalformedMessage(f"expected topic {FRAME_TOPIC!r}, got {bytes(parts[0])[:40]!r}")
+    header = unpack_as(FrameHeader, bytes(parts[1]))
+    atoms = header.shape[0]
+    expected = (atoms * 12, atoms)
+    came = (len(parts[2]), len(parts[3]))
+    if expected != came:
+        raise MalformedMessage(f"expected buffers of {expected} bytes for shape {header.shape}, got {came}")
+    positions = np.frombuffer(parts[2], dtype="<f4").reshape(atoms, 3)
+    return Frame(header, positions, np.frombuffer(parts[3], dtype=np.uint8))
+
+
+def _decoded(data: bytes) -> Any:
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise MalformedMessage(f"expected at most {MAX_MESSAGE_BYTES} bytes, got {len(data)}")
+    try:
+        return msgpack.unpackb(data, raw=False, strict_map_key=True)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        raise MalformedMessage(f"expected MessagePack, got {data[:40]!r}: {error}") from error
+
+
+def _validated(adapter: TypeAdapter[T], fields: Any) -> T:
+    try:
+        return adapter.validate_python(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "message"
+        raise MalformedMessage(f"{where}: {first['msg']}") from error
+
+
+@cache
+def _adapter_of(model: type[M]) -> TypeAdapter[M]:
+    return TypeAdapter(model)

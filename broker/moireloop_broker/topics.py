@@ -1,0 +1,23 @@
+"""The topics of the ZeroMQ streams: the one place that names them.
+
+A published message has three parts: topic, stamp (MessagePack of `Stamp`), body (MessagePack of the message). The topic
+is the message's tag, so that a subscriber chooses by a prefix: b"result/" for all versions, b"" for everything.
+A frame has the topic FRAME and travels on its own sockets, from a worker to an analyzer.
+"""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+
+from moireloop_broker.messages import FRAME_TOPIC, Event, Observation, Published
+
+FRAME: Final = FRAME_TOPIC
+OBSERVATION: Final = Observation.model_fields["tag"].default
+LOG_TOPICS: Final[frozenset[str]] = frozenset(
+    model.model_fields["tag"].default for model in get_args(get_args(Event)[0])
+)
+
+
+def topic_of(message: Published) -> bytes:
+    """The topic under which a message is published."""
+    return message.tag.encode("ascii")

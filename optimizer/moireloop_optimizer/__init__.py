@@ -1,0 +1,1 @@
+"""Search space, strategies and the service that proposes candidates."""
