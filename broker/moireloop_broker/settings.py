@@ -1,0 +1,64 @@
+"""Settings of the streams, the state server and the sockets, as they stand in a campaign file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+
+def _redis_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise ValueError(f"expected a Redis URL such as redis://127.0.0.1:6379/0: {error}") from error
+    if (
+        parts.scheme not in REDIS_SCHEMES
+        or not port_is_valid
+        or not (parts.hostname or parts.path.strip("/"))
+    ):
+        raise ValueError("expected redis://host:port/db, rediss://host:port/db or unix:///path/to/socket")
+    return url
+
+
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+
+
+class Settings(BaseModel):
+    """Base of the settings: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RedisSettings(Settings):
+    """The server that keeps the campaign's state."""
+
+    url: RedisUrl | None = Field(
+        default=None,
+        description="Redis server to join (redis://, rediss:// or unix://); without it the broker starts its own",
+    )
+
+
+class NetworkSettings(Settings):
+    """Where the broker's sockets listen."""
+
+    host: str = Field(
+        default="127.0.0.1",
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$",
+        description="host name or IPv4 address that the sockets bind to; loopback unless said otherwise",
+    )
+
+
+class FrameSettings(Settings):
+    """How often and by which way workers publish frames."""
+
+    every_steps: int = Field(
+        default=500, ge=1, le=1_000_000_000, description="MD steps between two frames of a run"
+    )
+    transport: Literal["ipc", "tcp"] = Field(
+        default="ipc", description="ipc on one machine, tcp across machines"
+    )
