@@ -11,17 +11,15 @@ REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 
 def _redis_url(url: str) -> str:
+    expected = "expected redis://host:port/db, rediss://host:port/db or unix:///path/to/socket"
     try:
         parts = urlsplit(url)
-        port_is_valid = parts.port is None or parts.port > 0
+        port = parts.port
     except ValueError as error:
-        raise ValueError(f"expected a Redis URL such as redis://127.0.0.1:6379/0: {error}") from error
-    if (
-        parts.scheme not in REDIS_SCHEMES
-        or not port_is_valid
-        or not (parts.hostname or parts.path.strip("/"))
-    ):
-        raise ValueError("expected redis://host:port/db, rediss://host:port/db or unix:///path/to/socket")
+        raise ValueError(f"{expected}: {error}") from error
+    place = parts.path.strip("/") if parts.scheme == "unix" else parts.hostname
+    if parts.scheme not in REDIS_SCHEMES or not place or port == 0:
+        raise ValueError(expected)
     return url
 
 
@@ -39,7 +37,7 @@ class RedisSettings(Settings):
 
     url: RedisUrl | None = Field(
         default=None,
-        description="Redis server to join (redis://, rediss:// or unix://); without it the broker starts its own",
+        description="Redis server to join: redis://, rediss:// or unix://; by default the broker starts its own",
     )
 
 
