@@ -37,7 +37,7 @@ class RedisSettings(Settings):
 
     url: RedisUrl | None = Field(
         default=None,
-        description="Redis server to join (redis, rediss or unix scheme); by default the broker starts its own",
+        description="Redis server to join (redis, rediss or unix URL); by default a private one is started",
     )
 
 
