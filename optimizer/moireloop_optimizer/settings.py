@@ -1,0 +1,59 @@
+"""Settings of the optimizer: sections [optimizer] and [budget] of the campaign file."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+
+class OptimizerSettings(BaseModel):
+    """How the next candidates are chosen: section [optimizer]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    strategy: Literal["qei", "thompson", "random"] = Field(
+        default="qei",
+        description="How candidates are chosen: qei (expected improvement), thompson (posterior samples) or "
+        "random (a scrambled Sobol sequence).",
+    )
+    mode: Literal["async", "batch"] = Field(
+        default="async",
+        description="async keeps the queue a little fuller than the free workers; batch proposes n_batch at a "
+        "time and waits for all of their results.",
+    )
+    n_batch: int = Field(
+        default=15, ge=1, le=10_000, description="Candidates in one batch; used by mode batch only."
+    )
+    initial: int = Field(
+        default=10,
+        ge=1,
+        le=100_000,
+        description="Candidates of the initial design, a Sobol sequence, proposed before the model is asked.",
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        lt=2**31,
+        description="Seed of the campaign: the same seed and the same order of results give the same candidates.",
+    )
+    threads: int = Field(
+        default=1, ge=1, le=256, description="Threads of the process that fits the model; it runs at nice 10."
+    )
+
+
+class BudgetSettings(BaseModel):
+    """How much a campaign may spend: section [budget]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    results: int = Field(
+        ge=1,
+        le=1_000_000,
+        description="Results in all: measured, refused and failed ones count, cancelled ones do not.",
+    )
+    wall_time_s: FiniteFloat | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds of running time, summed over resumes, after which no candidate is proposed.",
+    )
