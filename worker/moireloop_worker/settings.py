@@ -1,0 +1,116 @@
+"""What a campaign file may say of workers and growth models: validated, frozen, with units in the names.
+
+`PoolSettings` is the section [workers]. `GrowthSettings` is the section [growth]; its key `model` chooses the
+model's own settings.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+Positive = Annotated[FiniteFloat, Field(gt=0)]
+NotNegative = Annotated[FiniteFloat, Field(ge=0)]
+Steps = Annotated[int, Field(ge=1, le=10_000_000_000)]
+CellCount = Annotated[int, Field(ge=2, le=10_000)]
+Cells = Annotated[tuple[CellCount, CellCount], Field(strict=False)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, strict, without unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PoolSettings(Settings):
+    """The workers of a campaign: how many, how wide, how they are started and when one counts as lost."""
+
+    count: Annotated[int, Field(ge=1, le=4096)] = Field(
+        description="number of workers; each runs one candidate at a time"
+    )
+    ranks: Annotated[int, Field(ge=1, le=4096)] = Field(1, description="MPI ranks of one worker")
+    launcher: Literal["local"] = Field(
+        "local", description="how workers are started: mpiexec on this machine"
+    )
+    lease_s: Annotated[FiniteFloat, Field(ge=0.5, le=86_400)] = Field(
+        30.0, description="seconds a lease lasts without renewal before the candidate goes to another worker"
+    )
+    max_attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
+        3, description="attempts of one candidate before it is given up as failed"
+    )
+    oversubscribe: bool = Field(False, description="allow more ranks (count x ranks) than there are cores")
+
+
+class BeadSettings(Settings):
+    """Growth model `bead`: one Lennard-Jones bead for each MX2 formula unit, for demos, tests and benchmarks.
+
+    Lower and upper layer are hexagonal lattices of beads, held near their planes by springs. The defaults
+    give a run of about two seconds on one core.
+    """
+
+    model: Literal["bead"] = Field("bead", description="growth model: one Lennard-Jones bead for each MX2")
+    cells: Cells = Field(
+        (12, 12), description="unit cells of one layer along a and b; the same for both layers"
+    )
+    prepared_seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
+        1, description="number of different amorphous starts; a candidate's seed chooses among them"
+    )
+    preparation_seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(
+        0, description="seed of the first amorphous start; the others count up from it"
+    )
+    mass_g_mol: Positive = Field(160.0, description="mass of one bead, in g/mol (MoS2 has 160)")
+    lattice_angstrom: Annotated[FiniteFloat, Field(ge=0.5, le=100)] = Field(
+        3.16, description="lattice constant of the unstrained layers, in angstrom"
+    )
+    minimum_over_lattice: Annotated[FiniteFloat, Field(ge=0.8, le=1.2)] = Field(
+        1.02, description="distance of the Lennard-Jones minimum within a layer over the lattice constant"
+    )
+    epsilon_lower_ev: Positive = Field(1.0, description="Lennard-Jones depth within the lower layer, in eV")
+    epsilon_upper_ev: Positive = Field(0.3, description="Lennard-Jones depth within the upper layer, in eV")
+    epsilon_between_ev: Positive = Field(0.02, description="Lennard-Jones depth between the layers, in eV")
+    sigma_between_angstrom: Positive = Field(
+        5.6, description="Lennard-Jones diameter between the layers, in angstrom"
+    )
+    spacing_angstrom: Positive = Field(
+        6.3, description="distance of the planes of the two layers, in angstrom"
+    )
+    cutoff_angstrom: Positive = Field(8.0, description="cutoff of the forces within a layer, in angstrom")
+    cutoff_between_angstrom: Positive = Field(9.0, description="cutoff between the layers, in angstrom")
+    spring_lower_ev_angstrom2: NotNegative = Field(
+        5.0, description="spring that holds the lower layer in its plane, in eV/angstrom^2"
+    )
+    spring_upper_ev_angstrom2: NotNegative = Field(
+        20.0, description="spring that holds the upper layer in its plane, in eV/angstrom^2"
+    )
+    damping_ps: Positive = Field(0.2, description="relaxation time of the Langevin thermostat, in ps")
+    timestep_fs: Annotated[FiniteFloat, Field(gt=0, le=100)] = Field(4.0, description="time step, in fs")
+    melt_k: Positive = Field(30_000.0, description="temperature that melts the upper layer, in K")
+    melt_steps: Steps = Field(2000, description="steps of melting")
+    equilibrate_k: Positive = Field(300.0, description="temperature of equilibration after melting, in K")
+    equilibrate_steps: Steps = Field(500, description="steps of equilibration")
+    anneal_steps: Steps = Field(5000, description="steps at the candidate's temperature")
+    quench_steps: Steps = Field(15_000, description="steps of the quench from that temperature to 0 K")
+
+    @model_validator(mode="after")
+    def _forces_reach_neighbours(self) -> Self:
+        if self.cutoff_angstrom <= self.lattice_angstrom * self.minimum_over_lattice:
+            raise ValueError(
+                f"expected cutoff_angstrom beyond the nearest neighbours, got {self.cutoff_angstrom} with "
+                f"lattice_angstrom = {self.lattice_angstrom}"
+            )
+        return self
+
+
+class NoopSettings(Settings):
+    """Growth model `noop`: no MD, a perfect bilayer as the final frame; for benchmarks."""
+
+    model: Literal["noop"] = Field("noop", description="growth model without MD, for benchmarks")
+    cells: Cells = Field((12, 12), description="unit cells of one layer along a and b")
+    lattice_angstrom: Annotated[FiniteFloat, Field(ge=0.5, le=100)] = Field(
+        3.16, description="lattice constant of both layers, in angstrom"
+    )
+
+
+GrowthSettings = Annotated[BeadSettings | NoopSettings, Field(discriminator="model")]
+"""The section [growth]: the settings of one growth model, chosen by its key `model`."""
