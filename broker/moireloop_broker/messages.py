@@ -224,14 +224,7 @@ class Observation(Message):
 
 
 Event = Annotated[
-    CandidateQueued
-    | RunLeased
-    | RunFinished
-    | RunFailed
-    | CancelRequested
-    | Result
-    | ServiceChanged
-    | CampaignChanged,
+    CandidateQueued | RunLeased | RunFinished | RunFailed | CancelRequested | Result | ServiceChanged | CampaignChanged,
     Field(discriminator="tag"),
 ]
 """What stands in the event log."""
@@ -397,9 +390,7 @@ class Frame:
 
     __slots__ = ("header", "positions", "types")
 
-    def __init__(
-        self, header: FrameHeader, positions: npt.NDArray[np.float32], types: npt.NDArray[np.uint8]
-    ) -> None:
+    def __init__(self, header: FrameHeader, positions: npt.NDArray[np.float32], types: npt.NDArray[np.uint8]) -> None:
         self.header = header
         self.positions = positions
         self.types = types
@@ -448,12 +439,13 @@ def unpack_reply(data: bytes) -> Reply:
 
 def unpack_as(model: type[M], data: bytes) -> M:
     """One message of a known model. Raises MalformedMessage."""
-    return _validated(_adapter_of(model), _decoded(data))
+    message: M = _validated(_adapter_of(model), _decoded(data))
+    return message
 
 
 def frame_parts(frame: Frame) -> list[bytes | memoryview]:
     """The multipart message of a frame; positions and types are passed on as buffers, not copied."""
-    return [FRAME_TOPIC, pack(frame.header), memoryview(frame.positions).cast("B"), memoryview(frame.types)]
+    return [FRAME_TOPIC, pack(frame.header), frame.positions.data.cast("B"), frame.types.data]
 
 
 def frame_from_parts(parts: Sequence[bytes | memoryview]) -> Frame:

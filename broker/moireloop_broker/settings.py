@@ -54,9 +54,5 @@ class NetworkSettings(Settings):
 class FrameSettings(Settings):
     """How often and by which way workers publish frames."""
 
-    every_steps: int = Field(
-        default=500, ge=1, le=1_000_000_000, description="MD steps between two frames of a run"
-    )
-    transport: Literal["ipc", "tcp"] = Field(
-        default="ipc", description="ipc on one machine, tcp across machines"
-    )
+    every_steps: int = Field(default=500, ge=1, le=1_000_000_000, description="MD steps between two frames of a run")
+    transport: Literal["ipc", "tcp"] = Field(default="ipc", description="ipc on one machine, tcp across machines")

@@ -1,0 +1,159 @@
+"""The connection file: endpoints and keys of a running service set, mode 0600, as Jupyter does it (adapter)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any, cast
+
+import redis
+import zmq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from moireloop_broker.curve import Curve
+from moireloop_broker.frame_stream import FramePublisher, FrameReceiver
+from moireloop_broker.messages import Identifier
+from moireloop_broker.redis_keys import Keys
+from moireloop_broker.redis_server import open_client
+
+FILE_NAME = "connection.json"
+SETTINGS_FILE_NAME = "settings.json"
+
+
+class NoConnectionFile(RuntimeError):
+    """The connection file is missing, readable by others, or not one of ours; the text says which."""
+
+
+class Connection(BaseModel):
+    """How to reach the services of one campaign.
+
+    `events` (PUB) and `control` (ROUTER) are TCP endpoints secured with CURVE; `redis_url` holds the password;
+    `socket_folder` (mode 0700) holds the local sockets of the frame stream.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int = 1
+    campaign: Identifier
+    folder: str
+    redis_url: str
+    private_redis: bool
+    host: str
+    events: str
+    control: str
+    frame_transport: str
+    socket_folder: str
+    curve: Curve
+
+    @property
+    def keys(self) -> Keys:
+        """Names of the campaign's Redis keys."""
+        return Keys(self.campaign)
+
+    def open_redis(self) -> redis.Redis:
+        """A Redis connection that outlives a restart of the server."""
+        return open_client(self.redis_url)
+
+    def open_frame_publisher(self, *, depth: int = 64) -> FramePublisher:
+        """The sending end of the frame stream, connected to the analyzers known now."""
+        curve = self.curve if self.frame_transport == "tcp" else None
+        return FramePublisher(lambda: frame_endpoints(self.open_redis(), self.keys), curve=curve, depth=depth)
+
+    def open_frame_receiver(self, analyzer: str) -> FrameReceiver:
+        """The receiving end of the frame stream for one analyzer, announced to the workers."""
+        if self.frame_transport == "ipc":
+            receiver = FrameReceiver(f"ipc://{self.socket_folder}/{analyzer}.sock")
+        else:
+            receiver = FrameReceiver(f"tcp://{self.host}:*", curve=self.curve)
+        self.open_redis().hset(self.keys.endpoints, analyzer, receiver.endpoint)
+        return receiver
+
+
+def frame_endpoints(client: redis.Redis, keys: Keys) -> frozenset[str]:
+    """Where the analyzers alive receive frames."""
+    return frozenset(endpoint.decode() for endpoint in cast("list[bytes]", client.hvals(keys.endpoints)))
+
+
+def read_connection(path: Path | str) -> Connection:
+    """The connection described by a file (or by the file of that name in a campaign folder).
+
+    Raises:
+        NoConnectionFile: the file is missing, open to others, or malformed.
+    """
+    path = Path(path)
+    path = path / FILE_NAME if path.is_dir() else path
+    try:
+        mode = path.stat().st_mode & 0o777
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise NoConnectionFile(f"expected a connection file at {path}: {error.strerror}") from error
+    if mode & 0o077:
+        raise NoConnectionFile(f"expected mode 0600 of {path}, got {mode:04o}: others may have read its keys")
+    try:
+        return Connection.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise NoConnectionFile(f"{path} is not a connection file: {where} {first['msg']}") from error
+
+
+def write_connection(connection: Connection, path: Path) -> None:
+    """Write the connection file, mode 0600, in one atomic step."""
+    write_private(path, connection.model_dump_json(indent=2) + "\n")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file of mode 0600 in one atomic step."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
+
+
+def new_password() -> str:
+    """A password of 192 random bits, safe in a URL."""
+    return secrets.token_hex(24)
+
+
+def read_settings(client: redis.Redis, keys: Keys, section: str) -> Any:
+    """One section of the campaign's settings.
+
+    Raises:
+        LookupError: the campaign has no such section.
+    """
+    stored = cast("bytes | None", client.hget(keys.settings, section))
+    if stored is None:
+        raise LookupError(f"expected settings of section {section!r} of the campaign, got none")
+    return json.loads(stored)
+
+
+def read_settings_file(folder: Path) -> dict[str, Any]:
+    """All sections of the campaign's settings, as the conductor left them in the campaign's folder."""
+    sections: dict[str, Any] = json.loads((folder / SETTINGS_FILE_NAME).read_text(encoding="utf-8"))
+    return sections
+
+
+def write_settings_file(folder: Path, sections: dict[str, Any]) -> None:
+    """Leave the campaign's settings for the broker, which puts them into Redis when it starts."""
+    write_private(folder / SETTINGS_FILE_NAME, json.dumps(sections, indent=2) + "\n")
+
+
+def write_settings(client: redis.Redis, keys: Keys, sections: dict[str, Any]) -> None:
+    """Put the campaign's settings into Redis for its services, all sections at once."""
+    client.hset(keys.settings, mapping={name: json.dumps(value) for name, value in sections.items()})
+
+
+def close_context() -> None:
+    """End the process's ZeroMQ context, waiting for nothing."""
+    zmq.Context.instance().destroy(linger=0)

@@ -1,0 +1,83 @@
+"""CURVE keys of a campaign, and the check that admits only its clients (adapter)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Self
+
+import zmq
+from pydantic import BaseModel, ConfigDict
+from zmq.auth.thread import ThreadAuthenticator
+from zmq.utils import z85
+
+log = logging.getLogger(__name__)
+
+ZAP_DOMAIN = b"moireloop"
+
+
+class Curve(BaseModel):
+    """Two key pairs in Z85: the services' own, and the one that every client of the campaign shares."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    server_public: str
+    server_secret: str
+    client_public: str
+    client_secret: str
+
+    @classmethod
+    def generate(cls) -> Self:
+        """New random keys."""
+        server_public, server_secret = zmq.curve_keypair()
+        client_public, client_secret = zmq.curve_keypair()
+        return cls(
+            server_public=server_public.decode(),
+            server_secret=server_secret.decode(),
+            client_public=client_public.decode(),
+            client_secret=client_secret.decode(),
+        )
+
+    def secure_server(self, socket: zmq.Socket[bytes]) -> None:
+        """Let only clients with the campaign's client key through. Call before bind; needs a running `Gatekeeper`."""
+        socket.curve_server = True
+        socket.curve_secretkey = self.server_secret.encode()
+        socket.zap_domain = ZAP_DOMAIN
+        socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+
+    def secure_client(self, socket: zmq.Socket[bytes]) -> None:
+        """Present the campaign's client key. Call before connect."""
+        socket.curve_serverkey = self.server_public.encode()
+        socket.curve_publickey = self.client_public.encode()
+        socket.curve_secretkey = self.client_secret.encode()
+
+
+class Gatekeeper:
+    """Answers ZeroMQ's authentication requests of one context: the campaign's client key, and no other."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], curve: Curve) -> None:
+        self._admitted = z85.decode(curve.client_public)
+        self._lock = threading.Lock()
+        self._denied = 0
+        self._authenticator = ThreadAuthenticator(context)
+        self._authenticator.start()
+        self._authenticator.configure_curve_callback(domain="*", credentials_provider=self)
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        """Whether the owner of this public key (32 bytes) may connect; called by pyzmq."""
+        admitted = key == self._admitted
+        if not admitted:
+            with self._lock:
+                self._denied += 1
+            log.warning("client refused domain=%s reason=unknown_key", domain)
+        return admitted
+
+    def take_denied(self) -> int:
+        """How many clients were refused since the last call."""
+        with self._lock:
+            denied, self._denied = self._denied, 0
+        return denied
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._authenticator.stop()

