@@ -159,7 +159,7 @@ class CampaignFolder:
 
 @contextmanager
 def replaced_whole(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place when the block ends well, and goes when it fails."""
+    """A file beside `path` to write; it takes its place when the block ends well, and goes when it fails."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(descriptor)
     temporary = Path(name)

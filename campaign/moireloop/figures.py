@@ -1,0 +1,267 @@
+"""Two figures of a campaign: how the error fell, and where in the search space the twists lie.
+
+Colours are those of Okabe and Ito (2008) and matplotlib's `viridis`, which colour-blind readers tell apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from moireloop.folder import CampaignFolder, replaced_whole
+from moireloop.labels import label
+from moireloop.results import regret_of
+from moireloop_broker.messages import Result
+from moireloop_optimizer.objective import Target
+
+DPI: Final = 150
+LARGEST_TWIST_DEG: Final = 30.0
+BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+WITHOUT_TWIST: Final = {"refused": ("x", VERMILLION), "failed": ("v", "black"), "cancelled": ("s", GREY)}
+TWIST_COLOURS: Final = ScalarMappable(Normalize(0.0, LARGEST_TWIST_DEG), "viridis")
+PANELS_IN_A_ROW: Final = 3
+
+Bounds = Mapping[str, tuple[float, float]]
+
+
+def regret_figure(results: Sequence[Result], targets: Sequence[Target], title: str = "") -> Figure:
+    """Absolute error of each result in the order of the log, and the best so far: one panel per target.
+
+    Results without a twist are marked along the top. The error axis is linear up to the tolerance and
+    logarithmic above it.
+    """
+    figure = _figure(8.0, 0.8 + 3.4 * max(1, len(targets)), title)
+    rows = figure.subplots(max(1, len(targets)), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, target in zip(rows, targets, strict=False):
+        _draw_regret(axes, results, target)
+    rows[-1].set_xlabel("result, in the order in which they came")
+    rows[0].legend(
+        *_all_handles(rows), loc="lower left", bbox_to_anchor=(0, 1.0), ncols=5, frameon=False, fontsize=9
+    )
+    return figure
+
+
+def space_figure(
+    results: Sequence[Result], bounds: Bounds, targets: Sequence[Target], title: str = ""
+) -> Figure:
+    """The results in every pair of parameters, coloured by twist; one parameter alone against the twist.
+
+    Args:
+        bounds: lowest and highest value of each parameter of the search space.
+    """
+    names = list(bounds)
+    pairs: list[tuple[str, str | None]] = list(combinations(names, 2)) or [(names[0], None)]
+    columns = min(PANELS_IN_A_ROW, len(pairs))
+    rows = math.ceil(len(pairs) / columns)
+    figure = _figure(4.2 * columns + 1.6, 3.9 * rows + 1.0, title)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, (x, y) in zip(panels, pairs, strict=False):
+        _draw_pair(axes, results, targets, bounds, x, y)
+    for axes in panels[len(pairs) :]:
+        axes.set_axis_off()
+    _draw_colour_bar(figure, list(panels), targets)
+    handles, labels = _all_handles(panels)
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def write_figures(
+    folder: CampaignFolder,
+    results: Sequence[Result],
+    bounds: Bounds,
+    targets: Sequence[Target],
+    title: str = "",
+) -> tuple[Path, Path]:
+    """Draw both figures into the campaign's folder as PNG, each whole or not at all; return their paths."""
+    for figure, path in (
+        (regret_figure(results, targets, title), folder.regret_figure),
+        (space_figure(results, bounds, targets, title), folder.space_figure),
+    ):
+        with replaced_whole(path) as temporary:
+            figure.savefig(temporary, dpi=DPI, format="png")
+    return folder.regret_figure, folder.space_figure
+
+
+def best_so_far(errors: Sequence[float | None]) -> list[float | None]:
+    """The smallest error up to each result; None until there is one."""
+    best: list[float | None] = []
+    for error in errors:
+        known = [value for value in (error, best[-1] if best else None) if value is not None]
+        best.append(min(known, default=None))
+    return best
+
+
+def _figure(width_in: float, height_in: float, title: str) -> Figure:
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    FigureCanvasAgg(figure)
+    if title:
+        figure.suptitle(title, fontsize=12, fontweight="bold")
+    return figure
+
+
+def _draw_regret(axes: Axes, results: Sequence[Result], target: Target) -> None:
+    errors = [regret_of(result, target) for result in results]
+    measured = [(number, error) for number, error in enumerate(errors, start=1) if error is not None]
+    axes.axhspan(-target.tolerance_deg, target.tolerance_deg, color=GREEN, alpha=0.18, lw=0, label="within tolerance")
+    if measured:
+        numbers, values = zip(*measured, strict=True)
+        axes.plot(numbers, values, "o", ms=5, mfc="none", mec=BLUE, label="result")
+    best = [(number, error) for number, error in enumerate(best_so_far(errors), start=1) if error is not None]
+    if best:
+        numbers, values = zip(*[*best, (len(results) + 0.5, best[-1][1])], strict=True)
+        axes.step(numbers, values, where="post", color="black", lw=1.6, label="best so far")
+    _mark_without_twist(axes, results)
+    _dress_regret(axes, len(results), target)
+
+
+def _mark_without_twist(axes: Axes, results: Sequence[Result]) -> None:
+    for outcome, (marker, colour) in WITHOUT_TWIST.items():
+        numbers = [
+            number
+            for number, result in enumerate(results, start=1)
+            if result.outcome == outcome and result.twist_deg is None
+        ]
+        if numbers:
+            axes.plot(
+                numbers, [0.96] * len(numbers), marker, color=colour, ms=5, label=f"{outcome}, no twist",
+                transform=axes.get_xaxis_transform(), clip_on=False,
+            )  # fmt: skip
+
+
+def _dress_regret(axes: Axes, count: int, target: Target) -> None:
+    tolerance = target.tolerance_deg
+    axes.set_yscale("symlog", linthresh=tolerance, linscale=0.6)
+    axes.set_ylim(-0.08 * tolerance, 45)
+    ticks = [
+        0.0,
+        tolerance,
+        *(tick for tick in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0) if tick > 1.3 * tolerance),
+    ]
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlim(0.5, max(count, 5) + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel(f"distance from {target.twist_deg:g}° (°)")
+    axes.grid(axis="y", color="#dddddd", lw=0.6)
+    axes.set_axisbelow(True)
+    if count == 0:
+        _say_empty(axes)
+
+
+def _draw_pair(
+    axes: Axes, results: Sequence[Result], targets: Sequence[Target], bounds: Bounds, x: str, y: str | None
+) -> None:
+    inside = [result for result in results if {x, y or x} <= set(result.candidate.parameters)]
+    for outcome, (marker, colour) in WITHOUT_TWIST.items():
+        lost = [result for result in inside if result.outcome == outcome and result.twist_deg is None]
+        if lost and y is not None:
+            axes.plot(
+                _values(lost, x),
+                _values(lost, y),
+                marker,
+                color=colour,
+                ms=6,
+                alpha=0.8,
+                label=f"{outcome}, no twist",
+            )
+    measured = [result for result in inside if result.twist_deg is not None]
+    hits = [result for result in measured if _is_hit(result, targets)]
+    if measured:
+        colours = TWIST_COLOURS.to_rgba(np.array(_values(measured, None)))
+        dots: dict[str, Any] = {
+            "s": 42,
+            "edgecolors": "black",
+            "linewidths": 0.5,
+            "zorder": 3,
+            "label": "measured",
+        }
+        axes.scatter(_values(measured, x), _values(measured, y), c=colours, **dots)
+    if hits:
+        rings: dict[str, Any] = {
+            "s": 130,
+            "facecolors": "none",
+            "edgecolors": VERMILLION,
+            "linewidths": 1.8,
+            "zorder": 4,
+        }
+        axes.scatter(_values(hits, x), _values(hits, y), label="within tolerance of a target", **rings)
+    axes.set_xlabel(label(x))
+    axes.set_ylabel(label(y) if y is not None else "twist (°)")
+    _set_limits(axes, inside, bounds, x, y)
+    if not results:
+        _say_empty(axes)
+
+
+def _set_limits(axes: Axes, results: Sequence[Result], bounds: Bounds, x: str, y: str | None) -> None:
+    axes.set_xlim(*_limits([*bounds[x], *_values(results, x)]))
+    axes.set_ylim(*_limits([0.0, LARGEST_TWIST_DEG] if y is None else [*bounds[y], *_values(results, y)]))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(color="#dddddd", lw=0.6)
+    axes.set_axisbelow(True)
+
+
+def _draw_colour_bar(figure: Figure, panels: Sequence[Axes], targets: Sequence[Target]) -> None:
+    bar = figure.colorbar(TWIST_COLOURS, ax=list(panels), label="twist (°)", aspect=30, pad=0.02)
+    for target in targets:
+        bar.ax.axhline(target.twist_deg, color=VERMILLION, lw=2)
+        bar.ax.plot(
+            -0.35,
+            target.twist_deg,
+            ">",
+            color=VERMILLION,
+            ms=7,
+            clip_on=False,
+            transform=bar.ax.get_yaxis_transform(),
+        )
+
+
+def _all_handles(panels: Iterable[Axes]) -> tuple[list[Artist], list[str]]:
+    found: dict[str, Artist] = {}
+    for axes in panels:
+        for handle, text in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(text, handle)
+    return list(found.values()), list(found)
+
+
+def _values(results: Sequence[Result], name: str | None) -> list[float]:
+    if name is None:
+        return [result.twist_deg for result in results if result.twist_deg is not None]
+    return [result.candidate.parameters[name] for result in results]
+
+
+def _is_hit(result: Result, targets: Sequence[Target]) -> bool:
+    regrets = ((regret_of(result, target), target.tolerance_deg) for target in targets)
+    return any(regret is not None and regret <= tolerance for regret, tolerance in regrets)
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    margin = 0.05 * (high - low) or 0.5
+    return low - margin, high + margin
+
+
+def _say_empty(axes: Axes) -> None:
+    axes.text(
+        0.5,
+        0.5,
+        "no results yet",
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        color=GREY,
+        fontsize=12,
+    )

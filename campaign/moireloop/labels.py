@@ -1,0 +1,44 @@
+"""Names with units turned into labels for people: `temperature_k` into "temperature (K)"."""
+
+from __future__ import annotations
+
+from typing import Final
+
+UNITS: Final = {
+    "k": "K",
+    "deg": "°",
+    "angstrom": "Å",
+    "ps": "ps",
+    "fs": "fs",
+    "ns": "ns",
+    "s": "s",
+    "ev": "eV",
+    "gpa": "GPa",
+    "bar": "bar",
+    "kcal_mol": "kcal/mol",
+    "g_mol": "g/mol",
+    "k_per_ps": "K/ps",
+}
+
+
+def label(name: str) -> str:
+    """A parameter's name in words, its unit in brackets; a name without a known unit is a plain number."""
+    for suffix, unit in sorted(UNITS.items(), key=lambda item: -len(item[0])):
+        words = name.removesuffix(f"_{suffix}")
+        if words != name:
+            return f"{_in_words(words)} ({unit})"
+    return _in_words(name)
+
+
+def duration(seconds: float) -> str:
+    """A duration as people write it: "8 s", "2 min 05 s", "3 h 20 min"."""
+    whole = max(0, round(seconds))
+    minutes, rest_s = divmod(whole, 60)
+    hours, rest_min = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {rest_min:02d} min"
+    return f"{minutes} min {rest_s:02d} s" if minutes else f"{rest_s} s"
+
+
+def _in_words(name: str) -> str:
+    return name.replace("_", " ")
