@@ -47,15 +47,11 @@ def regret_figure(results: Sequence[Result], targets: Sequence[Target], title: s
     for axes, target in zip(rows, targets, strict=False):
         _draw_regret(axes, results, target)
     rows[-1].set_xlabel("result, in the order in which they came")
-    rows[0].legend(
-        *_all_handles(rows), loc="lower left", bbox_to_anchor=(0, 1.0), ncols=5, frameon=False, fontsize=9
-    )
+    rows[0].legend(*_all_handles(rows), loc="lower left", bbox_to_anchor=(0, 1.0), ncols=5, frameon=False, fontsize=9)
     return figure
 
 
-def space_figure(
-    results: Sequence[Result], bounds: Bounds, targets: Sequence[Target], title: str = ""
-) -> Figure:
+def space_figure(results: Sequence[Result], bounds: Bounds, targets: Sequence[Target], title: str = "") -> Figure:
     """The results in every pair of parameters, coloured by twist; one parameter alone against the twist.
 
     Args:

@@ -105,6 +105,15 @@ class CampaignFolder:
         return self.logs / f"{service}.log"
 
     @property
+    def own_names(self) -> frozenset[str]:
+        """Names of everything that a campaign puts into its folder."""
+        parts = (
+            self.connection_file, self.campaign_copy, self.lock_file, self.redis, self.runs, self.prepared,
+            self.logs, self.figures, self.results_parquet, self.results_csv,
+        )  # fmt: skip
+        return frozenset(part.name for part in parts)
+
+    @property
     def was_started(self) -> bool:
         """Whether a campaign was ever started in this folder."""
         return self.campaign_copy.exists()

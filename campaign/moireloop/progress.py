@@ -95,9 +95,7 @@ def progress_of(
         outcomes=outcomes,
         budget_results=budget_results,
         best=tuple((target, next(iter(best_recipes(results, target, 1)), None)) for target in targets),
-        workers=tuple(
-            _worker_line(worker, now_s) for worker in sorted(status.workers, key=lambda w: w.worker)
-        ),
+        workers=tuple(_worker_line(worker, now_s) for worker in sorted(status.workers, key=lambda w: w.worker)),
         utilisation=utilisation(results, resumed_at_s).fraction,
         elapsed_s=elapsed_s,
         left_s=time_left_s(_session_times(results, started_s), remaining, now_s, elapsed_s, wall_time_s),

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from moireloop.folder import CampaignFolder, replaced_whole
 from moireloop.labels import label
+from moireloop_analyzer.moire import moire_wavelength
 from moireloop_broker.messages import Measurement, Result, StageTimes
 from moireloop_optimizer.objective import Target, regret_deg
 
@@ -106,13 +107,10 @@ def wavelength_angstrom(result: Result) -> float | None:
     measured = result.measurement
     if measured is None or measured.twist_deg is None:
         return None
-    lattices = [
-        a for a in (measured.lattice_lower_angstrom, measured.lattice_upper_angstrom) if a is not None
-    ]
-    if not lattices:
+    lower, upper = measured.lattice_lower_angstrom, measured.lattice_upper_angstrom
+    if lower is None or upper is None:
         return None
-    sine = math.sin(math.radians(measured.twist_deg) / 2)
-    return sum(lattices) / len(lattices) / (2 * sine) if sine > 0 else None
+    return moire_wavelength(measured.twist_deg, lower, upper)
 
 
 def results_table(results: Sequence[Result], targets: Sequence[Target]) -> pa.Table:
@@ -128,9 +126,7 @@ def results_table(results: Sequence[Result], targets: Sequence[Target]) -> pa.Ta
     )
 
 
-def write_results(
-    folder: CampaignFolder, results: Sequence[Result], targets: Sequence[Target]
-) -> tuple[Path, Path]:
+def write_results(folder: CampaignFolder, results: Sequence[Result], targets: Sequence[Target]) -> tuple[Path, Path]:
     """Write results.parquet and results.csv, each whole or not at all, and return their paths."""
     table = results_table(results, targets)
     with replaced_whole(folder.results_parquet) as path:

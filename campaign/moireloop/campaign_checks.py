@@ -1,0 +1,127 @@
+"""What a campaign file can have wrong beyond the shape of its sections: across sections, machine and folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moireloop.campaign_errors import Problem, unknown_key
+from moireloop.folder import CampaignFolder
+from moireloop_worker.models import required_parameters
+
+if TYPE_CHECKING:
+    from moireloop.campaign_file import Campaign
+
+
+def cores_of_this_machine() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def cross_problems(campaign: Campaign) -> list[Problem]:
+    """What contradicts between sections: search space and growth model, targets, budget and optimizer."""
+    return [*_space_problems(campaign), *_target_problems(campaign), *_budget_problems(campaign)]
+
+
+def machine_problems(campaign: Campaign, cores: int) -> list[Problem]:
+    """Whether the workers fit on a machine of so many cores."""
+    workers = campaign.workers
+    total = workers.count * workers.ranks
+    if workers.oversubscribe or total <= cores:
+        return []
+    key = "workers.ranks" if workers.ranks > cores else "workers.count"
+    return [
+        Problem(
+            key,
+            f"expected count x ranks of at most {cores} (cores of this machine), got {workers.count} x "
+            f"{workers.ranks} = {total}; workers.oversubscribe = true allows it",
+        )
+    ]
+
+
+def folder_problems(folder: CampaignFolder, campaign_file: Path) -> list[Problem]:
+    """Whether the campaign's folder can be made or used; nothing is left behind."""
+    root = folder.root
+    if not os.path.lexists(root):
+        return _parent_problems(root)
+    if not root.is_dir():
+        return [Problem("folder", f"expected a folder, got {root}, which is something else")]
+    if _is_same_file(folder.campaign_copy, campaign_file):
+        return [Problem("folder", f"expected a folder of its own, got {root}, where the campaign file lies")]
+    strangers = sorted(path.name for path in root.iterdir() if path.name not in folder.own_names)
+    if strangers and not folder.was_started:
+        return [
+            Problem("folder", f"expected a new or empty folder, got {root}, which holds {strangers[0]!r}"),
+        ]
+    if not _is_writable(root):
+        return [Problem("folder", f"expected a folder that can be written to, got {root}")]
+    return []
+
+
+def _parent_problems(root: Path) -> list[Problem]:
+    parent = root.parent
+    if not parent.is_dir():
+        return [Problem("folder", f"expected a place in a folder that exists, got {root}; make {parent} first")]
+    if not _is_writable(parent):
+        return [Problem("folder", f"expected a place that can be written to, got {root}; {parent} cannot")]
+    return []
+
+
+def _is_writable(folder: Path) -> bool:
+    """Tried, since the rights alone do not tell: root passes them, and a file system may be read-only."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _is_same_file(first: Path, second: Path) -> bool:
+    return first.exists() and second.exists() and first.samefile(second)
+
+
+def _space_problems(campaign: Campaign) -> list[Problem]:
+    required = required_parameters(campaign.growth)
+    ranges = campaign.space.root
+    names = [f"space.{name}" for name in required]
+    found = [unknown_key(f"space.{name}", names) for name in ranges if name not in required]
+    meant = " ".join(problem.text for problem in found)
+    for name, (lowest, highest) in required.items():
+        if name not in ranges:
+            if f"space.{name}?" not in meant:
+                text = f"growth model {campaign.growth.model!r} needs a range [low, high] for it, got none"
+                found.append(Problem(f"space.{name}", text))
+            continue
+        low, high = ranges[name]
+        if low < lowest or high > highest:
+            text = f"expected a range within [{lowest:g}, {highest:g}], got [{low:g}, {high:g}]"
+            found.append(Problem(f"space.{name}", text))
+    return found
+
+
+def _target_problems(campaign: Campaign) -> list[Problem]:
+    seen: dict[float, int] = {}
+    found = []
+    for number, target in enumerate(campaign.targets):
+        first = seen.setdefault(target.twist_deg, number)
+        if first != number:
+            text = f"expected another twist than targets[{first}], got {target.twist_deg:g} twice"
+            found.append(Problem(f"targets[{number}].twist_deg", text))
+    return found
+
+
+def _budget_problems(campaign: Campaign) -> list[Problem]:
+    """A batch or an initial design that the budget cannot pay; an initial design that nobody asked for may be cut."""
+    optimizer, results = campaign.optimizer, campaign.budget.results
+    given = optimizer.model_fields_set
+    found = []
+    if optimizer.initial > results and "initial" in given:
+        text = f"expected at most budget.results = {results}, got {optimizer.initial}"
+        found.append(Problem("optimizer.initial", text))
+    if optimizer.mode == "batch" and optimizer.n_batch > results:
+        default = "" if "n_batch" in given else " (the default)"
+        text = f"expected at most budget.results = {results}, got {optimizer.n_batch}{default}"
+        found.append(Problem("optimizer.n_batch", text))
+    return found

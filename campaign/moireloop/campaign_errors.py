@@ -1,0 +1,254 @@
+"""What is wrong with a campaign file, as one line that a person can act on."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+LONGEST_VALUE: Final = 60
+KINDS: Final = {
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "int_parsing_size": "an integer of ordinary size",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "a string",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+}
+LIMITS: Final = {
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "string_too_short": "a string of at least {min_length} characters",
+    "string_too_long": "a string of at most {max_length} characters",
+    "string_pattern_mismatch": "a string that matches {pattern}",
+    "too_short": "at least {min_length} entries",
+    "too_long": "at most {max_length} entries",
+    "literal_error": "{expected}",
+    "union_tag_invalid": "one of {expected_tags}",
+}
+
+Location = tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: the dotted path of the key (empty for the file as a whole), and what to do."""
+
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.text}" if self.key else self.text
+
+
+def one_line(file: str, problems: Sequence[Problem]) -> str:
+    """The first problem of a file on one printable line, and how many more there are."""
+    more = len(problems) - 1
+    counted = f" (and {more} more error{'s' if more > 1 else ''})" if more else ""
+    text = " ".join(f"{file}: {problems[0]}{counted}".split())
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def problems_of(errors: Iterable[ErrorDetails], document: Mapping[str, Any], model: type[BaseModel]) -> list[Problem]:
+    """What pydantic found, in our words, the most telling first.
+
+    A misspelt key comes before the wrong values, and those before the keys that are missing; a missing key that a
+    misspelt one stands for is not counted twice.
+
+    Args:
+        errors: as pydantic lists them.
+        document: the campaign file, as it was read.
+        model: the model that the document was checked against.
+    """
+    known = known_keys(model)
+    found = [(_rank(error), _problem(error, document, known)) for error in errors]
+    meant = {suggestion for _, problem in found if (suggestion := _suggested(problem)) is not None}
+    kept = [(rank, problem) for rank, problem in found if not (rank == 2 and problem.key in meant)]
+    return [problem for _, problem in sorted(kept, key=lambda item: item[0])]
+
+
+def unknown_key(key: str, allowed: Sequence[str], elsewhere: Sequence[str] = ()) -> Problem:
+    """A key that nobody knows, with the nearest known one.
+
+    Args:
+        key: dotted path of the unknown key.
+        allowed: dotted paths of the keys that may stand there.
+        elsewhere: dotted paths of keys of other tables, tried when none that is allowed comes near.
+    """
+    meant = nearest(key, allowed) or _same_name(key, elsewhere)
+    if meant is not None:
+        return Problem(key, f"unknown key; did you mean {meant}?")
+    names = ", ".join(_last(path) for path in allowed)
+    return Problem(key, f"unknown key; expected one of {names}" if names else "unknown key")
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word most like this one, or None when none is like it."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
+    return by_lower[matches[0]] if matches else None
+
+
+def known_keys(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
+    """Every key of a model and its sections -> what it means; list entries are written `targets[]`."""
+    keys: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{name}"
+        keys[path] = (field.description or "").rstrip(".")
+        for section, is_listed in _sections(field.annotation):
+            keys |= known_keys(section, f"{path}[]." if is_listed else f"{path}.")
+    return keys
+
+
+def shown(value: object) -> str:
+    """A value as it would be written in the file, shortened, without passwords."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "a table"
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of too many digits"
+    text = re.sub(r"//[^@/]*@", "//***@", text)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+
+
+def _problem(error: ErrorDetails, document: Mapping[str, Any], known: Mapping[str, str]) -> Problem:
+    location = _location(error, document)
+    key = dotted(location)
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        return unknown_key(key, _siblings(key, known), list(known))
+    if kind == "missing":
+        return Problem(key, f"expected this key{_meaning(key, known)}, got none")
+    if kind == "union_tag_not_found":
+        return Problem(f"{key}.model", f"expected this key{_meaning(f'{key}.model', known)}, got none")
+    if kind == "value_error":
+        return _value_problem(location, str(context["error"]), error, document)
+    if kind == "union_tag_invalid":
+        return Problem(f"{key}.model", _choice(context["expected_tags"], context["tag"]))
+    if kind == "literal_error":
+        return Problem(key, _choice(context["expected"], error["input"]))
+    expected = KINDS.get(kind) or LIMITS.get(kind, "").format(**context) or error["msg"]
+    return Problem(key, f"expected {expected}{_meaning(key, known)}, got {shown(error['input'])}{_hint(key, error)}")
+
+
+def _value_problem(location: Location, text: str, error: ErrorDetails, document: Mapping[str, Any]) -> Problem:
+    """A check of a model's own; its text may begin with the name of one of the keys in the table."""
+    name, _, rest = text.partition(": ")
+    table = _value_at(location, document)
+    if rest and isinstance(table, Mapping) and name in table:
+        return Problem(dotted((*location, name)), rest)
+    if isinstance(table, str) and "got" not in text:
+        text = f"{text}, got {shown(table)}"
+    return Problem(dotted(location), text)
+
+
+def _choice(expected: str, came: object) -> str:
+    words = re.findall(r"'([^']*)'", expected)
+    meant = nearest(came, words) if isinstance(came, str) else None
+    hint = f"; did you mean {meant!r}?" if meant else ""
+    return f"expected {'one of ' if len(words) > 1 else ''}{', '.join(map(repr, words))}, got {shown(came)}{hint}"
+
+
+def _hint(key: str, error: ErrorDetails) -> str:
+    if error["type"] in ("tuple_type", "list_type") and isinstance(error["input"], Mapping):
+        return f"; write [[{key}]] instead of [{key}]"
+    return ""
+
+
+def _meaning(key: str, known: Mapping[str, str]) -> str:
+    meaning = known.get(re.sub(r"\[\d+\]", "[]", key))
+    return f" ({meaning})" if meaning else ""
+
+
+def _rank(error: ErrorDetails) -> int:
+    if error["type"] == "extra_forbidden":
+        return 0
+    return 2 if error["type"] in ("missing", "union_tag_not_found") else 1
+
+
+def _suggested(problem: Problem) -> str | None:
+    found = re.search(r"did you mean ([\w.\[\]-]+)\?$", problem.text)
+    return found[1] if found else None
+
+
+def _siblings(key: str, known: Mapping[str, str]) -> list[str]:
+    """The known keys of the table in which a key stands, with the table's own path in front."""
+    table = key.rpartition(".")[0]
+    pattern = re.sub(r"\[\d+\]", "[]", table)
+    inside = [path for path in known if path.rpartition(".")[0] == pattern]
+    return [f"{table}.{_last(path)}" if table else path for path in inside]
+
+
+def _same_name(key: str, elsewhere: Sequence[str]) -> str | None:
+    return next((path for path in elsewhere if _last(path) == _last(key)), None)
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def dotted(location: Location) -> str:
+    """A path such as `targets[0].twist_deg`."""
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            name = part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else repr(part)
+            text += f".{name}" if text else name
+    return text
+
+
+def _location(error: ErrorDetails, document: Mapping[str, Any]) -> Location:
+    """Pydantic's location without the parts that are not in the file: tags of unions and marks of keys."""
+    location: list[int | str] = []
+    here: Any = document
+    for number, part in enumerate(error["loc"]):
+        is_last = number == len(error["loc"]) - 1
+        if _holds(here, part):
+            here = here[part]
+        elif not (is_last and error["type"] == "missing"):
+            continue
+        location.append(part)
+    return tuple(location)
+
+
+def _holds(table: Any, part: int | str) -> bool:
+    if isinstance(table, list):
+        return isinstance(part, int) and part < len(table)
+    return isinstance(table, Mapping) and part in table
+
+
+def _value_at(location: Location, document: Mapping[str, Any]) -> Any:
+    here: Any = document
+    for part in location:
+        here = here[part]
+    return here
+
+
+def _sections(annotation: Any) -> list[tuple[type[BaseModel], bool]]:
+    """The models inside a field's type, and whether they stand in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [(annotation, False)]
+    origin = typing.get_origin(annotation)
+    inner = [section for part in typing.get_args(annotation) for section in _sections(part)]
+    is_union = origin in (typing.Union, types.UnionType, typing.Annotated)
+    return inner if is_union else [(section, True) for section, _ in inner]

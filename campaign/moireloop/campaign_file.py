@@ -1,0 +1,243 @@
+"""The campaign file: read, checked whole, and compared with the one that a campaign was started with."""
+
+from __future__ import annotations
+
+import json
+import math
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from moireloop.campaign_checks import (
+    cores_of_this_machine,
+    cross_problems,
+    folder_problems,
+    machine_problems,
+)
+from moireloop.campaign_errors import Location, Problem, dotted, one_line, problems_of, shown
+from moireloop.folder import CampaignFolder
+from moireloop_analyzer.settings import AnalyzerSettings
+from moireloop_broker.messages import Identifier
+from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSettings
+from moireloop_optimizer.objective import Target
+from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
+from moireloop_optimizer.space import SearchSpace
+from moireloop_worker.settings import GrowthSettings, PoolSettings
+
+LARGEST_FILE_BYTES: Final = 1_000_000
+FIXED_ON_RESUME: Final = ("name", "growth", "redis.url")
+
+Purpose = Literal["run", "resume", "validate", "look"]
+"""`run`: nothing was started yet; `resume`: it was; `validate`: either; `look`: read it, ask nothing of the machine."""
+
+
+class CampaignFileError(ValueError):
+    """A campaign file cannot be used; the text is one line that names file, key, what was expected and what came."""
+
+
+class Campaign(BaseModel):
+    """One search, as a campaign file describes it. Each section is the settings of one package."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Identifier = Field(description="name of the campaign: letters, digits, '_', '.', '-', at most 64")
+    folder: Path = Field(description="folder of the campaign; by default <file>.campaign beside the file")
+    targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=32)] = Field(
+        description="wanted twists, one [[targets]] each"
+    )
+    space: SearchSpace = Field(description="[space]: name = [low, high] for each growth parameter")
+    budget: BudgetSettings = Field(description="[budget]: when the search ends")
+    growth: GrowthSettings = Field(description="[growth]: the growth model and its numbers")
+    workers: PoolSettings = Field(description="[workers]: how many, how wide, how started")
+    frames: FrameSettings = Field(default=FrameSettings(), description="[frames]: what streams to the analyzers")
+    analyzers: AnalyzerSettings = Field(
+        default=AnalyzerSettings(), description="[analyzers]: how many, and what counts as crystalline"
+    )
+    optimizer: OptimizerSettings = Field(
+        default=OptimizerSettings(), description="[optimizer]: how the next candidates are chosen"
+    )
+    redis: RedisSettings = Field(default=RedisSettings(), description="[redis]: a server of one's own")
+    network: NetworkSettings = Field(default=NetworkSettings(), description="[network]: where sockets listen")
+
+    @property
+    def place(self) -> CampaignFolder:
+        """The layout of the campaign's folder."""
+        return CampaignFolder(self.folder)
+
+    @property
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest value of each growth parameter."""
+        return {name: (low, high) for name, (low, high) in self.space.root.items()}
+
+
+def load_campaign(path: Path, purpose: Purpose = "validate", *, cores: int | None = None) -> Campaign:
+    """The campaign that a file describes, checked whole.
+
+    Args:
+        path: the TOML file.
+        purpose: what is to be done with it, which decides how much is asked of the machine and the folder.
+        cores: cores that the workers may use; by default those of this process.
+
+    Raises:
+        CampaignFileError: the file cannot be used for this purpose.
+    """
+    campaign = _parsed(path, _document(path))
+    if purpose == "look":
+        return campaign
+    problems = [
+        *cross_problems(campaign),
+        *machine_problems(campaign, cores_of_this_machine() if cores is None else cores),
+        *folder_problems(campaign.place, path),
+    ]
+    problems += [] if problems else _history_problems(campaign, path, purpose)
+    if problems:
+        raise CampaignFileError(one_line(str(path), problems))
+    return campaign
+
+
+def load_copy(folder: CampaignFolder) -> Campaign:
+    """The campaign that was last started or resumed in a folder. Raises CampaignFileError."""
+    path = folder.campaign_copy
+    return _parsed(path, _document(path) | {"folder": str(folder.root.absolute())})
+
+
+def changes_on_resume(old: Campaign, new: Campaign) -> list[str]:
+    """What a resumed campaign does otherwise than before, one line a key: `budget.results: 40 -> 80`.
+
+    Bounds, budget, targets, optimizer, workers, analyzers, frames and network may change.
+
+    Raises:
+        CampaignFileError: what may not change did: the name, the growth model or its numbers, or the Redis
+            server that holds the state. The text names the key, without the file.
+    """
+    before, after = (dict(_leaves(campaign.model_dump(mode="json", exclude={"folder"}))) for campaign in (old, new))
+    changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    for key in changed:
+        if key in FIXED_ON_RESUME or key.partition(".")[0] in FIXED_ON_RESUME:
+            raise CampaignFileError(
+                f"{key}: expected {shown(before.get(key))}, with which the campaign was started, got "
+                f"{shown(after.get(key))}; a resumed campaign cannot change it"
+            )
+    return [f"{key}: {shown(before.get(key))} -> {shown(after.get(key))}" for key in changed]
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file. Raises CampaignFileError."""
+    try:
+        text = _content(path).decode("utf-8")
+        return tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise _refused(
+            path, f"expected UTF-8 text, got the byte 0x{error.object[error.start]:02x} in line {line}"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise _refused(path, f"expected TOML: {error}") from error
+    except (RecursionError, ValueError) as error:
+        raise _refused(path, "expected TOML: nested too deeply, or a number of too many digits") from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise _refused(path, "expected a campaign file, got a folder")
+        if not stat.S_ISREG(status.st_mode):
+            raise _refused(path, "expected a campaign file, got a device, socket or pipe")
+        if status.st_size > LARGEST_FILE_BYTES:
+            raise _refused(path, f"expected at most {LARGEST_FILE_BYTES} bytes, got {status.st_size}")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise _refused(path, "no such file") from error
+    except OSError as error:
+        raise _refused(path, f"cannot be read: {error.strerror or error}") from error
+
+
+def _parsed(path: Path, document: dict[str, Any]) -> Campaign:
+    """The campaign in a document. Checked as JSON, so that "2" is no number and a list may fill a tuple."""
+    infinite = [Problem(key, f"expected a finite number, got {value}") for key, value in _infinite(document)]
+    if infinite:
+        raise CampaignFileError(one_line(str(path), infinite))
+    placed = _with_folder(path, document)
+    try:
+        text = json.dumps(placed, default=str)
+        return Campaign.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        found = problems_of(error.errors(include_url=False), placed, Campaign)
+        raise CampaignFileError(one_line(str(path), found)) from None
+    except (ValueError, RecursionError) as error:
+        raise _refused(path, "expected TOML: nested too deeply, or a number of too many digits") from error
+
+
+def _with_folder(path: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """The document with an absolute folder; a relative one is relative to the file."""
+    folder = document.get("folder", f"{path.stem}.campaign")
+    if not isinstance(folder, str):
+        return document
+    if not folder or "\0" in folder:
+        raise CampaignFileError(one_line(str(path), [Problem("folder", f"expected a path, got {shown(folder)}")]))
+    return document | {"folder": str((path.absolute().parent / Path(folder).expanduser()).resolve())}
+
+
+def _history_problems(campaign: Campaign, path: Path, purpose: Purpose) -> list[Problem]:
+    folder = campaign.place
+    if not folder.was_started:
+        return _nothing_to_resume(folder, path) if purpose == "resume" else []
+    try:
+        old = load_copy(folder)
+    except CampaignFileError as error:
+        return [Problem("folder", f"holds a campaign whose file cannot be read: {error}")]
+    if old.name != campaign.name:
+        text = f"expected a folder for campaign {campaign.name!r}, got {folder.root}, which holds campaign {old.name!r}"
+        return [Problem("folder", text)]
+    if purpose == "run":
+        text = f"campaign {old.name!r} was already started in {folder.root}; go on with `moireloop resume {path}`"
+        return [Problem("folder", text)]
+    if purpose == "resume":
+        return _resume_problems(old, campaign)
+    return []
+
+
+def _resume_problems(old: Campaign, new: Campaign) -> list[Problem]:
+    try:
+        changes_on_resume(old, new)
+    except CampaignFileError as error:
+        key, _, text = str(error).partition(": ")
+        return [Problem(key, text)]
+    return []
+
+
+def _nothing_to_resume(folder: CampaignFolder, path: Path) -> list[Problem]:
+    text = f"expected a campaign that was started, got {folder.root}, where none was; use `moireloop run {path}`"
+    return [Problem("folder", text)]
+
+
+def _leaves(value: Any, location: Location = ()) -> Iterator[tuple[str, Any]]:
+    """Dotted key and value of everything in nested tables; a list of numbers counts as one value."""
+    if isinstance(value, Mapping):
+        for name, inside in value.items():
+            yield from _leaves(inside, (*location, name))
+    elif isinstance(value, list) and any(isinstance(inside, Mapping) for inside in value):
+        for number, inside in enumerate(value):
+            yield from _leaves(inside, (*location, number))
+    else:
+        yield dotted(location), value
+
+
+def _infinite(value: Any, location: Location = ()) -> Iterator[tuple[str, float]]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield dotted(location), value
+    elif isinstance(value, Mapping):
+        for name, inside in value.items():
+            yield from _infinite(inside, (*location, name))
+    elif isinstance(value, list):
+        for number, inside in enumerate(value):
+            yield from _infinite(inside, (*location, number))
+
+
+def _refused(path: Path, text: str) -> CampaignFileError:
+    return CampaignFileError(one_line(str(path), [Problem("", text)]))
