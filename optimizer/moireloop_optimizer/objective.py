@@ -2,11 +2,11 @@
 
 What the outcomes become:
     measured: its regret.
-    refused: the run was carried out and gave no twist, which says something about this point, so it informs the
-        model as the worst regret measured so far; while nothing has been measured it is left out.
+    refused: the run was carried out and gave no twist, which says something about this point, so it informs
+        the model as the worst regret measured so far; while nothing has been measured it is left out.
     failed, cancelled: they say nothing about the point (a lost machine, a person's wish) and are left out.
-A result outside the bounds (of a campaign resumed with others) informs the model from where it lies, outside the
-unit cube; candidates are proposed inside only.
+A result outside the bounds (of a campaign resumed with others) informs the model from where it lies, outside
+the unit cube; candidates are proposed inside only.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from moireloop_broker.messages import Result
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from moireloop_broker.messages import Result
 from moireloop_optimizer.space import MissingParameter, Points, SearchSpace
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Target(BaseModel):
 
 @dataclass(frozen=True)
 class Observed:
-    """What the model learns from: points (N, d) in the unit cube and objective values (N,) in degrees, <= 0."""
+    """What the model learns from: unit cube points (N, d) and objective values (N,) in degrees, <= 0."""
 
     points: Points
     values: npt.NDArray[np.float64]
@@ -70,9 +70,7 @@ def is_reached(results: Iterable[Result], target: Target) -> bool:
     """Whether a measured twist lies within the target's tolerance."""
     best = best_result(results, target)
     return (
-        best is not None
-        and best.twist_deg is not None
-        and regret_deg(best.twist_deg, target) <= target.tolerance_deg
+        best is not None and best.twist_deg is not None and regret_deg(best.twist_deg, target) <= target.tolerance_deg
     )
 
 

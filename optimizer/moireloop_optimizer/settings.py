@@ -19,12 +19,10 @@ class OptimizerSettings(BaseModel):
     )
     mode: Literal["async", "batch"] = Field(
         default="async",
-        description="async keeps the queue a little fuller than the free workers; batch proposes n_batch at a "
-        "time and waits for all of their results.",
+        description="async keeps the queue a little fuller than the free workers; batch proposes n_batch at "
+        "a time and waits for all of their results.",
     )
-    n_batch: int = Field(
-        default=15, ge=1, le=10_000, description="Candidates in one batch; used by mode batch only."
-    )
+    n_batch: int = Field(default=15, ge=1, le=10_000, description="Candidates in one batch; used by mode batch only.")
     initial: int = Field(
         default=10,
         ge=1,
@@ -35,7 +33,7 @@ class OptimizerSettings(BaseModel):
         default=0,
         ge=0,
         lt=2**31,
-        description="Seed of the campaign: the same seed and the same order of results give the same candidates.",
+        description="Seed of the campaign: with it, the same order of results gives the same candidates.",
     )
     threads: int = Field(
         default=1, ge=1, le=256, description="Threads of the process that fits the model; it runs at nice 10."

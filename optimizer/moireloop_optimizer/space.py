@@ -8,8 +8,9 @@ from typing import Annotated, Self
 
 import numpy as np
 import numpy.typing as npt
-from moireloop_broker.messages import Identifier
 from pydantic import ConfigDict, Field, RootModel, model_validator
+
+from moireloop_broker.messages import Identifier
 
 Points = npt.NDArray[np.float64]
 """(N, d) float64, one point a row."""
@@ -41,7 +42,7 @@ Ranges = Annotated[dict[Identifier, Range], Field(min_length=1, max_length=32)]
 
 
 class SearchSpace(RootModel[Ranges]):
-    """Name of each growth parameter -> [low, high], with the unit in the name (`temperature_k = [1500, 3000]`).
+    """Name of each growth parameter -> [low, high], the unit in the name: `temperature_k = [1500, 3000]`.
 
     The order of the names is that of the campaign file and fixes the order of the columns of every point.
     Validation fails with `InvertedRange`, `EmptyRange` or `NonFiniteRange` as the cause.
@@ -71,7 +72,7 @@ class SearchSpace(RootModel[Ranges]):
         return np.array(list(self.root.values()), dtype=np.float64).T
 
     def row(self, parameters: Mapping[str, float]) -> list[float]:
-        """Values of one point in the order of the names; parameters that the space does not have are left out.
+        """Values of one point in the order of the names; parameters unknown to the space are left out.
 
         Raises:
             MissingParameter: the point has no value for a parameter of the space.
