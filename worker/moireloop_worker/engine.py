@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-import numpy as np
-import numpy.typing as npt
 from mpi4py import MPI
 
 import lammps  # isort: skip
 
 from moireloop_worker.growth import Plan, Snapshot, Stage, quoted
+from moireloop_worker.snapshots import SnapshotTaker
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +73,8 @@ class Engine:
         self._on_lone_error = on_lone_error
         self._arguments = ["-log", "none", "-screen", "none", "-nocite", *arguments]
         self.md_s = 0.0
-        self._lammps: Any = self._new_instance()
-        self.version: int = self._lammps.version()
+        self._lammps: Any = None
+        self.version = self._open()
 
     def run(
         self, plan: Plan, *, log_file: Path | None = None, every_steps: int = 0, watch: Watch | None = None
@@ -97,7 +96,7 @@ class Engine:
             self._command(command)
         chunks = _Chunks(every_steps, plan.steps)
         stopped = any(self._stopped_in(stage, plan, chunks, watch) for stage in plan.stages)
-        return Ended(chunks.step, stopped, self._snapshot(chunks.step, plan.timestep_ps))
+        return Ended(chunks.step, stopped, self._taker.take(chunks.step, plan.timestep_ps))
 
     def write_structure(self, path: Path) -> None:
         """Write what the last plan led to as a LAMMPS data file, without its coefficients. Raises LammpsError."""
@@ -113,6 +112,7 @@ class Engine:
         """Run one stage; True if the watch ended the run in it, though not if that was its very last step."""
         for command in stage.commands:
             self._command(command)
+        self._taker.refresh()
         first, last = chunks.step, chunks.step + stage.steps
         ramp = f"start {first} stop {last}"
         while chunks.step < last:
@@ -122,7 +122,7 @@ class Engine:
             self._command(f"run {steps} {again}post no {ramp}")
             chunks.done(steps, time.perf_counter() - began)
             if chunks.framed:
-                snapshot = self._snapshot(chunks.step, plan.timestep_ps)
+                snapshot = self._taker.take(chunks.step, plan.timestep_ps)
                 if snapshot is not None:
                     watch.frame(snapshot)
             if self._from_first(lambda: watch.stop(chunks.step)) and chunks.step < plan.steps:
@@ -135,7 +135,7 @@ class Engine:
         What `clear` leaves standing, the log and variables, is dealt with here. After an error the instance is new.
         """
         if self._lammps is None:
-            self._lammps = self._new_instance()
+            self._open()
         self._command("log none")
         self._command("clear")
         for name in self._lammps.available_ids("variable"):
@@ -143,12 +143,14 @@ class Engine:
         if log_file is not None:
             self._command(f"log {quoted(str(log_file))}")
 
-    def _new_instance(self) -> Any:
+    def _open(self) -> int:
+        """A new LAMMPS instance; answers its version."""
         began = time.perf_counter()
-        instance = lammps.lammps(cmdargs=self._arguments, comm=self._comm)
-        instance.set_show_error(False)
+        self._lammps = lammps.lammps(cmdargs=self._arguments, comm=self._comm)
+        self._lammps.set_show_error(False)
+        self._taker = SnapshotTaker(self._lammps, self._comm)
         self.md_s += time.perf_counter() - began
-        return instance
+        return int(self._lammps.version())
 
     def _command(self, command: str) -> None:
         began = time.perf_counter()
@@ -176,51 +178,6 @@ class Engine:
         if self._comm.size == 1:
             return decide()
         return self._comm.bcast(decide() if self._comm.rank == 0 else None)
-
-    def _snapshot(self, step: int, timestep_ps: float) -> Snapshot | None:
-        """Positions and types by atom id on rank 0, None on the others."""
-        temperature_k = self._lammps.extract_compute("thermo_temp", 0, 0)
-        rows = self._gathered()
-        if rows is None:
-            return None
-        ids = rows.view(np.int32)[:, 3]
-        order = np.argsort(ids)
-        return Snapshot(
-            step=step,
-            time_ps=step * timestep_ps,
-            temperature_k=float(temperature_k),
-            cell=self._cell(),
-            positions=np.ascontiguousarray(rows[order, :3]),
-            types=np.ascontiguousarray(rows.view(np.int32)[order, 4].astype(np.uint8)),
-        )
-
-    def _cell(self) -> npt.NDArray[np.float64]:
-        low, high, xy, yz, xz, _, _ = self._lammps.extract_box()
-        (lx, ly, lz) = (top - bottom for bottom, top in zip(low, high, strict=True))
-        return np.array([[lx, 0.0, 0.0], [xy, ly, 0.0], [xz, yz, lz]])
-
-    def _gathered(self) -> npt.NDArray[np.float32] | None:
-        """Rows of x, y, z (float32), id and type (int32 in the same four bytes) of all atoms on rank 0."""
-        mine = self._own_rows()
-        if self._comm.size == 1:
-            return mine
-        counts = self._comm.gather(mine.size)
-        if counts is None:
-            self._comm.Gatherv(mine, None)
-            return None
-        rows = np.empty((sum(counts) // mine.shape[1], mine.shape[1]), dtype=np.float32)
-        self._comm.Gatherv(mine, (rows, counts))
-        return rows
-
-    def _own_rows(self) -> npt.NDArray[np.float32]:
-        atoms = self._lammps.extract_setting("nlocal")
-        rows = np.empty((atoms, 5), dtype=np.float32)
-        if atoms:
-            read = self._lammps.numpy.extract_atom
-            rows[:, :3] = read("x")[:atoms]
-            rows.view(np.int32)[:, 3] = read("id")[:atoms]
-            rows.view(np.int32)[:, 4] = read("type")[:atoms]
-        return rows
 
 
 class _Chunks:
