@@ -53,5 +53,6 @@ class BudgetSettings(BaseModel):
     wall_time_s: FiniteFloat | None = Field(
         default=None,
         gt=0,
-        description="Seconds of running time, summed over resumes, after which no candidate is proposed.",
+        description="Wall time of one session in seconds, from the start or the last resume, after which no "
+        "candidate is proposed.",
     )

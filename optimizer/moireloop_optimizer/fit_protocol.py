@@ -1,0 +1,72 @@
+"""What passes between the service and its fit process: MessagePack of one question, one answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from moireloop_optimizer.objective import Observed
+from moireloop_optimizer.space import Points
+
+
+class Question(BaseModel):
+    """Ask for n points; points are rows of unit cube coordinates, values are objective values in degrees."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    strategy: str
+    seed: int
+    n: int
+    index: int
+    dimension: int
+    points: list[list[float]]
+    values: list[float]
+    pending: list[list[float]]
+
+    @property
+    def observed(self) -> Observed:
+        """What has been measured: (N, d) points and (N,) values."""
+        return Observed(self._rows(self.points), np.array(self.values, dtype=np.float64))
+
+    @property
+    def pending_points(self) -> Points:
+        """(m, d) pending points."""
+        return self._rows(self.pending)
+
+    def _rows(self, rows: list[list[float]]) -> Points:
+        return np.array(rows, dtype=np.float64).reshape(-1, self.dimension)
+
+
+class Answer(BaseModel):
+    """The points asked for, and how they came about; see strategies.Suggestion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    points: list[list[float]]
+    made_by: str
+    fit_failed: bool = False
+    fit_s: float = 0.0
+    acquisition_s: float = 0.0
+
+
+def pack(message: Question | Answer) -> bytes:
+    """MessagePack bytes of a question or an answer."""
+    packed: bytes = msgpack.packb(message.model_dump())
+    return packed
+
+
+def unpack_question(data: bytes) -> Question:
+    """The question in MessagePack bytes."""
+    return Question.model_validate(_fields(data))
+
+
+def unpack_answer(data: bytes) -> Answer:
+    """The answer in MessagePack bytes."""
+    return Answer.model_validate(_fields(data))
+
+
+def _fields(data: bytes) -> Any:
+    return msgpack.unpackb(data)

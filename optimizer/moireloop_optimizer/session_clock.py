@@ -1,0 +1,32 @@
+"""How long the present session of a campaign has been running, and whether it takes candidates."""
+
+from __future__ import annotations
+
+from moireloop_broker.messages import CampaignChanged
+
+
+class SessionClock:
+    """A session begins when the campaign starts or is resumed; it ends when it drains, stops or completes."""
+
+    def __init__(self) -> None:
+        self._changed_s = 0.0
+        self._began_s: float | None = None
+        self._closed = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the campaign drains, stopped or is complete, so that nothing is to be proposed."""
+        return self._closed
+
+    def changed(self, event: CampaignChanged) -> None:
+        """Take in a change of the campaign's state; one that is not newer than the last changes nothing."""
+        if event.at_s <= self._changed_s:
+            return
+        self._changed_s = event.at_s
+        self._closed = event.state not in ("started", "resumed")
+        if not self._closed:
+            self._began_s = event.at_s
+
+    def elapsed_s(self, now_s: float) -> float:
+        """Seconds from the beginning of the session until now; 0 before the campaign has started."""
+        return 0.0 if self._began_s is None else max(0.0, now_s - self._began_s)
