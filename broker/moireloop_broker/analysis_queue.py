@@ -103,16 +103,15 @@ class AnalysisQueue:
 
     def _finished_run(self, entry: str, fields: dict[bytes, bytes]) -> FinishedRun | None:
         candidate_id = fields.get(b"id", b"").decode()
-        held = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.candidate(candidate_id)))
-        packed = cast("bytes | None", self._client.get(self._keys.final_frame(candidate_id)))
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.hgetall(self._keys.candidate(candidate_id))
+        pipeline.get(self._keys.final_frame(candidate_id))
+        pipeline.xpending_range(self._keys.finals, ANALYZERS_GROUP, entry, entry, 1)
+        held, packed, pending = cast("Any", pipeline.execute())
         if packed is None or held.get(b"state") != b"finished":
             self._client.xack(self._keys.finals, ANALYZERS_GROUP, entry)
             self._client.xdel(self._keys.finals, entry)
             return None
-        pending = cast(
-            "list[dict[str, Any]]",
-            self._client.xpending_range(self._keys.finals, ANALYZERS_GROUP, entry, entry, 1),
-        )
         report = unpack_as(RunReport, held[b"report"])
         return FinishedRun(
             candidate=unpack_as(Candidate, held[b"candidate"]),

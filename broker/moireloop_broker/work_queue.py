@@ -1,8 +1,8 @@
 """The work queue: candidates, leases, attempts, final frames and dead letters, kept in Redis (adapter).
 
-A candidate is queued, leased by a worker, finished (its final frame kept) and settled (its result in the log). Each step
-is one Lua script that changes the state and writes the event. Steps of an attempt that is no longer the present
-one are refused, so that a candidate comes to exactly one result, whatever dies when.
+A candidate is queued, leased by a worker, finished (its final frame kept) and settled (its result in the log). Each
+step is one Lua script that changes the state and writes the event. Steps of an attempt that is no longer the
+present one are refused, so that a candidate comes to exactly one result, whatever dies when.
 """
 
 from __future__ import annotations

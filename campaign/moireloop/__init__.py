@@ -1,1 +1,5 @@
 """What a person touches: the campaign file, the service set, the CLI and the client."""
+
+from moireloop.client import CampaignClient, NotRunning, Received, RequestRefused, connect
+
+__all__ = ["CampaignClient", "NotRunning", "Received", "RequestRefused", "connect"]

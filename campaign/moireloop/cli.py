@@ -1,0 +1,201 @@
+"""The command line: `moireloop run|resume|status|watch|stop|results|figures|validate FILE` (main)."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from moireloop.campaign_file import Campaign, CampaignFileError, changes_on_resume, load_campaign, load_copy
+from moireloop.client import NotRunning, RequestRefused, connect
+from moireloop.conductor import ServiceFailed
+from moireloop.figures import write_figures
+from moireloop.folder import CampaignFolder, CampaignIsRunning
+from moireloop.progress import ProgressView, line, picture, progress_of
+from moireloop.results import recipes_table, utilisation, write_results
+from moireloop.session_view import conduct
+from moireloop.stored_log import stored_results, stored_status
+from moireloop_broker.connection import NoConnectionFile
+from moireloop_broker.messages import Result
+from moireloop_broker.redis_server import RedisUnavailable
+
+EXIT_FAILED: Final = 1
+EXIT_BAD_INPUT: Final = 2
+WATCH_EVERY_S: Final = 0.5
+
+console = Console()
+
+
+def run(path: Path) -> int:
+    """Start a campaign and stay until it ends."""
+    campaign = load_campaign(path, "run")
+    campaign.place.create()
+    with campaign.place.locked():
+        campaign.place.keep_campaign_file(path)
+        return _conduct(campaign, resumed=False)
+
+
+def resume(path: Path) -> int:
+    """Go on with a campaign that was stopped or killed, also with changed bounds, budget or targets."""
+    campaign = load_campaign(path, "resume")
+    campaign.place.create()
+    with campaign.place.locked():
+        for change in changes_on_resume(load_copy(campaign.place), campaign):
+            console.print(f"changed {change}", highlight=False, markup=False)
+        campaign.place.keep_campaign_file(path)
+        return _conduct(campaign, resumed=campaign.place.connection_file.exists())
+
+
+def status(path: Path) -> int:
+    """One look at a campaign, whether it runs or not."""
+    campaign = load_campaign(path, "look")
+    folder = campaign.place
+    if folder.holder() is None:
+        stored = stored_status(folder)
+        done = sum(stored.counts[outcome] for outcome in ("measured", "refused", "failed"))
+        console.print(f"{stored.campaign} does not run; state {stored.state}, {done} results, {stored.counts}")
+        return 0
+    with connect(folder.connection_file) as client:
+        results = [entry.message for entry in client.results()]
+        now = client.status()
+        first_s = min((r.times.proposed_s for r in results), default=time.time())
+        progress = progress_of(
+            now,
+            results,
+            campaign.targets,
+            budget_results=campaign.budget.results,
+            started_s=first_s,
+            now_s=time.time(),
+        )
+        console.print(picture(progress) if console.is_terminal else line(progress))
+    return 0
+
+
+def watch(path: Path) -> int:
+    """Live progress of a campaign that another terminal runs, until it ends."""
+    campaign = load_campaign(path, "look")
+    started_s = time.time()
+    results: list[Result] = []
+    since = "0-0"
+    with connect(campaign.place.connection_file) as client, ProgressView(console) as view:
+        while campaign.place.holder() is not None:
+            try:
+                fresh = client.results(since)
+                now = client.status()
+            except NotRunning:
+                continue
+            results += [entry.message for entry in fresh]
+            since = fresh[-1].id if fresh else since
+            started_s = min([started_s, *(r.times.proposed_s for r in results)])
+            progress = progress_of(
+                now,
+                results,
+                campaign.targets,
+                budget_results=campaign.budget.results,
+                started_s=started_s,
+                now_s=time.time(),
+            )
+            view.show(progress, time.monotonic())
+            time.sleep(WATCH_EVERY_S)
+    console.print("the campaign does not run")
+    return 0
+
+
+def stop(path: Path) -> int:
+    """Let running candidates finish, then stop; `moireloop resume` goes on from there."""
+    campaign = load_campaign(path, "look")
+    if campaign.place.holder() is None:
+        console.print("the campaign does not run")
+        return 0
+    with connect(campaign.place.connection_file) as client:
+        client.stop("moireloop stop")
+    console.print("draining: no more candidates are leased, those that run come to their results")
+    return 0
+
+
+def results(path: Path) -> int:
+    """Table of the best recipes; writes results.parquet and results.csv."""
+    campaign = load_campaign(path, "look")
+    _show_results(campaign, _all_results(campaign.place))
+    return 0
+
+
+def figures(path: Path) -> int:
+    """Draw the figures into the campaign's folder."""
+    campaign = load_campaign(path, "look")
+    found = _all_results(campaign.place)
+    for figure in write_figures(campaign.place, found, campaign.bounds, campaign.targets, campaign.name):
+        console.print(str(figure), highlight=False, soft_wrap=True)
+    return 0
+
+
+def validate(path: Path) -> int:
+    """Check a campaign file whole, and start nothing."""
+    campaign = load_campaign(path, "validate")
+    console.print(f"{path}: campaign {campaign.name!r} is valid", highlight=False, soft_wrap=True)
+    return 0
+
+
+COMMANDS: Final[dict[str, Callable[[Path], int]]] = {
+    command.__name__: command for command in (run, resume, status, watch, stop, results, figures, validate)
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The entry point; answers the exit code: 0, 1 when something failed, 2 for bad input."""
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="moireloop: %(message)s")
+    options = _parser().parse_args(arguments)
+    try:
+        return COMMANDS[options.command](options.file)
+    except (CampaignFileError, CampaignIsRunning, NoConnectionFile) as error:
+        return _complain(str(error), EXIT_BAD_INPUT)
+    except (ServiceFailed, NotRunning, RequestRefused, RedisUnavailable) as error:
+        return _complain(str(error), EXIT_FAILED)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="moireloop", description="Find the growth conditions that give a bilayer with a wanted twist."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        summary = (command.__doc__ or "").splitlines()[0]
+        sub = commands.add_parser(name, help=summary, description=summary)
+        sub.add_argument("file", type=Path, metavar="FILE", help="campaign file (TOML)")
+    return parser
+
+
+def _complain(text: str, code: int) -> int:
+    sys.stderr.write("moireloop: " + " ".join(text.split()) + "\n")
+    return code
+
+
+def _conduct(campaign: Campaign, *, resumed: bool) -> int:
+    session = conduct(campaign, console, resumed=resumed)
+    _show_results(campaign, session.results)
+    for figure in write_figures(campaign.place, session.results, campaign.bounds, campaign.targets, campaign.name):
+        console.print(f"figure   {figure}", highlight=False, soft_wrap=True)
+    console.print(f"ended    {session.reason}", highlight=False, soft_wrap=True)
+    return session.exit_code
+
+
+def _show_results(campaign: Campaign, found: list[Result]) -> None:
+    console.print(recipes_table(found, campaign.targets))
+    used = utilisation(found).fraction
+    if used is not None:
+        console.print(f"utilisation of the workers {used:.1%}", highlight=False)
+    for path in write_results(campaign.place, found, campaign.targets):
+        console.print(f"results  {path}", highlight=False, soft_wrap=True)
+
+
+def _all_results(folder: CampaignFolder) -> list[Result]:
+    if folder.holder() is None:
+        return stored_results(folder)
+    with connect(folder.connection_file) as client:
+        return [entry.message for entry in client.results()]

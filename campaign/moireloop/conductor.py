@@ -1,0 +1,253 @@
+"""Runs one campaign: starts the services, watches them, knows when it is over, and keeps its results (main)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import sys
+import time
+
+import redis
+
+from moireloop.campaign_file import Campaign
+from moireloop.ending import Ending, ending_of, should_drain
+from moireloop.folder import CampaignFolder
+from moireloop.progress import Progress, progress_of
+from moireloop.service_set import Crash, ServiceSet, ServiceSpec
+from moireloop.sessions import close_session, open_session
+from moireloop_broker.campaign_state import CampaignState, ServiceState
+from moireloop_broker.connection import Connection, write_settings_file
+from moireloop_broker.event_log import START, EventLog
+from moireloop_broker.messages import CampaignChanged, Candidate, CandidateQueued, Event, Result, ServiceChanged
+from moireloop_broker.redis_server import answers
+from moireloop_broker.work_queue import WorkQueue
+
+log = logging.getLogger(__name__)
+
+READY_S = 90.0
+MAX_CRASHES = 7
+PATIENCE_S = 15.0
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class ServiceFailed(RuntimeError):
+    """A service does not start, or dies again and again; the text has its last words and its log file."""
+
+
+def service_specs(campaign: Campaign, folder: CampaignFolder) -> list[ServiceSpec]:
+    """The services of a campaign but the broker, in the order in which they start."""
+    connection = ["--connection", str(folder.connection_file)]
+    analyzers = [f"analyzer-{number}" for number in range(campaign.analyzers.count)]
+    modules = [
+        *((name, ["moireloop_analyzer", *connection, "--name", name]) for name in analyzers),
+        ("optimizer", ["moireloop_optimizer", *connection]),
+        ("pool", ["moireloop_worker.pool_service", *connection]),
+    ]
+    return [ServiceSpec(name, [sys.executable, "-m", *arguments], folder.log_of(name)) for name, arguments in modules]
+
+
+def settings_sections(campaign: Campaign) -> dict[str, object]:
+    """What the services are told of the campaign file, by section."""
+    return {name: value for name, value in campaign.model_dump(mode="json").items() if name not in ("redis", "network")}
+
+
+class Conductor:
+    """One session of one campaign. The caller holds the folder's lock."""
+
+    def __init__(self, campaign: Campaign, folder: CampaignFolder, *, resumed: bool) -> None:
+        self.campaign = campaign
+        self.folder = folder
+        self.results: list[Result] = []
+        self.started_s = time.time()
+        self._resumed = resumed
+        self._resumed_at_s: list[float] = []
+        self._services = ServiceSet()
+        self._unlogged: list[tuple[str, ServiceState, str | None]] = []
+        self._crashes: dict[str, int] = {}
+        self._last_crash: ServiceChanged | None = None
+        self._last_id = START
+        self._progress: Progress | None = None
+        self._connection: Connection | None = None
+        self._client: redis.Redis | None = None
+
+    def start(self) -> None:
+        """Start all services and let the campaign begin, or go on.
+
+        Raises:
+            ServiceFailed: the broker or its Redis does not come up.
+        """
+        for name in ONE_THREAD:
+            os.environ.setdefault(name, "1")
+        write_settings_file(self.folder.root, settings_sections(self.campaign))
+        connection = open_session(self.campaign, self.folder)
+        self._connection = connection
+        self._start_broker(connection)
+        self._client = redis.Redis.from_url(connection.redis_url, socket_timeout=5, retry=None, protocol=2)
+        if self._resumed:
+            self._clear_earlier_session()
+        self._state().change("resumed" if self._resumed else "started")
+        for spec in service_specs(self.campaign, self.folder):
+            self._services.start(spec)
+            self._unlogged.append((spec.name, "started", None))
+
+    def step(self) -> Progress | None:
+        """Restart what died and look at the state; None while Redis does not answer.
+
+        Raises:
+            ServiceFailed: a service has died again and again.
+        """
+        for crash in self._services.watch():
+            self._note_crash(crash)
+        try:
+            self._read_log()
+            self._log_services()
+            self._progress = self._look()
+        except redis.RedisError as error:
+            log.info("redis does not answer now reason=%s", error)
+            return None
+        self._drain_in_time(self._progress)
+        return self._progress
+
+    def ending(self) -> Ending | None:
+        """Whether the campaign is over, and how."""
+        return ending_of(self._progress, self.campaign.budget.results) if self._progress else None
+
+    def drain(self, reason: str) -> None:
+        """Lease no more candidates; what runs comes to its result."""
+        with contextlib.suppress(redis.RedisError):
+            self._state().change("draining", reason)
+
+    def finish(self, ending: Ending) -> None:
+        """Write down how it ended and end the services, the broker last."""
+        names = self._services.names()
+        self._services.stop([n for n in names if n in ("optimizer", "pool")], PATIENCE_S)
+        self._services.stop([n for n in names if n.startswith("analyzer-")], PATIENCE_S)
+        with contextlib.suppress(redis.RedisError):
+            self._read_log()
+            self._state().change("completed" if ending.is_complete else "stopped", ending.reason)
+        self.close()
+
+    def close(self) -> None:
+        """End every service that still runs, at once if need be."""
+        self._services.stop([n for n in self._services.names() if n != "broker"], PATIENCE_S / 3)
+        self._services.stop(["broker"], PATIENCE_S)
+        if self._client is not None:
+            self._client.close()
+        if self._connection is not None:
+            close_session(self._connection)
+
+    def pids(self) -> dict[str, int]:
+        """Process ids of the services, by name."""
+        return self._services.pids()
+
+    def _start_broker(self, connection: Connection) -> None:
+        log_file = self.folder.log_of("broker")
+        command = [sys.executable, "-m", "moireloop_broker", "--connection", str(self.folder.connection_file)]
+        self._services.start(ServiceSpec("broker", command, log_file))
+        self._unlogged.append(("broker", "started", None))
+        deadline = time.monotonic() + READY_S
+        while not (answers(connection.redis_url) and _has_settings(connection)):
+            for crash in self._services.watch():
+                raise ServiceFailed(f"the broker does not start: {crash.reason} (see {log_file})")
+            if time.monotonic() > deadline:
+                raise ServiceFailed(f"the broker is not ready after {READY_S:g} s (see {log_file})")
+            time.sleep(0.02)
+
+    def _clear_earlier_session(self) -> None:
+        client, connection = self._redis(), self._opened()
+        keys = connection.keys
+        queue = WorkQueue(client, keys)
+        queue.create()
+        self._read_log()
+        client.delete(keys.endpoints, keys.workers, keys.services)
+        queue.release_all("the session that ran it is over")
+        for candidate in self._outside_bounds():
+            queue.cancel(candidate, "outside the search space of the resumed campaign")
+
+    def _outside_bounds(self) -> list[str]:
+        """Queued candidates that the search space of the campaign file no longer holds."""
+        queued: dict[str, Candidate] = {}
+        for _, event in EventLog(self._redis(), self._opened().keys).replay():
+            if isinstance(event, CandidateQueued):
+                queued[event.candidate.candidate_id] = event.candidate
+            elif isinstance(event, Result):
+                queued.pop(event.candidate.candidate_id, None)
+        bounds = self.campaign.bounds
+        return [name for name, candidate in queued.items() if not _is_within(candidate.parameters, bounds)]
+
+    def _note_crash(self, crash: Crash) -> None:
+        self._crashes[crash.service] = self._crashes.get(crash.service, 0) + 1
+        self._unlogged += [(crash.service, "crashed", crash.reason), (crash.service, "started", None)]
+        log.warning("service crashed name=%s reason=%s", crash.service, crash.reason)
+        if self._crashes[crash.service] >= MAX_CRASHES:
+            log_file = self.folder.log_of(crash.service)
+            raise ServiceFailed(f"{crash.service} died {MAX_CRASHES} times: {crash.reason} (see {log_file})")
+
+    def _log_services(self) -> None:
+        while self._unlogged:
+            self._state().service_changed(*self._unlogged[0])
+            self._unlogged.pop(0)
+
+    def _read_log(self) -> None:
+        for entry_id, event in EventLog(self._redis(), self._opened().keys).replay(self._last_id):
+            self._last_id = entry_id
+            self._note(event)
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Result):
+            self.results.append(event)
+        elif isinstance(event, ServiceChanged) and event.state == "crashed":
+            self._last_crash = event
+        elif isinstance(event, CampaignChanged) and event.state == "resumed":
+            self._resumed_at_s.append(event.at_s)
+
+    def _drain_in_time(self, progress: Progress) -> None:
+        if progress.state == "draining":
+            return
+        runs_s = [r.report.finished_s - r.report.started_s for r in self.results if r.report is not None]
+        run_s = sorted(runs_s)[len(runs_s) // 2] if runs_s else None
+        if should_drain(progress.elapsed_s, self.campaign.budget.wall_time_s, run_s):
+            self.drain(f"the wall time of {self.campaign.budget.wall_time_s:g} s leaves no time for another run")
+
+    def _look(self) -> Progress:
+        return progress_of(
+            self._state().status(),
+            self.results,
+            self.campaign.targets,
+            budget_results=self.campaign.budget.results,
+            started_s=self.started_s,
+            now_s=time.time(),
+            wall_time_s=self.campaign.budget.wall_time_s,
+            resumed_at_s=self._resumed_at_s,
+            last_crash=self._last_crash,
+        )
+
+    def _state(self) -> CampaignState:
+        return CampaignState(self._redis(), self._opened().keys, self.campaign.name)
+
+    def _redis(self) -> redis.Redis:
+        if self._client is None:
+            raise RuntimeError("expected a started conductor")
+        return self._client
+
+    def _opened(self) -> Connection:
+        if self._connection is None:
+            raise RuntimeError("expected a started conductor")
+        return self._connection
+
+
+def _has_settings(connection: Connection) -> bool:
+    client = redis.Redis.from_url(connection.redis_url, socket_timeout=5, retry=None, protocol=2)
+    with contextlib.closing(client), contextlib.suppress(redis.RedisError):
+        return bool(client.exists(connection.keys.settings)) and _groups_exist(client, connection)
+    return False
+
+
+def _groups_exist(client: redis.Redis, connection: Connection) -> bool:
+    return bool(client.exists(connection.keys.queue)) and bool(client.exists(connection.keys.finals))
+
+
+def _is_within(parameters: dict[str, float], bounds: dict[str, tuple[float, float]]) -> bool:
+    return all(low <= parameters.get(name, math.nan) <= high for name, (low, high) in bounds.items())

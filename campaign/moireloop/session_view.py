@@ -1,0 +1,78 @@
+"""One session in the foreground: conductor, live progress, and what Ctrl-C means (main)."""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+from types import FrameType
+from typing import Final
+
+from rich.console import Console
+
+from moireloop.campaign_file import Campaign
+from moireloop.conductor import Conductor
+from moireloop.ending import Ending
+from moireloop.progress import ProgressView
+from moireloop_broker.messages import Result
+
+TICK_S: Final = 0.2
+EXIT_KILLED: Final = 130
+
+
+@dataclass(frozen=True)
+class Session:
+    """How a session ended and all results of the campaign."""
+
+    results: list[Result]
+    reason: str
+    exit_code: int
+
+
+class Interrupts:
+    """Counts SIGINT and SIGTERM: the first asks to drain, the second to end at once."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+
+    def _note(self, _signal: int, _frame: FrameType | None) -> None:
+        self.count += 1
+
+
+def conduct(campaign: Campaign, console: Console, *, resumed: bool) -> Session:
+    """Run the campaign until it is complete, drained or killed.
+
+    Raises:
+        ServiceFailed: a service does not start or dies again and again; everything else was ended.
+    """
+    interrupts = Interrupts()
+    conductor = Conductor(campaign, campaign.place, resumed=resumed)
+    try:
+        conductor.start()
+        ending = _follow(conductor, interrupts, console)
+        if ending is not None:
+            conductor.finish(ending)
+            return Session(conductor.results, ending.reason, 0)
+        return Session(conductor.results, "killed; `moireloop resume` goes on from here", EXIT_KILLED)
+    finally:
+        conductor.close()
+
+
+def _follow(conductor: Conductor, interrupts: Interrupts, console: Console) -> Ending | None:
+    asked = 0
+    with ProgressView(console) as view:
+        while True:
+            progress = conductor.step()
+            if progress is not None:
+                view.show(progress, time.monotonic())
+            if (ending := conductor.ending()) is not None:
+                return ending
+            if interrupts.count > 1:
+                return None
+            if interrupts.count > asked:
+                asked = interrupts.count
+                conductor.drain("interrupted")
+                console.print("draining: running candidates come to their results; Ctrl-C again kills", style="yellow")
+            time.sleep(TICK_S)

@@ -1,0 +1,49 @@
+"""The event log of a campaign that does not run, from its Redis, started for a moment if it is private (adapter)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+
+from moireloop.folder import CampaignFolder
+from moireloop_broker.broker_service import start_redis
+from moireloop_broker.campaign_state import CampaignState
+from moireloop_broker.connection import Connection, read_connection
+from moireloop_broker.event_log import EventLog
+from moireloop_broker.messages import Result, Status
+
+
+@contextmanager
+def stored_state(folder: CampaignFolder) -> Iterator[tuple[redis.Redis, Connection]]:
+    """A connection to the state of a campaign that nobody runs now; the folder is locked meanwhile.
+
+    Raises:
+        NoConnectionFile: no campaign was ever started in the folder.
+        CampaignIsRunning: somebody runs it.
+    """
+    connection = read_connection(folder.connection_file)
+    with folder.locked():
+        server = start_redis(connection)
+        client = redis.Redis.from_url(connection.redis_url, socket_timeout=30, protocol=2)
+        try:
+            with contextlib.closing(client):
+                yield client, connection
+        finally:
+            if server is not None:
+                server.stop()
+
+
+def stored_results(folder: CampaignFolder) -> list[Result]:
+    """All results of a campaign that does not run, oldest first."""
+    with stored_state(folder) as (client, connection):
+        events = EventLog(client, connection.keys).replay()
+        return [event for _, event in events if isinstance(event, Result)]
+
+
+def stored_status(folder: CampaignFolder) -> Status:
+    """State of a campaign that does not run."""
+    with stored_state(folder) as (client, connection):
+        return CampaignState(client, connection.keys, connection.campaign).status()

@@ -1,0 +1,51 @@
+"""A real Redis server for the tests of the broker, one for the session; every test has a campaign of its own in it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from moireloop_broker.campaign_state import CampaignState
+from moireloop_broker.connection import new_password
+from moireloop_broker.redis_keys import KEYS, Keys
+from moireloop_broker.redis_server import RedisServer, free_port
+from moireloop_broker.work_queue import WorkQueue
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    folder: Path = tmp_path_factory.mktemp("redis")
+    server = RedisServer(folder, "127.0.0.1", free_port("127.0.0.1"), new_password())
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
+    connection = redis.Redis.from_url(redis_server.url, protocol=2)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def keys(client: redis.Redis) -> Iterator[Keys]:
+    """A campaign that has started; at the end no key may be there that has no declared lifetime."""
+    names = Keys(f"test{next(_numbers)}")
+    CampaignState(client, names, "test").change("started")
+    yield names
+    declared = {spec.name.split(":")[0] for spec in KEYS}
+    found = {key.decode().removeprefix(names.prefix).split(":")[0] for key in client.scan_iter(f"{names.prefix}*")}
+    assert found <= declared
+
+
+@pytest.fixture
+def queue(client: redis.Redis, keys: Keys) -> WorkQueue:
+    work_queue = WorkQueue(client, keys)
+    work_queue.create()
+    return work_queue

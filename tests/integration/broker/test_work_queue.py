@@ -1,0 +1,219 @@
+"""The work queue keeps its promise: exactly one result per candidate, whatever dies when."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import redis
+from moireloop_broker.analysis_queue import AnalysisQueue
+from moireloop_broker.campaign_state import CampaignState
+from moireloop_broker.event_log import EventLog
+from moireloop_broker.messages import Candidate, Event, Frame, FrameHeader, Measurement, Result, RunReport
+from moireloop_broker.redis_keys import Keys
+from moireloop_broker.work_queue import AttemptLimits, Lease, LeaseLost, WorkQueue
+
+
+def candidate(candidate_id: str = "c1") -> Candidate:
+    return Candidate(candidate_id=candidate_id, parameters={"temperature_k": 2000.0}, seed=1, proposed_s=time.time())
+
+
+def final_frame(candidate_id: str, attempt: int) -> Frame:
+    header = FrameHeader(
+        candidate_id=candidate_id,
+        attempt=attempt,
+        step=10,
+        time_ps=0.1,
+        cell=[[10.0, 0.0, 0.0], [0.0, 10.0, 0.0], [0.0, 0.0, 10.0]],
+        periodic=[True, True, False],
+        shape=[4, 3],
+        lattice_types=[1],
+        final=True,
+    )
+    return Frame(header, np.arange(12, dtype=np.float32).reshape(4, 3), np.ones(4, dtype=np.uint8))
+
+
+def report(worker: str, *, cancelled: bool = False) -> RunReport:
+    return RunReport(worker=worker, started_s=1.0, finished_s=2.0, steps=10, md_s=0.9, cancelled=cancelled)
+
+
+def leased(queue: WorkQueue, worker: str = "w0") -> Lease:
+    lease = queue.take(worker, 1.0)
+    assert lease is not None
+    return lease
+
+
+def events(client: redis.Redis, keys: Keys) -> list[Event]:
+    return [event for _, event in EventLog(client, keys).replay()]
+
+
+def tags(client: redis.Redis, keys: Keys) -> list[str]:
+    return [event.tag.split("/")[0] for event in events(client, keys)][1:]
+
+
+def results(client: redis.Redis, keys: Keys) -> list[Result]:
+    return [event for event in events(client, keys) if isinstance(event, Result)]
+
+
+TWIST = Measurement(twist_deg=8.2, signed_deg=-8.2, sigma_deg=0.01)
+
+
+def test_candidate_comes_to_one_measured_result(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+    """A candidate that is leased, finished and settled has one result, with every stage's time in order."""
+    assert queue.propose(candidate())
+    lease = leased(queue)
+    queue.finish(lease, report("w0"), final_frame("c1", 1))
+    finished = AnalysisQueue(client, keys, "a0")
+    run = finished.take(1.0)
+    assert run is not None
+    np.testing.assert_array_equal(run.frame.positions, final_frame("c1", 1).positions)
+    assert finished.settle(run, TWIST)
+    assert tags(client, keys) == ["candidate_queued", "run_leased", "run_finished", "result"]
+    (result,) = results(client, keys)
+    times = result.times
+    assert result.outcome == "measured"
+    assert result.twist_deg == 8.2
+    assert times.queued_s is not None
+    assert times.leased_s is not None
+    assert times.proposed_s <= times.queued_s <= times.leased_s
+    assert queue.counts() == dict.fromkeys(queue.counts(), 0) | {"measured": 1}
+    assert client.get(keys.final_frame("c1")) is None
+
+
+def test_same_candidate_twice_is_one(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+    """Proposing a known candidate again changes nothing."""
+    assert queue.propose(candidate())
+    assert not queue.propose(candidate())
+    assert queue.counts()["queued"] == 1
+    assert tags(client, keys) == ["candidate_queued"]
+
+
+def test_settling_twice_writes_one_result(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+    """A second analyzer that settles the same run is told no, and the log has one result."""
+    queue.propose(candidate())
+    queue.finish(leased(queue), report("w0"), final_frame("c1", 1))
+    finished = AnalysisQueue(client, keys, "a0")
+    run = finished.take(1.0)
+    assert run is not None
+    assert finished.settle(run, TWIST)
+    assert not AnalysisQueue(client, keys, "a1").settle(run, TWIST)
+    assert len(results(client, keys)) == 1
+
+
+def test_analyzer_that_died_gets_its_run_again(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+    """A run that an analyzer took and never settled is the first that it is given after its restart."""
+    queue.propose(candidate())
+    queue.finish(leased(queue), report("w0"), final_frame("c1", 1))
+    assert AnalysisQueue(client, keys, "a0").take(1.0) is not None
+    again = AnalysisQueue(client, keys, "a0").take(0)
+    assert again is not None
+    assert again.deliveries == 2
+
+
+def test_dead_workers_candidate_is_leased_to_another(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+    """A worker that is gone loses its lease at once, and the next worker gets attempt 2."""
+    queue.propose(candidate())
+    lost = leased(queue, "w0")
+    assert queue.release_worker("w0", "killed by signal 9", charged=True) == ["c1"]
+    again = leased(queue, "w1")
+    assert (again.candidate.candidate_id, again.attempt) == ("c1", 2)
+    with pytest.raises(LeaseLost):
+        queue.renew(lost, 5)
+    with pytest.raises(LeaseLost):
+        queue.finish(lost, report("w0"), final_frame("c1", 1))
+    assert queue.fail(lost, "late") == "stale"
+
+
+def test_lease_that_is_not_renewed_expires(client: redis.Redis, keys: Keys) -> None:
+    """An expired lease ends the attempt; a renewed one does not."""
+    queue = WorkQueue(client, keys, lease_s=0.5)
+    queue.create()
+    queue.propose(candidate("c1"))
+    queue.propose(candidate("c2"))
+    silent, lively = leased(queue, "w0"), leased(queue, "w1")
+    deadline = time.monotonic() + 10
+    expired: list[str] = []
+    while not expired and time.monotonic() < deadline:
+        queue.renew(lively, 1)
+        expired = queue.expire_leases()
+    assert expired == [silent.candidate.candidate_id]
+    assert leased(queue, "w2").attempt == 2
+
+
+def test_candidate_is_given_up_after_its_attempts(client: redis.Redis, keys: Keys) -> None:
+    """A candidate whose every attempt fails becomes one failed result with the last reason."""
+    queue = WorkQueue(client, keys, limits=AttemptLimits(max_attempts=2))
+    queue.create()
+    queue.propose(candidate())
+    assert queue.fail(leased(queue), "ERROR: Lost atoms") == "queued"
+    assert queue.fail(leased(queue), "ERROR: Lost atoms again") == "failed"
+    (result,) = results(client, keys)
+    assert (result.outcome, result.reason, result.attempt) == ("failed", "ERROR: Lost atoms again", 2)
+    assert queue.take("w0", 0) is None
+
+
+def test_lost_machine_uses_up_no_attempt(client: redis.Redis, keys: Keys) -> None:
+    """Uncharged losses do not count towards max_attempts, but they are bounded too."""
+    queue = WorkQueue(client, keys, limits=AttemptLimits(max_attempts=1, max_losses=3))
+    queue.create()
+    queue.propose(candidate())
+    outcomes = [queue.fail(leased(queue), "preempted", charged=False) for _ in range(3)]
+    assert outcomes == ["queued", "queued", "failed"]
+
+
+def test_queued_candidate_is_cancelled_at_once(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+    """Cancelling a queued candidate settles it, and no worker gets it."""
+    queue.propose(candidate())
+    assert queue.cancel("c1", "not wanted") == "cancelled"
+    assert queue.take("w0", 0) is None
+    (result,) = results(client, keys)
+    assert (result.outcome, result.reason) == ("cancelled", "not wanted")
+
+
+def test_running_candidate_is_told_of_its_cancel(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+    """A running candidate hears of its cancel when it renews, and its result keeps what was measured."""
+    queue.propose(candidate())
+    lease = leased(queue)
+    assert not queue.renew(lease, 1)
+    assert queue.cancel("c1", "hopeless") == "asked"
+    assert queue.renew(lease, 2)
+    queue.finish(lease, report("w0", cancelled=True), final_frame("c1", 1))
+    finished = AnalysisQueue(client, keys, "a0")
+    run = finished.take(1.0)
+    assert run is not None
+    finished.settle(run, TWIST)
+    (result,) = results(client, keys)
+    assert (result.outcome, result.twist_deg) == ("cancelled", 8.2)
+    assert queue.cancel("c1", "again") == "late"
+    assert queue.cancel("c9", "who") == "unknown"
+
+
+def test_nothing_is_leased_while_the_campaign_drains(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+    """A draining campaign keeps its queue for the resume."""
+    queue.propose(candidate())
+    campaign = CampaignState(client, keys, "test")
+    campaign.change("draining")
+    assert queue.take("w0", 0.01) is None
+    assert queue.counts()["queued"] == 1
+    campaign.change("resumed")
+    assert leased(queue).attempt == 1
+
+
+def test_entry_handed_out_but_never_leased_comes_back(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+    """A worker that died between being handed an entry and leasing it loses nothing."""
+    queue.propose(candidate())
+    client.xreadgroup("workers", "w0", {keys.queue: ">"}, count=1)
+    assert queue.take("w1", 0) is None
+    queue.release_worker("w0", "gone", charged=True)
+    assert leased(queue, "w1").attempt == 1
+
+
+def test_finish_whose_answer_was_lost_may_be_repeated(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+    """The same finish twice, as after a lost connection, is one event and one frame to analyse."""
+    queue.propose(candidate())
+    lease = leased(queue)
+    queue.finish(lease, report("w0"), final_frame("c1", 1))
+    queue.finish(lease, report("w0"), final_frame("c1", 1))
+    assert tags(client, keys).count("run_finished") == 1
+    assert client.xlen(keys.finals) == 1
