@@ -90,7 +90,9 @@ def unknown_key(key: str, allowed: Sequence[str], elsewhere: Sequence[str] = ())
         allowed: dotted paths of the keys that may stand there.
         elsewhere: dotted paths of keys of other tables, tried when none that is allowed comes near.
     """
-    meant = nearest(key, allowed) or _same_name(key, elsewhere)
+    by_name = {_last(path): path for path in allowed}
+    name = nearest(_last(key), by_name)
+    meant = by_name[name] if name else _same_name(key, elsewhere)
     if meant is not None:
         return Problem(key, f"unknown key; did you mean {meant}?")
     names = ", ".join(_last(path) for path in allowed)

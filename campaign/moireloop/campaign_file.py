@@ -127,9 +127,9 @@ def changes_on_resume(old: Campaign, new: Campaign) -> list[str]:
 
 def _document(path: Path) -> dict[str, Any]:
     """The tables of a TOML file. Raises CampaignFileError."""
+    content = _content(path)
     try:
-        text = _content(path).decode("utf-8")
-        return tomllib.loads(text)
+        return tomllib.loads(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise _refused(

@@ -41,9 +41,7 @@ def result(number: int, **fields: Any) -> Result:
     )
 
 
-def _measurement(
-    outcome: str, twist_deg: float | None, sigma_deg: float | None, lattice: float
-) -> Measurement | None:
+def _measurement(outcome: str, twist_deg: float | None, sigma_deg: float | None, lattice: float) -> Measurement | None:
     if outcome == "failed":
         return None
     if twist_deg is None:

@@ -1,0 +1,153 @@
+"""A campaign file is checked whole, and what is wrong with it is said in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from moireloop.campaign_file import CampaignFileError, changes_on_resume, load_campaign, load_copy
+from moireloop.folder import CampaignFolder
+
+from tests.unit.campaign.wrong_files import GOOD, WRONG_FILES, WrongFile
+
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.toml"))
+
+
+def written(path: Path, text: str = GOOD) -> Path:
+    """The path of a campaign file with this text."""
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_every_example_is_in_order(example: Path) -> None:
+    """Every file in examples/ can be run on a machine with enough cores."""
+    assert load_campaign(example, cores=64).name == example.stem
+
+
+def test_there_is_a_demo() -> None:
+    """The demo is there, as the README says it."""
+    assert "demo.toml" in [example.name for example in EXAMPLES]
+
+
+@pytest.mark.parametrize("wrong", WRONG_FILES, ids=lambda wrong: wrong.name)
+def test_wrong_file_gets_one_clear_line(wrong: WrongFile, tmp_path: Path) -> None:
+    """A wrong file gets one printable line that begins with the file and names the key; nothing is left behind."""
+    path = tmp_path / "search.toml"
+    wrong.put(path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(CampaignFileError) as caught:
+        load_campaign(path, wrong.purpose, cores=4)
+    line = str(caught.value)
+    assert wrong.expected.format(file=path, folder=tmp_path / "search.campaign") in line
+    assert line.startswith(f"{path}: ")
+    assert line.isprintable()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_good_file_is_read_whole(tmp_path: Path) -> None:
+    """What stands in the file stands in the campaign; what does not has its default."""
+    campaign = load_campaign(written(tmp_path / "search.toml"), "run", cores=4)
+    assert [target.twist_deg for target in campaign.targets] == [8.2, 21.8]
+    assert campaign.bounds["temperature_k"] == (1500.0, 3500.0)
+    assert campaign.folder == tmp_path / "search.campaign"
+    assert campaign.frames.transport == "ipc"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["search.toml"]
+
+
+def test_folder_is_beside_the_file_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `folder`, the campaign's folder is named after the file and lies beside it, wherever one stands."""
+    (tmp_path / "work").mkdir()
+    written(tmp_path / "work" / "mine.toml", GOOD.replace('folder = "search.campaign"\n', ""))
+    monkeypatch.chdir(tmp_path)
+    assert load_campaign(Path("work/mine.toml"), cores=4).folder == tmp_path / "work" / "mine.campaign"
+
+
+def test_further_errors_are_counted(tmp_path: Path) -> None:
+    """The line names the first error and says how many more there are."""
+    text = GOOD.replace("count = 2", "count = 0").replace("results = 40", "results = 0")
+    with pytest.raises(CampaignFileError, match=r"\(and 1 more error\)$"):
+        load_campaign(written(tmp_path / "search.toml", text))
+
+
+def test_misspelt_required_key_is_one_error(tmp_path: Path) -> None:
+    """A misspelt key is not told of again as a missing one."""
+    with pytest.raises(CampaignFileError, match=r"did you mean workers.count\?$"):
+        load_campaign(written(tmp_path / "search.toml", GOOD.replace("count = 2", "cuont = 2")))
+
+
+def test_password_is_not_shown(tmp_path: Path) -> None:
+    """A password in a Redis URL does not get into the message."""
+    text = GOOD.replace("redis://127.0.0.1:6379/0", "http://me:secret@127.0.0.1:6379/0")
+    with pytest.raises(CampaignFileError, match=r"redis\.url") as caught:
+        load_campaign(written(tmp_path / "search.toml", text))
+    assert "secret" not in str(caught.value)
+
+
+def test_oversubscription_is_allowed_when_asked_for(tmp_path: Path) -> None:
+    """More ranks than cores are taken when the file says so."""
+    text = GOOD.replace("ranks = 1", "ranks = 8\noversubscribe = true")
+    assert load_campaign(written(tmp_path / "search.toml", text), cores=1).workers.ranks == 8
+
+
+def test_default_initial_design_fits_any_budget(tmp_path: Path) -> None:
+    """A small budget needs no word about the initial design, which is simply cut."""
+    text = GOOD.replace("initial = 10\n", "").replace("results = 40", "results = 3")
+    assert load_campaign(written(tmp_path / "search.toml", text), cores=4).budget.results == 3
+
+
+def test_looking_asks_nothing_of_the_machine(tmp_path: Path) -> None:
+    """Status or results of a campaign can be had on a machine with fewer cores."""
+    path = written(tmp_path / "search.toml", GOOD.replace("count = 2", "count = 4000"))
+    assert load_campaign(path, "look").workers.count == 4000
+
+
+def started(tmp_path: Path, text: str = GOOD) -> CampaignFolder:
+    """The folder of a campaign that was started with this file."""
+    folder = CampaignFolder(tmp_path / "search.campaign")
+    folder.create()
+    folder.keep_campaign_file(written(tmp_path / "search.toml", text))
+    return folder
+
+
+def test_folder_that_was_made_but_not_started_can_be_run(tmp_path: Path) -> None:
+    """A run that ended before it began does not block its folder."""
+    folder = started(tmp_path)
+    folder.campaign_copy.unlink()
+    assert load_campaign(tmp_path / "search.toml", "run", cores=4).place == folder
+
+
+def test_copy_knows_its_folder(tmp_path: Path) -> None:
+    """The copy of the campaign file in the folder gives the same campaign, with the same folder."""
+    folder = started(tmp_path)
+    assert load_copy(folder) == load_campaign(tmp_path / "search.toml", "resume", cores=4)
+
+
+def test_resume_may_change_what_is_searched(tmp_path: Path) -> None:
+    """Bounds, budget, targets, optimizer, workers and analyzers may change, and each change is told."""
+    folder = started(tmp_path)
+    text = GOOD
+    for old, new in (
+        ("[1500.0, 3500.0]", "[1000.0, 3500.0]"),
+        ("results = 40", "results = 80"),
+        ("= 21.8", "= 13.2"),
+        ('strategy = "qei"', 'strategy = "thompson"'),
+        ("count = 2", "count = 3"),
+        ("count = 1\n", "count = 2\n"),
+    ):
+        text = text.replace(old, new)
+    new_campaign = load_campaign(written(tmp_path / "search.toml", text), "resume", cores=4)
+    assert changes_on_resume(load_copy(folder), new_campaign) == [
+        "targets[1].twist_deg: 21.8 -> 13.2",
+        "space.temperature_k: [1500.0, 3500.0] -> [1000.0, 3500.0]",
+        "budget.results: 40 -> 80",
+        "workers.count: 2 -> 3",
+        "analyzers.count: 1 -> 2",
+        "optimizer.strategy: 'qei' -> 'thompson'",
+    ]
+
+
+def test_unchanged_file_changes_nothing(tmp_path: Path) -> None:
+    """The same file again is no change."""
+    folder = started(tmp_path)
+    assert changes_on_resume(load_copy(folder), load_copy(folder)) == []
