@@ -38,6 +38,11 @@ class Fitter:
         """Process id of the fit process."""
         return self._process.pid
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether the process has started up and answered before."""
+        return self._answered
+
     def ask(self, question: Question) -> None:
         """Put a question.
 

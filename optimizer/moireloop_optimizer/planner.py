@@ -90,6 +90,7 @@ class Planner:
         self._pending: dict[str, _Pending] = {}
         self._results: dict[str, Result] = {}
         self._own: set[str] = set()
+        self._taken: set[str] = set()
         self._reached: set[Target] = set()
         self._next = 1
 
@@ -149,12 +150,16 @@ class Planner:
 
     def wanted(self, now_s: float) -> int:
         """How many candidates to propose now (`now_s`: seconds since the epoch)."""
-        if self.clock.is_closed or self._out_of_time(now_s):
+        if not self.allowed(now_s):
             return 0
         missing_initial = max(0, self.settings.initial - self._next + 1)
         if self.settings.mode == "batch":
             return min(self.room, self._batch_wanted(missing_initial))
         return min(self.room, max(missing_initial, self._ahead_wanted()))
+
+    def allowed(self, now_s: float) -> int:
+        """How many candidates may be proposed at most: the budget's room, none out of time or while draining."""
+        return 0 if self.clock.is_closed or self._out_of_time(now_s) else self.room
 
     def places(self, count: int) -> list[Place]:
         """The next `count` places for candidates, cycling over the targets not yet reached (all, when all are)."""
@@ -168,6 +173,10 @@ class Planner:
                 places.append(Place(number, candidate_id(number), seed, target))
             number += 1
         return places
+
+    def taken(self, name: str) -> None:
+        """Take in that a candidate id is in use, though the log has not told of it: its place is passed over."""
+        self._taken.add(name)
 
     def _batch_wanted(self, missing_initial: int) -> int:
         if any(name in self._own for name in self._pending):
@@ -184,7 +193,7 @@ class Planner:
         return limit_s is not None and self.clock.elapsed_s(now_s) >= limit_s
 
     def _is_known(self, name: str) -> bool:
-        return name in self._pending or name in self._results
+        return name in self._pending or name in self._results or name in self._taken
 
     def _queued(self, event: CandidateQueued) -> None:
         name = event.candidate.candidate_id

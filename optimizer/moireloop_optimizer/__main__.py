@@ -1,0 +1,16 @@
+"""`python -m moireloop_optimizer --connection FILE`: the optimizer service (main)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from moireloop_broker.service import run_service
+from moireloop_optimizer.service import open_optimizer
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="moireloop_optimizer")
+    parser.add_argument("--connection", type=Path, required=True)
+    arguments = parser.parse_args()
+    sys.exit(run_service("optimizer", lambda: open_optimizer(arguments.connection)))

@@ -1,0 +1,227 @@
+"""The optimizer service: follows the event log, asks the fit process, proposes candidates (main)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import redis
+from pydantic import TypeAdapter
+
+from moireloop_broker.campaign_state import CampaignState
+from moireloop_broker.connection import read_connection, read_settings
+from moireloop_broker.event_log import START, EventLog
+from moireloop_broker.messages import Candidate
+from moireloop_broker.redis_keys import Keys
+from moireloop_broker.work_queue import WorkQueue
+from moireloop_optimizer.fit_protocol import Answer, Question
+from moireloop_optimizer.fitter import FitProcessLost, Fitter
+from moireloop_optimizer.objective import Target
+from moireloop_optimizer.planner import Place, Planner
+from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
+from moireloop_optimizer.sobol import sobol_points
+from moireloop_optimizer.space import Points, SearchSpace
+
+logger = logging.getLogger(__name__)
+
+READ_LIMIT = 1000
+IDLE_S = 0.5
+ANSWER_WAIT_S = 0.02
+LEAST_RESULTS = 2
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A place filled: a (d,) point of the unit cube, and what chose it."""
+
+    place: Place
+    point: Points
+    made_by: str
+
+
+@dataclass
+class _Job:
+    """Places being filled, one target after another."""
+
+    groups: list[list[Place]]
+    began_s: float
+    fitter_was_warm: bool
+    filled: list[Proposal] = field(default_factory=list)
+
+
+class OptimizerService:
+    """Keeps the queue filled. Its state is the planner's, rebuilt from the log, and the job in the fit process."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, campaign: str, planner: Planner, fitter: Fitter) -> None:
+        self._log = EventLog(client, keys)
+        self._queue = WorkQueue(client, keys)
+        self._campaign = CampaignState(client, keys, campaign)
+        self._planner = planner
+        self._fitter = fitter
+        self._since = START
+        self._job: _Job | None = None
+        self._busy = True
+
+    @property
+    def planner(self) -> Planner:
+        """What the service knows of the campaign."""
+        return self._planner
+
+    def step(self) -> None:
+        """Take in new events and answers, then propose or ask; waits at most half a second."""
+        if self._job is not None and self._job.groups:
+            self._take_answer(self._job)
+        self._follow_log(0.0 if self._busy or self._job else IDLE_S)
+        if self._job is None:
+            self._busy = self._begin()
+        elif not self._job.groups:
+            self._finish(self._job)
+
+    def close(self) -> None:
+        """End the fit process."""
+        self._fitter.close()
+
+    def _follow_log(self, block_s: float) -> None:
+        """Read the log to its end, so that what we proposed is known before the next decision."""
+        while entries := self._log.read(self._since, READ_LIMIT, block_s):
+            for entry_id, event in entries:
+                self._planner.apply(event)
+                self._since = entry_id
+            block_s = 0.0
+
+    def _begin(self) -> bool:
+        """Propose what needs no model, else put a question; whether there was something to do."""
+        places = self._planner.places(self._planner.wanted(time.time()))
+        if not places:
+            return False
+        unmodelled = [place for place in places if not self._is_modelled(place)]
+        if unmodelled:
+            self._propose([self._by_sobol(place, self._unmodelled_name(place)) for place in unmodelled])
+            return True
+        groups = [[p for p in places if p.target == target] for target in dict.fromkeys(p.target for p in places)]
+        self._job = _Job(groups, time.monotonic(), self._fitter.is_warm)
+        self._ask(self._job)
+        return True
+
+    def _is_modelled(self, place: Place) -> bool:
+        settings = self._planner.settings
+        if settings.strategy == "random" or place.number <= settings.initial:
+            return False
+        return len(self._planner.observed(place.target).values) >= LEAST_RESULTS
+
+    def _unmodelled_name(self, place: Place) -> str:
+        settings = self._planner.settings
+        if place.number <= settings.initial:
+            return "initial"
+        return "random" if settings.strategy == "random" else "sobol"
+
+    def _by_sobol(self, place: Place, made_by: str) -> Proposal:
+        settings, dimension = self._planner.settings, self._planner.space.dimension
+        point = sobol_points(1, dimension, seed=settings.seed, index=place.number - 1)[0]
+        return Proposal(place, point, made_by)
+
+    def _ask(self, job: _Job) -> None:
+        places = job.groups[0]
+        observed = self._planner.observed(places[0].target)
+        chosen = np.array([proposal.point for proposal in job.filled]).reshape(-1, self._planner.space.dimension)
+        question = Question(
+            strategy=self._planner.settings.strategy,
+            seed=self._planner.settings.seed,
+            n=len(places),
+            index=places[0].number - 1,
+            dimension=self._planner.space.dimension,
+            points=observed.points.tolist(),
+            values=observed.values.tolist(),
+            pending=np.concatenate([self._planner.pending_points, chosen]).tolist(),
+        )
+        try:
+            self._fitter.ask(question)
+        except FitProcessLost as error:
+            self._lost(job, error)
+
+    def _take_answer(self, job: _Job) -> None:
+        try:
+            answer = self._fitter.answer(ANSWER_WAIT_S)
+        except FitProcessLost as error:
+            self._lost(job, error)
+            return
+        if answer is not None:
+            self._fill(job, answer)
+
+    def _fill(self, job: _Job, answer: Answer) -> None:
+        places = job.groups.pop(0)
+        if answer.fit_failed:
+            self._campaign.count({"fits_failed": 1})
+        if answer.made_by == "sobol":
+            job.filled += [self._by_sobol(place, "sobol") for place in places]
+        else:
+            points = np.array(answer.points)
+            job.filled += [Proposal(place, point, answer.made_by) for place, point in zip(places, points, strict=True)]
+        logger.info(
+            "points chosen n=%d made_by=%s fit_s=%.3f acquisition_s=%.3f",
+            len(places),
+            answer.made_by,
+            answer.fit_s,
+            answer.acquisition_s,
+        )
+        if job.groups:
+            self._ask(job)
+
+    def _lost(self, job: _Job, error: FitProcessLost) -> None:
+        """Fill all places that are left from the Sobol sequence: the workers shall not wait for a new process."""
+        logger.error("fit process lost reason=%s", error)
+        self._campaign.count({"fit_processes_lost": 1})
+        job.filled += [self._by_sobol(place, "sobol") for places in job.groups for place in places]
+        job.groups.clear()
+        job.fitter_was_warm = False
+
+    def _finish(self, job: _Job) -> None:
+        self._job, self._busy = None, True
+        if job.fitter_was_warm:
+            self._planner.pace.suggested(time.monotonic() - job.began_s)
+        self._propose(job.filled[: self._planner.allowed(time.time())])
+
+    def _propose(self, proposals: list[Proposal]) -> None:
+        space = self._planner.space
+        for proposal in proposals:
+            place = proposal.place
+            candidate = Candidate(
+                candidate_id=place.candidate_id,
+                parameters=space.from_unit(proposal.point[np.newaxis])[0],
+                seed=place.seed,
+                target_deg=place.target.twist_deg,
+                strategy=proposal.made_by,
+                proposed_s=time.time(),
+            )
+            if not self._queue.propose(candidate):
+                logger.warning("candidate id taken candidate=%s", place.candidate_id)
+                self._planner.taken(place.candidate_id)
+
+
+def open_optimizer(connection_file: Path) -> OptimizerService:
+    """The service of the campaign that a connection file describes.
+
+    Raises:
+        NoConnectionFile: no usable connection file.
+        LookupError: the campaign's settings lack a section.
+        pydantic.ValidationError: a section is not valid.
+    """
+    connection = read_connection(connection_file)
+    client, keys = connection.open_redis(), connection.keys
+    settings = OptimizerSettings.model_validate(read_settings(client, keys, "optimizer"))
+    planner = Planner(
+        SearchSpace.model_validate(read_settings(client, keys, "space")),
+        TypeAdapter(list[Target]).validate_python(read_settings(client, keys, "targets")),
+        settings,
+        BudgetSettings.model_validate(read_settings(client, keys, "budget")),
+        _workers(read_settings(client, keys, "workers")),
+    )
+    return OptimizerService(client, keys, connection.campaign, planner, Fitter(settings.threads))
+
+
+def _workers(section: dict[str, Any]) -> int:
+    return int(section["count"])
