@@ -9,7 +9,6 @@ from typing import Self
 import zmq
 from pydantic import BaseModel, ConfigDict
 from zmq.auth.thread import ThreadAuthenticator
-from zmq.utils import z85
 
 log = logging.getLogger(__name__)
 
@@ -56,15 +55,15 @@ class Gatekeeper:
     """Answers ZeroMQ's authentication requests of one context: the campaign's client key, and no other."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], curve: Curve) -> None:
-        self._admitted = z85.decode(curve.client_public)
+        self._admitted = curve.client_public.encode()
         self._lock = threading.Lock()
         self._denied = 0
         self._authenticator = ThreadAuthenticator(context)
         self._authenticator.start()
-        self._authenticator.configure_curve_callback(domain="*", credentials_provider=self)
+        self._authenticator.configure_curve_callback(domain=ZAP_DOMAIN.decode(), credentials_provider=self)
 
     def callback(self, domain: str, key: bytes) -> bool:
-        """Whether the owner of this public key (32 bytes) may connect; called by pyzmq."""
+        """Whether the owner of this public key (Z85) may connect; called by pyzmq."""
         admitted = key == self._admitted
         if not admitted:
             with self._lock:

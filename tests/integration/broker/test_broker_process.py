@@ -1,0 +1,265 @@
+"""The broker as a process: relay, control, replay, and who is let in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgpack
+import pytest
+import zmq
+from moireloop import connect
+from moireloop.client import CampaignClient, NotRunning, RequestRefused
+from moireloop_broker.campaign_state import CampaignState
+from moireloop_broker.connection import (
+    Connection,
+    NoConnectionFile,
+    new_password,
+    read_connection,
+    write_connection,
+    write_settings_file,
+)
+from moireloop_broker.curve import Curve
+from moireloop_broker.event_log import EventLog
+from moireloop_broker.messages import Candidate, Measurement, Observation, Result, StatusRequest, pack
+from moireloop_broker.redis_server import answers, free_port
+from moireloop_broker.work_queue import WorkQueue
+
+
+def wait_until(holds: Callable[[], bool], description: str, patience_s: float = 30.0) -> None:
+    deadline = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {patience_s} s for: {description}"
+        time.sleep(0.02)
+
+
+class BrokerProcess:
+    """A broker with a private Redis in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        redis_url = f"redis://:{new_password()}@127.0.0.1:{free_port('127.0.0.1')}/0"
+        self.connection = Connection(
+            campaign="test",
+            folder=str(folder),
+            redis_url=redis_url,
+            private_redis=True,
+            host="127.0.0.1",
+            events=f"tcp://127.0.0.1:{free_port('127.0.0.1')}",
+            control=f"tcp://127.0.0.1:{free_port('127.0.0.1')}",
+            frame_transport="ipc",
+            socket_folder=str(folder),
+            curve=Curve.generate(),
+        )
+        self.file = folder / "connection.json"
+        write_connection(self.connection, self.file)
+        settings = {"workers": {"lease_s": 5.0, "max_attempts": 3}, "space": {"temperature_k": [1000.0, 3000.0]}}
+        write_settings_file(folder, settings)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "moireloop_broker", "--connection", str(self.file)]
+        with (self.file.parent / "broker.log").open("ab") as output:
+            self.process = subprocess.Popen(command, stderr=output)
+        wait_until(lambda: answers(self.connection.redis_url), "Redis answers")
+        with connect(self.file, timeout_s=30) as client:
+            client.status()
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+        self.process.wait(20)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
+    started = BrokerProcess(tmp_path)
+    started.start()
+    client = started.connection.open_redis()
+    CampaignState(client, started.connection.keys, "test").change("started")
+    client.close()
+    yield started
+    started.kill(signal.SIGTERM)
+    wait_until(lambda: not answers(started.connection.redis_url), "Redis ended with its broker")
+
+
+@pytest.fixture
+def outside(broker: BrokerProcess) -> Iterator[CampaignClient]:
+    with connect(broker.file, timeout_s=20) as client:
+        yield client
+
+
+def settled(broker: BrokerProcess, *names: str) -> None:
+    """Let candidates come to (failed) results."""
+    client = broker.connection.open_redis()
+    queue = WorkQueue(client, broker.connection.keys)
+    for name in names:
+        queue.propose(Candidate(candidate_id=name, parameters={"temperature_k": 1.0}, seed=0, proposed_s=time.time()))
+        queue.cancel(name, "not wanted")
+    client.close()
+
+
+def test_subscriber_gets_what_was_before_and_what_comes(broker: BrokerProcess, outside: CampaignClient) -> None:
+    """A late subscriber replays the log and goes on live, each message once and in order."""
+    settled(broker, "c1", "c2")
+    stream = outside.subscribe(["result/1"], since="0-0", wait_s=10)
+    first = [next(stream), next(stream)]
+    settled(broker, "c3")
+    messages = [*first, next(stream)]
+    names = [entry.message.candidate.candidate_id for entry in messages if isinstance(entry.message, Result)]
+    assert names == ["c1", "c2", "c3"]
+    stream.close()
+    assert [entry.message.candidate.candidate_id for entry in outside.results(since=first[0].id)] == ["c2", "c3"]
+
+
+def test_subscriber_misses_nothing_when_the_broker_is_killed(broker: BrokerProcess, outside: CampaignClient) -> None:
+    """Events written while no relay runs reach a subscriber that was there before, without a gap."""
+    settled(broker, "c1")
+    stream = outside.subscribe(["result/1"], since="0-0", wait_s=30)
+    next(stream)
+    broker.kill()
+    wait_until(lambda: not answers(broker.connection.redis_url), "Redis ended with its broker")
+    broker.start()
+    settled(broker, "c2", "c3")
+    names = [entry.message.candidate.candidate_id for entry in (next(stream), next(stream))]  # type: ignore[union-attr]
+    assert names == ["c2", "c3"]
+    stream.close()
+
+
+def test_observations_are_published_with_ids_of_their_own(broker: BrokerProcess, outside: CampaignClient) -> None:
+    """Observations come on their topic, and are replayed alone."""
+    stream = outside.subscribe(["observation/1"], since="0-0", wait_s=10)
+    client = broker.connection.open_redis()
+    seen = Observation(
+        candidate_id="c1", attempt=1, step=100, time_ps=0.4, measurement=Measurement(reason="upper layer: amorphous")
+    )
+    EventLog(client, broker.connection.keys).observe(seen)
+    client.close()
+    assert next(stream).message == seen
+    stream.close()
+
+
+def test_candidates_from_outside_are_checked_and_queued(broker: BrokerProcess, outside: CampaignClient) -> None:
+    """A controller may propose within the search space; anything else is refused by name."""
+    outside.propose("mine", {"temperature_k": 2000.0})
+    outside.propose("mine", {"temperature_k": 2000.0})
+    assert outside.status().counts["queued"] == 1
+    with pytest.raises(RequestRefused, match="OutOfBounds"):
+        outside.propose("hot", {"temperature_k": 9000.0})
+    with pytest.raises(RequestRefused, match="UnknownParameters"):
+        outside.propose("odd", {"pressure": 1.0})
+    with pytest.raises(RequestRefused, match="UnknownCandidate"):
+        outside.cancel("nobody", "why not")
+    outside.cancel("mine", "changed my mind")
+    assert outside.status().counts["cancelled"] == 1
+
+
+def test_stop_request_drains(outside: CampaignClient) -> None:
+    """A stop request lets the campaign drain, and no candidate is taken afterwards."""
+    outside.stop("enough")
+    assert outside.status().state == "draining"
+    with pytest.raises(RequestRefused, match="Draining"):
+        outside.propose("late", {"temperature_k": 2000.0})
+
+
+HOSTILE = {
+    "empty": b"",
+    "no MessagePack": b"\xc1\xc1\xc1",
+    "truncated": pack(StatusRequest())[:-2],
+    "a number": msgpack.packb(7),
+    "deeply nested": b"\x91" * 20000 + b"\x01",
+    "unknown tag": msgpack.packb({"tag": "shutdown/1"}),
+    "unknown field": msgpack.packb({"tag": "status_request/1", "method": "os.system"}),
+    "old version": msgpack.packb({"tag": "status_request/0"}),
+    "insane limit": msgpack.packb({"tag": "replay_request/1", "limit": 10**12}),
+    "no id": msgpack.packb({"tag": "replay_request/1", "since": "yesterday"}),
+    "not a number": msgpack.packb(
+        {"tag": "propose_request/1", "candidate_id": "x", "parameters": {"temperature_k": float("nan")}}
+    ),
+    "path as id": msgpack.packb(
+        {"tag": "propose_request/1", "candidate_id": "../../etc", "parameters": {"temperature_k": 2000.0}}
+    ),
+    "huge string": msgpack.packb({"tag": "cancel_request/1", "candidate_id": "x", "reason": "y" * 100_000}),
+}
+
+
+def test_hostile_requests_are_refused_counted_and_stop_nothing(broker: BrokerProcess, outside: CampaignClient) -> None:
+    """Every malformed request gets a named error, the broker counts it, and goes on."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    requests = context.socket(zmq.REQ)
+    broker.connection.curve.secure_client(requests)
+    requests.connect(broker.connection.control)
+    for name, data in HOSTILE.items():
+        requests.send(data)
+        assert requests.poll(10_000), name
+        reply = msgpack.unpackb(requests.recv())
+        assert (reply["tag"], reply["error"]) == ("refusal/1", "MalformedMessage"), name
+    context.destroy(linger=0)
+    counted = lambda: outside.status().counters.get("requests_malformed", 0)  # noqa: E731
+    wait_until(lambda: counted() == len(HOSTILE), "malformed requests are counted")
+
+
+def test_strangers_are_not_let_in(broker: BrokerProcess, outside: CampaignClient) -> None:
+    """A client with keys of its own, a client without keys and a port scan get no answer, are counted, and harm nothing."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    wrong = context.socket(zmq.REQ)
+    stranger = Curve.generate()
+    wrong.curve_serverkey = broker.connection.curve.server_public.encode()
+    wrong.curve_publickey = stranger.client_public.encode()
+    wrong.curve_secretkey = stranger.client_secret.encode()
+    keyless = context.socket(zmq.REQ)
+    for asking in (wrong, keyless):
+        asking.connect(broker.connection.control)
+        asking.send(pack(StatusRequest()))
+    for endpoint in (broker.connection.control, broker.connection.events):
+        port = int(endpoint.rsplit(":", 1)[1])
+        for junk in (b"", b"GET / HTTP/1.1\r\n\r\n", os.urandom(4096), b"\xff" + b"\x00" * 8 + b"\x7f" + b"A" * 60):
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as probe, contextlib.suppress(OSError):
+                probe.sendall(junk)
+    assert not wrong.poll(1000)
+    assert not keyless.poll(0)
+    context.destroy(linger=0)
+    counters = lambda: outside.status().counters  # noqa: E731
+    wait_until(lambda: counters().get("clients_denied", 0) >= 1, "the wrong key is counted")
+    wait_until(lambda: counters().get("handshakes_refused", 0) >= 2, "the failed handshakes are counted")
+    assert outside.status().state == "started"
+
+
+def test_redis_that_is_killed_comes_back_with_everything(broker: BrokerProcess, outside: CampaignClient) -> None:
+    """kill -9 of the Redis server loses nothing that was acknowledged; the broker starts it again."""
+    settled(broker, "c1", "c2")
+    client = broker.connection.open_redis()
+    pid = int(client.info("server")["process_id"])
+    os.kill(pid, signal.SIGKILL)
+    settled(broker, "c3")
+    assert int(client.info("server")["process_id"]) != pid
+    client.close()
+    assert [entry.message.candidate.candidate_id for entry in outside.results()] == ["c1", "c2", "c3"]
+
+
+def test_client_says_when_nothing_answers(tmp_path: Path) -> None:
+    """A campaign that does not run is an error of its own name, not a hang."""
+    dead = BrokerProcess(tmp_path)
+    with connect(dead.file, timeout_s=0.3) as client, pytest.raises(NotRunning, match="does not run"):
+        client.status()
+
+
+def test_connection_file_must_be_private_and_ours(tmp_path: Path) -> None:
+    """A connection file that others can read, or that is no connection file, is refused with the reason."""
+    file = BrokerProcess(tmp_path).file
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o644)
+    with pytest.raises(NoConnectionFile, match="0600"):
+        read_connection(file)
+    file.write_text("{}")
+    file.chmod(0o600)
+    with pytest.raises(NoConnectionFile, match="not a connection file"):
+        read_connection(file)
+    with pytest.raises(NoConnectionFile, match="No such file"):
+        read_connection(tmp_path / "nothing.json")
