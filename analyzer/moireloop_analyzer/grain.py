@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 
@@ -27,16 +28,11 @@ class Grain:
     crossings: Floats
     sums: Floats
 
-    def lap(self, axis: int) -> tuple[Floats, float]:
-        """Commonest sum of indices of the rings once round one direction, and the share that agree on it."""
-        once = np.abs(self.crossings[:, axis]) == 1
-        once &= self.crossings[:, 1 - axis] == 0
-        if not once.any():
-            return np.zeros(2), 0.0
-        sums = self.sums[once] * self.crossings[once, axis][:, None]
-        values, counts = np.unique(sums, axis=0, return_counts=True)
-        best = int(counts.argmax())
-        return values[best], float(counts[best] / counts.sum())
+    def rings(self, axis: int) -> npt.NDArray[np.bool_]:
+        """Which closing bonds tell of one direction: those of rings round it alone, or round both if there are none."""
+        around: npt.NDArray[np.bool_] = self.crossings[:, axis] != 0
+        alone: npt.NDArray[np.bool_] = around & (self.crossings[:, 1 - axis] == 0)
+        return alone if alone.any() else around
 
 
 def largest_grain(bonds: Pairs, steps: Floats, misfit: Floats, atoms: int) -> Grain:
@@ -49,7 +45,7 @@ def largest_grain(bonds: Pairs, steps: Floats, misfit: Floats, atoms: int) -> Gr
     """
     tree, chosen, keys = _tree(bonds, misfit, atoms)
     parent, members = _largest_component(tree, atoms)
-    walk = np.zeros((atoms, 4))
+    walk: Floats = np.zeros((atoms, 4))
     child = np.flatnonzero(parent != np.arange(atoms))
     low, high = np.minimum(child, parent[child]), np.maximum(child, parent[child])
     bond = chosen[np.searchsorted(keys, low * atoms + high)]
@@ -58,7 +54,13 @@ def largest_grain(bonds: Pairs, steps: Floats, misfit: Floats, atoms: int) -> Gr
     walk = _summed_to_root(walk, parent)
     closing = walk[bonds.first] + np.column_stack([steps, bonds.shifts]) - walk[bonds.second]
     inside = np.isin(bonds.first, members) & np.any(closing[:, 2:] != 0, axis=1)
-    return Grain(members, walk[members, :2], walk[members, 2:], closing[inside, 2:], closing[inside, :2])
+    return Grain(
+        atoms=members,
+        indices=walk[members, :2],
+        cells=walk[members, 2:],
+        crossings=closing[inside, 2:],
+        sums=closing[inside, :2],
+    )
 
 
 def _tree(bonds: Pairs, misfit: Floats, atoms: int) -> tuple[csr_matrix, Ints, Ints]:

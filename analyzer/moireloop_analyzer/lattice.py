@@ -30,9 +30,14 @@ MAX_STRETCH: Final = 0.35
 """A bond or an atom further than this from its lattice site, in spacings, is not of this lattice."""
 
 MIN_GRAIN_ATOMS: Final = 4
+MIN_CLOSING_BONDS: Final = 3
 MIN_CLOSING_SHARE: Final = 0.9
-CLOSING_SIGMAS: Final = 5.0
-CLOSING_SPACINGS: Final = 0.01
+CLOSING_SIGMAS: Final = 4.0
+CLOSING_GAP: Final = 0.01
+MAX_CLOSING_GAP: Final = 0.3
+PATCHES: Final = 4
+LONG_WAVES: Final = 8.0
+BY_CHANCE: Final = 1.25
 
 
 @dataclass(frozen=True)
@@ -100,19 +105,19 @@ def _spacing(near: Pairs, lengths: Floats, count: int) -> float:
     nearest = np.full(count, np.inf)
     np.minimum.at(nearest, near.first, lengths)
     np.minimum.at(nearest, near.second, lengths)
-    typical = float(np.median(nearest[np.isfinite(nearest)]))
-    return float(np.median(lengths[lengths <= 1.45 * typical]))
+    typical = _median(nearest[np.isfinite(nearest)])
+    return _median(lengths[lengths <= 1.45 * typical])
 
 
 def _fit_to_bonds(bonds: Pairs) -> Floats | Refusal:
     """Lattice vectors (columns) that map the six unit steps to the bonds, by reweighted least squares."""
     if not len(bonds):
         return Refusal("no bonds between its atoms")
-    spacing = float(np.median(np.linalg.norm(bonds.vectors, axis=1)))
+    spacing = _median(np.linalg.norm(bonds.vectors, axis=1))
     angle = _commonest_direction(bonds.vectors)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     vectors: Floats = spacing * turn @ IDEAL
-    for _ in range(20):
+    for _ in range(10):
         steps, misfit = _assigned(vectors, bonds.vectors)
         unit = _is_unit(steps) & (misfit <= MAX_STRETCH * spacing)
         weights = np.where(unit, _biweight(misfit, max(_scale(misfit[unit]), 1e-9 * spacing)), 0.0)
@@ -121,7 +126,7 @@ def _fit_to_bonds(bonds: Pairs) -> Floats | Refusal:
         if not np.linalg.det(moment) > 1e-6 * max(1.0, float(np.trace(moment))) ** 2:
             return Refusal("its bonds do not follow the directions of a triangular lattice")
         before, vectors = vectors, np.linalg.solve(moment, weighted.T @ bonds.vectors).T
-        if np.abs(vectors - before).max() <= 1e-13 * spacing:
+        if np.abs(vectors - before).max() <= 1e-5 * spacing:
             break
     if not 0.3 * spacing**2 < float(np.linalg.det(vectors)) < 2.0 * spacing**2:
         return Refusal("its bonds do not follow the directions of a triangular lattice")
@@ -152,15 +157,15 @@ def _is_unit(steps: Floats) -> npt.NDArray[np.bool_]:
 def _fit_to_positions(points: Floats, grain: Grain, start: Floats, box: Box) -> LatticeFit | Refusal:
     """Least squares of positions over lattice indices, with outliers weighed down and closures held."""
     places = points[grain.atoms] + grain.cells @ box.plane
-    centre = np.rint(grain.indices.mean(axis=0))
-    design = np.column_stack([grain.indices - centre, np.ones(len(places))])
+    design = np.column_stack([grain.indices - np.rint(grain.indices.mean(axis=0)), np.ones(len(places))])
     spread = np.cov(design[:, :2].T) if len(places) > MIN_GRAIN_ATOMS else np.zeros((2, 2))
     if not np.linalg.det(spread) > 1e-6 * np.trace(spread) ** 2:
         return Refusal("too few of its atoms form one lattice")
-    free, weights = _reweighted(design, places, start)
-    variance, inverse = _noise(design, places, free, weights)
-    laps, cells, closed = _closures(grain, box, free[:2].T, math.sqrt(variance), inverse)
-    solution = _weighted(design, places, weights, laps, cells)
+    solution, weights = _reweighted(design, places, start)
+    errors = _errors(design, places - design @ solution, weights)
+    laps, closed = _closures(grain, box, solution[:2].T, errors)
+    if any(closed):
+        solution = _weighted(design, places, weights, laps[closed], box.plane[closed])
     vectors = np.ascontiguousarray(solution[:2].T)
     if not np.linalg.det(vectors) > 0:
         return Refusal("its atoms form no triangular lattice")
@@ -169,11 +174,11 @@ def _fit_to_positions(points: Floats, grain: Grain, start: Floats, box: Box) -> 
     return LatticeFit(
         vectors=vectors,
         rotation_rad=rotation_of(vectors @ np.linalg.inv(IDEAL)),
-        sigma_rad=_rotation_sigma(vectors, variance, inverse[:2, :2]),
+        sigma_rad=_rotation_sigma(vectors, errors),
         constant_angstrom=_constant(vectors),
         strain=_strain(vectors),
         members=members,
-        closed=closed,
+        closed=(closed[0], closed[1]),
     )
 
 
@@ -182,12 +187,12 @@ def _reweighted(design: Floats, places: Floats, start: Floats) -> tuple[Floats, 
     spacing = _constant(start)
     offset = np.median(places - design[:, :2] @ start.T, axis=0)
     solution = np.vstack([start.T, offset])
-    weights = np.ones(len(places))
+    weights: Floats = np.ones(len(places))
     for _ in range(10):
         misfit = np.linalg.norm(places - design @ solution, axis=1)
         weights = _biweight(misfit, max(_scale(misfit), 1e-6 * spacing))
         before, solution = solution, _weighted(design, places, weights)
-        if np.abs(solution - before).max() <= 1e-12 * spacing:
+        if np.abs(solution - before).max() <= 1e-7 * spacing:
             break
     return solution, weights
 
@@ -199,51 +204,69 @@ def _weighted(
     weighted = design * weights[:, None]
     normal, right = weighted.T @ design, weighted.T @ places
     if laps is None or cells is None or not len(laps):
-        return np.linalg.solve(normal, right)
+        solution: Floats = np.linalg.solve(normal, right)
+        return solution
     held = len(laps)
     rows = np.column_stack([laps, np.zeros(held)])
     system = np.block([[normal / len(places), rows.T], [rows, np.zeros((held, held))]])
-    return np.linalg.solve(system, np.vstack([right / len(places), cells]))[:3]
+    held_to: Floats = np.linalg.solve(system, np.vstack([right / len(places), cells]))
+    return held_to[:3]
 
 
-def _noise(design: Floats, places: Floats, solution: Floats, weights: Floats) -> tuple[float, Floats]:
-    """Variance of one coordinate of one atom about its site, and the inverse of the normal matrix (3, 3)."""
-    misfit = places - design @ solution
-    freedom = max(2.0 * float(weights.sum()) - 6.0, 1.0)
-    inverse = np.linalg.inv((design * weights[:, None]).T @ design)
-    return float((weights[:, None] * misfit**2).sum()) / freedom, inverse
+def _errors(design: Floats, misfit: Floats, weights: Floats) -> Floats:
+    """Covariance (4, 4) of the fitted lattice vectors, in the order x1, x2, y1, y2, from the scatter (M, 2) of atoms.
+
+    What each atom's scatter adds to a lattice vector is summed over patches of neighbours before it is squared (the
+    sandwich estimate for clusters), since neighbours in a crystal move together. Waves longer than a patch are not
+    seen whole, so what the patches show beyond independent atoms (and BY_CHANCE) counts LONG_WAVES times; the factor
+    is from the scatter of fits to layers of known rotation in molecular dynamics.
+    """
+    inverse = np.linalg.inv((design * weights[:, None]).T @ design)[:2]
+    pull = weights * (inverse @ design.T)
+    influence = np.stack(
+        [pull[0] * misfit[:, 0], pull[1] * misfit[:, 0], pull[0] * misfit[:, 1], pull[1] * misfit[:, 1]]
+    )
+    corner, size = design[:, :2].min(axis=0), np.ptp(design[:, :2], axis=0) + 1.0
+    across, along = (PATCHES * (design[:, :2] - corner) / size).astype(np.int64).T
+    patches = np.stack([np.bincount(across * PATCHES + along, row, PATCHES**2) for row in influence])
+    single, joint = influence @ influence.T, patches @ patches.T
+    total = float(weights.sum())
+    excess = max(0.0, float(np.trace(joint) / max(np.trace(single), 1e-300)) - BY_CHANCE)
+    covariance: Floats = single * (1.0 + LONG_WAVES * excess) * total / max(total - 3.0, 1.0)
+    return covariance
 
 
-def _closures(
-    grain: Grain, box: Box, free: Floats, noise: float, inverse: Floats
-) -> tuple[Floats, Floats, tuple[bool, bool]]:
-    """Index sums (K, 2) of going once round each periodic direction that closes, and its cell vectors (K, 2)."""
-    laps, cells, closed = [], [], [False, False]
-    for axis in range(2):
-        lap, share = grain.lap(axis)
-        if share < MIN_CLOSING_SHARE:
-            continue
-        error = noise * math.sqrt(float(lap @ inverse[:2, :2] @ lap))
-        missing = float(np.linalg.norm(free @ lap - box.plane[axis]))
-        if missing <= CLOSING_SIGMAS * error + CLOSING_SPACINGS * _constant(free):
-            laps.append(lap)
-            cells.append(box.plane[axis])
-            closed[axis] = True
-    return np.reshape(laps, (-1, 2)), np.reshape(cells, (-1, 2)), (closed[0], closed[1])
+def _closures(grain: Grain, box: Box, free: Floats, errors: Floats) -> tuple[Floats, list[bool]]:
+    """Lattice indices (2, 2) of going once round each periodic direction, and over which of them the layer closes.
+
+    It closes where the rings round the direction agree on a lattice vector, and this vector is the cell's but for the
+    error of the free fit. A layer that does not fit its cell has a seam instead.
+    """
+    laps = np.rint(box.plane @ np.linalg.inv(free).T)
+    agreed = (grain.sums == grain.crossings @ laps).all(axis=1)
+    closed = []
+    for axis, lap in enumerate(laps):
+        rings = grain.rings(axis)
+        votes = np.count_nonzero(agreed & rings)
+        gap = float(np.linalg.norm(free @ lap - box.plane[axis]))
+        error = math.sqrt(float(lap @ (errors[:2, :2] + errors[2:, 2:]) @ lap))
+        allowed = min(CLOSING_SIGMAS * error + CLOSING_GAP * _constant(free), MAX_CLOSING_GAP * _constant(free))
+        enough = votes >= max(MIN_CLOSING_BONDS, MIN_CLOSING_SHARE * np.count_nonzero(rings))
+        closed.append(bool(enough and gap <= allowed))
+    return laps, closed
 
 
-def _rotation_sigma(vectors: Floats, variance: float, inverse: Floats) -> float:
-    """Standard error of the rotation, from the variance of a coordinate and the inverse normal matrix (2, 2).
+def _rotation_sigma(vectors: Floats, errors: Floats) -> float:
+    """Standard error in radians of the rotation, from the covariance (4, 4) of the lattice vectors.
 
-    The rotation of F = vectors @ IDEAL^-1 is atan2(F21 - F12, F11 + F22); each row of `vectors` is an independent fit
-    with covariance variance * inverse.
+    The rotation of F = vectors @ IDEAL^-1 is atan2(F21 - F12, F11 + F22). Where the layer closes over the boundary the
+    rotation is surer than this.
     """
     to_ideal = np.linalg.inv(IDEAL)
     (xx, xy), (yx, yy) = vectors @ to_ideal
     sine, cosine = yx - xy, xx + yy
-    square = sine**2 + cosine**2
-    slope = np.array([[-sine, -cosine], [cosine, -sine]]) / square @ to_ideal.T
-    return math.sqrt(max(0.0, variance * float(np.einsum("ri,ij,rj->", slope, inverse, slope))))
+    slope = np.array([[-sine, -cosine], [cosine, -sine]]) / (sine**2 + cosine**2) @ to_ideal.T
+    return math.sqrt(max(0.0, float(slope.ravel() @ errors @ slope.ravel())))
 
 
 def _constant(vectors: Floats) -> float:
@@ -254,13 +277,21 @@ def _strain(vectors: Floats) -> Floats:
     deformation = vectors @ np.linalg.inv(IDEAL)
     angle = rotation_of(deformation)
     back = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    return deformation @ back / _constant(vectors) - np.eye(2)
+    strain: Floats = deformation @ back / _constant(vectors) - np.eye(2)
+    return strain
 
 
 def _scale(misfit: Floats) -> float:
     """Robust standard deviation of one component, from the lengths of plane residuals."""
-    return float(np.median(misfit)) / RAYLEIGH_MEDIAN if len(misfit) else 0.0
+    return _median(misfit) / RAYLEIGH_MEDIAN if len(misfit) else 0.0
+
+
+def _median(values: Floats) -> float:
+    """Upper median; numpy's own takes longer than all else for small layers."""
+    middle = len(values) // 2
+    return float(np.partition(values, middle)[middle])
 
 
 def _biweight(misfit: Floats, scale: float) -> Floats:
-    return np.clip(1.0 - (misfit / (TUKEY * scale)) ** 2, 0.0, None) ** 2
+    weights: Floats = np.clip(1.0 - (misfit / (TUKEY * scale)) ** 2, 0.0, None) ** 2
+    return weights

@@ -79,7 +79,8 @@ def _cut_open(points: Floats, stacking: Floats) -> Floats:
     at_boundary = gaps[-1] >= 0.8 * gaps[widest]
     start = 0.0 if at_boundary else float(ordered[widest] + 0.5 * gaps[widest])
     moved = np.floor(heights - start)
-    return points - moved[:, None] * stacking
+    cut: Floats = points - moved[:, None] * stacking
+    return cut
 
 
 def _groups_by_height(heights: Floats) -> list[Ints]:

@@ -25,8 +25,9 @@ def bond_order(bonds: Pairs, atoms: int) -> npt.NDArray[np.complex128]:
     waves = np.divide(sixfold, length, out=np.zeros_like(sixfold), where=length > 0)
     ends = np.concatenate([bonds.first, bonds.second])
     both = np.concatenate([waves, waves])
-    total = np.bincount(ends, both.real, atoms) + 1j * np.bincount(ends, both.imag, atoms)
-    return total / np.maximum(np.bincount(ends, minlength=atoms), 1)
+    total: npt.NDArray[np.complex128] = np.bincount(ends, both.real, atoms) + 1j * np.bincount(ends, both.imag, atoms)
+    total /= np.maximum(np.bincount(ends, minlength=atoms), 1)
+    return total
 
 
 def layer_order(bonds: Pairs, atoms: int) -> float:
