@@ -58,10 +58,11 @@ class Connection(BaseModel):
         """A Redis connection that outlives a restart of the server."""
         return open_client(self.redis_url)
 
-    def open_frame_publisher(self, *, depth: int = 64) -> FramePublisher:
+    def open_frame_publisher(self) -> FramePublisher:
         """The sending end of the frame stream, connected to the analyzers known now."""
+        client = self.open_redis()
         curve = self.curve if self.frame_transport == "tcp" else None
-        return FramePublisher(lambda: frame_endpoints(self.open_redis(), self.keys), curve=curve, depth=depth)
+        return FramePublisher(lambda: frame_endpoints(client, self.keys), curve=curve)
 
     def open_frame_receiver(self, analyzer: str) -> FrameReceiver:
         """The receiving end of the frame stream for one analyzer, announced to the workers."""
@@ -69,7 +70,8 @@ class Connection(BaseModel):
             receiver = FrameReceiver(f"ipc://{self.socket_folder}/{analyzer}.sock")
         else:
             receiver = FrameReceiver(f"tcp://{self.host}:*", curve=self.curve)
-        self.open_redis().hset(self.keys.endpoints, analyzer, receiver.endpoint)
+        with contextlib.closing(self.open_redis()) as client:
+            client.hset(self.keys.endpoints, analyzer, receiver.endpoint)
         return receiver
 
 

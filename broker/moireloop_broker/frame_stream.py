@@ -1,8 +1,8 @@
 """The frame stream: workers push, analyzers pull, ZeroMQ in between (adapter).
 
 A worker connects to every analyzer and ZeroMQ deals the frames out to those that have room. Both ends are bounded. When
-all analyzers are behind, the publisher keeps the newest `depth` frames, drops the oldest and counts them; it
-never blocks. See docs/adr for why no process stands between the two.
+all analyzers are behind, the publisher keeps the newest frames up to `kept_bytes`, drops the oldest and counts them; it
+never blocks. docs/adr/0002 says why no process stands between the two.
 """
 
 from __future__ import annotations
@@ -19,17 +19,11 @@ from moireloop_broker.messages import Frame, MalformedMessage, frame_from_parts,
 log = logging.getLogger(__name__)
 
 COPY_BELOW_BYTES = 64 * 1024
-QUEUED_BYTES = 64 * 1024 * 1024
-QUEUED_MIN = 2
-QUEUED_MAX = 1000
+SOCKET_QUEUE_FRAMES = 8
+KEPT_BYTES = 64 * 1024 * 1024
 MAX_FRAME_BYTES = 4 * 1024**3
 
 Parts = Sequence[bytes | memoryview]
-
-
-def queue_length(frame_bytes: int) -> int:
-    """Frames that a socket may queue so that they take about 64 MiB, between 2 and 1000."""
-    return max(QUEUED_MIN, min(QUEUED_MAX, QUEUED_BYTES // max(1, frame_bytes)))
 
 
 class FramePublisher:
@@ -40,19 +34,19 @@ class FramePublisher:
         find_endpoints: Callable[[], frozenset[str]],
         *,
         curve: Curve | None = None,
-        depth: int = 64,
-        frame_bytes: int = 65536,
+        kept_bytes: int = KEPT_BYTES,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
         self.sent = 0
         self.dropped = 0
         self._find_endpoints = find_endpoints
         self._waiting: deque[Parts] = deque()
-        self._depth = depth
+        self._waiting_bytes = 0
+        self._kept_bytes = kept_bytes
         self._connected: frozenset[str] = frozenset()
         self._wanted: frozenset[str] = frozenset()
         self._socket = (context or zmq.Context.instance()).socket(zmq.PUSH)
-        self._socket.sndhwm = queue_length(frame_bytes)
+        self._socket.sndhwm = SOCKET_QUEUE_FRAMES
         self._socket.immediate = True
         self._socket.linger = 0
         self._socket.reconnect_ivl = 50
@@ -64,10 +58,12 @@ class FramePublisher:
     def publish(self, frame: Frame) -> None:
         """Send a frame, or keep it for the next call when no analyzer has room."""
         self._follow()
-        self._waiting.append(frame_parts(frame))
+        parts = frame_parts(frame)
+        self._waiting.append(parts)
+        self._waiting_bytes += len(parts[2])
         self._flush()
-        while len(self._waiting) > self._depth:
-            self._waiting.popleft()
+        while len(self._waiting) > 1 and self._waiting_bytes > self._kept_bytes:
+            self._waiting_bytes -= len(self._waiting.popleft()[2])
             self.dropped += 1
 
     def look_up(self) -> None:
@@ -84,6 +80,7 @@ class FramePublisher:
         """Close the socket; frames that wait are dropped."""
         self.dropped += len(self._waiting)
         self._waiting.clear()
+        self._waiting_bytes = 0
         self._socket.close()
 
     def _follow(self) -> None:
@@ -104,6 +101,7 @@ class FramePublisher:
             except zmq.Again:
                 return
             self._waiting.popleft()
+            self._waiting_bytes -= len(parts[2])
             self.sent += 1
 
 
@@ -115,7 +113,6 @@ class FrameReceiver:
         endpoint: str,
         *,
         curve: Curve | None = None,
-        frame_bytes: int = 65536,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
         self.received = 0
@@ -123,7 +120,7 @@ class FrameReceiver:
         context = context or zmq.Context.instance()
         self._gatekeeper = Gatekeeper(context, curve) if curve is not None else None
         self._socket = context.socket(zmq.PULL)
-        self._socket.rcvhwm = queue_length(frame_bytes)
+        self._socket.rcvhwm = SOCKET_QUEUE_FRAMES
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
         if curve is not None:
             curve.secure_server(self._socket)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import redis
+
 from moireloop_broker.campaign_state import CampaignState
 from moireloop_broker.connection import new_password
 from moireloop_broker.redis_keys import KEYS, Keys

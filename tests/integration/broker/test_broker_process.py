@@ -15,6 +15,7 @@ from pathlib import Path
 import msgpack
 import pytest
 import zmq
+
 from moireloop import connect
 from moireloop.client import CampaignClient, NotRunning, RequestRefused
 from moireloop_broker.campaign_state import CampaignState
@@ -206,7 +207,7 @@ def test_hostile_requests_are_refused_counted_and_stop_nothing(broker: BrokerPro
 
 
 def test_strangers_are_not_let_in(broker: BrokerProcess, outside: CampaignClient) -> None:
-    """A client with keys of its own, a client without keys and a port scan get no answer, are counted, and harm nothing."""
+    """Clients with wrong keys or none and a port scan get no answer, are counted, and harm nothing."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     wrong = context.socket(zmq.REQ)
     stranger = Curve.generate()

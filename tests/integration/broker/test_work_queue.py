@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 import redis
+
 from moireloop_broker.analysis_queue import AnalysisQueue
 from moireloop_broker.campaign_state import CampaignState
 from moireloop_broker.event_log import EventLog

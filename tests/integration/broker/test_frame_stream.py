@@ -1,0 +1,162 @@
+"""The frame stream: nothing blocks the sender, the oldest frames go first, and each is counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zmq
+
+from moireloop_broker.curve import Curve
+from moireloop_broker.frame_stream import FramePublisher, FrameReceiver
+from moireloop_broker.messages import Frame, FrameHeader, frame_parts
+
+
+def frame(step: int, atoms: int = 1000) -> Frame:
+    header = FrameHeader(
+        candidate_id="c1",
+        attempt=1,
+        step=step,
+        time_ps=step * 0.004,
+        cell=[[10.0, 0.0, 0.0], [5.0, 9.0, 0.0], [0.0, 0.0, 12.0]],
+        periodic=[True, True, False],
+        shape=[atoms, 3],
+        lattice_types=[1, 2],
+    )
+    positions = np.full((atoms, 3), step, dtype=np.float32)
+    return Frame(header, positions, np.ones(atoms, dtype=np.uint8))
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+    opened: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    yield opened
+    opened.destroy(linger=0)
+
+
+def received(receiver: FrameReceiver, count: int, patience_s: float = 10) -> list[Frame]:
+    frames: list[Frame] = []
+    deadline = time.monotonic() + patience_s
+    while len(frames) < count and time.monotonic() < deadline:
+        if (one := receiver.receive(0.05)) is not None:
+            frames.append(one)
+    return frames
+
+
+def test_frame_arrives_as_it_was_sent(tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    """Header and arrays come out as they went in, in order."""
+    receiver = FrameReceiver(f"ipc://{tmp_path}/f", context=context)
+    publisher = FramePublisher(lambda: frozenset({receiver.endpoint}), context=context)
+    for step in range(5):
+        publisher.publish(frame(step))
+        publisher.idle()
+    frames = []
+    while len(frames) < 5:
+        publisher.idle()
+        frames += received(receiver, 1)
+    assert [f.header for f in frames] == [frame(step).header for step in range(5)]
+    np.testing.assert_array_equal(frames[3].positions, frame(3).positions)
+    publisher.close()
+    receiver.close()
+
+
+def test_publisher_without_analyzers_keeps_the_newest(tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    """With nobody to receive, publishing never waits; the oldest frames are dropped, counted, and the newest arrive."""
+    endpoint = f"ipc://{tmp_path}/f"
+    publisher = FramePublisher(lambda: frozenset({endpoint}), kept_bytes=10 * 12_000, context=context)
+    begun_s = time.monotonic()
+    for step in range(100):
+        publisher.publish(frame(step))
+    assert time.monotonic() - begun_s < 1.0
+    assert publisher.dropped == 90
+    receiver = FrameReceiver(endpoint, context=context)
+    frames: list[Frame] = []
+    deadline = time.monotonic() + 20
+    while len(frames) < 10 and time.monotonic() < deadline:
+        publisher.idle()
+        frames += received(receiver, 10, patience_s=0.1)
+    assert [f.header.step for f in frames] == list(range(90, 100))
+    assert (publisher.sent, publisher.dropped) == (10, 90)
+    publisher.close()
+    receiver.close()
+
+
+def test_stuck_analyzer_does_not_stop_the_md(tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    """An analyzer that takes nothing off its socket costs frames, counted, and never time."""
+    receiver = FrameReceiver(f"ipc://{tmp_path}/f", context=context)
+    publisher = FramePublisher(lambda: frozenset({receiver.endpoint}), kept_bytes=120_000, context=context)
+    slowest_s = 0.0
+    for step in range(500):
+        begun_s = time.monotonic()
+        publisher.publish(frame(step))
+        slowest_s = max(slowest_s, time.monotonic() - begun_s)
+    assert slowest_s < 0.2
+    assert publisher.dropped > 0
+    assert publisher.dropped + publisher.sent + 10 == 500
+    publisher.close()
+    receiver.close()
+
+
+def test_frames_go_to_the_analyzer_that_is_left(tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    """When an analyzer is gone from the directory, all frames go to the other."""
+    first, second = (FrameReceiver(f"ipc://{tmp_path}/{name}", context=context) for name in ("a", "b"))
+    alive = {first.endpoint, second.endpoint}
+    publisher = FramePublisher(lambda: frozenset(alive), context=context)
+    alive.remove(first.endpoint)
+    first.close()
+    publisher.idle()
+    frames: list[Frame] = []
+    for step in range(20):
+        publisher.publish(frame(step))
+        frames += received(second, 1, patience_s=0.5)
+    frames += received(second, 20 - len(frames), patience_s=2)
+    assert [f.header.step for f in frames] == list(range(20))
+    publisher.close()
+    second.close()
+
+
+HOSTILE = {
+    "one part": [b"frame/1"],
+    "wrong topic": [b"result/1", b"", b"", b""],
+    "no header": [b"frame/1", b"\xc1", b"", b""],
+    "short buffers": [*frame_parts(frame(1))[:2], b"1234", b"1"],
+    "five parts": [*frame_parts(frame(1)), b""],
+}
+
+
+def test_malformed_frames_are_counted_and_passed_over(tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    """Garbage on the frame socket costs a count each; the next good frame arrives."""
+    receiver = FrameReceiver(f"ipc://{tmp_path}/f", context=context)
+    hostile = context.socket(zmq.PUSH)
+    hostile.connect(receiver.endpoint)
+    for parts in HOSTILE.values():
+        hostile.send_multipart(parts)
+    hostile.send_multipart(frame_parts(frame(7)))
+    (good,) = received(receiver, 1)
+    assert good.header.step == 7
+    assert receiver.malformed == len(HOSTILE)
+    hostile.close(linger=0)
+    receiver.close()
+
+
+def test_frames_over_tcp_need_the_campaigns_key(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    """Over TCP a publisher with the campaign's keys is received, one with others is not."""
+    curve, stranger = Curve.generate(), Curve.generate()
+    receiver = FrameReceiver("tcp://127.0.0.1:*", curve=curve, context=context)
+    wrong_keys = stranger.model_copy(update={"server_public": curve.server_public})
+    wrong = FramePublisher(lambda: frozenset({receiver.endpoint}), curve=wrong_keys, context=context)
+    right = FramePublisher(lambda: frozenset({receiver.endpoint}), curve=curve, context=context)
+    wrong.publish(frame(1))
+    right.publish(frame(2))
+    frames: list[Frame] = []
+    deadline = time.monotonic() + 10
+    while not frames and time.monotonic() < deadline:
+        wrong.idle()
+        right.idle()
+        frames += received(receiver, 1, patience_s=0.1)
+    assert [f.header.step for f in frames] == [2]
+    for end in (wrong, right, receiver):
+        end.close()
