@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 Limits = tuple[float, float]
-Box = tuple[bool, bool, bool]
+Directions = tuple[bool, bool, bool]
 
 LARGEST_SEED: Final = 800_000_000
 """LAMMPS takes Marsaglia seeds below 900 000 000 and adds the rank's number to them."""
@@ -36,16 +36,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run: set-up commands for an empty LAMMPS, then stages one after another.
-
-    `lattice_types` are the atom types whose in-plane lattice carries the twist, `periodic` the periodic directions.
-    """
+    """A whole run: set-up commands for an empty LAMMPS, then stages one after another."""
 
     setup: tuple[str, ...]
     stages: tuple[Stage, ...]
     timestep_ps: float
-    lattice_types: tuple[int, ...]
-    periodic: Box = (True, True, False)
 
     @property
     def steps(self) -> int:
@@ -74,8 +69,6 @@ class Still:
     """A run without MD: what would be its last snapshot."""
 
     snapshot: Snapshot
-    lattice_types: tuple[int, ...]
-    periodic: Box = (True, True, False)
 
 
 @dataclass(frozen=True)
@@ -92,6 +85,14 @@ class GrowthModel(Protocol):
     @property
     def name(self) -> str:
         """The key `model` of its settings."""
+
+    @property
+    def lattice_types(self) -> tuple[int, ...]:
+        """The atom types whose in-plane lattice carries the twist."""
+
+    @property
+    def periodic(self) -> Directions:
+        """Whether the cell is periodic along a, b and c."""
 
     @property
     def parameters(self) -> Mapping[str, Limits]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from moireloop_broker.lifeline import ANY_PARENT, lifeline_command
+from moireloop_worker.pool import COMPLETED_WORDS
 
 MPI_SIGNAL: Final = re.compile(rb"EXIT STRING: .*\(signal (\d+)\)")
 NOISE: Final = re.compile(r"^\s*$|^=|PID \d+ RUNNING AT|EXIT (CODE|STRING)|CLEANUP MESSAGES|typically refers|FAQ page")
@@ -34,11 +35,13 @@ class Exit:
     """How a worker ended.
 
     `stopped`: on request or with exit code 0. `error`: by an error of its own. `signal`: killed, by the system or by
-    somebody. `lost`: its machine went away, which is not its candidate's fault.
+    somebody. `lost`: its machine went away, which is not its candidate's fault. `productive` is whether it completed
+    a candidate.
     """
 
     kind: Literal["stopped", "error", "signal", "lost"]
     reason: str
+    productive: bool = False
 
     @property
     def charged(self) -> bool:
@@ -117,7 +120,12 @@ class LocalWorker:
     def poll(self) -> Exit | None:
         """How the worker ended, None while it runs."""
         code = self._process.poll()
-        return None if code is None else exit_of(code, self._words(), asked=self._asked)
+        if code is None:
+            return None
+        with self._log_file.open("rb") as file:
+            file.seek(self._log_start)
+            words = file.read()
+        return exit_of(code, words, asked=self._asked)
 
     def terminate(self) -> None:
         """SIGTERM to mpiexec, which passes it on to all ranks."""
@@ -130,27 +138,22 @@ class LocalWorker:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _words(self) -> bytes:
-        with self._log_file.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            file.seek(max(self._log_start, end - TAIL_BYTES))
-            return file.read()
-
 
 def exit_of(code: int, words: bytes, *, asked: bool) -> Exit:
-    """How a worker ended, from mpiexec's return code and its last words. Pure.
+    """How a worker ended, from mpiexec's return code and what the worker's log says. Pure.
 
     mpiexec's code is that of a rank, or the number of the signal that killed one, which it then says in words.
     """
-    told = MPI_SIGNAL.search(words)
+    productive = COMPLETED_WORDS.encode() in words
+    told = MPI_SIGNAL.search(words[-TAIL_BYTES:])
     number = -code if code < 0 else int(told.group(1)) if told else 0
     if asked or (code == 0 and not number):
-        return Exit("stopped", "stopped on request" if asked else "ended by itself")
+        return Exit("stopped", "stopped on request" if asked else "ended by itself", productive)
     if number:
         who = "mpiexec" if code < 0 else "a rank"
-        return Exit("signal", f"{who} was killed by {_signal_name(number)}")
-    last = last_words(words)
-    return Exit("error", f"exit code {code}" + (f": {last}" if last else ""))
+        return Exit("signal", f"{who} was killed by {_signal_name(number)}", productive)
+    last = last_words(words[-TAIL_BYTES:])
+    return Exit("error", f"exit code {code}" + (f": {last}" if last else ""), productive)
 
 
 def last_words(words: bytes) -> str:

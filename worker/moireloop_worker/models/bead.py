@@ -38,6 +38,8 @@ class Bead:
     """The bead model with given settings."""
 
     name = "bead"
+    lattice_types = (LOWER, UPPER)
+    periodic = (True, True, False)
 
     def __init__(self, settings: BeadSettings) -> None:
         self._settings = settings
@@ -82,7 +84,6 @@ class Bead:
                 Stage("quench", quench, settings.quench_steps),
             ),
             timestep_ps=settings.timestep_fs / 1000,
-            lattice_types=(LOWER, UPPER),
         )
 
 
@@ -108,7 +109,6 @@ def _preparation_plan(settings: BeadSettings, seed: int) -> Plan:
             Stage("equilibrate", equilibrate, settings.equilibrate_steps),
         ),
         timestep_ps=settings.timestep_fs / 1000,
-        lattice_types=(LOWER, UPPER),
     )
 
 

@@ -24,9 +24,11 @@ class Noop:
     """A model that computes nothing and takes any parameters."""
 
     name = "noop"
+    lattice_types = (1, 2)
+    periodic = (True, True, False)
 
     def __init__(self, settings: NoopSettings) -> None:
-        self._still = Still(_bilayer(settings.cells, settings.lattice_angstrom), lattice_types=(1, 2))
+        self._still = Still(_bilayer(settings.cells, settings.lattice_angstrom))
 
     @property
     def parameters(self) -> Mapping[str, Limits]:

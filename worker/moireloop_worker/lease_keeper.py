@@ -1,0 +1,128 @@
+"""Holds a worker's lease while LAMMPS runs, and tells what became of it. Adapter.
+
+A thread of its own renews the lease, says what the worker does, and looks up where frames go; LAMMPS runs outside
+Python's lock meanwhile. A worker that makes no progress any more must not hold its lease for ever: it ends itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, Literal
+
+import redis
+
+from moireloop_broker.messages import WorkerStatus
+from moireloop_broker.work_queue import Lease, LeaseLost, WorkQueue
+
+log = logging.getLogger(__name__)
+
+STALLED_S: Final = 1800.0
+RENEWALS_PER_S: Final = 1000
+SHORTEST_PERIOD_S: Final = 0.5
+
+Verdict = Literal["held", "cancelled", "lost"]
+
+
+def renewal_period_s(lease_s: float, workers: int) -> float:
+    """Seconds between two renewals: a third of the lease or less, so that a cancellation is heard within 0.5 s.
+
+    Many workers renew more rarely, so that Redis sees about a thousand renewals a second at most.
+    """
+    return min(lease_s / 3, max(SHORTEST_PERIOD_S, workers / RENEWALS_PER_S))
+
+
+class LeaseKeeper:
+    """Renews the lease that it was given until it is told to drop it.
+
+    Args:
+        queue: used by this object's thread alone.
+        period_s: seconds between renewals.
+        between: called in the thread after each renewal; may raise redis.RedisError.
+    """
+
+    def __init__(
+        self, worker: str, queue: WorkQueue, period_s: float, between: Callable[[], None] = lambda: None
+    ) -> None:
+        self._worker = worker
+        self._queue = queue
+        self._period_s = period_s
+        self._between = between
+        self._lock = threading.Lock()
+        self._lease: Lease | None = None
+        self._verdict: Verdict = "held"
+        self._step = 0
+        self._progress_s = time.monotonic()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)
+        self._thread.start()
+
+    def hold(self, lease: Lease) -> None:
+        """Renew this lease from now on."""
+        with self._lock:
+            self._lease, self._verdict, self._step = lease, "held", 0
+            self._progress_s = time.monotonic()
+
+    def drop(self) -> None:
+        """Renew no more."""
+        with self._lock:
+            self._lease = None
+
+    def verdict(self, step: int) -> Verdict:
+        """What became of the lease by the last renewal; `step` is the progress to tell."""
+        if step != self._step:
+            self._step = step
+            self._progress_s = time.monotonic()
+        return self._verdict
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closing.set()
+        self._thread.join(timeout=5)
+
+    def _keep(self) -> None:
+        while not self._closing.wait(self._period_s):
+            try:
+                self._renew()
+                self._between()
+            except redis.RedisError as error:
+                log.warning("redis does not answer, trying again error=%s", error)
+            except Exception:
+                log.exception("lease keeper died, ending the worker")
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def _renew(self) -> None:
+        with self._lock:
+            lease = self._lease
+        if lease is not None:
+            self._end_if_stalled(lease)
+            verdict = self._ask(lease)
+            with self._lock:
+                if self._lease is lease:
+                    self._verdict = verdict
+        self._queue.report_worker(self._status(lease))
+
+    def _ask(self, lease: Lease) -> Verdict:
+        try:
+            return "cancelled" if self._queue.renew(lease, self._step) else "held"
+        except LeaseLost:
+            return "lost"
+
+    def _status(self, lease: Lease | None) -> WorkerStatus:
+        return WorkerStatus(
+            worker=self._worker,
+            candidate_id=lease.candidate.candidate_id if lease else None,
+            attempt=lease.attempt if lease else None,
+            step=self._step if lease else 0,
+            seen_s=time.time(),
+        )
+
+    def _end_if_stalled(self, lease: Lease) -> None:
+        silent_s = time.monotonic() - self._progress_s
+        if silent_s > STALLED_S:
+            log.critical("no progress, ending the worker candidate=%s s=%.0f", lease.candidate.candidate_id, silent_s)
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,142 @@
+"""Prepared structures: computed once by one worker, kept in a folder under their content's name. Adapter.
+
+A file is complete or absent (written beside and renamed) and holds the SHA-256 of its content in its first line, so
+that a damaged one is found and computed again. A lock file for each name keeps two workers from computing the same;
+the kernel frees it when its holder dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mpi4py import MPI
+
+from moireloop_worker.engine import Engine, Watch
+from moireloop_worker.growth import Preparation
+from moireloop_worker.quiet_broadcast import quiet_broadcast
+
+log = logging.getLogger(__name__)
+
+MARK: Final = b"# moireloop prepared structure, sha256 of the rest: "
+LOCK_POLL_S: Final = 0.02
+
+
+class PreparationStopped(Exception):
+    """The watch asked to stop while a structure was being prepared or waited for."""
+
+
+class PreparedStructures:
+    """The folder of prepared structures, as one rank sees it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, key: str) -> Path | None:
+        """The structure of this name; None where there is none or it is damaged."""
+        path = self.path(key)
+        if not path.exists():
+            return None
+        first, _, rest = path.read_bytes().partition(b"\n")
+        if first == MARK + hashlib.sha256(rest).hexdigest().encode():
+            return path
+        log.warning("prepared structure is damaged, computing it again path=%s", path)
+        return None
+
+    def raw(self, key: str) -> Path:
+        """Where to write a structure that `keep` then takes over; distinct for each process."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder / f".{key}.{os.getpid()}.raw"
+
+    def log_file(self, key: str) -> Path:
+        """LAMMPS's log of the computation."""
+        return self._folder / f"{key}.log"
+
+    def keep(self, key: str, raw: Path) -> Path:
+        """Take a LAMMPS data file over, its first line (a comment) replaced by our mark, in one atomic step."""
+        rest = raw.read_bytes().partition(b"\n")[2]
+        with raw.open("wb") as file:
+            file.write(MARK + hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest)
+            file.flush()
+            os.fsync(file.fileno())
+        return raw.replace(self.path(key))
+
+    @contextmanager
+    def lock(self, key: str, stop: Callable[[], bool]) -> Iterator[None]:
+        """Be the only one that computes this. Raises PreparationStopped if `stop` says so while others do."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / f".{key}.lock").open("wb") as file:
+            while not _locked(file.fileno()):
+                if stop():
+                    raise PreparationStopped
+                time.sleep(LOCK_POLL_S)
+            yield
+
+    def path(self, key: str) -> Path:
+        """Where the structure of this name is kept."""
+        return self._folder / f"{key}.data"
+
+
+def prepared_structure(
+    communicator: MPI.Intracomm,
+    engine: Engine,
+    structures: PreparedStructures,
+    preparation: Preparation,
+    watch: Watch,
+) -> str:
+    """Path of a prepared structure, found or computed. All ranks call it; `watch` and the folder are used on rank 0.
+
+    Raises:
+        LammpsError: LAMMPS failed at it.
+        PreparationStopped: the watch asked to stop.
+    """
+    with ExitStack() as held:
+        mine = _choose(structures, preparation.key, watch, held) if communicator.rank == 0 else None
+        choice: _Choice = quiet_broadcast(communicator, mine)
+        if choice.found is not None:
+            return str(choice.found)
+        if choice.raw is None:
+            raise PreparationStopped
+        ended = engine.run(preparation.plan, log_file=structures.log_file(preparation.key), watch=watch)
+        if ended.stopped:
+            raise PreparationStopped
+        engine.write_structure(choice.raw)
+        if communicator.rank == 0:
+            structures.keep(preparation.key, choice.raw)
+        return str(structures.path(preparation.key))
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What rank 0 decided: a structure was found, or it is to be computed into `raw`, or (both None) to stop."""
+
+    found: Path | None = None
+    raw: Path | None = None
+
+
+def _choose(structures: PreparedStructures, key: str, watch: Watch, held: ExitStack) -> _Choice:
+    found = structures.find(key)
+    if found is not None:
+        return _Choice(found=found)
+    try:
+        held.enter_context(structures.lock(key, lambda: watch.stop(0)))
+    except PreparationStopped:
+        return _Choice()
+    found = structures.find(key)
+    return _Choice(found=found) if found is not None else _Choice(raw=structures.raw(key))
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,210 @@
+"""The worker: takes candidates one after another and runs them in one LAMMPS process. Main.
+
+Rank 0 (`Leader`) talks to Redis and ZeroMQ; the others (`follow`) do with a candidate what rank 0 broadcasts.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import redis
+from mpi4py import MPI
+
+from moireloop_broker.frame_stream import FramePublisher
+from moireloop_broker.messages import Frame, FrameHeader, RunReport
+from moireloop_broker.work_queue import Lease, LeaseLost, WorkQueue
+from moireloop_worker.engine import LammpsError, Watch
+from moireloop_worker.evaluation import Evaluated, Evaluator
+from moireloop_worker.growth import GrowthModel, ParametersRefused, Snapshot
+from moireloop_worker.lease_keeper import LeaseKeeper
+from moireloop_worker.pool import COMPLETED_WORDS
+from moireloop_worker.preparation import PreparationStopped
+from moireloop_worker.quiet_broadcast import quiet_broadcast
+
+log = logging.getLogger(__name__)
+
+TAKE_WAIT_S: Final = 0.5
+
+
+def frame_of(lease: Lease, model: GrowthModel, snapshot: Snapshot, *, final: bool = False) -> Frame:
+    """The frame message of a snapshot. A temperature that is no number is left out."""
+    temperature_k = snapshot.temperature_k
+    header = FrameHeader(
+        candidate_id=lease.candidate.candidate_id,
+        attempt=lease.attempt,
+        step=snapshot.step,
+        time_ps=snapshot.time_ps,
+        cell=snapshot.cell.tolist(),
+        periodic=list(model.periodic),
+        shape=list(snapshot.positions.shape),
+        lattice_types=list(model.lattice_types),
+        temperature_k=temperature_k if temperature_k is not None and math.isfinite(temperature_k) else None,
+        final=final,
+    )
+    return Frame(header, snapshot.positions, snapshot.types)
+
+
+class RunWatch(Watch):
+    """Publishes the frames of one run, and stops it when its lease is gone or cancelled, or the worker is to end."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        model: GrowthModel,
+        publisher: FramePublisher,
+        keeper: LeaseKeeper,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._lease = lease
+        self._model = model
+        self._publisher = publisher
+        self._keeper = keeper
+        self._stopping = stopping
+
+    def frame(self, snapshot: Snapshot) -> None:
+        """Publish it; never waits."""
+        self._publisher.publish(frame_of(self._lease, self._model, snapshot))
+
+    def stop(self, step: int) -> bool:
+        """Whether there is a reason to stop."""
+        return self._keeper.verdict(step) != "held" or self._stopping()
+
+
+class Leader:
+    """Rank 0: takes a candidate, has all ranks run it, and hands in what came of it.
+
+    Args:
+        stopping: whether the worker was asked to end; asked after each chunk of a run.
+        provenance: what is the same for all runs of this worker.
+        begin: told each lease before it is run.
+    """
+
+    def __init__(
+        self,
+        communicator: MPI.Intracomm,
+        worker: str,
+        evaluator: Evaluator,
+        queue: WorkQueue,
+        keeper: LeaseKeeper,
+        publisher: FramePublisher,
+        stopping: Callable[[], bool],
+        provenance: Mapping[str, str],
+        begin: Callable[[Lease], None],
+    ) -> None:
+        self._comm = communicator
+        self._worker = worker
+        self._evaluator = evaluator
+        self._queue = queue
+        self._keeper = keeper
+        self._publisher = publisher
+        self._stopping = stopping
+        self._provenance = provenance
+        self._begin = begin
+
+    def step(self) -> None:
+        """Run one candidate; return after TAKE_WAIT_S when there is none."""
+        lease = self._queue.take(self._worker, TAKE_WAIT_S)
+        if lease is None:
+            self._publisher.idle()
+            return
+        self._keeper.hold(lease)
+        self._begin(lease)
+        try:
+            quiet_broadcast(self._comm, lease)
+            self._run(lease)
+        finally:
+            self._keeper.drop()
+
+    def close(self) -> None:
+        """Let the other ranks and the thread end. Not after an error: then MPI ends the ranks."""
+        quiet_broadcast(self._comm, None)
+        self._keeper.close()
+        self._publisher.close()
+        self._evaluator.engine.close()
+
+    def _run(self, lease: Lease) -> None:
+        model = self._evaluator.model
+        watch = RunWatch(lease, model, self._publisher, self._keeper, self._stopping)
+        before = (self._evaluator.engine.md_s, self._publisher.sent, self._publisher.dropped, time.time())
+        try:
+            evaluated = self._evaluator.evaluate(lease, watch)
+        except (LammpsError, ParametersRefused) as error:
+            reason = str(error)
+            self._insist(lambda: self._queue.fail(lease, reason))
+        except PreparationStopped:
+            self._give_up(lease, 0)
+        else:
+            self._hand_in(lease, evaluated, before)
+
+    def _hand_in(self, lease: Lease, evaluated: Evaluated, before: tuple[float, int, int, float]) -> None:
+        verdict = self._keeper.verdict(evaluated.steps)
+        if evaluated.final is None or (evaluated.stopped and verdict != "cancelled"):
+            self._give_up(lease, evaluated.steps)
+            return
+        cancelled = evaluated.stopped
+        report = self._report(lease, evaluated, before, cancelled=cancelled)
+        final = frame_of(lease, self._evaluator.model, evaluated.final, final=True)
+        try:
+            self._insist(lambda: self._queue.finish(lease, report, final))
+        except LeaseLost as error:
+            log.warning("run abandoned reason=%s", error)
+            return
+        log.info("%s candidate=%s steps=%d", COMPLETED_WORDS, lease.candidate.candidate_id, report.steps)
+
+    def _give_up(self, lease: Lease, step: int) -> None:
+        """A run was stopped without a result: its lease was lost, or the worker is to end and gives it back."""
+        candidate_id = lease.candidate.candidate_id
+        if self._keeper.verdict(step) == "lost":
+            log.warning("run abandoned, lease lost candidate=%s attempt=%d", candidate_id, lease.attempt)
+            return
+        log.info("run given back candidate=%s step=%d", candidate_id, step)
+        reason = f"{self._worker} ended at step {step} and gave the candidate back"
+        self._insist(lambda: self._queue.fail(lease, reason, charged=False))
+
+    def _report(
+        self, lease: Lease, evaluated: Evaluated, before: tuple[float, int, int, float], *, cancelled: bool
+    ) -> RunReport:
+        md_s, sent, dropped, started_s = before
+        own = {
+            "candidate_seed": str(lease.candidate.seed),
+            "run_seed": str(evaluated.run_seed),
+            "prepared": evaluated.preparation_key,
+        }
+        return RunReport(
+            worker=self._worker,
+            started_s=started_s,
+            finished_s=time.time(),
+            steps=evaluated.steps,
+            md_s=self._evaluator.engine.md_s - md_s,
+            frames_sent=self._publisher.sent - sent,
+            frames_dropped=self._publisher.dropped - dropped,
+            cancelled=cancelled,
+            provenance={**self._provenance, **own},
+        )
+
+    def _insist(self, call: Callable[[], object]) -> None:
+        """Tell Redis, as long as it takes: a run's outcome is not given up for a server that is away."""
+        while True:
+            try:
+                call()
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                if self._stopping():
+                    raise
+                log.warning("redis is away, trying again error=%s", error)
+            else:
+                return
+
+
+def follow(communicator: MPI.Intracomm, evaluator: Evaluator, hold: Callable[[Lease], None]) -> None:
+    """The other ranks: evaluate what rank 0 broadcasts until it says that this was all."""
+    while (lease := quiet_broadcast(communicator, None)) is not None:
+        hold(lease)
+        try:
+            evaluator.evaluate(lease, Watch())
+        except (LammpsError, ParametersRefused, PreparationStopped) as error:
+            log.info("run ended early rank=%d reason=%s", communicator.rank, error)
+    evaluator.engine.close()

@@ -1,0 +1,122 @@
+"""Wires one worker together from a connection file and the campaign's settings. Main."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from mpi4py import MPI
+
+from moireloop_broker.connection import Connection, read_connection, read_settings
+from moireloop_broker.service import StopSignal, log_to_stderr
+from moireloop_broker.settings import FrameSettings
+from moireloop_broker.work_queue import AttemptLimits, Lease, WorkQueue
+from moireloop_worker.engine import Engine
+from moireloop_worker.evaluation import Evaluator
+from moireloop_worker.lease_keeper import LeaseKeeper, renewal_period_s
+from moireloop_worker.models import growth_model, growth_settings
+from moireloop_worker.runner import Leader, follow
+from moireloop_worker.settings import PoolSettings
+
+log = logging.getLogger(__name__)
+
+
+def open_queue(connection: Connection, pool: PoolSettings) -> WorkQueue:
+    """The work queue over a Redis connection of its own."""
+    limits = AttemptLimits(max_attempts=pool.max_attempts)
+    return WorkQueue(connection.open_redis(), connection.keys, lease_s=pool.lease_s, limits=limits)
+
+
+class LoneErrors:
+    """Reports the error of one rank while the others are stuck, right before the worker is aborted."""
+
+    def __init__(self, open_queue: Callable[[], WorkQueue]) -> None:
+        self._open_queue = open_queue
+        self._lease: Lease | None = None
+
+    def hold(self, lease: Lease) -> None:
+        """What this rank works at from now on."""
+        self._lease = lease
+
+    def report(self, message: str) -> None:
+        """Fail the present candidate with LAMMPS's message."""
+        if self._lease is not None:
+            self._open_queue().fail(self._lease, message)
+
+
+class Worker:
+    """All that one rank of a worker has: settings, engine, and on rank 0 the leader."""
+
+    def __init__(self, communicator: MPI.Intracomm, connection: Connection, name: str) -> None:
+        client, keys = connection.open_redis(), connection.keys
+        self.comm = communicator
+        self.name = name
+        self.connection = connection
+        self.pool = PoolSettings.model_validate(read_settings(client, keys, "workers"))
+        frames = FrameSettings.model_validate(read_settings(client, keys, "frames"))
+        model = growth_model(growth_settings(read_settings(client, keys, "growth")))
+        self.lone_errors = LoneErrors(lambda: open_queue(connection, self.pool))
+        engine = Engine(communicator, on_lone_error=self.lone_errors.report)
+        folder = Path(connection.folder)
+        self.evaluator = Evaluator(communicator, engine, model, folder, frames.every_steps)
+
+    def leader(self, stopping: Callable[[], bool]) -> Leader:
+        """Rank 0's part."""
+        publisher = self.connection.open_frame_publisher()
+        period_s = renewal_period_s(self.pool.lease_s, self.pool.count)
+        queue = open_queue(self.connection, self.pool)
+        keeper = LeaseKeeper(self.name, open_queue(self.connection, self.pool), period_s, publisher.look_up)
+        return Leader(
+            self.comm,
+            self.name,
+            self.evaluator,
+            queue,
+            keeper,
+            publisher,
+            stopping,
+            self.provenance(),
+            self.lone_errors.hold,
+        )
+
+    def provenance(self) -> dict[str, str]:
+        """What is the same for all runs of this worker."""
+        return {
+            "model": self.evaluator.model.name,
+            "lammps_version": str(self.evaluator.engine.version),
+            "moireloop_version": version("moireloop"),
+            "host": socket.gethostname(),
+            "ranks": str(self.comm.size),
+        }
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one rank of a worker until SIGTERM; answers its exit code."""
+    parser = argparse.ArgumentParser(prog="moireloop_worker")
+    parser.add_argument("--connection", type=Path, required=True)
+    parser.add_argument("--name", required=True)
+    chosen = parser.parse_args(arguments)
+    log_to_stderr()
+    stop = StopSignal()
+    try:
+        worker = Worker(MPI.COMM_WORLD, read_connection(chosen.connection), chosen.name)
+        if worker.comm.rank != 0:
+            follow(worker.comm, worker.evaluator, worker.lone_errors.hold)
+            return 0
+        _lead(worker, stop)
+    except Exception:
+        log.exception("worker died name=%s rank=%d", chosen.name, MPI.COMM_WORLD.rank)
+        return 1
+    return 0
+
+
+def _lead(worker: Worker, stop: StopSignal) -> None:
+    leader = worker.leader(lambda: bool(stop))
+    log.info("worker started name=%s ranks=%d", worker.name, worker.comm.size)
+    while not stop:
+        leader.step()
+    leader.close()
+    log.info("worker stopped name=%s", worker.name)
