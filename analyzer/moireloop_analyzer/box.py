@@ -34,6 +34,12 @@ class Box:
         """Area of the cell in the plane, in square angstrom."""
         return abs(float(np.linalg.det(self.plane)))
 
+    def wrapped(self, points: Floats) -> Floats:
+        """Points (N, 3) in the axes of the box, put back into it along a and b where these are periodic."""
+        fractions = points[:, :2] @ np.linalg.inv(self.plane)
+        cells_off = np.where(self.periodic, np.floor(fractions), 0.0)
+        return np.column_stack([points[:, :2] - cells_off @ self.plane, points[:, 2]])
+
 
 def box_of(cell: Floats, pbc: Sequence[bool]) -> Box | Refusal:
     """The box of a cell (3, 3) with rows a, b, c in angstrom; a refusal where the cell spans no plane."""

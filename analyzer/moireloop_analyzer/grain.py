@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,9 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 
 from moireloop_analyzer.neighbours import Floats, Ints, Pairs
+
+CROSSING_COST: Final = 0.02
+"""Extra cost in spacings of a bond through the boundary: a perfect layer is not followed round in one long row."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def largest_grain(bonds: Pairs, steps: Floats, misfit: Floats, atoms: int) -> Gr
     Args:
         bonds: good bonds of a layer of this many atoms.
         steps: (P, 2) lattice indices of each bond.
-        misfit: (P,) how far each bond is from its lattice vector; only the order matters.
+        misfit: (P,) how far each bond is from its lattice vector, in spacings.
     """
     tree, chosen, keys = _tree(bonds, misfit, atoms)
     parent, members = _largest_component(tree, atoms)
@@ -70,7 +74,8 @@ def _tree(bonds: Pairs, misfit: Floats, atoms: int) -> tuple[csr_matrix, Ints, I
     fresh = np.append(True, np.diff(keys[order]) > 0)[: len(order)]
     chosen = order[fresh & (bonds.first[order] != bonds.second[order])]
     ends = (bonds.first[chosen], bonds.second[chosen])
-    graph = csr_matrix((misfit[chosen] + 1e-3, ends), shape=(atoms, atoms))
+    costs = misfit[chosen] + 1e-3 + CROSSING_COST * np.any(bonds.shifts[chosen] != 0, axis=1)
+    graph = csr_matrix((costs, ends), shape=(atoms, atoms))
     return minimum_spanning_tree(graph), chosen, keys[chosen]
 
 

@@ -20,6 +20,9 @@ from moireloop_analyzer.refusal import Refusal
 
 DEFAULT_MIN_ORDER: Final = 0.5
 MIN_GRAIN_SHARE: Final = 0.5
+MAX_SIGMA_DEG: Final = 1.0
+"""Standard error of a layer's direction above which it has none: in one frame of two grains it is 1 to 2 degrees."""
+
 MAX_POSITION_ANGSTROM: Final = 1e8
 ESTIMATORS: Final = ("lattice",)
 SIXTH_TURN_DEG: Final = 60.0
@@ -100,7 +103,7 @@ def measure_twist(
     if isinstance(box, Refusal):
         return TwistEstimate(reason=box.reason)
     metal = np.flatnonzero(np.isin(kinds, list(metal_types)))
-    layers = split_layers(places[metal] @ box.axes.T, box)
+    layers = split_layers(box.wrapped(places[metal] @ box.axes.T), box)
     if isinstance(layers, Refusal):
         return TwistEstimate(reason=layers.reason)
     found = TwistEstimate(lower_atoms=metal[layers.lower], upper_atoms=metal[layers.upper])
@@ -174,6 +177,9 @@ def _single_crystal(name: str, points: Floats, bonds: Pairs, box: Box) -> Lattic
     share = float(fit.members.mean())
     if share < MIN_GRAIN_SHARE:
         return Refusal(f"{name} layer is polycrystalline: its largest grain has {share:.0%} of its atoms")
+    sigma_deg = math.degrees(fit.sigma_rad)
+    if sigma_deg > MAX_SIGMA_DEG:
+        return Refusal(f"{name} layer has no single direction: it is uncertain by {sigma_deg:.1f} degrees")
     return fit
 
 
