@@ -56,6 +56,21 @@ class Problem:
         return f"{self.key}: {self.text}" if self.key else self.text
 
 
+@dataclass(frozen=True)
+class Known:
+    """A key that may stand in a file: what it means, and in which variants of its section (none: in any)."""
+
+    meaning: str
+    variants: frozenset[str] = frozenset()
+
+    def joined(self, other: Known | None) -> Known:
+        """This key and the same key in another variant; what both mean alike is kept."""
+        if other is None:
+            return self
+        meaning = self.meaning if self.meaning == other.meaning else ""
+        return Known(meaning, self.variants | other.variants)
+
+
 def one_line(file: str, problems: Sequence[Problem]) -> str:
     """The first problem of a file on one printable line, and how many more there are."""
     more = len(problems) - 1
@@ -106,14 +121,22 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return by_lower[matches[0]] if matches else None
 
 
-def known_keys(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
-    """Every key of a model and its sections -> what it means; list entries are written `targets[]`."""
-    keys: dict[str, str] = {}
+def known_keys(model: type[BaseModel], prefix: str = "", variant: str | None = None) -> dict[str, Known]:
+    """Every key of a model and its sections; entries of lists are written `targets[]`.
+
+    Args:
+        variant: where the model is one of several for a section, the value of the key that chooses it.
+    """
+    keys: dict[str, Known] = {}
     for name, field in model.model_fields.items():
         path = f"{prefix}{name}"
-        keys[path] = (field.description or "").rstrip(".")
-        for section, is_listed in _sections(field.annotation):
-            keys |= known_keys(section, f"{path}[]." if is_listed else f"{path}.")
+        keys[path] = Known((field.description or "").rstrip("."), frozenset([variant] if variant else []))
+        sections = _sections(field.annotation)
+        for section, is_listed in sections:
+            inside = f"{path}[]." if is_listed else f"{path}."
+            chosen = _variant(section) if len(sections) > 1 else None
+            for key, known in known_keys(section, inside, chosen).items():
+                keys[key] = known.joined(keys.get(key))
     return keys
 
 
@@ -131,23 +154,25 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
-def _problem(error: ErrorDetails, document: Mapping[str, Any], known: Mapping[str, str]) -> Problem:
+def _problem(error: ErrorDetails, document: Mapping[str, Any], known: Mapping[str, Known]) -> Problem:
     location = _location(error, document)
     key = dotted(location)
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        return unknown_key(key, _siblings(key, known), list(known))
+        variants = {part for part in error["loc"] if part not in location}
+        return unknown_key(key, _siblings(key, known, variants), list(known))
     if kind == "missing":
         return Problem(key, f"expected this key{_meaning(key, known)}, got none")
     if kind == "union_tag_not_found":
-        return Problem(f"{key}.model", f"expected this key{_meaning(f'{key}.model', known)}, got none")
+        return _no_choice(f"{key}.{context['discriminator'].strip(chr(39))}", known)
     if kind == "value_error":
         return _value_problem(location, str(context["error"]), error, document)
     if kind == "union_tag_invalid":
         return Problem(f"{key}.model", _choice(context["expected_tags"], context["tag"]))
     if kind == "literal_error":
         return Problem(key, _choice(context["expected"], error["input"]))
-    expected = KINDS.get(kind) or LIMITS.get(kind, "").format(**context) or error["msg"]
+    limits = {name: _number(value) for name, value in context.items()}
+    expected = KINDS.get(kind) or LIMITS.get(kind, "").format(**limits) or error["msg"]
     return Problem(key, f"expected {expected}{_meaning(key, known)}, got {shown(error['input'])}{_hint(key, error)}")
 
 
@@ -175,9 +200,19 @@ def _hint(key: str, error: ErrorDetails) -> str:
     return ""
 
 
-def _meaning(key: str, known: Mapping[str, str]) -> str:
-    meaning = known.get(re.sub(r"\[\d+\]", "[]", key))
-    return f" ({meaning})" if meaning else ""
+def _meaning(key: str, known: Mapping[str, Known]) -> str:
+    found = known.get(re.sub(r"\[\d+\]", "[]", key))
+    return f" ({found.meaning})" if found and found.meaning else ""
+
+
+def _no_choice(key: str, known: Mapping[str, Known]) -> Problem:
+    """The key that chooses the variant of a section is missing."""
+    choices = ", ".join(repr(variant) for variant in sorted(known[key].variants))
+    return Problem(key, f"expected this key, one of {choices}, got none")
+
+
+def _number(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _rank(error: ErrorDetails) -> int:
@@ -191,16 +226,20 @@ def _suggested(problem: Problem) -> str | None:
     return found[1] if found else None
 
 
-def _siblings(key: str, known: Mapping[str, str]) -> list[str]:
+def _siblings(key: str, known: Mapping[str, Known], variants: set[int | str]) -> list[str]:
     """The known keys of the table in which a key stands, with the table's own path in front."""
     table = key.rpartition(".")[0]
     pattern = re.sub(r"\[\d+\]", "[]", table)
-    inside = [path for path in known if path.rpartition(".")[0] == pattern]
+    inside = [
+        path
+        for path, about in known.items()
+        if path.rpartition(".")[0] == pattern and (not about.variants or about.variants & variants)
+    ]
     return [f"{table}.{_last(path)}" if table else path for path in inside]
 
 
 def _same_name(key: str, elsewhere: Sequence[str]) -> str | None:
-    return next((path for path in elsewhere if _last(path) == _last(key)), None)
+    return next((path for path in elsewhere if _last(path) == _last(key) and path != key), None)
 
 
 def _last(path: str) -> str:
@@ -254,3 +293,9 @@ def _sections(annotation: Any) -> list[tuple[type[BaseModel], bool]]:
     inner = [section for part in typing.get_args(annotation) for section in _sections(part)]
     is_union = origin in (typing.Union, types.UnionType, typing.Annotated)
     return inner if is_union else [(section, True) for section, _ in inner]
+
+
+def _variant(section: type[BaseModel]) -> str | None:
+    """The value of the key `model` that chooses this section among several."""
+    field = section.model_fields.get("model")
+    return None if field is None else str(field.default)

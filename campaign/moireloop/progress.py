@@ -24,6 +24,7 @@ OUTCOMES: Final = (*COUNTED, "cancelled")
 SILENT_AFTER_S: Final = 10.0
 LINE_EVERY_S: Final = 5.0
 RATE_WINDOW: Final = 20
+BAR_WIDTH: Final = 60
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def picture(progress: Progress) -> RenderableType:
     """The live picture of a campaign for a terminal."""
     return Group(
         _headline(progress),
-        ProgressBar(total=max(1, progress.budget_results), completed=progress.done),
+        _bar(progress),
         Text.assemble(_queue_text(progress), "   ", (_outcome_text(progress), "dim")),
         _best_table(progress),
         _worker_table(progress),
@@ -224,6 +225,13 @@ def _trouble(progress: Progress) -> list[str]:
         why = f": {crash.reason.splitlines()[0]}" if crash.reason else ""
         lines.append(f"{crash.service} crashed {duration(progress.now_s - crash.at_s)} ago{why}")
     return lines
+
+
+def _bar(progress: Progress) -> Table:
+    """The bar in a table of its own: alone it would not end its line."""
+    table = Table.grid()
+    table.add_row(ProgressBar(total=max(1, progress.budget_results), completed=progress.done, width=BAR_WIDTH))
+    return table
 
 
 def _headline(progress: Progress) -> Text:

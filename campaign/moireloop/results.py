@@ -137,14 +137,17 @@ def write_results(folder: CampaignFolder, results: Sequence[Result], targets: Se
 
 
 def recipes_table(results: Sequence[Result], targets: Sequence[Target], n: int = 5) -> Table:
-    """The n best recipes of each target, with the moire wavelength of each, for a terminal."""
+    """The n best recipes of each target, with the moire wavelength of each, for a terminal.
+
+    A hit is a twist within the tolerance of its target.
+    """
     parameters = parameter_names(results)
-    table = Table(title="best recipes", box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("target (°)", justify="right")
-    table.add_column("candidate")
-    for heading in [*map(label, parameters), "twist (°)", "error (°)", "moiré wavelength (Å)"]:
-        table.add_column(heading, justify="right")
-    table.add_column("within tolerance", justify="center")
+    table = Table(title="best recipes", box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+    table.add_column("target (°)", justify="right", no_wrap=True)
+    table.add_column("candidate", no_wrap=True)
+    for heading in [*map(label, parameters), "twist (°)", "error (°)", "moiré λ (Å)"]:
+        table.add_column(heading, justify="right", no_wrap=heading.startswith("twist"), overflow="fold")
+    table.add_column("hit", justify="center")
     for target in targets:
         _add_recipes(table, target, best_recipes(results, target, n), parameters)
     return table

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from moireloop_broker.messages import Candidate, Measurement, Result, RunReport, StageTimes
 
 MakeResult = Callable[..., Result]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from moireloop.campaign_file import CampaignFileError, changes_on_resume, load_campaign, load_copy
 from moireloop.folder import CampaignFolder
-
 from tests.unit.campaign.wrong_files import GOOD, WRONG_FILES, WrongFile
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.toml"))
@@ -151,3 +151,14 @@ def test_unchanged_file_changes_nothing(tmp_path: Path) -> None:
     """The same file again is no change."""
     folder = started(tmp_path)
     assert changes_on_resume(load_copy(folder), load_copy(folder)) == []
+
+
+def test_one_example_has_every_key() -> None:
+    """examples/all-settings.toml names every key that there is, with its default where it has one."""
+    text = (EXAMPLES[0].parent / "all-settings.toml").read_text()
+    given = load_campaign(EXAMPLES[0].parent / "all-settings.toml", cores=64)
+    for section in (given.budget, given.growth, given.workers, given.frames, given.analyzers, given.optimizer):
+        for name, field in type(section).model_fields.items():
+            assert f"\n{name} = " in text
+            if not field.is_required() and name != "wall_time_s":
+                assert getattr(section, name) == field.default

@@ -1,0 +1,94 @@
+"""The folder of a campaign, and who holds it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from moireloop.folder import CampaignFolder, CampaignIsRunning
+
+HOLD = """
+import sys
+from pathlib import Path
+from moireloop.folder import CampaignFolder
+with CampaignFolder(Path(sys.argv[1])).locked():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CampaignFolder:
+    """A campaign's folder that was created."""
+    made = CampaignFolder(tmp_path / "search.campaign")
+    made.create()
+    return made
+
+
+def test_folder_is_for_its_owner_alone(folder: CampaignFolder) -> None:
+    """The folder and its parts have mode 0700, whatever the umask was or was there before."""
+    folder.root.chmod(0o755)
+    folder.create()
+    assert {path.stat().st_mode & 0o777 for path in (folder.root, folder.logs, folder.redis)} == {0o700}
+
+
+def test_creation_keeps_what_is_there(folder: CampaignFolder) -> None:
+    """Creating a folder again changes nothing in it."""
+    folder.log_of("broker").write_text("line")
+    folder.create()
+    assert folder.log_of("broker").read_text() == "line"
+
+
+def test_everything_made_is_known_as_its_own(folder: CampaignFolder) -> None:
+    """The names that a campaign puts into its folder are all known as its own."""
+    assert {path.name for path in folder.root.iterdir()} <= folder.own_names
+
+
+def test_two_cannot_hold_one_folder(folder: CampaignFolder) -> None:
+    """While one holds the folder, another is refused and told who it is; afterwards it is free."""
+    with folder.locked():
+        holder = folder.holder()
+        assert holder is not None
+        assert holder.pid == os.getpid()
+        with pytest.raises(CampaignIsRunning, match=f"process {os.getpid()} "), folder.locked():
+            pass
+    assert folder.holder() is None
+    with folder.locked():
+        pass
+
+
+def test_lock_of_a_killed_process_is_free(folder: CampaignFolder) -> None:
+    """A process that was killed with -9 holds nothing any more."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        holder = folder.holder()
+        assert holder is not None
+        assert holder.pid == process.pid
+        process.send_signal(signal.SIGKILL)
+    assert folder.holder() is None
+    with folder.locked():
+        pass
+
+
+def test_nobody_holds_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    """Asking who holds a folder makes nothing."""
+    assert CampaignFolder(tmp_path / "none").holder() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_started_is_what_has_a_copy_of_its_file(folder: CampaignFolder, tmp_path: Path) -> None:
+    """A campaign counts as started as soon as its file was copied into the folder."""
+    assert not folder.was_started
+    (tmp_path / "search.toml").write_text('name = "search"')
+    folder.keep_campaign_file(tmp_path / "search.toml")
+    assert folder.was_started
+    assert folder.campaign_copy.read_text() == 'name = "search"'

@@ -1,0 +1,177 @@
+"""Results as a table, files and recipes, and the utilisation of workers: all against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from rich.console import Console
+
+from moireloop.folder import CampaignFolder
+from moireloop.results import (
+    best_recipes,
+    recipes_table,
+    results_table,
+    utilisation,
+    wavelength_angstrom,
+    write_results,
+)
+from moireloop_optimizer.objective import Target
+from tests.unit.campaign.conftest import MakeResult
+
+NEAR = Target(twist_deg=8.2, tolerance_deg=0.3)
+FAR = Target(twist_deg=21.8, tolerance_deg=0.5)
+
+
+def test_table_has_one_row_for_each_candidate(make_result: MakeResult) -> None:
+    """Measured, refused and failed candidates all have a row; what they do not have is null."""
+    results = [make_result(1, twist_deg=8.0), make_result(2), make_result(3, outcome="failed")]
+    table = results_table(results, [NEAR])
+    assert table["candidate_id"].to_pylist() == ["c-0001", "c-0002", "c-0003"]
+    assert table["outcome"].to_pylist() == ["measured", "refused", "failed"]
+    assert table["twist_deg"].to_pylist() == [8.0, None, None]
+    assert table["order_upper"].to_pylist() == [0.95, 0.21, None]
+    assert table["worker"].to_pylist() == ["worker-1", "worker-1", None]
+    assert table["temperature_k"].to_pylist() == [2000.0] * 3
+    assert json.loads(table["provenance"][0].as_py()) == {"lammps": "20250722"}
+
+
+def test_regret_is_to_the_nearest_target_and_to_each(make_result: MakeResult) -> None:
+    """With two targets, a result has its distance to the nearer one and to both."""
+    table = results_table([make_result(1, twist_deg=20.8)], [NEAR, FAR])
+    row = table.to_pylist()[0]
+    assert row["nearest_target_deg"] == 21.8
+    assert row["regret_deg"] == pytest.approx(1.0)
+    assert row["regret_to_8.2_deg"] == pytest.approx(12.6)
+    assert row["regret_to_21.8_deg"] == pytest.approx(1.0)
+
+
+def test_every_stage_has_a_column(make_result: MakeResult) -> None:
+    """All stage times are there, in seconds since the epoch."""
+    row = results_table([make_result(1, twist_deg=8.0, leased_s=100.0)], [NEAR]).to_pylist()[0]
+    assert (row["proposed_s"], row["queued_s"], row["leased_s"]) == (99.0, 99.5, 100.0)
+    assert {"started_s", "finished_s", "analysed_s", "logged_s"} < row.keys()
+
+
+def test_parameter_named_like_a_column_keeps_apart(make_result: MakeResult) -> None:
+    """A growth parameter whose name is taken gets a prefix; both values are there."""
+    row = results_table([make_result(7, twist_deg=8.0, parameters={"seed": 0.5})], [NEAR]).to_pylist()[0]
+    assert (row["seed"], row["parameter_seed"]) == (7, 0.5)
+
+
+def test_no_results_make_an_empty_table() -> None:
+    """Before the first result there is a table without rows, with its columns."""
+    table = results_table([], [NEAR])
+    assert table.num_rows == 0
+    assert "moire_wavelength_angstrom" in table.column_names
+
+
+def test_wavelength_is_that_of_the_formula(make_result: MakeResult) -> None:
+    """L = a / (2 sin(theta / 2)): 3.16 A at 60 degrees would be a itself; at 8.2 degrees it is 22.1 A."""
+    wavelength = wavelength_angstrom(make_result(1, twist_deg=8.2, lattice_angstrom=3.16))
+    assert wavelength == pytest.approx(3.16 / (2 * math.sin(math.radians(4.1))))
+    assert wavelength == pytest.approx(22.1, abs=0.01)
+
+
+@pytest.mark.parametrize("fields", [{}, {"twist_deg": 0.0}, {"outcome": "failed"}])
+def test_without_twist_there_is_no_wavelength(make_result: MakeResult, fields: dict[str, float]) -> None:
+    """No twist, or a twist of zero, has no moire pattern."""
+    assert wavelength_angstrom(make_result(1, **fields)) is None
+
+
+def test_files_hold_the_table(make_result: MakeResult, tmp_path: Path) -> None:
+    """results.parquet and results.csv hold the same rows; nothing else is left in the folder."""
+    folder = CampaignFolder(tmp_path)
+    results = [make_result(1, twist_deg=8.0), make_result(2, reason='odd, "quoted"\nreason')]
+    parquet, text = write_results(folder, results, [NEAR])
+    assert pyarrow.parquet.read_table(parquet).equals(results_table(results, [NEAR]))
+    with text.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["candidate_id"] for row in rows] == ["c-0001", "c-0002"]
+    assert rows[1]["reason"] == 'odd, "quoted"\nreason'
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.csv", "results.parquet"]
+
+
+def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    """A write that fails leaves the file of before and no rest of its own."""
+    folder = CampaignFolder(tmp_path)
+    folder.results_csv.write_text("old")
+    folder.results_parquet.mkdir()
+    with pytest.raises(OSError, match=r"results\.parquet"):
+        write_results(folder, [], [NEAR])
+    assert folder.results_csv.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.csv", "results.parquet"]
+
+
+def test_best_recipes_are_the_nearest_first(make_result: MakeResult) -> None:
+    """Recipes are sorted by distance; equals by uncertainty; refused ones are no recipes."""
+    results = [
+        make_result(1, twist_deg=8.45),
+        make_result(2, twist_deg=8.1, sigma_deg=0.4),
+        make_result(3),
+        make_result(4, twist_deg=8.3, sigma_deg=0.1),
+        make_result(5, twist_deg=0.0),
+    ]
+    recipes = best_recipes(results, NEAR, 3)
+    assert [recipe.result.candidate.candidate_id for recipe in recipes] == ["c-0004", "c-0002", "c-0001"]
+    assert [recipe.within_tolerance for recipe in recipes] == [True, True, True]
+    assert not best_recipes(results, FAR, 1)[0].within_tolerance
+
+
+def test_recipes_are_shown_with_their_wavelength(make_result: MakeResult) -> None:
+    """The table names candidate, parameters with units, twist, error and wavelength."""
+    console = Console(width=160)
+    with console.capture() as captured:
+        console.print(recipes_table([make_result(1, twist_deg=8.0), make_result(2)], [NEAR, FAR]))
+    text = captured.get()
+    for piece in ("c-0001", "temperature (K)", "2000", "8.00 ± 0.05", "0.20", "22.7", "yes", "21.8 ± 0.5", "no"):
+        assert piece in text
+    assert "c-0002" not in text
+
+
+def test_recipes_of_nothing_say_so() -> None:
+    """Without a measured result the table says that there is none."""
+    console = Console(width=160)
+    with console.capture() as captured:
+        console.print(recipes_table([], [NEAR]))
+    assert "no result with a twist yet" in captured.get()
+
+
+def test_utilisation_of_one_worker(make_result: MakeResult) -> None:
+    """One worker: 2 + 3 s of MD between the first lease at 100 s and the last end at 110 s are one half."""
+    results = [
+        make_result(1, twist_deg=8.0, leased_s=100.0, finished_s=102.5, md_s=2.0),
+        make_result(2, leased_s=105.0, finished_s=110.0, md_s=3.0),
+    ]
+    used = utilisation(results)
+    assert (used.md_s, used.wall_s, used.fraction) == (5.0, 10.0, 0.5)
+
+
+def test_utilisation_sums_over_workers(make_result: MakeResult) -> None:
+    """Two workers: (4 + 9) s of MD over (5 + 20) s, whatever the order of the results."""
+    results = [
+        make_result(1, twist_deg=8.0, worker="b", leased_s=110.0, finished_s=120.0, md_s=9.0),
+        make_result(2, twist_deg=8.0, worker="a", leased_s=100.0, finished_s=105.0, md_s=4.0),
+        make_result(3, worker="b", leased_s=100.0, finished_s=101.0, md_s=0.0),
+    ]
+    assert utilisation(results).fraction == pytest.approx(13 / 25)
+
+
+def test_utilisation_leaves_out_the_pause_before_a_resume(make_result: MakeResult) -> None:
+    """A night between two sessions is nobody's idle time: (2 + 2) s over (2 + 4) s instead of over 1004 s."""
+    results = [
+        make_result(1, twist_deg=8.0, leased_s=100.0, finished_s=102.0, md_s=2.0),
+        make_result(2, twist_deg=8.0, leased_s=1100.0, finished_s=1104.0, md_s=2.0),
+    ]
+    assert utilisation(results, resumed_at_s=[1000.0]).fraction == pytest.approx(4 / 6)
+    assert utilisation(results).fraction == pytest.approx(4 / 1004)
+
+
+def test_utilisation_of_nothing_is_unknown(make_result: MakeResult) -> None:
+    """Before a run has ended, and for failed ones only, there is no utilisation."""
+    assert utilisation([]).fraction is None
+    assert utilisation([make_result(1, outcome="failed")]).fraction is None
