@@ -98,7 +98,8 @@ class OptimizerService:
         places = self._planner.places(self._planner.wanted(time.time()))
         if not places:
             return False
-        unmodelled = [place for place in places if not self._is_modelled(place)]
+        learnt = {target for target in self._planner.targets if self._is_learnt(target)}
+        unmodelled = [p for p in places if p.number <= self._planner.settings.initial or p.target not in learnt]
         if unmodelled:
             self._propose([self._by_sobol(place, self._unmodelled_name(place)) for place in unmodelled])
             return True
@@ -107,11 +108,10 @@ class OptimizerService:
         self._ask(self._job)
         return True
 
-    def _is_modelled(self, place: Place) -> bool:
-        settings = self._planner.settings
-        if settings.strategy == "random" or place.number <= settings.initial:
+    def _is_learnt(self, target: Target) -> bool:
+        if self._planner.settings.strategy == "random":
             return False
-        return len(self._planner.observed(place.target).values) >= LEAST_RESULTS
+        return len(self._planner.observed(target).values) >= LEAST_RESULTS
 
     def _unmodelled_name(self, place: Place) -> str:
         settings = self._planner.settings

@@ -1,0 +1,82 @@
+"""What results become for the model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from moireloop_broker.messages import Candidate
+from moireloop_optimizer.objective import Target, best_result, is_reached, objective, regret_deg, training_set
+from moireloop_optimizer.space import SearchSpace
+from tests.unit.optimizer.campaign_events import candidate, result
+
+SPACE = SearchSpace.model_validate({"temperature_k": [1000, 3000], "lattice_strain": [0.0, 0.05]})
+TARGET = Target(twist_deg=8.0)
+
+
+def test_regret_is_the_distance_in_degrees() -> None:
+    """On both sides of the target, and the objective is its negative."""
+    assert (regret_deg(8.5, TARGET), regret_deg(7.0, TARGET), objective(7.0, TARGET)) == (0.5, 1.0, -1.0)
+
+
+@pytest.mark.parametrize("fields", [{"twist_deg": 31}, {"twist_deg": -1}, {"twist_deg": 8, "tolerance_deg": 0}, {}])
+def test_impossible_targets_are_refused(fields: dict[str, float]) -> None:
+    """A target lies in [0, 30] degrees and has a tolerance."""
+    with pytest.raises(ValidationError):
+        Target.model_validate(fields)
+
+
+def test_measured_results_give_their_place_and_their_negative_regret() -> None:
+    """In the order of the log."""
+    results = [
+        result(candidate("a", temperature_k=1000, strain=0.05), twist_deg=9.0),
+        result(candidate("b", temperature_k=2000, strain=0.0), twist_deg=2.0),
+    ]
+    observed = training_set(results, SPACE, TARGET)
+    np.testing.assert_allclose(observed.points, np.array([[0.0, 1.0], [0.5, 0.0]]))
+    np.testing.assert_allclose(observed.values, np.array([-1.0, -6.0]))
+
+
+def test_refused_results_count_as_the_worst_measured() -> None:
+    """A run without a twist tells the model to keep away; failed and cancelled ones tell nothing."""
+    results = [
+        result(candidate("a"), "refused"),
+        result(candidate("b"), twist_deg=9.0),
+        result(candidate("c"), twist_deg=20.0),
+        result(candidate("d"), "failed"),
+        result(candidate("e"), "cancelled"),
+    ]
+    assert training_set(results, SPACE, TARGET).values.tolist() == [-12.0, -1.0, -12.0]
+
+
+def test_refused_results_alone_say_nothing() -> None:
+    """Without a measured result there is no worst regret."""
+    observed = training_set([result(candidate("a"), "refused")], SPACE, TARGET)
+    assert observed.points.shape == (0, 2)
+    assert observed.values.shape == (0,)
+
+
+def test_a_result_without_a_parameter_of_the_space_is_left_out() -> None:
+    """A candidate from outside may lack a parameter."""
+    outside = Candidate(candidate_id="x", parameters={"temperature_k": 1500.0}, seed=0, proposed_s=0.0)
+    assert len(training_set([result(outside)], SPACE, TARGET).values) == 0
+
+
+def test_best_result_is_the_closest_and_the_earliest_of_equals() -> None:
+    """Refused ones never are the best."""
+    results = [
+        result(candidate("a"), "refused"),
+        result(candidate("b"), twist_deg=9.0),
+        result(candidate("c"), twist_deg=7.0),
+    ]
+    best = best_result(results, TARGET)
+    assert best is not None
+    assert best.candidate.candidate_id == "b"
+    assert best_result(results[:1], TARGET) is None
+
+
+def test_a_target_is_reached_within_its_tolerance() -> None:
+    """The tolerance itself still counts."""
+    assert is_reached([result(candidate("a"), twist_deg=8.5)], TARGET)
+    assert not is_reached([result(candidate("a"), twist_deg=8.6)], TARGET)
