@@ -91,9 +91,8 @@ def load_campaign(path: Path, purpose: Purpose = "validate", *, cores: int | Non
     problems = [
         *cross_problems(campaign),
         *machine_problems(campaign, cores_of_this_machine() if cores is None else cores),
-        *folder_problems(campaign.place, path),
+        *_place_problems(campaign, path, purpose),
     ]
-    problems += [] if problems else _history_problems(campaign, path, purpose)
     if problems:
         raise CampaignFileError(one_line(str(path), problems))
     return campaign
@@ -178,9 +177,21 @@ def _with_folder(path: Path, document: dict[str, Any]) -> dict[str, Any]:
     folder = document.get("folder", f"{path.stem}.campaign")
     if not isinstance(folder, str):
         return document
-    if not folder or "\0" in folder:
-        raise CampaignFileError(one_line(str(path), [Problem("folder", f"expected a path, got {shown(folder)}")]))
-    return document | {"folder": str((path.absolute().parent / Path(folder).expanduser()).resolve())}
+    try:
+        if not folder:
+            raise ValueError("it is empty")
+        place = (path.absolute().parent / Path(folder).expanduser()).resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        text = f"expected a path, got {shown(folder)}: {error}"
+        raise CampaignFileError(one_line(str(path), [Problem("folder", text)])) from error
+    return document | {"folder": str(place)}
+
+
+def _place_problems(campaign: Campaign, path: Path, purpose: Purpose) -> list[Problem]:
+    try:
+        return folder_problems(campaign.place, path) or _history_problems(campaign, path, purpose)
+    except OSError as error:
+        return [Problem("folder", f"expected a folder that can be used, got {campaign.folder}: {error.strerror}")]
 
 
 def _history_problems(campaign: Campaign, path: Path, purpose: Purpose) -> list[Problem]:

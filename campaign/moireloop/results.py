@@ -142,11 +142,11 @@ def recipes_table(results: Sequence[Result], targets: Sequence[Target], n: int =
     A hit is a twist within the tolerance of its target.
     """
     parameters = parameter_names(results)
-    table = Table(title="best recipes", box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+    table = Table(title="best recipes", box=box.SIMPLE_HEAD, title_justify="left", padding=0, show_edge=False)
     table.add_column("target (°)", justify="right", no_wrap=True)
     table.add_column("candidate", no_wrap=True)
     for heading in [*map(label, parameters), "twist (°)", "error (°)", "moiré λ (Å)"]:
-        table.add_column(heading, justify="right", no_wrap=heading.startswith("twist"), overflow="fold")
+        table.add_column(heading, justify="right", min_width=max(map(len, heading.split())))
     table.add_column("hit", justify="center")
     for target in targets:
         _add_recipes(table, target, best_recipes(results, target, n), parameters)
@@ -178,7 +178,7 @@ def _add_recipes(table: Table, target: Target, recipes: Sequence[Recipe], parame
 
 def _plus_minus(result: Result) -> str:
     sigma_deg = result.measurement.sigma_deg if result.measurement else None
-    return "" if sigma_deg is None else f" ± {sigma_deg:.2f}"
+    return "" if sigma_deg is None else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{sigma_deg:.2f}"
 
 
 def _wavelength_text(result: Result) -> str:

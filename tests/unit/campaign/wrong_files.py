@@ -116,6 +116,10 @@ def _folder_is_file(path: Path) -> None:
     path.with_name("search.campaign").write_text("")
 
 
+def _folder_loop(path: Path) -> None:
+    path.with_name("search.campaign").symlink_to(path.with_name("search.campaign"))
+
+
 def _folder_of_a_person(path: Path) -> None:
     path.with_name("search.campaign").mkdir()
     (path.with_name("search.campaign") / "thesis.tex").write_text("")
@@ -219,6 +223,12 @@ WRONG_FILES = [
               text="analyzers = 3\n" + GOOD.replace("[analyzers]\ncount = 1\n", "")),
     WrongFile("folder is a number", "folder: expected", 'folder = "search.campaign"', "folder = 3"),
     WrongFile("folder without a name", "folder: expected a path", 'folder = "search.campaign"', 'folder = ""'),
+    WrongFile("folder of nobody", "folder: expected a path, got '~nobody-at-all/x'", 'folder = "search.campaign"',
+              'folder = "~nobody-at-all/x"'),
+    WrongFile("folder with a NUL", "folder: expected a path", 'folder = "search.campaign"', 'folder = "a\\u0000b"'),
+    WrongFile("folder with a long name", "folder: expected a", 'folder = "search.campaign"',
+              f'folder = "{"x" * 300}"'),
+    WrongFile("folder is a link to itself", "folder: expected a path", act=_folder_loop),
     WrongFile("folder in no folder", "folder: expected a place in a folder that exists", 'folder = "search.campaign"',
               'folder = "no/such/place"'),
     WrongFile("unwritable folder", "folder: expected a place that can be written to", 'folder = "search.campaign"',
