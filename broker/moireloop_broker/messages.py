@@ -18,10 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, Val
 
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 MAX_FRAME_ATOMS: Final = 200_000_000
+MAX_ERROR_CHARACTERS: Final = 500
 FRAME_TOPIC: Final = b"frame/1"
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-LogId = Annotated[str, Field(pattern=r"^\d{1,20}-\d{1,20}$")]
+LogId = Annotated[str, Field(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
 Reason = Annotated[str, Field(min_length=1, max_length=4000)]
 Attempt = Annotated[int, Field(ge=1, le=1_000_000)]
 Seconds = Annotated[FiniteFloat, Field(ge=0)]
@@ -456,9 +457,10 @@ def frame_from_parts(parts: Sequence[bytes | memoryview]) -> Frame:
     """
     if len(parts) != 4:
         raise MalformedMessage(f"expected a frame of 4 parts, got {len(parts)}")
-    if bytes(parts[0]) != FRAME_TOPIC:
-        raise MalformedMessage(f"expected topic {FRAME_TOPIC!r}, got {bytes(parts[0])[:40]!r}")
-    header = unpack_as(FrameHeader, bytes(parts[1]))
+    topic = bytes(parts[0][:40])
+    if topic != FRAME_TOPIC:
+        raise MalformedMessage(f"expected topic {FRAME_TOPIC!r}, got {topic!r}")
+    header = unpack_as(FrameHeader, bytes(parts[1][: MAX_MESSAGE_BYTES + 1]))
     atoms = header.shape[0]
     expected = (atoms * 12, atoms)
     came = (len(parts[2]), len(parts[3]))
@@ -483,7 +485,12 @@ def _validated(adapter: TypeAdapter[T], fields: Any) -> T:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "message"
-        raise MalformedMessage(f"{where}: {first['msg']}") from error
+        raise MalformedMessage(_printable(f"{where}: {first['msg']}")) from error
+
+
+def _printable(text: str) -> str:
+    """One short line without control characters, since the text holds what came and goes into logs and answers."""
+    return "".join(c if c.isprintable() else "?" for c in text[:MAX_ERROR_CHARACTERS])
 
 
 @cache
