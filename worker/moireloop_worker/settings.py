@@ -29,15 +29,15 @@ class PoolSettings(Settings):
     count: Annotated[int, Field(ge=1, le=4096)] = Field(
         description="number of workers; each runs one candidate at a time"
     )
-    ranks: Annotated[int, Field(ge=1, le=4096)] = Field(1, description="MPI ranks of one worker")
-    launcher: Literal["local"] = Field("local", description="how workers are started: mpiexec on this machine")
+    ranks: Annotated[int, Field(ge=1, le=4096)] = Field(default=1, description="MPI ranks of one worker")
+    launcher: Literal["local"] = Field(default="local", description="how workers are started: mpiexec on this machine")
     lease_s: Annotated[FiniteFloat, Field(ge=0.5, le=86_400)] = Field(
-        30.0, description="seconds a lease lasts without renewal before the candidate goes to another worker"
+        default=30.0, description="seconds a lease lasts without renewal before the candidate goes to another worker"
     )
     max_attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
-        3, description="attempts of one candidate before it is given up as failed"
+        default=3, description="attempts of one candidate before it is given up as failed"
     )
-    oversubscribe: bool = Field(False, description="allow more ranks (count x ranks) than there are cores")
+    oversubscribe: bool = Field(default=False, description="allow more ranks (count x ranks) than there are cores")
 
 
 class BeadSettings(Settings):
@@ -47,42 +47,46 @@ class BeadSettings(Settings):
     give a run of about two seconds on one core.
     """
 
-    model: Literal["bead"] = Field("bead", description="growth model: one Lennard-Jones bead for each MX2")
-    cells: Cells = Field((12, 12), description="unit cells of one layer along a and b; the same for both layers")
+    model: Literal["bead"] = Field(default="bead", description="growth model: one Lennard-Jones bead for each MX2")
+    cells: Cells = Field(
+        default=(12, 12), description="unit cells of one layer along a and b; the same for both layers"
+    )
     prepared_seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
-        1, description="number of different amorphous starts; a candidate's seed chooses among them"
+        default=1, description="number of different amorphous starts; a candidate's seed chooses among them"
     )
     preparation_seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(
-        0, description="seed of the first amorphous start; the others count up from it"
+        default=0, description="seed of the first amorphous start; the others count up from it"
     )
-    mass_g_mol: Positive = Field(160.0, description="mass of one bead, in g/mol (MoS2 has 160)")
+    mass_g_mol: Positive = Field(default=160.0, description="mass of one bead, in g/mol (MoS2 has 160)")
     lattice_angstrom: Annotated[FiniteFloat, Field(ge=0.5, le=100)] = Field(
-        3.16, description="lattice constant of the unstrained layers, in angstrom"
+        default=3.16, description="lattice constant of the unstrained layers, in angstrom"
     )
     minimum_over_lattice: Annotated[FiniteFloat, Field(ge=0.8, le=1.2)] = Field(
-        1.02, description="distance of the Lennard-Jones minimum within a layer over the lattice constant"
+        default=1.02, description="distance of the Lennard-Jones minimum within a layer over the lattice constant"
     )
-    epsilon_lower_ev: Positive = Field(1.0, description="Lennard-Jones depth within the lower layer, in eV")
-    epsilon_upper_ev: Positive = Field(0.3, description="Lennard-Jones depth within the upper layer, in eV")
-    epsilon_between_ev: Positive = Field(0.02, description="Lennard-Jones depth between the layers, in eV")
-    sigma_between_angstrom: Positive = Field(5.6, description="Lennard-Jones diameter between the layers, in angstrom")
-    spacing_angstrom: Positive = Field(6.3, description="distance of the planes of the two layers, in angstrom")
-    cutoff_angstrom: Positive = Field(8.0, description="cutoff of the forces within a layer, in angstrom")
-    cutoff_between_angstrom: Positive = Field(9.0, description="cutoff between the layers, in angstrom")
+    epsilon_lower_ev: Positive = Field(default=1.0, description="Lennard-Jones depth within the lower layer, in eV")
+    epsilon_upper_ev: Positive = Field(default=0.3, description="Lennard-Jones depth within the upper layer, in eV")
+    epsilon_between_ev: Positive = Field(default=0.02, description="Lennard-Jones depth between the layers, in eV")
+    sigma_between_angstrom: Positive = Field(
+        default=5.6, description="Lennard-Jones diameter between the layers, in angstrom"
+    )
+    spacing_angstrom: Positive = Field(default=6.3, description="distance of the planes of the two layers, in angstrom")
+    cutoff_angstrom: Positive = Field(default=8.0, description="cutoff of the forces within a layer, in angstrom")
+    cutoff_between_angstrom: Positive = Field(default=9.0, description="cutoff between the layers, in angstrom")
     spring_lower_ev_angstrom2: NotNegative = Field(
-        5.0, description="spring that holds the lower layer in its plane, in eV/angstrom^2"
+        default=5.0, description="spring that holds the lower layer in its plane, in eV/angstrom^2"
     )
     spring_upper_ev_angstrom2: NotNegative = Field(
-        20.0, description="spring that holds the upper layer in its plane, in eV/angstrom^2"
+        default=20.0, description="spring that holds the upper layer in its plane, in eV/angstrom^2"
     )
-    damping_ps: Positive = Field(0.2, description="relaxation time of the Langevin thermostat, in ps")
-    timestep_fs: Annotated[FiniteFloat, Field(gt=0, le=100)] = Field(4.0, description="time step, in fs")
-    melt_k: Positive = Field(30_000.0, description="temperature that melts the upper layer, in K")
-    melt_steps: Steps = Field(2000, description="steps of melting")
-    equilibrate_k: Positive = Field(300.0, description="temperature of equilibration after melting, in K")
-    equilibrate_steps: Steps = Field(500, description="steps of equilibration")
-    anneal_steps: Steps = Field(5000, description="steps at the candidate's temperature")
-    quench_steps: Steps = Field(15_000, description="steps of the quench from that temperature to 0 K")
+    damping_ps: Positive = Field(default=0.2, description="relaxation time of the Langevin thermostat, in ps")
+    timestep_fs: Annotated[FiniteFloat, Field(gt=0, le=100)] = Field(default=4.0, description="time step, in fs")
+    melt_k: Positive = Field(default=30_000.0, description="temperature that melts the upper layer, in K")
+    melt_steps: Steps = Field(default=2000, description="steps of melting")
+    equilibrate_k: Positive = Field(default=300.0, description="temperature of equilibration after melting, in K")
+    equilibrate_steps: Steps = Field(default=500, description="steps of equilibration")
+    anneal_steps: Steps = Field(default=5000, description="steps at the candidate's temperature")
+    quench_steps: Steps = Field(default=15_000, description="steps of the quench from that temperature to 0 K")
 
     @model_validator(mode="after")
     def _forces_reach_neighbours(self) -> Self:
@@ -97,10 +101,10 @@ class BeadSettings(Settings):
 class NoopSettings(Settings):
     """Growth model `noop`: no MD, a perfect bilayer as the final frame; for benchmarks."""
 
-    model: Literal["noop"] = Field("noop", description="growth model without MD, for benchmarks")
-    cells: Cells = Field((12, 12), description="unit cells of one layer along a and b")
+    model: Literal["noop"] = Field(default="noop", description="growth model without MD, for benchmarks")
+    cells: Cells = Field(default=(12, 12), description="unit cells of one layer along a and b")
     lattice_angstrom: Annotated[FiniteFloat, Field(ge=0.5, le=100)] = Field(
-        3.16, description="lattice constant of both layers, in angstrom"
+        default=3.16, description="lattice constant of both layers, in angstrom"
     )
 
 

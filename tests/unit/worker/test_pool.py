@@ -1,0 +1,105 @@
+"""When the pool starts workers and how it reads their ends."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from moireloop_worker.launcher import Exit, exit_of, last_words
+from moireloop_worker.lease_keeper import renewal_period_s
+from moireloop_worker.pool import Pool
+
+KILLED = (
+    b"=   EXIT CODE: 9\nYOUR APPLICATION TERMINATED WITH THE EXIT STRING: Killed (signal 9)\nThis typically refers\n"
+)
+
+
+def started(count: int = 1) -> Pool:
+    pool = Pool(count)
+    for worker in pool.workers:
+        pool.released(worker)
+    for worker in pool.due(0.0):
+        pool.started(worker, 0.0)
+    return pool
+
+
+def test_workers_start_once_their_forerunners_leases_are_given_back() -> None:
+    """Nothing starts before the release; then all workers do, and only once."""
+    pool = Pool(2)
+    assert pool.due(0.0) == []
+    pool.released("worker-1")
+    assert pool.due(0.0) == ["worker-1"]
+    pool.released("worker-0")
+    pool.started("worker-1", 0.0)
+    assert pool.due(1.0) == ["worker-0"]
+
+
+def test_dying_workers_wait_longer_and_longer() -> None:
+    """A worker that dies at once waits 0.5 s, then twice as long each time, up to 30 s."""
+    pool, now_s, waits = started(), 0.0, []
+    for _ in range(9):
+        waits.append(pool.ended("worker-0", now_s, productive=False))
+        pool.released("worker-0")
+        assert pool.due(now_s + waits[-1] - 0.01) == []
+        now_s += waits[-1]
+        assert pool.due(now_s) == ["worker-0"]
+        pool.started("worker-0", now_s)
+    assert waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+@pytest.mark.parametrize(("lived_s", "productive"), [(61.0, False), (2.0, True)])
+def test_healthy_life_forgets_deaths(lived_s: float, productive: bool) -> None:
+    """After a minute, or after a candidate completed, the waits begin at 0.5 s again."""
+    pool = started()
+    for _ in range(3):
+        pool.ended("worker-0", 0.0, productive=False)
+        pool.started("worker-0", 0.0)
+    assert pool.ended("worker-0", lived_s, productive=productive) == 0.5
+
+
+def test_workers_wait_each_for_themselves() -> None:
+    """The death of one worker does not delay another."""
+    pool = started(2)
+    pool.ended("worker-0", 1.0, productive=False)
+    pool.ended("worker-1", 5.0, productive=False)
+    pool.released("worker-0")
+    pool.released("worker-1")
+    assert pool.due(2.0) == ["worker-0"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "asked", "expected"),
+    [
+        (0, b"", False, Exit("stopped", "ended by itself")),
+        (0, b"", True, Exit("stopped", "stopped on request")),
+        (-9, b"", False, Exit("signal", "mpiexec was killed by SIGKILL")),
+        (9, KILLED, False, Exit("signal", "a rank was killed by SIGKILL")),
+        (11, KILLED.replace(b"9", b"11"), False, Exit("signal", "a rank was killed by SIGSEGV")),
+        (1, b"ValueError: no\nAbort(1) on node 0\n", False, Exit("error", "exit code 1: ValueError: no")),
+        (1, b"candidate finished\n", False, Exit("error", "exit code 1: candidate finished", True)),
+        (3, b"", False, Exit("error", "exit code 3")),
+    ],
+)
+def test_ends_are_told_apart(code: int, words: bytes, asked: bool, expected: Exit) -> None:
+    """An error, a signal and an end on request are told apart, and the error has its words."""
+    assert exit_of(code, words, asked=asked) == expected
+
+
+def test_only_ends_that_may_be_the_candidates_fault_are_charged() -> None:
+    """A lost machine and a stop on request use up no attempt."""
+    charged = {kind: Exit(kind, "").charged for kind in ("stopped", "error", "signal", "lost")}
+    assert charged == {"stopped": False, "error": True, "signal": True, "lost": False}
+
+
+def test_last_words_are_the_workers_own() -> None:
+    """MPI's remarks after a death are not taken for its reason."""
+    assert last_words(b"a\nERROR lammps failed\n" + KILLED) == "ERROR lammps failed"
+    assert signal.SIGKILL.name not in last_words(KILLED)
+
+
+def test_leases_are_renewed_in_time_but_not_by_all_at_once() -> None:
+    """Renewal comes at a third of the lease or sooner, and Redis sees about a thousand a second."""
+    assert renewal_period_s(30.0, 2) == 0.5
+    assert renewal_period_s(0.6, 2) == pytest.approx(0.2)
+    assert renewal_period_s(30.0, 4000) == 4.0
