@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components, mini
 
 from moireloop_analyzer.neighbours import Floats, Ints, Pairs
 
+FEWEST_RINGS: Final = 3
 CROSSING_COST: Final = 0.02
 """Extra cost in spacings of a bond through the boundary: a perfect layer is not followed round in one long row."""
 
@@ -33,10 +34,10 @@ class Grain:
     sums: Floats
 
     def rings(self, axis: int) -> npt.NDArray[np.bool_]:
-        """Which closing bonds tell of one direction: those of rings round it alone, or round both if there are none."""
+        """Which closing bonds tell of one direction: those of rings round it alone, or round both if those are few."""
         around: npt.NDArray[np.bool_] = self.crossings[:, axis] != 0
         alone: npt.NDArray[np.bool_] = around & (self.crossings[:, 1 - axis] == 0)
-        return alone if alone.any() else around
+        return alone if np.count_nonzero(alone) >= FEWEST_RINGS else around
 
 
 def largest_grain(bonds: Pairs, steps: Floats, misfit: Floats, atoms: int) -> Grain:

@@ -232,8 +232,19 @@ def _errors(design: Floats, misfit: Floats, weights: Floats) -> Floats:
     single, joint = influence @ influence.T, patches @ patches.T
     total = float(weights.sum())
     excess = max(0.0, float(np.trace(joint) / max(np.trace(single), 1e-300)) - BY_CHANCE)
-    covariance: Floats = single * (1.0 + LONG_WAVES * excess) * total / max(total - 3.0, 1.0)
+    freedom = total / max(total - 3.0, 1.0)
+    covariance: Floats = single * (1.0 + LONG_WAVES * excess) * freedom * _softness(weights) ** 2
     return covariance
+
+
+def _softness(weights: Floats) -> float:
+    """Mean weight over mean slope of the biweight: how much more than its weight a robust fit follows the scatter.
+
+    For plane residuals the slope of w(r) r, averaged over directions, is w + r w' / 2 = s (3 s - 2) with s = sqrt(w).
+    """
+    roots = np.sqrt(weights)
+    slope = float((roots * (3.0 * roots - 2.0)).sum())
+    return min(2.0, float(weights.sum()) / slope) if slope > 0 else 2.0
 
 
 def _closures(grain: Grain, box: Box, free: Floats, errors: Floats) -> tuple[Floats, list[bool]]:
