@@ -1,1 +1,5 @@
 """From a frame to its layers, their twist and their order."""
+
+from moireloop_analyzer.twist import TwistEstimate, measure_twist
+
+__all__ = ["TwistEstimate", "measure_twist"]

@@ -12,7 +12,6 @@ from tests.physics.bilayers import (
     BASIS,
     SPACING,
     Bilayer,
-    Floats,
     commensurate,
     commensurate_twist_deg,
     crystal,
@@ -21,34 +20,14 @@ from tests.physics.bilayers import (
     stacked,
     twist_of,
 )
-
-
-def brightest_direction_deg(points: Floats) -> float:
-    """Direction modulo 60 degrees of the first ring of the structure factor, by brute force over its angle.
-
-    S(q) = |sum exp(i q r)|^2 summed over three of the six peaks; a row along x has its peaks 30 degrees off.
-    """
-    length = 4.0 * math.pi / (math.sqrt(3.0) * SPACING)
-
-    def intensity(angles_deg: Floats) -> Floats:
-        angles = np.radians(angles_deg[:, None] + np.array([30.0, 90.0, 150.0]))
-        waves = length * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-        power: Floats = np.abs(np.exp(1j * waves @ points.T).sum(axis=-1)) ** 2
-        summed: Floats = power.sum(axis=1)
-        return summed
-
-    centre, width = 30.0, 30.0
-    while width > 1e-5:
-        angles = centre + np.linspace(-width, width, 241)
-        centre, width = float(angles[intensity(angles).argmax()]), width / 40.0
-    return centre
+from tests.physics.structure_factor import brightest_direction_deg
 
 
 @pytest.mark.parametrize("twist", [2.0, 8.2, 17.0, 27.5])
 def test_noisy_layers_with_vacancies_agree_with_their_structure_factor(twist: float, rng: np.random.Generator) -> None:
     """Peak directions of |S(q)|^2, found by brute force, differ by the twist that the lattice fit finds."""
     bilayer = square(twist, turn_deg=7.0, length=80.0).thinned(0.05, rng).shaken(0.1, rng)
-    peaks = [brightest_direction_deg(bilayer.positions[bilayer.types == kind, :2]) for kind in (1, 2)]
+    peaks = [brightest_direction_deg(bilayer.positions[bilayer.types == kind, :2], SPACING) for kind in (1, 2)]
     signed = twist_of(bilayer).signed_deg
     assert signed is not None
     assert (peaks[1] - peaks[0] - signed + 30.0) % 60.0 - 30.0 == pytest.approx(0.0, abs=0.05)

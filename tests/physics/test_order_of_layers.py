@@ -1,0 +1,41 @@
+"""|psi6| is 1 for a perfect lattice and near 0 for a random set; the seed's order parameter follows the bonds."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from moireloop_analyzer.order import first_peak_share
+from tests.physics.bilayers import SPACING, commensurate, square, twist_of
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_a_perfect_lattice_has_order_one(periodic: bool) -> None:
+    """To machine precision, at a free edge and over a periodic boundary."""
+    bilayer = commensurate(3, 2) if periodic else square(13.0)
+    estimate = twist_of(bilayer)
+    assert estimate.order_lower == pytest.approx(1.0, abs=1e-9)
+    assert estimate.order_upper == pytest.approx(1.0, abs=1e-9)
+
+
+def test_thermal_noise_lowers_the_order_as_the_spread_of_bond_angles_says(rng: np.random.Generator) -> None:
+    """For small independent noise u the bond angle spreads by sqrt(2) u / a, and |psi6| = exp(-18 spread^2)."""
+    noise = 0.08
+    estimate = twist_of(commensurate(3, 2, repeats=6).shaken(noise, rng))
+    expected = math.exp(-18.0 * 2.0 * (noise / SPACING) ** 2)
+    assert estimate.order_upper == pytest.approx(expected, abs=0.005)
+
+
+def test_the_seeds_order_is_the_share_of_bonds_in_its_window() -> None:
+    """A chain of bonds of 2.5 and 2.9 angstrom by turns has one half, in any number of atoms."""
+    for pairs in (5, 50):
+        positions = np.array([[5.4 * cell + place, 1.0, 1.0] for cell in range(pairs) for place in (0.0, 2.5)])
+        cell = np.diag([5.4 * pairs, 20.0, 20.0])
+        assert first_peak_share(positions, cell, (True, False, False)) == pytest.approx(0.5)
+
+
+def test_the_seeds_order_without_pairs_is_zero() -> None:
+    """No atoms within the cutoff of each other."""
+    assert first_peak_share(np.array([[0.0, 0, 0], [9.0, 9.0, 9.0]]), np.eye(3) * 20, (False, False, False)) == 0.0
