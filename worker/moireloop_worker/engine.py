@@ -207,6 +207,7 @@ class _Chunks:
 
 
 def _message(text: str, command: str) -> str:
-    """LAMMPS's message and the command that led to it, without the address of its manual."""
-    lines = [line for line in text.splitlines() if line and not line.startswith("For more information")]
-    return f"{' '.join(lines)} [{command}]"
+    """LAMMPS's message and the command that led to it, without what LAMMPS says of its manual and its parser."""
+    drop = ("For more information", "Last input line", "--> parsed line", "^")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f"{' '.join(line for line in lines if not line.startswith(drop))} [{command}]"

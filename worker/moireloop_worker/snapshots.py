@@ -36,6 +36,10 @@ class SnapshotTaker:
         self._gather = _prototype(
             library, "lammps_gather_atoms", None, ctypes.c_char_p, *[ctypes.c_int] * 2, ctypes.c_void_p
         )
+        self._has_error = _prototype(library, "lammps_has_error", ctypes.c_int)
+        self._error_text = _prototype(
+            library, "lammps_get_last_error_message", ctypes.c_int, ctypes.c_char_p, ctypes.c_int
+        )
         self._natoms = _prototype(library, "lammps_get_natoms", ctypes.c_double)
         self._handle = handle
         self._box = (ctypes.c_double * 9)()
@@ -48,6 +52,7 @@ class SnapshotTaker:
         self._cell = np.zeros((3, 3))
         self._places = np.empty((0, 3))
         self._types = np.empty(0, dtype=np.uint8)
+        self._gaps = False
 
     def take(self, step: int, timestep_ps: float) -> Snapshot | None:
         """The present instant on rank 0, None on the others; all ranks call it."""
@@ -62,17 +67,20 @@ class SnapshotTaker:
     def _atoms_of_one_rank(self) -> tuple[Rows, npt.NDArray[np.uint8]] | None:
         """Positions and types by id, gathered by LAMMPS; None where ids have gaps, which LAMMPS refuses."""
         atoms = int(self._natoms(self._handle))
-        if atoms != len(self._places):
+        if not atoms or self._gaps:
+            return None
+        known = len(self._places)
+        if atoms != known:
             self._places = np.empty((atoms, 3))
+        self._gather(self._handle, b"x", 1, 3, self._places.ctypes.data)
+        if self._has_error(self._handle):
+            self._error_text(self._handle, ctypes.create_string_buffer(1), 1)
+            self._gaps = True
+            return None
+        if atoms != known:
             types = np.zeros(atoms, dtype=np.int32)
             self._gather(self._handle, b"type", 0, 1, types.ctypes.data)
             self._types = types.astype(np.uint8)
-        if not atoms:
-            return None
-        self._places[0, 0] = np.nan
-        self._gather(self._handle, b"x", 1, 3, self._places.ctypes.data)
-        if self._places[0, 0] != self._places[0, 0]:
-            return None
         return self._places.astype(np.float32), self._types
 
     def _atoms_of_all_ranks(self) -> tuple[Rows, npt.NDArray[np.uint8]] | None:

@@ -1,0 +1,79 @@
+"""What the tests run under `mpiexec -n 2`: one case by name, its findings as a line of JSON from rank 0."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mpi4py import MPI
+
+from moireloop_worker.engine import Engine, LammpsError
+from moireloop_worker.growth import Plan
+from moireloop_worker.models.bead import Bead
+from moireloop_worker.quiet_broadcast import quiet_broadcast
+from moireloop_worker.settings import BeadSettings
+
+COMM = MPI.COMM_WORLD
+SETTINGS = BeadSettings(cells=(8, 8), anneal_steps=30, quench_steps=30)
+PARAMETERS = {"temperature_k": 2000.0, "lattice_strain": 0.01, "shear_strain": 0.03}
+
+
+def plan_from(prepared: str) -> Plan:
+    return Bead(SETTINGS).plan(PARAMETERS, 7, prepared)
+
+
+def without_thermostat(plan: Plan) -> Plan:
+    """Langevin noise depends on the number of ranks, Newton's equations do not."""
+    stages = tuple(replace(s, commands=tuple(c for c in s.commands if "heat" not in c)) for s in plan.stages)
+    return replace(plan, stages=stages)
+
+
+def trajectory(engine: Engine, prepared: str) -> Any:
+    final = engine.run(without_thermostat(plan_from(prepared)), every_steps=7).final
+    return None if final is None else (final.positions.tolist(), final.types.tolist(), final.temperature_k)
+
+
+def error_everywhere(engine: Engine, prepared: str) -> Any:
+    plan = plan_from(prepared)
+    bad = replace(plan, setup=(*plan.setup, "fix wrong all nonsense"))
+    messages = []
+    for _ in range(3):
+        try:
+            engine.run(bad)
+        except LammpsError as error:
+            messages.append(str(error))
+    return (COMM.gather(messages), engine.run(plan).steps)
+
+
+def error_on_one(engine: Engine, prepared: str) -> Any:
+    plan = plan_from(prepared)
+    return engine.run(replace(plan, setup=(*plan.setup, f"include {prepared}.missing"))).steps
+
+
+def idle(engine: Engine, prepared: str) -> Any:
+    began = time.process_time()
+    if COMM.rank == 0:
+        time.sleep(1.0)
+    quiet_broadcast(COMM, "done")
+    return COMM.gather(time.process_time() - began)
+
+
+def main() -> None:
+    case, folder = sys.argv[1], Path(sys.argv[2])
+
+    def report(message: str) -> None:
+        (folder / "reported").write_text(f"{COMM.rank} {message}")
+
+    engine = Engine(COMM, on_lone_error=report)
+    answer = globals()[case](engine, str(folder / "start.data"))
+    if COMM.rank == 0:
+        (folder / "answer.json").write_text(json.dumps(answer))
+    engine.close()
+
+
+if __name__ == "__main__":
+    main()
