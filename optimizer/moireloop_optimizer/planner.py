@@ -210,7 +210,7 @@ class Planner:
         if stage == RUNNING:
             self._pending[name] = replace(known, attempt=attempt, stage=stage, leased_s=at_s)
             return
-        if known.leased_s is not None and known.attempt == attempt and known.stage == RUNNING:
+        if stage == ANALYSING and known.leased_s is not None and known.attempt == attempt:
             self.pace.ran(at_s - known.leased_s)
         self._pending[name] = replace(known, attempt=attempt, stage=stage, leased_s=None)
 

@@ -57,6 +57,7 @@ class OptimizerService:
     """Keeps the queue filled. Its state is the planner's, rebuilt from the log, and the job in the fit process."""
 
     def __init__(self, client: redis.Redis, keys: Keys, campaign: str, planner: Planner, fitter: Fitter) -> None:
+        self._client = client
         self._log = EventLog(client, keys)
         self._queue = WorkQueue(client, keys)
         self._campaign = CampaignState(client, keys, campaign)
@@ -82,8 +83,9 @@ class OptimizerService:
             self._finish(self._job)
 
     def close(self) -> None:
-        """End the fit process."""
+        """End the fit process and the connection."""
         self._fitter.close()
+        self._client.close()
 
     def _follow_log(self, block_s: float) -> None:
         """Read the log to its end, so that what we proposed is known before the next decision."""

@@ -112,10 +112,10 @@ def test_run_times_are_learnt() -> None:
 
 
 def test_a_failed_attempt_waits_for_the_next() -> None:
-    """It is pending, neither queued nor running, until it is queued again."""
+    """It is pending, neither queued nor running, until it is queued again; how soon it failed is no run time."""
     plan = fed(planner(), *settled(4), queued(candidate("c00005")), leased("c00005"))
     running = plan.wanted(NOW_S)
-    plan.apply(failed("c00005", at_s=103.0))
+    plan.apply(failed("c00005"))
     assert plan.wanted(NOW_S) == running + 1
     plan.apply(queued(candidate("c00005"), attempt=2))
     assert plan.wanted(NOW_S) == running

@@ -75,6 +75,11 @@ class Campaign:
         for place in self.planner.places(self.planner.wanted(200.0))[:at_most]:
             self.queue(place.candidate_id, "qei")
 
+    def guest(self, name: str) -> None:
+        """A candidate from outside, with an id that may be one of the next of ours; a known id changes nothing."""
+        if name not in self.stages:
+            self.queue(name, "outside")
+
     def settle(self, name: str, outcome: Literal["measured", "refused", "failed", "cancelled"]) -> None:
         _, attempt, strategy = self.stages.pop(name)
         self.stages[name] = (outcome, attempt, strategy)
@@ -90,7 +95,7 @@ class Campaign:
         if action == "propose":
             return self.propose(which + 1)
         if action == "outside":
-            return self.queue(f"c{len(self.stages) + which + 1000:05d}", "outside")
+            return self.guest(f"c{which + 1:05d}")
         if action == "kill":
             self.planner = self.fresh()
             return None

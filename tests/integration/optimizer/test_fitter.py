@@ -1,0 +1,74 @@
+"""The fit process: answers, priority, death."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+import psutil
+import pytest
+
+from moireloop_optimizer.fit_protocol import Answer, Question
+from moireloop_optimizer.fitter import FitProcessLost, Fitter
+from moireloop_optimizer.sobol import sobol_points
+from tests.integration.optimizer.conftest import wait_until
+
+POINTS = sobol_points(10, 2, seed=0)
+
+
+def question(strategy: str = "qei", n: int = 2) -> Question:
+    values = (-np.abs(POINTS[:, 0] - 0.4)).tolist()
+    return Question(
+        strategy=strategy,
+        seed=1,
+        n=n,
+        index=10,
+        dimension=2,
+        points=POINTS.tolist(),
+        values=values,
+        pending=[[0.5, 0.5]],
+    )
+
+
+def answered(fitter: Fitter) -> Answer:
+    answer: Answer = wait_until(lambda: fitter.answer(0.05), "the fit process answers")
+    return answer
+
+
+@pytest.mark.parametrize("strategy", ["qei", "thompson", "random"])
+def test_it_answers_with_points_inside(fitter: Fitter, strategy: str) -> None:
+    """By the strategy asked for, and the same again to the same question."""
+    fitter.ask(question(strategy))
+    first = answered(fitter)
+    fitter.ask(question(strategy))
+    assert answered(fitter).points == first.points
+    assert first.made_by == strategy
+    points = np.array(first.points)
+    assert points.shape == (2, 2)
+    assert ((points >= 0) & (points <= 1)).all()
+
+
+def test_it_gives_way_to_the_md(fitter: Fitter) -> None:
+    """It runs at nice 10."""
+    fitter.ask(question("random"))
+    answered(fitter)
+    assert psutil.Process(fitter.pid).nice() == min(19, os.nice(0) + 10)
+
+
+def test_its_death_is_told_and_a_new_one_answers() -> None:
+    """Killed with a question open: that question is lost, the next one is answered by another process."""
+    fitter = Fitter(threads=1)
+    try:
+        fitter.ask(question())
+        first = fitter.pid
+        os.kill(first, signal.SIGKILL)
+        with pytest.raises(FitProcessLost, match="exit status -9"):
+            answered(fitter)
+        assert fitter.pid != first
+        assert not fitter.is_warm
+        fitter.ask(question())
+        assert len(answered(fitter).points) == 2
+    finally:
+        fitter.close()
+    assert not psutil.pid_exists(fitter.pid)

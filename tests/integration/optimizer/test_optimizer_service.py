@@ -1,0 +1,202 @@
+"""The service on a real Redis: stepped by hand where it need not be killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from moireloop_broker.connection import read_settings
+from moireloop_broker.messages import Candidate
+from moireloop_optimizer.fitter import Fitter
+from moireloop_optimizer.objective import Target
+from moireloop_optimizer.planner import Planner
+from moireloop_optimizer.service import OptimizerService
+from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
+from moireloop_optimizer.space import SearchSpace
+from tests.integration.optimizer.conftest import CampaignInRedis, wait_until
+
+NewCampaign = Callable[..., CampaignInRedis]
+
+
+def service_of(campaign: CampaignInRedis, fitter: Fitter) -> OptimizerService:
+    """The service as its process would open it, with a fit process that others use, too."""
+
+    def section(name: str) -> Any:
+        return read_settings(campaign.client, campaign.connection.keys, name)
+
+    planner = Planner(
+        SearchSpace.model_validate(section("space")),
+        [Target.model_validate(target) for target in section("targets")],
+        OptimizerSettings.model_validate(section("optimizer")),
+        BudgetSettings.model_validate(section("budget")),
+        section("workers")["count"],
+    )
+    return OptimizerService(campaign.client, campaign.connection.keys, campaign.connection.campaign, planner, fitter)
+
+
+def run_through(campaign: CampaignInRedis, service: OptimizerService) -> None:
+    """Step the service and evaluate its candidates, one after another, until the campaign is complete."""
+    deadline = time.monotonic() + 60
+    while not service.planner.is_complete(time.time()):
+        service.step()
+        campaign.evaluate()
+        assert time.monotonic() < deadline
+
+
+def test_a_campaign_comes_to_its_end(new_campaign: NewCampaign, fitter: Fitter) -> None:
+    """The initial design, then the strategy; inside the bounds, exactly the budget, numbers without a gap."""
+    campaign = new_campaign()
+    run_through(campaign, service_of(campaign, fitter))
+    candidates = campaign.candidates()
+    assert [one.candidate_id for one in candidates] == [f"c{number:05d}" for number in range(1, 13)]
+    assert [one.strategy for one in candidates[:4]] == ["initial"] * 4
+    assert [one.strategy for one in candidates[-4:]] == ["thompson"] * 4
+    assert all(1500 <= one.parameters["temperature_k"] <= 3000 for one in candidates)
+    assert all(0 <= one.parameters["lattice_strain"] <= 0.05 for one in candidates)
+    assert {one.target_deg for one in candidates} == {8.0}
+    assert len(campaign.results()) == 12
+
+
+def test_the_initial_design_does_not_wait_for_the_fit_process(new_campaign: NewCampaign, fitter: Fitter) -> None:
+    """One step, and it is queued; what more the workers want comes from the Sobol sequence, too."""
+    campaign = new_campaign()
+    service_of(campaign, fitter).step()
+    assert campaign.waiting() >= 4
+
+
+def test_the_same_order_of_results_gives_the_same_candidates(new_campaign: NewCampaign, fitter: Fitter) -> None:
+    """Parameters and seeds, bit for bit, in batch mode, where the order does not depend on timing."""
+    runs = []
+    for _ in range(2):
+        campaign = new_campaign(optimizer={"mode": "batch", "n_batch": 4, "strategy": "qei"})
+        run_through(campaign, service_of(campaign, fitter))
+        runs.append([(one.candidate_id, one.parameters, one.seed, one.strategy) for one in campaign.candidates()])
+    assert runs[0] == runs[1]
+    assert [run[3] for run in runs[0]] == ["initial"] * 4 + ["qei"] * 8
+
+
+def test_a_batch_waits_for_its_last_result(new_campaign: NewCampaign, fitter: Fitter) -> None:
+    """Three of four results are not enough; the fourth brings the next batch, over two targets."""
+    campaign = new_campaign(optimizer={"mode": "batch", "n_batch": 3})
+    campaign.client.hset(campaign.connection.keys.settings, "targets", '[{"twist_deg": 8.0}, {"twist_deg": 21.8}]')
+    service = service_of(campaign, fitter)
+    service.step()
+    for _ in range(3):
+        assert campaign.evaluate()
+        service.step()
+    service.step()
+    assert len(campaign.candidates()) == 4
+    assert campaign.evaluate()
+    deadline = time.monotonic() + 30
+    while len(campaign.candidates()) == 4:
+        service.step()
+        assert time.monotonic() < deadline
+    assert len(campaign.candidates()) == 7
+    assert len({one.target_deg for one in campaign.candidates()[4:]}) == 2 - _reached(service)
+
+
+def _reached(service: OptimizerService) -> int:
+    return 2 - len({place.target for place in service.planner.places(4)}) if service.planner.results else 0
+
+
+def test_an_id_taken_by_an_outsider_is_passed_over(new_campaign: NewCampaign, fitter: Fitter) -> None:
+    """The guest is evaluated, counts, and nothing is lost or run twice."""
+    campaign = new_campaign()
+    parameters = {"temperature_k": 2000.0, "lattice_strain": 0.01}
+    guest = Candidate(candidate_id="c00003", parameters=parameters, seed=0, proposed_s=time.time())
+    assert campaign.queue.propose(guest)
+    run_through(campaign, service_of(campaign, fitter))
+    names = [result.candidate.candidate_id for result in campaign.results()]
+    assert len(names) == len(set(names)) == 12
+    assert [one.strategy for one in campaign.candidates() if one.candidate_id == "c00003"] == ["outside"]
+
+
+def test_a_draining_campaign_gets_nothing(new_campaign: NewCampaign, fitter: Fitter) -> None:
+    """And goes on when it is resumed."""
+    campaign = new_campaign()
+    campaign.state.change("draining")
+    service = service_of(campaign, fitter)
+    service.step()
+    service.step()
+    assert campaign.waiting() == 0
+    campaign.state.change("resumed")
+    service.step()
+    assert campaign.waiting() >= 4
+
+
+def test_the_loss_of_the_fit_process_stops_nothing(new_campaign: NewCampaign) -> None:
+    """Killed before its first answer: Sobol points fill the queue, the loss is counted, the next one fits."""
+    campaign = new_campaign(budget={"results": 9})
+    fitter = Fitter(threads=1)
+    try:
+        os.kill(fitter.pid, signal.SIGKILL)
+        run_through(campaign, service_of(campaign, fitter))
+    finally:
+        fitter.close()
+    assert campaign.state.status().counters["fit_processes_lost"] == 1
+    assert len(campaign.results()) == 9
+
+
+class ServiceProcess:
+    """`python -m moireloop_optimizer` with its log in the campaign's folder."""
+
+    def __init__(self, campaign: CampaignInRedis) -> None:
+        self.log = Path(campaign.connection.folder) / "optimizer.log"
+        command = [sys.executable, "-m", "moireloop_optimizer", "--connection", str(campaign.file)]
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(command, stderr=output)
+
+    def family(self) -> list[psutil.Process]:
+        children: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+        return children
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+@pytest.fixture
+def started() -> Iterator[list[ServiceProcess]]:
+    """Processes started by a test; those that it leaves are killed."""
+    processes: list[ServiceProcess] = []
+    yield processes
+    for one in processes:
+        if one.process.poll() is None:
+            one.end(signal.SIGKILL)
+
+
+def test_a_killed_service_goes_on_from_the_log(new_campaign: NewCampaign, started: list[ServiceProcess]) -> None:
+    """kill -9 in the middle: its fit process goes with it, and the next one completes the campaign."""
+    campaign = new_campaign()
+    started.append(ServiceProcess(campaign))
+    wait_until(lambda: started[0].family() and campaign.waiting() >= 4, "the initial design is queued")
+    children = started[0].family()
+    for _ in range(3):
+        assert campaign.evaluate()
+    started[0].end(signal.SIGKILL)
+    wait_until(lambda: not any(child.is_running() for child in children), "its fit process is gone")
+    started.append(ServiceProcess(campaign))
+    wait_until(lambda: campaign.evaluate() or len(campaign.results()) == 12, "the next candidate")
+    wait_until(lambda: not campaign.evaluate() and len(campaign.results()) == 12, "all results")
+    assert sorted(one.candidate_id for one in campaign.candidates()) == [f"c{n:05d}" for n in range(1, 13)]
+    assert started[1].end(signal.SIGTERM) == 0
+
+
+def test_missing_settings_end_the_service_with_an_error(
+    new_campaign: NewCampaign, started: list[ServiceProcess]
+) -> None:
+    """Exit code 1, and the log says which section is missing."""
+    campaign = new_campaign()
+    campaign.client.hdel(campaign.connection.keys.settings, "budget")
+    started.append(ServiceProcess(campaign))
+    assert started[0].process.wait(30) == 1
+    assert "section 'budget'" in started[0].log.read_text()
