@@ -25,18 +25,21 @@ class FitProcessLost(RuntimeError):
 
 
 class Fitter:
-    """One fit process with `threads` threads. `ask` and then `answer` until there is one."""
+    """One fit process with `threads` threads. `ask` and then `answer` until there is one.
+
+    The process starts with `start`, which loads torch while nothing waits for it, or else with the first question.
+    """
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._asked_s: float | None = None
         self._answered = False
-        self._start()
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
-    def pid(self) -> int:
-        """Process id of the fit process."""
-        return self._process.pid
+    def pid(self) -> int | None:
+        """Process id of the fit process, None before its start."""
+        return self._process.pid if self._process else None
 
     @property
     def is_warm(self) -> bool:
@@ -49,6 +52,7 @@ class Fitter:
         Raises:
             FitProcessLost: the process has died.
         """
+        self.start()
         self._asked_s = time.monotonic()
         try:
             self._pipe.send_bytes(pack(question))
@@ -74,7 +78,9 @@ class Fitter:
         return None
 
     def close(self) -> None:
-        """End the fit process."""
+        """End the fit process, if it was started."""
+        if self._process is None:
+            return
         self._pipe.close()
         if self._process.poll() is None:
             self._process.kill()
@@ -82,11 +88,15 @@ class Fitter:
 
     def _lost(self, reason: str) -> FitProcessLost:
         self.close()
-        status = self._process.returncode
-        self._start()
+        status = self._process.returncode if self._process else None
+        self._process = None
+        self.start()
         return FitProcessLost(f"fit process {reason}; exit status {status}")
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start the fit process; does nothing when it was started before."""
+        if self._process is not None:
+            return
         self._asked_s, self._answered = None, False
         self._pipe, theirs = Pipe()
         command = [sys.executable, "-m", "moireloop_optimizer.fit_process", str(theirs.fileno()), str(self._threads)]

@@ -222,7 +222,10 @@ def open_optimizer(connection_file: Path) -> OptimizerService:
         BudgetSettings.model_validate(read_settings(client, keys, "budget")),
         _workers(read_settings(client, keys, "workers")),
     )
-    return OptimizerService(client, keys, connection.campaign, planner, Fitter(settings.threads))
+    fitter = Fitter(settings.threads)
+    if settings.strategy != "random":
+        fitter.start()
+    return OptimizerService(client, keys, connection.campaign, planner, fitter)
 
 
 def _workers(section: dict[str, Any]) -> int:

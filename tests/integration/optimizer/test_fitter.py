@@ -62,6 +62,7 @@ def test_its_death_is_told_and_a_new_one_answers() -> None:
     try:
         fitter.ask(question())
         first = fitter.pid
+        assert first is not None
         os.kill(first, signal.SIGKILL)
         with pytest.raises(FitProcessLost, match="exit status -9"):
             answered(fitter)
@@ -71,4 +72,5 @@ def test_its_death_is_told_and_a_new_one_answers() -> None:
         assert len(answered(fitter).points) == 2
     finally:
         fitter.close()
+    assert fitter.pid is not None
     assert not psutil.pid_exists(fitter.pid)

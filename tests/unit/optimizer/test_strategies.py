@@ -41,8 +41,8 @@ def least_regret(name: StrategyName, seed: int, *, initial: int = 8, rounds: int
 
 
 def test_models_beat_the_random_search() -> None:
-    """At the same budget of 18 evaluations, over three seeds, both come three times as close on average."""
-    regrets = {name: np.mean([least_regret(name, seed) for seed in range(3)]) for name in ALL}
+    """At the same budget of 18 evaluations, over two seeds, both come three times as close on average."""
+    regrets = {name: np.mean([least_regret(name, seed) for seed in range(2)]) for name in ALL}
     assert regrets["qei"] < regrets["random"] / 3, regrets
     assert regrets["thompson"] < regrets["random"] / 3, regrets
 
