@@ -1,0 +1,136 @@
+"""A campaign without services for the tests of the worker, and a look at the processes of this machine."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moireloop_broker.campaign_state import CampaignState
+from moireloop_broker.connection import Connection, write_connection
+from moireloop_broker.curve import Curve
+from moireloop_broker.event_log import EventLog
+from moireloop_broker.messages import Candidate, Event
+from moireloop_broker.redis_server import RedisServer
+from moireloop_broker.work_queue import WorkQueue
+
+_numbers = itertools.count()
+
+SMALL_BEAD: dict[str, Any] = {
+    "model": "bead",
+    "cells": [6, 6],
+    "melt_steps": 200,
+    "equilibrate_steps": 50,
+    "anneal_steps": 300,
+    "quench_steps": 700,
+}
+LONG_BEAD = {**SMALL_BEAD, "anneal_steps": 2_000_000}
+
+
+def wait_until(predicate: Callable[[], Any], description: str, timeout_s: float = 30) -> Any:
+    """What the predicate answers as soon as that is true."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := predicate()):
+        assert time.monotonic() < deadline, f"waited {timeout_s} s in vain: {description}"
+        time.sleep(0.02)
+    return answer
+
+
+def alive(pids: set[int]) -> set[int]:
+    """Those of the processes that live and are no zombies."""
+    return {pid for pid in pids if _stat(pid)[0] not in ("", "Z")}
+
+
+def family(pid: int) -> set[int]:
+    """A process and all that descend from it."""
+    parents = {int(p.name): _stat(int(p.name))[1] for p in Path("/proc").iterdir() if p.name.isdigit()}
+    found, size = {pid}, 0
+    while len(found) > size:
+        size = len(found)
+        found |= {child for child, parent in parents.items() if parent in found}
+    return found
+
+
+def ranks_of(pid: int) -> list[int]:
+    """The ranks of a worker, among what descends from its mpiexec."""
+    return sorted(p for p in family(pid) if b"python" in _words(p)[:1][0] and b"mpi4py" in _words(p)[1:3])
+
+
+def _stat(pid: int) -> tuple[str, int]:
+    """State and parent of a process, ("", 0) when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return "", 0
+    return fields[0], int(fields[1])
+
+
+def _words(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return [b""]
+
+
+@dataclass
+class Campaign:
+    """A campaign with a queue and a connection file, but without any service."""
+
+    connection: Connection
+    file: Path
+    queue: WorkQueue
+    log: EventLog
+    state: CampaignState
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.connection.folder)
+
+    @property
+    def worker_command(self) -> list[str]:
+        return [sys.executable, "-m", "mpi4py", "-m", "moireloop_worker", "--connection", str(self.file)]
+
+    def propose(self, candidate_id: str, **parameters: float) -> None:
+        values = {"temperature_k": 2000.0, "lattice_strain": 0.01, "shear_strain": 0.02, **parameters}
+        candidate = Candidate(candidate_id=candidate_id, parameters=values, seed=7, proposed_s=time.time())
+        assert self.queue.propose(candidate)
+
+    def events(self, kind: str) -> list[Any]:
+        """All events of the log with this tag, oldest first."""
+        entries: list[tuple[str, Event]] = self.log.read("0-0", 1000)
+        return [event for _, event in entries if event.tag == kind]
+
+    def wait_for(self, kind: str, count: int = 1) -> list[Any]:
+        wait_until(lambda: len(self.events(kind)) >= count, f"{count} x {kind} in the log")
+        return self.events(kind)
+
+
+def new_campaign(server: RedisServer, folder: Path) -> Campaign:
+    """A campaign that has started, its connection file in a folder of its own."""
+    folder.mkdir()
+    sockets = folder / "s"
+    sockets.mkdir()
+    connection = Connection(
+        campaign=f"worker{next(_numbers)}",
+        folder=str(folder),
+        redis_url=server.url,
+        private_redis=False,
+        host="127.0.0.1",
+        events="tcp://127.0.0.1:1",
+        control="tcp://127.0.0.1:1",
+        frame_transport="ipc",
+        socket_folder=str(sockets),
+        curve=Curve.generate(),
+    )
+    file = folder / "connection.json"
+    write_connection(connection, file)
+    client, keys = connection.open_redis(), connection.keys
+    queue = WorkQueue(client, keys, lease_s=3.0)
+    queue.create()
+    state = CampaignState(client, keys, connection.campaign)
+    state.change("started")
+    return Campaign(connection, file, queue, EventLog(client, keys), state)
