@@ -56,7 +56,9 @@ NOT_MESSAGES: Final[dict[str, Hostile]] = {
     "trailing byte": Hostile(pack(StatusRequest()) + b"\x00", "extra data"),
     "HTTP": Hostile(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "MessagePack"),
     "JSON": Hostile(b'{"tag": "status_request/1"}', "MessagePack"),
-    "pickle": Hostile(b"\x80\x04\x95\x1a\x00\x00\x00\x00\x00\x00\x00\x8c\x02os\x94\x8c\x06system\x94\x93\x94.", "extra data"),
+    "pickle": Hostile(
+        b"\x80\x04\x95\x1a\x00\x00\x00\x00\x00\x00\x00\x8c\x02os\x94\x8c\x06system\x94\x93\x94.", "extra data"
+    ),
     "a number": Hostile(_packed(7), "dictionary"),
     "a list": Hostile(_packed(["status_request/1"]), "dictionary"),
     "nil": Hostile(b"\xc0", "dictionary"),

@@ -18,10 +18,11 @@ def sections() -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def rows(section: str) -> list[list[str]]:
-    """Cells of the rows of the first table in a section, without its head."""
-    lines = [line for line in sections()[section].splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
+def rows(section: str, table: int = 0) -> list[list[str]]:
+    """Cells of the rows of one table in a section, without its head."""
+    tables = re.findall(r"(?:^\|.*\n)+", sections()[section], flags=re.MULTILINE)
+    lines = tables[table].splitlines()[2:]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
 
 
 def blocks(section: str, language: str) -> list[str]:

@@ -81,13 +81,14 @@ def test_what_is_no_message_is_refused_by_every_reader(name: str, read: Reader) 
         read(hostile.data)
 
 
-def message_or_refusal(read: Callable[[], object]) -> None:
+def message_or_refusal(read: Callable[[], object]) -> Message | Frame | None:
+    """What was read; None when it was malformed. Any other exception fails the test."""
     try:
         message = read()
-    except MalformedMessage as refusal:
-        assert str(refusal)
-    else:
-        assert isinstance(message, Message | Frame)
+    except MalformedMessage:
+        return None
+    assert isinstance(message, Message | Frame)
+    return message
 
 
 @every_reader
@@ -99,7 +100,12 @@ def test_random_bytes_are_a_message_or_malformed(read: Reader, data: bytes) -> N
 
 
 WIRE = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=8) | st.binary(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.binary(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
@@ -155,10 +161,7 @@ def test_altered_frames_are_a_frame_or_malformed(data: st.DataObject, atoms: int
     )
     packed = bytearray(pack(header))
     packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        frame = frame_from_parts([b"frame/1", bytes(packed), bytes(12 * came), bytes(came)])
-    except MalformedMessage as refusal:
-        assert str(refusal)
-    else:
+    frame = message_or_refusal(lambda: frame_from_parts([b"frame/1", bytes(packed), bytes(12 * came), bytes(came)]))
+    if isinstance(frame, Frame):
         assert frame.positions.shape == (frame.header.shape[0], 3)
         assert frame.types.shape == (frame.header.shape[0],)

@@ -32,6 +32,8 @@ from moireloop_broker.event_log import EventLog
 from moireloop_broker.messages import Candidate, Measurement, Observation, Result, StatusRequest, pack
 from moireloop_broker.redis_server import answers, free_port
 from moireloop_broker.work_queue import WorkQueue
+from tests.contract.hostile import REQUESTS, TOO_LARGE
+from tests.contract.page import blocks, rows
 
 
 def wait_until(holds: Callable[[], bool], description: str, patience_s: float = 30.0) -> None:
@@ -169,41 +171,76 @@ def test_stop_request_drains(outside: CampaignClient) -> None:
         outside.propose("late", {"temperature_k": 2000.0})
 
 
-HOSTILE = {
-    "empty": b"",
-    "no MessagePack": b"\xc1\xc1\xc1",
-    "truncated": pack(StatusRequest())[:-2],
-    "a number": msgpack.packb(7),
-    "deeply nested": b"\x91" * 20000 + b"\x01",
-    "unknown tag": msgpack.packb({"tag": "shutdown/1"}),
-    "unknown field": msgpack.packb({"tag": "status_request/1", "method": "os.system"}),
-    "old version": msgpack.packb({"tag": "status_request/0"}),
-    "insane limit": msgpack.packb({"tag": "replay_request/1", "limit": 10**12}),
-    "no id": msgpack.packb({"tag": "replay_request/1", "since": "yesterday"}),
-    "not a number": msgpack.packb(
-        {"tag": "propose_request/1", "candidate_id": "x", "parameters": {"temperature_k": float("nan")}}
-    ),
-    "path as id": msgpack.packb(
-        {"tag": "propose_request/1", "candidate_id": "../../etc", "parameters": {"temperature_k": 2000.0}}
-    ),
-    "huge string": msgpack.packb({"tag": "cancel_request/1", "candidate_id": "x", "reason": "y" * 100_000}),
-}
-
-
 def test_hostile_requests_are_refused_counted_and_stop_nothing(broker: BrokerProcess, outside: CampaignClient) -> None:
     """Every malformed request gets a named error, the broker counts it, and goes on."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     requests = context.socket(zmq.REQ)
     broker.connection.curve.secure_client(requests)
     requests.connect(broker.connection.control)
-    for name, data in HOSTILE.items():
-        requests.send(data)
+    for name, hostile in REQUESTS.items():
+        requests.send(hostile.data)
         assert requests.poll(10_000), name
         reply = msgpack.unpackb(requests.recv())
         assert (reply["tag"], reply["error"]) == ("refusal/1", "MalformedMessage"), name
     context.destroy(linger=0)
     counted = lambda: outside.status().counters.get("requests_malformed", 0)  # noqa: E731
-    wait_until(lambda: counted() == len(HOSTILE), "malformed requests are counted")
+    wait_until(lambda: counted() == len(REQUESTS), "malformed requests are counted")
+
+
+def opened_by_the_page(context: zmq.Context[zmq.Socket[bytes]], kind: int, broker: BrokerProcess) -> zmq.Socket[bytes]:
+    """A socket to the control endpoint, its keys set by the table of docs/protocol.md."""
+    opened = context.socket(kind)
+    for option, key in rows("Getting in"):
+        secret = getattr(broker.connection.curve, key.strip("`"))
+        opened.setsockopt(getattr(zmq, option.strip("`").removeprefix("ZMQ_")), secret.encode())
+    opened.connect(broker.connection.control)
+    return opened
+
+
+def test_dealer_gets_back_what_it_sent_before_the_request(broker: BrokerProcess) -> None:
+    """A DEALER may send a request alone, or behind parts of its own that come back with the reply."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    dealer = opened_by_the_page(context, zmq.DEALER, broker)
+    for before in ([], [b""], [b"7", b"", b"x"]):
+        dealer.send_multipart([*before, pack(StatusRequest())])
+        assert dealer.poll(10_000)
+        *came, reply = dealer.recv_multipart()
+        assert came == before
+        assert msgpack.unpackb(reply)["tag"] == "status/1"
+    context.destroy(linger=0)
+
+
+def test_request_that_is_too_large_closes_its_connection_only(broker: BrokerProcess, outside: CampaignClient) -> None:
+    """ZeroMQ refuses it before it is read; others are answered as before."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    dealer = opened_by_the_page(context, zmq.DEALER, broker)
+    dealer.send(TOO_LARGE.data)
+    assert outside.status().state == "started"
+    assert not dealer.poll(500)
+    dealer.send(pack(StatusRequest()))
+    assert dealer.poll(10_000)
+    context.destroy(linger=0)
+
+
+def test_client_on_the_protocol_page_gets_each_result_once(broker: BrokerProcess, tmp_path: Path) -> None:
+    """The client that docs/protocol.md gives to copy prints what was before and what comes, also past a dead broker."""
+    (program,) = blocks("A client", "python")
+    file = tmp_path / "client.py"
+    file.write_text(program)
+    settled(broker, "c1", "c2")
+    command = [sys.executable, str(file), str(broker.file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None
+        lines = [client.stdout.readline(), client.stdout.readline()]
+        settled(broker, "c3")
+        lines.append(client.stdout.readline())
+        broker.kill()
+        wait_until(lambda: not answers(broker.connection.redis_url), "Redis ended with its broker")
+        broker.start()
+        settled(broker, "c4")
+        lines.append(client.stdout.readline())
+        client.kill()
+    assert lines == [f"{name} cancelled None\n" for name in ("c1", "c2", "c3", "c4")]
 
 
 def test_strangers_are_not_let_in(broker: BrokerProcess, outside: CampaignClient) -> None:

@@ -13,6 +13,7 @@ import zmq
 from moireloop_broker.curve import Curve
 from moireloop_broker.frame_stream import FramePublisher, FrameReceiver
 from moireloop_broker.messages import Frame, FrameHeader, frame_parts
+from tests.contract.hostile import FRAMES
 
 
 def frame(step: int, atoms: int = 1000) -> Frame:
@@ -118,26 +119,17 @@ def test_frames_go_to_the_analyzer_that_is_left(tmp_path: Path, context: zmq.Con
     second.close()
 
 
-HOSTILE = {
-    "one part": [b"frame/1"],
-    "wrong topic": [b"result/1", b"", b"", b""],
-    "no header": [b"frame/1", b"\xc1", b"", b""],
-    "short buffers": [*frame_parts(frame(1))[:2], b"1234", b"1"],
-    "five parts": [*frame_parts(frame(1)), b""],
-}
-
-
 def test_malformed_frames_are_counted_and_passed_over(tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
     """Garbage on the frame socket costs a count each; the next good frame arrives."""
     receiver = FrameReceiver(f"ipc://{tmp_path}/f", context=context)
     hostile = context.socket(zmq.PUSH)
     hostile.connect(receiver.endpoint)
-    for parts in HOSTILE.values():
-        hostile.send_multipart(parts)
+    for garbage in FRAMES.values():
+        hostile.send_multipart(garbage.parts)
     hostile.send_multipart(frame_parts(frame(7)))
     (good,) = received(receiver, 1)
     assert good.header.step == 7
-    assert receiver.malformed == len(HOSTILE)
+    assert receiver.malformed == len(FRAMES)
     hostile.close(linger=0)
     receiver.close()
 
