@@ -183,8 +183,10 @@ def test_hostile_requests_are_refused_counted_and_stop_nothing(broker: BrokerPro
         reply = msgpack.unpackb(requests.recv())
         assert (reply["tag"], reply["error"]) == ("refusal/1", "MalformedMessage"), name
     context.destroy(linger=0)
-    counted = lambda: outside.status().counters.get("requests_malformed", 0)  # noqa: E731
-    wait_until(lambda: counted() == len(REQUESTS), "malformed requests are counted")
+    wait_until(
+        lambda: outside.status().counters.get("requests_malformed", 0) == len(REQUESTS),
+        "malformed requests are counted",
+    )
 
 
 def opened_by_the_page(context: zmq.Context[zmq.Socket[bytes]], kind: int, broker: BrokerProcess) -> zmq.Socket[bytes]:
@@ -263,9 +265,12 @@ def test_strangers_are_not_let_in(broker: BrokerProcess, outside: CampaignClient
     assert not wrong.poll(1000)
     assert not keyless.poll(0)
     context.destroy(linger=0)
-    counters = lambda: outside.status().counters  # noqa: E731
-    wait_until(lambda: counters().get("clients_denied", 0) >= 1, "the wrong key is counted")
-    wait_until(lambda: counters().get("handshakes_refused", 0) >= 2, "the failed handshakes are counted")
+
+    def count(name: str) -> int:
+        return outside.status().counters.get(name, 0)
+
+    wait_until(lambda: count("clients_denied") >= 1, "the wrong key is counted")
+    wait_until(lambda: count("handshakes_refused") >= 2, "the failed handshakes are counted")
     assert outside.status().state == "started"
 
 

@@ -54,7 +54,7 @@ def test_frame_arrives_as_it_was_sent(tmp_path: Path, context: zmq.Context[zmq.S
     for step in range(5):
         publisher.publish(frame(step))
         publisher.idle()
-    frames = []
+    frames: list[Frame] = []
     while len(frames) < 5:
         publisher.idle()
         frames += received(receiver, 1)

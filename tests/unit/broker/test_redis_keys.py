@@ -1,0 +1,38 @@
+"""Every Redis key is declared, and every declared key has its name."""
+
+from __future__ import annotations
+
+import pytest
+
+from moireloop_broker.redis_keys import KEYS, Keys
+
+FAMILIES = {"candidate:{id}": Keys.candidate, "final:{id}": Keys.final_frame}
+
+
+def test_each_key_is_declared_once() -> None:
+    """The attributes of Keys are the declared keys without families, each named as it is declared."""
+    names = {name: key for name, key in vars(Keys("demo")).items() if name != "prefix"}
+    declared = [spec.name for spec in KEYS]
+    assert len(set(declared)) == len(declared)
+    assert set(names) == set(declared) - set(FAMILIES)
+    assert all(key == f"moireloop:demo:{name}" for name, key in names.items())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_families_are_declared(family: str) -> None:
+    """A family's keys are its declared name with the candidate's id put in."""
+    assert family in {spec.name for spec in KEYS}
+    assert FAMILIES[family](Keys("demo"), "c.1") == "moireloop:demo:" + family.replace("{id}", "c.1")
+
+
+def test_each_key_says_who_writes_it_and_how_long_it_lives() -> None:
+    """No key without a writer and a lifetime."""
+    assert all(spec.writer and spec.lifetime for spec in KEYS)
+
+
+def test_campaigns_share_no_key() -> None:
+    """Campaigns on one server have keys of their own, also where one's name begins with the other's."""
+    mine, other = Keys("demo"), Keys("demo.2")
+    keys = {*vars(mine).values(), mine.candidate("c"), mine.final_frame("c")}
+    assert keys.isdisjoint({*vars(other).values(), other.candidate("c"), other.final_frame("c")})
+    assert not other.log.startswith(mine.prefix)

