@@ -8,6 +8,7 @@ never blocks. docs/adr/0002 says why no process stands between the two.
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -76,6 +77,20 @@ class FramePublisher:
         self._follow()
         self._flush()
 
+    @property
+    def waiting(self) -> int:
+        """Frames that wait for room."""
+        return len(self._waiting)
+
+    def flush(self, wait_s: float) -> bool:
+        """Send what waits, waiting up to `wait_s` for room; whether all of it is sent. Not for use while MD runs."""
+        deadline = time.monotonic() + wait_s
+        self._flush()
+        while self._waiting and (left_s := deadline - time.monotonic()) > 0:
+            self._socket.poll(max(1, round(left_s * 1000)), zmq.POLLOUT)
+            self._flush()
+        return not self._waiting
+
     def close(self) -> None:
         """Close the socket; frames that wait are dropped."""
         self.dropped += len(self._waiting)
@@ -129,13 +144,14 @@ class FrameReceiver:
 
     def receive(self, wait_s: float) -> Frame | None:
         """The next frame, None when none comes within `wait_s`. Malformed ones are counted and passed over."""
-        if wait_s > 0 and not self._socket.poll(round(wait_s * 1000)):
-            return None
         while True:
             try:
                 parts = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
             except zmq.Again:
-                return None
+                if wait_s <= 0 or not self._socket.poll(round(wait_s * 1000)):
+                    return None
+                wait_s = 0
+                continue
             try:
                 frame = frame_from_parts([part.buffer for part in parts])
             except MalformedMessage as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
 import sys
 import time
@@ -15,12 +14,13 @@ from moireloop.campaign_file import Campaign
 from moireloop.ending import Ending, ending_of, should_drain
 from moireloop.folder import CampaignFolder
 from moireloop.progress import Progress, progress_of
+from moireloop.resumption import withdrawals
 from moireloop.service_set import Crash, ServiceSet, ServiceSpec
 from moireloop.sessions import close_session, open_session
 from moireloop_broker.campaign_state import CampaignState, ServiceState
 from moireloop_broker.connection import Connection, write_settings_file
 from moireloop_broker.event_log import START, EventLog
-from moireloop_broker.messages import CampaignChanged, Candidate, CandidateQueued, Event, Result, ServiceChanged
+from moireloop_broker.messages import CampaignChanged, Event, Result, ServiceChanged
 from moireloop_broker.redis_server import answers
 from moireloop_broker.work_queue import WorkQueue
 
@@ -163,19 +163,11 @@ class Conductor:
         self._read_log()
         client.delete(keys.endpoints, keys.workers, keys.services)
         queue.release_all("the session that ran it is over")
-        for candidate in self._outside_bounds():
-            queue.cancel(candidate, "outside the search space of the resumed campaign")
-
-    def _outside_bounds(self) -> list[str]:
-        """Queued candidates that the search space of the campaign file no longer holds."""
-        queued: dict[str, Candidate] = {}
-        for _, event in EventLog(self._redis(), self._opened().keys).replay():
-            if isinstance(event, CandidateQueued):
-                queued[event.candidate.candidate_id] = event.candidate
-            elif isinstance(event, Result):
-                queued.pop(event.candidate.candidate_id, None)
-        bounds = self.campaign.bounds
-        return [name for name, candidate in queued.items() if not _is_within(candidate.parameters, bounds)]
+        withdrawn = withdrawals(
+            [event for _, event in EventLog(client, keys).replay()], self.campaign.bounds, self.campaign.budget.results
+        )
+        for candidate_id, reason in withdrawn.items():
+            queue.cancel(candidate_id, reason)
 
     def _note_crash(self, crash: Crash) -> None:
         self._crashes[crash.service] = self._crashes.get(crash.service, 0) + 1
@@ -247,7 +239,3 @@ def _has_settings(connection: Connection) -> bool:
 
 def _groups_exist(client: redis.Redis, connection: Connection) -> bool:
     return bool(client.exists(connection.keys.queue)) and bool(client.exists(connection.keys.finals))
-
-
-def _is_within(parameters: dict[str, float], bounds: dict[str, tuple[float, float]]) -> bool:
-    return all(low <= parameters.get(name, math.nan) <= high for name, (low, high) in bounds.items())

@@ -1,0 +1,1 @@
+"""`python -m bench`: measures what the README promises, each number beside a raw baseline of the same run."""

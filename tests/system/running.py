@@ -1,0 +1,192 @@
+"""A campaign run as a user runs it: the command line in a process, real services, and signals from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from moireloop import NotRunning, connect
+from moireloop.campaign_file import load_campaign
+from moireloop.stored_log import stored_state
+from moireloop_broker.connection import NoConnectionFile
+from moireloop_broker.event_log import EventLog
+from moireloop_broker.messages import CandidateQueued, Event, Result
+
+CAMPAIGN = """
+name = "short"
+
+[[targets]]
+twist_deg = 8.2
+
+[space]
+temperature_k = [1500.0, 4500.0]
+lattice_strain = [0.0, 0.05]
+shear_strain = [0.06, 0.30]
+
+[budget]
+results = {results}
+
+[growth]
+model = "bead"
+cells = [8, 8]
+melt_steps = 200
+anneal_steps = {anneal_steps}
+quench_steps = {quench_steps}
+
+[workers]
+count = 2
+lease_s = 5
+oversubscribe = true
+
+[frames]
+every_steps = 500
+
+[optimizer]
+strategy = "{strategy}"
+initial = 4
+"""
+
+
+def wait_until(holds: Callable[[], bool], description: str, patience_s: float = 60.0) -> None:
+    """Wait for a condition; fail with its description."""
+    deadline = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {patience_s} s for: {description}"
+        time.sleep(0.05)
+
+
+class RunningCampaign:
+    """One campaign in a folder of its own, its command-line process, and every process that it ever started."""
+
+    def __init__(
+        self, folder: Path, *, results: int = 12, steps: tuple[int, int] = (1500, 3000), strategy: str = "random"
+    ) -> None:
+        self.file = folder / "short.toml"
+        self.folder = folder / "short.campaign"
+        self.write(results=results, steps=steps, strategy=strategy)
+        self.output = folder / "output.txt"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._seen: dict[int, psutil.Process] = {}
+
+    def write(self, *, results: int, steps: tuple[int, int] = (1500, 3000), strategy: str = "random") -> None:
+        """Write the campaign file."""
+        text = CAMPAIGN.format(results=results, anneal_steps=steps[0], quench_steps=steps[1], strategy=strategy)
+        self.file.write_text(text, encoding="utf-8")
+
+    def start(self, command: str = "run") -> None:
+        """Start `moireloop run` or `resume` in a process group of its own."""
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "moireloop", command, str(self.file)],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def descendants(self) -> list[psutil.Process]:
+        """The processes that the campaign has started and that live now."""
+        assert self.process is not None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                self._seen[child.pid] = child
+        return [process for process in self._seen.values() if _lives(process)]
+
+    def find(self, *words: str) -> psutil.Process | None:
+        """The newest process whose command line has all these words."""
+        found = []
+        for process in self.descendants():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                line = " ".join(process.cmdline())
+                if all(word in line for word in words) and "lifeline" not in line:
+                    found.append(process)
+        return max(found, key=lambda p: p.create_time(), default=None)
+
+    def kill(self, *words: str) -> int:
+        """kill -9 the process with these words in its command line; answers its pid."""
+        wait_until(lambda: self.find(*words) is not None, f"a process with {words}")
+        process = self.find(*words)
+        assert process is not None
+        process.send_signal(signal.SIGKILL)
+        return process.pid
+
+    def results_so_far(self) -> list[Result]:
+        """Results as an outside program sees them; none while nothing answers."""
+        try:
+            with connect(self.folder / "connection.json", timeout_s=2) as client:
+                return [entry.message for entry in client.results()]
+        except (NotRunning, NoConnectionFile):
+            return []
+
+    def wait_for_results(self, count: int, patience_s: float = 60.0) -> None:
+        """Wait until so many results are there."""
+        assert self.process is not None
+        process = self.process
+        wait_until(
+            lambda: process.poll() is not None or len(self.results_so_far()) >= count, f"{count} results", patience_s
+        )
+        if process.poll() is not None:
+            raise AssertionError(f"the campaign ended early: {self.output.read_text()[-3000:]}")
+        self.descendants()
+
+    def end(self, patience_s: float = 100.0) -> tuple[int, str]:
+        """Wait for the end of the command; its exit code and output. No process may be left."""
+        assert self.process is not None
+        deadline = time.monotonic() + patience_s
+        while self.process.poll() is None and time.monotonic() < deadline:
+            self.descendants()
+            time.sleep(0.05)
+        if self.process.poll() is None:
+            self.kill_everything()
+            raise AssertionError(f"the campaign hangs; it said: {self.output.read_text()[-3000:]}")
+        output = self.output.read_text()
+        wait_until(lambda: not self.descendants(), "no process of the campaign is left", 20)
+        return self.process.returncode, output
+
+    def kill_everything(self) -> None:
+        """kill -9 the command and all that it has started, at once."""
+        assert self.process is not None
+        for process in [psutil.Process(self.process.pid), *self.descendants()]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.wait(20)
+
+    def close(self) -> None:
+        """End what a failed test left."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.kill_everything()
+        for process in self.descendants():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def events(self) -> list[Event]:
+        """The whole log of the campaign after its end."""
+        with stored_state(load_campaign(self.file, "look").place) as (client, connection):
+            return [event for _, event in EventLog(client, connection.keys).replay()]
+
+    def assert_exactly_one_result_each(self, results: int) -> list[Event]:
+        """The guarantee: so many results, one for each candidate that was ever queued, none twice."""
+        events = self.events()
+        queued = {event.candidate.candidate_id for event in events if isinstance(event, CandidateQueued)}
+        found = [event for event in events if isinstance(event, Result)]
+        settled = Counter(result.candidate.candidate_id for result in found)
+        assert set(settled) == queued
+        assert set(settled.values()) == {1}
+        assert len([result for result in found if result.outcome != "cancelled"]) == results
+        return events
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
