@@ -81,7 +81,7 @@ def _pull_raw(endpoint: str, size: int, curve: str | None) -> tuple[str, Callabl
     socket.bind(endpoint)
     copy = size < COPY_BELOW_BYTES
     bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
-    return bound, lambda: socket.recv_multipart(copy=copy), lambda: context.destroy(linger=0)
+    return bound, lambda: socket.recv_multipart(0, copy), lambda: context.destroy(linger=0)
 
 
 def _pull_ours(endpoint: str, size: int, curve: str | None) -> tuple[str, Callable[[], object], Callable[[], None]]:

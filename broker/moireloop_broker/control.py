@@ -92,7 +92,8 @@ class Control:
             return self._propose(request)
         if isinstance(request, CancelRequest):
             return self._cancel(request)
-        self._campaign.change("draining", request.reason)
+        if not self._queue.draining():
+            self._campaign.change("draining", request.reason)
         return Accepted()
 
     def _propose(self, request: ProposeRequest) -> Reply:

@@ -6,7 +6,7 @@ It needs the connection file alone, and talks to the broker's two sockets, never
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -110,7 +110,7 @@ class CampaignClient:
 
     def subscribe(
         self, topics: Iterable[str] = (RESULT,), since: str | None = None, *, wait_s: float = float("inf")
-    ) -> Iterator[Received[Published]]:
+    ) -> Generator[Received[Published], None, None]:
         """Messages as they come, each once and in order; what was missed is replayed.
 
         Args:
@@ -127,7 +127,7 @@ class CampaignClient:
         try:
             self._subscribe_socket(socket, streams)
             for stream in streams:
-                stream.last_id = since if since is not None else self._newest(stream)
+                stream.last_id = since if since is not None else self._present_end(stream)
             yield from self._follow(socket, streams, wait_s)
         finally:
             socket.close(linger=0)
@@ -157,26 +157,29 @@ class CampaignClient:
             yield from fresh
 
     def _take(self, socket: zmq.Socket[bytes], streams: list[_Stream]) -> list[Received[Published]]:
+        """What a message from the socket brings: itself, nothing if it is old, or a replay where some were missed.
+
+        Stamps count each topic alone, so with several topics only the log tells their order and what is missing.
+        """
         topic, stamp_bytes, body = socket.recv_multipart()
-        stamp = unpack_as(Stamp, stamp_bytes)
-        stream = next(stream for stream in streams if topic.decode() in stream.topics)
+        stamp, name = unpack_as(Stamp, stamp_bytes), topic.decode()
+        stream = next(stream for stream in streams if name in stream.topics)
+        if stream.last_id is None:
+            return [stream.accept(stamp.id, unpack_published(body))]
         if _order(stamp.id) <= _order(stream.last_id):
             return []
-        if _order(stamp.previous) > _order(stream.last_of.get(topic.decode(), stream.last_id)):
+        if len(stream.topics) > 1 or _order(stamp.previous) > _order(stream.last_id):
             return list(self._catch_up(stream))
-        return [stream.accept(topic.decode(), stamp.id, unpack_published(body))]
+        return [stream.accept(stamp.id, unpack_published(body))]
 
     def _catch_up(self, stream: _Stream) -> Iterator[Received[Published]]:
-        for entry in self._replay(stream.last_id, stream.topics):
-            yield stream.accept(entry.message.tag, entry.id, entry.message)
+        if stream.last_id is not None:
+            for entry in self._replay(stream.last_id, stream.topics):
+                yield stream.accept(entry.id, entry.message)
 
-    def _newest(self, stream: _Stream) -> str:
-        if OBSERVATION not in stream.topics:
-            return self.status().last_id
-        last_id = START
-        for entry in self._replay(START, stream.topics):
-            last_id = entry.id
-        return last_id
+    def _present_end(self, stream: _Stream) -> str | None:
+        """Id of the log's newest event; None for observations, which begin with the first that comes."""
+        return None if OBSERVATION in stream.topics else self.status().last_id
 
     def _replay(self, since: str, topics: list[str]) -> Iterator[Received[Published]]:
         while True:
@@ -219,12 +222,10 @@ class _Stream:
 
     def __init__(self, topics: list[str]) -> None:
         self.topics = topics
-        self.last_id = START
-        self.last_of: dict[str, str] = {}
+        self.last_id: str | None = START
 
-    def accept(self, topic: str, entry_id: str, message: Published) -> Received[Published]:
+    def accept(self, entry_id: str, message: Published) -> Received[Published]:
         self.last_id = entry_id
-        self.last_of[topic] = entry_id
         return Received(entry_id, message)
 
 

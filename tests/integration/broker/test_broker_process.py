@@ -306,3 +306,18 @@ def test_connection_file_must_be_private_and_ours(tmp_path: Path) -> None:
         read_connection(file)
     with pytest.raises(NoConnectionFile, match="No such file"):
         read_connection(tmp_path / "nothing.json")
+
+
+def test_subscriber_to_several_topics_gets_them_in_the_order_of_the_log(
+    broker: BrokerProcess, outside: CampaignClient
+) -> None:
+    """Cancels and results of several candidates come interleaved as they were written, without a gap."""
+    stream = outside.subscribe(["cancel_requested/1", "result/1"], since="0-0", wait_s=10)
+    settled(broker, "c1")
+    first = [next(stream), next(stream)]
+    settled(broker, "c2", "c3")
+    messages = [*first, *(next(stream) for _ in range(4))]
+    assert [m.message.tag for m in messages] == ["cancel_requested/1", "result/1"] * 3
+    ids = [tuple(map(int, m.id.split("-"))) for m in messages]
+    assert ids == sorted(set(ids))
+    stream.close()

@@ -1,0 +1,41 @@
+"""`python -m bench [NAME ...]`: runs the benchmarks, all or those named, and prints one table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+
+from bench import demo, frames, queue, streaming, waits
+from bench.table import Row, show
+
+BENCHES: dict[str, Callable[[], list[Row]]] = {
+    "queue": queue.rows,
+    "demo": demo.rows,
+    "waits": waits.rows,
+    "frames": frames.rows,
+    "streaming": streaming.rows,
+}
+
+
+def main() -> int:
+    """Run what was asked for; 0 when every goal is reached, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHES)}; default all")
+    names = parser.parse_args().names or list(BENCHES)
+    if unknown := [name for name in names if name not in BENCHES]:
+        parser.error(f"expected {', '.join(BENCHES)}, got {', '.join(unknown)}")
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+    rows = [row for name in names for row in BENCHES[name]()]
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", highlight=False)
+    show(rows, console)
+    return 0 if all(row.reached for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""Campaigns for measuring: a campaign file in a temporary folder, and its services while a block runs."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from moireloop.campaign_file import Campaign, load_campaign
+from moireloop.conductor import Conductor
+from moireloop_broker.connection import Connection, read_connection
+
+TEMPLATE = """
+name = "bench"
+[[targets]]
+twist_deg = 8.2
+[space]
+temperature_k = [1500.0, 4500.0]
+lattice_strain = [0.0, 0.05]
+shear_strain = [0.06, 0.30]
+[budget]
+results = {results}
+[growth]
+{growth}
+[workers]
+count = {workers}
+oversubscribe = true
+[optimizer]
+strategy = "qei"
+"""
+
+
+@contextmanager
+def campaign_of(growth: str, *, workers: int, results: int) -> Iterator[Campaign]:
+    """A campaign in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
+        file = Path(root) / "bench.toml"
+        file.write_text(TEMPLATE.format(growth=growth, workers=workers, results=results), encoding="utf-8")
+        campaign = load_campaign(file, "run")
+        campaign.place.create()
+        yield campaign
+
+
+@contextmanager
+def session(
+    campaign: Campaign, *, resumed: bool = False, without: Collection[str] = ()
+) -> Iterator[tuple[Conductor, Connection]]:
+    """The services of a campaign, without some of them, while the block runs."""
+    with campaign.place.locked():
+        conductor = Conductor(campaign, campaign.place, resumed=resumed, without=without)
+        try:
+            conductor.start()
+            yield conductor, read_connection(campaign.place.connection_file)
+        finally:
+            conductor.close()
+
+
+def wait_until(holds: Callable[[], bool], description: str, patience_s: float = 300.0, every_s: float = 0.02) -> None:
+    """Wait for a condition.
+
+    Raises:
+        TimeoutError: it did not come about; the text is the description.
+    """
+    deadline = time.monotonic() + patience_s
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {patience_s:g} s for: {description}")
+        time.sleep(every_s)

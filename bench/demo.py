@@ -1,0 +1,34 @@
+"""The demo, from outside: how long it takes and how much of the time its workers spend inside LAMMPS."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.table import Row
+from moireloop.campaign_file import load_campaign
+from moireloop.results import utilisation
+from moireloop.stored_log import stored_results
+
+DEMO = Path(__file__).parent.parent / "examples" / "demo.toml"
+
+
+def rows() -> list[Row]:
+    """Wall time of `moireloop run examples/demo.toml`, and slot utilisation of its workers."""
+    with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
+        file = Path(root) / "demo.toml"
+        file.write_bytes(DEMO.read_bytes())
+        begun_s = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "moireloop", "run", str(file)], check=True, stdout=subprocess.DEVNULL, timeout=600
+        )
+        elapsed_s = time.perf_counter() - begun_s
+        used = utilisation(stored_results(load_campaign(file, "look").place))
+    baseline = f"{used.md_s:.1f} s in LAMMPS of {used.wall_s:.1f} s between first and last lease"
+    return [
+        Row("demo, from start to table and figures", elapsed_s, "s", 120, "at most"),
+        Row("slot utilisation of the demo's workers", 100 * (used.fraction or 0.0), "%", 97, "at least", baseline),
+    ]
