@@ -90,7 +90,7 @@ def read_connection(path: Path | str) -> Connection:
     path = path / FILE_NAME if path.is_dir() else path
     try:
         mode = path.stat().st_mode & 0o777
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes()
     except OSError as error:
         raise NoConnectionFile(f"expected a connection file at {path}: {error.strerror}") from error
     if mode & 0o077:

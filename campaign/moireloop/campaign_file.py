@@ -31,8 +31,8 @@ from moireloop_worker.settings import GrowthSettings, PoolSettings
 LARGEST_FILE_BYTES: Final = 1_000_000
 FIXED_ON_RESUME: Final = ("name", "growth", "redis.url")
 
-Purpose = Literal["run", "resume", "validate", "look"]
-"""`run`: nothing was started yet; `resume`: it was; `validate`: either; `look`: read it, ask nothing of the machine."""
+Purpose = Literal["run", "fresh", "resume", "validate", "look"]
+"""`run`: nothing was started yet; `resume`: it was; `fresh`, `validate`: either; `look`: ask nothing of the machine."""
 
 
 class CampaignFileError(ValueError):
@@ -206,7 +206,10 @@ def _history_problems(campaign: Campaign, path: Path, purpose: Purpose) -> list[
         text = f"expected a folder for campaign {campaign.name!r}, got {folder.root}, which holds campaign {old.name!r}"
         return [Problem("folder", text)]
     if purpose == "run":
-        text = f"campaign {old.name!r} was already started in {folder.root}; go on with `moireloop resume {path}`"
+        text = (
+            f"campaign {old.name!r} was already started in {folder.root}; go on with `moireloop resume {path}`, "
+            f"or remove its results and begin again with `moireloop run --fresh {path}`"
+        )
         return [Problem("folder", text)]
     if purpose == "resume":
         return _resume_problems(old, campaign)

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import redis
+import zmq
 from rich.console import Console
 
-from moireloop.campaign_file import Campaign, CampaignFileError, changes_on_resume, load_campaign, load_copy
-from moireloop.client import NotRunning, RequestRefused, connect
-from moireloop.conductor import ServiceFailed
+from moireloop.campaign_file import Campaign, CampaignFileError, Purpose, changes_on_resume, load_campaign, load_copy
+from moireloop.client import CampaignClient, NotRunning, RequestRefused, connect
+from moireloop.conductor import ServiceFailed, StartInterrupted
 from moireloop.figures import write_figures
 from moireloop.folder import CampaignFolder, CampaignIsRunning
 from moireloop.progress import ProgressView, line, picture, progress_of
 from moireloop.results import recipes_table, utilisation, write_results
-from moireloop.session_view import conduct
+from moireloop.session_view import EXIT_KILLED, conduct
+from moireloop.sessions import NameTaken, StillEnding, forget_session, refuse_taken_name
 from moireloop.stored_log import stored_results, stored_status
 from moireloop_broker.connection import NoConnectionFile
 from moireloop_broker.messages import Result
@@ -32,20 +38,31 @@ WATCH_EVERY_S: Final = 0.5
 console = Console()
 
 
-def run(path: Path) -> int:
+class NeverStarted(ValueError):
+    """There is nothing to look at, since the campaign was never started."""
+
+
+BAD_INPUT: Final = (CampaignFileError, CampaignIsRunning, NeverStarted, NoConnectionFile, NameTaken)
+FAILURES: Final = (
+    ServiceFailed, NotRunning, RequestRefused, RedisUnavailable, StillEnding, redis.RedisError, zmq.ZMQError, OSError,
+)  # fmt: skip
+
+
+def run(path: Path, *, fresh: bool = False) -> int:
     """Start a campaign and stay until it ends."""
-    campaign = load_campaign(path, "run")
-    campaign.place.create()
-    with campaign.place.locked():
+    with _held(path, "fresh" if fresh else "run") as campaign:
+        if fresh:
+            forget_session(campaign.place)
+            campaign.place.clear()
+            campaign.place.create()
+            refuse_taken_name(campaign)
         campaign.place.keep_campaign_file(path)
         return _conduct(campaign, resumed=False)
 
 
 def resume(path: Path) -> int:
     """Go on with a campaign that was stopped or killed, also with changed bounds, budget or targets."""
-    campaign = load_campaign(path, "resume")
-    campaign.place.create()
-    with campaign.place.locked():
+    with _held(path, "resume") as campaign:
         for change in changes_on_resume(load_copy(campaign.place), campaign):
             console.print(f"changed {change}", highlight=False, markup=False)
         campaign.place.keep_campaign_file(path)
@@ -54,14 +71,14 @@ def resume(path: Path) -> int:
 
 def status(path: Path) -> int:
     """One look at a campaign, whether it runs or not."""
-    campaign = load_campaign(path, "look")
+    campaign = _started(path)
     folder = campaign.place
     if folder.holder() is None:
         stored = stored_status(folder)
         done = sum(stored.counts[outcome] for outcome in ("measured", "refused", "failed"))
         console.print(f"{stored.campaign} does not run; state {stored.state}, {done} results, {stored.counts}")
         return 0
-    with connect(folder.connection_file) as client:
+    with _connected(folder) as client:
         results = [entry.message for entry in client.results()]
         now = client.status()
         first_s = min((r.times.proposed_s for r in results), default=time.time())
@@ -79,11 +96,14 @@ def status(path: Path) -> int:
 
 def watch(path: Path) -> int:
     """Live progress of a campaign that another terminal runs, until it ends."""
-    campaign = load_campaign(path, "look")
+    campaign = _started(path)
     started_s = time.time()
     results: list[Result] = []
     since = "0-0"
-    with connect(campaign.place.connection_file) as client, ProgressView(console) as view:
+    if campaign.place.holder() is None:
+        console.print("the campaign does not run")
+        return 0
+    with _connected(campaign.place) as client, ProgressView(console) as view:
         while campaign.place.holder() is not None:
             try:
                 fresh = client.results(since)
@@ -109,11 +129,11 @@ def watch(path: Path) -> int:
 
 def stop(path: Path) -> int:
     """Let running candidates finish, then stop; `moireloop resume` goes on from there."""
-    campaign = load_campaign(path, "look")
+    campaign = _started(path)
     if campaign.place.holder() is None:
         console.print("the campaign does not run")
         return 0
-    with connect(campaign.place.connection_file) as client:
+    with _connected(campaign.place) as client:
         client.stop("moireloop stop")
     console.print("draining: no more candidates are leased, those that run come to their results")
     return 0
@@ -121,14 +141,14 @@ def stop(path: Path) -> int:
 
 def results(path: Path) -> int:
     """Table of the best recipes; writes results.parquet and results.csv."""
-    campaign = load_campaign(path, "look")
+    campaign = _started(path)
     _show_results(campaign, _all_results(campaign.place))
     return 0
 
 
 def figures(path: Path) -> int:
     """Draw the figures into the campaign's folder."""
-    campaign = load_campaign(path, "look")
+    campaign = _started(path)
     found = _all_results(campaign.place)
     for figure in write_figures(campaign.place, found, campaign.bounds, campaign.targets, campaign.name):
         console.print(str(figure), highlight=False, soft_wrap=True)
@@ -142,38 +162,88 @@ def validate(path: Path) -> int:
     return 0
 
 
-COMMANDS: Final[dict[str, Callable[[Path], int]]] = {
+COMMANDS: Final[dict[str, Callable[..., int]]] = {
     command.__name__: command for command in (run, resume, status, watch, stop, results, figures, validate)
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The entry point; answers the exit code: 0, 1 when something failed, 2 for bad input."""
+    """The entry point; answers the exit code: 0, 1 when something failed, 2 for bad input, 130 when interrupted."""
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="moireloop: %(message)s")
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = vars(parser.parse_args(arguments))
+    command = options.pop("command")
+    if command is None:
+        parser.print_help(sys.stderr)
+        return EXIT_BAD_INPUT
     try:
-        return COMMANDS[options.command](options.file)
-    except (CampaignFileError, CampaignIsRunning, NoConnectionFile) as error:
+        code = COMMANDS[command](options.pop("file"), **options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        return EXIT_FAILED
+    except BAD_INPUT as error:
         return _complain(str(error), EXIT_BAD_INPUT)
-    except (ServiceFailed, NotRunning, RequestRefused, RedisUnavailable) as error:
+    except FAILURES as error:
         return _complain(str(error), EXIT_FAILED)
+    except (KeyboardInterrupt, StartInterrupted) as error:
+        return _complain(str(error) or "interrupted", EXIT_KILLED)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="moireloop", description="Find the growth conditions that give a bilayer with a wanted twist."
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"moireloop {version('moireloop')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
         summary = (command.__doc__ or "").splitlines()[0]
         sub = commands.add_parser(name, help=summary, description=summary)
         sub.add_argument("file", type=Path, metavar="FILE", help="campaign file (TOML)")
+    commands.choices["run"].add_argument(
+        "--fresh", action="store_true", help="first remove what an earlier campaign of this file left"
+    )
     return parser
 
 
 def _complain(text: str, code: int) -> int:
     sys.stderr.write("moireloop: " + " ".join(text.split()) + "\n")
     return code
+
+
+def _let_go_of_stdout() -> None:
+    """Whoever read our output has gone; what is left of it goes nowhere, without a word at the end of Python."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def _held(path: Path, purpose: Purpose) -> Iterator[Campaign]:
+    """The campaign of a file, its folder locked. Checked again under the lock: another may have been faster."""
+    with contextlib.suppress(OSError):
+        load_campaign(path, "look").place.refuse_if_held()
+    campaign = load_campaign(path, purpose)
+    if purpose == "run":
+        refuse_taken_name(campaign)
+    campaign.place.create()
+    with campaign.place.locked():
+        yield load_campaign(path, purpose)
+
+
+def _started(path: Path) -> Campaign:
+    campaign = load_campaign(path, "look")
+    if not campaign.place.was_started:
+        raise NeverStarted(
+            f"{path}: campaign {campaign.name!r} was never started in {campaign.folder}; use `moireloop run {path}`"
+        )
+    return campaign
+
+
+def _connected(folder: CampaignFolder) -> CampaignClient:
+    if not folder.connection_file.exists():
+        raise NotRunning(f"the campaign in {folder.root} is only starting; try again in a moment")
+    return connect(folder.connection_file)
 
 
 def _conduct(campaign: Campaign, *, resumed: bool) -> int:
@@ -197,5 +267,5 @@ def _show_results(campaign: Campaign, found: list[Result]) -> None:
 def _all_results(folder: CampaignFolder) -> list[Result]:
     if folder.holder() is None:
         return stored_results(folder)
-    with connect(folder.connection_file) as client:
+    with _connected(folder) as client:
         return [entry.message for entry in client.results()]

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable, Collection
 
 import redis
 
@@ -32,6 +33,10 @@ PATIENCE_S = 15.0
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+class StartInterrupted(RuntimeError):
+    """Somebody asked for the end before the services were ready."""
+
+
 class ServiceFailed(RuntimeError):
     """A service does not start, or dies again and again; the text has its last words and its log file."""
 
@@ -54,14 +59,22 @@ def settings_sections(campaign: Campaign) -> dict[str, object]:
 
 
 class Conductor:
-    """One session of one campaign. The caller holds the folder's lock."""
+    """One session of one campaign. The caller holds the folder's lock.
 
-    def __init__(self, campaign: Campaign, folder: CampaignFolder, *, resumed: bool) -> None:
+    Args:
+        resumed: whether it goes on from an earlier session.
+        without: services not to start, such as "optimizer" where candidates come from outside alone.
+    """
+
+    def __init__(
+        self, campaign: Campaign, folder: CampaignFolder, *, resumed: bool, without: Collection[str] = ()
+    ) -> None:
         self.campaign = campaign
         self.folder = folder
         self.results: list[Result] = []
         self.started_s = time.time()
         self._resumed = resumed
+        self._without = frozenset(without)
         self._resumed_at_s: list[float] = []
         self._services = ServiceSet()
         self._unlogged: list[tuple[str, ServiceState, str | None]] = []
@@ -72,25 +85,30 @@ class Conductor:
         self._connection: Connection | None = None
         self._client: redis.Redis | None = None
 
-    def start(self) -> None:
+    def start(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Start all services and let the campaign begin, or go on.
+
+        Args:
+            interrupted: whether somebody asked for the end meanwhile.
 
         Raises:
             ServiceFailed: the broker or its Redis does not come up.
+            StartInterrupted: `interrupted` became true before the broker was ready.
         """
         for name in ONE_THREAD:
             os.environ.setdefault(name, "1")
         write_settings_file(self.folder.root, settings_sections(self.campaign))
         connection = open_session(self.campaign, self.folder)
         self._connection = connection
-        self._start_broker(connection)
+        self._start_broker(connection, interrupted)
         self._client = redis.Redis.from_url(connection.redis_url, socket_timeout=5, retry=None, protocol=2)
         if self._resumed:
             self._clear_earlier_session()
         self._state().change("resumed" if self._resumed else "started")
         for spec in service_specs(self.campaign, self.folder):
-            self._services.start(spec)
-            self._unlogged.append((spec.name, "started", None))
+            if spec.name not in self._without:
+                self._services.start(spec)
+                self._unlogged.append((spec.name, "started", None))
 
     def step(self) -> Progress | None:
         """Restart what died and look at the state; None while Redis does not answer.
@@ -142,13 +160,15 @@ class Conductor:
         """Process ids of the services, by name."""
         return self._services.pids()
 
-    def _start_broker(self, connection: Connection) -> None:
+    def _start_broker(self, connection: Connection, interrupted: Callable[[], bool]) -> None:
         log_file = self.folder.log_of("broker")
         command = [sys.executable, "-m", "moireloop_broker", "--connection", str(self.folder.connection_file)]
         self._services.start(ServiceSpec("broker", command, log_file))
         self._unlogged.append(("broker", "started", None))
         deadline = time.monotonic() + READY_S
         while not (answers(connection.redis_url) and _has_settings(connection)):
+            if interrupted():
+                raise StartInterrupted("interrupted before the campaign began; `moireloop resume` starts it")
             for crash in self._services.watch():
                 raise ServiceFailed(f"the broker does not start: {crash.reason} (see {log_file})")
             if time.monotonic() > deadline:

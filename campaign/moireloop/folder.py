@@ -1,4 +1,4 @@
-"""The layout of a campaign's folder, and the lock that says which process runs the campaign."""
+"""The layout of a campaign's folder, and the lock that says which process runs the campaign (adapter)."""
 
 from __future__ import annotations
 
@@ -44,6 +44,11 @@ class CampaignFolder:
     def connection_file(self) -> Path:
         """Endpoints and keys of the running service set, mode 0600."""
         return self.root / "connection.json"
+
+    @property
+    def settings_file(self) -> Path:
+        """The campaign's settings as its services are told them."""
+        return self.root / "settings.json"
 
     @property
     def campaign_copy(self) -> Path:
@@ -108,8 +113,8 @@ class CampaignFolder:
     def own_names(self) -> frozenset[str]:
         """Names of everything that a campaign puts into its folder."""
         parts = (
-            self.connection_file, self.campaign_copy, self.lock_file, self.redis, self.runs, self.prepared,
-            self.logs, self.figures, self.results_parquet, self.results_csv,
+            self.connection_file, self.settings_file, self.campaign_copy, self.lock_file, self.redis, self.runs,
+            self.prepared, self.logs, self.figures, self.results_parquet, self.results_csv,
         )  # fmt: skip
         return frozenset(part.name for part in parts)
 
@@ -123,6 +128,16 @@ class CampaignFolder:
         for folder in (self.root, self.redis, self.runs, self.prepared, self.logs, self.figures):
             folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         self.root.chmod(FOLDER_MODE)
+
+    def clear(self) -> None:
+        """Remove what an earlier campaign left: our own names and nothing else. The caller holds the lock.
+
+        The copy of the campaign file goes last, so that a folder that was cleared in part is still a campaign's.
+        """
+        kept = (self.lock_file, self.campaign_copy)
+        for name in sorted(self.own_names - {path.name for path in kept}):
+            _remove(self.root / name)
+        _remove(self.campaign_copy)
 
     def keep_campaign_file(self, campaign_file: Path) -> None:
         """Copy the campaign file into the folder, whole or not at all."""
@@ -145,11 +160,16 @@ class CampaignFolder:
         finally:
             os.close(descriptor)
 
+    def refuse_if_held(self) -> None:
+        """Nothing when nobody runs the campaign. Raises CampaignIsRunning."""
+        if (holder := self.holder()) is not None:
+            raise self._held_by(holder)
+
     def holder(self) -> Holder | None:
         """The process that runs the campaign now, or None when nobody does."""
         try:
             descriptor = os.open(self.lock_file, os.O_RDWR)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         try:
             return None if _locks_within(descriptor, 0.0) else _read_holder(descriptor)
@@ -158,12 +178,14 @@ class CampaignFolder:
 
     def _take(self, descriptor: int) -> None:
         if not _locks_within(descriptor, LOCK_PATIENCE_S):
-            raise CampaignIsRunning(
-                f"the campaign in {self.root} is being run by {_read_holder(descriptor)}; "
-                f"stop it first, or watch it with `moireloop watch`"
-            )
+            raise self._held_by(_read_holder(descriptor))
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
+
+    def _held_by(self, holder: Holder) -> CampaignIsRunning:
+        return CampaignIsRunning(
+            f"the campaign in {self.root} is being run by {holder}; stop it first, or watch it with `moireloop watch`"
+        )
 
 
 @contextmanager
@@ -177,6 +199,14 @@ def replaced_whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder; of a link, the link alone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _locks_within(descriptor: int, patience_s: float) -> bool:

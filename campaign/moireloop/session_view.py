@@ -46,11 +46,12 @@ def conduct(campaign: Campaign, console: Console, *, resumed: bool) -> Session:
 
     Raises:
         ServiceFailed: a service does not start or dies again and again; everything else was ended.
+        StartInterrupted: asked to end before the services were ready; everything was ended.
     """
     interrupts = Interrupts()
     conductor = Conductor(campaign, campaign.place, resumed=resumed)
     try:
-        conductor.start()
+        conductor.start(lambda: interrupts.count > 0)
         ending = _follow(conductor, interrupts, console)
         if ending is not None:
             conductor.finish(ending)

@@ -1,4 +1,4 @@
-"""The connection of a session: endpoints and keys, kept from one session to the next, and a folder for sockets."""
+"""The connection of a session (adapter): endpoints and keys, kept from one session to the next; sockets; old state."""
 
 from __future__ import annotations
 
@@ -6,16 +6,35 @@ import contextlib
 import shutil
 import socket
 import tempfile
+import time
 from pathlib import Path
+
+import redis
 
 from moireloop.campaign_file import Campaign
 from moireloop.folder import CampaignFolder
-from moireloop_broker.connection import Connection, NoConnectionFile, new_password, read_connection, write_connection
+from moireloop_broker.connection import (
+    Connection,
+    NoConnectionFile,
+    new_password,
+    read_connection,
+    read_settings,
+    write_connection,
+)
 from moireloop_broker.curve import Curve
-from moireloop_broker.redis_server import free_port
+from moireloop_broker.redis_keys import Keys
+from moireloop_broker.redis_server import answers, free_port
 
 SOCKET_FOLDER_PREFIX = "moireloop-"
-WILDCARD = "0.0.0.0"  # noqa: S104
+ENDING_S = 20.0
+
+
+class StillEnding(RuntimeError):
+    """What an earlier session has started has not ended yet."""
+
+
+class NameTaken(ValueError):
+    """The Redis server that a campaign wants to join holds the state of another one of this name."""
 
 
 def open_session(campaign: Campaign, folder: CampaignFolder) -> Connection:
@@ -44,6 +63,63 @@ def open_session(campaign: Campaign, folder: CampaignFolder) -> Connection:
 def close_session(connection: Connection) -> None:
     """Remove what a session leaves outside the campaign's folder."""
     _remove_socket_folder(connection)
+
+
+def refuse_taken_name(campaign: Campaign) -> None:
+    """Nothing when a new campaign can keep its state where it wants to.
+
+    Raises:
+        NameTaken: the server that it joins holds a campaign of this name.
+        redis.RedisError: that server does not answer.
+    """
+    if campaign.redis.url is None:
+        return
+    keys = Keys(campaign.name)
+    with contextlib.closing(redis.Redis.from_url(campaign.redis.url, socket_timeout=30, protocol=2)) as client:
+        if client.exists(keys.log):
+            raise NameTaken(
+                f"name: expected one that is new to the server of redis.url, got {campaign.name!r}, "
+                f"of which that server holds a campaign already; choose another name or server"
+            )
+
+
+def forget_session(folder: CampaignFolder) -> None:
+    """Let go of an earlier session for good: its sockets, and its state on a Redis server that it joined.
+
+    Keys on a joined server go only when they are those of this very folder. The caller holds the folder's lock.
+
+    Raises:
+        StillEnding: the private Redis server of a killed session does not end.
+        redis.RedisError: the joined server does not answer.
+    """
+    if (earlier := _earlier_connection(folder)) is None:
+        return
+    _remove_socket_folder(earlier)
+    if earlier.private_redis:
+        _wait_for_the_end_of(earlier.redis_url, folder)
+    else:
+        _forget_keys(earlier, folder)
+
+
+def _wait_for_the_end_of(redis_url: str, folder: CampaignFolder) -> None:
+    """It ends by itself, since it dies with its broker."""
+    deadline = time.monotonic() + ENDING_S
+    while answers(redis_url):
+        if time.monotonic() > deadline:
+            raise StillEnding(f"the Redis server of the earlier campaign in {folder.root} still runs; end it first")
+        time.sleep(0.05)
+
+
+def _forget_keys(connection: Connection, folder: CampaignFolder) -> None:
+    keys = connection.keys
+    with contextlib.closing(redis.Redis.from_url(connection.redis_url, socket_timeout=30, protocol=2)) as client:
+        try:
+            owner = read_settings(client, keys, "folder")
+        except LookupError:
+            return
+        if owner == str(folder.root):
+            for key in client.scan_iter(match=f"{keys.prefix}*", count=1000):
+                client.delete(key)
 
 
 def _earlier_connection(folder: CampaignFolder) -> Connection | None:

@@ -92,3 +92,32 @@ def test_started_is_what_has_a_copy_of_its_file(folder: CampaignFolder, tmp_path
     folder.keep_campaign_file(tmp_path / "search.toml")
     assert folder.was_started
     assert folder.campaign_copy.read_text() == 'name = "search"'
+
+
+def fill(folder: CampaignFolder) -> None:
+    """Put something into each part of the folder."""
+    for name in folder.own_names - {folder.lock_file.name}:
+        part = folder.root / name
+        (part / "inside" if part.is_dir() else part).write_text("old")
+
+
+def test_clearing_removes_what_a_campaign_left(folder: CampaignFolder) -> None:
+    """All of our own goes but the lock, which is held meanwhile."""
+    fill(folder)
+    with folder.locked():
+        folder.clear()
+        assert [path.name for path in folder.root.iterdir()] == [folder.lock_file.name]
+        assert folder.holder() is not None
+
+
+def test_clearing_spares_what_is_not_ours(folder: CampaignFolder, tmp_path: Path) -> None:
+    """A file of the user's in the folder stays, and so does what a link of ours points to."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.tex").write_text("dear")
+    (folder.root / "notes.txt").write_text("dear")
+    folder.runs.rmdir()
+    folder.runs.symlink_to(mine)
+    folder.clear()
+    assert [path.name for path in folder.root.iterdir()] == ["notes.txt"]
+    assert (mine / "thesis.tex").read_text() == "dear"
