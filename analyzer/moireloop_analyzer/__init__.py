@@ -1,4 +1,4 @@
-"""From a frame to its layers, their twist and their order."""
+"""From a frame to its layers, their twist and their order (pure)."""
 
 from moireloop_analyzer.twist import TwistEstimate, measure_twist
 

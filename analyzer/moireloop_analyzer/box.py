@@ -1,4 +1,4 @@
-"""The simulation cell as a bilayer sees it: a plane with two directions, and the direction of stacking."""
+"""The simulation cell as a bilayer sees it: a plane with two directions, and the direction of stacking (pure)."""
 
 from __future__ import annotations
 

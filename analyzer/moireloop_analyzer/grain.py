@@ -1,4 +1,4 @@
-"""Lattice indices of the atoms of a layer that hang together by good bonds."""
+"""Lattice indices of the atoms of a layer that hang together by good bonds (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The triangular lattice of one layer: its bonds, its order and the lattice that fits its atoms best."""
+"""The triangular lattice of one layer: its bonds, its order and the lattice that fits its atoms best (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The moire pattern of two triangular lattices."""
+"""The moire pattern of two triangular lattices (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairs of atoms within a radius, in a cell of any shape with any of its directions periodic."""
+"""Pairs of atoms within a radius, in a cell of any shape with any of its directions periodic (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How ordered a layer is: |psi6| of its bonds, and the sharpness of the nearest-neighbour peak."""
+"""How ordered a layer is: |psi6| of its bonds, and the sharpness of the nearest-neighbour peak (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why there is no number: the value that a step of the analysis gives instead of its result."""
+"""Why there is no number: the value that a step of the analysis gives instead of its result (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the analyzers in a campaign file."""
+"""Settings of the analyzers in a campaign file (pure)."""
 
 from __future__ import annotations
 

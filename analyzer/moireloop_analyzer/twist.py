@@ -1,4 +1,4 @@
-"""The interlayer twist of one frame, or the reason why there is none to report."""
+"""The interlayer twist of one frame, or the reason why there is none to report (pure)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Wire contract, ZeroMQ streams, Redis state and the broker service."""
+"""Wire contract, ZeroMQ streams, Redis state and the broker service (pure)."""

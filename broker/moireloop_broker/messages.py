@@ -1,4 +1,4 @@
-"""Every message of moireloop, declared once: events of the log, observations, frames and control.
+"""Every message of moireloop, declared once: events of the log, observations, frames and control (pure).
 
 A message travels as MessagePack of its fields. The field `tag` names the kind and its version ("result/1") and
 selects the model. Fields that a model does not declare are refused, and so are numbers that are not finite.

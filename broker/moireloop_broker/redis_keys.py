@@ -1,4 +1,4 @@
-"""Every Redis key of moireloop: name, type, writer and lifetime. No other module spells a key.
+"""Every Redis key of moireloop: name, type, writer and lifetime. No other module spells a key (pure).
 
 All keys of a campaign begin with `moireloop:<campaign>:`, so that several campaigns share a server.
 """

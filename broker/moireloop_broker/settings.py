@@ -1,4 +1,4 @@
-"""Settings of the streams, the state server and the sockets, as they stand in a campaign file."""
+"""Settings of the streams, the state server and the sockets, as they stand in a campaign file (pure)."""
 
 from __future__ import annotations
 

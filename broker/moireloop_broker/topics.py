@@ -1,4 +1,4 @@
-"""The topics of the ZeroMQ streams: the one place that names them.
+"""The topics of the ZeroMQ streams: the one place that names them (pure).
 
 A published message has three parts: topic, stamp (MessagePack of `Stamp`), body (MessagePack of the message). The topic
 is the message's tag, so that a subscriber chooses by a prefix: b"result/" for all versions, b"" for everything.

@@ -1,4 +1,4 @@
-"""What a person touches: the campaign file, the service set, the CLI and the client."""
+"""What a person touches: the campaign file, the service set, the CLI and the client (adapter)."""
 
 from moireloop.client import CampaignClient, NotRunning, Received, RequestRefused, connect
 

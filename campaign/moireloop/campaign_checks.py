@@ -1,4 +1,4 @@
-"""What a campaign file can have wrong beyond the shape of its sections: across sections, machine and folder."""
+"""What a campaign file can have wrong beyond the shape of its sections: between sections, machine, folder (adapter)."""
 
 from __future__ import annotations
 

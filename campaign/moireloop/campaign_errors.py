@@ -1,4 +1,4 @@
-"""What is wrong with a campaign file, as one line that a person can act on."""
+"""What is wrong with a campaign file, as one line that a person can act on (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The campaign file: read, checked whole, and compared with the one that a campaign was started with."""
+"""The campaign file: read, checked whole, and compared with the one that a campaign was started with (adapter)."""
 
 from __future__ import annotations
 

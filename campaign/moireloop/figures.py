@@ -1,4 +1,4 @@
-"""Two figures of a campaign: how the error fell, and where in the search space the twists lie.
+"""Two figures of a campaign: how the error fell, and where in the search space the twists lie (pure).
 
 Colours are those of Okabe and Ito (2008) and matplotlib's `viridis`, which colour-blind readers tell apart.
 """

@@ -1,4 +1,4 @@
-"""Names with units turned into labels for people: `temperature_k` into "temperature (K)"."""
+"""Names with units turned into labels for people: `temperature_k` into "temperature (K)" (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees of a running campaign: a live picture on a terminal, a line now and then elsewhere."""
+"""What a person sees of a running campaign: a live picture on a terminal, a line now and then elsewhere (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results as a table, as files and as recipes; and how well the workers were used."""
+"""Results as a table, as files and as recipes; and how well the workers were used (pure)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Search space, strategies and the service that proposes candidates."""
+"""Search space, strategies and the service that proposes candidates (pure)."""

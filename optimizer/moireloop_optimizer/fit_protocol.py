@@ -1,4 +1,4 @@
-"""What passes between the service and its fit process: MessagePack of one question, one answer."""
+"""What passes between the service and its fit process: MessagePack of one question, one answer (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Gaussian process: Matern-5/2 with one length scale a dimension, on standardized objective values."""
+"""The Gaussian process: Matern-5/2 with one length scale a dimension, on standardized objective values (pure)."""
 
 from __future__ import annotations
 

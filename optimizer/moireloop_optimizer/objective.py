@@ -1,4 +1,4 @@
-"""From results to what the model learns: regret in degrees against a target, and its negative, the objective.
+"""From results to what the model learns: regret in degrees against a target, and its negative, the objective (pure).
 
 What the outcomes become:
     measured: its regret.

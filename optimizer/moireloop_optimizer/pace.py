@@ -1,4 +1,4 @@
-"""How long runs and suggestions take, and how far ahead of the workers the queue must be kept for that."""
+"""How long runs and suggestions take, and how far ahead of the workers the queue must be kept for that (pure)."""
 
 from __future__ import annotations
 

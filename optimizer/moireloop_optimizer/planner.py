@@ -1,4 +1,4 @@
-"""What to propose and when: events of the log in, numbered places for candidates out, without any I/O.
+"""What to propose and when: events of the log in, numbered places for candidates out, without any I/O (pure).
 
 The planner is rebuilt by feeding it the log from its start. Events may come twice, or the whole log again.
 """

@@ -1,4 +1,4 @@
-"""How long the present session of a campaign has been running, and whether it takes candidates."""
+"""How long the present session of a campaign has been running, and whether it takes candidates (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the optimizer: sections [optimizer] and [budget] of the campaign file."""
+"""Settings of the optimizer: sections [optimizer] and [budget] of the campaign file (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scrambled Sobol points: the initial design, the strategy `random`, and the stand-in where no model is possible."""
+"""Scrambled Sobol points: the initial design, the strategy `random`, and a stand-in where there is no model (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search space: named ranges of growth parameters, and the way to and from the unit cube."""
+"""The search space: named ranges of growth parameters, and the way to and from the unit cube (pure)."""
 
 from __future__ import annotations
 

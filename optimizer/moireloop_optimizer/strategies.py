@@ -1,4 +1,4 @@
-"""Strategies: from what is observed and what is pending to the next points of the unit cube."""
+"""Strategies: from what is observed and what is pending to the next points of the unit cube (pure)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import psutil
 from moireloop import NotRunning, connect
 from moireloop.campaign_file import load_campaign
 from moireloop.stored_log import stored_state
-from moireloop_broker.connection import NoConnectionFile
+from moireloop_broker.connection import NoConnectionFile, read_connection
 from moireloop_broker.event_log import EventLog
 from moireloop_broker.messages import CandidateQueued, Event, Result
 
@@ -81,11 +81,11 @@ class RunningCampaign:
         text = CAMPAIGN.format(results=results, anneal_steps=steps[0], quench_steps=steps[1], strategy=strategy)
         self.file.write_text(text, encoding="utf-8")
 
-    def start(self, command: str = "run") -> None:
+    def start(self, command: str = "run", *options: str) -> None:
         """Start `moireloop run` or `resume` in a process group of its own."""
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "moireloop", command, str(self.file)],
+                [sys.executable, "-m", "moireloop", command, *options, str(self.file)],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -172,6 +172,14 @@ class RunningCampaign:
         """The whole log of the campaign after its end."""
         with stored_state(load_campaign(self.file, "look").place) as (client, connection):
             return [event for _, event in EventLog(client, connection.keys).replay()]
+
+    def results_of_log(self) -> list[Result]:
+        """All results of the campaign after its end."""
+        return [event for event in self.events() if isinstance(event, Result)]
+
+    def socket_folder(self) -> Path:
+        """Where the local sockets of the present session lie."""
+        return Path(read_connection(self.folder).socket_folder)
 
     def assert_exactly_one_result_each(self, results: int) -> list[Event]:
         """The guarantee: so many results, one for each candidate that was ever queued, none twice."""

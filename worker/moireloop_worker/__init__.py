@@ -1,1 +1,1 @@
-"""Growth models, the MPI LAMMPS worker and the launchers that start it."""
+"""Growth models, the MPI LAMMPS worker and the launchers that start it (pure)."""

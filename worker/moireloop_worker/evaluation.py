@@ -1,4 +1,4 @@
-"""What all ranks of a worker do together with one candidate. Adapter."""
+"""What all ranks of a worker do together with one candidate (adapter)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a growth model is: it turns growth parameters into a plan of LAMMPS commands. Pure.
+"""What a growth model is: it turns growth parameters into a plan of LAMMPS commands (pure).
 
 A plan says everything that an engine needs and nothing of how it is run. The structure that a run starts from is
 prepared by a plan of its own, named by its content, so that it is computed once and found again.

@@ -1,4 +1,4 @@
-"""Starts workers and says how they ended. Adapter.
+"""Starts workers and says how they ended (adapter).
 
 A launcher starts a worker by name and hands back a handle. `LocalLauncher` runs `mpiexec` on this machine; launchers
 of batch systems come beside it. No process outlives the one that started it: mpiexec gets SIGKILL when the

@@ -1,4 +1,4 @@
-"""Holds a worker's lease while LAMMPS runs, and tells what became of it. Adapter.
+"""Holds a worker's lease while LAMMPS runs, and tells what became of it (adapter).
 
 A thread of its own renews the lease, says what the worker does, and looks up where frames go; LAMMPS runs outside
 Python's lock meanwhile. A worker that makes no progress any more must not hold its lease for ever: it ends itself.

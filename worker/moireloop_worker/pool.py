@@ -1,4 +1,4 @@
-"""When to start workers and when to wait: decisions of the pool's supervisor. Pure.
+"""When to start workers and when to wait: decisions of the pool's supervisor (pure).
 
 Events come in (a worker was started, it ended, what it held was given back), instructions go out (start these now).
 Times are seconds of any monotonic clock.

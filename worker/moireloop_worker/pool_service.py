@@ -1,4 +1,4 @@
-"""Keeps the workers of a campaign alive: `python -m moireloop_worker.pool_service --connection FILE`. Main."""
+"""Keeps the workers of a campaign alive: `python -m moireloop_worker.pool_service --connection FILE` (main)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prepared structures: computed once by one worker, kept in a folder under their content's name. Adapter.
+"""Prepared structures: computed once by one worker, kept in a folder under their content's name (adapter).
 
 A file is complete or absent (written beside and renamed) and holds the SHA-256 of its content in its first line, so
 that a damaged one is found and computed again. A lock file for each name keeps two workers from computing the same;

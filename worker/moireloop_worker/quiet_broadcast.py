@@ -1,4 +1,4 @@
-"""Hands a value from rank 0 to all ranks without burning the cores of those that wait. Adapter.
+"""Hands a value from rank 0 to all ranks without burning the cores of those that wait (adapter).
 
 MPI's own broadcast waits in a busy loop, which would cost an idle worker a core for each rank.
 """

@@ -1,4 +1,4 @@
-"""The worker: takes candidates one after another and runs them in one LAMMPS process. Main.
+"""The worker: takes candidates one after another and runs them in one LAMMPS process (main).
 
 Rank 0 (`Leader`) talks to Redis and ZeroMQ; the others (`follow`) do with a candidate what rank 0 broadcasts.
 """

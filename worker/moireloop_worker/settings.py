@@ -1,4 +1,4 @@
-"""What a campaign file may say of workers and growth models: validated, frozen, with units in the names.
+"""What a campaign file may say of workers and growth models: validated, frozen, with units in the names (pure).
 
 `PoolSettings` is the section [workers]. `GrowthSettings` is the section [growth]; its key `model` chooses the
 model's own settings.

@@ -1,4 +1,4 @@
-"""Wires one worker together from a connection file and the campaign's settings. Main."""
+"""Wires one worker together from a connection file and the campaign's settings (main)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The growth models, by the key `model` of their settings. A new model is one module here and one line below."""
+"""The growth models, by the key `model` of their settings. A new model is one module here and one line below (pure)."""
 
 from __future__ import annotations
 

