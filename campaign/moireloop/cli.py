@@ -24,14 +24,13 @@ from moireloop.figures import write_figures
 from moireloop.folder import CampaignFolder, CampaignIsRunning
 from moireloop.progress import ProgressView, line, picture, progress_of
 from moireloop.results import recipes_table, utilisation, write_results
-from moireloop.session_view import EXIT_KILLED, conduct
+from moireloop.session_view import EXIT_FAILED, EXIT_KILLED, conduct
 from moireloop.sessions import NameTaken, StillEnding, forget_session, refuse_taken_name
 from moireloop.stored_log import stored_results, stored_status
 from moireloop_broker.connection import NoConnectionFile
 from moireloop_broker.messages import Result
 from moireloop_broker.redis_server import RedisUnavailable
 
-EXIT_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
 WATCH_EVERY_S: Final = 0.5
 

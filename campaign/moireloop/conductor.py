@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 import redis
 
 from moireloop.campaign_file import Campaign
-from moireloop.ending import Ending, ending_of, should_drain
+from moireloop.ending import Ending, ending_of, failure_of, should_drain
 from moireloop.folder import CampaignFolder
 from moireloop.progress import Progress, progress_of
 from moireloop.resumption import withdrawals
@@ -82,6 +82,7 @@ class Conductor:
         self._last_crash: ServiceChanged | None = None
         self._last_id = START
         self._progress: Progress | None = None
+        self._failure: str | None = None
         self._connection: Connection | None = None
         self._client: redis.Redis | None = None
 
@@ -126,11 +127,15 @@ class Conductor:
             log.info("redis does not answer now reason=%s", error)
             return None
         self._drain_in_time(self._progress)
+        self._drain_when_all_fails(self._progress)
         return self._progress
 
     def ending(self) -> Ending | None:
         """Whether the campaign is over, and how."""
-        return ending_of(self._progress, self.campaign.budget.results) if self._progress else None
+        ending = ending_of(self._progress, self.campaign.budget.results) if self._progress else None
+        if ending is not None and self._failure is not None:
+            return Ending(False, self._failure, is_failure=True)
+        return ending
 
     def drain(self, reason: str) -> None:
         """Lease no more candidates; what runs comes to its result."""
@@ -222,6 +227,11 @@ class Conductor:
         run_s = sorted(runs_s)[len(runs_s) // 2] if runs_s else None
         if should_drain(progress.elapsed_s, self.campaign.budget.wall_time_s, run_s):
             self.drain(f"the wall time of {self.campaign.budget.wall_time_s:g} s leaves no time for another run")
+
+    def _drain_when_all_fails(self, progress: Progress) -> None:
+        self._failure = self._failure or failure_of(self.results, self.campaign.workers.count)
+        if self._failure is not None and progress.state != "draining":
+            self.drain(self._failure)
 
     def _look(self) -> Progress:
         return progress_of(

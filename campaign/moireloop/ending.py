@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from moireloop_broker.messages import Result
+
 from moireloop.progress import Progress
+
+FAILED_AT_FIRST = 5
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a campaign's session ended; `is_complete` is whether its budget is spent."""
+    """How a campaign's session ended: with its budget spent, drained, or given up as a failure."""
 
     is_complete: bool
     reason: str
+    is_failure: bool = False
 
 
 def ending_of(progress: Progress, budget_results: int) -> Ending | None:
@@ -24,6 +30,19 @@ def ending_of(progress: Progress, budget_results: int) -> Ending | None:
     if progress.state == "draining":
         return Ending(False, f"drained with {progress.done} of {budget_results} results")
     return None
+
+
+def failure_of(results: Sequence[Result], workers: int) -> str | None:
+    """Why a campaign should not spend more node-hours: all of its first candidates failed. None while there is hope.
+
+    Args:
+        results: all results so far, in the order of the log.
+        workers: the number of workers; so many candidates, and at least FAILED_AT_FIRST, must have failed.
+    """
+    counted = [result for result in results if result.outcome != "cancelled"]
+    if len(counted) < max(FAILED_AT_FIRST, workers) or any(result.outcome != "failed" for result in counted):
+        return None
+    return f"given up: all of the first {len(counted)} candidates failed, the last with: {counted[-1].reason}"
 
 
 def should_drain(elapsed_s: float, wall_time_s: float | None, run_s: float | None) -> bool:

@@ -17,6 +17,7 @@ from moireloop.progress import ProgressView
 from moireloop_broker.messages import Result
 
 TICK_S: Final = 0.2
+EXIT_FAILED: Final = 1
 EXIT_KILLED: Final = 130
 
 
@@ -55,7 +56,7 @@ def conduct(campaign: Campaign, console: Console, *, resumed: bool) -> Session:
         ending = _follow(conductor, interrupts, console)
         if ending is not None:
             conductor.finish(ending)
-            return Session(conductor.results, ending.reason, 0)
+            return Session(conductor.results, ending.reason, EXIT_FAILED if ending.is_failure else 0)
         return Session(conductor.results, "killed; `moireloop resume` goes on from here", EXIT_KILLED)
     finally:
         conductor.close()

@@ -1,30 +1,19 @@
-"""A real Redis server for the tests of the broker, one for the session; every test has a campaign of its own in it."""
+"""Every test of the broker has a campaign of its own in the session's Redis."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import redis
 
 from moireloop_broker.campaign_state import CampaignState
-from moireloop_broker.connection import new_password
 from moireloop_broker.redis_keys import KEYS, Keys
-from moireloop_broker.redis_server import RedisServer, free_port
+from moireloop_broker.redis_server import RedisServer
 from moireloop_broker.work_queue import WorkQueue
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    folder: Path = tmp_path_factory.mktemp("redis")
-    server = RedisServer(folder, "127.0.0.1", free_port("127.0.0.1"), new_password())
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
@@ -37,7 +26,7 @@ def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
 @pytest.fixture
 def keys(client: redis.Redis) -> Iterator[Keys]:
     """A campaign that has started; at the end no key may be there that has no declared lifetime."""
-    names = Keys(f"test{next(_numbers)}")
+    names = Keys(f"queue{next(_numbers)}")
     CampaignState(client, names, "test").change("started")
     yield names
     declared = {spec.name.split(":")[0] for spec in KEYS}

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgpack
@@ -34,13 +34,7 @@ from moireloop_broker.redis_server import answers, free_port
 from moireloop_broker.work_queue import WorkQueue
 from tests.contract.hostile import REQUESTS, TOO_LARGE
 from tests.contract.page import blocks, rows
-
-
-def wait_until(holds: Callable[[], bool], description: str, patience_s: float = 30.0) -> None:
-    deadline = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {patience_s} s for: {description}"
-        time.sleep(0.02)
+from tests.waiting import wait_until
 
 
 class BrokerProcess:

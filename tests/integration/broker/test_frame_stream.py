@@ -102,7 +102,7 @@ def test_stuck_analyzer_does_not_stop_the_md(tmp_path: Path, context: zmq.Contex
 
 
 def test_frames_go_to_the_analyzer_that_is_left(tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
-    """When an analyzer is gone from the directory, all frames go to the other."""
+    """When an analyzer is gone from the directory, the other gets the frames; at most those on their way are lost."""
     first, second = (FrameReceiver(f"ipc://{tmp_path}/{name}", context=context) for name in ("a", "b"))
     alive = {first.endpoint, second.endpoint}
     publisher = FramePublisher(lambda: frozenset(alive), context=context)
@@ -114,7 +114,9 @@ def test_frames_go_to_the_analyzer_that_is_left(tmp_path: Path, context: zmq.Con
         publisher.publish(frame(step))
         frames += received(second, 1, patience_s=0.5)
     frames += received(second, 20 - len(frames), patience_s=2)
-    assert [f.header.step for f in frames] == list(range(20))
+    steps = [f.header.step for f in frames]
+    assert steps == sorted(set(steps))
+    assert steps[-15:] == list(range(5, 20))
     publisher.close()
     second.close()
 

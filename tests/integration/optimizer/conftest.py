@@ -14,11 +14,11 @@ import pytest
 
 from moireloop_broker.analysis_queue import AnalysisQueue
 from moireloop_broker.campaign_state import CampaignState
-from moireloop_broker.connection import Connection, new_password, write_connection, write_settings
+from moireloop_broker.connection import Connection, write_connection, write_settings
 from moireloop_broker.curve import Curve
 from moireloop_broker.event_log import EventLog
 from moireloop_broker.messages import Candidate, Event, Frame, FrameHeader, Measurement, Result, RunReport
-from moireloop_broker.redis_server import RedisServer, free_port
+from moireloop_broker.redis_server import RedisServer
 from moireloop_broker.work_queue import WorkQueue
 from moireloop_optimizer.fitter import Fitter
 
@@ -35,14 +35,6 @@ SECTIONS: dict[str, Any] = {
 }
 
 
-def wait_until(predicate: Callable[[], Any], description: str, timeout_s: float = 60) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (answer := predicate()):
-        assert time.monotonic() < deadline, f"waited {timeout_s} s in vain: {description}"
-        time.sleep(0.02)
-    return answer
-
-
 def twist_deg(parameters: dict[str, float]) -> float | None:
     """Twist of an analytic landscape; None (refused) in its hot corner."""
     if parameters["temperature_k"] > 2900:
@@ -55,7 +47,7 @@ class CampaignInRedis:
 
     def __init__(self, url: str, folder: Path, **sections: dict[str, Any]) -> None:
         self.connection = Connection(
-            campaign=f"test{next(_numbers)}",
+            campaign=f"optimizer{next(_numbers)}",
             folder=str(folder),
             redis_url=url,
             private_redis=False,
@@ -124,14 +116,6 @@ def _frame(candidate: Candidate, attempt: int) -> Frame:
         final=True,
     )
     return Frame(header, np.zeros((1, 3), dtype=np.float32), np.ones(1, dtype=np.uint8))
-
-
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"), "127.0.0.1", free_port("127.0.0.1"), new_password())
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from moireloop_optimizer.fit_protocol import Answer, Question
 from moireloop_optimizer.fitter import FitProcessLost, Fitter
 from moireloop_optimizer.sobol import sobol_points
-from tests.integration.optimizer.conftest import wait_until
+from tests.waiting import wait_until
 
 POINTS = sobol_points(10, 2, seed=0)
 

@@ -23,7 +23,8 @@ from moireloop_optimizer.planner import Planner
 from moireloop_optimizer.service import OptimizerService
 from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
 from moireloop_optimizer.space import SearchSpace
-from tests.integration.optimizer.conftest import CampaignInRedis, wait_until
+from tests.integration.optimizer.conftest import CampaignInRedis
+from tests.waiting import wait_until
 
 NewCampaign = Callable[..., CampaignInRedis]
 

@@ -11,17 +11,9 @@ from typing import Any
 
 import pytest
 
-from moireloop_broker.connection import new_password, write_settings
-from moireloop_broker.redis_server import RedisServer, free_port
+from moireloop_broker.connection import write_settings
+from moireloop_broker.redis_server import RedisServer
 from tests.integration.worker.worker_campaign import Campaign, alive, family, new_campaign
-
-
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"), "127.0.0.1", free_port("127.0.0.1"), new_password())
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from moireloop_broker.lifeline import ANY_PARENT, lifeline_command
+from tests.waiting import wait_until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 PARENT = """
@@ -22,13 +21,6 @@ child = subprocess.Popen(lifeline_command(sys.argv[2:], signal.Signals(int(sys.a
 print(child.pid, flush=True)
 child.wait()
 """
-
-
-def wait_until(holds: Callable[[], bool], description: str, patience_s: float = 20.0) -> None:
-    deadline = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {patience_s} s for: {description}"
-        time.sleep(0.01)
 
 
 def is_alive(pid: int) -> bool:

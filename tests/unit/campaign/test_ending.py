@@ -1,0 +1,106 @@
+"""When a campaign is over, when it stops spending node-hours, and what a resumed one withdraws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from moireloop.ending import Ending, ending_of, failure_of, should_drain
+from moireloop.progress import Progress, progress_of
+from moireloop.resumption import withdrawals
+from moireloop_broker.messages import CandidateQueued, Event, Result, Status
+
+MakeResult = Callable[..., Result]
+
+
+def progress(state: str, results: list[Result], **counts: int) -> Progress:
+    fields = {"campaign": "c", "state": state, "counts": counts, "counters": {}, "workers": [], "services": {}}
+    status = Status.model_validate({**fields, "last_id": "0-0"})
+    return progress_of(status, results, (), budget_results=3, started_s=0.0, now_s=1.0)
+
+
+@pytest.mark.parametrize(
+    ("state", "done", "counts", "is_over"),
+    [
+        ("started", 3, {}, True),
+        ("started", 3, {"queued": 1}, False),
+        ("started", 3, {"running": 1}, False),
+        ("started", 3, {"analysing": 1}, False),
+        ("started", 2, {}, False),
+        ("draining", 1, {"queued": 5}, True),
+        ("draining", 1, {"running": 1}, False),
+        ("draining", 1, {"analysing": 1}, False),
+    ],
+)
+def test_campaign_is_over_when_nothing_is_left_to_do(
+    make_result: MakeResult, state: str, done: int, counts: dict[str, int], is_over: bool
+) -> None:
+    """The budget is spent and nothing waits or runs, or the campaign drains and nothing runs."""
+    results = [make_result(n, twist_deg=8.0) for n in range(done)]
+    ending = ending_of(progress(state, results, **counts), 3)
+    assert (ending is not None) is is_over
+    if ending is not None:
+        assert ending == Ending(done == 3, ending.reason)
+
+
+def test_cancelled_results_do_not_spend_the_budget(make_result: MakeResult) -> None:
+    """A campaign of three results with one of them cancelled is not over."""
+    results = [make_result(0, twist_deg=8.0), make_result(1, twist_deg=8.0), make_result(2, outcome="cancelled")]
+    assert ending_of(progress("started", results), 3) is None
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "workers", "given_up"),
+    [
+        (["failed"] * 5, 2, True),
+        (["failed"] * 4, 2, False),
+        (["failed"] * 5, 8, False),
+        (["failed"] * 8, 8, True),
+        (["refused"] + ["failed"] * 7, 2, False),
+        (["cancelled"] + ["failed"] * 5, 2, True),
+        ([], 1, False),
+    ],
+)
+def test_campaign_whose_every_candidate_fails_is_given_up(
+    make_result: MakeResult, outcomes: list[str], workers: int, given_up: bool
+) -> None:
+    """Five failures from the first on, and as many as there are workers, are enough; any other result is hope."""
+    results = [make_result(n, outcome=outcome, reason="ERROR: no pair style") for n, outcome in enumerate(outcomes)]
+    reason = failure_of(results, workers)
+    assert (reason is not None) is given_up
+    assert reason is None or "ERROR: no pair style" in reason
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "wall_time_s", "run_s", "drains"),
+    [(10, None, 5, False), (10, 20, 5, False), (15, 20, 5, True), (10, 20, None, False), (20, 20, None, True)],
+)
+def test_drains_while_a_run_still_fits_into_the_wall_time(
+    elapsed_s: float, wall_time_s: float | None, run_s: float | None, drains: bool
+) -> None:
+    """No run begins that would not end within the wall time."""
+    assert should_drain(elapsed_s, wall_time_s, run_s) is drains
+
+
+def test_resumed_campaign_withdraws_what_lies_outside_or_beyond(make_result: MakeResult) -> None:
+    """Queued candidates outside the new bounds go, then the newest beyond the new budget; settled ones stay."""
+
+    def queued(number: int, **fields: Any) -> Event:
+        return CandidateQueued(candidate=make_result(number, **fields).candidate, attempt=1, queued_s=1.0)
+
+    cold = {"temperature_k": 100.0, "lattice_strain": 0.01}
+    events = [
+        queued(0, parameters=cold),
+        make_result(0, parameters=cold, twist_deg=8.0),
+        queued(1, parameters=cold),
+        queued(2),
+        queued(3),
+        queued(4),
+        make_result(4, outcome="cancelled"),
+    ]
+    bounds = {"temperature_k": (1000.0, 3000.0), "lattice_strain": (0.0, 0.05)}
+    assert set(withdrawals(events, bounds, 3)) == {"c-0001"}
+    assert set(withdrawals(events, bounds, 2)) == {"c-0001", "c-0003"}
+    assert set(withdrawals(events, {**bounds, "temperature_k": (0.0, 3000.0)}, 9)) == set()
