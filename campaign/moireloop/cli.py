@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import redis
 import zmq
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from moireloop.campaign_file import Campaign, CampaignFileError, Purpose, changes_on_resume, load_campaign, load_copy
 from moireloop.client import CampaignClient, NotRunning, RequestRefused, connect
@@ -33,6 +33,8 @@ from moireloop_broker.redis_server import RedisUnavailable
 
 EXIT_BAD_INPUT: Final = 2
 WATCH_EVERY_S: Final = 0.5
+
+T = TypeVar("T")
 
 console = Console()
 
@@ -71,25 +73,7 @@ def resume(path: Path) -> int:
 def status(path: Path) -> int:
     """One look at a campaign, whether it runs or not."""
     campaign = _started(path)
-    folder = campaign.place
-    if folder.holder() is None:
-        stored = stored_status(folder)
-        done = sum(stored.counts[outcome] for outcome in ("measured", "refused", "failed"))
-        console.print(f"{stored.campaign} does not run; state {stored.state}, {done} results, {stored.counts}")
-        return 0
-    with _connected(folder) as client:
-        results = [entry.message for entry in client.results()]
-        now = client.status()
-        first_s = min((r.times.proposed_s for r in results), default=time.time())
-        progress = progress_of(
-            now,
-            results,
-            campaign.targets,
-            budget_results=campaign.budget.results,
-            started_s=first_s,
-            now_s=time.time(),
-        )
-        console.print(picture(progress) if console.is_terminal else line(progress))
+    console.print(_look(campaign.place, lambda client: _picture(campaign, client), _stored_line), highlight=False)
     return 0
 
 
@@ -264,7 +248,36 @@ def _show_results(campaign: Campaign, found: list[Result]) -> None:
 
 
 def _all_results(folder: CampaignFolder) -> list[Result]:
-    if folder.holder() is None:
-        return stored_results(folder)
-    with _connected(folder) as client:
-        return [entry.message for entry in client.results()]
+    return _look(folder, lambda client: [entry.message for entry in client.results()], stored_results)
+
+
+def _picture(campaign: Campaign, client: CampaignClient) -> RenderableType:
+    found = [entry.message for entry in client.results()]
+    progress = progress_of(
+        client.status(),
+        found,
+        campaign.targets,
+        budget_results=campaign.budget.results,
+        started_s=min((result.times.proposed_s for result in found), default=time.time()),
+        now_s=time.time(),
+    )
+    return picture(progress) if console.is_terminal else line(progress)
+
+
+def _stored_line(folder: CampaignFolder) -> str:
+    stored = stored_status(folder)
+    done = sum(stored.counts[outcome] for outcome in ("measured", "refused", "failed"))
+    counts = ", ".join(f"{count} {name}" for name, count in stored.counts.items() if count)
+    return f"{stored.campaign} does not run; state {stored.state}, {done} results; {counts or 'nothing yet'}"
+
+
+def _look(folder: CampaignFolder, live: Callable[[CampaignClient], T], stored: Callable[[CampaignFolder], T]) -> T:
+    """Ask the running services or, where nobody runs them (any more), the state that they left."""
+    if folder.holder() is not None:
+        try:
+            with _connected(folder) as client:
+                return live(client)
+        except NotRunning:
+            if folder.holder() is not None:
+                raise
+    return stored(folder)

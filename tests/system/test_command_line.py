@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from moireloop_broker.redis_server import RedisServer, free_port
 from tests.system.running import RunningCampaign, wait_until
 from tests.unit.campaign.wrong_files import WRONG_FILES, WrongFile
 
+README = Path(__file__).parents[2] / "README.md"
 Make = Callable[..., RunningCampaign]
 
 WRONG = [
@@ -49,10 +51,10 @@ def test_wrong_file_ends_the_process_with_2(wrong: WrongFile, tmp_path: Path) ->
 
 def test_looking_at_a_campaign_while_it_runs_and_after(campaign: Make) -> None:
     """Every command that looks works on a running and on a stopped campaign; `run` beside it is refused."""
-    running = campaign(results=60)
+    running = campaign(results=400, steps=(10_000, 10_000))
     running.start()
     running.wait_for_results(3)
-    assert "of 60" in moireloop("status", running.file).stdout
+    assert "of 400" in moireloop("status", running.file).stdout
     second = moireloop("run", "--fresh", running.file)
     assert second.returncode == 2
     assert "is being run by process" in second.stderr
@@ -165,3 +167,21 @@ def test_interrupted_while_it_starts(sign: str, campaign: Make) -> None:
     code, output = running.end()
     assert code == 0, output
     running.assert_exactly_one_result_each(4)
+
+
+def test_controller_of_the_readme(campaign: Make, tmp_path: Path) -> None:
+    """The Python program in the README runs as it stands: it sees results, gets its own one, and stops the campaign."""
+    (snippet,) = re.findall(r"^```python\n(.*?)^```$", README.read_text(), flags=re.MULTILINE | re.DOTALL)
+    running = campaign(results=400, steps=(10_000, 10_000))
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "demo.campaign").symlink_to(running.folder)
+    running.start()
+    running.wait_for_results(2)
+    program = subprocess.run(
+        [sys.executable, "-c", snippet], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (program.returncode, program.stderr) == (0, "")
+    assert program.stdout.splitlines()[-1].startswith("mine-1 ")
+    code, output = running.end()
+    assert code == 0, output
+    assert "mine-1" in {result.candidate.candidate_id for result in running.results_of_log()}
