@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.util
 import logging
 import os
@@ -25,6 +26,7 @@ PROGRAMS = ("redis-server", "valkey-server")
 READY_S = 60.0
 STOP_S = 20.0
 RETRIES = 80
+LOCK_NAME = "server.lock"
 
 
 class RedisUnavailable(RuntimeError):
@@ -92,16 +94,25 @@ class RedisServer:
     def start(self) -> None:
         """Start the server and wait until it answers; one left over from an earlier broker is ended first.
 
+        The server inherits a lock of its folder, so that there are never two on one append-only file, also when
+        an earlier one on another port is slow to end.
+
         Raises:
-            RedisUnavailable: it ended or did not answer in time; the text has the end of its log.
+            RedisUnavailable: it ended or did not answer in time, the text has the end of its log; or an earlier
+                server keeps the folder.
         """
         self._end_left_over()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        config = self._write_config()
-        command = lifeline_command([find_server(), str(config)], signal.SIGTERM)
-        self._process = subprocess.Popen(  # noqa: S603
-            command, cwd=self.folder, stdin=subprocess.DEVNULL, start_new_session=True
-        )
+        lock = self._lock_folder()
+        try:
+            config = self._write_config()
+            command = lifeline_command([find_server(), str(config)], signal.SIGTERM)
+            self._process = subprocess.Popen(  # noqa: S603
+                command, cwd=self.folder, stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[lock]
+            )
+            os.pwrite(lock, f"{self._process.pid}\n".encode(), 0)
+        finally:
+            os.close(lock)
         self._wait_until_ready()
         log.info("redis started port=%d pid=%d", self.port, self._process.pid)
 
@@ -133,6 +144,25 @@ class RedisServer:
         while answers(self.url) and time.monotonic() < deadline:
             time.sleep(0.05)
 
+    def _lock_folder(self) -> int:
+        """A descriptor that holds the folder's lock; the kernel frees it when the last process that has it ends."""
+        lock = os.open(self.folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + STOP_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
+                    os.close(lock)
+                    raise RedisUnavailable(
+                        f"an earlier server (process {holder or 'unknown'}) does not end and keeps {self.folder}"
+                    ) from None
+                time.sleep(0.02)
+            else:
+                os.ftruncate(lock, 0)
+                return lock
+
     def _write_config(self) -> Path:
         config = self.folder / "redis.conf"
         config.touch(mode=0o600)
@@ -141,7 +171,7 @@ class RedisServer:
             f"bind {self.host}",
             f"port {self.port}",
             f"requirepass {self._password}",
-            f'dir "{self.folder}"',
+            "dir ./",
             "appendonly yes",
             "appendfsync everysec",
             'save ""',
