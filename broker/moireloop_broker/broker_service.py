@@ -22,6 +22,8 @@ from moireloop_broker.work_queue import AttemptLimits, WorkQueue
 log = logging.getLogger(__name__)
 
 HOUSEKEEPING_EVERY_S = 0.5
+GRACE = 0.5
+"""Of a lease's length, which leaves a worker time for one renewal: those come at least three times a lease."""
 REFUSED_HANDSHAKES = (
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
@@ -99,7 +101,8 @@ class Broker:
         write_settings(self._client, keys, settings)
         workers = settings["workers"]
         limits = AttemptLimits(max_attempts=workers["max_attempts"])
-        self._queue = WorkQueue(self._client, keys, lease_s=workers["lease_s"], limits=limits)
+        self._lease_s = float(workers["lease_s"])
+        self._queue = WorkQueue(self._client, keys, lease_s=self._lease_s, limits=limits)
         self._queue.create()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._gatekeeper = Gatekeeper(self._context, connection.curve)
@@ -139,7 +142,7 @@ class Broker:
     def _keep_house(self) -> None:
         if self._server is not None and self._server.ensure():
             self._campaign.service_changed("redis", "crashed", "ended unasked and was started again")
-        for candidate_id in self._queue.expire_leases():
+        for candidate_id in self._queue.expire_leases(self._lease_s * GRACE):
             log.warning("lease expired candidate=%s", candidate_id)
         refused = self._events.take_refused() + self._requests.take_refused()
         malformed, self._control.malformed = self._control.malformed, 0

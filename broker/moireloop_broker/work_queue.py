@@ -73,6 +73,7 @@ class WorkQueue:
         self._scripts = Scripts(client)
         self._lease_ms = round(lease_s * 1000)
         self._limits = limits or AttemptLimits()
+        self._expired_at_s: dict[tuple[bytes, float], float] = {}
 
     def create(self) -> None:
         """Create the queue's consumer groups; does nothing where they exist."""
@@ -188,15 +189,25 @@ class WorkQueue:
         self._give_back_unleased(None, min_idle_s=0)
         return [c for c in self._leased() if self._fail_present(c, reason, charged=False) != "stale"]
 
-    def expire_leases(self) -> list[str]:
-        """End the attempts whose lease was not renewed in time, and give back entries that nobody leased."""
+    def expire_leases(self, grace_s: float = 0.0) -> list[str]:
+        """End the attempts whose lease was not renewed in time, and give back entries that nobody leased.
+
+        A lease must have been seen expired, unchanged, for `grace_s` of this process's own clock. After a jump of
+        the server's clock, or when Redis, this process or the whole machine was paused, all leases look expired
+        at once, and the workers renew them as soon as they can.
+        """
         self._give_back_unleased(None, min_idle_s=UNLEASED_IDLE_S)
+        reason = f"lease expired: no sign of life from its worker for {self._lease_ms / 1000:g} s"
+        overdue = self._overdue(grace_s)
+        return [c for c in overdue if self._fail_present(c, reason, charged=True, only_expired=True) != "stale"]
+
+    def _overdue(self, grace_s: float) -> list[str]:
         server_s, server_us = self._client.time()
         now_ms = server_s * 1000 + server_us // 1000
-        expired = cast("list[bytes]", self._client.zrangebyscore(self._keys.leases, "-inf", now_ms))
-        reason = f"lease expired: no sign of life from its worker for {self._lease_ms / 1000:g} s"
-        ids = [c.decode() for c in expired]
-        return [c for c in ids if self._fail_present(c, reason, charged=True, only_expired=True) != "stale"]
+        expired: Any = self._client.zrangebyscore(self._keys.leases, "-inf", now_ms, withscores=True)
+        now_s = time.monotonic()
+        self._expired_at_s = {lease: self._expired_at_s.get(lease, now_s) for lease in map(tuple, expired)}
+        return [lease[0].decode() for lease, since_s in self._expired_at_s.items() if now_s - since_s >= grace_s]
 
     def cancel(self, candidate_id: str, reason: str) -> str:
         """Ask for the early end of a candidate.
