@@ -73,7 +73,9 @@ def resume(path: Path) -> int:
 def status(path: Path) -> int:
     """One look at a campaign, whether it runs or not."""
     campaign = _started(path)
-    console.print(_look(campaign.place, lambda client: _picture(campaign, client), _stored_line), highlight=False)
+    console.print(
+        _look(campaign.place, lambda client: _picture(campaign, client), _stored_line), highlight=False, soft_wrap=True
+    )
     return 0
 
 
