@@ -14,6 +14,14 @@ START = "0-0"
 Entry = tuple[str, bytes]
 
 
+class LogRolledBack(RuntimeError):
+    """The log has lost events that were read before: who follows it must forget them and read it anew.
+
+    Redis answers before it has written while an fsync of its append-only file takes long (redis.io/docs, AOF
+    persistence, `everysec`), so kill -9 at that moment takes its last commands with it.
+    """
+
+
 class EventLog:
     """Reads the log, and appends the events that change no candidate's state."""
 
@@ -31,8 +39,14 @@ class EventLog:
         return _text(self._client.xadd(self._keys.observations, entry, maxlen=OBSERVATIONS_KEPT, approximate=True))
 
     def read(self, since: str = START, limit: int = 1000, block_s: float = 0) -> list[tuple[str, Event]]:
-        """Up to `limit` events after the id `since`, oldest first; waits up to `block_s` for the first one."""
+        """Up to `limit` events after the id `since`, oldest first; waits up to `block_s` for the first one.
+
+        Raises:
+            LogRolledBack: there is no event `since` (any more).
+        """
         entries = self.read_streams({self._keys.log: since}, limit, block_s)
+        if since != START and not self._client.xrange(self._keys.log, since, since):
+            raise LogRolledBack(f"expected event {since} in the log, which was read before, and it is gone")
         return [(entry_id, unpack_event(body)) for entry_id, body in entries.get(self._keys.log, [])]
 
     def read_streams(self, since: Mapping[str, str], limit: int, block_s: float) -> dict[str, list[Entry]]:

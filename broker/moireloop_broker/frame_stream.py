@@ -19,12 +19,21 @@ from moireloop_broker.messages import Frame, MalformedMessage, frame_from_parts,
 
 log = logging.getLogger(__name__)
 
+DONTWAIT = int(zmq.DONTWAIT)
+MORE = int(zmq.SNDMORE)
 COPY_BELOW_BYTES = 64 * 1024
-SOCKET_QUEUE_FRAMES = 8
+SENT_QUEUE_FRAMES = (8, 1000)
+RECEIVED_QUEUE_FRAMES = 32
 KEPT_BYTES = 64 * 1024 * 1024
 MAX_FRAME_BYTES = 4 * 1024**3
 
 Parts = Sequence[bytes | memoryview]
+
+
+def queue_length(frame_bytes: int, kept_bytes: int) -> int:
+    """Frames that the sending socket may queue: about `kept_bytes` of them, within SENT_QUEUE_FRAMES."""
+    least, most = SENT_QUEUE_FRAMES
+    return max(least, min(most, kept_bytes // max(1, frame_bytes)))
 
 
 class FramePublisher:
@@ -47,19 +56,19 @@ class FramePublisher:
         self._connected: frozenset[str] = frozenset()
         self._wanted: frozenset[str] = frozenset()
         self._socket = (context or zmq.Context.instance()).socket(zmq.PUSH)
-        self._socket.sndhwm = SOCKET_QUEUE_FRAMES
         self._socket.immediate = True
         self._socket.linger = 0
         self._socket.reconnect_ivl = 50
         if curve is not None:
             curve.secure_client(self._socket)
         self.look_up()
-        self._follow()
 
     def publish(self, frame: Frame) -> None:
         """Send a frame, or keep it for the next call when no analyzer has room."""
-        self._follow()
         parts = frame_parts(frame)
+        if not self._connected:
+            self._socket.sndhwm = queue_length(len(parts[2]), self._kept_bytes)
+        self._follow()
         self._waiting.append(parts)
         self._waiting_bytes += len(parts[2])
         self._flush()
@@ -74,8 +83,9 @@ class FramePublisher:
     def idle(self) -> None:
         """Between two runs: look the analyzers up and send what waits."""
         self.look_up()
-        self._follow()
-        self._flush()
+        if self._waiting:
+            self._follow()
+            self._flush()
 
     @property
     def waiting(self) -> int:
@@ -111,8 +121,11 @@ class FramePublisher:
     def _flush(self) -> None:
         while self._waiting:
             parts = self._waiting[0]
+            copy = len(parts[2]) < COPY_BELOW_BYTES
             try:
-                self._socket.send_multipart(parts, zmq.DONTWAIT, copy=len(parts[2]) < COPY_BELOW_BYTES)
+                for part in parts[:-1]:
+                    self._socket.send(part, DONTWAIT | MORE, copy)
+                self._socket.send(parts[-1], DONTWAIT, copy)
             except zmq.Again:
                 return
             self._waiting.popleft()
@@ -135,7 +148,7 @@ class FrameReceiver:
         context = context or zmq.Context.instance()
         self._gatekeeper = Gatekeeper(context, curve) if curve is not None else None
         self._socket = context.socket(zmq.PULL)
-        self._socket.rcvhwm = SOCKET_QUEUE_FRAMES
+        self._socket.rcvhwm = RECEIVED_QUEUE_FRAMES
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
         if curve is not None:
             curve.secure_server(self._socket)
@@ -146,20 +159,29 @@ class FrameReceiver:
         """The next frame, None when none comes within `wait_s`. Malformed ones are counted and passed over."""
         while True:
             try:
-                parts = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
+                parts = self._receive_parts()
             except zmq.Again:
                 if wait_s <= 0 or not self._socket.poll(round(wait_s * 1000)):
                     return None
                 wait_s = 0
                 continue
             try:
-                frame = frame_from_parts([part.buffer for part in parts])
+                frame = frame_from_parts(parts)
             except MalformedMessage as error:
                 self.malformed += 1
                 log.warning("frame refused reason=%s", error)
                 continue
             self.received += 1
             return frame
+
+    def _receive_parts(self) -> Parts:
+        """One message. (pyzmq's `recv_multipart` asks the socket after every part, which costs more than the part.)"""
+        part = self._socket.recv(DONTWAIT, copy=False)
+        parts = [part.buffer]
+        while part.more:
+            part = self._socket.recv(copy=False)
+            parts.append(part.buffer)
+        return parts
 
     def close(self) -> None:
         """Close the socket."""

@@ -7,9 +7,17 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Protocol
+from typing import Final, Protocol
 
 log = logging.getLogger(__name__)
+
+EXIT_DIED: Final = 1
+EXIT_CANNOT_SERVE: Final = 69
+"""EX_UNAVAILABLE of sysexits.h."""
+
+
+class CannotServe(RuntimeError):
+    """A service cannot do its work here, and starting it again is of no use; the text says what is missing."""
 
 
 class Service(Protocol):
@@ -43,7 +51,10 @@ def log_to_stderr() -> None:
 
 
 def run_service(name: str, open_service: Callable[[], Service]) -> int:
-    """Run a service until SIGTERM; answers its exit code: 0 when asked to stop, 1 when its loop died."""
+    """Run a service until SIGTERM; answers its exit code.
+
+    It is 0 when asked to stop, EXIT_CANNOT_SERVE when it cannot do its work here, EXIT_DIED when its loop died.
+    """
     log_to_stderr()
     stop = StopSignal()
     service = None
@@ -52,9 +63,12 @@ def run_service(name: str, open_service: Callable[[], Service]) -> int:
         log.info("service started name=%s", name)
         while not stop:
             service.step()
+    except CannotServe as error:
+        log.critical("service cannot do its work name=%s reason=%s", name, error)
+        return EXIT_CANNOT_SERVE
     except Exception:
         log.exception("service died name=%s", name)
-        return 1
+        return EXIT_DIED
     finally:
         if service is not None:
             service.close()

@@ -170,7 +170,7 @@ def test_limits_are_those_of_the_code() -> None:
         redis_keys.OBSERVATIONS_KEPT,
         messages.MAX_FRAME_ATOMS,
         frame_stream.MAX_FRAME_BYTES,
-        frame_stream.SOCKET_QUEUE_FRAMES,
+        frame_stream.RECEIVED_QUEUE_FRAMES,
     ]
 
 
