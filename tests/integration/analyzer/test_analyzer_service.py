@@ -1,0 +1,187 @@
+"""The analyzer service on real Redis and real sockets: frames become observations, finished runs become results."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from moireloop_analyzer.service import AnalyzerService
+from moireloop_broker.campaign_state import CampaignState
+from moireloop_broker.connection import Connection, write_settings
+from moireloop_broker.curve import Curve
+from moireloop_broker.event_log import EventLog
+from moireloop_broker.frame_stream import FramePublisher
+from moireloop_broker.messages import (
+    Candidate,
+    Frame,
+    FrameHeader,
+    Observation,
+    Result,
+    RunReport,
+    unpack_published,
+)
+from moireloop_broker.redis_server import RedisServer
+from moireloop_broker.work_queue import Lease, WorkQueue
+from tests.waiting import wait_until
+
+_numbers = itertools.count()
+LATTICE_ANGSTROM = 3.16
+CELLS = 14
+
+
+@pytest.fixture
+def connection(redis_server: RedisServer, tmp_path: Path) -> Iterator[Connection]:
+    made = Connection(
+        campaign=f"analyzer{next(_numbers)}",
+        folder=str(tmp_path),
+        redis_url=redis_server.url,
+        private_redis=False,
+        host="127.0.0.1",
+        events="tcp://127.0.0.1:1",
+        control="tcp://127.0.0.1:1",
+        frame_transport="ipc",
+        socket_folder=str(tmp_path),
+        curve=Curve.generate(),
+    )
+    client = made.open_redis()
+    write_settings(client, made.keys, {"analyzers": {"count": 1}})
+    CampaignState(client, made.keys, made.campaign).change("started")
+    WorkQueue(client, made.keys).create()
+    yield made
+    client.close()
+
+
+def bilayer(twist_deg: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], list[list[float]]]:
+    """Two flakes of a triangular lattice, the upper one turned, in the middle of a wide cell."""
+    i, j = np.mgrid[:CELLS, :CELLS]
+    lower = LATTICE_ANGSTROM * np.stack([i + j / 2, j * np.sqrt(3) / 2], axis=-1).reshape(-1, 2)
+    lower -= lower.mean(axis=0)
+    angle = np.radians(twist_deg)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    side = 120.0
+    layers = [np.column_stack([xy + side / 2, np.full(len(xy), z)]) for xy, z in ((lower, 5.0), (lower @ turn, 11.5))]
+    types = np.repeat(np.array([1, 2], dtype=np.uint8), len(lower))
+    return np.concatenate(layers).astype(np.float32), types, (side * np.eye(3)).tolist()
+
+
+def frame(candidate_id: str, positions: npt.NDArray[np.float32], types: npt.NDArray[np.uint8], step: int = 10) -> Frame:
+    header = FrameHeader(
+        candidate_id=candidate_id,
+        attempt=1,
+        step=step,
+        time_ps=0.04,
+        cell=bilayer(0)[2],
+        periodic=[True, True, False],
+        shape=list(positions.shape),
+        lattice_types=[1, 2],
+        temperature_k=1.5,
+    )
+    return Frame(header, positions, types)
+
+
+def finished(connection: Connection, candidate_id: str, final: Frame) -> None:
+    """Bring a candidate to the end of its run."""
+    client = connection.open_redis()
+    queue = WorkQueue(client, connection.keys)
+    queue.propose(Candidate(candidate_id=candidate_id, parameters={"t": 1.0}, seed=0, proposed_s=time.time()))
+    lease = queue.take("w", 1.0)
+    assert isinstance(lease, Lease)
+    queue.finish(lease, RunReport(worker="w", started_s=1.0, finished_s=2.0, steps=10, md_s=1.0), final)
+    client.close()
+
+
+def results(connection: Connection) -> list[Result]:
+    client = connection.open_redis()
+    found = [event for _, event in EventLog(client, connection.keys).replay() if isinstance(event, Result)]
+    client.close()
+    return found
+
+
+def stepped_until(service: AnalyzerService, count: int, connection: Connection) -> list[Result]:
+    def done() -> bool:
+        service.step()
+        return len(results(connection)) >= count
+
+    wait_until(done, f"{count} results", 20)
+    return results(connection)
+
+
+def test_final_frame_becomes_a_measured_result(connection: Connection) -> None:
+    """The twist of the final frame is the result's, with its order and the times of its stages."""
+    positions, types, _ = bilayer(8.2)
+    finished(connection, "c1", frame("c1", positions, types))
+    service = AnalyzerService(connection, "a0")
+    (result,) = stepped_until(service, 1, connection)
+    service.close()
+    assert result.outcome == "measured"
+    assert result.twist_deg == pytest.approx(8.2, abs=1e-3)
+    assert result.measurement is not None
+    assert result.measurement.order_upper == pytest.approx(1, abs=1e-3)
+    assert result.times.analysed_s is not None
+
+
+HOPELESS = {
+    "no atoms": (np.empty((0, 3), np.float32), np.empty(0, np.uint8)),
+    "positions that are no numbers": (np.full((50, 3), np.nan, np.float32), np.ones(50, np.uint8)),
+    "infinite positions": (np.full((50, 3), np.inf, np.float32), np.ones(50, np.uint8)),
+    "all atoms in one place": (np.zeros((300, 3), np.float32), np.ones(300, np.uint8)),
+    "atoms far outside the cell": (np.full((50, 3), 1e30, np.float32), np.ones(50, np.uint8)),
+    "a single layer": (bilayer(0)[0][: CELLS**2], np.ones(CELLS**2, np.uint8)),
+    "types that do not count": (bilayer(5)[0], np.full(2 * CELLS**2, 9, np.uint8)),
+}
+
+
+def test_hopeless_final_frames_are_refused_with_a_reason_each(connection: Connection) -> None:
+    """Whatever stands in a final frame, its candidate comes to one refused result, and the analyzer goes on."""
+    for number, (positions, types) in enumerate(HOPELESS.values()):
+        finished(connection, f"c{number}", frame(f"c{number}", positions, types))
+    service = AnalyzerService(connection, "a0")
+    found = stepped_until(service, len(HOPELESS), connection)
+    service.close()
+    assert [result.outcome for result in found] == ["refused"] * len(HOPELESS)
+    assert all(result.reason for result in found)
+    assert len({result.candidate.candidate_id for result in found}) == len(HOPELESS)
+
+
+def test_frame_becomes_an_observation(connection: Connection) -> None:
+    """A frame of a run that goes on is published as an observation with its step, temperature and twist."""
+    service = AnalyzerService(connection, "a0")
+    client = connection.open_redis()
+    publisher: FramePublisher = connection.open_frame_publisher()
+    positions, types, _ = bilayer(21.8)
+    publisher.publish(frame("c1", positions, types, step=500))
+
+    def observed() -> list[Observation]:
+        publisher.idle()
+        service.step()
+        rows = EventLog(client, connection.keys).read_streams({connection.keys.observations: "0-0"}, 10, 0)
+        messages = [unpack_published(body) for entries in rows.values() for _, body in entries]
+        return [message for message in messages if isinstance(message, Observation)]
+
+    (observation,) = wait_until(observed, "an observation", 20)
+    service.close()
+    publisher.close()
+    client.close()
+    assert (observation.candidate_id, observation.step, observation.temperature_k) == ("c1", 500, 1.5)
+    assert observation.measurement.twist_deg == pytest.approx(21.8, abs=1e-3)
+
+
+def test_analyzers_share_the_finished_runs(connection: Connection) -> None:
+    """Two analyzers side by side settle each run once."""
+    positions, types, _ = bilayer(5.0)
+    for number in range(6):
+        finished(connection, f"c{number}", frame(f"c{number}", positions, types))
+    services = [AnalyzerService(connection, name) for name in ("a0", "a1")]
+    for _ in range(3):
+        for service in services:
+            service.step()
+    found = results(connection)
+    for service in services:
+        service.close()
+    assert sorted(result.candidate.candidate_id for result in found) == [f"c{number}" for number in range(6)]
