@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from moireloop_broker.messages import Result
-
 from moireloop.progress import Progress
+from moireloop_broker.messages import Result
 
 FAILED_AT_FIRST = 5
 
