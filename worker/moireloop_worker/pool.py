@@ -12,6 +12,9 @@ from typing import Final
 from moireloop_broker.backoff import Backoff
 
 HEALTHY_S: Final = 60.0
+STILL_BIRTHS: Final = 4
+STARTED_WORDS: Final = "worker started"
+"""What a worker's log says when it is ready for its first candidate."""
 COMPLETED_WORDS: Final = "candidate finished"
 """What a worker's log says for each candidate that it completed."""
 
@@ -23,6 +26,7 @@ class _Slot:
     started_s: float | None = None
     start_at_s: float = 0.0
     released: bool = False
+    still_births: int = 0
     backoff: Backoff = field(default_factory=Backoff)
 
 
@@ -49,12 +53,16 @@ class Pool:
         slot = self._slots[worker]
         slot.started_s, slot.released = now_s, False
 
-    def ended(self, worker: str, now_s: float, *, productive: bool) -> float:
-        """A worker ended, after completing a candidate or not; answers for how many seconds it now waits."""
+    def ended(self, worker: str, now_s: float, *, productive: bool, came_up: bool = True) -> float:
+        """A worker ended, after completing a candidate or not; answers for how many seconds it now waits.
+
+        `came_up` is whether it was ever ready to take a candidate.
+        """
         slot = self._slots[worker]
         lived_s = now_s - (now_s if slot.started_s is None else slot.started_s)
         if productive or lived_s >= HEALTHY_S:
             slot.backoff.reset()
+        slot.still_births = 0 if came_up else slot.still_births + 1
         wait_s = slot.backoff.next_s()
         slot.started_s, slot.start_at_s = None, now_s + wait_s
         return wait_s
@@ -62,6 +70,11 @@ class Pool:
     def released(self, worker: str) -> None:
         """What the worker held was given back to the queue."""
         self._slots[worker].released = True
+
+    @property
+    def cannot_start(self) -> bool:
+        """Whether every worker has died STILL_BIRTHS times in a row before it was ready to take a candidate."""
+        return all(slot.still_births >= STILL_BIRTHS for slot in self._slots.values())
 
 
 def _ready(slot: _Slot) -> bool:

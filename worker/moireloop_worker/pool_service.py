@@ -13,10 +13,10 @@ from typing import Final
 import redis
 
 from moireloop_broker.connection import Connection, read_connection, read_settings
-from moireloop_broker.service import run_service
+from moireloop_broker.service import CannotServe, run_service
 from moireloop_broker.work_queue import AttemptLimits, WorkQueue
 from moireloop_worker.launcher import Exit, Handle, Launcher, LocalLauncher
-from moireloop_worker.pool import Pool
+from moireloop_worker.pool import STILL_BIRTHS, Pool
 from moireloop_worker.settings import PoolSettings
 
 log = logging.getLogger(__name__)
@@ -26,10 +26,15 @@ PATIENCE_S: Final = 10.0
 FORERUNNER: Final = Exit("lost", "the pool that had started the worker is gone")
 
 
+class WorkersCannotStart(CannotServe):
+    """No worker ever becomes ready to take a candidate; the text has the last words of one."""
+
+
 class PoolService:
     """Starts workers, gives back what dead ones held, and starts them again.
 
-    What a worker held is given back before its successor starts, also when Redis is away for a while.
+    What a worker held is given back before its successor starts, also when Redis is away for a while. `step`
+    raises WorkersCannotStart when no worker ever becomes ready to take a candidate.
     """
 
     def __init__(self, pool: Pool, launcher: Launcher, queue: WorkQueue) -> None:
@@ -37,15 +42,22 @@ class PoolService:
         self._launcher = launcher
         self._queue = queue
         self._handles: dict[str, Handle] = {}
+        self._last_end = ""
         self._to_release: dict[str, Exit] = dict.fromkeys(pool.workers, FORERUNNER)
 
     def step(self) -> None:
         """Look after all workers once, then wait a little."""
         for worker, ended in self._ended():
-            wait_s = self._pool.ended(worker, time.monotonic(), productive=ended.productive)
+            now_s = time.monotonic()
+            wait_s = self._pool.ended(worker, now_s, productive=ended.productive, came_up=ended.came_up)
             log.warning("worker ended name=%s reason=%s wait_s=%.1f", worker, ended.reason, wait_s)
             self._to_release[worker] = ended
+            self._last_end = ended.reason
         self._release()
+        if self._pool.cannot_start:
+            raise WorkersCannotStart(
+                f"every worker died {STILL_BIRTHS} times before it was ready, lastly: {self._last_end}"
+            )
         for worker in self._pool.due(time.monotonic()):
             self._handles[worker] = self._launcher.start(worker)
             self._pool.started(worker, time.monotonic())

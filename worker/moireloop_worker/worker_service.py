@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import socket
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -19,6 +20,7 @@ from moireloop_worker.engine import Engine
 from moireloop_worker.evaluation import Evaluator
 from moireloop_worker.lease_keeper import LeaseKeeper, renewal_period_s
 from moireloop_worker.models import growth_model, growth_settings
+from moireloop_worker.pool import STARTED_WORDS
 from moireloop_worker.runner import Leader, follow
 from moireloop_worker.settings import PoolSettings
 
@@ -49,7 +51,11 @@ class LoneErrors:
 
 
 class Worker:
-    """All that one rank of a worker has: settings, engine, and on rank 0 the leader."""
+    """All that one rank of a worker has: settings, engine, and on rank 0 the leader.
+
+    It goes into the campaign's folder: LAMMPS takes no path with a quote, a star or a letter beyond ASCII, and so
+    it is given paths within that folder alone.
+    """
 
     def __init__(self, communicator: MPI.Intracomm, connection: Connection, name: str) -> None:
         client, keys = connection.open_redis(), connection.keys
@@ -61,8 +67,8 @@ class Worker:
         model = growth_model(growth_settings(read_settings(client, keys, "growth")))
         self.lone_errors = LoneErrors(lambda: open_queue(connection, self.pool))
         engine = Engine(communicator, on_lone_error=self.lone_errors.report)
-        folder = Path(connection.folder)
-        self.evaluator = Evaluator(communicator, engine, model, folder, frames.every_steps)
+        os.chdir(connection.folder)
+        self.evaluator = Evaluator(communicator, engine, model, Path(), frames.every_steps)
 
     def leader(self, stopping: Callable[[], bool]) -> Leader:
         """Rank 0's part."""
@@ -115,7 +121,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _lead(worker: Worker, stop: StopSignal) -> None:
     leader = worker.leader(lambda: bool(stop))
-    log.info("worker started name=%s ranks=%d", worker.name, worker.comm.size)
+    log.info("%s name=%s ranks=%d", STARTED_WORDS, worker.name, worker.comm.size)
     while not stop:
         leader.step()
     leader.close()

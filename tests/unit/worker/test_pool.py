@@ -58,6 +58,20 @@ def test_healthy_life_forgets_deaths(lived_s: float, productive: bool) -> None:
     assert pool.ended("worker-0", lived_s, productive=productive) == 0.5
 
 
+def test_pool_is_given_up_when_no_worker_ever_becomes_ready() -> None:
+    """Workers that die before they are ready, all of them and four times in a row: nothing here can run them."""
+    pool = started(2)
+    for worker in (*["worker-0"] * 9, *["worker-1"] * 3):
+        pool.ended(worker, 0.0, productive=False, came_up=False)
+    assert not pool.cannot_start
+    pool.ended("worker-1", 0.0, productive=False, came_up=True)
+    pool.ended("worker-1", 0.0, productive=False, came_up=False)
+    assert not pool.cannot_start
+    for _ in range(3):
+        pool.ended("worker-1", 0.0, productive=False, came_up=False)
+    assert pool.cannot_start
+
+
 def test_workers_wait_each_for_themselves() -> None:
     """The death of one worker does not delay another."""
     pool = started(2)
@@ -79,6 +93,7 @@ def test_workers_wait_each_for_themselves() -> None:
         (1, b"ValueError: no\nAbort(1) on node 0\n", False, Exit("error", "exit code 1: ValueError: no")),
         (1, b"candidate finished\n", False, Exit("error", "exit code 1: candidate finished", True)),
         (3, b"", False, Exit("error", "exit code 3")),
+        (2, b"worker started\n", False, Exit("error", "exit code 2: worker started", came_up=True)),
     ],
 )
 def test_ends_are_told_apart(code: int, words: bytes, asked: bool, expected: Exit) -> None:
