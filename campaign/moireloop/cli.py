@@ -233,19 +233,22 @@ def _connected(folder: CampaignFolder) -> CampaignClient:
 
 def _conduct(campaign: Campaign, *, resumed: bool) -> int:
     session = conduct(campaign, console, resumed=resumed)
+    drawn = write_figures(campaign.place, session.results, campaign.bounds, campaign.targets, campaign.name)
     _show_results(campaign, session.results)
-    for figure in write_figures(campaign.place, session.results, campaign.bounds, campaign.targets, campaign.name):
+    for figure in drawn:
         console.print(f"figure   {figure}", highlight=False, soft_wrap=True)
     console.print(f"ended    {session.reason}", highlight=False, soft_wrap=True)
     return session.exit_code
 
 
 def _show_results(campaign: Campaign, found: list[Result]) -> None:
+    """Write the files first, so that they are there also when nobody reads what is shown."""
+    written = write_results(campaign.place, found, campaign.targets)
     console.print(recipes_table(found, campaign.targets))
     used = utilisation(found).fraction
     if used is not None:
         console.print(f"utilisation of the workers {used:.1%}", highlight=False)
-    for path in write_results(campaign.place, found, campaign.targets):
+    for path in written:
         console.print(f"results  {path}", highlight=False, soft_wrap=True)
 
 

@@ -115,7 +115,7 @@ class RunningCampaign:
         process = self.find(*words)
         assert process is not None
         process.send_signal(signal.SIGKILL)
-        return process.pid
+        return int(process.pid)
 
     def results_so_far(self) -> list[Result]:
         """Results as an outside program sees them; none while nothing answers."""

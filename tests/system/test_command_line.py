@@ -76,7 +76,8 @@ def test_looking_at_a_campaign_while_it_runs_and_after(campaign: Make) -> None:
 
 
 def assert_closed_pipe_is_no_trouble(running: RunningCampaign) -> None:
-    """`moireloop results FILE | true`: whoever reads is gone before the first line; nothing is said of that."""
+    """`moireloop results FILE | true`: whoever reads is gone before the first line; the files are written all the same."""
+    (running.folder / "results.csv").unlink()
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as closed:
@@ -86,6 +87,7 @@ def assert_closed_pipe_is_no_trouble(running: RunningCampaign) -> None:
         )  # fmt: skip
     assert ended.stderr == ""
     assert ended.returncode == 1
+    assert (running.folder / "results.csv").exists()
 
 
 def test_fresh_run_begins_anew(campaign: Make) -> None:
