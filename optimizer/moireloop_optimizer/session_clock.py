@@ -6,10 +6,14 @@ from moireloop_broker.messages import CampaignChanged
 
 
 class SessionClock:
-    """A session begins when the campaign starts or is resumed; it ends when it drains, stops or completes."""
+    """A session begins when the campaign starts or is resumed; it ends when it drains, stops or completes.
+
+    The order is that of the log, not of the times in it: those come from clocks that may be set, or differ between
+    the machines of two sessions.
+    """
 
     def __init__(self) -> None:
-        self._changed_s = 0.0
+        self._known: set[tuple[str, float]] = set()
         self._began_s: float | None = None
         self._closed = False
 
@@ -19,10 +23,10 @@ class SessionClock:
         return self._closed
 
     def changed(self, event: CampaignChanged) -> None:
-        """Take in a change of the campaign's state; one that is not newer than the last changes nothing."""
-        if event.at_s <= self._changed_s:
+        """Take in the next change of the campaign's state; one that is known already changes nothing."""
+        if (event.state, event.at_s) in self._known:
             return
-        self._changed_s = event.at_s
+        self._known.add((event.state, event.at_s))
         self._closed = event.state not in ("started", "resumed")
         if not self._closed:
             self._began_s = event.at_s
