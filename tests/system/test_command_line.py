@@ -76,7 +76,7 @@ def test_looking_at_a_campaign_while_it_runs_and_after(campaign: Make) -> None:
 
 
 def assert_closed_pipe_is_no_trouble(running: RunningCampaign) -> None:
-    """`moireloop results FILE | true`: whoever reads is gone before the first line; the files are written all the same."""
+    """`moireloop results FILE | true`: its reader is gone before the first line; the files are written all the same."""
     (running.folder / "results.csv").unlink()
     reading, writing = os.pipe()
     os.close(reading)
