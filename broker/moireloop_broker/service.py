@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final, Protocol
 
+from moireloop_broker.redis_server import end_soon
+
 log = logging.getLogger(__name__)
 
 EXIT_DIED: Final = 1
@@ -40,6 +42,7 @@ class StopSignal:
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self.stopped = True
+        end_soon()
 
     def __bool__(self) -> bool:
         return self.stopped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import sys
@@ -19,8 +20,8 @@ from moireloop.resumption import withdrawals
 from moireloop.service_set import Crash, ServiceSet, ServiceSpec
 from moireloop.sessions import close_session, open_session
 from moireloop_broker.campaign_state import CampaignState, ServiceState
-from moireloop_broker.connection import Connection, write_settings_file
-from moireloop_broker.event_log import START, EventLog
+from moireloop_broker.connection import Connection, read_settings, write_settings_file
+from moireloop_broker.event_log import START, EventLog, LogRolledBack
 from moireloop_broker.messages import CampaignChanged, Event, Result, ServiceChanged
 from moireloop_broker.redis_server import answers
 from moireloop_broker.work_queue import WorkQueue
@@ -28,6 +29,7 @@ from moireloop_broker.work_queue import WorkQueue
 log = logging.getLogger(__name__)
 
 READY_S = 90.0
+FORERUNNERS_END_S = 90.0
 MAX_CRASHES = 7
 PATIENCE_S = 15.0
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -76,9 +78,9 @@ class Conductor:
         self._resumed = resumed
         self._without = frozenset(without)
         self._resumed_at_s: list[float] = []
-        self._services = ServiceSet()
+        self._services = ServiceSet(folder.services_lock)
         self._unlogged: list[tuple[str, ServiceState, str | None]] = []
-        self._crashes: dict[str, int] = {}
+        self._drain_reason: str | None = None
         self._last_crash: ServiceChanged | None = None
         self._last_id = START
         self._progress: Progress | None = None
@@ -93,11 +95,12 @@ class Conductor:
             interrupted: whether somebody asked for the end meanwhile.
 
         Raises:
-            ServiceFailed: the broker or its Redis does not come up.
+            ServiceFailed: the broker or its Redis does not come up, or services of a killed session do not end.
             StartInterrupted: `interrupted` became true before the broker was ready.
         """
         for name in ONE_THREAD:
             os.environ.setdefault(name, "1")
+        self._claim_services(interrupted)
         write_settings_file(self.folder.root, settings_sections(self.campaign))
         connection = open_session(self.campaign, self.folder)
         self._connection = connection
@@ -115,13 +118,14 @@ class Conductor:
         """Restart what died and look at the state; None while Redis does not answer.
 
         Raises:
-            ServiceFailed: a service has died again and again.
+            ServiceFailed: a service cannot do its work or has died again and again, or Redis has lost the state.
         """
         for crash in self._services.watch():
             self._note_crash(crash)
         try:
             self._read_log()
             self._log_services()
+            self._apply_drain()
             self._progress = self._look()
         except redis.RedisError as error:
             log.info("redis does not answer now reason=%s", error)
@@ -138,9 +142,8 @@ class Conductor:
         return ending
 
     def drain(self, reason: str) -> None:
-        """Lease no more candidates; what runs comes to its result."""
-        with contextlib.suppress(redis.RedisError):
-            self._state().change("draining", reason)
+        """Lease no more candidates from the next step on that finds Redis; what runs comes to its result."""
+        self._drain_reason = self._drain_reason or reason
 
     def finish(self, ending: Ending) -> None:
         """Write down how it ended and end the services, the broker last."""
@@ -160,10 +163,24 @@ class Conductor:
             self._client.close()
         if self._connection is not None:
             close_session(self._connection)
+        self._services.release()
 
     def pids(self) -> dict[str, int]:
         """Process ids of the services, by name."""
         return self._services.pids()
+
+    def _claim_services(self, interrupted: Callable[[], bool]) -> None:
+        """Wait for services of a session that was killed: they end by themselves, but not at once."""
+        deadline = time.monotonic() + FORERUNNERS_END_S
+        while not self._services.claim():
+            if interrupted():
+                raise StartInterrupted("interrupted while services of an earlier session were ending")
+            if time.monotonic() > deadline:
+                lock = self.folder.services_lock
+                raise ServiceFailed(
+                    f"services of an earlier session still run (fuser {lock} shows them); end them first"
+                )
+            time.sleep(0.05)
 
     def _start_broker(self, connection: Connection, interrupted: Callable[[], bool]) -> None:
         log_file = self.folder.log_of("broker")
@@ -171,7 +188,8 @@ class Conductor:
         self._services.start(ServiceSpec("broker", command, log_file))
         self._unlogged.append(("broker", "started", None))
         deadline = time.monotonic() + READY_S
-        while not (answers(connection.redis_url) and _has_settings(connection)):
+        sections = settings_sections(self.campaign)
+        while not (answers(connection.redis_url) and _has_settings(connection, sections)):
             if interrupted():
                 raise StartInterrupted("interrupted before the campaign began; `moireloop resume` starts it")
             for crash in self._services.watch():
@@ -195,11 +213,12 @@ class Conductor:
             queue.cancel(candidate_id, reason)
 
     def _note_crash(self, crash: Crash) -> None:
-        self._crashes[crash.service] = self._crashes.get(crash.service, 0) + 1
         self._unlogged += [(crash.service, "crashed", crash.reason), (crash.service, "started", None)]
         log.warning("service crashed name=%s reason=%s", crash.service, crash.reason)
-        if self._crashes[crash.service] >= MAX_CRASHES:
-            log_file = self.folder.log_of(crash.service)
+        log_file = self.folder.log_of(crash.service)
+        if crash.is_final:
+            raise ServiceFailed(f"{crash.service} cannot do its work: {crash.reason} (see {log_file})")
+        if crash.deaths >= MAX_CRASHES:
             raise ServiceFailed(f"{crash.service} died {MAX_CRASHES} times: {crash.reason} (see {log_file})")
 
     def _log_services(self) -> None:
@@ -208,9 +227,15 @@ class Conductor:
             self._unlogged.pop(0)
 
     def _read_log(self) -> None:
-        for entry_id, event in EventLog(self._redis(), self._opened().keys).replay(self._last_id):
-            self._last_id = entry_id
-            self._note(event)
+        try:
+            for entry_id, event in EventLog(self._redis(), self._opened().keys).replay(self._last_id):
+                self._last_id = entry_id
+                self._note(event)
+        except LogRolledBack as error:
+            log.warning("reading the log anew reason=%s", error)
+            self._last_id = START
+            self.results.clear()
+            self._resumed_at_s.clear()
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Result):
@@ -219,6 +244,14 @@ class Conductor:
             self._last_crash = event
         elif isinstance(event, CampaignChanged) and event.state == "resumed":
             self._resumed_at_s.append(event.at_s)
+
+    def _apply_drain(self) -> None:
+        state = self._state()
+        present = state.state
+        if present is None:
+            raise ServiceFailed("the Redis server has lost the campaign: was it emptied, or started without its data?")
+        if self._drain_reason is not None and present in ("started", "resumed"):
+            state.change("draining", self._drain_reason)
 
     def _drain_in_time(self, progress: Progress) -> None:
         if progress.state == "draining":
@@ -260,10 +293,12 @@ class Conductor:
         return self._connection
 
 
-def _has_settings(connection: Connection) -> bool:
+def _has_settings(connection: Connection, sections: dict[str, object]) -> bool:
+    """Whether the broker has put this session's settings into Redis; those of an earlier one may still be there."""
     client = redis.Redis.from_url(connection.redis_url, socket_timeout=5, retry=None, protocol=2)
-    with contextlib.closing(client), contextlib.suppress(redis.RedisError):
-        return bool(client.exists(connection.keys.settings)) and _groups_exist(client, connection)
+    with contextlib.closing(client), contextlib.suppress(redis.RedisError, LookupError):
+        stored = {name: read_settings(client, connection.keys, name) for name in sections}
+        return bool(stored == json.loads(json.dumps(sections))) and _groups_exist(client, connection)
     return False
 
 

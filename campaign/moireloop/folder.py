@@ -61,6 +61,11 @@ class CampaignFolder:
         return self.root / "lock"
 
     @property
+    def services_lock(self) -> Path:
+        """Locked as long as any service of a session lives, also past the process that runs the campaign."""
+        return self.root / "services.lock"
+
+    @property
     def redis(self) -> Path:
         """Append-only file and configuration of the campaign's own Redis."""
         return self.root / "redis"
@@ -113,8 +118,8 @@ class CampaignFolder:
     def own_names(self) -> frozenset[str]:
         """Names of everything that a campaign puts into its folder."""
         parts = (
-            self.connection_file, self.settings_file, self.campaign_copy, self.lock_file, self.redis, self.runs,
-            self.prepared, self.logs, self.figures, self.results_parquet, self.results_csv,
+            self.connection_file, self.settings_file, self.campaign_copy, self.lock_file, self.services_lock,
+            self.redis, self.runs, self.prepared, self.logs, self.figures, self.results_parquet, self.results_csv,
         )  # fmt: skip
         return frozenset(part.name for part in parts)
 

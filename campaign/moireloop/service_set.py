@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from moireloop_broker.backoff import Backoff
 from moireloop_broker.lifeline import lifeline_command
+from moireloop_broker.service import EXIT_CANNOT_SERVE
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +33,15 @@ class ServiceSpec:
 
 @dataclass(frozen=True)
 class Crash:
-    """A service that ended unasked, and how."""
+    """A service that ended unasked, how, and the how manyeth time in a row, without a healthy life in between.
+
+    `is_final` is whether the service itself says that starting it again is of no use.
+    """
 
     service: str
     reason: str
+    deaths: int
+    is_final: bool
 
 
 @dataclass
@@ -43,6 +50,7 @@ class _Running:
     process: subprocess.Popen[bytes] | None = None
     started_at_s: float = 0.0
     start_at_s: float = 0.0
+    deaths: int = 0
     backoff: Backoff = field(default_factory=Backoff)
 
 
@@ -56,10 +64,33 @@ def exit_reason(code: int) -> str:
 
 
 class ServiceSet:
-    """The services that run now, in the order in which they were started."""
+    """The services that run now, in the order in which they were started.
 
-    def __init__(self) -> None:
+    Each inherits a lock, which is free again only when the last of them has ended, however the process that
+    started them did.
+    """
+
+    def __init__(self, lock_file: Path) -> None:
         self._services: dict[str, _Running] = {}
+        self._lock_file = lock_file
+        self._lock: int | None = None
+
+    def claim(self) -> bool:
+        """Take the lock; False while services of an earlier session still run."""
+        lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return False
+        self._lock = lock
+        return True
+
+    def release(self) -> None:
+        """Let go of the lock, when all services were stopped."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def start(self, spec: ServiceSpec) -> None:
         """Start a service; it dies with this process, whatever this process dies of."""
@@ -72,6 +103,7 @@ class ServiceSet:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=[] if self._lock is None else [self._lock],
             )
         running.started_at_s = time.monotonic()
         log.info("service started name=%s pid=%d", spec.name, running.process.pid)
@@ -95,9 +127,12 @@ class ServiceSet:
             return None
         if now_s - running.started_at_s > HEALTHY_S:
             running.backoff.reset()
+            running.deaths = 0
+        running.deaths += 1
         running.process = None
         running.start_at_s = now_s + running.backoff.next_s()
-        return Crash(running.spec.name, f"{exit_reason(code)}; {_last_line(running.spec.log_file)}")
+        reason = f"{exit_reason(code)}; {_last_line(running.spec.log_file)}"
+        return Crash(running.spec.name, reason, running.deaths, is_final=code == EXIT_CANNOT_SERVE)
 
     def stop(self, names: Sequence[str], patience_s: float) -> None:
         """End services with SIGTERM, and with SIGKILL those that have not ended after `patience_s`."""
