@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
+import json
+import os
 import socket
 import tempfile
 import time
@@ -13,6 +14,7 @@ import redis
 
 from moireloop.campaign_file import Campaign
 from moireloop.folder import CampaignFolder
+from moireloop.service_set import ServiceSet
 from moireloop_broker.connection import (
     Connection,
     NoConnectionFile,
@@ -23,10 +25,13 @@ from moireloop_broker.connection import (
 )
 from moireloop_broker.curve import Curve
 from moireloop_broker.redis_keys import Keys
-from moireloop_broker.redis_server import answers, free_port
+from moireloop_broker.redis_server import free_port
 
 SOCKET_FOLDER_PREFIX = "moireloop-"
 ENDING_S = 20.0
+OWNER = "owner"
+SHORT_PLACE = "/tmp"  # noqa: S108
+LONGEST_SOCKET_PLACE = 107 - len("/moireloop-12345678/analyzer-1234.sock")
 
 
 class StillEnding(RuntimeError):
@@ -38,11 +43,20 @@ class NameTaken(ValueError):
 
 
 def open_session(campaign: Campaign, folder: CampaignFolder) -> Connection:
-    """Write the connection file of a new session; keys stay those of the campaign, and ports where they are free."""
+    """Write the connection file of a new session; keys stay those of the campaign, and ports where they are free.
+
+    Raises:
+        NameTaken: the Redis server that it joins holds a campaign of this name with other keys.
+        redis.RedisError: that server does not answer.
+        OSError: there is no place for the local sockets, or the campaign's folder cannot be written to.
+    """
     earlier = _earlier_connection(folder)
     if earlier is not None:
         _remove_socket_folder(earlier)
     host = campaign.network.host
+    curve = earlier.curve if earlier else Curve.generate()
+    if campaign.redis.url is not None:
+        _claim_name(campaign, campaign.redis.url, curve)
     redis_url = campaign.redis.url or _private_redis_url(earlier)
     connection = Connection(
         campaign=campaign.name,
@@ -53,8 +67,8 @@ def open_session(campaign: Campaign, folder: CampaignFolder) -> Connection:
         events=_endpoint(host, earlier.events if earlier else None),
         control=_endpoint(host, earlier.control if earlier else None),
         frame_transport=campaign.frames.transport,
-        socket_folder=tempfile.mkdtemp(prefix=SOCKET_FOLDER_PREFIX),
-        curve=earlier.curve if earlier else Curve.generate(),
+        socket_folder=_make_socket_folder(),
+        curve=curve,
     )
     write_connection(connection, folder.connection_file)
     return connection
@@ -89,25 +103,53 @@ def forget_session(folder: CampaignFolder) -> None:
     Keys on a joined server go only when they are those of this very folder. The caller holds the folder's lock.
 
     Raises:
-        StillEnding: the private Redis server of a killed session does not end.
+        StillEnding: services of a killed session do not end.
         redis.RedisError: the joined server does not answer.
     """
     if (earlier := _earlier_connection(folder)) is None:
         return
+    _wait_for_the_end_of_services(folder)
     _remove_socket_folder(earlier)
-    if earlier.private_redis:
-        _wait_for_the_end_of(earlier.redis_url, folder)
-    else:
+    if not earlier.private_redis:
         _forget_keys(earlier, folder)
 
 
-def _wait_for_the_end_of(redis_url: str, folder: CampaignFolder) -> None:
-    """It ends by itself, since it dies with its broker."""
+def _claim_name(campaign: Campaign, redis_url: str, curve: Curve) -> None:
+    """Of campaigns of one name that start on a joined server at once, one gets it: the first to write its key."""
+    settings, mine = Keys(campaign.name).settings, json.dumps(curve.server_public)
+    with contextlib.closing(redis.Redis.from_url(redis_url, socket_timeout=30, protocol=2)) as client:
+        client.hsetnx(settings, OWNER, mine)
+        if client.hget(settings, OWNER) != mine.encode():
+            raise NameTaken(
+                f"name: expected one that is free on the server of redis.url, got {campaign.name!r}, "
+                f"which another campaign than that of {campaign.folder} has; choose another name or server"
+            )
+
+
+def _make_socket_folder() -> str:
+    """A new folder of mode 0700, its path short enough for Unix sockets (man 7 unix: 107 bytes)."""
+    with contextlib.suppress(OSError):
+        if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_SOCKET_PLACE:
+            return tempfile.mkdtemp(prefix=SOCKET_FOLDER_PREFIX)
+    with contextlib.suppress(OSError):
+        return tempfile.mkdtemp(prefix=SOCKET_FOLDER_PREFIX, dir=SHORT_PLACE)
+    raise OSError(
+        f"expected a folder for sockets, writable, its path of at most {LONGEST_SOCKET_PLACE} bytes; "
+        f"found neither TMPDIR nor {SHORT_PLACE} to be one: set TMPDIR"
+    )
+
+
+def _wait_for_the_end_of_services(folder: CampaignFolder) -> None:
+    """They end by themselves, since each dies with its parent."""
+    services = ServiceSet(folder.services_lock)
     deadline = time.monotonic() + ENDING_S
-    while answers(redis_url):
+    while not services.claim():
         if time.monotonic() > deadline:
-            raise StillEnding(f"the Redis server of the earlier campaign in {folder.root} still runs; end it first")
+            raise StillEnding(
+                f"services of an earlier session still run (fuser {folder.services_lock} shows them); end them first"
+            )
         time.sleep(0.05)
+    services.release()
 
 
 def _forget_keys(connection: Connection, folder: CampaignFolder) -> None:
@@ -159,5 +201,8 @@ def _is_free(host: str, port: int) -> bool:
 
 def _remove_socket_folder(connection: Connection) -> None:
     path = Path(connection.socket_folder)
-    if path.name.startswith(SOCKET_FOLDER_PREFIX) and path.parent == Path(tempfile.gettempdir()):
-        shutil.rmtree(path, ignore_errors=True)
+    if path.name.startswith(SOCKET_FOLDER_PREFIX):
+        for left in path.glob("*.sock"):
+            left.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.rmdir()
