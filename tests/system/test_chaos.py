@@ -119,7 +119,7 @@ def test_workers_that_cannot_start_end_the_campaign_with_their_last_words(
 
 def test_campaign_runs_in_a_folder_of_any_name(tmp_path: Path) -> None:
     """Redis, MPI and LAMMPS take a folder with spaces, quotes, stars and letters beyond ASCII."""
-    folder = tmp_path / "odd \"name\" it's *é% $x"
+    folder = tmp_path / 'odd "name" it\'s *é% $x'
     folder.mkdir()
     running = RunningCampaign(folder, results=4, steps=(300, 300))
     try:
