@@ -15,7 +15,7 @@ from moireloop_broker.campaign_state import CampaignState
 from moireloop_broker.connection import Connection, read_connection, read_settings_file, write_settings
 from moireloop_broker.control import MAX_REQUEST_BYTES, Control
 from moireloop_broker.curve import Gatekeeper
-from moireloop_broker.redis_server import RedisServer, answers
+from moireloop_broker.private_redis import start_redis
 from moireloop_broker.relay import Relay
 from moireloop_broker.work_queue import AttemptLimits, WorkQueue
 
@@ -29,22 +29,6 @@ REFUSED_HANDSHAKES = (
 )
 BIND_PATIENCE_S = 10.0
 PUBLISHED_QUEUE = 100_000
-
-
-def start_redis(connection: Connection) -> RedisServer | None:
-    """The campaign's private Redis server, started; None when the campaign joins somebody else's."""
-    if not connection.private_redis:
-        if not answers(connection.redis_url):
-            log.warning("redis does not answer yet url_host=%s", connection.redis_url.rsplit("@", 1)[-1])
-        return None
-    address, password = (
-        connection.redis_url.rsplit("@", 1)[1],
-        connection.redis_url.split(":")[2].rsplit("@", 1)[0],
-    )
-    host, port = address.split("/")[0].rsplit(":", 1)
-    server = RedisServer(Path(connection.folder) / "redis", host, int(port), password)
-    server.start()
-    return server
 
 
 class Endpoint:

@@ -7,19 +7,12 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Final, Protocol
+from typing import Protocol
 
+from moireloop_broker.exits import EXIT_CANNOT_SERVE, EXIT_DIED, CannotServe
 from moireloop_broker.redis_server import end_soon
 
 log = logging.getLogger(__name__)
-
-EXIT_DIED: Final = 1
-EXIT_CANNOT_SERVE: Final = 69
-"""EX_UNAVAILABLE of sysexits.h."""
-
-
-class CannotServe(RuntimeError):
-    """A service cannot do its work here, and starting it again is of no use; the text says what is missing."""
 
 
 class Service(Protocol):

@@ -164,9 +164,11 @@ class WorkQueue:
             self._keys.leases,
             self._keys.finals,
             self._keys.final_frame(candidate_id),
+            self._keys.counters,
         ]
         frame = msgpack.packb([bytes(part) for part in frame_parts(final)])
-        args = [candidate_id, lease.attempt, lease.worker, pack(report), frame, pack(event)]
+        frames = [report.frames_sent, report.frames_dropped]
+        args = [candidate_id, lease.attempt, lease.worker, pack(report), frame, pack(event), *frames]
         if not self._scripts.run("finish", keys, cast("Any", args)):
             raise LeaseLost(f"{candidate_id} attempt {lease.attempt} is no longer leased")
 

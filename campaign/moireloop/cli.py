@@ -20,10 +20,11 @@ from rich.console import Console, RenderableType
 from moireloop.campaign_file import Campaign, CampaignFileError, Purpose, changes_on_resume, load_campaign, load_copy
 from moireloop.client import CampaignClient, NotRunning, RequestRefused, connect
 from moireloop.conductor import ServiceFailed, StartInterrupted
-from moireloop.figures import write_figures
 from moireloop.folder import CampaignFolder, CampaignIsRunning
-from moireloop.progress import ProgressView, line, picture, progress_of
-from moireloop.results import recipes_table, utilisation, write_results
+from moireloop.output_files import write_figures, write_results
+from moireloop.progress import line, picture, progress_of
+from moireloop.progress_view import ProgressView
+from moireloop.results import recipes_table, utilisation
 from moireloop.session_view import EXIT_FAILED, EXIT_KILLED, conduct
 from moireloop.sessions import NameTaken, StillEnding, forget_session, refuse_taken_name
 from moireloop.stored_log import stored_results, stored_status

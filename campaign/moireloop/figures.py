@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -20,13 +19,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from moireloop.folder import CampaignFolder, replaced_whole
 from moireloop.labels import label
 from moireloop.results import regret_of
 from moireloop_broker.messages import Result
 from moireloop_optimizer.objective import Target
 
-DPI: Final = 150
 LARGEST_TWIST_DEG: Final = 30.0
 BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 WITHOUT_TWIST: Final = {"refused": ("x", VERMILLION), "failed": ("v", "black"), "cancelled": ("s", GREY)}
@@ -72,23 +69,6 @@ def space_figure(results: Sequence[Result], bounds: Bounds, targets: Sequence[Ta
     if handles:
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     return figure
-
-
-def write_figures(
-    folder: CampaignFolder,
-    results: Sequence[Result],
-    bounds: Bounds,
-    targets: Sequence[Target],
-    title: str = "",
-) -> tuple[Path, Path]:
-    """Draw both figures into the campaign's folder as PNG, each whole or not at all; return their paths."""
-    for figure, path in (
-        (regret_figure(results, targets, title), folder.regret_figure),
-        (space_figure(results, bounds, targets, title), folder.space_figure),
-    ):
-        with replaced_whole(path) as temporary:
-            figure.savefig(temporary, dpi=DPI, format="png")
-    return folder.regret_figure, folder.space_figure
 
 
 def best_so_far(errors: Sequence[float | None]) -> list[float | None]:

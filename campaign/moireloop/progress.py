@@ -1,15 +1,13 @@
-"""What a person sees of a running campaign: a live picture on a terminal, a line now and then elsewhere (pure)."""
+"""What a person sees of a running campaign, as a picture for a terminal and as a line of text (pure)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -22,7 +20,6 @@ from moireloop_optimizer.objective import Target
 COUNTED: Final = ("measured", "refused", "failed")
 OUTCOMES: Final = (*COUNTED, "cancelled")
 SILENT_AFTER_S: Final = 10.0
-LINE_EVERY_S: Final = 5.0
 RATE_WINDOW: Final = 20
 BAR_WIDTH: Final = 60
 
@@ -163,36 +160,6 @@ def is_line_due(progress: Progress, shown: Progress | None, since_s: float, ever
         return True
     before, now = ((view.state, view.down, view.last_crash) for view in (shown, progress))
     return before != now or since_s >= every_s
-
-
-class ProgressView:
-    """Shows progress on a console: live on a terminal, as lines elsewhere. A context manager."""
-
-    def __init__(self, console: Console, *, line_every_s: float = LINE_EVERY_S) -> None:
-        self._console = console
-        self._line_every_s = line_every_s
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-        self._shown: Progress | None = None
-        self._shown_s = -math.inf
-
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def show(self, progress: Progress, now_s: float) -> None:
-        """Show this state; `now_s` is any clock that does not go back, in seconds."""
-        if self._live is not None:
-            self._live.update(picture(progress), refresh=True)
-        elif is_line_due(progress, self._shown, now_s - self._shown_s, self._line_every_s):
-            self._console.print(line(progress), highlight=False, soft_wrap=True, markup=False)
-            self._shown, self._shown_s = progress, now_s
 
 
 def _outcomes(status: Status, results: Sequence[Result]) -> dict[str, int]:

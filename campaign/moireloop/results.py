@@ -1,4 +1,4 @@
-"""Results as a table, as files and as recipes; and how well the workers were used (pure)."""
+"""Results as a table and as recipes; and how well the workers were used (pure)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 from rich import box
 from rich.table import Table
 
-from moireloop.folder import CampaignFolder, replaced_whole
 from moireloop.labels import label
 from moireloop_analyzer.moire import moire_wavelength
 from moireloop_broker.messages import Measurement, Result, StageTimes
@@ -124,16 +120,6 @@ def results_table(results: Sequence[Result], targets: Sequence[Target]) -> pa.Ta
     return pa.table(
         {name: pa.array([get(result) for result in results], kind) for name, (kind, get) in columns.items()}
     )
-
-
-def write_results(folder: CampaignFolder, results: Sequence[Result], targets: Sequence[Target]) -> tuple[Path, Path]:
-    """Write results.parquet and results.csv, each whole or not at all, and return their paths."""
-    table = results_table(results, targets)
-    with replaced_whole(folder.results_parquet) as path:
-        pyarrow.parquet.write_table(table, path)
-    with replaced_whole(folder.results_csv) as path:
-        pyarrow.csv.write_csv(table, path)
-    return folder.results_parquet, folder.results_csv
 
 
 def recipes_table(results: Sequence[Result], targets: Sequence[Target], n: int = 5) -> Table:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moireloop_broker.backoff import Backoff
+from moireloop_broker.exits import EXIT_CANNOT_SERVE
 from moireloop_broker.lifeline import lifeline_command
-from moireloop_broker.service import EXIT_CANNOT_SERVE
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from moireloop.campaign_file import Campaign
 from moireloop.conductor import Conductor
 from moireloop.ending import Ending
-from moireloop.progress import ProgressView
+from moireloop.progress_view import ProgressView
 from moireloop_broker.messages import Result
 
 TICK_S: Final = 0.2

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import redis
 
 from moireloop.folder import CampaignFolder
-from moireloop_broker.broker_service import start_redis
 from moireloop_broker.campaign_state import CampaignState
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.event_log import EventLog
 from moireloop_broker.messages import Result, Status
+from moireloop_broker.private_redis import start_redis
 
 
 @contextmanager

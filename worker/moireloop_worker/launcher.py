@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
+from moireloop_broker.exits import CannotServe
 from moireloop_broker.lifeline import ANY_PARENT, lifeline_command
-from moireloop_broker.service import CannotServe
 from moireloop_worker.pool import COMPLETED_WORDS, STARTED_WORDS
 
 MPI_SIGNAL: Final = re.compile(rb"EXIT STRING: .*\(signal (\d+)\)")

@@ -13,7 +13,8 @@ from typing import Final
 import redis
 
 from moireloop_broker.connection import Connection, read_connection, read_settings
-from moireloop_broker.service import CannotServe, run_service
+from moireloop_broker.exits import CannotServe
+from moireloop_broker.service import run_service
 from moireloop_broker.work_queue import AttemptLimits, WorkQueue
 from moireloop_worker.launcher import Exit, Handle, Launcher, LocalLauncher
 from moireloop_worker.pool import STILL_BIRTHS, Pool

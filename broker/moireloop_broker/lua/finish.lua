@@ -1,7 +1,7 @@
 -- Keep the final frame of a run and hand the candidate to the analyzers.
 -- Answers 1, or 0 when the lease is lost. The same attempt twice is one.
--- KEYS candidate log counts leases finals final_frame
--- ARGV id attempt worker report frame event
+-- KEYS candidate log counts leases finals final_frame counters
+-- ARGV id attempt worker report frame event frames_sent frames_dropped
 local held = redis.call('HMGET', KEYS[1], 'state', 'attempt', 'worker')
 if held[2] ~= ARGV[2] or held[3] ~= ARGV[3] then
   return 0
@@ -18,5 +18,7 @@ redis.call('SET', KEYS[6], ARGV[5])
 redis.call('XADD', KEYS[5], '*', 'id', ARGV[1], 'attempt', ARGV[2])
 redis.call('HINCRBY', KEYS[3], 'running', -1)
 redis.call('HINCRBY', KEYS[3], 'analysing', 1)
+redis.call('HINCRBY', KEYS[7], 'frames_sent', ARGV[7])
+redis.call('HINCRBY', KEYS[7], 'frames_dropped', ARGV[8])
 redis.call('XADD', KEYS[2], '*', 'e', ARGV[6])
 return 1

@@ -36,7 +36,16 @@ def final_frame(candidate_id: str, attempt: int) -> Frame:
 
 
 def report(worker: str, *, cancelled: bool = False) -> RunReport:
-    return RunReport(worker=worker, started_s=1.0, finished_s=2.0, steps=10, md_s=0.9, cancelled=cancelled)
+    return RunReport(
+        worker=worker,
+        started_s=1.0,
+        finished_s=2.0,
+        steps=10,
+        md_s=0.9,
+        frames_sent=7,
+        frames_dropped=2,
+        cancelled=cancelled,
+    )
 
 
 def leased(queue: WorkQueue, worker: str = "w0") -> Lease:
@@ -218,3 +227,4 @@ def test_finish_whose_answer_was_lost_may_be_repeated(client: redis.Redis, keys:
     queue.finish(lease, report("w0"), final_frame("c1", 1))
     assert tags(client, keys).count("run_finished") == 1
     assert client.xlen(keys.finals) == 1
+    assert CampaignState(client, keys, "test").status().counters == {"frames_dropped": 2, "frames_sent": 7}

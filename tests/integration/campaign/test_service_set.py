@@ -10,7 +10,7 @@ import pytest
 
 from moireloop import service_set
 from moireloop.service_set import Crash, ServiceSet, ServiceSpec
-from moireloop_broker.service import EXIT_CANNOT_SERVE
+from moireloop_broker.exits import EXIT_CANNOT_SERVE
 from tests.waiting import wait_until
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from moireloop.figures import best_so_far, regret_figure, space_figure, write_figures
+from moireloop.figures import best_so_far, regret_figure, space_figure
 from moireloop.folder import CampaignFolder
 from moireloop.labels import duration, label
+from moireloop.output_files import write_figures
 from moireloop_broker.messages import Result
 from moireloop_optimizer.objective import Target
 from tests.unit.campaign.conftest import MakeResult

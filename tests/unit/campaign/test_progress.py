@@ -10,7 +10,8 @@ from typing import Any, Literal
 import pytest
 from rich.console import Console
 
-from moireloop.progress import Progress, ProgressView, is_line_due, line, picture, progress_of, time_left_s
+from moireloop.progress import Progress, is_line_due, line, picture, progress_of, time_left_s
+from moireloop.progress_view import ProgressView
 from moireloop_broker.messages import Result, ServiceChanged, Status, WorkerStatus
 from moireloop_optimizer.objective import Target
 from tests.unit.campaign.conftest import MakeResult

@@ -12,13 +12,13 @@ import pytest
 from rich.console import Console
 
 from moireloop.folder import CampaignFolder
+from moireloop.output_files import write_results
 from moireloop.results import (
     best_recipes,
     recipes_table,
     results_table,
     utilisation,
     wavelength_angstrom,
-    write_results,
 )
 from moireloop_optimizer.objective import Target
 from tests.unit.campaign.conftest import MakeResult

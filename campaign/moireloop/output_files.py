@@ -1,0 +1,45 @@
+"""The files that a campaign leaves for people: tables and figures, each whole or not at all (adapter)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pyarrow.csv
+import pyarrow.parquet
+
+from moireloop.figures import Bounds, regret_figure, space_figure
+from moireloop.folder import CampaignFolder, replaced_whole
+from moireloop.results import results_table
+from moireloop_broker.messages import Result
+from moireloop_optimizer.objective import Target
+
+DPI: Final = 150
+
+
+def write_results(folder: CampaignFolder, results: Sequence[Result], targets: Sequence[Target]) -> tuple[Path, Path]:
+    """Write results.parquet and results.csv, each whole or not at all, and return their paths."""
+    table = results_table(results, targets)
+    with replaced_whole(folder.results_parquet) as path:
+        pyarrow.parquet.write_table(table, path)
+    with replaced_whole(folder.results_csv) as path:
+        pyarrow.csv.write_csv(table, path)
+    return folder.results_parquet, folder.results_csv
+
+
+def write_figures(
+    folder: CampaignFolder,
+    results: Sequence[Result],
+    bounds: Bounds,
+    targets: Sequence[Target],
+    title: str = "",
+) -> tuple[Path, Path]:
+    """Draw both figures into the campaign's folder as PNG, each whole or not at all; return their paths."""
+    for figure, path in (
+        (regret_figure(results, targets, title), folder.regret_figure),
+        (space_figure(results, bounds, targets, title), folder.space_figure),
+    ):
+        with replaced_whole(path) as temporary:
+            figure.savefig(temporary, dpi=DPI, format="png")
+    return folder.regret_figure, folder.space_figure
