@@ -6,9 +6,11 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 import redis
 
@@ -32,6 +34,7 @@ READY_S = 90.0
 FORERUNNERS_END_S = 90.0
 MAX_CRASHES = 7
 PATIENCE_S = 15.0
+FULL_BYTES = 1024 * 1024
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -58,6 +61,11 @@ def service_specs(campaign: Campaign, folder: CampaignFolder) -> list[ServiceSpe
 def settings_sections(campaign: Campaign) -> dict[str, object]:
     """What the services are told of the campaign file, by section."""
     return {name: value for name, value in campaign.model_dump(mode="json").items() if name not in ("redis", "network")}
+
+
+def full_disk_hint(folder: Path, free_bytes: int) -> str:
+    """What is likely wrong when services die and the disk is full: their last words did not fit on it either."""
+    return f", and the disk of {folder} is full" if free_bytes < FULL_BYTES else ""
 
 
 class Conductor:
@@ -219,7 +227,8 @@ class Conductor:
         if crash.is_final:
             raise ServiceFailed(f"{crash.service} cannot do its work: {crash.reason} (see {log_file})")
         if crash.deaths >= MAX_CRASHES:
-            raise ServiceFailed(f"{crash.service} died {MAX_CRASHES} times: {crash.reason} (see {log_file})")
+            hint = full_disk_hint(self.folder.root, shutil.disk_usage(self.folder.root).free)
+            raise ServiceFailed(f"{crash.service} died {MAX_CRASHES} times{hint}: {crash.reason} (see {log_file})")
 
     def _log_services(self) -> None:
         while self._unlogged:

@@ -1,0 +1,13 @@
+"""What is said when the campaign's disk is full."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from moireloop.conductor import full_disk_hint
+
+
+def test_full_disk_is_named() -> None:
+    """Only where there is no room left, since everything else has its own last words."""
+    assert "the disk of /data/search is full" in full_disk_hint(Path("/data/search"), 4096)
+    assert full_disk_hint(Path("/data/search"), 10**9) == ""
