@@ -157,7 +157,7 @@ class Engine:
         return int(self._lammps.version())
 
     def _command(self, command: str) -> None:
-        began = time.perf_counter()
+        began, held_up_s = time.perf_counter(), self._recorder.callback_s
         try:
             self._lammps.command(command)
         except lammps.MPIAbortException as error:
@@ -166,7 +166,7 @@ class Engine:
             self.close()
             raise LammpsError(_message(str(error), command)) from None
         finally:
-            self.md_s += time.perf_counter() - began
+            self.md_s += time.perf_counter() - began - (self._recorder.callback_s - held_up_s)
 
     def _abort(self, message: str) -> NoReturn:
         """End all ranks: the others wait inside LAMMPS for this one."""

@@ -9,6 +9,7 @@ system takes 70.
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -50,6 +51,8 @@ class _Atoms(NamedTuple):
 class SnapshotRecorder:
     """Takes snapshots of one LAMMPS instance. All ranks call its methods; rank 0 gets the snapshots.
 
+    `callback_s` sums the time that LAMMPS was held up by them.
+
     Positions are those of the step, in angstrom, in the order of the atoms' ids. The temperature of a recorded
     snapshot is that of the velocities half a step before, since LAMMPS calls back in the middle of its step.
     """
@@ -76,6 +79,7 @@ class SnapshotRecorder:
         self._records: list[_Record] = []
         self._error: BaseException | None = None
         self._last = self._end = 0
+        self.callback_s = 0.0
 
     def commands(self, every_steps: int) -> tuple[str, ...]:
         """LAMMPS commands that make it call back; `start` comes after them."""
@@ -104,11 +108,13 @@ class SnapshotRecorder:
     def _on_step(self, _data: int, step: int, atoms: int, ids: int, places: int, _forces: int) -> None:
         """Called by LAMMPS, also when it sets a stage up. An error must not pass through LAMMPS."""
         if self._last < step < self._end:
+            began = time.perf_counter()
             self._last = step
             try:
                 self._records.append(self._record(step, atoms, ids, places))
             except Exception as error:
                 self._error = error
+            self.callback_s += time.perf_counter() - began
 
     def _record(self, step: int, atoms: int, ids: int | None, places: int | None) -> _Record:
         temperature_k = self._temperature(self._handle, b"thermo_temp", 0, 0)[0]
