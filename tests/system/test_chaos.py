@@ -72,9 +72,9 @@ def test_interrupted_while_redis_is_away_it_drains_afterwards(campaign: Make) ->
 
 def test_redis_that_loses_its_last_writes_loses_no_candidate(campaign: Make) -> None:
     """kill -9 while Redis had answered before it wrote: whoever followed the log forgets what is gone."""
-    running = campaign(results=12)
+    running = campaign(results=40)
     running.start()
-    running.wait_for_results(3)
+    running.wait_for_results(6)
     broker = found(running, "-m moireloop_broker")
     broker.suspend()
     redis_pid = running.kill("redis-server")
@@ -85,8 +85,8 @@ def test_redis_that_loses_its_last_writes_loses_no_candidate(campaign: Make) -> 
     broker.resume()
     code, output = running.end()
     assert code == 0, output
-    events = running.assert_exactly_one_result_each(12)
-    assert len([event for event in events if isinstance(event, Result)]) == 12
+    events = running.assert_exactly_one_result_each(40)
+    assert len([event for event in events if isinstance(event, Result)]) == 40
 
 
 def test_redis_that_lost_everything_ends_the_campaign_with_an_error(campaign: Make) -> None:
