@@ -18,7 +18,8 @@ from moireloop_broker.work_queue import WorkQueue
 from moireloop_optimizer.sobol import sobol_points
 
 EARLIER = 200
-MORE = 30
+MORE = 40
+EARLIER_RUN_S = 2.0
 WORKERS = 2
 BOUNDS = {"temperature_k": (1500.0, 4500.0), "lattice_strain": (0.0, 0.05), "shear_strain": (0.06, 0.30)}
 
@@ -41,7 +42,10 @@ def _earlier_results(client: redis.Redis, keys: Keys) -> None:
         lease = queue.take("earlier", 1.0)
         if lease is None:
             raise TimeoutError("expected the candidate that was just proposed")
-        report = RunReport(worker="earlier", started_s=0.0, finished_s=2.0, steps=20_000, md_s=2.0)
+        ended_s = lease.leased_s + EARLIER_RUN_S
+        report = RunReport(
+            worker="earlier", started_s=lease.leased_s, finished_s=ended_s, steps=20_000, md_s=EARLIER_RUN_S
+        )
         queue.finish(lease, report, _final_frame(name))
         run = finished.take(1.0)
         if run is None:

@@ -1,7 +1,7 @@
 """The process that fits: `python -m moireloop_optimizer.fit_process FD THREADS` (main).
 
-It answers the questions that come through the inherited pipe until that one closes, at nice 10 and with a fixed
-number of threads, so that neither the service nor the MD waits for it.
+It answers the questions that come through the inherited pipe until that one closes, at nice 10 once it is ready and
+with a fixed number of threads, so that neither the service nor the MD waits for it.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def main(arguments: list[str]) -> int:
     """Answer questions until the pipe closes."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(NICE)
     torch.set_num_threads(int(arguments[1]))
     _warm_up()
+    os.nice(NICE)
     with Connection(int(arguments[0])) as pipe:
         try:
             while True:

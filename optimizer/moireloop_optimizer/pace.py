@@ -9,6 +9,7 @@ START_SUGGEST_S = 1.0
 WEIGHT = 0.2
 SAFETY = 2.0
 MOST_AHEAD = 1000
+LEAST_AT_ONCE = 2
 
 
 class Pace:
@@ -43,6 +44,13 @@ class Pace:
         """
         taken = workers * self.suggest_s * SAFETY / max(self.run_s, 1e-4)
         return min(MOST_AHEAD, math.ceil(taken) + 1)
+
+    def at_once(self, workers: int) -> int:
+        """How many candidates to ask the model for at a time: what the workers take meanwhile, and at least two.
+
+        More at a time would come later, and be chosen knowing less.
+        """
+        return max(LEAST_AT_ONCE, math.ceil(workers * self.suggest_s / max(self.run_s, 1e-4)))
 
 
 def _mean(mean: float | None, value: float) -> float:

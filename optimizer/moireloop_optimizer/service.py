@@ -105,6 +105,8 @@ class OptimizerService:
         if unmodelled:
             self._propose([self._by_sobol(place, self._unmodelled_name(place)) for place in unmodelled])
             return True
+        if self._planner.settings.mode == "async":
+            places = places[: self._planner.pace.at_once(self._planner.workers)]
         groups = [[p for p in places if p.target == target] for target in dict.fromkeys(p.target for p in places)]
         self._job = _Job(groups, time.monotonic(), self._fitter.is_warm)
         self._ask(self._job)

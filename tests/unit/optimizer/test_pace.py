@@ -37,3 +37,17 @@ def test_durations_are_followed() -> None:
     for _ in range(40):
         pace.ran(1.0)
     assert pace.run_s == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("workers", "run_s", "suggest_s", "at_once"),
+    [(2, 2.0, 0.5, 2), (2, 2.0, 4.0, 4), (150, 3600.0, 2.0, 2), (8, 1.0, 1.0, 8)],
+)
+def test_the_model_is_asked_for_what_the_workers_take_meanwhile(
+    workers: int, run_s: float, suggest_s: float, at_once: int
+) -> None:
+    """So many candidates at a time as are taken during one suggestion, never fewer than two."""
+    pace = Pace()
+    pace.ran(run_s)
+    pace.suggested(suggest_s)
+    assert pace.at_once(workers) == at_once
