@@ -61,8 +61,9 @@ def _push_ours(endpoint: str, size: int, count: int, stop: mp.synchronize.Event,
     keys = Curve.model_validate_json(curve) if curve else None
     publisher = FramePublisher(lambda: frozenset({endpoint}), curve=keys)
     frame = _frame(size)
+    cell = frame.header.cell
     for step in range(count):
-        header = _header(len(frame.types), step)
+        header = frame.header.at(step, step * 0.004, cell, 300.0)
         publisher.publish(Frame(header, frame.positions, frame.types))
         if publisher.waiting:
             publisher.flush(PATIENCE_S)

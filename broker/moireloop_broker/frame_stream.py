@@ -20,10 +20,10 @@ from moireloop_broker.messages import Frame, MalformedMessage, frame_from_parts,
 log = logging.getLogger(__name__)
 
 DONTWAIT = int(zmq.DONTWAIT)
-MORE = int(zmq.SNDMORE)
+DONTWAIT_MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 COPY_BELOW_BYTES = 64 * 1024
 SENT_QUEUE_FRAMES = (8, 1000)
-RECEIVED_QUEUE_FRAMES = 32
+RECEIVED_QUEUE_FRAMES = 128
 KEPT_BYTES = 64 * 1024 * 1024
 MAX_FRAME_BYTES = 4 * 1024**3
 
@@ -69,6 +69,8 @@ class FramePublisher:
         if not self._connected:
             self._socket.sndhwm = queue_length(len(parts[2]), self._kept_bytes)
         self._follow()
+        if not self._waiting and self._sent(parts):
+            return
         self._waiting.append(parts)
         self._waiting_bytes += len(parts[2])
         self._flush()
@@ -119,18 +121,21 @@ class FramePublisher:
         self._connected = wanted
 
     def _flush(self) -> None:
-        while self._waiting:
-            parts = self._waiting[0]
-            copy = len(parts[2]) < COPY_BELOW_BYTES
-            try:
-                for part in parts[:-1]:
-                    self._socket.send(part, DONTWAIT | MORE, copy)
-                self._socket.send(parts[-1], DONTWAIT, copy)
-            except zmq.Again:
-                return
-            self._waiting.popleft()
-            self._waiting_bytes -= len(parts[2])
-            self.sent += 1
+        while self._waiting and self._sent(self._waiting[0]):
+            self._waiting_bytes -= len(self._waiting.popleft()[2])
+
+    def _sent(self, parts: Parts) -> bool:
+        """Whether there was room for a frame; a message goes whole or not at all."""
+        send, copy = self._socket.send, len(parts[2]) < COPY_BELOW_BYTES
+        try:
+            send(parts[0], DONTWAIT_MORE, copy)
+        except zmq.Again:
+            return False
+        send(parts[1], DONTWAIT_MORE, copy)
+        send(parts[2], DONTWAIT_MORE, copy)
+        send(parts[3], DONTWAIT, copy)
+        self.sent += 1
+        return True
 
 
 class FrameReceiver:

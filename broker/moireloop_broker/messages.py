@@ -379,11 +379,10 @@ class FrameHeader(Message):
     temperature_k: FiniteFloat | None = None
     final: bool = False
 
-    @model_validator(mode="after")
-    def _three_columns(self) -> Self:
-        if self.shape[1] != 3:
-            raise ValueError(f"expected shape [N, 3], got {self.shape}")
-        return self
+    def at(self, step: int, time_ps: float, cell: list[list[float]], temperature_k: float | None) -> Self:
+        """The header of another frame of the same run. Finite numbers are taken on trust: the receiver checks them."""
+        changed = {"step": step, "time_ps": time_ps, "cell": cell, "temperature_k": temperature_k}
+        return self.model_copy(update=changed)
 
 
 class Frame:
@@ -406,6 +405,7 @@ _ADAPTERS: Final[dict[str, TypeAdapter[Any]]] = {
     "request": TypeAdapter(Request),
     "reply": TypeAdapter(Reply),
 }
+_FRAME_HEADER: Final = TypeAdapter(FrameHeader)
 
 
 def pack(message: Message) -> bytes:
@@ -458,26 +458,26 @@ def frame_from_parts(parts: Sequence[bytes | memoryview]) -> Frame:
     """
     if len(parts) != 4:
         raise MalformedMessage(f"expected a frame of 4 parts, got {len(parts)}")
-    topic = bytes(parts[0][:40])
+    topic, header_bytes, positions, types = parts
     if topic != FRAME_TOPIC:
-        raise MalformedMessage(f"expected topic {FRAME_TOPIC!r}, got {topic!r}")
-    header = unpack_as(FrameHeader, bytes(parts[1][: MAX_MESSAGE_BYTES + 1]))
-    atoms = header.shape[0]
-    expected = (atoms * 12, atoms)
-    came = (len(parts[2]), len(parts[3]))
+        raise MalformedMessage(f"expected topic {FRAME_TOPIC!r}, got {bytes(topic[:40])!r}")
+    header: FrameHeader = _validated(_FRAME_HEADER, _decoded(header_bytes))
+    atoms, columns = header.shape
+    expected, came = (atoms * 12, atoms, 3), (len(positions), len(types), columns)
     if expected != came:
-        raise MalformedMessage(f"expected buffers of {expected} bytes for shape {header.shape}, got {came}")
-    positions = np.frombuffer(parts[2], dtype="<f4").reshape(atoms, 3)
-    return Frame(header, positions, np.frombuffer(parts[3], dtype=np.uint8))
+        raise MalformedMessage(
+            f"expected buffers of {atoms} x 3 float32 and {atoms} uint8, got {came[:2]} bytes and shape {header.shape}"
+        )
+    return Frame(header, np.frombuffer(positions, "<f4").reshape(atoms, 3), np.frombuffer(types, np.uint8))
 
 
-def _decoded(data: bytes) -> Any:
+def _decoded(data: bytes | memoryview) -> Any:
     if len(data) > MAX_MESSAGE_BYTES:
         raise MalformedMessage(f"expected at most {MAX_MESSAGE_BYTES} bytes, got {len(data)}")
     try:
         return msgpack.unpackb(data, raw=False, strict_map_key=True)
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
-        raise MalformedMessage(f"expected MessagePack, got {data[:40]!r}: {error}") from error
+        raise MalformedMessage(f"expected MessagePack, got {bytes(data[:40])!r}: {error}") from error
 
 
 def _validated(adapter: TypeAdapter[T], fields: Any) -> T:

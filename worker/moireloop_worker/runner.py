@@ -32,7 +32,6 @@ TAKE_WAIT_S: Final = 0.5
 
 def frame_of(lease: Lease, model: GrowthModel, snapshot: Snapshot, *, final: bool = False) -> Frame:
     """The frame message of a snapshot. A temperature that is no number is left out."""
-    temperature_k = snapshot.temperature_k
     header = FrameHeader(
         candidate_id=lease.candidate.candidate_id,
         attempt=lease.attempt,
@@ -42,10 +41,14 @@ def frame_of(lease: Lease, model: GrowthModel, snapshot: Snapshot, *, final: boo
         periodic=list(model.periodic),
         shape=list(snapshot.positions.shape),
         lattice_types=list(model.lattice_types),
-        temperature_k=temperature_k if temperature_k is not None and math.isfinite(temperature_k) else None,
+        temperature_k=_finite(snapshot.temperature_k),
         final=final,
     )
     return Frame(header, snapshot.positions, snapshot.types)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 class RunWatch(Watch):
@@ -64,10 +67,15 @@ class RunWatch(Watch):
         self._publisher = publisher
         self._keeper = keeper
         self._stopping = stopping
+        self._header: FrameHeader | None = None
 
     def frame(self, snapshot: Snapshot) -> None:
         """Publish it; never waits."""
-        self._publisher.publish(frame_of(self._lease, self._model, snapshot))
+        if self._header is None or self._header.shape[0] != len(snapshot.positions):
+            self._header = frame_of(self._lease, self._model, snapshot).header
+        temperature_k = _finite(snapshot.temperature_k)
+        header = self._header.at(snapshot.step, snapshot.time_ps, snapshot.cell.tolist(), temperature_k)
+        self._publisher.publish(Frame(header, snapshot.positions, snapshot.types))
 
     def stop(self, step: int) -> bool:
         """Whether there is a reason to stop."""
