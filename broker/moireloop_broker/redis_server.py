@@ -93,12 +93,18 @@ def open_client(url: str) -> redis.Redis:
 
 def answers(url: str) -> bool:
     """Whether a server with this URL and password answers PING now."""
+    return why_silent(url) is None
+
+
+def why_silent(url: str) -> str | None:
+    """Why no server with this URL and password answers PING now; None when one does."""
     client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=None, protocol=2)
     with contextlib.closing(client):
         try:
-            return bool(client.ping())
-        except redis.RedisError:
-            return False
+            client.ping()
+        except redis.RedisError as error:
+            return str(error)
+        return None
 
 
 def free_port(host: str) -> int:

@@ -7,8 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moireloop.campaign_errors import Problem, unknown_key
+from moireloop.campaign_errors import Problem, shown, unknown_key
 from moireloop.folder import CampaignFolder
+from moireloop_broker.redis_server import free_port, why_silent
 from moireloop_worker.models import required_parameters
 
 if TYPE_CHECKING:
@@ -39,6 +40,20 @@ def machine_problems(campaign: Campaign, cores: int) -> list[Problem]:
             f"{workers.ranks} = {total}; workers.oversubscribe = true allows it",
         )
     ]
+
+
+def reach_problems(campaign: Campaign) -> list[Problem]:
+    """Whether the sockets can listen where they are to, and the Redis server that is to be joined answers."""
+    problems = []
+    host, url = campaign.network.host, campaign.redis.url
+    try:
+        free_port(host)
+    except OSError as error:
+        text = f"expected a name or address of this machine, got {shown(host)}: {error.strerror or error}"
+        problems.append(Problem("network.host", text))
+    if url is not None and (reason := why_silent(url)) is not None:
+        problems.append(Problem("redis.url", f"expected a Redis server that answers, got none: {reason}"))
+    return problems
 
 
 def folder_problems(folder: CampaignFolder, campaign_file: Path) -> list[Problem]:

@@ -17,6 +17,7 @@ from moireloop.campaign_checks import (
     cross_problems,
     folder_problems,
     machine_problems,
+    reach_problems,
 )
 from moireloop.campaign_errors import Location, Problem, dotted, one_line, problems_of, shown
 from moireloop.folder import CampaignFolder
@@ -96,6 +97,16 @@ def load_campaign(path: Path, purpose: Purpose = "validate", *, cores: int | Non
     if problems:
         raise CampaignFileError(one_line(str(path), problems))
     return campaign
+
+
+def refuse_unreachable(campaign: Campaign, path: Path) -> None:
+    """Nothing when the sockets can listen where the file says, and the Redis server that it names answers.
+
+    Raises:
+        CampaignFileError: network.host is no address of this machine, or redis.url does not answer.
+    """
+    if problems := reach_problems(campaign):
+        raise CampaignFileError(one_line(str(path), problems))
 
 
 def load_copy(folder: CampaignFolder) -> Campaign:

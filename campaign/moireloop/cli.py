@@ -17,7 +17,15 @@ import redis
 import zmq
 from rich.console import Console, RenderableType
 
-from moireloop.campaign_file import Campaign, CampaignFileError, Purpose, changes_on_resume, load_campaign, load_copy
+from moireloop.campaign_file import (
+    Campaign,
+    CampaignFileError,
+    Purpose,
+    changes_on_resume,
+    load_campaign,
+    load_copy,
+    refuse_unreachable,
+)
 from moireloop.client import CampaignClient, NotRunning, RequestRefused, connect
 from moireloop.conductor import ServiceFailed, StartInterrupted
 from moireloop.folder import CampaignFolder, CampaignIsRunning
@@ -210,6 +218,7 @@ def _held(path: Path, purpose: Purpose) -> Iterator[Campaign]:
     with contextlib.suppress(OSError):
         load_campaign(path, "look").place.refuse_if_held()
     campaign = load_campaign(path, purpose)
+    refuse_unreachable(campaign, path)
     if purpose == "run":
         refuse_taken_name(campaign)
     campaign.place.create()

@@ -169,11 +169,24 @@ def test_redis_that_does_not_answer_is_a_failure(file: Path, capsys: Captured) -
     assert "secret" not in line
 
 
-def test_new_campaign_needs_its_redis(file: Path, capsys: Captured) -> None:
-    """When the server of redis.url is away, that is said at once, and no folder is made."""
-    file.write_text(GOOD.replace("127.0.0.1:6379/0", "127.0.0.1:1/0").replace("count = 2", "count = 1"))
-    assert main(["run", str(file)]) == 1
-    assert "127.0.0.1:1" in only_line(capsys)
+@pytest.mark.parametrize(
+    ("good", "bad", "said"),
+    [
+        ("127.0.0.1:6379/0", "127.0.0.1:1/0", "redis.url: expected a Redis server that answers"),
+        (
+            'host = "127.0.0.1"',
+            'host = "no-such-host.invalid"',
+            "network.host: expected a name or address of this machine",
+        ),
+        ('host = "127.0.0.1"', 'host = "192.0.2.1"', "network.host: expected a name or address of this machine"),
+    ],
+    ids=["redis away", "unknown host", "host of another machine"],
+)
+def test_new_campaign_must_reach_what_it_names(good: str, bad: str, said: str, file: Path, capsys: Captured) -> None:
+    """A Redis server that is away or a host that is not ours is bad input: said with its key, and no folder is made."""
+    file.write_text(GOOD.replace(good, bad).replace("count = 2", "count = 1"))
+    assert main(["run", str(file)]) == 2
+    assert said in only_line(capsys)
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
