@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -19,6 +18,7 @@ from moireloop.stored_log import stored_state
 from moireloop_broker.connection import NoConnectionFile, read_connection
 from moireloop_broker.event_log import EventLog
 from moireloop_broker.messages import CandidateQueued, Event, Result
+from tests.waiting import wait_until
 
 CAMPAIGN = """
 name = "short"
@@ -53,14 +53,6 @@ every_steps = 500
 strategy = "{strategy}"
 initial = 4
 """
-
-
-def wait_until(holds: Callable[[], bool], description: str, patience_s: float = 60.0) -> None:
-    """Wait for a condition; fail with its description."""
-    deadline = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {patience_s} s for: {description}"
-        time.sleep(0.05)
 
 
 class RunningCampaign:

@@ -16,8 +16,9 @@ import redis
 from moireloop import connect
 from moireloop_broker.redis_keys import Keys
 from moireloop_broker.redis_server import RedisServer, free_port
-from tests.system.running import RunningCampaign, wait_until
+from tests.system.running import RunningCampaign
 from tests.unit.campaign.wrong_files import WRONG_FILES, WrongFile
+from tests.waiting import wait_until
 
 README = Path(__file__).parents[2] / "README.md"
 Make = Callable[..., RunningCampaign]

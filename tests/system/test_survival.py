@@ -9,7 +9,8 @@ import pytest
 
 from moireloop import connect
 from moireloop_broker.messages import CampaignChanged, RunFailed, ServiceChanged
-from tests.system.running import RunningCampaign, wait_until
+from tests.system.running import RunningCampaign
+from tests.waiting import wait_until
 
 Make = Callable[..., RunningCampaign]
 

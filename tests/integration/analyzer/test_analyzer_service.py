@@ -14,7 +14,6 @@ import pytest
 from moireloop_analyzer.service import AnalyzerService
 from moireloop_broker.campaign_state import CampaignState
 from moireloop_broker.connection import Connection, write_settings
-from moireloop_broker.curve import Curve
 from moireloop_broker.event_log import EventLog
 from moireloop_broker.frame_stream import FramePublisher
 from moireloop_broker.messages import (
@@ -28,6 +27,7 @@ from moireloop_broker.messages import (
 )
 from moireloop_broker.redis_server import RedisServer
 from moireloop_broker.work_queue import Lease, WorkQueue
+from tests.connections import connection_of
 from tests.waiting import wait_until
 
 _numbers = itertools.count()
@@ -37,18 +37,7 @@ CELLS = 14
 
 @pytest.fixture
 def connection(redis_server: RedisServer, tmp_path: Path) -> Iterator[Connection]:
-    made = Connection(
-        campaign=f"analyzer{next(_numbers)}",
-        folder=str(tmp_path),
-        redis_url=redis_server.url,
-        private_redis=False,
-        host="127.0.0.1",
-        events="tcp://127.0.0.1:1",
-        control="tcp://127.0.0.1:1",
-        frame_transport="ipc",
-        socket_folder=str(tmp_path),
-        curve=Curve.generate(),
-    )
+    made = connection_of(f"analyzer{next(_numbers)}", tmp_path, redis_server.url)
     client = made.open_redis()
     write_settings(client, made.keys, {"analyzers": {"count": 1}})
     CampaignState(client, made.keys, made.campaign).change("started")

@@ -20,7 +20,6 @@ from moireloop import connect
 from moireloop.client import CampaignClient, NotRunning, RequestRefused
 from moireloop_broker.campaign_state import CampaignState
 from moireloop_broker.connection import (
-    Connection,
     NoConnectionFile,
     new_password,
     read_connection,
@@ -32,6 +31,7 @@ from moireloop_broker.event_log import EventLog
 from moireloop_broker.messages import Candidate, Measurement, Observation, Result, StatusRequest, pack
 from moireloop_broker.redis_server import answers, free_port
 from moireloop_broker.work_queue import WorkQueue
+from tests.connections import connection_of
 from tests.contract.hostile import REQUESTS, TOO_LARGE
 from tests.contract.page import blocks, rows
 from tests.waiting import wait_until
@@ -42,17 +42,13 @@ class BrokerProcess:
 
     def __init__(self, folder: Path) -> None:
         redis_url = f"redis://:{new_password()}@127.0.0.1:{free_port('127.0.0.1')}/0"
-        self.connection = Connection(
-            campaign="test",
-            folder=str(folder),
-            redis_url=redis_url,
+        self.connection = connection_of(
+            "test",
+            folder,
+            redis_url,
             private_redis=True,
-            host="127.0.0.1",
             events=f"tcp://127.0.0.1:{free_port('127.0.0.1')}",
             control=f"tcp://127.0.0.1:{free_port('127.0.0.1')}",
-            frame_transport="ipc",
-            socket_folder=str(folder),
-            curve=Curve.generate(),
         )
         self.file = folder / "connection.json"
         write_connection(self.connection, self.file)

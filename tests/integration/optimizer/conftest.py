@@ -14,13 +14,13 @@ import pytest
 
 from moireloop_broker.analysis_queue import AnalysisQueue
 from moireloop_broker.campaign_state import CampaignState
-from moireloop_broker.connection import Connection, write_connection, write_settings
-from moireloop_broker.curve import Curve
+from moireloop_broker.connection import write_connection, write_settings
 from moireloop_broker.event_log import EventLog
 from moireloop_broker.messages import Candidate, Event, Frame, FrameHeader, Measurement, Result, RunReport
 from moireloop_broker.redis_server import RedisServer
 from moireloop_broker.work_queue import WorkQueue
 from moireloop_optimizer.fitter import Fitter
+from tests.connections import connection_of
 
 _numbers = itertools.count()
 
@@ -46,18 +46,7 @@ class CampaignInRedis:
     """A campaign with settings, queue and log in Redis, and a connection file, but without any service."""
 
     def __init__(self, url: str, folder: Path, **sections: dict[str, Any]) -> None:
-        self.connection = Connection(
-            campaign=f"optimizer{next(_numbers)}",
-            folder=str(folder),
-            redis_url=url,
-            private_redis=False,
-            host="127.0.0.1",
-            events="tcp://127.0.0.1:1",
-            control="tcp://127.0.0.1:1",
-            frame_transport="ipc",
-            socket_folder=str(folder),
-            curve=Curve.generate(),
-        )
+        self.connection = connection_of(f"optimizer{next(_numbers)}", folder, url)
         self.file = folder / "connection.json"
         write_connection(self.connection, self.file)
         self.client = self.connection.open_redis()

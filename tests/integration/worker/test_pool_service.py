@@ -20,8 +20,8 @@ from tests.integration.worker.worker_campaign import (
     alive,
     family,
     ranks_of,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 Make = Callable[..., Campaign]
 StartPool = Callable[[Campaign], subprocess.Popen[bytes]]

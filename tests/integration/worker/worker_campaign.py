@@ -5,18 +5,18 @@ from __future__ import annotations
 import itertools
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from moireloop_broker.campaign_state import CampaignState
 from moireloop_broker.connection import Connection, write_connection
-from moireloop_broker.curve import Curve
 from moireloop_broker.event_log import EventLog
 from moireloop_broker.messages import Candidate, Event
 from moireloop_broker.redis_server import RedisServer
 from moireloop_broker.work_queue import WorkQueue
+from tests.connections import connection_of
+from tests.waiting import wait_until
 
 _numbers = itertools.count()
 
@@ -29,15 +29,6 @@ SMALL_BEAD: dict[str, Any] = {
     "quench_steps": 700,
 }
 LONG_BEAD = {**SMALL_BEAD, "anneal_steps": 2_000_000}
-
-
-def wait_until(predicate: Callable[[], Any], description: str, timeout_s: float = 30) -> Any:
-    """What the predicate answers as soon as that is true."""
-    deadline = time.monotonic() + timeout_s
-    while not (answer := predicate()):
-        assert time.monotonic() < deadline, f"waited {timeout_s} s in vain: {description}"
-        time.sleep(0.02)
-    return answer
 
 
 def alive(pids: set[int]) -> set[int]:
@@ -114,18 +105,7 @@ def new_campaign(server: RedisServer, folder: Path) -> Campaign:
     folder.mkdir()
     sockets = folder / "s"
     sockets.mkdir()
-    connection = Connection(
-        campaign=f"worker{next(_numbers)}",
-        folder=str(folder),
-        redis_url=server.url,
-        private_redis=False,
-        host="127.0.0.1",
-        events="tcp://127.0.0.1:1",
-        control="tcp://127.0.0.1:1",
-        frame_transport="ipc",
-        socket_folder=str(sockets),
-        curve=Curve.generate(),
-    )
+    connection = connection_of(f"worker{next(_numbers)}", folder, server.url, socket_folder=str(sockets))
     file = folder / "connection.json"
     write_connection(connection, file)
     client, keys = connection.open_redis(), connection.keys

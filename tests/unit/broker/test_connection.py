@@ -20,21 +20,11 @@ from moireloop_broker.connection import (
     write_settings_file,
 )
 from moireloop_broker.curve import Curve
+from tests.connections import connection_of
 
 
 def connection(folder: Path, campaign: str = "demo") -> Connection:
-    return Connection(
-        campaign=campaign,
-        folder=str(folder),
-        redis_url="redis://:secret@127.0.0.1:6379/0",
-        private_redis=True,
-        host="127.0.0.1",
-        events="tcp://127.0.0.1:1001",
-        control="tcp://127.0.0.1:1002",
-        frame_transport="ipc",
-        socket_folder=str(folder),
-        curve=Curve.generate(),
-    )
+    return connection_of(campaign, folder, "redis://:secret@127.0.0.1:6379/0", private_redis=True)
 
 
 def test_file_is_read_as_it_was_written(tmp_path: Path) -> None:

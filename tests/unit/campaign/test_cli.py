@@ -14,8 +14,8 @@ import pytest
 
 from moireloop.cli import COMMANDS, main
 from moireloop.folder import CampaignFolder
-from moireloop_broker.connection import Connection, write_connection
-from moireloop_broker.curve import Curve
+from moireloop_broker.connection import write_connection
+from tests.connections import connection_of
 from tests.unit.campaign.wrong_files import GOOD, WRONG_FILES, WrongFile
 
 MOST_CORES = 4
@@ -150,17 +150,8 @@ def test_unusable_connection_file(
 
 def test_redis_that_does_not_answer_is_a_failure(file: Path, capsys: Captured) -> None:
     """A campaign on a server of one's own that is away: exit code 1, and the line says where it was looked for."""
-    connection = Connection(
-        campaign="search",
-        folder=str(file.parent / "search.campaign"),
-        redis_url="redis://:secret@127.0.0.1:1/0",
-        private_redis=False,
-        host="127.0.0.1",
-        events="tcp://127.0.0.1:2",
-        control="tcp://127.0.0.1:3",
-        frame_transport="ipc",
-        socket_folder="/nowhere",
-        curve=Curve.generate(),
+    connection = connection_of(
+        "search", file.parent / "search.campaign", "redis://:secret@127.0.0.1:1/0", control="tcp://127.0.0.1:3"
     )
     write_connection(connection, started(file).connection_file)
     assert main(["status", str(file)]) == 1
