@@ -87,7 +87,9 @@ def rows() -> list[Row]:
         with session(campaign, resumed=True) as (conductor, connection):
             client = connection.open_redis()
             log = EventLog(client, connection.keys)
-            wait_until(lambda: conductor.step() is not None and len(conductor.results) >= EARLIER + MORE, "the runs")
+            wait_until(
+                lambda: conductor.step() is not None and len(conductor.history.results) >= EARLIER + MORE, "the runs"
+            )
             results = [event for _, event in log.replay() if isinstance(event, Result)]
             client.close()
     found = sorted(waits_s(results))

@@ -29,15 +29,16 @@ from moireloop.campaign_file import (
 from moireloop.client import CampaignClient, NotRunning, RequestRefused, connect
 from moireloop.conductor import ServiceFailed, StartInterrupted
 from moireloop.folder import CampaignFolder, CampaignIsRunning
+from moireloop.history import TOPICS, History
 from moireloop.output_files import write_figures, write_results
-from moireloop.progress import line, picture, progress_of
+from moireloop.progress import Progress, line, picture, progress_of
 from moireloop.progress_view import ProgressView
 from moireloop.results import recipes_table, utilisation
 from moireloop.session_view import EXIT_FAILED, EXIT_KILLED, conduct
 from moireloop.sessions import NameTaken, StillEnding, forget_session, refuse_taken_name
-from moireloop.stored_log import stored_results, stored_status
+from moireloop.stored_log import stored_history, stored_status
 from moireloop_broker.connection import NoConnectionFile
-from moireloop_broker.messages import Result
+from moireloop_broker.messages import Status
 from moireloop_broker.redis_server import RedisUnavailable
 
 EXIT_BAD_INPUT: Final = 2
@@ -91,31 +92,21 @@ def status(path: Path) -> int:
 def watch(path: Path) -> int:
     """Live progress of a campaign that another terminal runs, until it ends."""
     campaign = _started(path)
-    started_s = time.time()
-    results: list[Result] = []
-    since = "0-0"
+    history, since = History(), "0-0"
     if campaign.place.holder() is None:
         console.print("the campaign does not run")
         return 0
     with _connected(campaign.place) as client, ProgressView(console) as view:
         while campaign.place.holder() is not None:
             try:
-                fresh = client.results(since)
+                fresh = client.events(TOPICS, since)
                 now = client.status()
             except NotRunning:
                 continue
-            results += [entry.message for entry in fresh]
+            for entry in fresh:
+                history.note(entry.message)
             since = fresh[-1].id if fresh else since
-            started_s = min([started_s, *(r.times.proposed_s for r in results)])
-            progress = progress_of(
-                now,
-                results,
-                campaign.targets,
-                budget_results=campaign.budget.results,
-                started_s=started_s,
-                now_s=time.time(),
-            )
-            view.show(progress, time.monotonic())
+            view.show(_progress(campaign, now, history), time.monotonic())
             time.sleep(WATCH_EVERY_S)
     console.print("the campaign does not run")
     return 0
@@ -136,14 +127,14 @@ def stop(path: Path) -> int:
 def results(path: Path) -> int:
     """Table of the best recipes; writes results.parquet and results.csv."""
     campaign = _started(path)
-    _show_results(campaign, _all_results(campaign.place))
+    _show_results(campaign, _history(campaign.place))
     return 0
 
 
 def figures(path: Path) -> int:
     """Draw the figures into the campaign's folder."""
     campaign = _started(path)
-    found = _all_results(campaign.place)
+    found = _history(campaign.place).results
     for figure in write_figures(campaign.place, found, campaign.bounds, campaign.targets, campaign.name):
         console.print(str(figure), highlight=False, soft_wrap=True)
     return 0
@@ -243,39 +234,49 @@ def _connected(folder: CampaignFolder) -> CampaignClient:
 
 def _conduct(campaign: Campaign, *, resumed: bool) -> int:
     session = conduct(campaign, console, resumed=resumed)
-    drawn = write_figures(campaign.place, session.results, campaign.bounds, campaign.targets, campaign.name)
-    _show_results(campaign, session.results)
+    drawn = write_figures(campaign.place, session.history.results, campaign.bounds, campaign.targets, campaign.name)
+    _show_results(campaign, session.history)
     for figure in drawn:
         console.print(f"figure   {figure}", highlight=False, soft_wrap=True)
     console.print(f"ended    {session.reason}", highlight=False, soft_wrap=True)
     return session.exit_code
 
 
-def _show_results(campaign: Campaign, found: list[Result]) -> None:
+def _show_results(campaign: Campaign, history: History) -> None:
     """Write the files first, so that they are there also when nobody reads what is shown."""
-    written = write_results(campaign.place, found, campaign.targets)
-    console.print(recipes_table(found, campaign.targets))
-    used = utilisation(found).fraction
+    written = write_results(campaign.place, history.results, campaign.targets)
+    console.print(recipes_table(history.results, campaign.targets))
+    used = utilisation(history.results, history.resumed_at_s).fraction
     if used is not None:
         console.print(f"utilisation of the workers {used:.1%}", highlight=False)
     for path in written:
         console.print(f"results  {path}", highlight=False, soft_wrap=True)
 
 
-def _all_results(folder: CampaignFolder) -> list[Result]:
-    return _look(folder, lambda client: [entry.message for entry in client.results()], stored_results)
+def _history(folder: CampaignFolder) -> History:
+    return _look(folder, _live_history, stored_history)
+
+
+def _live_history(client: CampaignClient) -> History:
+    return History.of(entry.message for entry in client.events(TOPICS))
+
+
+def _progress(campaign: Campaign, now: Status, history: History) -> Progress:
+    return progress_of(
+        now,
+        history.results,
+        campaign.targets,
+        budget_results=campaign.budget.results,
+        started_s=history.session_starts_s[-1] if history.session_starts_s else time.time(),
+        now_s=time.time(),
+        wall_time_s=campaign.budget.wall_time_s,
+        resumed_at_s=history.resumed_at_s,
+        last_crash=history.last_crash,
+    )
 
 
 def _picture(campaign: Campaign, client: CampaignClient) -> RenderableType:
-    found = [entry.message for entry in client.results()]
-    progress = progress_of(
-        client.status(),
-        found,
-        campaign.targets,
-        budget_results=campaign.budget.results,
-        started_s=min((result.times.proposed_s for result in found), default=time.time()),
-        now_s=time.time(),
-    )
+    progress = _progress(campaign, client.status(), _live_history(client))
     return picture(progress) if console.is_terminal else line(progress)
 
 

@@ -94,7 +94,11 @@ class CampaignClient:
 
     def results(self, since: str = START) -> list[Received[Result]]:
         """All results after the id `since`, oldest first. Raises NotRunning."""
-        return [cast("Received[Result]", entry) for entry in self._replay(since, [RESULT])]
+        return [cast("Received[Result]", entry) for entry in self.events([RESULT], since)]
+
+    def events(self, topics: Iterable[str], since: str = START) -> list[Received[Published]]:
+        """All messages of these topics after the id `since`, oldest first. Raises NotRunning, RequestRefused."""
+        return list(self._replay(since, list(topics)))
 
     def propose(self, candidate_id: str, parameters: Parameters, *, seed: int = 0) -> None:
         """Queue a candidate of one's own; the same id twice is one. Raises NotRunning, RequestRefused."""

@@ -17,6 +17,7 @@ import redis
 from moireloop.campaign_file import Campaign
 from moireloop.ending import Ending, ending_of, failure_of, should_drain
 from moireloop.folder import CampaignFolder
+from moireloop.history import History
 from moireloop.progress import Progress, progress_of
 from moireloop.resumption import withdrawals
 from moireloop.service_set import Crash, ServiceSet, ServiceSpec
@@ -24,7 +25,6 @@ from moireloop.sessions import close_session, open_session
 from moireloop_broker.campaign_state import CampaignState, ServiceState
 from moireloop_broker.connection import Connection, read_settings, write_settings_file
 from moireloop_broker.event_log import START, EventLog, LogRolledBack
-from moireloop_broker.messages import CampaignChanged, Event, Result, ServiceChanged
 from moireloop_broker.redis_server import answers
 from moireloop_broker.work_queue import WorkQueue
 
@@ -81,15 +81,13 @@ class Conductor:
     ) -> None:
         self.campaign = campaign
         self.folder = folder
-        self.results: list[Result] = []
+        self.history = History()
         self.started_s = time.time()
         self._resumed = resumed
         self._without = frozenset(without)
-        self._resumed_at_s: list[float] = []
         self._services = ServiceSet(folder.services_lock)
         self._unlogged: list[tuple[str, ServiceState, str | None]] = []
         self._drain_reason: str | None = None
-        self._last_crash: ServiceChanged | None = None
         self._last_id = START
         self._progress: Progress | None = None
         self._failure: str | None = None
@@ -239,20 +237,11 @@ class Conductor:
         try:
             for entry_id, event in EventLog(self._redis(), self._opened().keys).replay(self._last_id):
                 self._last_id = entry_id
-                self._note(event)
+                self.history.note(event)
         except LogRolledBack as error:
             log.warning("reading the log anew reason=%s", error)
             self._last_id = START
-            self.results.clear()
-            self._resumed_at_s.clear()
-
-    def _note(self, event: Event) -> None:
-        if isinstance(event, Result):
-            self.results.append(event)
-        elif isinstance(event, ServiceChanged) and event.state == "crashed":
-            self._last_crash = event
-        elif isinstance(event, CampaignChanged) and event.state == "resumed":
-            self._resumed_at_s.append(event.at_s)
+            self.history = History()
 
     def _apply_drain(self) -> None:
         state = self._state()
@@ -265,27 +254,29 @@ class Conductor:
     def _drain_in_time(self, progress: Progress) -> None:
         if progress.state == "draining":
             return
-        runs_s = [r.report.finished_s - r.report.started_s for r in self.results if r.report is not None]
+        runs_s = [r.report.finished_s - r.report.started_s for r in self.history.results if r.report is not None]
         run_s = sorted(runs_s)[len(runs_s) // 2] if runs_s else None
         if should_drain(progress.elapsed_s, self.campaign.budget.wall_time_s, run_s):
             self.drain(f"the wall time of {self.campaign.budget.wall_time_s:g} s leaves no time for another run")
 
     def _drain_when_all_fails(self, progress: Progress) -> None:
-        self._failure = self._failure or failure_of(self.results, self.campaign.workers.count)
+        self._failure = self._failure or failure_of(
+            self.history.results_since(self.started_s), self.campaign.workers.count
+        )
         if self._failure is not None and progress.state != "draining":
             self.drain(self._failure)
 
     def _look(self) -> Progress:
         return progress_of(
             self._state().status(),
-            self.results,
+            self.history.results,
             self.campaign.targets,
             budget_results=self.campaign.budget.results,
             started_s=self.started_s,
             now_s=time.time(),
             wall_time_s=self.campaign.budget.wall_time_s,
-            resumed_at_s=self._resumed_at_s,
-            last_crash=self._last_crash,
+            resumed_at_s=self.history.resumed_at_s,
+            last_crash=self.history.last_crash,
         )
 
     def _state(self) -> CampaignState:

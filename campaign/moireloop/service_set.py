@@ -131,7 +131,9 @@ class ServiceSet:
         running.deaths += 1
         running.process = None
         running.start_at_s = now_s + running.backoff.next_s()
-        reason = f"{exit_reason(code)}; {_last_line(running.spec.log_file)}"
+        reason = exit_reason(code)
+        if code != -signal.SIGKILL:
+            reason += f"; {_last_line(running.spec.log_file)}"
         return Crash(running.spec.name, reason, running.deaths, is_final=code == EXIT_CANNOT_SERVE)
 
     def stop(self, names: Sequence[str], patience_s: float) -> None:

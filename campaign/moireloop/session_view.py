@@ -13,8 +13,8 @@ from rich.console import Console
 from moireloop.campaign_file import Campaign
 from moireloop.conductor import Conductor
 from moireloop.ending import Ending
+from moireloop.history import History
 from moireloop.progress_view import ProgressView
-from moireloop_broker.messages import Result
 
 TICK_S: Final = 0.2
 EXIT_FAILED: Final = 1
@@ -23,9 +23,9 @@ EXIT_KILLED: Final = 130
 
 @dataclass(frozen=True)
 class Session:
-    """How a session ended and all results of the campaign."""
+    """How a session ended, and the campaign's history up to then."""
 
-    results: list[Result]
+    history: History
     reason: str
     exit_code: int
 
@@ -56,8 +56,8 @@ def conduct(campaign: Campaign, console: Console, *, resumed: bool) -> Session:
         ending = _follow(conductor, interrupts, console)
         if ending is not None:
             conductor.finish(ending)
-            return Session(conductor.results, ending.reason, EXIT_FAILED if ending.is_failure else 0)
-        return Session(conductor.results, "killed; `moireloop resume` goes on from here", EXIT_KILLED)
+            return Session(conductor.history, ending.reason, EXIT_FAILED if ending.is_failure else 0)
+        return Session(conductor.history, "killed; `moireloop resume` goes on from here", EXIT_KILLED)
     finally:
         conductor.close()
 

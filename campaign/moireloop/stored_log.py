@@ -9,10 +9,11 @@ from contextlib import contextmanager
 import redis
 
 from moireloop.folder import CampaignFolder
+from moireloop.history import History
 from moireloop_broker.campaign_state import CampaignState
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.event_log import EventLog
-from moireloop_broker.messages import Result, Status
+from moireloop_broker.messages import Status
 from moireloop_broker.private_redis import start_redis
 
 
@@ -36,11 +37,10 @@ def stored_state(folder: CampaignFolder) -> Iterator[tuple[redis.Redis, Connecti
                 server.stop()
 
 
-def stored_results(folder: CampaignFolder) -> list[Result]:
-    """All results of a campaign that does not run, oldest first."""
+def stored_history(folder: CampaignFolder) -> History:
+    """The history of a campaign that does not run."""
     with stored_state(folder) as (client, connection):
-        events = EventLog(client, connection.keys).replay()
-        return [event for _, event in events if isinstance(event, Result)]
+        return History.of(event for _, event in EventLog(client, connection.keys).replay())
 
 
 def stored_status(folder: CampaignFolder) -> Status:

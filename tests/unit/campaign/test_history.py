@@ -1,0 +1,36 @@
+"""What the log tells of a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from moireloop.history import History
+from moireloop.results import utilisation
+from moireloop_broker.messages import CampaignChanged, Result, ServiceChanged
+
+MakeResult = Callable[..., Result]
+
+
+def test_pause_between_two_sessions_is_no_idle_time(make_result: MakeResult) -> None:
+    """The history knows the sessions, so that the workers' utilisation does not count the pause between them."""
+    history = History.of(
+        [
+            CampaignChanged(state="started", at_s=90.0),
+            make_result(1, twist_deg=8.0, leased_s=100.0, finished_s=102.0, md_s=2.0),
+            CampaignChanged(state="stopped", at_s=103.0),
+            CampaignChanged(state="resumed", at_s=1000.0),
+            make_result(2, twist_deg=8.0, leased_s=1001.0, finished_s=1003.0, md_s=1.0),
+        ]
+    )
+    assert history.resumed_at_s == [1000.0]
+    assert utilisation(history.results, history.resumed_at_s).fraction == pytest.approx(0.75)
+    assert [result.candidate.seed for result in history.results_since(1000.0)] == [2]
+
+
+def test_last_crash_is_kept(make_result: MakeResult) -> None:
+    """Of several crashes the last is told; starts and stops are none."""
+    crashes = [ServiceChanged(service=name, state="crashed", reason="x", at_s=1.0) for name in ("pool", "broker")]
+    started = ServiceChanged(service="broker", state="started", at_s=2.0)
+    assert History.of([*crashes, started]).last_crash == crashes[-1]
