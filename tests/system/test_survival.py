@@ -128,3 +128,18 @@ def test_stop_command_drains(campaign: Make) -> None:
     assert code == 0, output
     states = [(e.state, e.reason) for e in running.events() if isinstance(e, CampaignChanged)]
     assert ("draining", "enough for today") in states
+
+
+def test_campaign_whose_every_run_fails_is_given_up(campaign: Make) -> None:
+    """When LAMMPS fails on all of the first candidates, the session ends with exit code 1 and LAMMPS's own words."""
+    running = campaign(results=400)
+    text = running.file.read_text(encoding="utf-8")
+    torn_apart = "timestep_fs = 100.0\nspring_upper_ev_angstrom2 = 5000.0\n\n[workers]\nmax_attempts = 1"
+    running.file.write_text(text.replace("[workers]", torn_apart), encoding="utf-8")
+    running.start()
+    code, output = running.end()
+    assert code == 1, output
+    assert "given up: all of the first" in output
+    assert "Lost atoms" in output
+    outcomes = {result.outcome for result in running.results_of_log()}
+    assert outcomes == {"failed"}
