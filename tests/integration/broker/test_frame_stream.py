@@ -96,7 +96,8 @@ def test_stuck_analyzer_does_not_stop_the_md(tmp_path: Path, context: zmq.Contex
         slowest_s = max(slowest_s, time.monotonic() - begun_s)
     assert slowest_s < 0.2
     assert publisher.dropped > 0
-    assert publisher.dropped + publisher.sent + 10 == 500
+    assert publisher.waiting <= 10
+    assert publisher.dropped + publisher.sent + publisher.waiting == 500
     publisher.close()
     receiver.close()
 
