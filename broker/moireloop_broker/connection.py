@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import redis
-import zmq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moireloop_broker.curve import Curve
@@ -154,8 +153,3 @@ def write_settings_file(folder: Path, sections: dict[str, Any]) -> None:
 def write_settings(client: redis.Redis, keys: Keys, sections: dict[str, Any]) -> None:
     """Put the campaign's settings into Redis for its services, all sections at once."""
     client.hset(keys.settings, mapping={name: json.dumps(value) for name, value in sections.items()})
-
-
-def close_context() -> None:
-    """End the process's ZeroMQ context, waiting for nothing."""
-    zmq.Context.instance().destroy(linger=0)

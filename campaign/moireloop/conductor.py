@@ -171,10 +171,6 @@ class Conductor:
             close_session(self._connection)
         self._services.release()
 
-    def pids(self) -> dict[str, int]:
-        """Process ids of the services, by name."""
-        return self._services.pids()
-
     def _claim_services(self, interrupted: Callable[[], bool]) -> None:
         """Wait for services of a session that was killed: they end by themselves, but not at once."""
         deadline = time.monotonic() + FORERUNNERS_END_S

@@ -108,10 +108,6 @@ class ServiceSet:
         running.started_at_s = time.monotonic()
         log.info("service started name=%s pid=%d", spec.name, running.process.pid)
 
-    def pids(self) -> dict[str, int]:
-        """Process ids of the services that run, by name."""
-        return {name: r.process.pid for name, r in self._services.items() if r.process and r.process.poll() is None}
-
     def watch(self) -> list[Crash]:
         """Start again what has died and waited long enough; answers the crashes seen since the last call."""
         return [crash for running in self._services.values() if (crash := self._watch_one(running)) is not None]
