@@ -95,7 +95,7 @@ class Engine:
         """
         watch = watch or Watch()
         self._renew(log_file)
-        for command in plan.setup:
+        for command in (*plan.setup, *plan.structure, *plan.forces):
             self._command(command)
         if every_steps:
             for command in self._recorder.commands(every_steps):

@@ -25,9 +25,19 @@ class ParametersRefused(ValueError):
     """The parameters of a candidate are not those that its growth model takes; the text says which."""
 
 
+class Once(str):
+    """A LAMMPS command that changes atoms or cell: left out where a run goes on behind it from a restart file."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Stage:
-    """A part of a run: LAMMPS commands that set it up, then `steps` time steps; ramps span exactly these steps."""
+    """A part of a run: LAMMPS commands that set it up, then `steps` time steps; ramps span exactly these steps.
+
+    Where a run goes on from a restart file, the commands of all stages up to that of the file's step are given
+    again, without those that are `Once` (but a stage of which no step was done yet has them all).
+    """
 
     name: str
     commands: tuple[str, ...]
@@ -36,11 +46,19 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run: set-up commands for an empty LAMMPS, then stages one after another."""
+    """A whole run in the order in which LAMMPS is told it.
+
+    `setup` fits an empty LAMMPS (units, boundaries), `structure` makes the atoms and their cell (a restart file takes
+    its place), `forces` is all that acts on them from then on, and the stages follow one after another.
+    `elements` names the chemical element of each atom type for files that others read; empty where there are none.
+    """
 
     setup: tuple[str, ...]
+    structure: tuple[str, ...]
+    forces: tuple[str, ...]
     stages: tuple[Stage, ...]
     timestep_ps: float
+    elements: tuple[str, ...] = ()
 
     @property
     def steps(self) -> int:

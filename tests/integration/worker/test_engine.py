@@ -119,7 +119,7 @@ def test_atoms_keep_their_places_in_snapshots(engine: Engine, short: Plan) -> No
 
 def test_atoms_with_gaps_in_their_ids_are_gathered_too(engine: Engine, short: Plan) -> None:
     """Ids 1 and 5 are deleted: the others come, in the order of their ids."""
-    gaps = replace(short, setup=(*short.setup, "group gone id 1 5", "delete_atoms group gone compress no"))
+    gaps = replace(short, forces=(*short.forces, "group gone id 1 5", "delete_atoms group gone compress no"))
     snapshot = final(engine, gaps)
     assert snapshot.positions.shape == (70, 3)
     assert np.isfinite(snapshot.positions).all()
@@ -138,7 +138,7 @@ def test_run_ends_early_on_request(engine: Engine, plan: Plan) -> None:
 def test_error_is_lammpss_own_and_the_next_run_is_unharmed(engine: Engine, short: Plan) -> None:
     """A refused command and a run that explodes become LammpsError; the engine goes on as if nothing had been."""
     expected = final(engine, short).positions
-    nonsense = replace(short, setup=(*short.setup, "fix wrong all nonsense"))
+    nonsense = replace(short, forces=(*short.forces, "fix wrong all nonsense"))
     with pytest.raises(LammpsError, match=r"Unrecognized fix style 'nonsense'.*\[fix wrong all nonsense\]"):
         engine.run(nonsense)
     explosion = replace(short, stages=(Stage("explode", ("velocity all set 1e6 0 0", "timestep 10"), 50),))
@@ -151,7 +151,7 @@ def test_runs_leave_nothing_to_the_next(engine: Engine, short: Plan) -> None:
     """A variable of one run does not stand in for that of the next."""
     for side in (12.5, 14.0):
         setup = (f"variable side index {side}", "region r block 0 ${side} 0 9 0 9", "create_box 1 r", "mass 1 1")
-        plan = Plan((*setup, "create_atoms 1 single 1 1 1", "fix f all nve"), (Stage("s", (), 1),), 0.001)
+        plan = Plan((), (*setup, "create_atoms 1 single 1 1 1"), ("fix f all nve",), (Stage("s", (), 1),), 0.001)
         assert final(engine, plan).cell[0, 0] == side
 
 
@@ -178,7 +178,7 @@ def test_time_in_lammps_is_summed(engine: Engine, plan: Plan) -> None:
 
 def test_memory_does_not_grow(engine: Engine, short: Plan) -> None:
     """120 runs after a warm-up take less than 2 MB more, runs that fail included."""
-    bad = replace(short, setup=(*short.setup, "nonsense"))
+    bad = replace(short, forces=(*short.forces, "nonsense"))
 
     def runs(count: int) -> None:
         for number in range(count):

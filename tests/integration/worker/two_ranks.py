@@ -39,7 +39,7 @@ def trajectory(engine: Engine, prepared: str) -> Any:
 
 def error_everywhere(engine: Engine, prepared: str) -> Any:
     plan = plan_from(prepared)
-    bad = replace(plan, setup=(*plan.setup, "fix wrong all nonsense"))
+    bad = replace(plan, forces=(*plan.forces, "fix wrong all nonsense"))
     messages = []
     for _ in range(3):
         try:
@@ -51,7 +51,7 @@ def error_everywhere(engine: Engine, prepared: str) -> Any:
 
 def error_on_one(engine: Engine, prepared: str) -> Any:
     plan = plan_from(prepared)
-    return engine.run(replace(plan, setup=(*plan.setup, f"include {prepared}.missing"))).steps
+    return engine.run(replace(plan, forces=(*plan.forces, f"include {prepared}.missing"))).steps
 
 
 def idle(engine: Engine, prepared: str) -> Any:

@@ -28,7 +28,7 @@ def test_runs_follow_the_seeds_protocol() -> None:
 def test_cell_is_strained_and_sheared() -> None:
     """x and y scale by 1 + lattice_strain; xy gains shear_strain times the strained height of the cell."""
     settings = BeadSettings(cells=(4, 6))
-    (command,) = [c for c in Bead(settings).plan(PARAMETERS, 7, "p").setup if c.startswith("change_box")]
+    (command,) = [c for c in Bead(settings).plan(PARAMETERS, 7, "p").structure if c.startswith("change_box")]
     words = command.split()
     side = 6 * settings.lattice_angstrom * 1.02
     assert float(words[4]) == float(words[7]) == 1.02

@@ -17,6 +17,7 @@ from typing import Final
 from moireloop_worker.growth import (
     LARGEST_SEED,
     Limits,
+    Once,
     Plan,
     Preparation,
     Stage,
@@ -64,7 +65,7 @@ class Bead:
         settings = self._settings
         temperature_k = values["temperature_k"]
         anneal = (
-            f"velocity all create {temperature_k!r} {seed} loop geom",
+            Once(f"velocity all create {temperature_k!r} {seed} loop geom"),
             _thermostat("all", temperature_k, temperature_k, settings.damping_ps, seed),
         )
         quench = (
@@ -72,13 +73,12 @@ class Bead:
             _thermostat("all", temperature_k, 0.0, settings.damping_ps, 1 + seed % LARGEST_SEED),
         )
         return Plan(
-            setup=(
-                *_start(),
+            setup=_start(),
+            structure=(
                 f"read_data {quoted(prepared)}",
-                *_forces(settings),
                 *_deformation(settings, values["lattice_strain"], values["shear_strain"]),
-                *_motion(settings),
             ),
+            forces=(*_forces(settings), *_motion(settings)),
             stages=(
                 Stage("anneal", anneal, settings.anneal_steps),
                 Stage("quench", quench, settings.quench_steps),
@@ -91,19 +91,21 @@ def _preparation_plan(settings: BeadSettings, seed: int) -> Plan:
     other = 1 + seed % LARGEST_SEED
     cold_k, damping_ps = settings.equilibrate_k, settings.damping_ps
     melt = (
-        f"velocity lower create {cold_k!r} {seed} loop geom",
-        f"velocity upper create {settings.melt_k!r} {other} loop geom",
+        Once(f"velocity lower create {cold_k!r} {seed} loop geom"),
+        Once(f"velocity upper create {settings.melt_k!r} {other} loop geom"),
         _thermostat("lower", cold_k, cold_k, damping_ps, seed),
         _thermostat("upper", settings.melt_k, settings.melt_k, damping_ps, other),
     )
     equilibrate = (
         "unfix lower_heat",
         "unfix upper_heat",
-        f"velocity all scale {cold_k!r}",
+        Once(f"velocity all scale {cold_k!r}"),
         _thermostat("all", cold_k, cold_k, damping_ps, 1 + other % LARGEST_SEED),
     )
     return Plan(
-        setup=(*_start(), *_crystal(settings), *_forces(settings), *_motion(settings)),
+        setup=_start(),
+        structure=_crystal(settings),
+        forces=(*_forces(settings), *_motion(settings)),
         stages=(
             Stage("melt", melt, settings.melt_steps),
             Stage("equilibrate", equilibrate, settings.equilibrate_steps),
