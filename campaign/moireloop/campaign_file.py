@@ -30,6 +30,7 @@ from moireloop_optimizer.space import SearchSpace
 from moireloop_worker.settings import GrowthSettings, PoolSettings
 
 LARGEST_FILE_BYTES: Final = 1_000_000
+ORIGIN_MARK: Final = "# copied from "
 FIXED_ON_RESUME: Final = ("name", "growth", "redis.url")
 
 Purpose = Literal["run", "fresh", "resume", "validate", "look"]
@@ -175,12 +176,24 @@ def _parsed(path: Path, document: dict[str, Any]) -> Campaign:
     placed = _with_folder(path, document)
     try:
         text = json.dumps(placed, default=str)
-        return Campaign.model_validate_json(text, strict=True)
+        return Campaign.model_validate_json(text, strict=True, context={"beside": _origin(path).parent})
     except ValidationError as error:
         found = problems_of(error.errors(include_url=False), placed, Campaign)
         raise CampaignFileError(one_line(str(path), found)) from None
     except (ValueError, RecursionError) as error:
         raise _refused(path, "expected TOML: nested too deeply, or a number of too many digits") from error
+
+
+def keep_copy(campaign_file: Path, folder: CampaignFolder) -> None:
+    """Keep a copy of the campaign file in the folder, with a last line that says where it was copied from."""
+    text = campaign_file.read_text(encoding="utf-8").rstrip("\n")
+    folder.keep_campaign_file(f"{text}\n{ORIGIN_MARK}{json.dumps(str(campaign_file.absolute()))}\n")
+
+
+def _origin(path: Path) -> Path:
+    """The campaign file that this one is a copy of; else the file itself. Relative paths in it are relative to that."""
+    last = path.read_bytes().rstrip(b"\n").rpartition(b"\n")[2].decode("utf-8")
+    return Path(json.loads(last.removeprefix(ORIGIN_MARK))) if last.startswith(ORIGIN_MARK) else path.absolute()
 
 
 def _with_folder(path: Path, document: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from moireloop.campaign_file import (
     CampaignFileError,
     Purpose,
     changes_on_resume,
+    keep_copy,
     load_campaign,
     load_copy,
     refuse_unreachable,
@@ -67,7 +68,7 @@ def run(path: Path, *, fresh: bool = False) -> int:
             campaign.place.clear()
             campaign.place.create()
             refuse_taken_name(campaign)
-        campaign.place.keep_campaign_file(path)
+        keep_copy(path, campaign.place)
         return _conduct(campaign, resumed=False)
 
 
@@ -76,7 +77,7 @@ def resume(path: Path) -> int:
     with _held(path, "resume") as campaign:
         for change in changes_on_resume(load_copy(campaign.place), campaign):
             console.print(f"changed {change}", highlight=False, markup=False)
-        campaign.place.keep_campaign_file(path)
+        keep_copy(path, campaign.place)
         return _conduct(campaign, resumed=campaign.place.connection_file.exists())
 
 

@@ -144,10 +144,10 @@ class CampaignFolder:
             _remove(self.root / name)
         _remove(self.campaign_copy)
 
-    def keep_campaign_file(self, campaign_file: Path) -> None:
-        """Copy the campaign file into the folder, whole or not at all."""
+    def keep_campaign_file(self, text: str) -> None:
+        """Keep the text of the campaign file in the folder, whole or not at all."""
         with replaced_whole(self.campaign_copy) as copy:
-            shutil.copyfile(campaign_file, copy)
+            copy.write_text(text, encoding="utf-8")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from moireloop.campaign_file import CampaignFileError, changes_on_resume, load_campaign, load_copy
+from moireloop.campaign_file import CampaignFileError, changes_on_resume, keep_copy, load_campaign, load_copy
 from moireloop.folder import CampaignFolder
 from tests.unit.campaign.wrong_files import GOOD, WRONG_FILES, WrongFile
 
@@ -106,7 +106,7 @@ def started(tmp_path: Path, text: str = GOOD) -> CampaignFolder:
     """The folder of a campaign that was started with this file."""
     folder = CampaignFolder(tmp_path / "search.campaign")
     folder.create()
-    folder.keep_campaign_file(written(tmp_path / "search.toml", text))
+    keep_copy(written(tmp_path / "search.toml", text), folder)
     return folder
 
 

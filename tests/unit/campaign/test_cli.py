@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from moireloop.campaign_file import keep_copy
 from moireloop.cli import COMMANDS, main
 from moireloop.folder import CampaignFolder
 from moireloop_broker.connection import write_connection
@@ -54,7 +55,7 @@ def started(file: Path) -> CampaignFolder:
     """The folder that an earlier campaign of this file left, without its services."""
     folder = CampaignFolder(file.parent / "search.campaign")
     folder.create()
-    folder.keep_campaign_file(file)
+    keep_copy(file, folder)
     return folder
 
 

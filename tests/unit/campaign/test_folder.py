@@ -85,11 +85,10 @@ def test_nobody_holds_a_folder_that_is_not_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_started_is_what_has_a_copy_of_its_file(folder: CampaignFolder, tmp_path: Path) -> None:
+def test_started_is_what_has_a_copy_of_its_file(folder: CampaignFolder) -> None:
     """A campaign counts as started as soon as its file was copied into the folder."""
     assert not folder.was_started
-    (tmp_path / "search.toml").write_text('name = "search"')
-    folder.keep_campaign_file(tmp_path / "search.toml")
+    folder.keep_campaign_file('name = "search"')
     assert folder.was_started
     assert folder.campaign_copy.read_text() == 'name = "search"'
 
