@@ -13,8 +13,8 @@ from moireloop_analyzer.twist import TwistEstimate, measure_twist
 from moireloop_broker.analysis_queue import AnalysisQueue, FinishedRun
 from moireloop_broker.campaign_state import CampaignState
 from moireloop_broker.connection import Connection, read_connection, read_settings
-from moireloop_broker.event_log import EventLog
 from moireloop_broker.messages import Frame, Measurement, Observation
+from moireloop_broker.observations import Observations
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class AnalyzerService:
         self._keys = connection.keys
         self._name = name
         self._settings = AnalyzerSettings.model_validate(read_settings(client, self._keys, "analyzers"))
-        self._log = EventLog(client, self._keys)
+        self._observations = Observations(client, self._keys)
         self._finished = AnalysisQueue(client, self._keys, name)
         self._campaign = CampaignState(client, self._keys, connection.campaign)
         self._frames = connection.open_frame_receiver(name)
@@ -81,7 +81,7 @@ class AnalyzerService:
             wait_s = FRAME_WAIT_S if run is None and number == 0 else 0
             if (frame := self._frames.receive(wait_s)) is None:
                 break
-            self._log.observe(self._observation(frame))
+            self._observations.add(self._observation(frame))
         self._count()
 
     def close(self) -> None:
@@ -104,6 +104,7 @@ class AnalyzerService:
             time_ps=header.time_ps,
             temperature_k=header.temperature_k,
             final=header.final,
+            planned_steps=header.planned_steps,
             measurement=measure_frame(frame, self._settings.min_order),
         )
 

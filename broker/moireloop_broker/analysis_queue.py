@@ -20,8 +20,9 @@ from moireloop_broker.messages import (
     pack,
     unpack_as,
 )
-from moireloop_broker.redis_keys import ANALYZERS_GROUP, Keys
+from moireloop_broker.redis_keys import ANALYZERS_GROUP, POINTS_KEPT, Keys
 from moireloop_broker.scripts import Scripts
+from moireloop_broker.series import pack_point, point_of
 from moireloop_broker.work_queue import stage_times
 
 UNSETTLED_IDLE_S = 20.0
@@ -64,7 +65,7 @@ class AnalysisQueue:
         return self._finished_run(*row) if row else None
 
     def settle(self, run: FinishedRun, measurement: Measurement) -> bool:
-        """Write the result of a finished run; False when it has one already."""
+        """Write the result of a finished run, and the last point of its series; False when it has one already."""
         now_s = time.time()
         result = _measured(run, measurement, now_s)
         keys = [
@@ -73,8 +74,11 @@ class AnalysisQueue:
             self._keys.counts,
             self._keys.finals,
             self._keys.final_frame(run.candidate.candidate_id),
+            self._keys.series(run.candidate.candidate_id, run.attempt),
         ]
-        args = [run.attempt, run.entry, ANALYZERS_GROUP, result.outcome, pack(result)]
+        header = run.frame.header
+        point = pack_point(point_of(header, measurement))
+        args = [run.attempt, run.entry, ANALYZERS_GROUP, result.outcome, pack(result), header.step, point, POINTS_KEPT]
         return bool(self._scripts.run("settle", keys, cast("Any", args)))
 
     def _own(self) -> Row | None:

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import redis
 
-from moireloop_broker.messages import Event, Observation, pack, unpack_event
-from moireloop_broker.redis_keys import EVENT_FIELD, OBSERVATIONS_KEPT, Keys
+from moireloop_broker.messages import Event, pack, unpack_event
+from moireloop_broker.redis_keys import EVENT_FIELD, Keys
 
 START = "0-0"
 Entry = tuple[str, bytes]
@@ -32,11 +32,6 @@ class EventLog:
     def append(self, event: Event) -> str:
         """Write an event; answers its id."""
         return _text(self._client.xadd(self._keys.log, cast("Any", {EVENT_FIELD: pack(event)})))
-
-    def observe(self, observation: Observation) -> str:
-        """Write an observation into its own bounded stream; answers its id."""
-        entry: Any = {EVENT_FIELD: pack(observation)}
-        return _text(self._client.xadd(self._keys.observations, entry, maxlen=OBSERVATIONS_KEPT, approximate=True))
 
     def read(self, since: str = START, limit: int = 1000, block_s: float = 0) -> list[tuple[str, Event]]:
         """Up to `limit` events after the id `since`, oldest first; waits up to `block_s` for the first one.

@@ -221,6 +221,7 @@ class Observation(Message):
     time_ps: FiniteFloat
     temperature_k: FiniteFloat | None = None
     final: bool = False
+    planned_steps: Annotated[int, Field(ge=0)] = 0
     measurement: Measurement
 
 
@@ -378,6 +379,7 @@ class FrameHeader(Message):
     lattice_types: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(min_length=1, max_length=16)]
     temperature_k: FiniteFloat | None = None
     final: bool = False
+    planned_steps: Annotated[int, Field(ge=0)] = 0
 
     def at(self, step: int, time_ps: float, cell: list[list[float]], temperature_k: float | None) -> Self:
         """The header of another frame of the same run. Finite numbers are taken on trust: the receiver checks them."""

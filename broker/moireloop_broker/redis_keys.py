@@ -12,11 +12,12 @@ WORKERS_GROUP: Final = "workers"
 ANALYZERS_GROUP: Final = "analyzers"
 EVENT_FIELD: Final = b"e"
 OBSERVATIONS_KEPT: Final = 100_000
+POINTS_KEPT: Final = 10_000
 
 
 @dataclass(frozen=True)
 class KeySpec:
-    """One key or family of keys (`{id}` stands for a candidate's id)."""
+    """One key or family of keys (`{id}` stands for a candidate's id, `{attempt}` for the number of an attempt)."""
 
     name: str
     type: Literal["string", "hash", "stream", "zset"]
@@ -29,6 +30,7 @@ KEYS: Final = (
     KeySpec("state", "string", "conductor, control", "campaign; started, resumed, draining, stopped, completed"),
     KeySpec("log", "stream", "every state change", "campaign; the event log, never trimmed"),
     KeySpec("observations", "stream", "analyzers", f"the last {OBSERVATIONS_KEPT} observations"),
+    KeySpec("series:{id}:{attempt}", "zset", "analyzers", f"campaign; the last {POINTS_KEPT} frames by step"),
     KeySpec("queue", "stream", "propose, fail", "an entry lives until its candidate is leased or cancelled"),
     KeySpec("leases", "zset", "lease, renew", "candidate -> expiry in ms; until the attempt ends"),
     KeySpec("finals", "stream", "finish", "an entry lives until the candidate's result is in the log"),
@@ -69,3 +71,12 @@ class Keys:
     def final_frame(self, candidate_id: str) -> str:
         """The final frame of a candidate whose result is not in the log yet."""
         return f"{self.prefix}final:{candidate_id}"
+
+    @property
+    def series_prefix(self) -> str:
+        """What the keys of all series begin with."""
+        return f"{self.prefix}series:"
+
+    def series(self, candidate_id: str, attempt: int) -> str:
+        """What the analyzers saw in the frames of one attempt."""
+        return f"{self.series_prefix}{candidate_id}:{attempt}"

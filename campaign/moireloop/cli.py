@@ -31,16 +31,17 @@ from moireloop.client import CampaignClient, NotRunning, RequestRefused, connect
 from moireloop.conductor import ServiceFailed, StartInterrupted
 from moireloop.folder import CampaignFolder, CampaignIsRunning
 from moireloop.history import TOPICS, History
-from moireloop.output_files import write_figures, write_results
+from moireloop.output_files import write_figures, write_results, write_trajectories
 from moireloop.progress import Progress, line, picture, progress_of
 from moireloop.progress_view import ProgressView
 from moireloop.results import recipes_table, utilisation
 from moireloop.session_view import EXIT_FAILED, EXIT_KILLED, conduct
 from moireloop.sessions import NameTaken, StillEnding, forget_session, refuse_taken_name
-from moireloop.stored_log import stored_history, stored_status
+from moireloop.stored_log import live_series, stored_records, stored_status
 from moireloop_broker.connection import NoConnectionFile
 from moireloop_broker.messages import Status
 from moireloop_broker.redis_server import RedisUnavailable
+from moireloop_broker.series import Series
 
 EXIT_BAD_INPUT: Final = 2
 WATCH_EVERY_S: Final = 0.5
@@ -126,17 +127,16 @@ def stop(path: Path) -> int:
 
 
 def results(path: Path) -> int:
-    """Table of the best recipes; writes results.parquet and results.csv."""
+    """Table of the best recipes; writes results and trajectories, each as .parquet and .csv."""
     campaign = _started(path)
-    _show_results(campaign, _history(campaign.place))
+    _show_results(campaign, *_records(campaign.place))
     return 0
 
 
 def figures(path: Path) -> int:
     """Draw the figures into the campaign's folder."""
     campaign = _started(path)
-    found = _history(campaign.place).results
-    for figure in write_figures(campaign.place, found, campaign.bounds, campaign.targets, campaign.name):
+    for figure in _draw(campaign, *_records(campaign.place)):
         console.print(str(figure), highlight=False, soft_wrap=True)
     return 0
 
@@ -235,17 +235,23 @@ def _connected(folder: CampaignFolder) -> CampaignClient:
 
 def _conduct(campaign: Campaign, *, resumed: bool) -> int:
     session = conduct(campaign, console, resumed=resumed)
-    drawn = write_figures(campaign.place, session.history.results, campaign.bounds, campaign.targets, campaign.name)
-    _show_results(campaign, session.history)
+    drawn = _draw(campaign, session.history, session.all_series)
+    _show_results(campaign, session.history, session.all_series)
     for figure in drawn:
         console.print(f"figure   {figure}", highlight=False, soft_wrap=True)
     console.print(f"ended    {session.reason}", highlight=False, soft_wrap=True)
     return session.exit_code
 
 
-def _show_results(campaign: Campaign, history: History) -> None:
+def _draw(campaign: Campaign, history: History, all_series: Sequence[Series]) -> tuple[Path, ...]:
+    found = history.results
+    return write_figures(campaign.place, found, campaign.bounds, campaign.targets, campaign.name, all_series)
+
+
+def _show_results(campaign: Campaign, history: History, all_series: Sequence[Series]) -> None:
     """Write the files first, so that they are there also when nobody reads what is shown."""
-    written = write_results(campaign.place, history.results, campaign.targets)
+    results_files = write_results(campaign.place, history.results, campaign.targets)
+    written = (*results_files, *write_trajectories(campaign.place, all_series))
     console.print(recipes_table(history.results, campaign.targets))
     used = utilisation(history.results, history.resumed_at_s).fraction
     if used is not None:
@@ -254,8 +260,8 @@ def _show_results(campaign: Campaign, history: History) -> None:
         console.print(f"results  {path}", highlight=False, soft_wrap=True)
 
 
-def _history(folder: CampaignFolder) -> History:
-    return _look(folder, _live_history, stored_history)
+def _records(folder: CampaignFolder) -> tuple[History, list[Series]]:
+    return _look(folder, lambda client: (_live_history(client), live_series(folder)), stored_records)
 
 
 def _live_history(client: CampaignClient) -> History:

@@ -25,7 +25,9 @@ from moireloop.sessions import close_session, open_session
 from moireloop_broker.campaign_state import CampaignState, ServiceState
 from moireloop_broker.connection import Connection, read_settings, write_settings_file
 from moireloop_broker.event_log import START, EventLog, LogRolledBack
+from moireloop_broker.observations import Observations
 from moireloop_broker.redis_server import answers
+from moireloop_broker.series import Series
 from moireloop_broker.work_queue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -146,6 +148,12 @@ class Conductor:
         if ending is not None and self._failure is not None:
             return Ending(False, self._failure, is_failure=True)
         return ending
+
+    def all_series(self) -> list[Series]:
+        """The series of all runs so far; none where Redis does not answer."""
+        with contextlib.suppress(redis.RedisError):
+            return list(Observations(self._redis(), self._opened().keys).all_series())
+        return []
 
     def drain(self, reason: str) -> None:
         """Lease no more candidates from the next step on that finds Redis; what runs comes to its result."""

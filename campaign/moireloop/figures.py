@@ -39,7 +39,7 @@ def regret_figure(results: Sequence[Result], targets: Sequence[Target], title: s
     Results without a twist are marked along the top. The error axis is linear up to the tolerance and
     logarithmic above it.
     """
-    figure = _figure(8.0, 0.8 + 3.4 * max(1, len(targets)), title)
+    figure = new_figure(8.0, 0.8 + 3.4 * max(1, len(targets)), title)
     rows = figure.subplots(max(1, len(targets)), 1, sharex=True, squeeze=False)[:, 0]
     for axes, target in zip(rows, targets, strict=False):
         _draw_regret(axes, results, target)
@@ -58,7 +58,7 @@ def space_figure(results: Sequence[Result], bounds: Bounds, targets: Sequence[Ta
     pairs: list[tuple[str, str | None]] = list(combinations(names, 2)) or [(names[0], None)]
     columns = min(PANELS_IN_A_ROW, len(pairs))
     rows = math.ceil(len(pairs) / columns)
-    figure = _figure(4.2 * columns + 1.6, 3.9 * rows + 1.0, title)
+    figure = new_figure(4.2 * columns + 1.6, 3.9 * rows + 1.0, title)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (x, y) in zip(panels, pairs, strict=False):
         _draw_pair(axes, results, targets, bounds, x, y)
@@ -80,7 +80,8 @@ def best_so_far(errors: Sequence[float | None]) -> list[float | None]:
     return best
 
 
-def _figure(width_in: float, height_in: float, title: str) -> Figure:
+def new_figure(width_in: float, height_in: float, title: str) -> Figure:
+    """An empty figure of this size in inches, which can be saved without a display."""
     figure = Figure(figsize=(width_in, height_in), layout="constrained")
     FigureCanvasAgg(figure)
     if title:
@@ -135,7 +136,7 @@ def _dress_regret(axes: Axes, count: int, target: Target) -> None:
     axes.grid(axis="y", color="#dddddd", lw=0.6)
     axes.set_axisbelow(True)
     if count == 0:
-        _say_empty(axes)
+        say_empty(axes)
 
 
 def _draw_pair(
@@ -179,7 +180,7 @@ def _draw_pair(
     axes.set_ylabel(label(y) if y is not None else "twist (°)")
     _set_limits(axes, inside, bounds, x, y)
     if not results:
-        _say_empty(axes)
+        say_empty(axes)
 
 
 def _set_limits(axes: Axes, results: Sequence[Result], bounds: Bounds, x: str, y: str | None) -> None:
@@ -230,7 +231,8 @@ def _limits(values: Sequence[float]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _say_empty(axes: Axes) -> None:
+def say_empty(axes: Axes) -> None:
+    """Write onto a panel that there is nothing to show yet."""
     axes.text(
         0.5,
         0.5,

@@ -101,6 +101,11 @@ class CampaignFolder:
         return self.figures / "search_space.png"
 
     @property
+    def trajectories_figure(self) -> Path:
+        """Twist and order of all runs over time."""
+        return self.figures / "trajectories.png"
+
+    @property
     def results_parquet(self) -> Path:
         """One row per candidate."""
         return self.root / "results.parquet"
@@ -109,6 +114,16 @@ class CampaignFolder:
     def results_csv(self) -> Path:
         """The same rows as text."""
         return self.root / "results.csv"
+
+    @property
+    def trajectories_parquet(self) -> Path:
+        """One row per analysed frame of each run."""
+        return self.root / "trajectories.parquet"
+
+    @property
+    def trajectories_csv(self) -> Path:
+        """The same rows as text."""
+        return self.root / "trajectories.csv"
 
     def log_of(self, service: str) -> Path:
         """The log file of a service."""
@@ -120,6 +135,7 @@ class CampaignFolder:
         parts = (
             self.connection_file, self.settings_file, self.campaign_copy, self.lock_file, self.services_lock,
             self.redis, self.runs, self.prepared, self.logs, self.figures, self.results_parquet, self.results_csv,
+            self.trajectories_parquet, self.trajectories_csv,
         )  # fmt: skip
         return frozenset(part.name for part in parts)
 

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
 from moireloop.figures import Bounds, regret_figure, space_figure
 from moireloop.folder import CampaignFolder, replaced_whole
 from moireloop.results import results_table
+from moireloop.trajectories import trajectories_table
+from moireloop.trajectory_figure import trajectory_figure
 from moireloop_broker.messages import Result
+from moireloop_broker.series import Series
 from moireloop_optimizer.objective import Target
 
 DPI: Final = 150
@@ -20,12 +24,20 @@ DPI: Final = 150
 
 def write_results(folder: CampaignFolder, results: Sequence[Result], targets: Sequence[Target]) -> tuple[Path, Path]:
     """Write results.parquet and results.csv, each whole or not at all, and return their paths."""
-    table = results_table(results, targets)
-    with replaced_whole(folder.results_parquet) as path:
+    return _write_table(results_table(results, targets), folder.results_parquet, folder.results_csv)
+
+
+def write_trajectories(folder: CampaignFolder, all_series: Sequence[Series]) -> tuple[Path, Path]:
+    """Write trajectories.parquet and trajectories.csv, each whole or not at all, and return their paths."""
+    return _write_table(trajectories_table(all_series), folder.trajectories_parquet, folder.trajectories_csv)
+
+
+def _write_table(table: pa.Table, parquet: Path, text: Path) -> tuple[Path, Path]:
+    with replaced_whole(parquet) as path:
         pyarrow.parquet.write_table(table, path)
-    with replaced_whole(folder.results_csv) as path:
+    with replaced_whole(text) as path:
         pyarrow.csv.write_csv(table, path)
-    return folder.results_parquet, folder.results_csv
+    return parquet, text
 
 
 def write_figures(
@@ -34,12 +46,14 @@ def write_figures(
     bounds: Bounds,
     targets: Sequence[Target],
     title: str = "",
-) -> tuple[Path, Path]:
-    """Draw both figures into the campaign's folder as PNG, each whole or not at all; return their paths."""
+    all_series: Sequence[Series] = (),
+) -> tuple[Path, ...]:
+    """Draw all figures into the campaign's folder as PNG, each whole or not at all; return their paths."""
     for figure, path in (
         (regret_figure(results, targets, title), folder.regret_figure),
         (space_figure(results, bounds, targets, title), folder.space_figure),
+        (trajectory_figure(all_series, results, targets, title), folder.trajectories_figure),
     ):
         with replaced_whole(path) as temporary:
             figure.savefig(temporary, dpi=DPI, format="png")
-    return folder.regret_figure, folder.space_figure
+    return folder.regret_figure, folder.space_figure, folder.trajectories_figure

@@ -15,6 +15,7 @@ from moireloop.conductor import Conductor
 from moireloop.ending import Ending
 from moireloop.history import History
 from moireloop.progress_view import ProgressView
+from moireloop_broker.series import Series
 
 TICK_S: Final = 0.2
 EXIT_FAILED: Final = 1
@@ -23,9 +24,10 @@ EXIT_KILLED: Final = 130
 
 @dataclass(frozen=True)
 class Session:
-    """How a session ended, and the campaign's history up to then."""
+    """How a session ended, and the campaign's history and the series of its runs up to then."""
 
     history: History
+    all_series: list[Series]
     reason: str
     exit_code: int
 
@@ -54,10 +56,11 @@ def conduct(campaign: Campaign, console: Console, *, resumed: bool) -> Session:
     try:
         conductor.start(lambda: interrupts.count > 0)
         ending = _follow(conductor, interrupts, console)
+        all_series = conductor.all_series()
         if ending is not None:
             conductor.finish(ending)
-            return Session(conductor.history, ending.reason, EXIT_FAILED if ending.is_failure else 0)
-        return Session(conductor.history, "killed; `moireloop resume` goes on from here", EXIT_KILLED)
+            return Session(conductor.history, all_series, ending.reason, EXIT_FAILED if ending.is_failure else 0)
+        return Session(conductor.history, all_series, "killed; `moireloop resume` goes on from here", EXIT_KILLED)
     finally:
         conductor.close()
 

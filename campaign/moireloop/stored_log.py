@@ -14,7 +14,9 @@ from moireloop_broker.campaign_state import CampaignState
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.event_log import EventLog
 from moireloop_broker.messages import Status
+from moireloop_broker.observations import Observations
 from moireloop_broker.private_redis import start_redis
+from moireloop_broker.series import Series
 
 
 @contextmanager
@@ -37,10 +39,18 @@ def stored_state(folder: CampaignFolder) -> Iterator[tuple[redis.Redis, Connecti
                 server.stop()
 
 
-def stored_history(folder: CampaignFolder) -> History:
-    """The history of a campaign that does not run."""
+def stored_records(folder: CampaignFolder) -> tuple[History, list[Series]]:
+    """The history of a campaign that does not run, and the series of its runs."""
     with stored_state(folder) as (client, connection):
-        return History.of(event for _, event in EventLog(client, connection.keys).replay())
+        history = History.of(event for _, event in EventLog(client, connection.keys).replay())
+        return history, list(Observations(client, connection.keys).all_series())
+
+
+def live_series(folder: CampaignFolder) -> list[Series]:
+    """The series of the runs of a campaign that runs now. Raises redis.RedisError."""
+    connection = read_connection(folder.connection_file)
+    with contextlib.closing(redis.Redis.from_url(connection.redis_url, socket_timeout=30, protocol=2)) as client:
+        return list(Observations(client, connection.keys).all_series())
 
 
 def stored_status(folder: CampaignFolder) -> Status:

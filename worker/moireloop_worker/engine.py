@@ -48,6 +48,9 @@ class Ended:
 class Watch:
     """What rank 0 does while a plan runs: nothing. A subclass looks at frames and may stop the run."""
 
+    def begin(self, planned_steps: int) -> None:
+        """Called before a candidate's run, with the steps of its whole plan; not before a preparation."""
+
     def frame(self, snapshot: Snapshot) -> None:
         """Called for each multiple of `every_steps` but the last step of the run, soon after it."""
 

@@ -18,6 +18,7 @@ class Evaluated:
     """A run that came to an end, by itself or `stopped` by its watch; `final` is there on rank 0."""
 
     steps: int
+    planned_steps: int
     stopped: bool
     final: Snapshot | None
     run_seed: int
@@ -57,7 +58,7 @@ class Evaluator:
             key = preparation.key
         plan = self.model.plan(candidate.parameters, seed, prepared)
         if isinstance(plan, Still):
-            return Evaluated(0, False, plan.snapshot, seed, key)
+            return Evaluated(0, 0, False, plan.snapshot, seed, key)
         return self._run(plan, self.run_folder(lease), watch, seed, key)
 
     def run_folder(self, lease: Lease) -> Path:
@@ -68,5 +69,6 @@ class Evaluator:
         if self._comm.rank == 0:
             folder.mkdir(parents=True, exist_ok=True)
         log_file = folder / "log.lammps"
+        watch.begin(plan.steps)
         ended = self.engine.run(plan, log_file=log_file, every_steps=self._every_steps, watch=watch)
-        return Evaluated(ended.steps, ended.stopped, ended.final, seed, key)
+        return Evaluated(ended.steps, plan.steps, ended.stopped, ended.final, seed, key)

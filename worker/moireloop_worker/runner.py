@@ -30,7 +30,9 @@ log = logging.getLogger(__name__)
 TAKE_WAIT_S: Final = 0.5
 
 
-def frame_of(lease: Lease, model: GrowthModel, snapshot: Snapshot, *, final: bool = False) -> Frame:
+def frame_of(
+    lease: Lease, model: GrowthModel, snapshot: Snapshot, *, planned_steps: int = 0, final: bool = False
+) -> Frame:
     """The frame message of a snapshot. A temperature that is no number is left out."""
     header = FrameHeader(
         candidate_id=lease.candidate.candidate_id,
@@ -43,6 +45,7 @@ def frame_of(lease: Lease, model: GrowthModel, snapshot: Snapshot, *, final: boo
         lattice_types=list(model.lattice_types),
         temperature_k=_finite(snapshot.temperature_k),
         final=final,
+        planned_steps=planned_steps,
     )
     return Frame(header, snapshot.positions, snapshot.types)
 
@@ -68,11 +71,17 @@ class RunWatch(Watch):
         self._keeper = keeper
         self._stopping = stopping
         self._header: FrameHeader | None = None
+        self._planned_steps = 0
+
+    def begin(self, planned_steps: int) -> None:
+        """Note what is planned, for the frames."""
+        self._planned_steps = planned_steps
 
     def frame(self, snapshot: Snapshot) -> None:
         """Publish it; never waits."""
         if self._header is None or self._header.shape[0] != len(snapshot.positions):
-            self._header = frame_of(self._lease, self._model, snapshot).header
+            frame = frame_of(self._lease, self._model, snapshot, planned_steps=self._planned_steps)
+            self._header = frame.header
         temperature_k = _finite(snapshot.temperature_k)
         header = self._header.at(snapshot.step, snapshot.time_ps, snapshot.cell.tolist(), temperature_k)
         self._publisher.publish(Frame(header, snapshot.positions, snapshot.types))
@@ -155,7 +164,8 @@ class Leader:
             return
         cancelled = evaluated.stopped
         report = self._report(lease, evaluated, before, cancelled=cancelled)
-        final = frame_of(lease, self._evaluator.model, evaluated.final, final=True)
+        model, planned = self._evaluator.model, evaluated.planned_steps
+        final = frame_of(lease, model, evaluated.final, planned_steps=planned, final=True)
         try:
             self._insist(lambda: self._queue.finish(lease, report, final))
         except LeaseLost as error:

@@ -25,7 +25,9 @@ from moireloop_broker.messages import (
     RunReport,
     unpack_published,
 )
+from moireloop_broker.observations import Observations
 from moireloop_broker.redis_server import RedisServer
+from moireloop_broker.series import SeriesPoint
 from moireloop_broker.work_queue import Lease, WorkQueue
 from tests.connections import connection_of
 from tests.waiting import wait_until
@@ -59,7 +61,14 @@ def bilayer(twist_deg: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.u
     return np.concatenate(layers).astype(np.float32), types, (side * np.eye(3)).tolist()
 
 
-def frame(candidate_id: str, positions: npt.NDArray[np.float32], types: npt.NDArray[np.uint8], step: int = 10) -> Frame:
+def frame(
+    candidate_id: str,
+    positions: npt.NDArray[np.float32],
+    types: npt.NDArray[np.uint8],
+    step: int = 10,
+    *,
+    final: bool = False,
+) -> Frame:
     header = FrameHeader(
         candidate_id=candidate_id,
         attempt=1,
@@ -70,6 +79,7 @@ def frame(candidate_id: str, positions: npt.NDArray[np.float32], types: npt.NDAr
         shape=list(positions.shape),
         lattice_types=[1, 2],
         temperature_k=1.5,
+        final=final,
     )
     return Frame(header, positions, types)
 
@@ -159,6 +169,30 @@ def test_frame_becomes_an_observation(connection: Connection) -> None:
     client.close()
     assert (observation.candidate_id, observation.step, observation.temperature_k) == ("c1", 500, 1.5)
     assert observation.measurement.twist_deg == pytest.approx(21.8, abs=1e-3)
+
+
+def test_final_frame_ends_the_series(connection: Connection) -> None:
+    """The series of a run holds its frames, and its final frame as the last point, marked so."""
+    client = connection.open_redis()
+    service = AnalyzerService(connection, "a0")
+    publisher: FramePublisher = connection.open_frame_publisher()
+    positions, types, _ = bilayer(8.2)
+    finished(connection, "c1", frame("c1", positions, types, step=1000, final=True))
+    publisher.publish(frame("c1", positions, types, step=500))
+    observations = Observations(client, connection.keys)
+
+    def points() -> list[SeriesPoint]:
+        publisher.idle()
+        service.step()
+        return [point for series in observations.all_series() for point in series.points]
+
+    wait_until(lambda: len(points()) == 2, "two points", 20)
+    found = points()
+    service.close()
+    publisher.close()
+    client.close()
+    assert [(point.step, point.final) for point in found] == [(500, False), (1000, True)]
+    assert [point.twist_deg for point in found] == pytest.approx([8.2, 8.2], abs=1e-3)
 
 
 def test_analyzers_share_the_finished_runs(connection: Connection) -> None:

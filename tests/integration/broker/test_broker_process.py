@@ -27,8 +27,8 @@ from moireloop_broker.connection import (
     write_settings_file,
 )
 from moireloop_broker.curve import Curve
-from moireloop_broker.event_log import EventLog
 from moireloop_broker.messages import Candidate, Measurement, Observation, Result, StatusRequest, pack
+from moireloop_broker.observations import Observations
 from moireloop_broker.redis_server import answers, free_port
 from moireloop_broker.work_queue import WorkQueue
 from tests.connections import connection_of
@@ -132,7 +132,7 @@ def test_observations_are_published_with_ids_of_their_own(broker: BrokerProcess,
     seen = Observation(
         candidate_id="c1", attempt=1, step=100, time_ps=0.4, measurement=Measurement(reason="upper layer: amorphous")
     )
-    EventLog(client, broker.connection.keys).observe(seen)
+    Observations(client, broker.connection.keys).add(seen)
     client.close()
     assert next(stream).message == seen
     stream.close()

@@ -92,6 +92,7 @@ def test_frames_are_streamed_while_the_run_goes_on(make_campaign: Make, start: S
         receiver.close()
     assert [frame.header.step for frame in frames] == [250, 500, 750]
     assert all((frame.header.temperature_k or 0) > 100 for frame in frames)
+    assert {frame.header.planned_steps for frame in frames} == {1000}
     assert (event.report.frames_sent, event.report.frames_dropped) == (3, 0)
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 
 from moireloop_broker.redis_keys import KEYS, Keys
 
-FAMILIES = {"candidate:{id}": Keys.candidate, "final:{id}": Keys.final_frame}
+FAMILIES: dict[str, Callable[[Keys, str], str]] = {
+    "candidate:{id}": Keys.candidate,
+    "final:{id}": Keys.final_frame,
+    "series:{id}:{attempt}": partial(Keys.series, attempt=1),
+}
 
 
 def test_each_key_is_declared_once() -> None:
@@ -20,9 +27,10 @@ def test_each_key_is_declared_once() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_families_are_declared(family: str) -> None:
-    """A family's keys are its declared name with the candidate's id put in."""
+    """A family's keys are its declared name with the candidate's id and the attempt put in."""
     assert family in {spec.name for spec in KEYS}
-    assert FAMILIES[family](Keys("demo"), "c.1") == "moireloop:demo:" + family.replace("{id}", "c.1")
+    name = family.replace("{id}", "c.1").replace("{attempt}", "1")
+    assert FAMILIES[family](Keys("demo"), "c.1") == f"moireloop:demo:{name}"
 
 
 def test_each_key_says_who_writes_it_and_how_long_it_lives() -> None:

@@ -56,13 +56,13 @@ def texts(figure: Figure) -> set[str]:
 def test_figures_are_written_for_any_results(
     make_result: MakeResult, tmp_path: Path, twists: list[float | None], count: int
 ) -> None:
-    """For no, one, three, refused and mixed results, in one to four dimensions, both PNG files show something."""
+    """For no, one, three, refused and mixed results, in one to four dimensions, all PNG files show something."""
     folder = CampaignFolder(tmp_path)
     folder.create()
     bounds = dict(list(BOUNDS.items())[:count])
     paths = write_figures(folder, results_with(make_result, twists, list(bounds)), bounds, TARGETS, "search")
-    assert paths == (folder.regret_figure, folder.space_figure)
-    assert sorted(path.name for path in folder.figures.iterdir()) == ["regret.png", "search_space.png"]
+    assert paths == (folder.regret_figure, folder.space_figure, folder.trajectories_figure)
+    assert {path.name for path in folder.figures.iterdir()} == {path.name for path in paths}
     for path in paths:
         pixels = matplotlib.image.imread(path)
         assert pixels.shape[0] > 500
@@ -76,8 +76,8 @@ def test_more_results_change_the_figures(make_result: MakeResult, tmp_path: Path
     drawn = set()
     bounds = {"temperature_k": BOUNDS["temperature_k"]}
     for twists in TWISTS.values():
-        paths = write_figures(folder, results_with(make_result, twists, list(bounds)), bounds, TARGETS[:1])
-        drawn |= {path.read_bytes() for path in paths}
+        regret, space, _ = write_figures(folder, results_with(make_result, twists, list(bounds)), bounds, TARGETS[:1])
+        drawn |= {regret.read_bytes(), space.read_bytes()}
     assert len(drawn) == 2 * len(TWISTS)
 
 

@@ -1,0 +1,47 @@
+"""Observations: published through their own stream, and kept with each run as its series (adapter)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import redis
+
+from moireloop_broker.messages import Observation, pack
+from moireloop_broker.redis_keys import OBSERVATIONS_KEPT, POINTS_KEPT, Keys
+from moireloop_broker.scripts import Scripts
+from moireloop_broker.series import Series, SeriesPoint, pack_point, point_of, unpack_point
+
+
+class Observations:
+    """Writes observations, and reads the series that they make."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+        self._scripts = Scripts(client)
+
+    def add(self, observation: Observation, window: int = 0) -> list[SeriesPoint]:
+        """Publish an observation and put it into the series of its attempt, in one step.
+
+        The same step again replaces its point. An attempt that was never begun has no series.
+
+        Returns:
+            The newest `window` points of the series by step, oldest first, this one among them if it is one of these.
+        """
+        candidate_id, attempt = observation.candidate_id, observation.attempt
+        keys = [self._keys.observations, self._keys.series(candidate_id, attempt), self._keys.candidate(candidate_id)]
+        point = pack_point(point_of(observation, observation.measurement))
+        args: list[str | bytes | int | float] = [
+            pack(observation), OBSERVATIONS_KEPT, attempt, observation.step, point, POINTS_KEPT, window,
+        ]  # fmt: skip
+        return [unpack_point(data) for data in self._scripts.run("observe", keys, args)]
+
+    def all_series(self) -> Iterator[Series]:
+        """The series of every attempt of every candidate, in the order of candidates and attempts."""
+        prefix = self._keys.series_prefix
+        found = {key.decode().removeprefix(prefix) for key in self._client.scan_iter(f"{prefix}*", count=1000)}
+        split = (name.rsplit(":", 1) for name in found)
+        for candidate_id, attempt in sorted((candidate_id, int(attempt)) for candidate_id, attempt in split):
+            points = cast("list[bytes]", self._client.zrange(self._keys.series(candidate_id, attempt), 0, -1))
+            yield Series(candidate_id, attempt, [unpack_point(data) for data in points])

@@ -1,0 +1,85 @@
+"""The series of a run is kept whole, by step, and apart from those of other attempts."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import redis
+
+from moireloop_broker import observations as observations_module
+from moireloop_broker.messages import Candidate, Measurement, Observation
+from moireloop_broker.observations import Observations
+from moireloop_broker.redis_keys import Keys
+from moireloop_broker.work_queue import WorkQueue
+
+
+def observation(step: int, twist_deg: float | None = 8.2, attempt: int = 1, candidate_id: str = "c1") -> Observation:
+    measurement = Measurement(twist_deg=twist_deg, reason=None if twist_deg is not None else "molten")
+    return Observation(
+        candidate_id=candidate_id, attempt=attempt, step=step, time_ps=step * 0.004, temperature_k=1500.0,
+        planned_steps=20_000, measurement=measurement,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def begun(queue: WorkQueue) -> WorkQueue:
+    """A candidate in its first attempt."""
+    queue.propose(Candidate(candidate_id="c1", parameters={"t": 1.0}, seed=0, proposed_s=time.time()))
+    assert queue.take("w0", 1.0) is not None
+    return queue
+
+
+def test_points_stand_by_step_whatever_the_order(client: redis.Redis, keys: Keys, begun: WorkQueue) -> None:
+    """Frames that come late, or twice from two analyzers, find their place, each step once."""
+    observations = Observations(client, keys)
+    for step in (500, 1500, 1000, 2000, 1500):
+        observations.add(observation(step, twist_deg=step / 100))
+    (series,) = observations.all_series()
+    assert [(point.step, point.twist_deg) for point in series.points] == [
+        (500, 5.0),
+        (1000, 10.0),
+        (1500, 15.0),
+        (2000, 20.0),
+    ]
+    assert series.points[0].fraction == 0.025
+    assert client.xlen(keys.observations) == 5
+
+
+def test_window_is_answered_with_the_append(client: redis.Redis, keys: Keys, begun: WorkQueue) -> None:
+    """Whoever adds a point gets the newest points of all analyzers, oldest first; none without asking."""
+    first, second = Observations(client, keys), Observations(client, keys)
+    first.add(observation(500))
+    second.add(observation(1000, twist_deg=None))
+    assert [point.step for point in first.add(observation(1500), window=2)] == [1000, 1500]
+    assert [point.step for point in second.add(observation(700), window=10)] == [500, 700, 1000, 1500]
+    assert second.add(observation(2000)) == []
+
+
+def test_attempts_do_not_mix(client: redis.Redis, keys: Keys, begun: WorkQueue) -> None:
+    """A late frame of the first attempt stays in the series of the first attempt."""
+    observations = Observations(client, keys)
+    observations.add(observation(500))
+    begun.release_worker("w0", "gone", charged=False)
+    assert [p.step for p in observations.add(observation(1000, attempt=2), window=10)] == [1000]
+    assert [p.step for p in observations.add(observation(600, attempt=1), window=10)] == [500, 600]
+    assert [(series.attempt, len(series.points)) for series in observations.all_series()] == [(1, 2), (2, 1)]
+
+
+def test_frames_of_nobody_leave_no_key(client: redis.Redis, keys: Keys, begun: WorkQueue) -> None:
+    """A frame of an unknown candidate, or of an attempt to come, is published and kept nowhere."""
+    observations = Observations(client, keys)
+    observations.add(observation(500, candidate_id="c9"))
+    observations.add(observation(500, attempt=2))
+    assert list(observations.all_series()) == []
+    assert client.xlen(keys.observations) == 2
+
+
+def test_series_is_bounded(client: redis.Redis, keys: Keys, begun: WorkQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a very long run the last frames are kept."""
+    monkeypatch.setattr(observations_module, "POINTS_KEPT", 3)
+    observations = Observations(client, keys)
+    for number in range(1, 8):
+        observations.add(observation(100 * number))
+    (series,) = observations.all_series()
+    assert [point.step for point in series.points] == [500, 600, 700]
