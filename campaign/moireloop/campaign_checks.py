@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from moireloop.campaign_errors import Problem, shown, unknown_key
 from moireloop.folder import CampaignFolder
 from moireloop_broker.redis_server import free_port, why_silent
-from moireloop_worker.models import required_parameters
+from moireloop_worker.growth import is_path_for_lammps
+from moireloop_worker.models import growth_model, required_parameters
 
 if TYPE_CHECKING:
     from moireloop.campaign_file import Campaign
@@ -23,7 +24,12 @@ def cores_of_this_machine() -> int:
 
 def cross_problems(campaign: Campaign) -> list[Problem]:
     """What contradicts between sections: search space and growth model, targets, budget and optimizer."""
-    return [*_space_problems(campaign), *_target_problems(campaign), *_budget_problems(campaign)]
+    return [
+        *_space_problems(campaign),
+        *_force_field_problems(campaign),
+        *_target_problems(campaign),
+        *_budget_problems(campaign),
+    ]
 
 
 def machine_problems(campaign: Campaign, cores: int) -> list[Problem]:
@@ -114,6 +120,19 @@ def _space_problems(campaign: Campaign) -> list[Problem]:
             text = f"expected a range within [{lowest:g}, {highest:g}], got [{low:g}, {high:g}]"
             found.append(Problem(f"space.{name}", text))
     return found
+
+
+def _force_field_problems(campaign: Campaign) -> list[Problem]:
+    """Whether the files of the force field are there and have names that LAMMPS can take."""
+    found = []
+    for path in growth_model(campaign.growth).potential_files:
+        if not path.is_file():
+            found.append(f"expected a file, got {path}, which {'is none' if path.exists() else 'does not exist'}")
+        elif not os.access(path, os.R_OK):
+            found.append(f"expected a file that can be read, got {path}")
+        elif not is_path_for_lammps(str(path)):
+            found.append(f"expected a path of ASCII characters without quotes and *, got {path}")
+    return [Problem("growth.force_field", text) for text in found]
 
 
 def _target_problems(campaign: Campaign) -> list[Problem]:

@@ -47,7 +47,7 @@ class Evaluator:
         """Prepare and run a candidate. All ranks call it.
 
         Raises:
-            LammpsError, ParametersRefused, PreparationStopped: on all ranks.
+            LammpsError, NotMolten, ParametersRefused, PreparationStopped: on all ranks.
         """
         candidate = lease.candidate
         seed = run_seed(candidate.seed, lease.attempt)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
@@ -90,11 +91,20 @@ class Still:
 
 
 @dataclass(frozen=True)
+class Molten:
+    """What a prepared layer must be: |psi6| of its atoms of type `layer_type` is at most `max_order`."""
+
+    layer_type: int
+    max_order: float
+
+
+@dataclass(frozen=True)
 class Preparation:
-    """How the structure that runs start from is made, and the key under which it is kept."""
+    """How the structure that runs start from is made, the key under which it is kept, and what it must be."""
 
     plan: Plan
     key: str
+    molten: Molten | None = None
 
 
 class GrowthModel(Protocol):
@@ -115,6 +125,10 @@ class GrowthModel(Protocol):
     @property
     def parameters(self) -> Mapping[str, Limits]:
         """Its growth parameters and the hard limits of each, both ends allowed."""
+
+    @property
+    def potential_files(self) -> tuple[Path, ...]:
+        """The files that its force field is read from, for the provenance; empty where there are none."""
 
     def preparation(self, seed: int, lammps_version: int) -> Preparation | None:
         """What to prepare for candidates with this seed; None where nothing is needed."""
@@ -163,12 +177,17 @@ def checked_parameters(parameters: Mapping[str, float], limits: Mapping[str, Lim
     return parameters
 
 
+def is_path_for_lammps(path: str) -> bool:
+    """Whether LAMMPS takes a path literally as one word of a command, when it stands in quotes."""
+    return path.isascii() and path.isprintable() and not any(mark in path for mark in '"*')
+
+
 def quoted(path: str) -> str:
     """A path as one word of a LAMMPS command, taken literally.
 
     Raises:
         ValueError: the path holds a character that LAMMPS cannot take in a word.
     """
-    if any(mark in path for mark in ('"', "\n", "\r")):
-        raise ValueError(f"expected a path without quotes and line ends, got {path!r}")
+    if not is_path_for_lammps(path):
+        raise ValueError(f"expected a path of ASCII characters without quotes and *, got {path!r}")
     return f'"{path}"'

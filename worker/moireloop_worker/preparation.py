@@ -20,8 +20,9 @@ from typing import Final
 
 from mpi4py import MPI
 
-from moireloop_worker.engine import Engine, Watch
+from moireloop_worker.engine import Ended, Engine, Watch
 from moireloop_worker.growth import Preparation
+from moireloop_worker.molten import NotMolten, refuse_crystal
 from moireloop_worker.quiet_broadcast import quiet_broadcast
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ def prepared_structure(
     Raises:
         LammpsError: LAMMPS failed at it.
         PreparationStopped: the watch asked to stop.
+        NotMolten: the layer that was to melt did not.
     """
     with ExitStack() as held:
         mine = _choose(structures, preparation.key, watch, held) if communicator.rank == 0 else None
@@ -108,6 +110,8 @@ def prepared_structure(
         ended = engine.run(preparation.plan, log_file=structures.log_file(preparation.key), watch=watch)
         if ended.stopped:
             raise PreparationStopped
+        if refusal := quiet_broadcast(communicator, _refusal(preparation, ended)):
+            raise NotMolten(refusal)
         engine.write_structure(choice.raw)
         if communicator.rank == 0:
             structures.keep(preparation.key, choice.raw)
@@ -120,6 +124,17 @@ class _Choice:
 
     found: Path | None = None
     raw: Path | None = None
+
+
+def _refusal(preparation: Preparation, ended: Ended) -> str | None:
+    """On rank 0, why the structure cannot be used; None where it can be, and on the other ranks."""
+    if preparation.molten is None or ended.final is None:
+        return None
+    try:
+        refuse_crystal(ended.final, preparation.molten)
+    except NotMolten as error:
+        return str(error)
+    return None
 
 
 def _choose(structures: PreparedStructures, key: str, watch: Watch, held: ExitStack) -> _Choice:

@@ -21,6 +21,7 @@ from moireloop_worker.engine import LammpsError, Watch
 from moireloop_worker.evaluation import Evaluated, Evaluator
 from moireloop_worker.growth import GrowthModel, ParametersRefused, Snapshot
 from moireloop_worker.lease_keeper import LeaseKeeper
+from moireloop_worker.molten import NotMolten
 from moireloop_worker.pool import COMPLETED_WORDS
 from moireloop_worker.preparation import PreparationStopped
 from moireloop_worker.quiet_broadcast import quiet_broadcast
@@ -149,7 +150,7 @@ class Leader:
         before = (self._evaluator.engine.md_s, self._publisher.sent, self._publisher.dropped, time.time())
         try:
             evaluated = self._evaluator.evaluate(lease, watch)
-        except (LammpsError, ParametersRefused) as error:
+        except (LammpsError, NotMolten, ParametersRefused) as error:
             reason = str(error)
             self._insist(lambda: self._queue.fail(lease, reason))
         except PreparationStopped:
@@ -223,6 +224,6 @@ def follow(communicator: MPI.Intracomm, evaluator: Evaluator, hold: Callable[[Le
         hold(lease)
         try:
             evaluator.evaluate(lease, Watch())
-        except (LammpsError, ParametersRefused, PreparationStopped) as error:
+        except (LammpsError, NotMolten, ParametersRefused, PreparationStopped) as error:
             log.info("run ended early rank=%d reason=%s", communicator.rank, error)
     evaluator.engine.close()

@@ -6,40 +6,12 @@ model's own settings.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import Field, FiniteFloat, model_validator
 
-Positive = Annotated[FiniteFloat, Field(gt=0)]
-NotNegative = Annotated[FiniteFloat, Field(ge=0)]
-Steps = Annotated[int, Field(ge=1, le=10_000_000_000)]
-CellCount = Annotated[int, Field(ge=2, le=10_000)]
-Cells = Annotated[tuple[CellCount, CellCount], Field(strict=False)]
-
-
-def _beside_the_campaign_file(path: Path, info: ValidationInfo) -> Path:
-    """Absolute; a relative path is relative to the folder `beside` of the validation's context, if there is one."""
-    beside = (info.context or {}).get("beside")
-    return path if beside is None else (Path(beside) / path.expanduser()).resolve()
-
-
-UserFile = Annotated[Path, Field(strict=False), AfterValidator(_beside_the_campaign_file)]
-"""A file of the user's own. The campaign file names it relative to itself; workers are given an absolute path."""
-
-
-class Settings(BaseModel):
-    """Base of all settings: frozen, strict, without unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+from moireloop_worker.mos2_settings import ReaxffSettings, ReboSettings
+from moireloop_worker.setting_types import Cells, NotNegative, Positive, Settings, Steps
 
 
 class PoolSettings(Settings):
@@ -127,5 +99,5 @@ class NoopSettings(Settings):
     )
 
 
-GrowthSettings = Annotated[BeadSettings | NoopSettings, Field(discriminator="model")]
+GrowthSettings = Annotated[BeadSettings | NoopSettings | ReboSettings | ReaxffSettings, Field(discriminator="model")]
 """The section [growth]: the settings of one growth model, chosen by its key `model`."""

@@ -19,6 +19,7 @@ from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSetti
 from moireloop_optimizer.objective import Target
 from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
 from moireloop_worker.models import required_parameters
+from moireloop_worker.mos2_settings import Mos2Settings, ReaxffSettings, ReboSettings
 from moireloop_worker.settings import BeadSettings, NoopSettings, PoolSettings
 
 ROOT = Path(__file__).parents[3]
@@ -26,7 +27,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, list[type[BaseModel]]] = {
     "[[targets]]": [Target],
     "[budget]": [BudgetSettings],
-    "[growth]": [BeadSettings, NoopSettings],
+    "[growth]": [BeadSettings, NoopSettings, Mos2Settings, ReboSettings, ReaxffSettings],
     "[workers]": [PoolSettings],
     "[frames]": [FrameSettings],
     "[analyzers]": [AnalyzerSettings],
@@ -55,15 +56,35 @@ def _cells(line: str) -> list[str]:
 def row_of(name: str, field: FieldInfo) -> list[str]:
     """Key, default and meaning of a field, as its row of a table should be."""
     meaning = (field.description or "").rstrip(".")
-    default = "needed" if field.is_required() else "none" if field.default is None else f"`{json.dumps(field.default)}`"
-    return [f"`{name}`", default, meaning.lower()]
+    return [f"`{name}`", default_of(field), meaning.lower()]
+
+
+def default_of(field: FieldInfo) -> str:
+    """The default of a field as a table shows it; with two presets, those of both."""
+    if field.is_required():
+        return "needed"
+    if isinstance(field.json_schema_extra, dict):
+        seed, small = (json.dumps(field.json_schema_extra[preset]) for preset in ("seed", "small"))
+        return f"`{seed}`; small `{small}`"
+    return "none" if field.default is None else f"`{json.dumps(field.default)}`"
+
+
+def own_rows(model: type[BaseModel]) -> list[list[str]]:
+    """The rows of the keys that a model adds to its base or has another default for."""
+    (base,) = model.__bases__
+    inherited = {name: row_of(name, field) for name, field in getattr(base, "model_fields", {}).items()}
+    rows = {name: row_of(name, field) for name, field in model.model_fields.items()}
+    return [row for name, row in rows.items() if row != inherited.get(name)]
 
 
 @pytest.mark.parametrize("heading", SECTIONS)
 def test_every_key_is_explained(heading: str) -> None:
-    """The tables of a section have the keys of its models, in order, with default and meaning as the models say."""
+    """The tables of a section have the keys of its models, in order, with default and meaning as the models say.
+
+    What a model shares with another stands in the other's table.
+    """
     shown = [[[key, default, meaning.lower()] for key, default, meaning in table] for table in tables(section(heading))]
-    expected = [[row_of(name, field) for name, field in model.model_fields.items()] for model in SECTIONS[heading]]
+    expected = [own_rows(model) for model in SECTIONS[heading]]
     assert shown == expected
 
 

@@ -125,6 +125,10 @@ def _folder_of_a_person(path: Path) -> None:
     (path.with_name("search.campaign") / "thesis.tex").write_text("")
 
 
+def _with_force_field(path: str) -> str:
+    return GOOD.replace('model = "bead"', f'model = "mos2-reaxff"\nforce_field = "{path}"')
+
+
 def _copy_with(text: str) -> Callable[[Path], None]:
     def act(path: Path) -> None:
         folder = path.with_name("search.campaign")
@@ -194,7 +198,7 @@ WRONG_FILES = [
     WrongFile("no time", "budget.wall_time_s: expected more than 0", "wall_time_s = 600", "wall_time_s = 0"),
     WrongFile("unknown model", "growth.model: expected one of 'bead'", 'model = "bead"', 'model = "baed"'),
     WrongFile("nearest model", "did you mean 'bead'?", 'model = "bead"', 'model = "beads"'),
-    WrongFile("no model", "growth.model: expected this key, one of 'bead', 'noop'", 'model = "bead"\n', ""),
+    WrongFile("no model", "growth.model: expected this key, one of 'bead', ", 'model = "bead"\n', ""),
     WrongFile("key of another model", "growth.anneal_steps: unknown key; expected one of model, cells",
               'model = "bead"', 'model = "noop"\nanneal_steps = 9'),
     WrongFile("one cell", "growth.cells[0]: expected at least 2", "cells = [12, 12]", "cells = [1, 12]"),
@@ -213,6 +217,14 @@ WRONG_FILES = [
     WrongFile("nearest strategy", "did you mean 'thompson'?", 'strategy = "qei"', 'strategy = "Thomson"'),
     WrongFile("initial design beyond the budget", "optimizer.initial: expected at most budget.results = 40, got 41",
               "initial = 10", "initial = 41"),
+    WrongFile("no force field", "growth.force_field: expected this key", 'model = "bead"', 'model = "mos2-reaxff"'),
+    WrongFile("force field that is not there", "/ffield, which does not exist",
+              text=_with_force_field("ffield")),
+    WrongFile("force field that is a folder", "growth.force_field: expected a file, got /proc, which is none",
+              text=_with_force_field("/proc")),
+    WrongFile("no such preset", "growth.preset: expected", 'model = "bead"', 'model = "mos2-rebo"\npreset = "big"'),
+    WrongFile("quench of no time", "growth.quench_ps: expected", 'model = "bead"',
+              'model = "mos2-rebo"\nquench_ps = 0.0'),
     WrongFile("batch beyond the budget", "optimizer.n_batch: expected at most budget.results = 40, got 50",
               "initial = 10", 'mode = "batch"\nn_batch = 50'),
     WrongFile("default batch beyond the budget", "got 15 (the default)", text=GOOD.replace(

@@ -9,7 +9,9 @@ from pydantic import TypeAdapter
 
 from moireloop_worker.growth import GrowthModel, Limits
 from moireloop_worker.models.bead import Bead
+from moireloop_worker.models.mos2 import Mos2
 from moireloop_worker.models.noop import Noop
+from moireloop_worker.mos2_settings import ReaxffSettings, ReboSettings
 from moireloop_worker.settings import BeadSettings, GrowthSettings, NoopSettings
 
 _ADAPTER: Final[TypeAdapter[Any]] = TypeAdapter(GrowthSettings)
@@ -28,6 +30,8 @@ def growth_model(settings: GrowthSettings) -> GrowthModel:
             return Bead(settings)
         case NoopSettings():
             return Noop(settings)
+        case ReboSettings() | ReaxffSettings():
+            return Mos2(settings)
 
 
 def required_parameters(settings: GrowthSettings) -> dict[str, Limits]:

@@ -41,6 +41,7 @@ class Bead:
     name = "bead"
     lattice_types = (LOWER, UPPER)
     periodic = (True, True, False)
+    potential_files = ()
 
     def __init__(self, settings: BeadSettings) -> None:
         self._settings = settings

@@ -26,6 +26,7 @@ class Noop:
     name = "noop"
     lattice_types = (1, 2)
     periodic = (True, True, False)
+    potential_files = ()
 
     def __init__(self, settings: NoopSettings) -> None:
         self._still = Still(_bilayer(settings.cells, settings.lattice_angstrom))
