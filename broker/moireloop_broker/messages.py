@@ -95,7 +95,9 @@ class Measurement(Message):
 class RunReport(Message):
     """What a worker says of a run that it brought to its end.
 
-    `steps` were computed in this attempt; `md_s` is the time spent inside LAMMPS.
+    `steps` is the step of its schedule at which it ended, that of the final frame. Those after `resumed_from_step`
+    (0: from the beginning) were computed in this attempt, those before in earlier ones, by way of a restart file.
+    `md_s` is the time that this attempt spent inside LAMMPS, that of a preparation that it had to make included.
     """
 
     worker: Identifier
@@ -106,6 +108,7 @@ class RunReport(Message):
     frames_sent: Annotated[int, Field(ge=0)] = 0
     frames_dropped: Annotated[int, Field(ge=0)] = 0
     cancelled: bool = False
+    resumed_from_step: Annotated[int, Field(ge=0)] = 0
     provenance: dict[str, str] = {}
 
 

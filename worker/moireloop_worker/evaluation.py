@@ -9,8 +9,10 @@ from mpi4py import MPI
 
 from moireloop_broker.work_queue import Lease
 from moireloop_worker.engine import Engine, Watch
-from moireloop_worker.growth import GrowthModel, Plan, Snapshot, Still, run_seed
+from moireloop_worker.force_field import sha256_of_files
+from moireloop_worker.growth import GrowthModel, Plan, Snapshot, Still, content_key, run_seed
 from moireloop_worker.preparation import PreparedStructures, prepared_structure
+from moireloop_worker.restarts import RestartFiles, RestartPoint
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +25,7 @@ class Evaluated:
     final: Snapshot | None
     run_seed: int
     preparation_key: str
+    resumed_from: RestartPoint | None = None
 
 
 class Evaluator:
@@ -31,10 +34,17 @@ class Evaluator:
     Args:
         folder: the campaign's folder; runs go to runs/CANDIDATE/attempt-N, prepared structures to prepared.
         every_steps: steps between frames.
+        restart_s: wall time in seconds between two restart files.
     """
 
     def __init__(
-        self, communicator: MPI.Intracomm, engine: Engine, model: GrowthModel, folder: Path, every_steps: int
+        self,
+        communicator: MPI.Intracomm,
+        engine: Engine,
+        model: GrowthModel,
+        folder: Path,
+        every_steps: int,
+        restart_s: float = 300.0,
     ) -> None:
         self.engine = engine
         self.model = model
@@ -42,6 +52,8 @@ class Evaluator:
         self._folder = folder
         self._structures = PreparedStructures(folder / "prepared")
         self._every_steps = every_steps
+        self._restart_s = restart_s
+        self.force_field_sha256 = sha256_of_files(model.potential_files)
 
     def evaluate(self, lease: Lease, watch: Watch) -> Evaluated:
         """Prepare and run a candidate. All ranks call it.
@@ -54,21 +66,48 @@ class Evaluator:
         preparation = self.model.preparation(candidate.seed, self.engine.version)
         prepared, key = None, ""
         if preparation is not None:
-            prepared = prepared_structure(self._comm, self.engine, self._structures, preparation, watch)
+            restarts = self._structures.restarts(preparation.key, self.engine.version, self._restart_s)
+            prepared = prepared_structure(self._comm, self.engine, self._structures, preparation, watch, restarts)
             key = preparation.key
         plan = self.model.plan(candidate.parameters, seed, prepared)
         if isinstance(plan, Still):
             return Evaluated(0, 0, False, plan.snapshot, seed, key)
-        return self._run(plan, self.run_folder(lease), watch, seed, key)
+        restarts = self._restarts(lease, prepared)
+        return self._run(plan, self.run_folder(lease), watch, seed, key, restarts)
 
     def run_folder(self, lease: Lease) -> Path:
-        """Where LAMMPS's log of this attempt goes."""
-        return self._folder / "runs" / lease.candidate.candidate_id / f"attempt-{lease.attempt}"
+        """Where LAMMPS's input, log and final structure of this attempt go."""
+        return self._attempt_folder(lease, lease.attempt)
 
-    def _run(self, plan: Plan, folder: Path, watch: Watch, seed: int, key: str) -> Evaluated:
+    def settled(self, lease: Lease) -> None:
+        """The run of this lease came to its end: its restart files, of all attempts, are not needed any more."""
+        RestartFiles(self.run_folder(lease), "", 0, self._restart_s, self._earlier(lease)).remove()
+
+    def _attempt_folder(self, lease: Lease, attempt: int) -> Path:
+        return self._folder / "runs" / lease.candidate.candidate_id / f"attempt-{attempt}"
+
+    def _earlier(self, lease: Lease) -> list[Path]:
+        return [self._attempt_folder(lease, attempt) for attempt in range(1, lease.attempt)]
+
+    def _restarts(self, lease: Lease, prepared: str | None) -> RestartFiles:
+        """The candidate's restart files. Attempts differ in nothing but their seeds, which are left out of the key."""
+        plan = self.model.plan(lease.candidate.parameters, 1, prepared)
+        version, folder = self.engine.version, self.run_folder(lease)
+        key = "" if isinstance(plan, Still) else content_key(plan, version) + self.force_field_sha256
+        return RestartFiles(folder, key, version, self._restart_s, self._earlier(lease))
+
+    def _run(self, plan: Plan, folder: Path, watch: Watch, seed: int, key: str, restarts: RestartFiles) -> Evaluated:
         if self._comm.rank == 0:
             folder.mkdir(parents=True, exist_ok=True)
-        log_file = folder / "log.lammps"
         watch.begin(plan.steps)
-        ended = self.engine.run(plan, log_file=log_file, every_steps=self._every_steps, watch=watch)
-        return Evaluated(ended.steps, plan.steps, ended.stopped, ended.final, seed, key)
+        ended = self.engine.run(
+            plan,
+            log_file=folder / "log.lammps",
+            input_file=folder / "input.lammps",
+            every_steps=self._every_steps,
+            watch=watch,
+            restarts=restarts,
+        )
+        if not ended.goes_on:
+            self.engine.write_final(plan, folder / "final.data", folder / "final.extxyz")
+        return Evaluated(ended.steps, plan.steps, ended.stopped, ended.final, seed, key, ended.resumed_from)

@@ -24,6 +24,7 @@ from moireloop_worker.engine import Ended, Engine, Watch
 from moireloop_worker.growth import Preparation
 from moireloop_worker.molten import NotMolten, refuse_crystal
 from moireloop_worker.quiet_broadcast import quiet_broadcast
+from moireloop_worker.restarts import RestartFiles
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,19 @@ LOCK_POLL_S: Final = 0.02
 
 class PreparationStopped(Exception):
     """The watch asked to stop while a structure was being prepared or waited for."""
+
+
+class _Preparing(Watch):
+    """Stops when the run's own watch does. Whoever needs the structure next goes on from there."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def stop(self, step: int) -> bool:
+        return self._watch.stop(step)
+
+    def goes_on(self, step: int) -> bool:
+        return True
 
 
 class PreparedStructures:
@@ -60,6 +74,14 @@ class PreparedStructures:
     def log_file(self, key: str) -> Path:
         """LAMMPS's log of the computation."""
         return self._folder / f"{key}.log"
+
+    def input_file(self, key: str) -> Path:
+        """The commands that LAMMPS was given."""
+        return self._folder / f"{key}.lammps"
+
+    def restarts(self, key: str, lammps_version: int, every_s: float) -> RestartFiles:
+        """The restart files of the computation, from which whoever takes the lock next goes on."""
+        return RestartFiles(self._folder / f"{key}.restarts", key, lammps_version, every_s)
 
     def keep(self, key: str, raw: Path) -> Path:
         """Take a LAMMPS data file over, its first line (a comment) replaced by our mark, in one atomic step."""
@@ -92,8 +114,11 @@ def prepared_structure(
     structures: PreparedStructures,
     preparation: Preparation,
     watch: Watch,
+    restarts: RestartFiles | None = None,
 ) -> str:
     """Path of a prepared structure, found or computed. All ranks call it; `watch` and the folder are used on rank 0.
+
+    With `restarts` a computation that was stopped or lost goes on from where it was.
 
     Raises:
         LammpsError: LAMMPS failed at it.
@@ -107,7 +132,13 @@ def prepared_structure(
             return str(choice.found)
         if choice.raw is None:
             raise PreparationStopped
-        ended = engine.run(preparation.plan, log_file=structures.log_file(preparation.key), watch=watch)
+        ended = engine.run(
+            preparation.plan,
+            log_file=structures.log_file(preparation.key),
+            input_file=structures.input_file(preparation.key),
+            watch=_Preparing(watch),
+            restarts=restarts,
+        )
         if ended.stopped:
             raise PreparationStopped
         if refusal := quiet_broadcast(communicator, _refusal(preparation, ended)):
@@ -115,6 +146,8 @@ def prepared_structure(
         engine.write_structure(choice.raw)
         if communicator.rank == 0:
             structures.keep(preparation.key, choice.raw)
+            if restarts is not None:
+                restarts.remove()
         return str(structures.path(preparation.key))
 
 

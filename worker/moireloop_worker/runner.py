@@ -91,6 +91,10 @@ class RunWatch(Watch):
         """Whether there is a reason to stop."""
         return self._keeper.verdict(step) != "held" or self._stopping()
 
+    def goes_on(self, step: int) -> bool:
+        """Whether the run was stopped only because the worker is to end."""
+        return self._keeper.verdict(step) == "held"
+
 
 class Leader:
     """Rank 0: takes a candidate, has all ranks run it, and hands in what came of it.
@@ -172,6 +176,7 @@ class Leader:
         except LeaseLost as error:
             log.warning("run abandoned reason=%s", error)
             return
+        self._evaluator.settled(lease)
         log.info("%s candidate=%s steps=%d", COMPLETED_WORDS, lease.candidate.candidate_id, report.steps)
 
     def _give_up(self, lease: Lease, step: int) -> None:
@@ -193,11 +198,15 @@ class Leader:
             "run_seed": str(evaluated.run_seed),
             "prepared": evaluated.preparation_key,
         }
+        resumed = evaluated.resumed_from
+        if resumed is not None:
+            own["resumed_from"] = resumed.origin
         return RunReport(
             worker=self._worker,
             started_s=started_s,
             finished_s=time.time(),
             steps=evaluated.steps,
+            resumed_from_step=resumed.step if resumed else 0,
             md_s=self._evaluator.engine.md_s - md_s,
             frames_sent=self._publisher.sent - sent,
             frames_dropped=self._publisher.dropped - dropped,

@@ -68,7 +68,7 @@ class Worker:
         self.lone_errors = LoneErrors(lambda: open_queue(connection, self.pool))
         engine = Engine(communicator, on_lone_error=self.lone_errors.report)
         os.chdir(connection.folder)
-        self.evaluator = Evaluator(communicator, engine, model, Path(), frames.every_steps)
+        self.evaluator = Evaluator(communicator, engine, model, Path(), frames.every_steps, self.pool.restart_s)
 
     def leader(self, stopping: Callable[[], bool]) -> Leader:
         """Rank 0's part."""
@@ -93,6 +93,7 @@ class Worker:
         return {
             "model": self.evaluator.model.name,
             "lammps_version": str(self.evaluator.engine.version),
+            "force_field_sha256": self.evaluator.force_field_sha256,
             "moireloop_version": version("moireloop"),
             "host": socket.gethostname(),
             "ranks": str(self.comm.size),

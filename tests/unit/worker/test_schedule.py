@@ -1,0 +1,67 @@
+"""What LAMMPS is told of a plan when a run begins with its first step, and when it goes on from a restart file."""
+
+from __future__ import annotations
+
+import pytest
+
+from moireloop_worker.growth import Once, Plan, Stage
+from moireloop_worker.schedule import Leg, beginning, legs
+
+PLAN = Plan(
+    setup=("units metal",),
+    structure=("read_data x",),
+    forces=("pair_style zero 1", Once("delete_atoms group gone")),
+    stages=(
+        Stage("melt", (Once("velocity 1"), "fix heat 1"), 10),
+        Stage("strain", (Once("change_box"),), 0),
+        Stage("anneal", ("unfix heat", Once("velocity 2"), "fix heat 2"), 20),
+        Stage("quench", ("unfix heat", Once("velocity 3"), "fix heat 3"), 30),
+    ),
+    timestep_ps=0.001,
+)
+WHOLE = (
+    Leg(("velocity 1", "fix heat 1"), 0, 0, 10),
+    Leg(("change_box",), 10, 10, 10),
+    Leg(("unfix heat", "velocity 2", "fix heat 2"), 10, 10, 30),
+    Leg(("unfix heat", "velocity 3", "fix heat 3"), 30, 30, 60),
+)
+
+
+def test_from_the_first_step_all_is_done() -> None:
+    """Each stage with all its commands and steps."""
+    assert beginning(PLAN) == ("units metal", "read_data x", "pair_style zero 1", "delete_atoms group gone")
+    assert legs(PLAN) == WHOLE
+
+
+def test_restart_file_takes_the_place_of_the_structure() -> None:
+    """What makes and changes atoms is left out."""
+    assert beginning(PLAN, "a b/restart.7") == ("units metal", 'read_restart "a b/restart.7"', "pair_style zero 1")
+
+
+def test_within_a_stage_its_rest_is_run_with_the_same_ramp() -> None:
+    """Step 47 of 60: the fixes are built up once more, atoms are left alone, and the ramp still spans 30 to 60."""
+    commands = ("fix heat 1", "unfix heat", "fix heat 2", "unfix heat", "fix heat 3")
+    assert legs(PLAN, 47) == (Leg(commands, 47, 30, 60),)
+    assert legs(PLAN, 47)[0].ramp == "start 30 stop 60"
+
+
+def test_on_a_border_the_next_stage_begins_with_all_its_commands() -> None:
+    """At step 30 the quench is begun as if nothing had been."""
+    first, *rest = legs(PLAN, 30)
+    assert first == Leg(
+        ("fix heat 1", "unfix heat", "fix heat 2", "unfix heat", "velocity 3", "fix heat 3"), 30, 30, 60
+    )
+    assert rest == []
+
+
+def test_stage_without_steps_is_done_on_its_border() -> None:
+    """At step 10 the strain, which takes no steps, is still to come; at step 11 it is over."""
+    assert legs(PLAN, 10) == (Leg(("fix heat 1", "change_box"), 10, 10, 10), *WHOLE[2:])
+    assert legs(PLAN, 11)[0] == Leg(("fix heat 1", "unfix heat", "fix heat 2"), 11, 10, 30)
+
+
+@pytest.mark.parametrize("step", range(60))
+def test_steps_are_neither_repeated_nor_skipped(step: int) -> None:
+    """From wherever a run goes on, its legs cover the rest of the schedule without gap or overlap."""
+    covered = [done for leg in legs(PLAN, step) for done in range(leg.step, leg.last)]
+    assert covered == list(range(step, 60))
