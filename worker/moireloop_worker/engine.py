@@ -34,6 +34,8 @@ FIRST_STEPS: Final = 20
 MOST_STEPS: Final = 1_000_000
 FRAMES_AT_ONCE: Final = 32
 ABORT_EXIT: Final = 70
+EXTXYZ: Final = "extxyz"
+EXTXYZ_LINE: Final = '"%s' + 6 * " %.9g" + '"'
 OWN_ARGUMENTS: Final = ("-log", "none", "-screen", "none", "-nocite")
 
 
@@ -147,17 +149,17 @@ class Engine:
         Atom types without a chemical element are X. What cannot be written is left out with a warning: it is no
         reason to lose a run.
         """
-        if not self._from_first(lambda: opens(data_file) and opens(extxyz_file)):
+        if not self._from_first(lambda: opens(data_file)):
             return
         try:
             self.write_structure(data_file)
-            if self._writes_extxyz:
-                elements = self._elements(plan)
-                options = f"sort id format float %.9g vel yes forces no element {elements}"
-                self._command(f"write_dump all extxyz {quoted(str(extxyz_file))} modify {options}")
+            if self._writes_extxyz and self._from_first(lambda: opens(extxyz_file)):
+                options = f"sort id vel yes forces no format line {EXTXYZ_LINE} element {self._elements(plan)}"
+                self._command(f"write_dump all {EXTXYZ} {quoted(str(extxyz_file))} modify {options}")
         except LammpsError as error:
-            self._writes_extxyz &= "dump style" not in str(error)
             log.warning("final structure is not written whole error=%s", error)
+            self._writes_extxyz &= "dump style" not in str(error)
+            extxyz_file.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Give LAMMPS back. The engine cannot be used afterwards."""
