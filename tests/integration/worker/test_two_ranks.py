@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,28 @@ def test_error_on_one_rank_ends_the_worker(folder: Path) -> None:
     assert reported.startswith("0 ")
     assert "Cannot open input script" in reported
     assert "start.data.missing" in reported
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (2, 2)])
+def test_run_goes_on_with_another_number_of_ranks(folder: Path, before: int, after: int) -> None:
+    """Interrupted on some ranks and resumed on others, a run without noise ends where the unbroken one does."""
+    _, _, whole = run("trajectory", folder, 1)
+    code, words, (step, goes_on) = run("interrupted", folder, before)
+    assert (code, goes_on) == (0, True), words
+    assert 20 <= step < 60
+    code, words, (positions, end, resumed_from) = run("resumed", folder, after)
+    assert (code, end, resumed_from) == (0, 60, step), words
+    np.testing.assert_allclose(positions, whole[0], atol=1e-4)
+    shutil.rmtree(folder / "restarts")
+
+
+def test_error_on_one_rank_removes_the_restart_files(folder: Path) -> None:
+    """The rank that fails alone removes them before it ends the worker, so that the next attempt begins anew."""
+    run("interrupted", folder)
+    assert list((folder / "restarts").glob("restart.*.json"))
+    code, words, _ = run("resumed_error_on_one", folder)
+    assert code == ABORT_EXIT, words
+    assert list((folder / "restarts").iterdir()) == []
 
 
 def test_idle_ranks_do_not_burn_a_core(folder: Path) -> None:

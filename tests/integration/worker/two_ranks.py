@@ -11,10 +11,11 @@ from typing import Any
 
 from mpi4py import MPI
 
-from moireloop_worker.engine import Engine, LammpsError
+from moireloop_worker.engine import Engine, LammpsError, Watch
 from moireloop_worker.growth import Plan
 from moireloop_worker.models.bead import Bead
 from moireloop_worker.quiet_broadcast import quiet_broadcast
+from moireloop_worker.restarts import RestartFiles
 from moireloop_worker.settings import BeadSettings
 
 COMM = MPI.COMM_WORLD
@@ -52,6 +53,39 @@ def error_everywhere(engine: Engine, prepared: str) -> Any:
 def error_on_one(engine: Engine, prepared: str) -> Any:
     plan = plan_from(prepared)
     return engine.run(replace(plan, forces=(*plan.forces, f"include {prepared}.missing"))).steps
+
+
+class StopInTheMiddle(Watch):
+    """Stops the run at its first look-up from step 20 on; another attempt goes on."""
+
+    def stop(self, step: int) -> bool:
+        return step >= 20
+
+    def goes_on(self, step: int) -> bool:
+        return True
+
+
+def restarts_in(prepared: str) -> RestartFiles:
+    return RestartFiles(Path(prepared).parent / "restarts", "this plan", 0, 1e6)
+
+
+def interrupted(engine: Engine, prepared: str) -> Any:
+    plan = without_thermostat(plan_from(prepared))
+    ended = engine.run(plan, every_steps=1, watch=StopInTheMiddle(), restarts=restarts_in(prepared))
+    return (ended.steps, ended.goes_on)
+
+
+def resumed(engine: Engine, prepared: str) -> Any:
+    ended = engine.run(without_thermostat(plan_from(prepared)), every_steps=7, restarts=restarts_in(prepared))
+    assert ended.resumed_from is not None
+    final = ended.final
+    return None if final is None else (final.positions.tolist(), final.step, ended.resumed_from.step)
+
+
+def resumed_error_on_one(engine: Engine, prepared: str) -> Any:
+    plan = without_thermostat(plan_from(prepared))
+    bad = replace(plan, forces=(*plan.forces, f"include {prepared}.missing"))
+    return engine.run(bad, restarts=restarts_in(prepared)).steps
 
 
 def idle(engine: Engine, prepared: str) -> Any:
