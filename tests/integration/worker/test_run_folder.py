@@ -23,7 +23,7 @@ from moireloop_worker.growth import Plan, Snapshot
 from moireloop_worker.models.bead import Bead
 from moireloop_worker.models.noop import Noop
 from moireloop_worker.settings import BeadSettings, NoopSettings
-from tests.integration.worker.lammps_files import cell_of, data_of, extxyz_of, thermo_of
+from tests.integration.worker.lammps_files import Floats, cell_of, data_of, extxyz_of, thermo_of
 
 SETTINGS = BeadSettings(cells=(6, 6), melt_steps=200, equilibrate_steps=50, anneal_steps=300, quench_steps=700)
 LOOK_UP_STEPS = 64
@@ -79,11 +79,11 @@ def final_of(evaluated: Evaluated) -> Snapshot:
     return evaluated.final
 
 
-def wrapped(positions: np.ndarray, cell: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def wrapped(positions: Floats, cell: Floats) -> Floats:
     """In-plane positions moved by whole cells into the one at the origin, heights as they are."""
     fractional = positions @ np.linalg.inv(cell)
     fractional[:, :2] %= 1
-    folded: np.ndarray = fractional @ cell  # type: ignore[type-arg]
+    folded: Floats = fractional @ cell
     return folded
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -41,7 +42,7 @@ class Bead:
     name = "bead"
     lattice_types = (LOWER, UPPER)
     periodic = (True, True, False)
-    potential_files = ()
+    potential_files: tuple[Path, ...] = ()
 
     def __init__(self, settings: BeadSettings) -> None:
         self._settings = settings

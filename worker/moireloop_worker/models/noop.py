@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -26,7 +27,7 @@ class Noop:
     name = "noop"
     lattice_types = (1, 2)
     periodic = (True, True, False)
-    potential_files = ()
+    potential_files: tuple[Path, ...] = ()
 
     def __init__(self, settings: NoopSettings) -> None:
         self._still = Still(_bilayer(settings.cells, settings.lattice_angstrom))
