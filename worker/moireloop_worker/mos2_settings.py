@@ -64,8 +64,8 @@ class Mos2Settings(Settings):
     equilibrate_ps: Positive = by_preset(50.0, 1.0, "time of equilibration, in ps")
     pressure_atm: FiniteFloat = Field(default=1.0, description="in-plane pressure of equilibration, in atm")
     pressure_damping_ps: Positive = Field(default=0.5, description="relaxation time of the barostat, in ps")
-    anneal_ps: Positive = by_preset(50.0, 15.0, "time at the candidate's temperature, in ps")
-    quench_ps: Positive = by_preset(500.0, 25.0, "time of the quench from there to 0 K, in ps")
+    anneal_ps: Positive = by_preset(50.0, 10.0, "time at the candidate's temperature, in ps")
+    quench_ps: Positive = by_preset(500.0, 30.0, "time of the quench from there to 0 K, in ps")
 
     def steps(self, time_ps: float) -> int:
         """Time steps that make up a time, at least one."""
