@@ -92,10 +92,14 @@ class Still:
 
 @dataclass(frozen=True)
 class Molten:
-    """What a prepared layer must be: |psi6| of its atoms of type `layer_type` is at most `max_order`."""
+    """What the upper layer must be at step `step` of its preparation: |psi6| of its atoms is at most `max_order`.
+
+    Its atoms that count are those of type `layer_type`.
+    """
 
     layer_type: int
     max_order: float
+    step: int
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ def refuse_crystal(snapshot: Snapshot, molten: Molten) -> None:
     order = hexatic_order(snapshot.positions[snapshot.types == molten.layer_type, :2], snapshot.cell[:2, :2])
     if order > molten.max_order:
         raise NotMolten(
-            f"expected a molten layer of |psi6| at most {molten.max_order:g} after preparation, got {order:.2f} "
-            f"(atoms of type {molten.layer_type}); melt it hotter or longer, or choose another preparation_seed"
+            f"expected a molten upper layer of |psi6| at most {molten.max_order:g} at step {molten.step} of the "
+            f"preparation, got {order:.2f}; melt it hotter or longer, or choose another preparation_seed"
         )
 
 

@@ -20,8 +20,8 @@ from typing import Final
 
 from mpi4py import MPI
 
-from moireloop_worker.engine import Ended, Engine, Watch
-from moireloop_worker.growth import Preparation
+from moireloop_worker.engine import Engine, Watch
+from moireloop_worker.growth import Molten, Preparation, Snapshot
 from moireloop_worker.molten import NotMolten, refuse_crystal
 from moireloop_worker.quiet_broadcast import quiet_broadcast
 from moireloop_worker.restarts import RestartFiles
@@ -37,10 +37,19 @@ class PreparationStopped(Exception):
 
 
 class _Preparing(Watch):
-    """Stops when the run's own watch does. Whoever needs the structure next goes on from there."""
+    """Stops when the run's own watch does. Whoever needs the structure next goes on from there.
 
-    def __init__(self, watch: Watch) -> None:
+    `melt` is the instant at which the upper layer must be molten, unless that is the very end or was passed before.
+    """
+
+    def __init__(self, watch: Watch, molten: Molten | None) -> None:
         self._watch = watch
+        self._molten = molten
+        self.melt: Snapshot | None = None
+
+    def frame(self, snapshot: Snapshot) -> None:
+        if self._molten is not None and snapshot.step == self._molten.step:
+            self.melt = snapshot
 
     def stop(self, step: int) -> bool:
         return self._watch.stop(step)
@@ -132,16 +141,21 @@ def prepared_structure(
             return str(choice.found)
         if choice.raw is None:
             raise PreparationStopped
+        molten = preparation.molten
+        preparing = _Preparing(watch, molten)
         ended = engine.run(
             preparation.plan,
+            every_steps=molten.step if molten and molten.step < preparation.plan.steps else 0,
             log_file=structures.log_file(preparation.key),
             input_file=structures.input_file(preparation.key),
-            watch=_Preparing(watch),
+            watch=preparing,
             restarts=restarts,
         )
         if ended.stopped:
             raise PreparationStopped
-        if refusal := quiet_broadcast(communicator, _refusal(preparation, ended)):
+        if refusal := quiet_broadcast(communicator, _refusal(preparation, preparing.melt or ended.final)):
+            if communicator.rank == 0 and restarts is not None:
+                restarts.remove()
             raise NotMolten(refusal)
         engine.write_structure(choice.raw)
         if communicator.rank == 0:
@@ -159,12 +173,13 @@ class _Choice:
     raw: Path | None = None
 
 
-def _refusal(preparation: Preparation, ended: Ended) -> str | None:
+def _refusal(preparation: Preparation, instant: Snapshot | None) -> str | None:
     """On rank 0, why the structure cannot be used; None where it can be, and on the other ranks."""
-    if preparation.molten is None or ended.final is None:
+    molten = preparation.molten
+    if molten is None or instant is None or instant.step != molten.step:
         return None
     try:
-        refuse_crystal(ended.final, preparation.molten)
+        refuse_crystal(instant, molten)
     except NotMolten as error:
         return str(error)
     return None

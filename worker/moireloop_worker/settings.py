@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, FiniteFloat, model_validator
 
 from moireloop_worker.mos2_settings import ReaxffSettings, ReboSettings
-from moireloop_worker.setting_types import Cells, NotNegative, Positive, Settings, Steps
+from moireloop_worker.setting_types import Cells, Fraction, NotNegative, Positive, Settings, Steps
 
 
 class PoolSettings(Settings):
@@ -78,6 +78,9 @@ class BeadSettings(Settings):
     timestep_fs: Annotated[FiniteFloat, Field(gt=0, le=100)] = Field(default=4.0, description="time step, in fs")
     melt_k: Positive = Field(default=30_000.0, description="temperature that melts the upper layer, in K")
     melt_steps: Steps = Field(default=2000, description="steps of melting")
+    molten_order: Fraction = Field(
+        default=0.4, description="largest |psi6| of the upper layer after melting at which it counts as molten"
+    )
     equilibrate_k: Positive = Field(default=300.0, description="temperature of equilibration after melting, in K")
     equilibrate_steps: Steps = Field(default=500, description="steps of equilibration")
     anneal_steps: Steps = Field(default=5000, description="steps at the candidate's temperature")

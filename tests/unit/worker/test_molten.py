@@ -62,8 +62,8 @@ def test_crystal_is_refused_with_what_to_do() -> None:
     box[:2, :2] = cell
     types = np.repeat(np.array([1, 3], dtype=np.uint8), 36)
     snapshot = Snapshot(10, 0.1, 300.0, box, positions, types)
-    refuse_crystal(snapshot, Molten(3, 0.4))
+    refuse_crystal(snapshot, Molten(3, 0.4, 10))
     with pytest.raises(
-        NotMolten, match=r"expected a molten layer of \|psi6\| at most 0.4 .* got 1.00 .*melt it hotter"
+        NotMolten, match=r"expected a molten upper layer of \|psi6\| at most 0.4 .* got 1.00; melt it hotter"
     ):
-        refuse_crystal(snapshot, Molten(1, 0.4))
+        refuse_crystal(snapshot, Molten(1, 0.4, 10))

@@ -90,7 +90,8 @@ def test_energies_of_the_walls_agree_between_units() -> None:
 
 def test_upper_layer_must_be_molten() -> None:
     """The preparation is checked by the order of the upper layer's Mo atoms."""
-    assert Mos2(ReboSettings(molten_order=0.3)).preparation(0, 1).molten == Molten(3, 0.3)
+    preparation = Mos2(ReboSettings(molten_order=0.3)).preparation(0, 1)
+    assert preparation.molten == Molten(3, 0.3, preparation.plan.steps)
 
 
 def test_what_changes_atoms_is_done_once() -> None:

@@ -18,6 +18,7 @@ from typing import Final
 from moireloop_worker.growth import (
     LARGEST_SEED,
     Limits,
+    Molten,
     Once,
     Plan,
     Preparation,
@@ -57,7 +58,9 @@ class Bead:
         settings = self._settings
         start = settings.preparation_seed + seed % settings.prepared_seeds
         plan = _preparation_plan(settings, 1 + start % LARGEST_SEED)
-        return Preparation(plan, content_key(plan, lammps_version))
+        # Checked where it is hot: the layer of beads, being no glass, begins to order at 300 K already.
+        molten = Molten(UPPER, settings.molten_order, settings.melt_steps)
+        return Preparation(plan, content_key(plan, lammps_version), molten)
 
     def plan(self, parameters: Mapping[str, float], seed: int, prepared: str | None) -> Plan:
         """Strain and shear the prepared structure, anneal it and quench it."""

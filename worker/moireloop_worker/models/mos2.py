@@ -106,7 +106,7 @@ class Mos2:
         settings = self._settings
         start = settings.preparation_seed + seed % settings.prepared_seeds
         plan = _preparation_plan(settings, self._potential, 1 + start % LARGEST_SEED)
-        return Preparation(plan, content_key(plan, lammps_version), Molten(UPPER_MO, settings.molten_order))
+        return Preparation(plan, content_key(plan, lammps_version), Molten(UPPER_MO, settings.molten_order, plan.steps))
 
     def plan(self, parameters: Mapping[str, float], seed: int, prepared: str | None) -> Plan:
         """Strain and shear the prepared structure, anneal it and quench it."""
