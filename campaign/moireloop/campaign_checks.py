@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from moireloop.campaign_errors import Problem, shown, unknown_key
 from moireloop.folder import CampaignFolder
+from moireloop.growth_script import script_problems
 from moireloop_broker.redis_server import free_port, why_silent
 from moireloop_worker.growth import is_path_for_lammps
 from moireloop_worker.models import growth_model, required_parameters
@@ -24,12 +25,11 @@ def cores_of_this_machine() -> int:
 
 def cross_problems(campaign: Campaign) -> list[Problem]:
     """What contradicts between sections: search space and growth model, targets, budget and optimizer."""
-    return [
-        *_space_problems(campaign),
-        *_force_field_problems(campaign),
-        *_target_problems(campaign),
-        *_budget_problems(campaign),
-    ]
+    if campaign.growth.model == "script":
+        growth = script_problems(campaign)
+    else:
+        growth = [*_space_problems(campaign), *_force_field_problems(campaign)]
+    return [*growth, *_target_problems(campaign), *_budget_problems(campaign)]
 
 
 def machine_problems(campaign: Campaign, cores: int) -> list[Problem]:

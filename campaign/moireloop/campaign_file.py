@@ -21,6 +21,7 @@ from moireloop.campaign_checks import (
 )
 from moireloop.campaign_errors import Location, Problem, dotted, one_line, problems_of, shown
 from moireloop.folder import CampaignFolder
+from moireloop.growth_script import changed_script_problems
 from moireloop_analyzer.settings import AnalyzerSettings
 from moireloop_broker.messages import Identifier
 from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSettings
@@ -246,7 +247,7 @@ def _resume_problems(old: Campaign, new: Campaign) -> list[Problem]:
     except CampaignFileError as error:
         key, _, text = str(error).partition(": ")
         return [Problem(key, text)]
-    return []
+    return changed_script_problems(new)
 
 
 def _nothing_to_resume(folder: CampaignFolder, path: Path) -> list[Problem]:

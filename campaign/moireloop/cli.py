@@ -30,6 +30,7 @@ from moireloop.campaign_file import (
 from moireloop.client import CampaignClient, NotRunning, RequestRefused, connect
 from moireloop.conductor import ServiceFailed, StartInterrupted
 from moireloop.folder import CampaignFolder, CampaignIsRunning
+from moireloop.growth_script import keep_script, script_lines
 from moireloop.history import TOPICS, History
 from moireloop.output_files import write_figures, write_results, write_trajectories
 from moireloop.progress import Progress, line, picture, progress_of
@@ -69,6 +70,7 @@ def run(path: Path, *, fresh: bool = False) -> int:
             campaign.place.clear()
             campaign.place.create()
             refuse_taken_name(campaign)
+        keep_script(campaign)
         keep_copy(path, campaign.place)
         return _conduct(campaign, resumed=False)
 
@@ -145,6 +147,8 @@ def validate(path: Path) -> int:
     """Check a campaign file whole, and start nothing."""
     campaign = load_campaign(path, "validate")
     console.print(f"{path}: campaign {campaign.name!r} is valid", highlight=False, soft_wrap=True)
+    for told in script_lines(campaign):
+        console.print(told, highlight=False, markup=False, soft_wrap=True)
     return 0
 
 

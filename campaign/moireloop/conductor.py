@@ -17,6 +17,7 @@ import redis
 from moireloop.campaign_file import Campaign
 from moireloop.ending import Ending, ending_of, failure_of, should_drain
 from moireloop.folder import CampaignFolder
+from moireloop.growth_script import growth_section
 from moireloop.history import History
 from moireloop.progress import Progress, progress_of
 from moireloop.resumption import withdrawals
@@ -62,7 +63,8 @@ def service_specs(campaign: Campaign, folder: CampaignFolder) -> list[ServiceSpe
 
 def settings_sections(campaign: Campaign) -> dict[str, object]:
     """What the services are told of the campaign file, by section."""
-    return {name: value for name, value in campaign.model_dump(mode="json").items() if name not in ("redis", "network")}
+    sections = campaign.model_dump(mode="json", exclude={"redis", "network"})
+    return {**sections, "growth": growth_section(campaign)}
 
 
 def full_disk_hint(folder: Path, free_bytes: int) -> str:

@@ -81,6 +81,11 @@ class CampaignFolder:
         return self.root / "prepared"
 
     @property
+    def script(self) -> Path:
+        """The growth script that a campaign was started with, and the files that it names."""
+        return self.root / "script"
+
+    @property
     def logs(self) -> Path:
         """One log file per service."""
         return self.root / "logs"
@@ -134,8 +139,8 @@ class CampaignFolder:
         """Names of everything that a campaign puts into its folder."""
         parts = (
             self.connection_file, self.settings_file, self.campaign_copy, self.lock_file, self.services_lock,
-            self.redis, self.runs, self.prepared, self.logs, self.figures, self.results_parquet, self.results_csv,
-            self.trajectories_parquet, self.trajectories_csv,
+            self.redis, self.runs, self.prepared, self.script, self.logs, self.figures,
+            self.results_parquet, self.results_csv, self.trajectories_parquet, self.trajectories_csv,
         )  # fmt: skip
         return frozenset(part.name for part in parts)
 
@@ -146,7 +151,7 @@ class CampaignFolder:
 
     def create(self) -> None:
         """Make the folder and its parts, readable by the user alone; what is there stays."""
-        for folder in (self.root, self.redis, self.runs, self.prepared, self.logs, self.figures):
+        for folder in (self.root, self.redis, self.runs, self.prepared, self.script, self.logs, self.figures):
             folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         self.root.chmod(FOLDER_MODE)
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, FiniteFloat, model_validator
 
 from moireloop_worker.mos2_settings import ReaxffSettings, ReboSettings
+from moireloop_worker.script_settings import ScriptSettings
 from moireloop_worker.setting_types import Cells, Fraction, NotNegative, Positive, Settings, Steps
 
 
@@ -106,5 +107,7 @@ class NoopSettings(Settings):
     )
 
 
-GrowthSettings = Annotated[BeadSettings | NoopSettings | ReboSettings | ReaxffSettings, Field(discriminator="model")]
+GrowthSettings = Annotated[
+    BeadSettings | NoopSettings | ReboSettings | ReaxffSettings | ScriptSettings, Field(discriminator="model")
+]
 """The section [growth]: the settings of one growth model, chosen by its key `model`."""

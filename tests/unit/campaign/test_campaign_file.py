@@ -9,6 +9,7 @@ import pytest
 from moireloop.campaign_file import CampaignFileError, changes_on_resume, keep_copy, load_campaign, load_copy
 from moireloop.folder import CampaignFolder
 from tests.unit.campaign.wrong_files import GOOD, WRONG_FILES, WrongFile
+from tests.unit.campaign.wrong_scripts import WRONG_SCRIPTS
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.toml"))
 
@@ -30,7 +31,7 @@ def test_there_is_a_demo() -> None:
     assert "demo.toml" in [example.name for example in EXAMPLES]
 
 
-@pytest.mark.parametrize("wrong", WRONG_FILES, ids=lambda wrong: wrong.name)
+@pytest.mark.parametrize("wrong", [*WRONG_FILES, *WRONG_SCRIPTS], ids=lambda wrong: wrong.name)
 def test_wrong_file_gets_one_clear_line(wrong: WrongFile, tmp_path: Path) -> None:
     """A wrong file gets one printable line that begins with the file and names the key; nothing is left behind."""
     path = tmp_path / "search.toml"

@@ -18,6 +18,7 @@ from moireloop.folder import CampaignFolder
 from moireloop_broker.connection import write_connection
 from tests.connections import connection_of
 from tests.unit.campaign.wrong_files import GOOD, WRONG_FILES, WrongFile
+from tests.unit.campaign.wrong_scripts import WRONG_SCRIPTS
 
 MOST_CORES = 4
 ALONE = GOOD.replace('url = "redis://127.0.0.1:6379/0"', "")
@@ -67,7 +68,7 @@ def only_line(captured: Captured) -> str:
     return said.err.removeprefix("moireloop: ").rstrip()
 
 
-@pytest.mark.parametrize("wrong", WRONG_FILES, ids=lambda wrong: wrong.name)
+@pytest.mark.parametrize("wrong", [*WRONG_FILES, *WRONG_SCRIPTS], ids=lambda wrong: wrong.name)
 def test_wrong_file_starts_nothing(wrong: WrongFile, tmp_path: Path, few_cores: int, capsys: Captured) -> None:
     """A wrong file: one clear line, exit code 2, no process, no folder."""
     path = tmp_path / "search.toml"

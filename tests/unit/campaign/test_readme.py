@@ -20,6 +20,7 @@ from moireloop_optimizer.objective import Target
 from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
 from moireloop_worker.models import required_parameters
 from moireloop_worker.mos2_settings import Mos2Settings, ReaxffSettings, ReboSettings
+from moireloop_worker.script_settings import ScriptSettings
 from moireloop_worker.settings import BeadSettings, NoopSettings, PoolSettings
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +28,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, list[type[BaseModel]]] = {
     "[[targets]]": [Target],
     "[budget]": [BudgetSettings],
-    "[growth]": [BeadSettings, NoopSettings, Mos2Settings, ReboSettings, ReaxffSettings],
+    "[growth]": [BeadSettings, NoopSettings, Mos2Settings, ReboSettings, ReaxffSettings, ScriptSettings],
     "[workers]": [PoolSettings],
     "[frames]": [FrameSettings],
     "[analyzers]": [AnalyzerSettings],

@@ -11,14 +11,18 @@ from moireloop_worker.growth import GrowthModel, Limits
 from moireloop_worker.models.bead import Bead
 from moireloop_worker.models.mos2 import Mos2
 from moireloop_worker.models.noop import Noop
+from moireloop_worker.models.script import Script
 from moireloop_worker.mos2_settings import ReaxffSettings, ReboSettings
+from moireloop_worker.script_settings import ReadScript, ScriptSettings
 from moireloop_worker.settings import BeadSettings, GrowthSettings, NoopSettings
 
 _ADAPTER: Final[TypeAdapter[Any]] = TypeAdapter(GrowthSettings)
 
 
 def growth_settings(section: Mapping[str, object]) -> GrowthSettings:
-    """The settings in the section [growth] of a campaign. Raises pydantic.ValidationError."""
+    """The settings in the section [growth] as workers are told it. Raises pydantic.ValidationError."""
+    if section.get("model") == "script":
+        return ReadScript.model_validate(dict(section))
     settings: GrowthSettings = _ADAPTER.validate_python(dict(section))
     return settings
 
@@ -32,6 +36,10 @@ def growth_model(settings: GrowthSettings) -> GrowthModel:
             return Noop(settings)
         case ReboSettings() | ReaxffSettings():
             return Mos2(settings)
+        case ReadScript():
+            return Script(settings)
+        case ScriptSettings():
+            raise TypeError("expected a script that was read, got the name of its file")
 
 
 def required_parameters(settings: GrowthSettings) -> dict[str, Limits]:

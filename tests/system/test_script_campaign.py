@@ -1,0 +1,62 @@
+"""The example of a growth script, run as a user runs it, shortened."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.system.running import RunningCampaign
+from tests.system.test_command_line import moireloop
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def test_campaign_with_a_script_of_ones_own(campaign: Callable[..., RunningCampaign], tmp_path: Path) -> None:
+    """Twists are measured, the runs follow the script, and a resumed campaign keeps to the script that it had."""
+    running = campaign()
+    shutil.copytree(EXAMPLES / "script", tmp_path / "script")
+    text = (EXAMPLES / "script.toml").read_text(encoding="utf-8")
+    for old, new in (
+        ("results = 40", "results = 4"),
+        ("melt_steps = 2000", "melt_steps = 500"),
+        ("anneal_steps = 5000", "anneal_steps = 1500"),
+        ("quench_steps = 15000", "quench_steps = 4000"),
+        ("count = 2", "count = 2\noversubscribe = true"),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    running.file.write_text(text, encoding="utf-8")
+    running.start()
+    code, output = running.end()
+    assert code == 0, output
+    results = [result for result in running.results_of_log() if result.outcome != "cancelled"]
+    assert len(results) == 4
+    assert all(result.report is not None and result.report.steps == 6500 for result in results)
+    twists = [result.twist_deg for result in results if result.twist_deg is not None]
+    assert len(twists) >= 2, [result.reason for result in results]
+    assert_logs_show_the_script(running.folder)
+    assert_script_cannot_change(running)
+
+
+def assert_logs_show_the_script(folder: Path) -> None:
+    """Each run gave LAMMPS the script's commands with its own numbers."""
+    logs = [log.read_text(encoding="utf-8") for log in folder.glob("runs/*/attempt-*/log.lammps")]
+    heats = {line for log in logs for line in log.splitlines() if line.startswith("fix             heat all langevin")}
+    assert len(heats) == 3 * len(logs)
+    assert not any("{{" in log for log in logs)
+
+
+def assert_script_cannot_change(running: RunningCampaign) -> None:
+    """Resuming with an edited script is refused; the copy of the first one lies in the folder."""
+    script = running.file.parent / "script" / "growth.in"
+    assert (running.folder / "script" / "growth.in").read_bytes() == script.read_bytes()
+    script.write_text(script.read_text(encoding="utf-8").replace("mass            * 160", "mass            * 150"))
+    running.file.write_text(running.file.read_text(encoding="utf-8").replace("results = 4", "results = 5"))
+    ended = moireloop("resume", running.file)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "growth.file: expected that with which the campaign was started" in ended.stderr

@@ -1,0 +1,145 @@
+"""What a script of the user's own may not say, what of it is done once, and which of its words name files (pure).
+
+moireloop cuts a script into stages, stops runs early, and goes on from restart files. So it has to know the steps
+beforehand, and nothing but its own commands may move the step counter or write where other workers write too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from moireloop_worker.models.lammps_input import Command
+
+BOX_MAKERS: Final = frozenset({"create_box", "read_data"})
+"""Commands that make the cell, one of them the atoms too: what a restart file stands in for begins with them."""
+
+_FLOW: Final = "moireloop has to know the steps of a run beforehand: write the commands out one after another"
+_STEPS: Final = "moireloop counts the steps"
+_WRITES: Final = (
+    "all workers would write the same file; frames, LAMMPS's log and the final structure are kept for each run anyway"
+)
+_SHELL: Final = "a script runs LAMMPS commands and nothing else; do it before the campaign"
+_MANY: Final = "a candidate is one plain run"
+
+REFUSED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(("jump", "label", "next", "if", "quit"), _FLOW),
+        **dict.fromkeys(("shell", "python"), _SHELL),
+        **dict.fromkeys(("dump", "dump_modify", "undump", "write_dump"), _WRITES),
+        **dict.fromkeys(("write_data", "write_restart", "restart"), _WRITES),
+        **dict.fromkeys(("write_coeff", "write_molecule", "group2ndx"), _WRITES),
+        **dict.fromkeys(("reset_timestep", "read_dump"), _STEPS),
+        **dict.fromkeys(
+            ("rerun", "neb", "neb/spin", "prd", "tad", "temper", "temper/grem", "temper/npt", "hyper", "partition",
+             "dynamical_matrix", "third_order", "mdi", "message", "server"), _MANY
+        ),
+        "include": "placeholders in the other file would not be seen: put its text here",
+        "clear": "each candidate begins with an empty LAMMPS anyway",
+        "log": "LAMMPS's log goes to the folder of the run",
+        "read_restart": "moireloop goes on from restart files of its own; begin with read_data of a file of write_data",
+    }
+)  # fmt: skip
+"""Commands that cannot be, and why."""
+
+REFUSED_FIXES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "halt": "early ends are decided by moireloop",
+        "dt/reset": "the time step must be the same all along",
+        **dict.fromkeys(("reaxff/bonds", "reaxff/species", "reaxff/bonds/kk", "reaxff/species/kk"), _WRITES),
+    }
+)
+"""Styles of fix that cannot be, and why."""
+
+_ONCE: Final = frozenset(
+    {
+        "change_box", "create_atoms", "create_bonds", "delete_atoms", "delete_bonds", "displace_atoms", "minimize",
+        "ndx2group", "read_data", "replicate", "reset_atom_ids", "reset_atoms", "reset_ids", "reset_mol_ids", "set",
+        "velocity",
+    }
+)  # fmt: skip
+
+_REQUIRED_FILES: Final[Mapping[str, int]] = MappingProxyType({"read_data": 1, "molecule": 2, "ndx2group": 1})
+_FIRST_WORD_OF_FILES: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "molecule": 2, "pair_style": 2, "pair_coeff": 3, "bond_coeff": 2, "angle_coeff": 2, "dihedral_coeff": 2,
+        "improper_coeff": 2, "fix": 4, "compute": 4, "variable": 3, "create_atoms": 2, "plugin": 2,
+    }
+)  # fmt: skip
+
+
+def refusal(command: Command) -> str | None:
+    """Why this command cannot be in a script, None where it can. Values are filled in."""
+    words = command.texts
+    reason = REFUSED.get(words[0])
+    if reason is None and words[0] == "fix" and len(words) > 3:
+        reason = REFUSED_FIXES.get(words[3]) or _written_file(words)
+        reason = reason and f"fix {words[3]} cannot be used: {reason}"
+    elif reason is not None:
+        reason = f"{words[0]} cannot be used: {reason}"
+    elif words[0] == "print" and {"file", "append"} & set(words[2:]):
+        reason = f"print to a file cannot be used: {_WRITES}"
+    elif words[0] == "run":
+        reason = _wrong_run(words)
+    elif words[0] == "timer" and "timeout" in words:
+        reason = f"timer timeout cannot be used: {REFUSED_FIXES['halt']}"
+    elif words[0] == "atom_modify" and re.search(r"\bid\s+no\b", command.text):
+        reason = "atom_modify id no cannot be used: frames need the ids of atoms"
+    return reason
+
+
+def is_once(command: Command) -> bool:
+    """Whether it changes atoms, cell or groups, which a restart file holds, rather than what acts on them."""
+    words = command.texts
+    if words[0] == "group":
+        return len(words) < 3 or words[2] not in ("dynamic", "static")
+    return words[0] in _ONCE or words == ("run", "0")
+
+
+def file_words(command: Command) -> dict[int, bool]:
+    """The numbers of the words that may name files to be read, and whether there must be one of that name."""
+    words = command.texts
+    required = _REQUIRED_FILES.get(words[0], len(words))
+    first = _FIRST_WORD_OF_FILES.get(words[0], len(words))
+    if words[0] == "variable" and words[2:3] not in (("file",), ("atomfile",)):
+        first = len(words)
+    found = {number: False for number in range(first, len(words)) if _is_file_like(words[number])}
+    if words[0] == "pair_coeff" and re.match("[A-Za-z]", "".join(words[3:4])):
+        found.setdefault(3, False)
+    if words[0] == "pair_coeff" and (named := [number for number in found if "." in words[number]]):
+        found[named[0]] = True
+    if required < len(words):
+        found[required] = True
+    return found
+
+
+def _is_file_like(word: str) -> bool:
+    """A word with a dot or a slash, and no number, variable or reference to a fix or compute."""
+    return bool(re.search(r"[./]", word) and re.search(r"[A-Za-z]", word)) and not (
+        re.match(r"[vcf]_|\$|[-+]?[\d.]+([eE][-+]?\d+)?$", word) or any(mark in word for mark in "*(){}")
+    )
+
+
+def _written_file(words: Sequence[str]) -> str | None:
+    writes = words[3].startswith(("ave/", "print", "vector")) and {"file", "append"} & set(words[4:])
+    return _WRITES if writes else None
+
+
+def _wrong_run(words: Sequence[str]) -> str | None:
+    instead = "expected run N with an integer N and nothing behind it"
+    if len(words) < 2:
+        return f"{instead}, got run alone"
+    steps, options = words[1], words[2:]
+    if "{{" in steps:
+        return f"{instead}, got run {steps}: steps are the same for all candidates, from growth.values"
+    if "$" in steps:
+        name = "".join(re.findall(r"\w+", steps.replace("v_", ""))[:1]) or "steps"
+        return f"{instead}, got run {steps}: write a placeholder such as {{{{{name}}}}}, with a number in growth.values"
+    if not re.fullmatch(r"\d{1,10}", steps):
+        return f"{instead}, got run {steps}"
+    if options:
+        why = {"every": _FLOW, "upto": "write the steps of this run alone"}.get(options[0], "ramps span a run anyway")
+        return f"{instead}, got run {steps} {' '.join(options)}: {why}"
+    return None
