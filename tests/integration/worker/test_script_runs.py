@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,9 @@ from mpi4py import MPI
 
 from moireloop.growth_script import found_script
 from moireloop_worker.engine import Ended, Engine, Watch
-from moireloop_worker.growth import Once, Plan, Snapshot
+from moireloop_worker.growth import Plan, Snapshot
 from moireloop_worker.models.script import Script
+from moireloop_worker.restarts import RestartFiles
 from moireloop_worker.script_settings import ScriptSettings
 from tests.unit.worker.scripts import GOOD, settings
 
@@ -28,6 +28,19 @@ class Recorder(Watch):
 
     def frame(self, snapshot: Snapshot) -> None:
         self.frames.append(snapshot)
+
+
+class StopAt(Watch):
+    """Stops a run at the first look-up from a step on; another attempt is to go on."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def stop(self, step: int) -> bool:
+        return step >= self._step
+
+    def goes_on(self, step: int) -> bool:
+        return True
 
 
 @pytest.fixture(scope="module")
@@ -93,26 +106,27 @@ def test_units_real_keep_their_time(engine: Engine) -> None:
     assert final(engine.run(planned(text))).time_ps == pytest.approx(0.28)
 
 
-def test_a_run_goes_on_from_the_structure_it_had(engine: Engine, tmp_path: Path) -> None:
-    """A restart file in place of the structure, and no command that is marked: the atoms stay what they were."""
-    text = GOOD.replace("fix move", "displace_atoms mobile move 0 0 0\ndelete_atoms group mobile region box\nfix move")
-    text = text.replace(
-        "region box block 0 20 0 20 0 20", "region box block 0 20 0 20 0 20\nregion low block 0 9 0 9 0 9"
-    )
-    text = text.replace("delete_atoms group mobile region box", "delete_atoms region low")
-    plan = planned(text)
-    first = replace(
-        plan, stages=(*plan.stages[:1], replace(plan.stages[1], commands=(f"write_restart {tmp_path}/r",), steps=1))
-    )
-    atoms = len(final(engine.run(first)).positions)
-    assert 0 < atoms < 30
-    later = replace(
-        plan,
-        structure=(f"read_restart {tmp_path}/r", "reset_timestep 0"),
-        forces=tuple(command for command in plan.forces if not isinstance(command, Once)),
-        stages=plan.stages[1:],
-    )
-    assert final(engine.run(later)).positions.shape == (atoms, 3)
+@pytest.mark.parametrize("step", [30, 100, 150])
+def test_interrupted_script_ends_where_the_unbroken_one_does(engine: Engine, tmp_path: Path, step: int) -> None:
+    """A restart file stands for the cell; what changed atoms, cell and groups is not done again.
+
+    Without noise the trajectories are the same. Atoms leave the half of the box that one group was made of, so that
+    a group made anew would be another one. Step 100 is between the two runs.
+    """
+    plan = planned(NEWTON, values={"mass": 32.5})
+    unbroken = final(engine.run(plan))
+    for attempt in ("attempt-1", "attempt-2"):
+        (tmp_path / attempt).mkdir()
+    first = RestartFiles(tmp_path / "attempt-1", "script", engine.version, 1e6, ())
+    halted = engine.run(plan, every_steps=1, watch=StopAt(step), restarts=first)
+    assert halted.goes_on
+    second = RestartFiles(tmp_path / "attempt-2", "script", engine.version, 1e6, (tmp_path / "attempt-1",))
+    ended = engine.run(plan, every_steps=10, restarts=second)
+    assert ended.resumed_from is not None
+    assert ended.resumed_from.step == halted.steps < plan.steps == final(ended).step
+    fractional = (final(ended).positions - unbroken.positions) @ np.linalg.inv(unbroken.cell)
+    np.testing.assert_allclose((fractional - np.round(fractional)) @ unbroken.cell, 0, atol=1e-5)
+    np.testing.assert_allclose(final(ended).cell, unbroken.cell, rtol=1e-12)
 
 
 def test_files_are_read_wherever_the_script_lies(
@@ -135,6 +149,36 @@ def test_files_are_read_wherever_the_script_lies(
     assert snapshot.step == 3
 
 
+NEWTON = """\
+units metal
+atom_modify map array
+boundary p p f
+region box block 0 20 0 20 0 20
+region half block 0 10 0 20 0 20
+region fill block 0 20 0 20 3 17
+create_box 1 box
+lattice sc 4.0
+create_atoms 1 region fill
+mass 1 {{mass}}
+displace_atoms all random 0.3 0.3 0.3 {{seed}}
+pair_style lj/cut 6.0
+pair_coeff 1 1 0.01 3.0
+group left region half
+delete_atoms random fraction 0.2 yes all NULL {{seed2}}
+change_box all x scale 1.05 remap
+timestep 0.002
+thermo {{frame_steps}}
+velocity all create {{temperature_k}} {{seed3}}
+fix move all nve
+fix walls all wall/reflect zlo EDGE zhi EDGE
+fix pull left addforce 0.02 0.0 0.0
+run 100
+unfix pull
+change_box all y scale 1.02 remap
+group right subtract all left
+fix push right addforce -0.02 0.0 0.0
+run 100
+"""
 REBO = """\
 units metal
 read_data 'mö s2.data'
