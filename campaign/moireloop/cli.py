@@ -32,7 +32,7 @@ from moireloop.conductor import ServiceFailed, StartInterrupted
 from moireloop.folder import CampaignFolder, CampaignIsRunning
 from moireloop.growth_script import keep_script, script_lines
 from moireloop.history import TOPICS, History
-from moireloop.output_files import write_figures, write_results, write_trajectories
+from moireloop.output_files import write_bilayers, write_figures, write_results, write_trajectories
 from moireloop.progress import Progress, line, picture, progress_of
 from moireloop.progress_view import ProgressView
 from moireloop.results import recipes_table, utilisation
@@ -43,6 +43,7 @@ from moireloop_broker.connection import NoConnectionFile
 from moireloop_broker.messages import Status
 from moireloop_broker.redis_server import RedisUnavailable
 from moireloop_broker.series import Series
+from moireloop_worker.models import growth_model
 
 EXIT_BAD_INPUT: Final = 2
 WATCH_EVERY_S: Final = 0.5
@@ -248,8 +249,12 @@ def _conduct(campaign: Campaign, *, resumed: bool) -> int:
 
 
 def _draw(campaign: Campaign, history: History, all_series: Sequence[Series]) -> tuple[Path, ...]:
-    found = history.results
-    return write_figures(campaign.place, found, campaign.bounds, campaign.targets, campaign.name, all_series)
+    found, targets = history.results, campaign.targets
+    model = growth_model(campaign.growth)
+    return (
+        *write_figures(campaign.place, found, campaign.bounds, targets, campaign.name, all_series),
+        *write_bilayers(campaign.place, found, targets, model.lattice_types, model.periodic),
+    )
 
 
 def _show_results(campaign: Campaign, history: History, all_series: Sequence[Series]) -> None:

@@ -110,6 +110,14 @@ class CampaignFolder:
         """Twist and order of all runs over time."""
         return self.figures / "trajectories.png"
 
+    def bilayer_figure(self, candidate_id: str) -> Path:
+        """The final structure of one candidate, seen from above."""
+        return self.figures / f"bilayer-{candidate_id}.png"
+
+    def final_data(self, candidate_id: str, attempt: int) -> Path:
+        """The structure that an attempt ended with, as a LAMMPS data file."""
+        return self.runs / candidate_id / f"attempt-{attempt}" / "final.data"
+
     @property
     def results_parquet(self) -> Path:
         """One row per candidate."""

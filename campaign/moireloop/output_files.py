@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -10,14 +11,18 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from moireloop.bilayer_figure import bilayer_figure
 from moireloop.figures import Bounds, regret_figure, space_figure
+from moireloop.final_structure import NoStructure, read_lattices
 from moireloop.folder import CampaignFolder, replaced_whole
-from moireloop.results import results_table
+from moireloop.results import best_recipes, results_table
 from moireloop.trajectories import trajectories_table
 from moireloop.trajectory_figure import trajectory_figure
 from moireloop_broker.messages import Result
 from moireloop_broker.series import Series
 from moireloop_optimizer.objective import Target
+
+log = logging.getLogger(__name__)
 
 DPI: Final = 150
 
@@ -57,3 +62,32 @@ def write_figures(
         with replaced_whole(path) as temporary:
             figure.savefig(temporary, dpi=DPI, format="png")
     return folder.regret_figure, folder.space_figure, folder.trajectories_figure
+
+
+def write_bilayers(
+    folder: CampaignFolder,
+    results: Sequence[Result],
+    targets: Sequence[Target],
+    lattice_types: Sequence[int],
+    periodic: Sequence[bool],
+) -> tuple[Path, ...]:
+    """Draw the final structure of each target's best result, seen from above; return the paths of what was drawn.
+
+    A run that left no structure behind, as those without molecular dynamics, is passed over.
+    """
+    best = {
+        recipe.result.candidate.candidate_id: recipe.result for t in targets for recipe in best_recipes(results, t, 1)
+    }
+    drawn = []
+    for candidate_id, result in best.items():
+        try:
+            lattices = read_lattices(folder.final_data(candidate_id, result.attempt), lattice_types, periodic)
+        except NoStructure as error:
+            log.info("no picture of the bilayer candidate=%s reason=%s", candidate_id, error)
+            continue
+        path = folder.bilayer_figure(candidate_id)
+        with replaced_whole(path) as temporary:
+            figure = bilayer_figure(lattices, f"{candidate_id}: {result.twist_deg:.2f}° between the layers")
+            figure.savefig(temporary, dpi=DPI, format="png")
+        drawn.append(path)
+    return tuple(drawn)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from moireloop.campaign_file import CampaignFileError, changes_on_resume, keep_copy, load_campaign, load_copy
 from moireloop.folder import CampaignFolder
+from moireloop_worker.mos2_settings import ReaxffSettings
 from tests.unit.campaign.wrong_files import GOOD, WRONG_FILES, WrongFile
 from tests.unit.campaign.wrong_scripts import WRONG_SCRIPTS
 
@@ -21,9 +23,29 @@ def written(path: Path, text: str = GOOD) -> Path:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_every_example_is_in_order(example: Path) -> None:
-    """Every file in examples/ can be run on a machine with enough cores."""
-    assert load_campaign(example, cores=64).name == example.stem
+def test_every_example_is_in_order(example: Path, tmp_path: Path) -> None:
+    """Every file in examples/ can be run on a machine with enough cores, once the force field lies beside it."""
+    shutil.copytree(example.parent, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.campaign"))
+    if "ffield.reax.MoS" in example.read_text():
+        with pytest.raises(CampaignFileError, match=r"growth\.force_field: expected a file, got .* does not"):
+            load_campaign(tmp_path / example.name, cores=64)
+        (tmp_path / "ffield.reax.MoS").touch()
+    assert load_campaign(tmp_path / example.name, cores=64).name == example.stem
+
+
+def test_copy_finds_the_force_field_beside_the_original(tmp_path: Path) -> None:
+    """A path in the copy of a campaign file is still relative to where the file lay."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "ffield").touch()
+    )
+    path = written(tmp_path / "here" / "search.toml", text)
+    folder = CampaignFolder(tmp_path / "here" / "search.campaign")
+    folder.create()
+    keep_copy(path, folder)
+    growth = load_copy(folder).growth
+    assert isinstance(growth, ReaxffSettings)
+    assert growth.force_field == tmp_path / "here" / "ffield"
+    assert changes_on_resume(load_copy(folder), load_campaign(path, "resume", cores=4)) == []
 
 
 def test_there_is_a_demo() -> None:
