@@ -37,7 +37,7 @@ def test_copy_finds_the_force_field_beside_the_original(tmp_path: Path) -> None:
     """A path in the copy of a campaign file is still relative to where the file lay."""
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "ffield").touch()
-    )
+    text = GOOD.replace("cells = [12, 12]", "").replace('"bead"', '"mos2-reaxff"\nforce_field = "ffield"')
     path = written(tmp_path / "here" / "search.toml", text)
     folder = CampaignFolder(tmp_path / "here" / "search.campaign")
     folder.create()
