@@ -18,7 +18,7 @@ from moireloop_worker.engine import Engine, Watch
 from moireloop_worker.evaluation import Evaluator
 from moireloop_worker.growth import Snapshot
 from moireloop_worker.models import growth_model, growth_settings
-from moireloop_worker.runner import frame_of
+from moireloop_worker.run_frames import frame_of
 
 PAIRS = 15
 EVERY_STEPS = 100
@@ -35,7 +35,7 @@ class Publishing(Watch):
 
     def frame(self, snapshot: Snapshot) -> None:
         """Publish it."""
-        self._publisher.publish(frame_of(self._lease, self._model, snapshot))
+        self._publisher.publish(frame_of(self._lease.candidate.candidate_id, 1, self._model, snapshot))
 
 
 def _receive(endpoint: str, stop: mp.synchronize.Event) -> None:

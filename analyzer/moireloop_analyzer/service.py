@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from moireloop_analyzer.assembly import Assembly, PartRefused
 from moireloop_analyzer.settings import AnalyzerSettings
 from moireloop_analyzer.twist import TwistEstimate, measure_twist
 from moireloop_broker.analysis_queue import AnalysisQueue, FinishedRun
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 FRAMES_AT_ONCE = 8
 FRAME_WAIT_S = 0.02
+FRAMES_S = 0.5
 COUNT_EVERY_S = 1.0
 MAX_DELIVERIES = 3
 
@@ -70,18 +72,28 @@ class AnalyzerService:
         self._finished = AnalysisQueue(client, self._keys, name)
         self._campaign = CampaignState(client, self._keys, connection.campaign)
         self._frames = connection.open_frame_receiver(name)
+        self._assembly = Assembly()
+        self._whole = 0
+        self._contradicting = 0
         self._counted_at_s = time.monotonic()
 
     def step(self) -> None:
-        """Settle one finished run, observe the frames that are there, and wait a moment when there is neither."""
+        """Settle one finished run, observe the frames that are there, and wait a moment when there is neither.
+
+        Frames that take long to measure do not keep finished runs waiting for more than one of them.
+        """
         run = self._finished.take(0)
         if run is not None:
             self._finished.settle(run, self._measure_finished(run))
+        begun_s = time.monotonic()
         for number in range(FRAMES_AT_ONCE):
             wait_s = FRAME_WAIT_S if run is None and number == 0 else 0
-            if (frame := self._frames.receive(wait_s)) is None:
+            if (received := self._frames.receive(wait_s)) is None:
                 break
-            self._observations.add(self._observation(frame))
+            if (frame := self._assembled(received)) is not None:
+                self._observations.add(self._observation(frame))
+            if time.monotonic() - begun_s > FRAMES_S:
+                break
         self._count()
 
     def close(self) -> None:
@@ -89,6 +101,17 @@ class AnalyzerService:
         self._client.hdel(self._keys.endpoints, self._name)
         self._frames.close()
         self._client.close()
+
+    def _assembled(self, received: Frame) -> Frame | None:
+        """The whole frame, if that is what was received or if its last part was."""
+        try:
+            whole = self._assembly.add(received, time.monotonic())
+        except PartRefused as error:
+            self._contradicting += 1
+            log.warning("part of a frame refused candidate=%s reason=%s", received.header.candidate_id, error)
+            return None
+        self._whole += whole is not None
+        return whole
 
     def _measure_finished(self, run: FinishedRun) -> Measurement:
         if run.deliveries > MAX_DELIVERIES:
@@ -103,6 +126,9 @@ class AnalyzerService:
             step=header.step,
             time_ps=header.time_ps,
             temperature_k=header.temperature_k,
+            pressure_bar=header.pressure_bar,
+            potential_ev=header.potential_ev,
+            kinetic_ev=header.kinetic_ev,
             final=header.final,
             planned_steps=header.planned_steps,
             measurement=measure_frame(frame, self._settings.min_order),
@@ -111,9 +137,13 @@ class AnalyzerService:
     def _count(self) -> None:
         if time.monotonic() - self._counted_at_s < COUNT_EVERY_S:
             return
-        received, self._frames.received = self._frames.received, 0
-        malformed, self._frames.malformed = self._frames.malformed, 0
-        self._campaign.count({"frames_received": received, "frames_malformed": malformed})
+        self._assembly.forget(time.monotonic())
+        received, self._whole = self._whole, 0
+        malformed = self._frames.malformed + self._contradicting
+        self._frames.malformed = self._contradicting = 0
+        incomplete, self._assembly.incomplete = self._assembly.incomplete, 0
+        counted = {"frames_received": received, "frames_malformed": malformed, "frames_incomplete": incomplete}
+        self._campaign.count(counted)
         self._counted_at_s = time.monotonic()
 
 

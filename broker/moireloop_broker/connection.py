@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from moireloop_broker.curve import Curve
 from moireloop_broker.frame_stream import FramePublisher, FrameReceiver
 from moireloop_broker.messages import Identifier
+from moireloop_broker.part_stream import PartSender
 from moireloop_broker.redis_keys import Keys
 from moireloop_broker.redis_server import open_client
 
@@ -62,6 +63,10 @@ class Connection(BaseModel):
         client = self.open_redis()
         curve = self.curve if self.frame_transport == "tcp" else None
         return FramePublisher(lambda: frame_endpoints(client, self.keys), curve=curve)
+
+    def open_part_sender(self, *, chooses: bool) -> PartSender:
+        """One rank's end of the stream of parts of frames; it is told where the analyzers are."""
+        return PartSender(chooses=chooses, curve=self.curve if self.frame_transport == "tcp" else None)
 
     def open_frame_receiver(self, analyzer: str) -> FrameReceiver:
         """The receiving end of the frame stream for one analyzer, announced to the workers."""

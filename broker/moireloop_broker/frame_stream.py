@@ -24,6 +24,7 @@ DONTWAIT_MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
 COPY_BELOW_BYTES = 64 * 1024
 SENT_QUEUE_FRAMES = (8, 1000)
 RECEIVED_QUEUE_FRAMES = 128
+RECEIVED_QUEUE_BYTES = 128 * 1024 * 1024
 KEPT_BYTES = 64 * 1024 * 1024
 MAX_FRAME_BYTES = 4 * 1024**3
 
@@ -34,6 +35,19 @@ def queue_length(frame_bytes: int, kept_bytes: int) -> int:
     """Frames that the sending socket may queue: about `kept_bytes` of them, within SENT_QUEUE_FRAMES."""
     least, most = SENT_QUEUE_FRAMES
     return max(least, min(most, kept_bytes // max(1, frame_bytes)))
+
+
+def pushed(socket: zmq.Socket[bytes], parts: Parts) -> bool:
+    """Whether there was room for a frame, which is then sent; a message goes whole or not at all."""
+    send, copy = socket.send, len(parts[2]) < COPY_BELOW_BYTES
+    try:
+        send(parts[0], DONTWAIT_MORE, copy)
+    except zmq.Again:
+        return False
+    send(parts[1], DONTWAIT_MORE, copy)
+    send(parts[2], DONTWAIT_MORE, copy)
+    send(parts[3], DONTWAIT, copy)
+    return True
 
 
 class FramePublisher:
@@ -90,6 +104,11 @@ class FramePublisher:
             self._flush()
 
     @property
+    def endpoints(self) -> frozenset[str]:
+        """Where the analyzers were when they were last looked up."""
+        return self._wanted
+
+    @property
     def waiting(self) -> int:
         """Frames that wait for room."""
         return len(self._waiting)
@@ -125,15 +144,8 @@ class FramePublisher:
             self._waiting_bytes -= len(self._waiting.popleft()[2])
 
     def _sent(self, parts: Parts) -> bool:
-        """Whether there was room for a frame; a message goes whole or not at all."""
-        send, copy = self._socket.send, len(parts[2]) < COPY_BELOW_BYTES
-        try:
-            send(parts[0], DONTWAIT_MORE, copy)
-        except zmq.Again:
+        if not pushed(self._socket, parts):
             return False
-        send(parts[1], DONTWAIT_MORE, copy)
-        send(parts[2], DONTWAIT_MORE, copy)
-        send(parts[3], DONTWAIT, copy)
         self.sent += 1
         return True
 
@@ -150,6 +162,7 @@ class FrameReceiver:
     ) -> None:
         self.received = 0
         self.malformed = 0
+        self._largest_bytes = 0
         context = context or zmq.Context.instance()
         self._gatekeeper = Gatekeeper(context, curve) if curve is not None else None
         self._socket = context.socket(zmq.PULL)
@@ -177,7 +190,14 @@ class FrameReceiver:
                 log.warning("frame refused reason=%s", error)
                 continue
             self.received += 1
+            if frame.positions.nbytes > self._largest_bytes:
+                self._bound_queue(frame.positions.nbytes)
             return frame
+
+    def _bound_queue(self, frame_bytes: int) -> None:
+        """Let fewer frames wait in the socket when they are large: about RECEIVED_QUEUE_BYTES from each sender."""
+        self._largest_bytes = frame_bytes
+        self._socket.rcvhwm = max(2, min(RECEIVED_QUEUE_FRAMES, RECEIVED_QUEUE_BYTES // frame_bytes))
 
     def _receive_parts(self) -> Parts:
         """One message. (pyzmq's `recv_multipart` asks the socket after every part, which costs more than the part.)"""

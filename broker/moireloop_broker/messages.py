@@ -18,8 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, Val
 
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 MAX_FRAME_ATOMS: Final = 200_000_000
+MAX_FINAL_ATOMS: Final = 40_000_000
+"""Atoms of a final frame, 13 bytes each: a Redis value has at most 512 MiB (redis.io/docs, `proto-max-bulk-len`)."""
+
+MAX_PARTS: Final = 4096
 MAX_ERROR_CHARACTERS: Final = 500
-FRAME_TOPIC: Final = b"frame/1"
+FRAME_TOPIC: Final = b"frame/2"
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 LogId = Annotated[str, Field(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
@@ -215,14 +219,20 @@ class CampaignChanged(Message):
 
 
 class Observation(Message):
-    """What an analyzer made of one frame of a run that is still going on."""
+    """What an analyzer made of one frame of a run that is still going on.
 
-    tag: Literal["observation/1"] = "observation/1"
+    Temperature, pressure and energies are those of the whole system, as the frame's header has them.
+    """
+
+    tag: Literal["observation/2"] = "observation/2"
     candidate_id: Identifier
     attempt: Attempt
     step: Annotated[int, Field(ge=0)]
     time_ps: FiniteFloat
     temperature_k: FiniteFloat | None = None
+    pressure_bar: FiniteFloat | None = None
+    potential_ev: FiniteFloat | None = None
+    kinetic_ev: FiniteFloat | None = None
     final: bool = False
     planned_steps: Annotated[int, Field(ge=0)] = 0
     measurement: Measurement
@@ -367,10 +377,13 @@ class FrameHeader(Message):
     """Part two of a frame message; the raw buffers follow as parts three and four.
 
     `cell` holds the rows a, b, c in angstrom. Positions are `dtype` (N, 3) in angstrom, little-endian, row by row;
-    types are uint8 (N,). `lattice_types` are the types whose in-plane lattice carries the twist.
+    types are uint8 (N,). `lattice_types` are the types whose in-plane lattice carries the twist. Temperature, pressure
+    and energies are those of the whole system, atoms that are not sent included; None where they are not known.
+    With `parts` above 1 the message is one part of a frame: the headers of all its parts differ in `shape` and
+    `part` alone.
     """
 
-    tag: Literal["frame/1"] = "frame/1"
+    tag: Literal["frame/2"] = "frame/2"
     candidate_id: Identifier
     attempt: Attempt
     step: Annotated[int, Field(ge=0)]
@@ -381,12 +394,40 @@ class FrameHeader(Message):
     shape: Annotated[list[Annotated[int, Field(ge=0, le=MAX_FRAME_ATOMS)]], Field(min_length=2, max_length=2)]
     lattice_types: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(min_length=1, max_length=16)]
     temperature_k: FiniteFloat | None = None
+    pressure_bar: FiniteFloat | None = None
+    potential_ev: FiniteFloat | None = None
+    kinetic_ev: FiniteFloat | None = None
     final: bool = False
     planned_steps: Annotated[int, Field(ge=0)] = 0
+    part: Annotated[int, Field(ge=0, lt=MAX_PARTS)] = 0
+    parts: Annotated[int, Field(ge=1, le=MAX_PARTS)] = 1
 
-    def at(self, step: int, time_ps: float, cell: list[list[float]], temperature_k: float | None) -> Self:
+    @model_validator(mode="after")
+    def _part_of_parts(self) -> Self:
+        if self.part >= self.parts:
+            raise ValueError(f"expected a part below {self.parts}, the number of parts, got {self.part}")
+        return self
+
+    def at(
+        self,
+        step: int,
+        time_ps: float,
+        cell: list[list[float]],
+        temperature_k: float | None = None,
+        pressure_bar: float | None = None,
+        potential_ev: float | None = None,
+        kinetic_ev: float | None = None,
+    ) -> Self:
         """The header of another frame of the same run. Finite numbers are taken on trust: the receiver checks them."""
-        changed = {"step": step, "time_ps": time_ps, "cell": cell, "temperature_k": temperature_k}
+        changed = {
+            "step": step,
+            "time_ps": time_ps,
+            "cell": cell,
+            "temperature_k": temperature_k,
+            "pressure_bar": pressure_bar,
+            "potential_ev": potential_ev,
+            "kinetic_ev": kinetic_ev,
+        }
         return self.model_copy(update=changed)
 
 

@@ -52,7 +52,16 @@ class NetworkSettings(Settings):
 
 
 class FrameSettings(Settings):
-    """How often and by which way workers publish frames."""
+    """How often workers publish frames, of which atoms, and by which way."""
 
     every_steps: int = Field(default=500, ge=1, le=1_000_000_000, description="MD steps between two frames of a run")
+    atoms: Literal["all", "lattice"] = Field(
+        default="all", description="atoms in frames: all, or lattice for those alone whose lattice carries the twist"
+    )
+    part_atoms: int = Field(
+        default=100_000,
+        ge=1,
+        le=1_000_000_000,
+        description="frames of more atoms are not put together in the worker: each MPI rank sends its own part",
+    )
     transport: Literal["ipc", "tcp"] = Field(default="ipc", description="ipc on one machine, tcp across machines")

@@ -156,7 +156,7 @@ _RESULT: Final[dict[str, Any]] = {
     "times": {"proposed_s": 1.0},
 }
 _OBSERVATION: Final[dict[str, Any]] = {
-    "tag": "observation/1",
+    "tag": "observation/2",
     "candidate_id": "c1",
     "attempt": 1,
     "step": 100,
@@ -170,7 +170,7 @@ def _result(says: str, **changes: Any) -> Hostile:
 
 
 def _observation(says: str, **changes: Any) -> Hostile:
-    return Hostile(_packed(_OBSERVATION | changes), f"observation/1{says}")
+    return Hostile(_packed(_OBSERVATION | changes), f"observation/2{says}")
 
 
 EVENTS: Final[dict[str, Hostile]] = NOT_MESSAGES | {
@@ -206,7 +206,7 @@ EVENTS: Final[dict[str, Hostile]] = NOT_MESSAGES | {
 """What is refused as a message of the log or an observation."""
 
 _HEADER: Final[dict[str, Any]] = {
-    "tag": "frame/1",
+    "tag": "frame/2",
     "candidate_id": "c1",
     "attempt": 1,
     "step": 1,
@@ -221,25 +221,25 @@ _TYPES: Final = b"\x01\x01"
 
 
 def _frame(says: str, **changes: Any) -> HostileFrame:
-    return HostileFrame([b"frame/1", _packed(_HEADER | changes), _POSITIONS, _TYPES], says)
+    return HostileFrame([b"frame/2", _packed(_HEADER | changes), _POSITIONS, _TYPES], says)
 
 
 FRAMES: Final[dict[str, HostileFrame]] = {
     "one empty part": HostileFrame([b""], "4 parts"),
-    "topic alone": HostileFrame([b"frame/1"], "4 parts"),
-    "five parts": HostileFrame([b"frame/1", _packed(_HEADER), _POSITIONS, _TYPES, b""], "4 parts"),
+    "topic alone": HostileFrame([b"frame/2"], "4 parts"),
+    "five parts": HostileFrame([b"frame/2", _packed(_HEADER), _POSITIONS, _TYPES, b""], "4 parts"),
     "wrong topic": HostileFrame([b"result/1", _packed(_HEADER), _POSITIONS, _TYPES], "topic"),
-    "topic of 1 MB": HostileFrame([b"frame/1" * 150_000, _packed(_HEADER), _POSITIONS, _TYPES], "topic"),
-    "version to come": HostileFrame([b"frame/2", _packed(_HEADER), _POSITIONS, _TYPES], "topic"),
-    "empty header": HostileFrame([b"frame/1", b"", _POSITIONS, _TYPES], "MessagePack"),
-    "header that is no MessagePack": HostileFrame([b"frame/1", b"\xc1", _POSITIONS, _TYPES], "MessagePack"),
-    "header that is too large": HostileFrame([b"frame/1", TOO_LARGE.data, _POSITIONS, _TYPES], "at most"),
-    "header of another kind": HostileFrame([b"frame/1", pack(StatusRequest()), _POSITIONS, _TYPES], "tag"),
-    "no positions": HostileFrame([b"frame/1", _packed(_HEADER), b"", _TYPES], "buffers"),
-    "short positions": HostileFrame([b"frame/1", _packed(_HEADER), _POSITIONS[:-1], _TYPES], "buffers"),
-    "short types": HostileFrame([b"frame/1", _packed(_HEADER), _POSITIONS, b"\x01"], "buffers"),
-    "positions and types exchanged": HostileFrame([b"frame/1", _packed(_HEADER), _TYPES, _POSITIONS], "buffers"),
-    "float64 positions": HostileFrame([b"frame/1", _packed(_HEADER), bytes(48), _TYPES], "buffers"),
+    "topic of 1 MB": HostileFrame([b"frame/2" * 150_000, _packed(_HEADER), _POSITIONS, _TYPES], "topic"),
+    "version to come": HostileFrame([b"frame/1", _packed(_HEADER), _POSITIONS, _TYPES], "topic"),
+    "empty header": HostileFrame([b"frame/2", b"", _POSITIONS, _TYPES], "MessagePack"),
+    "header that is no MessagePack": HostileFrame([b"frame/2", b"\xc1", _POSITIONS, _TYPES], "MessagePack"),
+    "header that is too large": HostileFrame([b"frame/2", TOO_LARGE.data, _POSITIONS, _TYPES], "at most"),
+    "header of another kind": HostileFrame([b"frame/2", pack(StatusRequest()), _POSITIONS, _TYPES], "tag"),
+    "no positions": HostileFrame([b"frame/2", _packed(_HEADER), b"", _TYPES], "buffers"),
+    "short positions": HostileFrame([b"frame/2", _packed(_HEADER), _POSITIONS[:-1], _TYPES], "buffers"),
+    "short types": HostileFrame([b"frame/2", _packed(_HEADER), _POSITIONS, b"\x01"], "buffers"),
+    "positions and types exchanged": HostileFrame([b"frame/2", _packed(_HEADER), _TYPES, _POSITIONS], "buffers"),
+    "float64 positions": HostileFrame([b"frame/2", _packed(_HEADER), bytes(48), _TYPES], "buffers"),
     "more atoms than bytes": _frame("buffers", shape=[MAX_FRAME_ATOMS, 3]),
     "more atoms than allowed": _frame("shape.0", shape=[MAX_FRAME_ATOMS + 1, 3]),
     "2^63 atoms": _frame("shape.0", shape=[2**63, 3]),
@@ -257,7 +257,27 @@ FRAMES: Final[dict[str, HostileFrame]] = {
     "type 256": _frame("lattice_types.0", lattice_types=[256]),
     "no lattice types": _frame("lattice_types", lattice_types=[]),
     "path as candidate": _frame("candidate_id", candidate_id="../x"),
+    "part beyond the parts": _frame("part", part=2, parts=2),
+    "part of no parts": _frame("parts", parts=0),
+    "negative part": _frame("part", part=-1, parts=2),
+    "2^62 parts": _frame("parts", parts=2**62),
+    "part as a float": _frame("part", part=1.0, parts=2),
+    "pressure of NaN": _frame("pressure_bar", pressure_bar=float("nan")),
+    "infinite energy": _frame("potential_ev", potential_ev=float("-inf")),
     "infinite time": _frame("time_ps", time_ps=float("inf")),
     "unknown field": _frame("compression", compression="zip"),
 }
 """Multipart messages that a receiver of frames refuses."""
+
+
+def _part(number: int, **changes: Any) -> list[bytes]:
+    return [b"frame/2", _packed(_HEADER | {"part": number, "parts": 2} | changes), _POSITIONS, _TYPES]
+
+
+CONTRADICTING_PARTS: Final[dict[str, list[list[bytes]]]] = {
+    "the same part twice": [_part(0), _part(0)],
+    "another cell": [_part(0, step=2), _part(1, step=2, cell=[[9.0, 0.0, 0.0], [5.0, 9.0, 0.0], [0.0, 0.0, 12.0]])],
+    "another number of parts": [_part(0, step=3), _part(1, step=3, parts=4096)],
+    "another kind of periodicity": [_part(0, step=4), _part(1, step=4, periodic=[False, False, False])],
+}
+"""Messages that are parts of frames, each good by itself: the second of each pair is refused."""

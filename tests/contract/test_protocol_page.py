@@ -169,6 +169,7 @@ def test_limits_are_those_of_the_code() -> None:
         broker_service.PUBLISHED_QUEUE,
         redis_keys.OBSERVATIONS_KEPT,
         messages.MAX_FRAME_ATOMS,
+        messages.MAX_FINAL_ATOMS,
         frame_stream.MAX_FRAME_BYTES,
         frame_stream.RECEIVED_QUEUE_FRAMES,
     ]

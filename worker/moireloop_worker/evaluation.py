@@ -8,9 +8,9 @@ from pathlib import Path
 from mpi4py import MPI
 
 from moireloop_broker.work_queue import Lease
-from moireloop_worker.engine import Engine, Watch
+from moireloop_worker.engine import ALL_ATOMS, Engine, Watch
 from moireloop_worker.force_field import sha256_of_files
-from moireloop_worker.growth import GrowthModel, Plan, Snapshot, Still, content_key, run_seed
+from moireloop_worker.growth import GrowthModel, Plan, Selection, Snapshot, Still, content_key, run_seed
 from moireloop_worker.preparation import PreparedStructures, prepared_structure
 from moireloop_worker.restarts import RestartFiles, RestartPoint
 
@@ -35,6 +35,7 @@ class Evaluator:
         folder: the campaign's folder; runs go to runs/CANDIDATE/attempt-N, prepared structures to prepared.
         every_steps: steps between frames.
         restart_s: wall time in seconds between two restart files.
+        selection: the atoms in frames, and when each rank sends its own part of them.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Evaluator:
         folder: Path,
         every_steps: int,
         restart_s: float = 300.0,
+        selection: Selection = ALL_ATOMS,
     ) -> None:
         self.engine = engine
         self.model = model
@@ -54,6 +56,7 @@ class Evaluator:
         self._every_steps = every_steps
         self._restart_s = restart_s
         self.force_field_sha256 = sha256_of_files(model.potential_files)
+        self._selection = selection
 
     def evaluate(self, lease: Lease, watch: Watch) -> Evaluated:
         """Prepare and run a candidate. All ranks call it.
@@ -105,6 +108,7 @@ class Evaluator:
             log_file=folder / "log.lammps",
             input_file=folder / "input.lammps",
             every_steps=self._every_steps,
+            selection=self._selection,
             watch=watch,
             restarts=restarts,
         )

@@ -72,7 +72,9 @@ class Snapshot:
     """One instant of a run.
 
     `cell` holds the rows a, b, c in angstrom, (3, 3); `positions` float32 (N, 3) in angstrom and `types` uint8 (N,)
-    are in the same order in each snapshot of a run.
+    are in the same order in each snapshot of a run. Temperature, pressure and energies are those of the whole system
+    at the end of the step; None where they are not known or not finite. With `parts` above 1 the atoms are those of
+    one rank, number `part`, in any order.
     """
 
     step: int
@@ -81,6 +83,22 @@ class Snapshot:
     cell: npt.NDArray[np.float64]
     positions: npt.NDArray[np.float32]
     types: npt.NDArray[np.uint8]
+    pressure_bar: float | None = None
+    potential_ev: float | None = None
+    kinetic_ev: float | None = None
+    part: int = 0
+    parts: int = 1
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which atoms snapshots hold: those of `types`, all if it is empty.
+
+    Snapshots of more than `part_atoms` of them are not put together: each rank keeps its own part. None: never.
+    """
+
+    types: tuple[int, ...] = ()
+    part_atoms: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

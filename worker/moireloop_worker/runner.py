@@ -6,7 +6,6 @@ Rank 0 (`Leader`) talks to Redis and ZeroMQ; the others (`follow`) do with a can
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -14,78 +13,58 @@ from typing import Final
 import redis
 from mpi4py import MPI
 
-from moireloop_broker.frame_stream import FramePublisher
-from moireloop_broker.messages import Frame, FrameHeader, RunReport
+from moireloop_broker.messages import RunReport
 from moireloop_broker.work_queue import Lease, LeaseLost, WorkQueue
 from moireloop_worker.engine import LammpsError, Watch
 from moireloop_worker.evaluation import Evaluated, Evaluator
+from moireloop_worker.frame_outlet import FrameOutlet
 from moireloop_worker.growth import GrowthModel, ParametersRefused, Snapshot
 from moireloop_worker.lease_keeper import LeaseKeeper
 from moireloop_worker.molten import NotMolten
 from moireloop_worker.pool import COMPLETED_WORDS
 from moireloop_worker.preparation import PreparationStopped
 from moireloop_worker.quiet_broadcast import quiet_broadcast
+from moireloop_worker.run_frames import RunFrames, frame_of
 
 log = logging.getLogger(__name__)
 
 TAKE_WAIT_S: Final = 0.5
 
 
-def frame_of(
-    lease: Lease, model: GrowthModel, snapshot: Snapshot, *, planned_steps: int = 0, final: bool = False
-) -> Frame:
-    """The frame message of a snapshot. A temperature that is no number is left out."""
-    header = FrameHeader(
-        candidate_id=lease.candidate.candidate_id,
-        attempt=lease.attempt,
-        step=snapshot.step,
-        time_ps=snapshot.time_ps,
-        cell=snapshot.cell.tolist(),
-        periodic=list(model.periodic),
-        shape=list(snapshot.positions.shape),
-        lattice_types=list(model.lattice_types),
-        temperature_k=_finite(snapshot.temperature_k),
-        final=final,
-        planned_steps=planned_steps,
-    )
-    return Frame(header, snapshot.positions, snapshot.types)
+class FrameWatch(Watch):
+    """Publishes the frames of one run, or this rank's parts of them."""
+
+    def __init__(self, lease: Lease, model: GrowthModel, outlet: FrameOutlet) -> None:
+        self._frames = RunFrames(lease.candidate.candidate_id, lease.attempt, model)
+        self._outlet = outlet
+
+    def begin(self, planned_steps: int) -> None:
+        """Note what is planned, for the frames."""
+        self._frames.planned_steps = planned_steps
+
+    def frame(self, snapshot: Snapshot) -> None:
+        """Publish it; never waits."""
+        self._outlet.publish(self._frames.frame(snapshot))
+
+    def ended(self) -> None:
+        """Let go of what waits."""
+        self._outlet.ended()
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-class RunWatch(Watch):
-    """Publishes the frames of one run, and stops it when its lease is gone or cancelled, or the worker is to end."""
+class RunWatch(FrameWatch):
+    """Stops a run, too, when its lease is gone or cancelled, or the worker is to end."""
 
     def __init__(
         self,
         lease: Lease,
         model: GrowthModel,
-        publisher: FramePublisher,
+        outlet: FrameOutlet,
         keeper: LeaseKeeper,
         stopping: Callable[[], bool],
     ) -> None:
-        self._lease = lease
-        self._model = model
-        self._publisher = publisher
+        super().__init__(lease, model, outlet)
         self._keeper = keeper
         self._stopping = stopping
-        self._header: FrameHeader | None = None
-        self._planned_steps = 0
-
-    def begin(self, planned_steps: int) -> None:
-        """Note what is planned, for the frames."""
-        self._planned_steps = planned_steps
-
-    def frame(self, snapshot: Snapshot) -> None:
-        """Publish it; never waits."""
-        if self._header is None or self._header.shape[0] != len(snapshot.positions):
-            frame = frame_of(self._lease, self._model, snapshot, planned_steps=self._planned_steps)
-            self._header = frame.header
-        temperature_k = _finite(snapshot.temperature_k)
-        header = self._header.at(snapshot.step, snapshot.time_ps, snapshot.cell.tolist(), temperature_k)
-        self._publisher.publish(Frame(header, snapshot.positions, snapshot.types))
 
     def stop(self, step: int) -> bool:
         """Whether there is a reason to stop."""
@@ -112,7 +91,7 @@ class Leader:
         evaluator: Evaluator,
         queue: WorkQueue,
         keeper: LeaseKeeper,
-        publisher: FramePublisher,
+        outlet: FrameOutlet,
         stopping: Callable[[], bool],
         provenance: Mapping[str, str],
         begin: Callable[[Lease], None],
@@ -122,7 +101,7 @@ class Leader:
         self._evaluator = evaluator
         self._queue = queue
         self._keeper = keeper
-        self._publisher = publisher
+        self._outlet = outlet
         self._stopping = stopping
         self._provenance = provenance
         self._begin = begin
@@ -131,7 +110,7 @@ class Leader:
         """Run one candidate; return after TAKE_WAIT_S when there is none."""
         lease = self._queue.take(self._worker, TAKE_WAIT_S)
         if lease is None:
-            self._publisher.idle()
+            self._outlet.idle()
             return
         self._keeper.hold(lease)
         self._begin(lease)
@@ -145,13 +124,13 @@ class Leader:
         """Let the other ranks and the thread end. Not after an error: then MPI ends the ranks."""
         quiet_broadcast(self._comm, None)
         self._keeper.close()
-        self._publisher.close()
+        self._outlet.close()
         self._evaluator.engine.close()
 
     def _run(self, lease: Lease) -> None:
         model = self._evaluator.model
-        watch = RunWatch(lease, model, self._publisher, self._keeper, self._stopping)
-        before = (self._evaluator.engine.md_s, self._publisher.sent, self._publisher.dropped, time.time())
+        watch = RunWatch(lease, model, self._outlet, self._keeper, self._stopping)
+        before = (self._evaluator.engine.md_s, self._outlet.sent, self._outlet.dropped, time.time())
         try:
             evaluated = self._evaluator.evaluate(lease, watch)
         except (LammpsError, NotMolten, ParametersRefused) as error:
@@ -169,15 +148,16 @@ class Leader:
             return
         cancelled = evaluated.stopped
         report = self._report(lease, evaluated, before, cancelled=cancelled)
-        model, planned = self._evaluator.model, evaluated.planned_steps
-        final = frame_of(lease, model, evaluated.final, planned_steps=planned, final=True)
+        candidate_id, planned = lease.candidate.candidate_id, evaluated.planned_steps
+        model, snapshot = self._evaluator.model, evaluated.final
+        final = frame_of(candidate_id, lease.attempt, model, snapshot, planned_steps=planned, final=True)
         try:
             self._insist(lambda: self._queue.finish(lease, report, final))
         except LeaseLost as error:
             log.warning("run abandoned reason=%s", error)
             return
         self._evaluator.settled(lease)
-        log.info("%s candidate=%s steps=%d", COMPLETED_WORDS, lease.candidate.candidate_id, report.steps)
+        log.info("%s candidate=%s steps=%d", COMPLETED_WORDS, candidate_id, report.steps)
 
     def _give_up(self, lease: Lease, step: int) -> None:
         """A run was stopped without a result: its lease was lost, or the worker is to end and gives it back."""
@@ -208,8 +188,8 @@ class Leader:
             steps=evaluated.steps,
             resumed_from_step=resumed.step if resumed else 0,
             md_s=self._evaluator.engine.md_s - md_s,
-            frames_sent=self._publisher.sent - sent,
-            frames_dropped=self._publisher.dropped - dropped,
+            frames_sent=self._outlet.sent - sent,
+            frames_dropped=self._outlet.dropped - dropped,
             cancelled=cancelled,
             provenance={**self._provenance, **own},
         )
@@ -227,12 +207,15 @@ class Leader:
                 return
 
 
-def follow(communicator: MPI.Intracomm, evaluator: Evaluator, hold: Callable[[Lease], None]) -> None:
+def follow(
+    communicator: MPI.Intracomm, evaluator: Evaluator, outlet: FrameOutlet, hold: Callable[[Lease], None]
+) -> None:
     """The other ranks: evaluate what rank 0 broadcasts until it says that this was all."""
     while (lease := quiet_broadcast(communicator, None)) is not None:
         hold(lease)
         try:
-            evaluator.evaluate(lease, Watch())
+            evaluator.evaluate(lease, FrameWatch(lease, evaluator.model, outlet))
         except (LammpsError, NotMolten, ParametersRefused, PreparationStopped) as error:
             log.info("run ended early rank=%d reason=%s", communicator.rank, error)
+    outlet.close()
     evaluator.engine.close()

@@ -18,6 +18,8 @@ from moireloop_broker.settings import FrameSettings
 from moireloop_broker.work_queue import AttemptLimits, Lease, WorkQueue
 from moireloop_worker.engine import Engine
 from moireloop_worker.evaluation import Evaluator
+from moireloop_worker.frame_outlet import FrameOutlet
+from moireloop_worker.growth import GrowthModel, Selection
 from moireloop_worker.lease_keeper import LeaseKeeper, renewal_period_s
 from moireloop_worker.models import growth_model, growth_settings
 from moireloop_worker.pool import STARTED_WORDS
@@ -31,6 +33,11 @@ def open_queue(connection: Connection, pool: PoolSettings) -> WorkQueue:
     """The work queue over a Redis connection of its own."""
     limits = AttemptLimits(max_attempts=pool.max_attempts)
     return WorkQueue(connection.open_redis(), connection.keys, lease_s=pool.lease_s, limits=limits)
+
+
+def selection_of(frames: FrameSettings, model: GrowthModel) -> Selection:
+    """The atoms in frames."""
+    return Selection(model.lattice_types if frames.atoms == "lattice" else (), frames.part_atoms)
 
 
 class LoneErrors:
@@ -68,21 +75,26 @@ class Worker:
         self.lone_errors = LoneErrors(lambda: open_queue(connection, self.pool))
         engine = Engine(communicator, on_lone_error=self.lone_errors.report)
         os.chdir(connection.folder)
-        self.evaluator = Evaluator(communicator, engine, model, Path(), frames.every_steps, self.pool.restart_s)
+        selection = selection_of(frames, model)
+        self.evaluator = Evaluator(
+            communicator, engine, model, Path(), frames.every_steps, self.pool.restart_s, selection
+        )
+        first = communicator.rank == 0
+        whole = connection.open_frame_publisher() if first else None
+        self.outlet = FrameOutlet(communicator, whole, connection.open_part_sender(chooses=first))
 
     def leader(self, stopping: Callable[[], bool]) -> Leader:
         """Rank 0's part."""
-        publisher = self.connection.open_frame_publisher()
         period_s = renewal_period_s(self.pool.lease_s, self.pool.count)
         queue = open_queue(self.connection, self.pool)
-        keeper = LeaseKeeper(self.name, open_queue(self.connection, self.pool), period_s, publisher.look_up)
+        keeper = LeaseKeeper(self.name, open_queue(self.connection, self.pool), period_s, self.outlet.look_up)
         return Leader(
             self.comm,
             self.name,
             self.evaluator,
             queue,
             keeper,
-            publisher,
+            self.outlet,
             stopping,
             self.provenance(),
             self.lone_errors.hold,
@@ -111,7 +123,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         worker = Worker(MPI.COMM_WORLD, read_connection(chosen.connection), chosen.name)
         if worker.comm.rank != 0:
-            follow(worker.comm, worker.evaluator, worker.lone_errors.hold)
+            follow(worker.comm, worker.evaluator, worker.outlet, worker.lone_errors.hold)
             return 0
         _lead(worker, stop)
     except Exception:
