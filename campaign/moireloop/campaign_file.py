@@ -16,6 +16,7 @@ from moireloop.campaign_checks import (
     cores_of_this_machine,
     cross_problems,
     folder_problems,
+    lammps_problems,
     machine_problems,
     reach_problems,
 )
@@ -28,6 +29,7 @@ from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSetti
 from moireloop_optimizer.objective import Target
 from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
 from moireloop_optimizer.space import SearchSpace
+from moireloop_worker.lammps_settings import LammpsSettings
 from moireloop_worker.settings import GrowthSettings, PoolSettings
 
 LARGEST_FILE_BYTES: Final = 1_000_000
@@ -56,6 +58,7 @@ class Campaign(BaseModel):
     budget: BudgetSettings = Field(description="[budget]: when the search ends")
     growth: GrowthSettings = Field(description="[growth]: the growth model and its numbers")
     workers: PoolSettings = Field(description="[workers]: how many, how wide, how started")
+    lammps: LammpsSettings = Field(default=LammpsSettings(), description="[lammps]: a site's own build and its options")
     frames: FrameSettings = Field(default=FrameSettings(), description="[frames]: what streams to the analyzers")
     analyzers: AnalyzerSettings = Field(
         default=AnalyzerSettings(), description="[analyzers]: how many, and what counts as crystalline"
@@ -96,6 +99,7 @@ def load_campaign(path: Path, purpose: Purpose = "validate", *, cores: int | Non
         *machine_problems(campaign, cores_of_this_machine() if cores is None else cores),
         *_place_problems(campaign, path, purpose),
     ]
+    problems = problems or lammps_problems(campaign)
     if problems:
         raise CampaignFileError(one_line(str(path), problems))
     return campaign

@@ -20,6 +20,7 @@ from moireloop_broker.lifeline import lifeline_command
 log = logging.getLogger(__name__)
 
 HEALTHY_S = 30.0
+LAST_WORDS = 600
 
 
 @dataclass(frozen=True)

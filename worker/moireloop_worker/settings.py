@@ -33,7 +33,9 @@ class PoolSettings(Settings):
         default=300.0,
         description="wall time in seconds between two restart files of a run, from which it goes on when lost",
     )
-    oversubscribe: bool = Field(default=False, description="allow more ranks (count x ranks) than there are cores")
+    oversubscribe: bool = Field(
+        default=False, description="allow more ranks (count x ranks x threads of LAMMPS) than there are cores"
+    )
 
 
 class BeadSettings(Settings):

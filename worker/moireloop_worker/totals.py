@@ -72,7 +72,7 @@ class TotalsReader:
         temperature, pressure, potential, kinetic = (self._value(fix.encode(), place) for place in range(4))
         if not math.isfinite(potential):
             raise NotANumber(f"potential energy is not a number at step {step}")
-        bar, ev = UNITS.get(self._instance.extract_global("units"), (math.nan, math.nan))
+        bar, ev = UNITS.get(self._instance.units(), (math.nan, math.nan))
         return Totals(*map(_finite, (temperature, pressure * bar, potential * ev, kinetic * ev)))
 
     def _value(self, fix: bytes, place: int) -> float:

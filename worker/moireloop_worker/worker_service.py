@@ -20,6 +20,7 @@ from moireloop_worker.engine import Engine
 from moireloop_worker.evaluation import Evaluator
 from moireloop_worker.frame_outlet import FrameOutlet
 from moireloop_worker.growth import GrowthModel, Selection
+from moireloop_worker.lammps_settings import LammpsSettings
 from moireloop_worker.lease_keeper import LeaseKeeper, renewal_period_s
 from moireloop_worker.models import growth_model, growth_settings
 from moireloop_worker.pool import STARTED_WORDS
@@ -73,7 +74,13 @@ class Worker:
         frames = FrameSettings.model_validate(read_settings(client, keys, "frames"))
         model = growth_model(growth_settings(read_settings(client, keys, "growth")))
         self.lone_errors = LoneErrors(lambda: open_queue(connection, self.pool))
-        engine = Engine(communicator, on_lone_error=self.lone_errors.report)
+        self.lammps = LammpsSettings.model_validate(read_settings(client, keys, "lammps"))
+        engine = Engine(
+            communicator,
+            on_lone_error=self.lone_errors.report,
+            library=None if self.lammps.library is None else str(self.lammps.library),
+            arguments=self.lammps.arguments,
+        )
         os.chdir(connection.folder)
         selection = selection_of(frames, model)
         self.evaluator = Evaluator(
@@ -102,7 +109,12 @@ class Worker:
 
     def provenance(self) -> dict[str, str]:
         """What is the same for all runs of this worker."""
+        lammps = {
+            "lammps_library": str(self.lammps.library or ""),
+            "lammps_arguments": " ".join(self.lammps.arguments),
+        }
         return {
+            **{name: value for name, value in lammps.items() if value},
             "model": self.evaluator.model.name,
             "lammps_version": str(self.evaluator.engine.version),
             "force_field_sha256": self.evaluator.force_field_sha256,

@@ -20,11 +20,14 @@ from tests.integration.worker.worker_campaign import Campaign, alive, family, ne
 def make_campaign(redis_server: RedisServer, tmp_path: Path) -> Iterator[Callable[..., Campaign]]:
     made: list[Campaign] = []
 
-    def make(growth: dict[str, Any], every_steps: int = 100, **workers: Any) -> Campaign:
+    def make(
+        growth: dict[str, Any], every_steps: int = 100, lammps: dict[str, Any] | None = None, **workers: Any
+    ) -> Campaign:
         campaign = new_campaign(redis_server, tmp_path / f"c{len(made)}")
         sections = {
             "growth": growth,
             "workers": {"count": 1, "lease_s": 3.0, **workers},
+            "lammps": lammps or {},
             "frames": {"every_steps": every_steps},
         }
         write_settings(campaign.connection.open_redis(), campaign.connection.keys, sections)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def test_wrong_file_gets_one_clear_line(wrong: WrongFile, tmp_path: Path) -> Non
     with pytest.raises(CampaignFileError) as caught:
         load_campaign(path, wrong.purpose, cores=4)
     line = str(caught.value)
-    assert wrong.expected.format(file=path, folder=tmp_path / "search.campaign") in line
+    assert wrong.expected.format(file=path, folder=tmp_path / "search.campaign", parent=tmp_path) in line
     assert line.startswith(f"{path}: ")
     assert line.isprintable()
     assert sorted(tmp_path.rglob("*")) == before
@@ -84,6 +85,16 @@ def test_folder_is_beside_the_file_by_default(tmp_path: Path, monkeypatch: pytes
     written(tmp_path / "work" / "mine.toml", GOOD.replace('folder = "search.campaign"\n', ""))
     monkeypatch.chdir(tmp_path)
     assert load_campaign(Path("work/mine.toml"), cores=4).folder == tmp_path / "work" / "mine.campaign"
+
+
+def test_lammps_of_ones_own_is_found_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path of a LAMMPS library is relative to the file, wherever one stands, and workers get it whole."""
+    text = GOOD.replace("[frames]", '[lammps]\nlibrary = "build/liblammps.so"\n\n[frames]')
+    (tmp_path / "work").mkdir()
+    written(tmp_path / "work" / "mine.toml", text)
+    monkeypatch.chdir(tmp_path)
+    expected = tmp_path / "work" / "build" / "liblammps.so"
+    assert load_campaign(Path("work/mine.toml"), "look").lammps.library == expected
 
 
 def test_further_errors_are_counted(tmp_path: Path) -> None:
@@ -180,8 +191,16 @@ def test_one_example_has_every_key() -> None:
     """examples/all-settings.toml names every key that there is, with its default where it has one."""
     text = (EXAMPLES[0].parent / "all-settings.toml").read_text()
     given = load_campaign(EXAMPLES[0].parent / "all-settings.toml", cores=64)
-    for section in (given.budget, given.growth, given.workers, given.frames, given.analyzers, given.optimizer):
+    for section in (
+        given.budget,
+        given.growth,
+        given.workers,
+        given.lammps,
+        given.frames,
+        given.analyzers,
+        given.optimizer,
+    ):
         for name, field in type(section).model_fields.items():
-            assert f"\n{name} = " in text
-            if not field.is_required() and name != "wall_time_s":
+            assert re.search(rf"^(# )?{name} = ", text, re.MULTILINE)
+            if not field.is_required() and name not in ("wall_time_s", "arguments"):
                 assert getattr(section, name) == field.default

@@ -78,7 +78,7 @@ def test_wrong_file_starts_nothing(wrong: WrongFile, tmp_path: Path, few_cores: 
     assert main([wrong.purpose, str(path)]) == 2
     line = only_line(capsys)
     expected = wrong.expected.replace(f"at most {MOST_CORES}", f"at most {few_cores}")
-    assert expected.format(file=path, folder=tmp_path / "search.campaign") in line
+    assert expected.format(file=path, folder=tmp_path / "search.campaign", parent=tmp_path) in line
     assert line.startswith(f"{path}: ")
     assert sorted(tmp_path.rglob("*")) == before
     assert psutil.Process().children(recursive=True) == children

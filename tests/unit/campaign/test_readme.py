@@ -18,6 +18,7 @@ from moireloop_analyzer.settings import AnalyzerSettings
 from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSettings
 from moireloop_optimizer.objective import Target
 from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
+from moireloop_worker.lammps_settings import LammpsSettings
 from moireloop_worker.models import required_parameters
 from moireloop_worker.mos2_settings import Mos2Settings, ReaxffSettings, ReboSettings
 from moireloop_worker.script_settings import ScriptSettings
@@ -30,6 +31,7 @@ SECTIONS: dict[str, list[type[BaseModel]]] = {
     "[budget]": [BudgetSettings],
     "[growth]": [BeadSettings, NoopSettings, Mos2Settings, ReboSettings, ReaxffSettings, ScriptSettings],
     "[workers]": [PoolSettings],
+    "[lammps]": [LammpsSettings],
     "[frames]": [FrameSettings],
     "[analyzers]": [AnalyzerSettings],
     "[optimizer]": [OptimizerSettings],

@@ -1,11 +1,12 @@
 """Campaign files that are wrong, each in one way, and a piece of what must be said about it.
 
 A file is the good one below with one piece replaced, a text of its own, or an action that leaves something else than
-a good file or a good folder at the path. {file} and {folder} in the expected text stand for the paths.
+a good file or a good folder at the path. {file}, {folder} and {parent} in the expected text stand for the paths.
 """
 
 from __future__ import annotations
 
+import _ctypes
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -209,6 +210,20 @@ WRONG_FILES = [
               "count = 2", "count = 5"),
     WrongFile("more ranks than cores", "workers.ranks: expected count x ranks of at most 4", "ranks = 1", "ranks = 8"),
     WrongFile("unknown launcher", "workers.launcher: expected 'local'", "ranks = 1", 'launcher = "slurm"'),
+    WrongFile("more threads than cores", "workers.ranks: expected count x ranks x threads of at most 4", "[frames]",
+              '[lammps]\narguments = ["-sf", "omp", "-pk", "omp", "8"]\n\n[frames]'),
+    WrongFile("LAMMPS option of moireloop's own", "lammps.arguments: expected the switches -sf,", "[frames]",
+              '[lammps]\narguments = ["-sf", "omp", "-log", "mine"]\n\n[frames]'),
+    WrongFile("LAMMPS option that is none", "LAMMPS does not start with -pk gpu 1: ERROR: Package gpu", "[frames]",
+              '[lammps]\narguments = ["-pk", "gpu", "1"]\n\n[frames]'),
+    WrongFile("missing LAMMPS", "lammps.library: expected a shared library of LAMMPS, got {parent}/no.so: ",
+              "[frames]", '[lammps]\nlibrary = "no.so"\n\n[frames]'),
+    WrongFile("LAMMPS is a text", "lammps.library: expected a shared library of LAMMPS, got {file}: ", "[frames]",
+              '[lammps]\nlibrary = "search.toml"\n\n[frames]'),
+    WrongFile("LAMMPS of nobody", "lammps.library: expected a path, got '~nobody-at-all/x'", "[frames]",
+              '[lammps]\nlibrary = "~nobody-at-all/x"\n\n[frames]'),
+    WrongFile("LAMMPS is another library", "lammps.library: expected a shared library of LAMMPS, got /", "[frames]",
+              f'[lammps]\nlibrary = "{_ctypes.__file__}"\n\n[frames]'),
     WrongFile("frames never", "frames.every_steps: expected at least 1", "every_steps = 500", "every_steps = 0"),
     WrongFile("unknown transport", "frames.transport: expected one of 'ipc', 'tcp', got 'udp'", "every_steps = 500",
               'transport = "udp"'),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from moireloop_worker.lammps_settings import LammpsSettings
 from moireloop_worker.models import growth_model, growth_settings, required_parameters
 from moireloop_worker.settings import BeadSettings, NoopSettings, PoolSettings
 
@@ -57,9 +58,48 @@ def test_wrong_pool_is_refused(section: dict[str, Any]) -> None:
         PoolSettings.model_validate(section)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "threads"),
+    [
+        ([], 1),
+        (["-sf", "opt"], 1),
+        (["-sf", "omp", "-pk", "omp", "2"], 2),
+        (["-pk", "omp", "0"], 1),
+        (["-k", "on", "g", "1", "t", "4", "-sf", "kk"], 4),
+        (["-kokkos", "on", "threads", "8"], 8),
+        (["-pk", "intel", "0", "omp", "3", "mode", "mixed", "-suffix", "hybrid", "intel", "omp"], 3),
+        (["-pk", "gpu", "1", "split", "-1.0"], 1),
+    ],
+)
+def test_threads_of_a_rank_are_read_from_the_arguments(arguments: list[str], threads: int) -> None:
+    """The options of OPENMP, KOKKOS and INTEL say how many cores a rank uses; without them it is one."""
+    assert LammpsSettings.model_validate({"arguments": arguments}).threads == threads
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-log", "mine.log"],
+        ["-sf", "omp", "-screen", "all"],
+        ["-in", "in.lammps"],
+        ["-partition", "2x1"],
+        ["-nocite"],
+        ["--in", "x"],
+        ["omp"],
+        ["-sf", "o mp"],
+        ["-sf", ""],
+        "-sf omp",
+    ],
+)
+def test_arguments_that_are_moireloops_own_are_refused(arguments: object) -> None:
+    """Log, screen, input and partitions are the worker's; only accelerator switches pass, as separate words."""
+    with pytest.raises(ValidationError, match="arguments"):
+        LammpsSettings.model_validate({"arguments": arguments})
+
+
 def test_every_setting_is_described() -> None:
     """Each setting has a description for docs and errors."""
-    for model in (PoolSettings, BeadSettings, NoopSettings):
+    for model in (PoolSettings, LammpsSettings, BeadSettings, NoopSettings):
         assert all(field.description for field in model.model_fields.values())
 
 
