@@ -72,7 +72,8 @@ class LammpsLibrary:
         try:
             self.functions = ctypes.CDLL(self.path, ctypes.RTLD_GLOBAL)
         except OSError as error:
-            raise LibraryUnusable(f"expected a shared library of LAMMPS, got {self.path}: {error}") from None
+            reason = str(error).removeprefix(f"{self.path}: ")
+            raise LibraryUnusable(f"expected a shared library of LAMMPS, got {self.path}: {reason}") from None
         if not hasattr(self.functions, "lammps_version"):
             raise LibraryUnusable(f"expected a shared library of LAMMPS, got {self.path}, which is another one")
         for name, (result, arguments) in _FUNCTIONS.items():
