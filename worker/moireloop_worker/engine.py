@@ -269,8 +269,12 @@ class Engine:
         self._command(command)
 
     def _present(self, step: int, plan: Plan) -> Snapshot | None:
-        """The last instant. Its forces are computed once more, since LAMMPS tallies energies on order alone."""
-        for command in (*self._recorder.end_commands(), f"run 0 post no start 0 stop {plan.steps}"):
+        """The last instant. Its forces are computed once more, since LAMMPS tallies energies on order alone.
+
+        LAMMPS's own counter is beyond the plan's steps when the last stage has minimized.
+        """
+        end = max(plan.steps, int(self._lammps.extract_global("ntimestep")))
+        for command in (*self._recorder.end_commands(), f"run 0 post no start 0 stop {end}"):
             self._command(command)
         with self._own_errors():
             return self._recorder.present(step, plan.timestep_ps)

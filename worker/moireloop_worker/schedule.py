@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from moireloop_worker.growth import Once, Plan, quoted
+
+FORGET: Final = "run 0 post no"
+"""LAMMPS gives what a restart file has of a fix to each new fix of that name, until its first run."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ def legs(plan: Plan, step: int = 0) -> tuple[Leg, ...]:
     """What is left to run after `step` steps of a plan, one leg for each stage that is not over.
 
     The commands of stages that are over come before those of the first leg. What is marked as `Once` is left out
-    of every stage that was begun by then; on the border of two stages the second one was not.
+    of every stage that was begun by then; on the border of two stages the second one was not. There LAMMPS is made to
+    forget what the file remembers of fixes, so that a new one of the same name begins anew.
     """
     left: list[Leg] = []
     passed: tuple[str, ...] = ()
@@ -49,7 +54,8 @@ def legs(plan: Plan, step: int = 0) -> tuple[Leg, ...]:
         if begun and last <= step:
             passed += commands
         else:
-            left.append(Leg((*passed, *commands), max(first, step), first, last))
+            forget = (FORGET,) if step and first == step and not left else ()
+            left.append(Leg((*passed, *forget, *commands), max(first, step), first, last))
             passed = ()
         first = last
     return tuple(left)

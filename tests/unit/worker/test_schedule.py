@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moireloop_worker.growth import Once, Plan, Stage
-from moireloop_worker.schedule import Leg, beginning, legs
+from moireloop_worker.schedule import FORGET, Leg, beginning, legs
 
 PLAN = Plan(
     setup=("units metal",),
@@ -46,17 +46,17 @@ def test_within_a_stage_its_rest_is_run_with_the_same_ramp() -> None:
 
 
 def test_on_a_border_the_next_stage_begins_with_all_its_commands() -> None:
-    """At step 30 the quench is begun as if nothing had been."""
+    """At step 30 the quench is begun as if nothing had been: its new fix remembers nothing of the old one."""
     first, *rest = legs(PLAN, 30)
     assert first == Leg(
-        ("fix heat 1", "unfix heat", "fix heat 2", "unfix heat", "velocity 3", "fix heat 3"), 30, 30, 60
+        ("fix heat 1", "unfix heat", "fix heat 2", FORGET, "unfix heat", "velocity 3", "fix heat 3"), 30, 30, 60
     )
     assert rest == []
 
 
 def test_stage_without_steps_is_done_on_its_border() -> None:
     """At step 10 the strain, which takes no steps, is still to come; at step 11 it is over."""
-    assert legs(PLAN, 10) == (Leg(("fix heat 1", "change_box"), 10, 10, 10), *WHOLE[2:])
+    assert legs(PLAN, 10) == (Leg(("fix heat 1", FORGET, "change_box"), 10, 10, 10), *WHOLE[2:])
     assert legs(PLAN, 11)[0] == Leg(("fix heat 1", "unfix heat", "fix heat 2"), 11, 10, 30)
 
 
