@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +21,7 @@ from moireloop.campaign_errors import Problem, shown
 from moireloop.folder import CampaignFolder, replaced_whole
 from moireloop.script_checks import first_difference, name_problems, placeholder_problems
 from moireloop_worker.models.lammps_input import Command, ScriptRefused, Wrong, commands_of
-from moireloop_worker.models.script import Script, fixed_commands
+from moireloop_worker.models.script import Script, fixed_commands, outline
 from moireloop_worker.models.script_rules import file_words
 from moireloop_worker.script_settings import ReadScript, ScriptSettings
 
@@ -54,12 +54,15 @@ def script_problems(campaign: Campaign) -> list[Problem]:
         ]
         if problems:
             return problems
-        Script(found_script(settings, campaign.frames.every_steps).settings)
+        wrong = [
+            *_refused(lambda: outline(fixed_commands(_text(settings.file), settings.values))),
+            *_refused(lambda: found_script(settings, campaign.frames.every_steps)),
+        ]
     except OSError as error:
         return [_problem(settings, f"cannot be read: {error.strerror or error}")]
     except ScriptRefused as error:
-        return [_problem(settings, str(wrong)) for wrong in error.wrong]
-    return []
+        wrong = error.wrong
+    return [_problem(settings, str(found)) for found in sorted(wrong, key=lambda found: found.line)]
 
 
 def script_lines(campaign: Campaign) -> list[str]:
@@ -67,11 +70,11 @@ def script_lines(campaign: Campaign) -> list[str]:
     if not isinstance(campaign.growth, ScriptSettings):
         return []
     found = found_script(campaign.growth, campaign.frames.every_steps)
-    outline = Script(found.settings).outline
-    steps = " + ".join(map(str, outline.steps))
-    time_ps = sum(outline.steps) * outline.timestep_ps
-    runs = f"{steps} steps of {outline.timestep_ps * 1000:g} fs, {time_ps:g} ps"
-    return [f"script   {campaign.growth.file}: {runs}", *(f"reads    {path}" for path in found.sources.values())]
+    runs = Script(found.settings).outline
+    steps = " + ".join(map(str, runs.steps))
+    time_ps = sum(runs.steps) * runs.timestep_ps
+    said = f"{steps} steps of {runs.timestep_ps * 1000:g} fs, {time_ps:g} ps"
+    return [f"script   {campaign.growth.file}: {said}", *(f"reads    {path}" for path in found.sources.values())]
 
 
 def found_script(settings: ScriptSettings, frame_steps: int) -> FoundScript:
@@ -138,6 +141,14 @@ def changed_script_problems(campaign: Campaign) -> list[Problem]:
         for word in now.files
         if now.files[word] != kept.files.get(word)
     ]
+
+
+def _refused(check: Callable[[], object]) -> list[Wrong]:
+    try:
+        check()
+    except ScriptRefused as error:
+        return error.wrong
+    return []
 
 
 def _kept(folder: CampaignFolder) -> ReadScript:
