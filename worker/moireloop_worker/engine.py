@@ -273,7 +273,7 @@ class Engine:
 
         LAMMPS's own counter is beyond the plan's steps when the last stage has minimized.
         """
-        end = max(plan.steps, int(self._lammps.extract_global("ntimestep")))
+        end = max(plan.steps, self._opened().step())
         for command in (*self._recorder.end_commands(), f"run 0 post no start 0 stop {end}"):
             self._command(command)
         with self._own_errors():

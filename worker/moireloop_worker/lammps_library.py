@@ -154,6 +154,11 @@ class Lammps:
         found = self.lib.lammps_extract_global(self.lmp, b"units")
         return ctypes.string_at(found).decode() if found else ""
 
+    def step(self) -> int:
+        """Its step counter."""
+        found = self.lib.lammps_extract_global(self.lmp, b"ntimestep")
+        return int(ctypes.c_int64.from_address(found).value)
+
     def atoms(self) -> int:
         """How many atoms there are, on all ranks together."""
         return int(self.lib.lammps_get_natoms(self.lmp))
