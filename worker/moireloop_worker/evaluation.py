@@ -82,7 +82,7 @@ class Evaluator:
         """Where LAMMPS's input, log and final structure of this attempt go."""
         return self._attempt_folder(lease, lease.attempt)
 
-    def settled(self, lease: Lease) -> None:
+    def forget_restarts(self, lease: Lease) -> None:
         """The run of this lease came to its end: its restart files, of all attempts, are not needed any more."""
         RestartFiles(self.run_folder(lease), "", 0, self._restart_s, self._earlier(lease)).remove()
 

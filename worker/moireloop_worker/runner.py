@@ -156,7 +156,7 @@ class Leader:
         except LeaseLost as error:
             log.warning("run abandoned reason=%s", error)
             return
-        self._evaluator.settled(lease)
+        self._evaluator.forget_restarts(lease)
         log.info("%s candidate=%s steps=%d", COMPLETED_WORDS, candidate_id, report.steps)
 
     def _give_up(self, lease: Lease, step: int) -> None:

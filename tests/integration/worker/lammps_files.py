@@ -29,15 +29,15 @@ def thermo_of(log_file: Path) -> list[tuple[int, float]]:
 
 
 def data_of(data_file: Path) -> tuple[Floats, Floats]:
-    """Positions and velocities (N, 3) of a LAMMPS data file (atom style atomic), in the order of the atoms' ids.
+    """Positions and velocities (N, 3) of a LAMMPS data file (atom style atomic or charge), in the order of the atoms' ids.
 
-    Positions are unwrapped by the image flags, which are the last three columns.
+    Positions are unwrapped by the image flags, which are the last three columns, behind x, y and z.
     """
     text = data_file.read_text(encoding="utf-8")
     sections = dict(re.findall(r"^(Atoms|Velocities)[^\n]*\n\n((?:[^\n]+\n)+)", text, flags=re.MULTILINE))
     atoms = np.array([line.split() for line in sections["Atoms"].splitlines()], dtype=float)
     velocities = np.array([line.split() for line in sections["Velocities"].splitlines()], dtype=float)
-    positions = atoms[:, 2:5] + atoms[:, 5:8] @ cell_of(text)
+    positions = atoms[:, -6:-3] + atoms[:, -3:] @ cell_of(text)
     return positions[atoms[:, 0].argsort()], velocities[velocities[:, 0].argsort()][:, 1:4]
 
 
