@@ -37,25 +37,30 @@ class PreparationStopped(Exception):
 
 
 class _Preparing(Watch):
-    """Stops when the run's own watch does. Whoever needs the structure next goes on from there.
+    """Stops when the run's own watch does; whoever needs the structure next goes on from there.
 
-    `melt` is the instant at which the upper layer must be molten, unless that is the very end or was passed before.
+    It stops for good where the upper layer is not molten when it must be. `refusal` says so. No restart file is
+    written after that step but behind this check.
     """
 
     def __init__(self, watch: Watch, molten: Molten | None) -> None:
         self._watch = watch
         self._molten = molten
-        self.melt: Snapshot | None = None
+        self.refusal: str | None = None
 
     def frame(self, snapshot: Snapshot) -> None:
         if self._molten is not None and snapshot.step == self._molten.step:
-            self.melt = snapshot
+            self.refusal = _refusal(snapshot, self._molten)
+
+    def final(self, snapshot: Snapshot) -> None:
+        """The very last instant, which is no frame."""
+        self.frame(snapshot)
 
     def stop(self, step: int) -> bool:
-        return self._watch.stop(step)
+        return self.refusal is not None or self._watch.stop(step)
 
     def goes_on(self, step: int) -> bool:
-        return True
+        return self.refusal is None
 
 
 class PreparedStructures:
@@ -151,12 +156,14 @@ def prepared_structure(
             watch=preparing,
             restarts=restarts,
         )
-        if ended.stopped:
-            raise PreparationStopped
-        if refusal := quiet_broadcast(communicator, _refusal(preparation, preparing.melt or ended.final)):
+        if ended.final is not None and not ended.stopped:
+            preparing.final(ended.final)
+        if refusal := quiet_broadcast(communicator, preparing.refusal):
             if communicator.rank == 0 and restarts is not None:
                 restarts.remove()
             raise NotMolten(refusal)
+        if ended.stopped:
+            raise PreparationStopped
         engine.write_structure(choice.raw)
         if communicator.rank == 0:
             structures.keep(preparation.key, choice.raw)
@@ -173,13 +180,10 @@ class _Choice:
     raw: Path | None = None
 
 
-def _refusal(preparation: Preparation, instant: Snapshot | None) -> str | None:
-    """On rank 0, why the structure cannot be used; None where it can be, and on the other ranks."""
-    molten = preparation.molten
-    if molten is None or instant is None or instant.step != molten.step:
-        return None
+def _refusal(snapshot: Snapshot, molten: Molten) -> str | None:
+    """Why a structure cannot be used; None where it can be."""
     try:
-        refuse_crystal(instant, molten)
+        refuse_crystal(snapshot, molten)
     except NotMolten as error:
         return str(error)
     return None

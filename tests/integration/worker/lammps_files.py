@@ -29,7 +29,7 @@ def thermo_of(log_file: Path) -> list[tuple[int, float]]:
 
 
 def data_of(data_file: Path) -> tuple[Floats, Floats]:
-    """Positions and velocities (N, 3) of a LAMMPS data file (atom style atomic or charge), in the order of the atoms' ids.
+    """Positions and velocities (N, 3) of a LAMMPS data file (atom style atomic or charge), by the ids.
 
     Positions are unwrapped by the image flags, which are the last three columns, behind x, y and z.
     """

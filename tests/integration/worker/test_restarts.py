@@ -15,6 +15,7 @@ from mpi4py import MPI
 from moireloop_worker.engine import Ended, Engine, LammpsError, Watch
 from moireloop_worker.growth import Plan, Snapshot, Stage
 from moireloop_worker.models.bead import Bead
+from moireloop_worker.molten import NotMolten
 from moireloop_worker.preparation import PreparationStopped, PreparedStructures, prepared_structure
 from moireloop_worker.restarts import RestartFiles
 from moireloop_worker.settings import BeadSettings
@@ -291,6 +292,18 @@ def test_preparation_goes_on_where_it_was(engine: Engine, tmp_path: Path) -> Non
     steps = [step for step, _ in thermo_of(structures.log_file(preparation.key))]
     assert all(later - step in (0, 1) for step, later in pairwise(steps))
     assert sorted(set(steps)) == list(range(251))
+
+
+def test_preparation_that_is_no_melt_ends_at_its_check(engine: Engine, tmp_path: Path) -> None:
+    """It is given up where it must be molten, behind which no restart file is written, and leaves none."""
+    structures = PreparedStructures(tmp_path)
+    cold = BeadSettings(cells=(6, 6), melt_steps=200, melt_k=300.0, equilibrate_steps=300)
+    preparation = Bead(cold).preparation(0, engine.version)
+    restarts = structures.restarts(preparation.key, engine.version, 0.0)
+    with pytest.raises(NotMolten, match="at step 200"):
+        prepared_structure(MPI.COMM_WORLD, engine, structures, preparation, Watch(), restarts)
+    assert thermo_of(structures.log_file(preparation.key))[-1][0] == 200
+    assert list((tmp_path / f"{preparation.key}.restarts").iterdir()) == []
 
 
 def prepared(engine: Engine, structures: PreparedStructures, key: str, preparation: object, watch: Watch) -> Path:
