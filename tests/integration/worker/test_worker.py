@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import msgpack
@@ -69,6 +71,12 @@ def test_worker_runs_one_candidate_after_another(make_campaign: Make, start: Sta
         assert (report.steps, report.cancelled, report.worker) == (1000, False, "worker-0")
         assert 0 < report.md_s <= report.finished_s - report.started_s
         assert report.provenance["ranks"] == str(ranks)
+        assert report.provenance["host"] == socket.gethostname()
+        assert report.provenance["candidate_seed"] == "7"
+        assert report.provenance["force_field_sha256"] == ""
+        assert report.provenance["moireloop_version"] == version("moireloop")
+        assert int(report.provenance["lammps_version"]) > 20_200_000
+        assert "resumed_from" not in report.provenance
         assert (campaign.folder / "runs" / event.candidate_id / "attempt-1" / "log.lammps").exists()
     assert len({event.report.provenance["run_seed"] for event in finished}) == 1
     client, keys = campaign.connection.open_redis(), campaign.connection.keys
