@@ -1,11 +1,13 @@
-"""What streaming a frame every 100 steps costs the MD: pairs of the same run with and without it."""
+"""What streaming a frame every 100 steps costs the MD: pairs of the same run with and without it, in turns."""
 
 from __future__ import annotations
 
 import multiprocessing as mp
 import tempfile
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from statistics import median
 
 from mpi4py import MPI
@@ -13,29 +15,42 @@ from mpi4py import MPI
 from bench.table import Row
 from moireloop_broker.frame_stream import FramePublisher, FrameReceiver
 from moireloop_broker.messages import Candidate
+from moireloop_broker.part_stream import PartSender
 from moireloop_broker.work_queue import Lease
 from moireloop_worker.engine import Engine, Watch
-from moireloop_worker.evaluation import Evaluator
-from moireloop_worker.growth import Snapshot
+from moireloop_worker.frame_outlet import FrameOutlet
+from moireloop_worker.growth import GrowthModel, Plan
 from moireloop_worker.models import growth_model, growth_settings
-from moireloop_worker.run_frames import frame_of
+from moireloop_worker.runner import FrameWatch
 
-PAIRS = 15
 EVERY_STEPS = 100
+LEASE = Lease(Candidate(candidate_id="c1", parameters={"x": 1.0}, seed=1, proposed_s=0.0), 1, "bench", 0.0, 0.0)
 Context = mp.get_context("spawn")
 
 
-class Publishing(Watch):
-    """Publishes every frame, as a worker does."""
+@dataclass(frozen=True)
+class Case:
+    """Pairs of runs of one growth model: the beginning of its preparation, `steps` long."""
 
-    def __init__(self, lease: Lease, evaluator: Evaluator, publisher: FramePublisher) -> None:
-        self._lease = lease
-        self._model = evaluator.model
-        self._publisher = publisher
+    model: str
+    what: str
+    steps: int
+    pairs: int
+    most_percent: float
 
-    def frame(self, snapshot: Snapshot) -> None:
-        """Publish it."""
-        self._publisher.publish(frame_of(self._lease.candidate.candidate_id, 1, self._model, snapshot))
+
+CASES = (
+    Case("bead", "bead, 288 atoms", 20_000, 15, 2),
+    Case("mos2-rebo", "REBO, 864 atoms", 600, 15, 1),
+)
+
+
+def _plan(model: GrowthModel, steps: int, version: int) -> Plan:
+    """The first stage of the preparation of a model, made so long."""
+    preparation = model.preparation(0, version)
+    if preparation is None:
+        raise ValueError(f"expected a growth model with a preparation, got {model.name}")
+    return replace(preparation.plan, stages=(replace(preparation.plan.stages[0], steps=steps),))
 
 
 def _receive(endpoint: str, stop: mp.synchronize.Event) -> None:
@@ -45,51 +60,56 @@ def _receive(endpoint: str, stop: mp.synchronize.Event) -> None:
     receiver.close()
 
 
-def _run_s(folder: Path, publisher: FramePublisher | None) -> float:
-    """Seconds of one run of the bead model, its preparation left out."""
-    model = growth_model(growth_settings({"model": "bead"}))
-    engine = _engine()
-    evaluator = Evaluator(MPI.COMM_WORLD, engine, model, folder, EVERY_STEPS if publisher else 0)
-    parameters = {"temperature_k": 2000.0, "lattice_strain": 0.02, "shear_strain": 0.1}
-    candidate = Candidate(candidate_id="c1", parameters=parameters, seed=1, proposed_s=time.time())
-    lease = Lease(candidate, 1, "bench", time.time(), time.time())
-    watch = Publishing(lease, evaluator, publisher) if publisher else Watch()
-    begun_s = time.perf_counter()
-    evaluator.evaluate(lease, watch)
-    return time.perf_counter() - begun_s
-
-
-_ENGINES: list[Engine] = []
-
-
-def _engine() -> Engine:
-    if not _ENGINES:
-        _ENGINES.append(Engine(MPI.COMM_WORLD))
-    return _ENGINES[0]
-
-
-def rows() -> list[Row]:
-    """Median of the paired ratios."""
+@contextmanager
+def _outlet() -> Iterator[FrameOutlet]:
+    """As a worker has it, with another process that takes the frames."""
     stop = Context.Event()
     with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
         endpoint = f"ipc://{root}/frames"
         receiver = Context.Process(target=_receive, args=(endpoint, stop))
         receiver.start()
-        publisher = FramePublisher(lambda: frozenset({endpoint}))
-        _run_s(Path(root), None)
-        pairs = []
-        for number in range(PAIRS):
-            order = (None, publisher) if number % 2 else (publisher, None)
-            seconds = {chosen is not None: _run_s(Path(root), chosen) for chosen in order}
-            pairs.append((seconds[False], seconds[True]))
-        sent, dropped = publisher.sent, publisher.dropped
-        stop.set()
-        receiver.join(10)
-        publisher.close()
+        whole = FramePublisher(lambda: frozenset({endpoint}))
+        outlet = FrameOutlet(MPI.COMM_WORLD, whole, PartSender(chooses=True))
+        try:
+            yield outlet
+        finally:
+            stop.set()
+            receiver.join(10)
+            outlet.close()
+
+
+def _run_s(engine: Engine, plan: Plan, model: GrowthModel, outlet: FrameOutlet | None) -> float:
+    """Seconds of one run."""
+    watch = FrameWatch(LEASE, model, outlet) if outlet else Watch()
+    begun_s = time.perf_counter()
+    engine.run(plan, every_steps=EVERY_STEPS if outlet else 0, watch=watch)
+    return time.perf_counter() - begun_s
+
+
+def rows() -> list[Row]:
+    """Median of the paired ratios, for each growth model."""
+    engine = Engine(MPI.COMM_WORLD)
+    with _outlet() as outlet:
+        found = [_row(case, engine, outlet) for case in CASES]
+    engine.close()
+    return found
+
+
+def _row(case: Case, engine: Engine, outlet: FrameOutlet) -> Row:
+    model = growth_model(growth_settings({"model": case.model}))
+    plan = _plan(model, case.steps, engine.version)
+    before = (outlet.sent, outlet.dropped)
+    _run_s(engine, plan, model, None)
+    pairs = []
+    for number in range(case.pairs):
+        order = (None, outlet) if number % 2 else (outlet, None)
+        seconds = {chosen is not None: _run_s(engine, plan, model, chosen) for chosen in order}
+        pairs.append((seconds[False], seconds[True]))
     slowdown = sorted(100 * (with_frames / without - 1) for without, with_frames in pairs)
     quartiles = f"{slowdown[len(slowdown) // 4]:.2f} to {slowdown[3 * len(slowdown) // 4]:.2f} %"
     baseline = (
-        f"run without frames {median(p[0] for p in pairs):.2f} s; middle half of {PAIRS} pairs {quartiles}; "
-        f"{sent} frames sent, {dropped} dropped"
+        f"run without frames {median(p[0] for p in pairs):.2f} s; middle half of {case.pairs} pairs {quartiles}; "
+        f"{outlet.sent - before[0]} frames sent, {outlet.dropped - before[1]} dropped"
     )
-    return [Row("MD slowdown, bead, a frame each 100 steps", median(slowdown), "%", 2, "at most", baseline)]
+    name = f"MD slowdown, {case.what}, a frame each {EVERY_STEPS} steps"
+    return Row(name, median(slowdown), "%", case.most_percent, "at most", baseline)

@@ -6,14 +6,16 @@ import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import zmq
 
 from moireloop_analyzer.service import AnalyzerService
 from moireloop_broker.campaign_state import CampaignState
-from moireloop_broker.connection import Connection, write_settings
+from moireloop_broker.connection import Connection, frame_endpoints, write_settings
 from moireloop_broker.event_log import EventLog
 from moireloop_broker.frame_stream import FramePublisher
 from moireloop_broker.messages import (
@@ -23,6 +25,7 @@ from moireloop_broker.messages import (
     Observation,
     Result,
     RunReport,
+    frame_parts,
     unpack_published,
 )
 from moireloop_broker.observations import Observations
@@ -30,6 +33,7 @@ from moireloop_broker.redis_server import RedisServer
 from moireloop_broker.series import SeriesPoint
 from moireloop_broker.work_queue import Lease, WorkQueue
 from tests.connections import connection_of
+from tests.contract.hostile import CONTRADICTING_PARTS
 from tests.waiting import wait_until
 
 _numbers = itertools.count()
@@ -169,6 +173,74 @@ def test_frame_becomes_an_observation(connection: Connection) -> None:
     client.close()
     assert (observation.candidate_id, observation.step, observation.temperature_k) == ("c1", 500, 1.5)
     assert observation.measurement.twist_deg == pytest.approx(21.8, abs=1e-3)
+
+
+def part_of(whole: Frame, number: int, parts: int, **changes: object) -> Frame:
+    """Every so manieth atom of a frame, as one part of it."""
+    positions, types = np.ascontiguousarray(whole.positions[number::parts]), whole.types[number::parts].copy()
+    part = {"part": number, "parts": parts, "shape": list(positions.shape), **changes}
+    return Frame(whole.header.model_copy(update=part), positions, types)
+
+
+def test_parts_become_one_observation(connection: Connection) -> None:
+    """A frame in three parts is measured whole; what is incomplete or contradicts itself is counted, and no more."""
+    client = connection.open_redis()
+    service = AnalyzerService(connection, "a0")
+    (endpoint,) = frame_endpoints(client, connection.keys)
+    senders = [connection.open_part_sender(chooses=number == 0) for number in range(3)]
+    for sender in senders:
+        sender.follow(frozenset({endpoint}))
+    positions, types, _ = bilayer(21.8)
+    lost, good = (frame("c1", positions, types, step=step) for step in (490, 500))
+    wait_until(lambda: senders[0].choose(frame_parts(part_of(lost, 0, 3))), "room at the analyzer")
+    senders[0].send(frame_parts(part_of(lost, 1, 3, time_ps=9.0)), endpoint)
+    for sender, number in ((senders[0], 2), (senders[1], 0), (senders[2], 1)):
+        sender.send(frame_parts(part_of(good, number, 3)), endpoint)
+
+    def counted() -> dict[str, int]:
+        senders[0].flush(0)
+        service.step()
+        counters = CampaignState(client, connection.keys, connection.campaign).status().counters
+        return counters if "frames_received" in counters else {}
+
+    counters = wait_until(counted, "what became of the parts", 20)
+    rows = EventLog(client, connection.keys).read_streams({connection.keys.observations: "0-0"}, 10, 0)
+    (observation,) = [unpack_published(body) for entries in rows.values() for _, body in entries]
+    service.close()
+    for sender in senders:
+        sender.close()
+    client.close()
+    assert isinstance(observation, Observation)
+    assert observation.step == 500
+    assert observation.measurement.twist_deg == pytest.approx(21.8, abs=1e-3)
+    assert counters["frames_received"] == 1
+    assert counters["frames_malformed"] == 1
+    assert counters["frames_incomplete"] == 1
+
+
+def test_contradicting_parts_stop_no_analyzer(connection: Connection) -> None:
+    """Parts that are good by themselves and not together are refused, counted, and the next frame is measured."""
+    client = connection.open_redis()
+    service = AnalyzerService(connection, "a0")
+    (endpoint,) = frame_endpoints(client, connection.keys)
+    hostile: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
+    hostile.connect(endpoint)
+    positions, types, _ = bilayer(21.8)
+    messages: list[Any] = [message for pair in CONTRADICTING_PARTS.values() for message in pair]
+    for message in [*messages, frame_parts(frame("c9", positions, types))]:
+        hostile.send_multipart(message)
+
+    def counted() -> dict[str, int]:
+        service.step()
+        counters = CampaignState(client, connection.keys, connection.campaign).status().counters
+        return counters if "frames_received" in counters else {}
+
+    counters = wait_until(counted, "the good frame is counted", 20)
+    hostile.close(linger=0)
+    service.close()
+    client.close()
+    assert counters["frames_received"] == 1
+    assert counters["frames_malformed"] == len(CONTRADICTING_PARTS)
 
 
 def test_final_frame_ends_the_series(connection: Connection) -> None:

@@ -14,6 +14,7 @@ from moireloop_broker.curve import Curve
 from moireloop_broker.frame_stream import FramePublisher, FrameReceiver
 from moireloop_broker.messages import Frame, FrameHeader, frame_parts
 from tests.contract.hostile import FRAMES
+from tests.waiting import wait_until
 
 
 def frame(step: int, atoms: int = 1000) -> Frame:
@@ -99,6 +100,31 @@ def test_stuck_analyzer_does_not_stop_the_md(tmp_path: Path, context: zmq.Contex
     assert publisher.waiting <= 10
     assert publisher.dropped + publisher.sent + publisher.waiting == 500
     publisher.close()
+    receiver.close()
+
+
+def test_few_large_frames_wait_at_an_analyzer(tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    """Once it knows their size, an analyzer's socket holds about 128 MiB of large frames, not 128 of them."""
+    receiver = FrameReceiver(f"ipc://{tmp_path}/f", context=context)
+    publisher = FramePublisher(lambda: frozenset({receiver.endpoint}), kept_bytes=1, context=context)
+    large = frame(0, atoms=2_000_000)
+
+    def known() -> Frame | None:
+        publisher.publish(large)
+        return receiver.receive(0.1)
+
+    wait_until(known, "the first frame")
+    stuck = 0
+    while stuck < 50:
+        before = publisher.sent
+        publisher.publish(large)
+        stuck = 0 if publisher.sent > before else stuck + 1
+        time.sleep(0.005)
+    publisher.close()
+    taken = 0
+    while receiver.receive(1.0) is not None:
+        taken += 1
+    assert 1 <= taken <= 128 * 1024**2 / large.positions.nbytes + 2
     receiver.close()
 
 

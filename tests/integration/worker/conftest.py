@@ -21,14 +21,18 @@ def make_campaign(redis_server: RedisServer, tmp_path: Path) -> Iterator[Callabl
     made: list[Campaign] = []
 
     def make(
-        growth: dict[str, Any], every_steps: int = 100, lammps: dict[str, Any] | None = None, **workers: Any
+        growth: dict[str, Any],
+        every_steps: int = 100,
+        lammps: dict[str, Any] | None = None,
+        frames: dict[str, Any] | None = None,
+        **workers: Any,
     ) -> Campaign:
         campaign = new_campaign(redis_server, tmp_path / f"c{len(made)}")
         sections = {
             "growth": growth,
             "workers": {"count": 1, "lease_s": 3.0, **workers},
             "lammps": lammps or {},
-            "frames": {"every_steps": every_steps},
+            "frames": {"every_steps": every_steps, **(frames or {})},
         }
         write_settings(campaign.connection.open_redis(), campaign.connection.keys, sections)
         made.append(campaign)

@@ -104,6 +104,33 @@ def test_frames_are_streamed_while_the_run_goes_on(make_campaign: Make, start: S
     assert (event.report.frames_sent, event.report.frames_dropped) == (3, 0)
 
 
+def test_large_frames_are_streamed_in_parts(make_campaign: Make, start: Start) -> None:
+    """Two ranks send their own parts of each frame to the same analyzer; each frame counts once."""
+    frames = {"part_atoms": 20, "atoms": "lattice"}
+    campaign = make_campaign(SMALL_BEAD, every_steps=250, frames=frames)
+    receivers = [campaign.connection.open_frame_receiver(f"analyzer-{number}") for number in range(2)]
+    parts: list[tuple[int, int, int, int]] = []
+
+    def all_there() -> bool:
+        for number, receiver in enumerate(receivers):
+            while (frame := receiver.receive(0.05)) is not None:
+                parts.append((frame.header.step, frame.header.part, number, frame.header.shape[0]))
+        return len(parts) == 6
+
+    campaign.propose("c0")
+    start(campaign, ranks=2)
+    wait_until(all_there, "both parts of three frames")
+    (event,) = campaign.wait_for("run_finished/1")
+    for receiver in receivers:
+        receiver.close()
+    by_step = {step: [part for part in parts if part[0] == step] for step in (250, 500, 750)}
+    for those in by_step.values():
+        assert sorted(part for _, part, _, _ in those) == [0, 1]
+        assert len({analyzer for _, _, analyzer, _ in those}) == 1
+        assert sum(atoms for *_, atoms in those) == 72
+    assert (event.report.frames_sent, event.report.frames_dropped) == (3, 0)
+
+
 def test_refused_candidate_fails_and_the_next_one_runs(make_campaign: Make, start: Start) -> None:
     """Impossible parameters fail the attempt with what was expected; the worker goes on."""
     campaign = make_campaign(SMALL_BEAD)

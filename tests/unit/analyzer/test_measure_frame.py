@@ -1,0 +1,60 @@
+"""What the analyzer makes of a frame does not depend on what the analysis has no need of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from moireloop_analyzer.service import measure_frame
+from moireloop_broker.messages import Frame, FrameHeader
+
+FRAMES = Path(__file__).parents[2] / "physics" / "bead_frames.npz"
+SULFUR = 3
+
+
+def frame(positions: npt.NDArray[np.floating], types: npt.NDArray[np.integer], cell: npt.NDArray[np.floating]) -> Frame:
+    header = FrameHeader(
+        candidate_id="c1",
+        attempt=1,
+        step=1,
+        time_ps=0.0,
+        cell=cell.tolist(),
+        periodic=[True, True, False],
+        shape=list(positions.shape),
+        lattice_types=[1, 2],
+    )
+    return Frame(header, positions.astype(np.float32), types.astype(np.uint8))
+
+
+def cold_bilayer(rng: np.random.Generator) -> tuple[Frame, Frame]:
+    """A recrystallized bilayer of real MD: with two sulfur atoms about each metal atom, and without."""
+    with np.load(FRAMES) as stored:
+        place = stored["state"].tolist().index("cold")
+        positions, types, cell = stored["positions"][place], stored["types"][place], stored["cell"][place]
+    shaken = [positions + [1.0, 0.9, dz] + 0.1 * rng.normal(size=positions.shape) for dz in (-1.57, 1.57)]
+    with_sulfur = np.concatenate([positions, *shaken])
+    kinds = np.concatenate([types, np.full(2 * len(types), SULFUR)])
+    order = rng.permutation(len(kinds))
+    kept = kinds[order] != SULFUR
+    return frame(with_sulfur[order], kinds[order], cell), frame(with_sulfur[order][kept], kinds[order][kept], cell)
+
+
+def test_frame_of_lattice_atoms_alone_has_the_same_twist() -> None:
+    """Chalcogens, which frames may leave out, change nothing at all in the measurement."""
+    everything, lattice = cold_bilayer(np.random.default_rng(5))
+    assert len(everything.positions) == 3 * len(lattice.positions) == 864
+    assert measure_frame(everything, 0.5) == measure_frame(lattice, 0.5)
+    assert measure_frame(lattice, 0.5).twist_deg is not None
+
+
+def test_order_of_the_atoms_does_not_matter() -> None:
+    """A frame put together from parts has its atoms in any order: the same twist, order and error."""
+    _, first = cold_bilayer(np.random.default_rng(5))
+    order = np.random.default_rng(6).permutation(len(first.positions))
+    other = Frame(first.header, first.positions[order], first.types[order])
+    expected = {name: value for name, value in measure_frame(first, 0.5).model_dump().items() if value is not None}
+    measured = {name: value for name, value in measure_frame(other, 0.5).model_dump().items() if value is not None}
+    assert measured == pytest.approx(expected, abs=1e-9)
