@@ -30,7 +30,7 @@ from moireloop.campaign_file import (
 from moireloop.client import CampaignClient, NotRunning, RequestRefused, connect
 from moireloop.conductor import ServiceFailed, StartInterrupted
 from moireloop.folder import CampaignFolder, CampaignIsRunning
-from moireloop.growth_script import keep_script, script_lines
+from moireloop.growth_script import keep_script, script_lines, started_model
 from moireloop.history import TOPICS, History
 from moireloop.output_files import write_bilayers, write_figures, write_results, write_trajectories
 from moireloop.progress import Progress, line, picture, progress_of
@@ -43,7 +43,6 @@ from moireloop_broker.connection import NoConnectionFile
 from moireloop_broker.messages import Status
 from moireloop_broker.redis_server import RedisUnavailable
 from moireloop_broker.series import Series
-from moireloop_worker.models import growth_model
 
 EXIT_BAD_INPUT: Final = 2
 WATCH_EVERY_S: Final = 0.5
@@ -250,7 +249,7 @@ def _conduct(campaign: Campaign, *, resumed: bool) -> int:
 
 def _draw(campaign: Campaign, history: History, all_series: Sequence[Series]) -> tuple[Path, ...]:
     found, targets = history.results, campaign.targets
-    model = growth_model(campaign.growth)
+    model = started_model(campaign)
     return (
         *write_figures(campaign.place, found, campaign.bounds, targets, campaign.name, all_series),
         *write_bilayers(campaign.place, found, targets, model.lattice_types, model.periodic),

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 from moireloop.campaign_errors import Problem, shown
 from moireloop.folder import CampaignFolder, replaced_whole
 from moireloop.script_checks import first_difference, name_problems, placeholder_problems
+from moireloop_worker.growth import GrowthModel
+from moireloop_worker.models import growth_model, growth_settings
 from moireloop_worker.models.lammps_input import Command, ScriptRefused, Wrong, commands_of
 from moireloop_worker.models.script import Script, fixed_commands, outline
 from moireloop_worker.models.script_rules import file_words
@@ -119,6 +121,11 @@ def growth_section(campaign: Campaign) -> dict[str, Any]:
         return campaign.growth.model_dump(mode="json")
     kept = _kept(campaign.place)
     return kept.model_copy(update={"frame_steps": campaign.frames.every_steps}).model_dump(mode="json")
+
+
+def started_model(campaign: Campaign) -> GrowthModel:
+    """The growth model of a campaign that was started, as its workers have it."""
+    return growth_model(growth_settings(growth_section(campaign)))
 
 
 def changed_script_problems(campaign: Campaign) -> list[Problem]:

@@ -39,6 +39,7 @@ def test_campaign_with_a_script_of_ones_own(campaign: Callable[..., RunningCampa
     assert all(result.report is not None and result.report.steps == 6500 for result in results)
     twists = [result.twist_deg for result in results if result.twist_deg is not None]
     assert len(twists) >= 2, [result.reason for result in results]
+    assert list((running.folder / "figures").glob("bilayer-*.png"))
     assert_logs_show_the_script(running.folder)
     assert_script_cannot_change(running)
 

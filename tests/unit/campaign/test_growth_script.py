@@ -9,7 +9,7 @@ import pytest
 from moireloop.campaign_file import Campaign, CampaignFileError, keep_copy, load_campaign
 from moireloop.cli import main
 from moireloop.conductor import settings_sections
-from moireloop.growth_script import found_script, growth_section, keep_script
+from moireloop.growth_script import found_script, growth_section, keep_script, started_model
 from moireloop_worker.models import growth_model, growth_settings
 from moireloop_worker.script_settings import ReadScript, ScriptSettings
 from tests.unit.campaign.wrong_scripts import SCRIPT, WITH_SCRIPT
@@ -128,6 +128,14 @@ def test_script_settings_go_through_json(tmp_path: Path) -> None:
     assert isinstance(campaign.growth, ScriptSettings)
     assert growth_settings(growth_section(campaign)) == found_script(campaign.growth, 500).settings
     assert isinstance(growth_settings(growth_section(campaign)), ReadScript)
+
+
+def test_model_of_a_started_campaign(tmp_path: Path) -> None:
+    """Figures of a campaign can be drawn when its script is gone: what they need of the model is kept."""
+    campaign = kept(written(tmp_path))
+    (tmp_path / "growth.in").unlink()
+    assert started_model(campaign).lattice_types == (1,)
+    assert started_model(campaign).periodic == (True, True, False)
 
 
 def test_validate_says_what_a_script_comes_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
