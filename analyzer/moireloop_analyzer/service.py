@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from moireloop_analyzer.assembly import Assembly, PartRefused
-from moireloop_analyzer.settings import AnalyzerSettings
+from moireloop_analyzer.early_end import decide, frames_needed
+from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
 from moireloop_analyzer.twist import TwistEstimate, measure_twist
 from moireloop_broker.analysis_queue import AnalysisQueue, FinishedRun
 from moireloop_broker.campaign_state import CampaignState
 from moireloop_broker.connection import Connection, read_connection, read_settings
 from moireloop_broker.messages import Frame, Measurement, Observation
 from moireloop_broker.observations import Observations
+from moireloop_broker.orders import Orders
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +70,11 @@ class AnalyzerService:
         self._keys = connection.keys
         self._name = name
         self._settings = AnalyzerSettings.model_validate(read_settings(client, self._keys, "analyzers"))
+        self._policies = EarlyEndSettings.model_validate(read_settings(client, self._keys, "early_end"))
+        self._window = frames_needed(self._policies)
+        self._targets_deg = [target["twist_deg"] for target in read_settings(client, self._keys, "targets")]
         self._observations = Observations(client, self._keys)
+        self._orders = Orders(client, self._keys)
         self._finished = AnalysisQueue(client, self._keys, name)
         self._campaign = CampaignState(client, self._keys, connection.campaign)
         self._frames = connection.open_frame_receiver(name)
@@ -91,7 +97,7 @@ class AnalyzerService:
             if (received := self._frames.receive(wait_s)) is None:
                 break
             if (frame := self._assembled(received)) is not None:
-                self._observations.add(self._observation(frame))
+                self._observe(frame)
             if time.monotonic() - begun_s > FRAMES_S:
                 break
         self._count()
@@ -117,6 +123,19 @@ class AnalyzerService:
         if run.deliveries > MAX_DELIVERIES:
             return Measurement(reason=f"analysis failed: {run.deliveries - 1} analyzers died of this frame")
         return measure_frame(run.frame, self._settings.min_order)
+
+    def _observe(self, frame: Frame) -> None:
+        """Publish what a frame shows, and end its run where the series says so."""
+        header = frame.header
+        points = self._observations.add(self._observation(frame), self._window)
+        decision = decide(points, self._policies, self._targets_deg)
+        if decision is None:
+            return
+        ordered = self._orders.end_early(
+            header.candidate_id, header.attempt, decision.ending, decision.reason, decision.step
+        )
+        if ordered == "ordered":
+            log.info("run ended early candidate=%s %s: %s", header.candidate_id, decision.ending, decision.reason)
 
     def _observation(self, frame: Frame) -> Observation:
         header = frame.header

@@ -1,8 +1,10 @@
-"""Settings of the analyzers in a campaign file (pure)."""
+"""Settings of the analyzers, and of the policies by which they end runs early, in a campaign file (pure)."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from moireloop_analyzer.twist import DEFAULT_MIN_ORDER
 
@@ -20,3 +22,61 @@ class AnalyzerSettings(BaseModel):
         allow_inf_nan=False,
         description="smallest |psi6| of a layer, between 0 and 1, at which it counts as crystalline and has a twist",
     )
+
+
+class Policy(BaseModel):
+    """Base of the policies of early end."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SettledPolicy(Policy):
+    """When the twist of a run has settled, so that the rest of its schedule would not change it."""
+
+    frames: int = Field(
+        default=4, ge=2, le=1000, description="analysed frames, the newest ones, over which the twist must not change"
+    )
+    within_deg: float = Field(
+        default=0.1, gt=0, le=30, description="largest change of the twist over these frames, in degrees"
+    )
+    after_fraction: float = Field(
+        default=0.2, ge=0, le=1, description="share of the run's steps before which it is not ended"
+    )
+    min_order: float = Field(
+        default=0.6, ge=0, le=1, description="smallest |psi6| of both layers in each of these frames"
+    )
+
+
+class HopelessPolicy(Policy):
+    """When a run is not worth its remaining steps; at least one of `without_twist` and `distance_deg` is asked."""
+
+    frames: int = Field(
+        default=10, ge=2, le=1000, description="analysed frames, the newest ones, all of which must be hopeless"
+    )
+    after_fraction: float = Field(
+        default=0.6, ge=0, le=1, description="share of the run's steps before which it is not ended"
+    )
+    without_twist: bool = Field(
+        default=True, description="a frame without a twist (a layer molten or polycrystalline) is hopeless"
+    )
+    distance_deg: float | None = Field(
+        default=None, gt=0, le=30, description="a twist farther than this from every target, in degrees, is hopeless"
+    )
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if not self.without_twist and self.distance_deg is None:
+            raise ValueError("expected without_twist = true, or a distance_deg, got neither")
+        return self
+
+
+class EarlyEndSettings(Policy):
+    """The policies of early end; each is off where its table is not given."""
+
+    settled: SettledPolicy | None = Field(default=None, description="[early_end.settled]: end a run that has settled")
+    hopeless: HopelessPolicy | None = Field(default=None, description="[early_end.hopeless]: end a hopeless run")
+
+    @property
+    def is_on(self) -> bool:
+        """Whether any run may be ended early."""
+        return self.settled is not None or self.hopeless is not None

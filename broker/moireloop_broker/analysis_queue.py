@@ -33,7 +33,10 @@ Row = tuple[str, dict[bytes, bytes]]
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished candidate that waits for its result; `deliveries` counts how often analyzers were given it."""
+    """A finished candidate that waits for its result.
+
+    `deliveries` counts how often analyzers were given it; `order_reason` is why its early end was ordered, if it was.
+    """
 
     candidate: Candidate
     attempt: int
@@ -42,6 +45,7 @@ class FinishedRun:
     times: StageTimes
     entry: str
     deliveries: int
+    order_reason: str | None = None
 
 
 class AnalysisQueue:
@@ -125,14 +129,24 @@ class AnalysisQueue:
             times=stage_times(held).model_copy(update={"started_s": report.started_s, "finished_s": report.finished_s}),
             entry=entry,
             deliveries=int(pending[0]["times_delivered"]) if pending else 1,
+            order_reason=_order_reason(held),
         )
+
+
+def _order_reason(held: dict[bytes, bytes]) -> str | None:
+    """Why the early end of the present attempt was ordered; None where it was not."""
+    is_of_this_attempt = held.get(b"order_attempt") == held[b"attempt"]
+    return held[b"order_reason"].decode() if is_of_this_attempt else None
 
 
 def _measured(run: FinishedRun, measurement: Measurement, now_s: float) -> Result:
     outcome = "measured" if measurement.twist_deg is not None else "refused"
     reason = measurement.reason
-    if run.report.cancelled:
+    if run.report.ended == "cancelled":
         outcome, reason = "cancelled", reason or "cancelled while it ran"
+    elif run.report.ended != "completed":
+        why = ": ".join(filter(None, [run.report.ended, run.order_reason]))
+        reason = "; ".join(filter(None, [why, reason]))[:4000]
     return Result(
         candidate=run.candidate,
         attempt=run.attempt,

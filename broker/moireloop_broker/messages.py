@@ -99,19 +99,21 @@ class Measurement(Message):
 class RunReport(Message):
     """What a worker says of a run that it brought to its end.
 
-    `steps` is the step of its schedule at which it ended, that of the final frame. Those after `resumed_from_step`
-    (0: from the beginning) were computed in this attempt, those before in earlier ones, by way of a restart file.
-    `md_s` is the time that this attempt spent inside LAMMPS, that of a preparation that it had to make included.
+    `steps` is the step of its schedule at which it ended, of `planned_steps` in all, that of the final frame. Those
+    after `resumed_from_step` (0: from the beginning) were computed in this attempt, those before in earlier ones, by
+    way of a restart file. `ended` is how it came to its end. `md_s` is the time that this attempt spent inside LAMMPS,
+    that of a preparation that it had to make included.
     """
 
     worker: Identifier
     started_s: Seconds
     finished_s: Seconds
     steps: Annotated[int, Field(ge=0)]
+    planned_steps: Annotated[int, Field(ge=0)] = 0
+    ended: Literal["completed", "settled", "hopeless", "cancelled"] = "completed"
     md_s: Seconds
     frames_sent: Annotated[int, Field(ge=0)] = 0
     frames_dropped: Annotated[int, Field(ge=0)] = 0
-    cancelled: bool = False
     resumed_from_step: Annotated[int, Field(ge=0)] = 0
     provenance: dict[str, str] = {}
 
@@ -168,11 +170,24 @@ class CancelRequested(Message):
     reason: Reason
 
 
+class EarlyEndOrdered(Message):
+    """An analyzer found a run settled or hopeless at this step of it, and ordered its end."""
+
+    tag: Literal["early_end_ordered/1"] = "early_end_ordered/1"
+    candidate_id: Identifier
+    attempt: Attempt
+    ending: Literal["settled", "hopeless"]
+    reason: Reason
+    step: Annotated[int, Field(ge=0)]
+    ordered_s: Seconds
+
+
 class Result(Message):
     """What a candidate came to. There is exactly one for each candidate.
 
     `measured`: a twist was measured. `refused`: the run ended, but there is no twist to report. `failed`: every
-    attempt failed (a dead letter). `cancelled`: ended on request.
+    attempt failed (a dead letter). `cancelled`: ended on request. A run that was ended early as settled or hopeless
+    is measured or refused like any other; its `reason` is then that of the order.
     """
 
     tag: Literal["result/1"] = "result/1"
@@ -239,7 +254,15 @@ class Observation(Message):
 
 
 Event = Annotated[
-    CandidateQueued | RunLeased | RunFinished | RunFailed | CancelRequested | Result | ServiceChanged | CampaignChanged,
+    CandidateQueued
+    | RunLeased
+    | RunFinished
+    | RunFailed
+    | CancelRequested
+    | EarlyEndOrdered
+    | Result
+    | ServiceChanged
+    | CampaignChanged,
     Field(discriminator="tag"),
 ]
 """What stands in the event log."""
@@ -250,6 +273,7 @@ Published = Annotated[
     | RunFinished
     | RunFailed
     | CancelRequested
+    | EarlyEndOrdered
     | Result
     | ServiceChanged
     | CampaignChanged

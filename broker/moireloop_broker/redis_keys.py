@@ -13,14 +13,15 @@ ANALYZERS_GROUP: Final = "analyzers"
 EVENT_FIELD: Final = b"e"
 OBSERVATIONS_KEPT: Final = 100_000
 POINTS_KEPT: Final = 10_000
+ORDERS_KEPT_S: Final = 60
 
 
 @dataclass(frozen=True)
 class KeySpec:
-    """One key or family of keys (`{id}` stands for a candidate's id, `{attempt}` for the number of an attempt)."""
+    """One key or family of keys (`{id}` stands for a candidate's id, `{attempt}` and `{worker}` for theirs)."""
 
     name: str
-    type: Literal["string", "hash", "stream", "zset"]
+    type: Literal["string", "hash", "stream", "zset", "list"]
     writer: str
     lifetime: str
 
@@ -36,6 +37,7 @@ KEYS: Final = (
     KeySpec("finals", "stream", "finish", "an entry lives until the candidate's result is in the log"),
     KeySpec("final:{id}", "string", "finish", "the final frame, until the candidate's result is in the log"),
     KeySpec("candidate:{id}", "hash", "state changes", "campaign; state of one candidate"),
+    KeySpec("orders:{worker}", "list", "end_early, cancel", f"wakes a worker; {ORDERS_KEPT_S} s at most"),
     KeySpec("counts", "hash", "state changes", "campaign; how many candidates are in each state"),
     KeySpec("counters", "hash", "all services", "campaign; refused messages, dropped frames and the like"),
     KeySpec("workers", "hash", "workers", "campaign; worker -> what it does and when it last said so"),
@@ -80,3 +82,7 @@ class Keys:
     def series(self, candidate_id: str, attempt: int) -> str:
         """What the analyzers saw in the frames of one attempt."""
         return f"{self.series_prefix}{candidate_id}:{attempt}"
+
+    def orders(self, worker: str) -> str:
+        """Word for a worker that it should look at once what was ordered."""
+        return f"{self.prefix}orders:{worker}"

@@ -31,7 +31,8 @@ from moireloop_broker.messages import (
     pack,
     unpack_as,
 )
-from moireloop_broker.redis_keys import ANALYZERS_GROUP, WORKERS_GROUP, Keys
+from moireloop_broker.orders import Order
+from moireloop_broker.redis_keys import ANALYZERS_GROUP, ORDERS_KEPT_S, WORKERS_GROUP, Keys
 from moireloop_broker.scripts import Scripts
 
 log = logging.getLogger(__name__)
@@ -132,18 +133,18 @@ class WorkQueue:
         outcome = self._scripts.run("lease", keys, args)
         return lease if outcome == b"leased" else None
 
-    def renew(self, lease: Lease, step: int) -> bool:
-        """Hold the lease for another period and tell the step reached. True when cancel was asked for.
+    def renew(self, lease: Lease, step: int) -> Order | None:
+        """Hold the lease for another period and tell the step reached; answers what was ordered meanwhile.
 
         Raises:
             LeaseLost: another attempt holds the candidate, or it is settled.
         """
         keys = [self._candidate_key(lease.candidate), self._keys.leases]
         args = [lease.candidate.candidate_id, lease.attempt, lease.worker, self._lease_ms, step]
-        answer = self._scripts.run("renew", keys, cast("Any", args))
-        if answer == -1:
+        answer: bytes = self._scripts.run("renew", keys, cast("Any", args))
+        if answer == b"lost":
             raise LeaseLost(f"{lease.candidate.candidate_id} attempt {lease.attempt} is no longer leased")
-        return bool(answer)
+        return cast("Order", answer.decode()) if answer else None
 
     def report_worker(self, status: WorkerStatus) -> None:
         """Say what a worker does, for `status`."""
@@ -215,7 +216,7 @@ class WorkQueue:
         """Ask for the early end of a candidate.
 
         Returns:
-            "cancelled" (it was queued), "asked" (it runs; told at its next renewal), "late" or "unknown".
+            "cancelled" (it was queued), "asked" (it runs; its worker is told at once), "late" or "unknown".
         """
         held = self._client.hgetall(self._keys.candidate(candidate_id))
         if not held:
@@ -223,8 +224,9 @@ class WorkQueue:
         fields = cast("dict[bytes, bytes]", held)
         event = CancelRequested(candidate_id=candidate_id, reason=reason)
         result = _unmeasured(fields, int(fields[b"attempt"]), "cancelled", reason)
-        keys = [self._keys.candidate(candidate_id), self._keys.log, self._keys.counts, self._keys.queue]
-        answer: bytes = self._scripts.run("cancel", keys, [reason, pack(event), pack(result)])
+        orders = self._keys.orders(fields.get(b"worker", b"").decode())
+        keys = [self._keys.candidate(candidate_id), self._keys.log, self._keys.counts, self._keys.queue, orders]
+        answer: bytes = self._scripts.run("cancel", keys, [reason, pack(event), pack(result), ORDERS_KEPT_S])
         return answer.decode()
 
     def draining(self) -> bool:

@@ -23,7 +23,7 @@ from moireloop.campaign_checks import (
 from moireloop.campaign_errors import Location, Problem, dotted, one_line, problems_of, shown
 from moireloop.folder import CampaignFolder
 from moireloop.growth_script import changed_script_problems
-from moireloop_analyzer.settings import AnalyzerSettings
+from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
 from moireloop_broker.messages import Identifier
 from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSettings
 from moireloop_optimizer.objective import Target
@@ -62,6 +62,9 @@ class Campaign(BaseModel):
     frames: FrameSettings = Field(default=FrameSettings(), description="[frames]: what streams to the analyzers")
     analyzers: AnalyzerSettings = Field(
         default=AnalyzerSettings(), description="[analyzers]: how many, and what counts as crystalline"
+    )
+    early_end: EarlyEndSettings = Field(
+        default=EarlyEndSettings(), description="[early_end]: when a run ends before its schedule"
     )
     optimizer: OptimizerSettings = Field(
         default=OptimizerSettings(), description="[optimizer]: how the next candidates are chosen"
@@ -124,7 +127,7 @@ def load_copy(folder: CampaignFolder) -> Campaign:
 def changes_on_resume(old: Campaign, new: Campaign) -> list[str]:
     """What a resumed campaign does otherwise than before, one line a key: `budget.results: 40 -> 80`.
 
-    Bounds, budget, targets, optimizer, workers, analyzers, frames and network may change.
+    Bounds, budget, targets, optimizer, workers, analyzers, frames, early end and network may change.
 
     Raises:
         CampaignFileError: what may not change did: the name, the growth model or its numbers, or the Redis

@@ -35,7 +35,7 @@ from moireloop.history import TOPICS, History
 from moireloop.output_files import write_bilayers, write_figures, write_results, write_trajectories
 from moireloop.progress import Progress, line, picture, progress_of
 from moireloop.progress_view import ProgressView
-from moireloop.results import recipes_table, utilisation
+from moireloop.results import early_ends, recipes_table, utilisation
 from moireloop.session_view import EXIT_FAILED, EXIT_KILLED, conduct
 from moireloop.sessions import NameTaken, StillEnding, forget_session, refuse_taken_name
 from moireloop.stored_log import live_series, stored_records, stored_status
@@ -264,6 +264,8 @@ def _show_results(campaign: Campaign, history: History, all_series: Sequence[Ser
     used = utilisation(history.results, history.resumed_at_s).fraction
     if used is not None:
         console.print(f"utilisation of the workers {used:.1%}", highlight=False)
+    if (early := early_ends(history.results)) is not None:
+        console.print(str(early), highlight=False)
     for path in written:
         console.print(f"results  {path}", highlight=False, soft_wrap=True)
 
@@ -296,10 +298,12 @@ def _picture(campaign: Campaign, client: CampaignClient) -> RenderableType:
 
 
 def _stored_line(folder: CampaignFolder) -> str:
-    stored = stored_status(folder)
+    stored, history = stored_status(folder)
     done = sum(stored.counts[outcome] for outcome in ("measured", "refused", "failed"))
     counts = ", ".join(f"{count} {name}" for name, count in stored.counts.items() if count)
-    return f"{stored.campaign} does not run; state {stored.state}, {done} results; {counts or 'nothing yet'}"
+    parts = [f"{stored.campaign} does not run", f"state {stored.state}, {done} results", counts or "nothing yet"]
+    early = early_ends(history.results)
+    return "; ".join([*parts, *([str(early)] if early else [])])
 
 
 def _look(folder: CampaignFolder, live: Callable[[CampaignClient], T], stored: Callable[[CampaignFolder], T]) -> T:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from moireloop.labels import duration
-from moireloop.results import Recipe, best_recipes, utilisation
+from moireloop.results import EarlyEnds, Recipe, best_recipes, early_ends, utilisation
 from moireloop_broker.messages import Result, ServiceChanged, Status, WorkerStatus
 from moireloop_optimizer.objective import Target
 
@@ -47,6 +47,7 @@ class Progress:
     best: tuple[tuple[Target, Recipe | None], ...]
     workers: tuple[WorkerLine, ...]
     utilisation: float | None
+    early: EarlyEnds | None
     elapsed_s: float
     left_s: float | None
     down: tuple[str, ...]
@@ -95,6 +96,7 @@ def progress_of(
         best=tuple((target, next(iter(best_recipes(results, target, 1)), None)) for target in targets),
         workers=tuple(_worker_line(worker, now_s) for worker in sorted(status.workers, key=lambda w: w.worker)),
         utilisation=utilisation(results, resumed_at_s).fraction,
+        early=early_ends(results),
         elapsed_s=elapsed_s,
         left_s=time_left_s(_session_times(results, started_s), remaining, now_s, elapsed_s, wall_time_s),
         down=tuple(name for name, state in sorted(status.services.items()) if state == "crashed"),
@@ -138,6 +140,7 @@ def picture(progress: Progress) -> RenderableType:
         _best_table(progress),
         _worker_table(progress),
         Text(_clock_text(progress)),
+        *([Text(str(progress.early))] if progress.early else []),
         *(Text(f"! {line}", style="yellow") for line in _trouble(progress)),
     )
 
@@ -149,6 +152,7 @@ def line(progress: Progress) -> str:
         _queue_text(progress),
         *(_best_text(target, recipe) for target, recipe in progress.best),
         _clock_text(progress),
+        *([str(progress.early)] if progress.early else []),
         *_trouble(progress),
     ]
     return "; ".join(parts)

@@ -42,8 +42,7 @@ def stored_state(folder: CampaignFolder) -> Iterator[tuple[redis.Redis, Connecti
 def stored_records(folder: CampaignFolder) -> tuple[History, list[Series]]:
     """The history of a campaign that does not run, and the series of its runs."""
     with stored_state(folder) as (client, connection):
-        history = History.of(event for _, event in EventLog(client, connection.keys).replay())
-        return history, list(Observations(client, connection.keys).all_series())
+        return _history(client, connection), list(Observations(client, connection.keys).all_series())
 
 
 def live_series(folder: CampaignFolder) -> list[Series]:
@@ -53,7 +52,11 @@ def live_series(folder: CampaignFolder) -> list[Series]:
         return list(Observations(client, connection.keys).all_series())
 
 
-def stored_status(folder: CampaignFolder) -> Status:
-    """State of a campaign that does not run."""
+def stored_status(folder: CampaignFolder) -> tuple[Status, History]:
+    """State of a campaign that does not run, and its history."""
     with stored_state(folder) as (client, connection):
-        return CampaignState(client, connection.keys, connection.campaign).status()
+        return CampaignState(client, connection.keys, connection.campaign).status(), _history(client, connection)
+
+
+def _history(client: redis.Redis, connection: Connection) -> History:
+    return History.of(event for _, event in EventLog(client, connection.keys).replay())

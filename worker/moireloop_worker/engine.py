@@ -29,6 +29,8 @@ from moireloop_worker.writable import opens
 log = logging.getLogger(__name__)
 
 ANSWER_S: Final = 0.25
+SHORTEST_ANSWER_S: Final = 0.015
+ANSWERS_PER_FRAME: Final = 3
 FIRST_STEPS: Final = 20
 MOST_STEPS: Final = 1_000_000
 FRAMES_AT_ONCE: Final = 32
@@ -59,7 +61,13 @@ class Ended:
 
 
 class Watch:
-    """What is done while a plan runs: nothing. A subclass looks at frames and may stop the run."""
+    """What is done while a plan runs: nothing. A subclass looks at frames and may stop the run.
+
+    `within_a_frame`, looked at on rank 0, is whether to ask so often that what follows from a frame is heard before
+    the next one is due.
+    """
+
+    within_a_frame = False
 
     def begin(self, planned_steps: int) -> None:
         """Called before a candidate's run, with the steps of its whole plan; not before a preparation."""
@@ -74,7 +82,7 @@ class Watch:
         """Called on all ranks when the last frame of a run that came to its end was told."""
 
     def stop(self, step: int) -> bool:
-        """Called after each chunk, about every ANSWER_S seconds; True ends the run here."""
+        """Called after each chunk; True ends the run here."""
         return False
 
     def goes_on(self, step: int) -> bool:
@@ -133,7 +141,8 @@ class Engine:
             input_file: gets the commands that LAMMPS is given, so that LAMMPS can run them again. None for none.
             every_steps: steps between frames; 0 for no frames.
             selection: the atoms in frames, and when each rank gets its own part of them.
-            watch: used on rank 0; its `frame` on all ranks where they get their own parts.
+            watch: used on rank 0, where it is asked about every ANSWER_S seconds whether to stop; its `frame` on all
+                ranks where they get their own parts.
             restarts: the run goes on from one of these, and writes more of them; an error of LAMMPS removes them.
                 Used on rank 0, but on another one when LAMMPS fails on that alone.
 
@@ -191,7 +200,7 @@ class Engine:
             self._command(command)
         with self._own_errors():
             self._recorder.start(step, plan.steps, every_steps, selection)
-        chunks = _Chunks(every_steps, step, self._opened().atoms())
+        chunks = _Chunks(every_steps, step, self._opened().atoms(), within_a_frame=watch.within_a_frame)
         last = _Decision(stop=False, keep=False)
         for leg in legs(plan, step):
             last = self._run_leg(leg, plan, chunks, watch)
@@ -355,12 +364,16 @@ class _Decision:
 class _Chunks:
     """Where a run is, and how far to go before looking up: about ANSWER_S, and at most so many frames and bytes.
 
-    `set_up` is whether LAMMPS can go on where it is without setting up anew.
+    Within a frame interval it looks up ANSWERS_PER_FRAME times, though not sooner than after SHORTEST_ANSWER_S, and
+    at each frame, so that the frame goes out at once. `set_up` is whether LAMMPS can go on where it is without
+    setting up anew.
     """
 
-    def __init__(self, every_steps: int, step: int, atoms: int) -> None:
+    def __init__(self, every_steps: int, step: int, atoms: int, *, within_a_frame: bool) -> None:
         self.step = step
         self.set_up = False
+        self._frame_steps = every_steps
+        self._within_a_frame = within_a_frame and every_steps > 0
         frames_at_once = HELD_BYTES // (HELD_BYTES_PER_ATOM * max(1, atoms))
         self._most = every_steps * max(1, min(FRAMES_AT_ONCE, frames_at_once)) or MOST_STEPS
         self._step_s = 0.0
@@ -368,7 +381,19 @@ class _Chunks:
     def length(self, last: int) -> int:
         """Steps of the next chunk, none of them beyond the end `last` of the stage."""
         in_time = max(1, int(ANSWER_S / self._step_s)) if self._step_s else FIRST_STEPS
+        if self._within_a_frame and self._step_s:
+            in_time = self._to_next_part(in_time)
         return min(self._most, last - self.step, in_time)
+
+    def _to_next_part(self, longest: int) -> int:
+        """Steps to the end of the present part of a frame interval, or of several intervals where these are short."""
+        frame, done = self._frame_steps, self.step % self._frame_steps
+        shortest = max(1, int(SHORTEST_ANSWER_S / self._step_s))
+        if shortest >= frame:
+            return frame * (shortest // frame) - done
+        parts = max(1, frame // min(longest, max(shortest, frame // ANSWERS_PER_FRAME)))
+        part = -(-frame // parts)
+        return min(part - done % part, frame - done)
 
     def done(self, steps: int, seconds: float) -> None:
         """A chunk of so many steps took so long."""

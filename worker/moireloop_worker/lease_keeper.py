@@ -1,7 +1,8 @@
-"""Holds a worker's lease while LAMMPS runs, and tells what became of it (adapter).
+"""Holds a worker's lease while LAMMPS runs, and tells what became of it and what was ordered (adapter).
 
-A thread of its own renews the lease, says what the worker does, and looks up where frames go; LAMMPS runs outside
-Python's lock meanwhile. A worker that makes no progress any more must not hold its lease for ever: it ends itself.
+A thread of its own renews the lease now and then, and whenever there is word for the worker; it says what the worker
+does and looks up where frames go. LAMMPS runs outside Python's lock meanwhile. A worker that makes no progress any
+more must not hold its lease for ever: it ends itself.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Final, Literal
 import redis
 
 from moireloop_broker.messages import WorkerStatus
+from moireloop_broker.orders import Order, Orders
 from moireloop_broker.work_queue import Lease, LeaseLost, WorkQueue
 
 log = logging.getLogger(__name__)
@@ -25,11 +27,11 @@ STALLED_S: Final = 1800.0
 RENEWALS_PER_S: Final = 1000
 SHORTEST_PERIOD_S: Final = 0.5
 
-Verdict = Literal["held", "cancelled", "lost"]
+Verdict = Literal["held", "lost"] | Order
 
 
 def renewal_period_s(lease_s: float, workers: int) -> float:
-    """Seconds between two renewals: a third of the lease or less, so that a cancellation is heard within 0.5 s.
+    """Seconds between two renewals: a third of the lease or less, so that an order whose word was lost is heard soon.
 
     Many workers renew more rarely, so that Redis sees about a thousand renewals a second at most.
     """
@@ -40,16 +42,22 @@ class LeaseKeeper:
     """Renews the lease that it was given until it is told to drop it.
 
     Args:
-        queue: used by this object's thread alone.
+        queue: used by this object's thread alone, as are `orders`.
         period_s: seconds between renewals.
         between: called in the thread after each renewal; may raise redis.RedisError.
     """
 
     def __init__(
-        self, worker: str, queue: WorkQueue, period_s: float, between: Callable[[], None] = lambda: None
+        self,
+        worker: str,
+        queue: WorkQueue,
+        orders: Orders,
+        period_s: float,
+        between: Callable[[], None] = lambda: None,
     ) -> None:
         self._worker = worker
         self._queue = queue
+        self._orders = orders
         self._period_s = period_s
         self._between = between
         self._lock = threading.Lock()
@@ -85,12 +93,14 @@ class LeaseKeeper:
         self._thread.join(timeout=5)
 
     def _keep(self) -> None:
-        while not self._closing.wait(self._period_s):
+        while not self._closing.is_set():
             try:
+                self._orders.wait(self._worker, self._period_s)
                 self._renew()
                 self._between()
             except redis.RedisError as error:
                 log.warning("redis does not answer, trying again error=%s", error)
+                self._closing.wait(self._period_s)
             except Exception:
                 log.exception("lease keeper died, ending the worker")
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -108,7 +118,7 @@ class LeaseKeeper:
 
     def _ask(self, lease: Lease) -> Verdict:
         try:
-            return "cancelled" if self._queue.renew(lease, self._step) else "held"
+            return self._queue.renew(lease, self._step) or "held"
         except LeaseLost:
             return "lost"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final, cast
 
 import redis
 from mpi4py import MPI
@@ -52,7 +52,7 @@ class FrameWatch(Watch):
 
 
 class RunWatch(FrameWatch):
-    """Stops a run, too, when its lease is gone or cancelled, or the worker is to end."""
+    """Stops a run, too: by order, when its lease is gone, or when the worker is to end."""
 
     def __init__(
         self,
@@ -61,8 +61,11 @@ class RunWatch(FrameWatch):
         outlet: FrameOutlet,
         keeper: LeaseKeeper,
         stopping: Callable[[], bool],
+        *,
+        within_a_frame: bool,
     ) -> None:
         super().__init__(lease, model, outlet)
+        self.within_a_frame = within_a_frame
         self._keeper = keeper
         self._stopping = stopping
 
@@ -82,6 +85,7 @@ class Leader:
         stopping: whether the worker was asked to end; asked after each chunk of a run.
         provenance: what is the same for all runs of this worker.
         begin: told each lease before it is run.
+        within_a_frame: hear an order to end a run before its next frame is due.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class Leader:
         stopping: Callable[[], bool],
         provenance: Mapping[str, str],
         begin: Callable[[Lease], None],
+        within_a_frame: bool,
     ) -> None:
         self._comm = communicator
         self._worker = worker
@@ -105,6 +110,7 @@ class Leader:
         self._stopping = stopping
         self._provenance = provenance
         self._begin = begin
+        self._within_a_frame = within_a_frame
 
     def step(self) -> None:
         """Run one candidate; return after TAKE_WAIT_S when there is none."""
@@ -129,7 +135,8 @@ class Leader:
 
     def _run(self, lease: Lease) -> None:
         model = self._evaluator.model
-        watch = RunWatch(lease, model, self._outlet, self._keeper, self._stopping)
+        within_a_frame = self._within_a_frame
+        watch = RunWatch(lease, model, self._outlet, self._keeper, self._stopping, within_a_frame=within_a_frame)
         before = (self._evaluator.engine.md_s, self._outlet.sent, self._outlet.dropped, time.time())
         try:
             evaluated = self._evaluator.evaluate(lease, watch)
@@ -143,11 +150,10 @@ class Leader:
 
     def _hand_in(self, lease: Lease, evaluated: Evaluated, before: tuple[float, int, int, float]) -> None:
         verdict = self._keeper.verdict(evaluated.steps)
-        if evaluated.final is None or (evaluated.stopped and verdict != "cancelled"):
+        if evaluated.final is None or (evaluated.stopped and verdict in ("held", "lost")):
             self._give_up(lease, evaluated.steps)
             return
-        cancelled = evaluated.stopped
-        report = self._report(lease, evaluated, before, cancelled=cancelled)
+        report = self._report(lease, evaluated, before, verdict if evaluated.stopped else "completed")
         candidate_id, planned = lease.candidate.candidate_id, evaluated.planned_steps
         model, snapshot = self._evaluator.model, evaluated.final
         final = frame_of(candidate_id, lease.attempt, model, snapshot, planned_steps=planned, final=True)
@@ -170,7 +176,7 @@ class Leader:
         self._insist(lambda: self._queue.fail(lease, reason, charged=False))
 
     def _report(
-        self, lease: Lease, evaluated: Evaluated, before: tuple[float, int, int, float], *, cancelled: bool
+        self, lease: Lease, evaluated: Evaluated, before: tuple[float, int, int, float], ended: str
     ) -> RunReport:
         md_s, sent, dropped, started_s = before
         own = {
@@ -190,7 +196,8 @@ class Leader:
             md_s=self._evaluator.engine.md_s - md_s,
             frames_sent=self._outlet.sent - sent,
             frames_dropped=self._outlet.dropped - dropped,
-            cancelled=cancelled,
+            planned_steps=evaluated.planned_steps,
+            ended=cast("Any", ended),
             provenance={**self._provenance, **own},
         )
 

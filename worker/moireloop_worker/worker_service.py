@@ -13,6 +13,7 @@ from pathlib import Path
 from mpi4py import MPI
 
 from moireloop_broker.connection import Connection, read_connection, read_settings
+from moireloop_broker.orders import Orders
 from moireloop_broker.service import StopSignal, log_to_stderr
 from moireloop_broker.settings import FrameSettings
 from moireloop_broker.work_queue import AttemptLimits, Lease, WorkQueue
@@ -71,6 +72,7 @@ class Worker:
         self.name = name
         self.connection = connection
         self.pool = PoolSettings.model_validate(read_settings(client, keys, "workers"))
+        self.may_end_early = any(read_settings(client, keys, "early_end").values())
         frames = FrameSettings.model_validate(read_settings(client, keys, "frames"))
         model = growth_model(growth_settings(read_settings(client, keys, "growth")))
         self.lone_errors = LoneErrors(lambda: open_queue(connection, self.pool))
@@ -94,7 +96,8 @@ class Worker:
         """Rank 0's part."""
         period_s = renewal_period_s(self.pool.lease_s, self.pool.count)
         queue = open_queue(self.connection, self.pool)
-        keeper = LeaseKeeper(self.name, open_queue(self.connection, self.pool), period_s, self.outlet.look_up)
+        orders = Orders(self.connection.open_redis(), self.connection.keys)
+        keeper = LeaseKeeper(self.name, open_queue(self.connection, self.pool), orders, period_s, self.outlet.look_up)
         return Leader(
             self.comm,
             self.name,
@@ -105,6 +108,7 @@ class Worker:
             stopping,
             self.provenance(),
             self.lone_errors.hold,
+            self.may_end_early,
         )
 
     def provenance(self) -> dict[str, str]:

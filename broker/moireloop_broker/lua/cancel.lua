@@ -1,6 +1,6 @@
--- Ask for the early end of a candidate: a queued one is settled at once, a running one is told at its next renewal.
+-- Ask for the early end of a candidate: a queued one is settled at once, a running one is told at once.
 -- Answers 'cancelled', 'asked', 'late' (its run is over) or 'unknown'.
--- KEYS candidate log counts queue   ARGV reason cancel_event result_event
+-- KEYS candidate log counts queue orders   ARGV reason cancel_event result_event orders_kept_s
 local held = redis.call('HMGET', KEYS[1], 'state', 'cancel', 'entry')
 if not held[1] then
   return 'unknown'
@@ -18,6 +18,9 @@ if held[1] == 'leased' then
   if not held[2] then
     redis.call('HSET', KEYS[1], 'cancel', ARGV[1])
     redis.call('XADD', KEYS[2], '*', 'e', ARGV[2])
+    redis.call('RPUSH', KEYS[5], 'cancelled')
+    redis.call('LTRIM', KEYS[5], -1, -1)
+    redis.call('EXPIRE', KEYS[5], ARGV[4])
   end
   return 'asked'
 end

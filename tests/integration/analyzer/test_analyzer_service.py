@@ -45,7 +45,7 @@ CELLS = 14
 def connection(redis_server: RedisServer, tmp_path: Path) -> Iterator[Connection]:
     made = connection_of(f"analyzer{next(_numbers)}", tmp_path, redis_server.url)
     client = made.open_redis()
-    write_settings(client, made.keys, {"analyzers": {"count": 1}})
+    write_settings(client, made.keys, {"analyzers": {"count": 1}, "early_end": {}, "targets": []})
     CampaignState(client, made.keys, made.campaign).change("started")
     WorkQueue(client, made.keys).create()
     yield made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def final_frame(candidate_id: str, attempt: int) -> Frame:
     return Frame(header, np.arange(12, dtype=np.float32).reshape(4, 3), np.ones(4, dtype=np.uint8))
 
 
-def report(worker: str, *, cancelled: bool = False) -> RunReport:
+def report(worker: str, ended: Any = "completed") -> RunReport:
     return RunReport(
         worker=worker,
         started_s=1.0,
@@ -44,7 +45,8 @@ def report(worker: str, *, cancelled: bool = False) -> RunReport:
         md_s=0.9,
         frames_sent=7,
         frames_dropped=2,
-        cancelled=cancelled,
+        planned_steps=20,
+        ended=ended,
     )
 
 
@@ -187,8 +189,8 @@ def test_running_candidate_is_told_of_its_cancel(client: redis.Redis, keys: Keys
     lease = leased(queue)
     assert not queue.renew(lease, 1)
     assert queue.cancel("c1", "hopeless") == "asked"
-    assert queue.renew(lease, 2)
-    queue.finish(lease, report("w0", cancelled=True), final_frame("c1", 1))
+    assert queue.renew(lease, 2) == "cancelled"
+    queue.finish(lease, report("w0", "cancelled"), final_frame("c1", 1))
     finished = AnalysisQueue(client, keys, "a0")
     run = finished.take(1.0)
     assert run is not None

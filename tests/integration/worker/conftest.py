@@ -33,6 +33,7 @@ def make_campaign(redis_server: RedisServer, tmp_path: Path) -> Iterator[Callabl
             "workers": {"count": 1, "lease_s": 3.0, **workers},
             "lammps": lammps or {},
             "frames": {"every_steps": every_steps, **(frames or {})},
+            "early_end": {},
         }
         write_settings(campaign.connection.open_redis(), campaign.connection.keys, sections)
         made.append(campaign)

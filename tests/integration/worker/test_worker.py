@@ -68,7 +68,8 @@ def test_worker_runs_one_candidate_after_another(make_campaign: Make, start: Sta
     assert [event.candidate_id for event in finished] == ["c0", "c1", "c2"]
     for event in finished:
         report = event.report
-        assert (report.steps, report.cancelled, report.worker) == (1000, False, "worker-0")
+        assert (report.steps, report.planned_steps, report.ended) == (1000, 1000, "completed")
+        assert report.worker == "worker-0"
         assert 0 < report.md_s <= report.finished_s - report.started_s
         assert report.provenance["ranks"] == str(ranks)
         assert report.provenance["host"] == socket.gethostname()
@@ -166,7 +167,8 @@ def test_cancelled_run_ends_with_its_present_frame(make_campaign: Make, start: S
     running(campaign, "c0")
     assert campaign.queue.cancel("c0", "hopeless") == "asked"
     (finished,) = campaign.wait_for("run_finished/1")
-    assert finished.report.cancelled
+    assert finished.report.ended == "cancelled"
+    assert finished.report.planned_steps == 2_000_700
     assert 1000 < finished.report.steps < 2_000_000
     campaign.propose("c1")
     campaign.wait_for("run_leased/1", 2)

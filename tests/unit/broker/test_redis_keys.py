@@ -13,6 +13,7 @@ FAMILIES: dict[str, Callable[[Keys, str], str]] = {
     "candidate:{id}": Keys.candidate,
     "final:{id}": Keys.final_frame,
     "series:{id}:{attempt}": partial(Keys.series, attempt=1),
+    "orders:{worker}": Keys.orders,
 }
 
 
@@ -27,9 +28,9 @@ def test_each_key_is_declared_once() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_families_are_declared(family: str) -> None:
-    """A family's keys are its declared name with the candidate's id and the attempt put in."""
+    """A family's keys are its declared name with candidate, attempt or worker put in."""
     assert family in {spec.name for spec in KEYS}
-    name = family.replace("{id}", "c.1").replace("{attempt}", "1")
+    name = family.replace("{id}", "c.1").replace("{attempt}", "1").replace("{worker}", "c.1")
     assert FAMILIES[family](Keys("demo"), "c.1") == f"moireloop:demo:{name}"
 
 

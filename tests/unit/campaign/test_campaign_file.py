@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from moireloop.campaign_file import CampaignFileError, changes_on_resume, keep_copy, load_campaign, load_copy
 from moireloop.folder import CampaignFolder
@@ -191,16 +192,20 @@ def test_one_example_has_every_key() -> None:
     """examples/all-settings.toml names every key that there is, with its default where it has one."""
     text = (EXAMPLES[0].parent / "all-settings.toml").read_text()
     given = load_campaign(EXAMPLES[0].parent / "all-settings.toml", cores=64)
-    for section in (
+    policies = (given.early_end.settled, given.early_end.hopeless)
+    sections: tuple[BaseModel | None, ...] = (
         given.budget,
         given.growth,
         given.workers,
         given.lammps,
         given.frames,
         given.analyzers,
+        *policies,
         given.optimizer,
-    ):
+    )
+    for section in sections:
+        assert section is not None
         for name, field in type(section).model_fields.items():
             assert re.search(rf"^(# )?{name} = ", text, re.MULTILINE)
-            if not field.is_required() and name not in ("wall_time_s", "arguments"):
+            if not field.is_required() and name not in ("wall_time_s", "arguments", "distance_deg"):
                 assert getattr(section, name) == field.default

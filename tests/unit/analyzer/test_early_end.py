@@ -1,0 +1,137 @@
+"""When a run in flight is settled or hopeless, from its series alone."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from moireloop_analyzer.early_end import Decision, decide, decide_along, frames_needed
+from moireloop_analyzer.settings import EarlyEndSettings, HopelessPolicy, SettledPolicy
+from moireloop_broker.series import SeriesPoint
+
+PLANNED = 2000
+SETTLED = EarlyEndSettings(settled=SettledPolicy(frames=3, within_deg=0.1, after_fraction=0.25, min_order=0.6))
+HOPELESS = EarlyEndSettings(hopeless=HopelessPolicy(frames=3, after_fraction=0.25, distance_deg=5.0))
+TARGETS = [8.2, 21.8]
+
+
+def points(*twists: float | None, planned: int = PLANNED, every: int = 100, order: float = 0.9) -> list[SeriesPoint]:
+    """A frame each `every` steps with these twists; None is a molten layer."""
+    return [
+        SeriesPoint(
+            step=every * number, time_ps=0.0, temperature_k=None, twist_deg=twist, sigma_deg=None, order_lower=0.95,
+            order_upper=order if twist is not None else 0.2, reason=None if twist is not None else "molten",
+            planned_steps=planned, final=False,
+        )
+        for number, twist in enumerate(twists, start=1)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("twists", "ends_at"),
+    [
+        ([8.2] * 20, 500),
+        ([None, 8.2, None, 8.2, None, 8.2, 8.2, 8.25], 800),
+        ([8.2, 8.4, 8.6, 8.8, 9.0, 9.2, 9.4], None),
+        ([None] * 20, None),
+        ([8.2, 8.2], None),
+    ],
+    ids=["from the first frame on", "after a molten start", "drifting", "molten", "too few frames"],
+)
+def test_twist_that_keeps_still_is_settled(twists: list[float | None], ends_at: int | None) -> None:
+    """So many frames in a row have a twist, all within the limit, and the run is far enough in its schedule."""
+    decision = decide_along(points(*twists), SETTLED, TARGETS)
+    assert (decision.step if decision else None) == ends_at
+    assert decision is None or decision.ending == "settled"
+
+
+def test_reason_says_what_was_seen() -> None:
+    """Spread, frames and step stand in the reason."""
+    decision = decide_along(points(8.2, 8.2, 8.2, 8.2, 8.25, 8.25), SETTLED, TARGETS)
+    assert decision == Decision("settled", "twist within 0.05 degrees over 3 frames up to step 500 of 2000", 500)
+
+
+def test_layer_that_is_hardly_ordered_is_not_settled() -> None:
+    """A still twist counts only where both layers are ordered in each frame."""
+    assert decide(points(*[8.2] * 10, order=0.55), SETTLED, TARGETS) is None
+    assert decide(points(*[8.2] * 10, order=0.65), SETTLED, TARGETS) is not None
+
+
+def test_dropped_frames_make_the_window_longer() -> None:
+    """Of every three frames two were dropped: three that are there are asked for all the same."""
+    sparse = points(*[8.2] * 12)[2::3]
+    decision = decide_along(sparse, SETTLED, TARGETS)
+    assert decision is not None
+    assert decision.step == 900
+
+
+def test_a_frame_that_comes_late_counts() -> None:
+    """The window is one by step: an outlier in its middle keeps the run going, whenever it came."""
+    without, outlier = points(*[8.2] * 6), points(*[8.2] * 4, 9.9, 8.2)
+    assert decide(without[3:4] + without[5:] + without[5:], SETTLED, TARGETS) is not None
+    assert decide(outlier[3:], SETTLED, TARGETS) is None
+
+
+@pytest.mark.parametrize(
+    ("twists", "reason"),
+    [
+        ([None] * 6, "no twist in 3 frames up to step 500 of 2000"),
+        ([1.0] * 6, "twist more than 5 degrees off every target in 3 frames up to step 500 of 2000"),
+        (
+            [None, None, None, None, 1.0, 1.0],
+            "no twist or twist more than 5 degrees off every target in 3 frames up to step 500 of 2000",
+        ),
+        ([8.2, 25.0] * 6, None),
+        ([None, None, 8.2] * 4, None),
+    ],
+    ids=["molten", "far off", "molten and far off", "near one target", "now and then"],
+)
+def test_hopeless_runs(twists: list[float | None], reason: str | None) -> None:
+    """All frames of the window have no twist, or one far from every target."""
+    decision = decide_along(points(*twists), HOPELESS, TARGETS)
+    assert (decision.reason if decision else None) == reason
+    assert decision is None or decision.ending == "hopeless"
+
+
+def test_without_a_distance_no_twist_is_hopeless() -> None:
+    """By default only frames without a twist are; and without_twist = false leaves those alone."""
+    default = EarlyEndSettings(hopeless=HopelessPolicy(frames=3, after_fraction=0.0))
+    only_far = EarlyEndSettings(
+        hopeless=HopelessPolicy(frames=3, after_fraction=0.0, without_twist=False, distance_deg=5.0)
+    )
+    assert decide(points(*[1.0] * 9), default, TARGETS) is None
+    assert decide(points(*[None] * 9), only_far, TARGETS) is None
+
+
+def test_policies_are_off_by_default() -> None:
+    """Without them nothing ends early and no window is asked for."""
+    assert frames_needed(EarlyEndSettings()) == 0
+    assert decide(points(*[8.2] * 20), EarlyEndSettings(), TARGETS) is None
+    assert frames_needed(EarlyEndSettings(settled=SettledPolicy(frames=4), hopeless=HopelessPolicy(frames=9))) == 9
+
+
+def test_final_frame_and_unknown_plan_decide_nothing() -> None:
+    """A run that is over is not ended; without its planned steps nobody knows where in its schedule it is."""
+    still = points(*[8.2] * 10)
+    assert decide([*still[:-1], still[-1]._replace(final=True)], SETTLED, TARGETS) is None
+    assert decide(points(*[8.2] * 10, planned=0), SETTLED, TARGETS) is None
+    assert decide([], SETTLED, TARGETS) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"settled": {"frames": 1}},
+        {"settled": {"within_deg": 0.0}},
+        {"settled": {"after_fraction": 1.1}},
+        {"settled": {"min_order": float("nan")}},
+        {"settled": {"within": 0.1}},
+        {"hopeless": {"without_twist": False}},
+        {"hopeless": {"distance_deg": -1.0}},
+        {"settle": {}},
+    ],
+)
+def test_senseless_policies_are_refused(wrong: dict[str, dict[str, float]]) -> None:
+    """Values out of bounds, unknown keys, and a hopeless policy that asks for nothing."""
+    with pytest.raises(ValidationError):
+        EarlyEndSettings.model_validate(wrong)
