@@ -6,10 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from rich.console import Console
 
-from bench import demo, frames, queue, streaming, waits
+from bench import demo, early_end, frames, queue, streaming, waits
 from bench.table import Row, show
 
 BENCHES: dict[str, Callable[[], list[Row]]] = {
@@ -18,6 +19,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "waits": waits.rows,
     "frames": frames.rows,
     "streaming": streaming.rows,
+    "early-end": early_end.rows,
 }
 
 
@@ -25,7 +27,17 @@ def main() -> int:
     """Run what was asked for; 0 when every goal is reached, else 1."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHES)}; default all")
-    names = parser.parse_args().names or list(BENCHES)
+    parser.add_argument(
+        "--trajectories", type=Path, metavar="FILE", help="early-end: replay the settled policy on trajectories.parquet"
+    )
+    parser.add_argument(
+        "--settled", nargs="*", default=[], metavar="KEY=VALUE", help="keys of [early_end.settled] for --trajectories"
+    )
+    chosen = parser.parse_args()
+    if chosen.trajectories is not None:
+        early_end.show_offline(chosen)
+        return 0
+    names = chosen.names or list(BENCHES)
     if unknown := [name for name in names if name not in BENCHES]:
         parser.error(f"expected {', '.join(BENCHES)}, got {', '.join(unknown)}")
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

@@ -28,16 +28,22 @@ results = {results}
 count = {workers}
 oversubscribe = true
 [optimizer]
-strategy = "qei"
+strategy = "{strategy}"
+{more}
 """
 
 
 @contextmanager
-def campaign_of(growth: str, *, workers: int, results: int) -> Iterator[Campaign]:
-    """A campaign in a temporary folder."""
+def campaign_of(
+    growth: str, *, workers: int, results: int, strategy: str = "qei", more: str = ""
+) -> Iterator[Campaign]:
+    """A campaign in a temporary folder; `more` goes on in the section [optimizer] of its file."""
     with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
         file = Path(root) / "bench.toml"
-        file.write_text(TEMPLATE.format(growth=growth, workers=workers, results=results), encoding="utf-8")
+        file.write_text(
+            TEMPLATE.format(growth=growth, workers=workers, results=results, strategy=strategy, more=more),
+            encoding="utf-8",
+        )
         campaign = load_campaign(file, "run")
         campaign.place.create()
         yield campaign
