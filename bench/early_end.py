@@ -72,7 +72,7 @@ def series_of_file(path: Path) -> list[Series]:
     rows = pyarrow.parquet.read_table(path).to_pylist()
     of_attempt = itemgetter("candidate_id", "attempt")
     return [
-        Series(*key, [SeriesPoint(**{name: row[name] for name in SeriesPoint._fields}) for row in group])
+        Series(key[0], key[1], [SeriesPoint(**{name: row[name] for name in SeriesPoint._fields}) for row in group])
         for key, group in groupby(sorted(rows, key=itemgetter("candidate_id", "attempt", "step")), of_attempt)
     ]
 
@@ -102,8 +102,8 @@ def _summary(found: Sequence[Compared]) -> str:
         return f"{len(found)} runs, none of them settled"
     off = sum(difference > 0.05 for difference in differences)
     return (
-        f"{len(differences)} of {len(found)} runs settled, {mean(c.saved for c in found):.0%} of all steps saved; twist "
-        f"off by {median(differences):.3f} degrees in the median, {max(differences):.2f} at worst, "
+        f"{len(differences)} of {len(found)} runs settled, {mean(c.saved for c in found):.0%} of all steps saved; "
+        f"twist off by {median(differences):.3f} degrees in the median, {max(differences):.2f} at worst, "
         f"by more than 0.05 in {off}"
     )
 
@@ -142,7 +142,7 @@ def _campaign(runs: int, *, early_end: str, every_steps: int, growth: str = "") 
 
 
 def rows() -> list[Row]:
-    """Steps saved and the change of the twist, replayed on full runs and in a campaign; and how fast orders are heard."""
+    """Steps saved and twists kept, replayed on full runs and in a campaign; and how fast orders are heard."""
     full = _campaign(RUNS, early_end="", every_steps=EVERY_STEPS)
     early = _campaign(RUNS, early_end="[early_end.settled]", every_steps=EVERY_STEPS)
     slow_growth = "anneal_steps = 100000"

@@ -34,10 +34,10 @@ class SettledPolicy(Policy):
     """When the twist of a run has settled, so that the rest of its schedule would not change it."""
 
     frames: int = Field(
-        default=4, ge=2, le=1000, description="analysed frames, the newest ones, over which the twist must not change"
+        default=3, ge=2, le=1000, description="analysed frames, the newest ones, over which the twist must not change"
     )
     within_deg: float = Field(
-        default=0.1, gt=0, le=30, description="largest change of the twist over these frames, in degrees"
+        default=0.05, gt=0, le=30, description="largest change of the twist over these frames, in degrees"
     )
     after_fraction: float = Field(
         default=0.2, ge=0, le=1, description="share of the run's steps before which it is not ended"

@@ -195,3 +195,27 @@ def test_memory_does_not_grow(engine: Engine, short: Plan) -> None:
 
 def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096
+
+
+class StepsAsked(Recorder):
+    """Notes the steps at which it is asked whether to stop, and how soon after its step each frame came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+        self.seen_at: list[int] = []
+
+    def stop(self, step: int) -> bool:
+        self.asked.append(step)
+        self.seen_at += [step] * (len(self.frames) - len(self.seen_at))
+        return False
+
+
+def test_within_a_frame_it_is_asked_at_each_frame_and_between(engine: Engine, plan: Plan) -> None:
+    """Frames are handed over at their own step, and the watch is asked before the next one is due."""
+    watch = StepsAsked()
+    ended = engine.run(plan, every_steps=1800, watch=watch, within_a_frame=True)
+    assert ended.final is not None
+    assert [s.step for s in watch.frames] == watch.seen_at == [1800, 3600]
+    assert len([step for step in watch.asked if 1800 < step < 3600]) >= 1
+    np.testing.assert_array_equal(ended.final.positions, final(engine, plan).positions)

@@ -15,7 +15,8 @@ MakeResult = Callable[..., Result]
 def result(number: int, **fields: Any) -> Result:
     """A result: measured when `twist_deg` is given, else refused; every time can be set.
 
-    Fields: twist_deg, sigma_deg, outcome, parameters, target_deg, worker, leased_s, finished_s, md_s, lattice_angstrom.
+    Fields: twist_deg, sigma_deg, outcome, parameters, target_deg, worker, leased_s, finished_s, md_s, lattice_angstrom,
+    steps, planned_steps, ended.
     """
     twist_deg = fields.get("twist_deg")
     outcome = fields.get("outcome", "refused" if twist_deg is None else "measured")
@@ -55,8 +56,10 @@ def _measurement(outcome: str, twist_deg: float | None, sigma_deg: float | None,
 
 def _report(fields: dict[str, Any], leased_s: float, finished_s: float) -> RunReport:
     return RunReport(
-        worker=fields.get("worker", "worker-1"), started_s=leased_s, finished_s=finished_s, steps=20_000,
+        worker=fields.get("worker", "worker-1"), started_s=leased_s, finished_s=finished_s,
+        steps=fields.get("steps", 20_000),
         md_s=fields.get("md_s", finished_s - leased_s), provenance={"lammps": "20250722"},
+        ended=fields.get("ended", "completed"), planned_steps=fields.get("planned_steps", 20_000),
     )  # fmt: skip
 
 
