@@ -200,6 +200,8 @@ def resident_bytes() -> int:
 class StepsAsked(Recorder):
     """Notes the steps at which it is asked whether to stop, and how soon after its step each frame came."""
 
+    within_a_frame = True
+
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[int] = []
@@ -214,7 +216,7 @@ class StepsAsked(Recorder):
 def test_within_a_frame_it_is_asked_at_each_frame_and_between(engine: Engine, plan: Plan) -> None:
     """Frames are handed over at their own step, and the watch is asked before the next one is due."""
     watch = StepsAsked()
-    ended = engine.run(plan, every_steps=1800, watch=watch, within_a_frame=True)
+    ended = engine.run(plan, every_steps=1800, watch=watch)
     assert ended.final is not None
     assert [s.step for s in watch.frames] == watch.seen_at == [1800, 3600]
     assert len([step for step in watch.asked if 1800 < step < 3600]) >= 1
