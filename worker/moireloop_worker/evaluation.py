@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpi4py import MPI
@@ -10,7 +11,7 @@ from mpi4py import MPI
 from moireloop_broker.work_queue import Lease
 from moireloop_worker.engine import ALL_ATOMS, Engine, Watch
 from moireloop_worker.force_field import sha256_of_files
-from moireloop_worker.growth import GrowthModel, Plan, Selection, Snapshot, Still, content_key, run_seed
+from moireloop_worker.growth import GrowthModel, Plan, Preparation, Selection, Snapshot, Still, content_key, run_seed
 from moireloop_worker.preparation import PreparedStructures, prepared_structure
 from moireloop_worker.restarts import RestartFiles, RestartPoint
 
@@ -66,7 +67,7 @@ class Evaluator:
         """
         candidate = lease.candidate
         seed = run_seed(candidate.seed, lease.attempt)
-        preparation = self.model.preparation(candidate.seed, self.engine.version)
+        preparation = self._preparation(candidate.seed)
         prepared, key = None, ""
         if preparation is not None:
             restarts = self._structures.restarts(preparation.key, self.engine.version, self._restart_s)
@@ -85,6 +86,14 @@ class Evaluator:
     def forget_restarts(self, lease: Lease) -> None:
         """The run of this lease came to its end: its restart files, of all attempts, are not needed any more."""
         RestartFiles(self.run_folder(lease), "", 0, self._restart_s, self._earlier(lease)).remove()
+
+    def _preparation(self, candidate_seed: int) -> Preparation | None:
+        """What to prepare. Another content of the force field's files is another preparation."""
+        preparation = self.model.preparation(candidate_seed, self.engine.version)
+        if preparation is None or not self.force_field_sha256:
+            return preparation
+        content = f"{preparation.key} {self.force_field_sha256}"
+        return replace(preparation, key=hashlib.sha256(content.encode()).hexdigest()[:32])
 
     def _attempt_folder(self, lease: Lease, attempt: int) -> Path:
         return self._folder / "runs" / lease.candidate.candidate_id / f"attempt-{attempt}"

@@ -10,10 +10,13 @@ import pytest
 from mpi4py import MPI
 
 from moireloop_analyzer import measure_twist
+from moireloop_broker.messages import Candidate
+from moireloop_broker.work_queue import Lease
 from moireloop_worker.engine import Engine, Watch
+from moireloop_worker.evaluation import Evaluator
 from moireloop_worker.growth import Snapshot
 from moireloop_worker.models.bead import Bead
-from moireloop_worker.models.mos2 import Mos2
+from moireloop_worker.models.mos2 import Mos2, rebo_file
 from moireloop_worker.molten import NotMolten, hexatic_order
 from moireloop_worker.mos2_settings import ReaxffSettings, ReboSettings
 from moireloop_worker.preparation import PreparedStructures, prepared_structure
@@ -21,6 +24,7 @@ from moireloop_worker.settings import BeadSettings
 
 REAXFF = Path(__file__).parents[4] / "shared" / "data" / "ffield.reax.MoS"
 needs_reaxff = pytest.mark.skipif(not REAXFF.exists(), reason=f"the seed's force field is not there: {REAXFF}")
+PARAMETERS = {"temperature_k": 2000.0, "lattice_strain": 0.0, "shear_strain": 0.0555}
 BRIEF = {"preset": "small", "cells": (5, 5), "melt_ps": 0.3, "equilibrate_ps": 0.05}
 
 
@@ -129,3 +133,23 @@ def test_reaxff_melts_and_runs(engine: Engine, tmp_path: Path) -> None:
     assert ended.steps == 40
     assert ended.final.time_ps == pytest.approx(0.04)
     assert 100 < (ended.final.temperature_k or 0.0) < 3000
+
+
+def lease_of(candidate_id: str) -> Lease:
+    candidate = Candidate(candidate_id=candidate_id, parameters=PARAMETERS, seed=3, proposed_s=0.0)
+    return Lease(candidate=candidate, attempt=1, worker="worker-0", queued_s=0.0, leased_s=0.0)
+
+
+def test_changed_force_field_is_prepared_anew(engine: Engine, tmp_path: Path) -> None:
+    """The same file is prepared from once; with another content under the same name, again."""
+    own = tmp_path / "own.rebomos"
+    own.write_bytes(rebo_file().read_bytes())
+    settings = {**BRIEF, "force_field": own, "anneal_ps": 0.001, "quench_ps": 0.001, "molten_order": 1.0}
+    keys: list[str] = []
+    for text in ("", "", "# a remark\n"):
+        own.write_text(rebo_file().read_text() + text)
+        model = Mos2(ReboSettings.model_validate(settings, strict=False))
+        evaluator = Evaluator(MPI.COMM_WORLD, engine, model, tmp_path, 0)
+        keys.append(evaluator.evaluate(lease_of(f"c{len(keys)}"), Watch()).preparation_key)
+    assert keys[0] == keys[1] != keys[2]
+    assert len(list((tmp_path / "prepared").glob("*.data"))) == 2
