@@ -33,7 +33,7 @@ from moireloop.folder import CampaignFolder, CampaignIsRunning
 from moireloop.growth_script import keep_script, script_lines, started_model
 from moireloop.history import TOPICS, History
 from moireloop.output_files import write_bilayers, write_figures, write_results, write_trajectories
-from moireloop.progress import Progress, line, picture, progress_of
+from moireloop.progress import Progress, failure_line, failure_lines, line, picture, progress_of
 from moireloop.progress_view import ProgressView
 from moireloop.results import early_ends, recipes_table, utilisation
 from moireloop.session_view import EXIT_FAILED, EXIT_KILLED, conduct
@@ -88,7 +88,10 @@ def status(path: Path) -> int:
     """One look at a campaign, whether it runs or not."""
     campaign = _started(path)
     console.print(
-        _look(campaign.place, lambda client: _picture(campaign, client), _stored_line), highlight=False, soft_wrap=True
+        _look(campaign.place, lambda client: _picture(campaign, client), _stored_line),
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
     )
     return 0
 
@@ -289,12 +292,13 @@ def _progress(campaign: Campaign, now: Status, history: History) -> Progress:
         wall_time_s=campaign.budget.wall_time_s,
         resumed_at_s=history.resumed_at_s,
         last_crash=history.last_crash,
+        last_failures=history.last_failures,
     )
 
 
 def _picture(campaign: Campaign, client: CampaignClient) -> RenderableType:
     progress = _progress(campaign, client.status(), _live_history(client))
-    return picture(progress) if console.is_terminal else line(progress)
+    return picture(progress) if console.is_terminal else "\n".join([line(progress), *failure_lines(progress)[:-1]])
 
 
 def _stored_line(folder: CampaignFolder) -> str:
@@ -303,7 +307,8 @@ def _stored_line(folder: CampaignFolder) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in stored.counts.items() if count)
     parts = [f"{stored.campaign} does not run", f"state {stored.state}, {done} results", counts or "nothing yet"]
     early = early_ends(history.results)
-    return "; ".join([*parts, *([str(early)] if early else [])])
+    summary = "; ".join([*parts, *([str(early)] if early else [])])
+    return "\n".join([summary, *(failure_line(failed, time.time()) for failed in history.last_failures)])
 
 
 def _look(folder: CampaignFolder, live: Callable[[CampaignClient], T], stored: Callable[[CampaignFolder], T]) -> T:

@@ -283,6 +283,7 @@ class Conductor:
             wall_time_s=self.campaign.budget.wall_time_s,
             resumed_at_s=self.history.resumed_at_s,
             last_crash=self.history.last_crash,
+            last_failures=self.history.last_failures,
         )
 
     def _state(self) -> CampaignState:

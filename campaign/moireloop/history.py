@@ -1,4 +1,4 @@
-"""What the log tells of a campaign so far: its results, its sessions, its last crash (pure)."""
+"""What the log tells of a campaign so far: its results, its sessions, its last failures and crash (pure)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from moireloop_broker.messages import CampaignChanged, Published, Result, ServiceChanged
+from moireloop_broker.messages import CampaignChanged, Published, Result, RunFailed, ServiceChanged
 
-TOPICS: Final = tuple(model.model_fields["tag"].default for model in (Result, CampaignChanged, ServiceChanged))
+TOPICS: Final = tuple(
+    model.model_fields["tag"].default for model in (Result, RunFailed, CampaignChanged, ServiceChanged)
+)
 """Topics of the events that a history is made of."""
+FAILURES_KEPT: Final = 5
 
 
 @dataclass
 class History:
-    """Grows with the events of the log. Results stand in its order; sessions are told by the times of their starts."""
+    """Grows with the events of the log. Results stand in its order; sessions are told by the times of their starts.
+
+    `last_failures` are the last attempts that failed by themselves, oldest first, at most FAILURES_KEPT.
+    """
 
     results: list[Result] = field(default_factory=list)
     session_starts_s: list[float] = field(default_factory=list)
     last_crash: ServiceChanged | None = None
+    last_failures: list[RunFailed] = field(default_factory=list)
 
     @classmethod
     def of(cls, events: Iterable[Published]) -> Self:
@@ -37,6 +44,8 @@ class History:
         """Take in the next event."""
         if isinstance(event, Result):
             self.results.append(event)
+        elif isinstance(event, RunFailed) and event.charged:
+            self.last_failures = [*self.last_failures, event][-FAILURES_KEPT:]
         elif isinstance(event, ServiceChanged) and event.state == "crashed":
             self.last_crash = event
         elif isinstance(event, CampaignChanged) and event.state in ("started", "resumed"):

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from moireloop.labels import duration
 from moireloop.results import EarlyEnds, Recipe, best_recipes, early_ends, utilisation
-from moireloop_broker.messages import Result, ServiceChanged, Status, WorkerStatus
+from moireloop_broker.messages import Result, RunFailed, ServiceChanged, Status, WorkerStatus
 from moireloop_optimizer.objective import Target
 
 COUNTED: Final = ("measured", "refused", "failed")
@@ -52,6 +52,7 @@ class Progress:
     left_s: float | None
     down: tuple[str, ...]
     last_crash: ServiceChanged | None
+    last_failures: tuple[RunFailed, ...]
     now_s: float
 
     @property
@@ -71,6 +72,7 @@ def progress_of(
     wall_time_s: float | None = None,
     resumed_at_s: Sequence[float] = (),
     last_crash: ServiceChanged | None = None,
+    last_failures: Sequence[RunFailed] = (),
 ) -> Progress:
     """What to show of a campaign.
 
@@ -81,6 +83,7 @@ def progress_of(
         wall_time_s: the budget of wall time of this session, if there is one.
         resumed_at_s: when the campaign was resumed; pauses do not count against the utilisation.
         last_crash: the log's last service crash, if there was one.
+        last_failures: the last attempts that failed, oldest first.
     """
     outcomes = _outcomes(status, results)
     elapsed_s = max(0.0, now_s - started_s)
@@ -101,6 +104,7 @@ def progress_of(
         left_s=time_left_s(_session_times(results, started_s), remaining, now_s, elapsed_s, wall_time_s),
         down=tuple(name for name, state in sorted(status.services.items()) if state == "crashed"),
         last_crash=last_crash,
+        last_failures=tuple(last_failures),
         now_s=now_s,
     )
 
@@ -141,7 +145,7 @@ def picture(progress: Progress) -> RenderableType:
         _worker_table(progress),
         Text(_clock_text(progress)),
         *([Text(str(progress.early))] if progress.early else []),
-        *(Text(f"! {line}", style="yellow") for line in _trouble(progress)),
+        *(Text(f"! {line}", style="yellow") for line in (*_trouble(progress), *failure_lines(progress))),
     )
 
 
@@ -154,8 +158,20 @@ def line(progress: Progress) -> str:
         _clock_text(progress),
         *([str(progress.early)] if progress.early else []),
         *_trouble(progress),
+        *failure_lines(progress)[-1:],
     ]
     return "; ".join(parts)
+
+
+def failure_lines(progress: Progress) -> list[str]:
+    """A line for each of the last failures, oldest first."""
+    return [failure_line(failed, progress.now_s) for failed in progress.last_failures]
+
+
+def failure_line(failed: RunFailed, now_s: float) -> str:
+    """Which attempt of which candidate failed, when, and why."""
+    ago = duration(max(0.0, now_s - failed.failed_s))
+    return f"{failed.candidate_id} attempt {failed.attempt} failed {ago} ago: {' '.join(failed.reason.split())}"
 
 
 def is_line_due(progress: Progress, shown: Progress | None, since_s: float, every_s: float) -> bool:

@@ -10,10 +10,12 @@ from mpi4py import MPI
 
 from moireloop_broker.work_queue import Lease
 from moireloop_worker.engine import ALL_ATOMS, Engine, Watch
+from moireloop_worker.first_rank import on_first_rank
 from moireloop_worker.force_field import sha256_of_files
 from moireloop_worker.growth import GrowthModel, Plan, Preparation, Selection, Snapshot, Still, content_key, run_seed
 from moireloop_worker.preparation import PreparedStructures, prepared_structure
 from moireloop_worker.restarts import RestartFiles, RestartPoint
+from moireloop_worker.writable import make_room
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,7 @@ class Evaluator:
         """Prepare and run a candidate. All ranks call it.
 
         Raises:
-            LammpsError, NotMolten, ParametersRefused, PreparationStopped: on all ranks.
+            LammpsError, NotMolten, ParametersRefused, CannotWrite, PreparationStopped: on all ranks.
         """
         candidate = lease.candidate
         seed = run_seed(candidate.seed, lease.attempt)
@@ -109,8 +111,7 @@ class Evaluator:
         return RestartFiles(folder, key, version, self._restart_s, self._earlier(lease))
 
     def _run(self, plan: Plan, folder: Path, watch: Watch, seed: int, key: str, restarts: RestartFiles) -> Evaluated:
-        if self._comm.rank == 0:
-            folder.mkdir(parents=True, exist_ok=True)
+        on_first_rank(self._comm, lambda: make_room(folder))
         watch.begin(plan.steps)
         ended = self.engine.run(
             plan,
@@ -123,4 +124,5 @@ class Evaluator:
         )
         if not ended.goes_on:
             self.engine.write_final(plan, folder / "final.data", folder / "final.extxyz")
+            on_first_rank(self._comm, lambda: make_room(folder))
         return Evaluated(ended.steps, plan.steps, ended.stopped, ended.final, seed, key, ended.resumed_from)

@@ -23,6 +23,7 @@ from moireloop_broker.lifeline import ANY_PARENT, lifeline_command
 from moireloop_worker.pool import COMPLETED_WORDS, STARTED_WORDS
 
 MPI_SIGNAL: Final = re.compile(rb"EXIT STRING: .*\(signal (\d+)\)")
+MPI_HOST: Final = re.compile(rb"PID (\d+) RUNNING AT (\S+)")
 NOISE: Final = re.compile(r"^\s*$|^=|PID \d+ RUNNING AT|EXIT (CODE|STRING)|CLEANUP MESSAGES|typically refers|FAQ page")
 TAIL_BYTES: Final = 8192
 
@@ -152,10 +153,16 @@ def exit_of(code: int, words: bytes, *, asked: bool) -> Exit:
     if asked or (code == 0 and not number):
         return Exit("stopped", "stopped on request" if asked else "ended by itself", *lived)
     if number:
-        who = "mpiexec" if code < 0 else "a rank"
-        return Exit("signal", f"{who} was killed by {_signal_name(number)}", *lived)
+        who = "mpiexec" if code < 0 else f"rank died{_where(words)}:"
+        return Exit("signal", f"{who} killed by {_signal_name(number)}", *lived)
     last = last_words(words[-TAIL_BYTES:])
-    return Exit("error", f"exit code {code}" + (f": {last}" if last else ""), *lived)
+    return Exit("error", f"rank died{_where(words)}: exit code {code}" + (f": {last}" if last else ""), *lived)
+
+
+def _where(words: bytes) -> str:
+    """Process and host of the rank that died, as far as mpiexec says."""
+    told = MPI_HOST.findall(words[-TAIL_BYTES:])
+    return f" (pid {told[-1][0].decode()} on {told[-1][1].decode()})" if told else ""
 
 
 def last_words(words: bytes) -> str:

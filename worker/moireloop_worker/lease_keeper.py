@@ -2,7 +2,8 @@
 
 A thread of its own renews the lease now and then, and whenever there is word for the worker; it says what the worker
 does and looks up where frames go. LAMMPS runs outside Python's lock meanwhile. A worker that makes no progress any
-more must not hold its lease for ever: it ends itself.
+more, because one of its ranks is stuck, must not hold its lease for ever: its attempt fails, and it ends itself with
+all its ranks.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from moireloop_broker.work_queue import Lease, LeaseLost, WorkQueue
 
 log = logging.getLogger(__name__)
 
-STALLED_S: Final = 1800.0
 RENEWALS_PER_S: Final = 1000
 SHORTEST_PERIOD_S: Final = 0.5
 
@@ -44,6 +44,7 @@ class LeaseKeeper:
     Args:
         queue: used by this object's thread alone, as are `orders`.
         period_s: seconds between renewals.
+        stall_s: seconds without progress after which the attempt fails and the worker ends.
         between: called in the thread after each renewal; may raise redis.RedisError.
     """
 
@@ -53,12 +54,14 @@ class LeaseKeeper:
         queue: WorkQueue,
         orders: Orders,
         period_s: float,
+        stall_s: float,
         between: Callable[[], None] = lambda: None,
     ) -> None:
         self._worker = worker
         self._queue = queue
         self._orders = orders
         self._period_s = period_s
+        self._stall_s = stall_s
         self._between = between
         self._lock = threading.Lock()
         self._lease: Lease | None = None
@@ -81,11 +84,17 @@ class LeaseKeeper:
             self._lease = None
 
     def verdict(self, step: int) -> Verdict:
-        """What became of the lease by the last renewal; `step` is the progress to tell."""
-        if step != self._step:
-            self._step = step
-            self._progress_s = time.monotonic()
+        """What became of the lease by the last renewal; `step` is the progress to tell.
+
+        To ask is a sign of life: LAMMPS has come back from a chunk of steps, or waits for another's preparation.
+        """
+        self._step = step
+        self.alive()
         return self._verdict
+
+    def alive(self) -> None:
+        """The worker is not stuck."""
+        self._progress_s = time.monotonic()
 
     def close(self) -> None:
         """End the thread."""
@@ -133,6 +142,9 @@ class LeaseKeeper:
 
     def _end_if_stalled(self, lease: Lease) -> None:
         silent_s = time.monotonic() - self._progress_s
-        if silent_s > STALLED_S:
-            log.critical("no progress, ending the worker candidate=%s s=%.0f", lease.candidate.candidate_id, silent_s)
-            os.kill(os.getpid(), signal.SIGKILL)
+        if silent_s <= self._stall_s:
+            return
+        reason = f"stuck: no progress for {silent_s:.0f} s at step {self._step} (workers.stall_s = {self._stall_s:g})"
+        log.critical("%s, ending the worker candidate=%s", reason, lease.candidate.candidate_id)
+        self._queue.fail(lease, reason)
+        os.kill(os.getpid(), signal.SIGKILL)  # mpiexec ends the other ranks

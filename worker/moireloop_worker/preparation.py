@@ -7,10 +7,12 @@ the kernel frees it when its holder dies.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,10 +23,12 @@ from typing import Final
 from mpi4py import MPI
 
 from moireloop_worker.engine import Engine, Watch
+from moireloop_worker.first_rank import on_first_rank
 from moireloop_worker.growth import Molten, Preparation, Snapshot
 from moireloop_worker.molten import NotMolten, refuse_crystal
 from moireloop_worker.quiet_broadcast import quiet_broadcast
 from moireloop_worker.restarts import RestartFiles
+from moireloop_worker.writable import make_room
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +86,7 @@ class PreparedStructures:
 
     def raw(self, key: str) -> Path:
         """Where to write a structure that `keep` then takes over; distinct for each process."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_room(self._folder)
         return self._folder / f".{key}.{os.getpid()}.raw"
 
     def log_file(self, key: str) -> Path:
@@ -98,8 +102,21 @@ class PreparedStructures:
         return RestartFiles(self._folder / f"{key}.restarts", key, lammps_version, every_s)
 
     def keep(self, key: str, raw: Path) -> Path:
-        """Take a LAMMPS data file over, its first line (a comment) replaced by our mark, in one atomic step."""
+        """Take a LAMMPS data file over, its first line (a comment) replaced by our mark, in one atomic step.
+
+        Raises:
+            OSError: LAMMPS did not write it to its end, or it cannot be written again. Nothing is left of it.
+        """
         rest = raw.read_bytes().partition(b"\n")[2]
+        try:
+            return self._keep(key, raw, rest)
+        except OSError:
+            raw.unlink(missing_ok=True)
+            raise
+
+    def _keep(self, key: str, raw: Path, rest: bytes) -> Path:
+        if not _is_whole(rest):
+            raise OSError(errno.ENOSPC, f"LAMMPS wrote only {len(rest)} bytes of it: is the disk full?", str(raw))
         with raw.open("wb") as file:
             file.write(MARK + hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest)
             file.flush()
@@ -136,12 +153,12 @@ def prepared_structure(
 
     Raises:
         LammpsError: LAMMPS failed at it.
+        CannotWrite: the folder cannot be written, be it that the disk is full.
         PreparationStopped: the watch asked to stop.
         NotMolten: the layer that was to melt did not.
     """
     with ExitStack() as held:
-        mine = _choose(structures, preparation.key, watch, held) if communicator.rank == 0 else None
-        choice: _Choice = quiet_broadcast(communicator, mine)
+        choice = on_first_rank(communicator, lambda: _choose(structures, preparation.key, watch, held))
         if choice.found is not None:
             return str(choice.found)
         if choice.raw is None:
@@ -164,11 +181,12 @@ def prepared_structure(
             raise NotMolten(refusal)
         if ended.stopped:
             raise PreparationStopped
-        engine.write_structure(choice.raw)
-        if communicator.rank == 0:
-            structures.keep(preparation.key, choice.raw)
-            if restarts is not None:
-                restarts.remove()
+        raw = choice.raw
+        on_first_rank(communicator, lambda: make_room(raw.parent))
+        engine.write_structure(raw)
+        on_first_rank(communicator, lambda: structures.keep(preparation.key, raw))
+        if communicator.rank == 0 and restarts is not None:
+            restarts.remove()
         return str(structures.path(preparation.key))
 
 
@@ -199,6 +217,14 @@ def _choose(structures: PreparedStructures, key: str, watch: Watch, held: ExitSt
         return _Choice()
     found = structures.find(key)
     return _Choice(found=found) if found is not None else _Choice(raw=structures.raw(key))
+
+
+def _is_whole(data_file: bytes) -> bool:
+    """Whether a LAMMPS data file goes to its end: its last section, the velocities, has a line for each atom."""
+    atoms = re.search(rb"^(\d+) atoms$", data_file, re.MULTILINE)
+    lines = data_file.rpartition(b"\nVelocities")[2].partition(b"\n")[2].splitlines()
+    count = sum(bool(line.strip()) for line in lines)
+    return atoms is not None and data_file.endswith(b"\n") and count == int(atoms.group(1))
 
 
 def _locked(descriptor: int) -> bool:

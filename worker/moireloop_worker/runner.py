@@ -17,6 +17,7 @@ from moireloop_broker.messages import RunReport
 from moireloop_broker.work_queue import Lease, LeaseLost, WorkQueue
 from moireloop_worker.engine import LammpsError, Watch
 from moireloop_worker.evaluation import Evaluated, Evaluator
+from moireloop_worker.first_rank import CannotWrite
 from moireloop_worker.frame_outlet import FrameOutlet
 from moireloop_worker.growth import GrowthModel, ParametersRefused, Snapshot
 from moireloop_worker.lease_keeper import LeaseKeeper
@@ -140,7 +141,7 @@ class Leader:
         before = (self._evaluator.engine.md_s, self._outlet.sent, self._outlet.dropped, time.time())
         try:
             evaluated = self._evaluator.evaluate(lease, watch)
-        except (LammpsError, NotMolten, ParametersRefused) as error:
+        except (LammpsError, NotMolten, ParametersRefused, CannotWrite) as error:
             reason = str(error)
             self._insist(lambda: self._queue.fail(lease, reason))
         except PreparationStopped:
@@ -210,6 +211,7 @@ class Leader:
                 if self._stopping():
                     raise
                 log.warning("redis is away, trying again error=%s", error)
+                self._keeper.alive()
             else:
                 return
 
@@ -222,7 +224,7 @@ def follow(
         hold(lease)
         try:
             evaluator.evaluate(lease, FrameWatch(lease, evaluator.model, outlet))
-        except (LammpsError, NotMolten, ParametersRefused, PreparationStopped) as error:
+        except (LammpsError, NotMolten, ParametersRefused, CannotWrite, PreparationStopped) as error:
             log.info("run ended early rank=%d reason=%s", communicator.rank, error)
     outlet.close()
     evaluator.engine.close()

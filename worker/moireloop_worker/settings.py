@@ -29,6 +29,10 @@ class PoolSettings(Settings):
     max_attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=3, description="attempts of one candidate before it is given up as failed"
     )
+    stall_s: Annotated[FiniteFloat, Field(ge=1, le=1_000_000)] = Field(
+        default=1800.0,
+        description="seconds without a step after which a worker counts as stuck: the attempt fails, the worker ends",
+    )
     restart_s: Annotated[FiniteFloat, Field(ge=0.01, le=1_000_000)] = Field(
         default=300.0,
         description="wall time in seconds between two restart files of a run, from which it goes on when lost",

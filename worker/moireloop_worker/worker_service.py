@@ -97,7 +97,14 @@ class Worker:
         period_s = renewal_period_s(self.pool.lease_s, self.pool.count)
         queue = open_queue(self.connection, self.pool)
         orders = Orders(self.connection.open_redis(), self.connection.keys)
-        keeper = LeaseKeeper(self.name, open_queue(self.connection, self.pool), orders, period_s, self.outlet.look_up)
+        keeper = LeaseKeeper(
+            self.name,
+            open_queue(self.connection, self.pool),
+            orders,
+            period_s,
+            self.pool.stall_s,
+            self.outlet.look_up,
+        )
         return Leader(
             self.comm,
             self.name,

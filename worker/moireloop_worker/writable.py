@@ -5,10 +5,15 @@ LAMMPS opens its files on one rank alone, and an error on one rank costs the who
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from pathlib import Path
+from typing import Final
 
 log = logging.getLogger(__name__)
+
+ROOM_BYTES: Final = 64 * 1024
 
 
 def opens(path: Path) -> bool:
@@ -20,3 +25,20 @@ def opens(path: Path) -> bool:
         log.warning("file cannot be written path=%s error=%s", path, error)
         return False
     return True
+
+
+def make_room(folder: Path) -> None:
+    """Make a folder in which something can be written; LAMMPS does not look whether its log and data files can.
+
+    Raises:
+        OSError: it cannot be made, is no folder, or the disk is full. `filename` is the folder.
+    """
+    probe = folder / f".room.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            probe.write_bytes(bytes(ROOM_BYTES))
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(error.errno or errno.EIO, error.strerror, str(folder)) from error

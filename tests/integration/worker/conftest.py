@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +16,8 @@ import pytest
 from moireloop_broker.connection import write_settings
 from moireloop_broker.redis_server import RedisServer
 from tests.integration.worker.worker_campaign import Campaign, alive, family, new_campaign
+
+StartPool = Callable[[Campaign], subprocess.Popen[bytes]]
 
 
 @pytest.fixture
@@ -46,3 +50,19 @@ def make_campaign(redis_server: RedisServer, tmp_path: Path) -> Iterator[Callabl
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     assert not left, "processes were left over"
+
+
+@pytest.fixture
+def start_pool() -> Iterator[StartPool]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(campaign: Campaign) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "moireloop_worker.pool_service", "--connection", str(campaign.file)]
+        started.append(subprocess.Popen(command))
+        return started[-1]
+
+    yield start
+    for pool in started:
+        if pool.poll() is None:
+            pool.kill()
+        pool.wait()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.integration.worker.conftest import StartPool
 from tests.integration.worker.worker_campaign import (
     LONG_BEAD,
     SMALL_BEAD,
@@ -24,23 +26,6 @@ from tests.integration.worker.worker_campaign import (
 from tests.waiting import wait_until
 
 Make = Callable[..., Campaign]
-StartPool = Callable[[Campaign], subprocess.Popen[bytes]]
-
-
-@pytest.fixture
-def start_pool() -> Iterator[StartPool]:
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(campaign: Campaign) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "moireloop_worker.pool_service", "--connection", str(campaign.file)]
-        started.append(subprocess.Popen(command))
-        return started[-1]
-
-    yield start
-    for pool in started:
-        if pool.poll() is None:
-            pool.kill()
-        pool.wait()
 
 
 def test_pool_runs_candidates_and_ends_cleanly(make_campaign: Make, start_pool: StartPool) -> None:
@@ -68,7 +53,7 @@ def test_killed_workers_candidate_is_given_back_at_once(make_campaign: Make, sta
     assert [(event.attempt, event.worker) for event in leased] == [(1, "worker-0"), (2, "worker-0")]
     (failed,) = campaign.events("run_failed/1")
     assert failed.charged
-    assert failed.reason == "worker-0 is gone: a rank was killed by SIGKILL"
+    assert re.fullmatch(r"worker-0 is gone: rank died \(pid \d+ on \S+\): killed by SIGKILL", failed.reason)
 
 
 def test_killed_pool_leaves_no_worker_and_its_successor_goes_on(make_campaign: Make, start_pool: StartPool) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from moireloop.history import History
 from moireloop.results import utilisation
-from moireloop_broker.messages import CampaignChanged, Result, ServiceChanged
+from moireloop_broker.messages import CampaignChanged, Result, RunFailed, ServiceChanged
 
 MakeResult = Callable[..., Result]
 
@@ -34,3 +34,15 @@ def test_last_crash_is_kept(make_result: MakeResult) -> None:
     crashes = [ServiceChanged(service=name, state="crashed", reason="x", at_s=1.0) for name in ("pool", "broker")]
     started = ServiceChanged(service="broker", state="started", at_s=2.0)
     assert History.of([*crashes, started]).last_crash == crashes[-1]
+
+
+def failed(number: int, *, charged: bool = True) -> RunFailed:
+    return RunFailed(
+        candidate_id=f"c{number}", attempt=1, worker="w", reason="ERROR: Lost atoms", charged=charged, failed_s=1.0
+    )
+
+
+def test_last_five_failures_are_kept() -> None:
+    """Attempts that failed by themselves; one that was given back is none."""
+    history = History.of([*map(failed, range(7)), failed(8, charged=False)])
+    assert [failure.candidate_id for failure in history.last_failures] == ["c2", "c3", "c4", "c5", "c6"]

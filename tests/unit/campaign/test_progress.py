@@ -12,7 +12,7 @@ from rich.console import Console
 
 from moireloop.progress import Progress, is_line_due, line, picture, progress_of, time_left_s
 from moireloop.progress_view import ProgressView
-from moireloop_broker.messages import Result, ServiceChanged, Status, WorkerStatus
+from moireloop_broker.messages import Result, RunFailed, ServiceChanged, Status, WorkerStatus
 from moireloop_optimizer.objective import Target
 from tests.unit.campaign.conftest import MakeResult
 
@@ -168,3 +168,16 @@ def test_terminal_gets_a_live_picture(make_result: MakeResult) -> None:
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
     assert "7 queued" in plain
     assert plain.index("0 of 40 results") < plain.index("1 of 40 results")
+
+
+def test_failures_are_shown_with_their_reasons() -> None:
+    """All of the last ones in the picture, brackets of LAMMPS's commands included, the newest in a line of text."""
+    failures = [
+        RunFailed(candidate_id=f"c{n}", attempt=2, worker="w", reason=f"{n} off\n[run 20]", charged=True, failed_s=90.0)
+        for n in (1, 2)
+    ]
+    view = progress(status(), last_failures=failures)
+    assert "! c1 attempt 2 failed 20 s ago: 1 off [run 20]" in shown(view)
+    assert "! c2 attempt 2 failed 20 s ago: 2 off [run 20]" in shown(view)
+    assert "c1 attempt" not in line(view)
+    assert line(view).endswith("c2 attempt 2 failed 20 s ago: 2 off [run 20]")

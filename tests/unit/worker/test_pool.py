@@ -10,9 +10,11 @@ from moireloop_worker.launcher import Exit, exit_of, last_words
 from moireloop_worker.lease_keeper import renewal_period_s
 from moireloop_worker.pool import Pool
 
-KILLED = (
-    b"=   EXIT CODE: 9\nYOUR APPLICATION TERMINATED WITH THE EXIT STRING: Killed (signal 9)\nThis typically refers\n"
-)
+KILLED = b"""=   PID 77 RUNNING AT node-3
+=   EXIT CODE: 9
+YOUR APPLICATION TERMINATED WITH THE EXIT STRING: Killed (signal 9)
+This typically refers
+"""
 
 
 def started(count: int = 1) -> Pool:
@@ -87,13 +89,18 @@ def test_workers_wait_each_for_themselves() -> None:
     [
         (0, b"", False, Exit("stopped", "ended by itself")),
         (0, b"", True, Exit("stopped", "stopped on request")),
-        (-9, b"", False, Exit("signal", "mpiexec was killed by SIGKILL")),
-        (9, KILLED, False, Exit("signal", "a rank was killed by SIGKILL")),
-        (11, KILLED.replace(b"9", b"11"), False, Exit("signal", "a rank was killed by SIGSEGV")),
-        (1, b"ValueError: no\nAbort(1) on node 0\n", False, Exit("error", "exit code 1: ValueError: no")),
-        (1, b"candidate finished\n", False, Exit("error", "exit code 1: candidate finished", True)),
-        (3, b"", False, Exit("error", "exit code 3")),
-        (2, b"worker started\n", False, Exit("error", "exit code 2: worker started", came_up=True)),
+        (-9, b"", False, Exit("signal", "mpiexec killed by SIGKILL")),
+        (9, KILLED, False, Exit("signal", "rank died (pid 77 on node-3): killed by SIGKILL")),
+        (
+            11,
+            KILLED.replace(b"l 9)", b"l 11)"),
+            False,
+            Exit("signal", "rank died (pid 77 on node-3): killed by SIGSEGV"),
+        ),
+        (1, b"ValueError: no\nAbort(1) on node 0\n", False, Exit("error", "rank died: exit code 1: ValueError: no")),
+        (1, b"candidate finished\n", False, Exit("error", "rank died: exit code 1: candidate finished", True)),
+        (3, b"", False, Exit("error", "rank died: exit code 3")),
+        (2, b"worker started\n", False, Exit("error", "rank died: exit code 2: worker started", came_up=True)),
     ],
 )
 def test_ends_are_told_apart(code: int, words: bytes, asked: bool, expected: Exit) -> None:
