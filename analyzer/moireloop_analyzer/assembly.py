@@ -49,7 +49,6 @@ class Assembly:
         header = frame.header
         if header.parts == 1:
             return frame
-        self.forget(now_s)
         key = (header.candidate_id, header.attempt, header.step, header.final)
         begun = self._begun.get(key) or _Begun(_common(header), now_s)
         begun.add(frame)
@@ -62,7 +61,7 @@ class Assembly:
         return begun.whole()
 
     def forget(self, now_s: float) -> None:
-        """Give up the frames whose first part came too long ago."""
+        """Give up the frames whose first part came too long ago; to be called when no part waits to be added."""
         self._give_up([key for key, begun in self._begun.items() if now_s - begun.since_s > self._kept_s])
 
     @property

@@ -95,6 +95,7 @@ class AnalyzerService:
         for number in range(FRAMES_AT_ONCE):
             wait_s = FRAME_WAIT_S if run is None and number == 0 else 0
             if (received := self._frames.receive(wait_s)) is None:
+                self._assembly.forget(time.monotonic())
                 break
             if (frame := self._assembled(received)) is not None:
                 self._observe(frame)
@@ -156,7 +157,6 @@ class AnalyzerService:
     def _count(self) -> None:
         if time.monotonic() - self._counted_at_s < COUNT_EVERY_S:
             return
-        self._assembly.forget(time.monotonic())
         received, self._whole = self._whole, 0
         malformed = self._frames.malformed + self._contradicting
         self._frames.malformed = self._contradicting = 0
