@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from moireloop.figures import BLUE, VERMILLION, new_figure
 
 WIDTH_ANGSTROM: Final = 70.0
+WIDEST_ANGSTROM: Final = 200.0
 BOND_OVER_SPACING: Final = 1.3
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -34,11 +35,12 @@ class Lattices:
 def bilayer_figure(lattices: Lattices, title: str = "") -> Figure:
     """Lower layer blue and open, upper layer red and filled, each with its bonds; the cell is outlined.
 
-    The picture is WIDTH_ANGSTROM wide, or one cell where that is wider.
+    The picture is WIDTH_ANGSTROM wide, or one cell where that is wider; of large cells it is the middle.
     """
     figure = new_figure(7.0, 7.2, title)
     axes = figure.subplots()
-    half = max(WIDTH_ANGSTROM, float(np.linalg.norm(lattices.cell, axis=1).max())) / 2
+    longest = float(np.linalg.norm(lattices.cell, axis=1).max())
+    half = min(max(WIDTH_ANGSTROM, longest), WIDEST_ANGSTROM) / 2
     centre = lattices.cell.sum(axis=0) / 2
     for places, colour, face, name in (
         (lattices.lower, BLUE, "white", "lower layer"),
@@ -46,7 +48,7 @@ def bilayer_figure(lattices: Lattices, title: str = "") -> Figure:
     ):
         seen = _repeated(places, lattices.cell, centre, 1.1 * half)
         _draw_bonds(axes, seen, _spacing(len(places), lattices.cell), colour)
-        size = 5.0 * 70.0 / (2 * half)
+        size = 5.0 * WIDTH_ANGSTROM / (2 * half)
         axes.plot(*seen.T, "o", ms=size, mfc=face, mec=colour, mew=0.8, label=name, zorder=3)
     a, b = lattices.cell
     axes.add_patch(Polygon([0 * a, a, a + b, b], closed=True, fill=False, ec="black", lw=1.4, zorder=4, label="cell"))
@@ -61,9 +63,12 @@ def bilayer_figure(lattices: Lattices, title: str = "") -> Figure:
 
 def _repeated(places: Floats, cell: Floats, centre: Floats, half: float) -> Floats:
     """All images of the places within `half` of the centre in x and in y."""
-    reach = math.ceil(2 * half / abs(np.linalg.det(cell)) * np.linalg.norm(cell, axis=1).max()) + 1
-    steps = np.array([(i, j) for i in range(-reach, reach + 1) for j in range(-reach, reach + 1)])
-    images = (places + (steps @ cell)[:, None, :]).reshape(-1, 2)
+    inverse = np.linalg.inv(cell)
+    away = (places - centre) @ inverse
+    around = centre + (away - np.round(away)) @ cell
+    i_most, j_most = np.ceil(half * np.abs(inverse).sum(axis=0) - 0.5).astype(int).clip(0)
+    steps = np.array([(i, j) for i in range(-i_most, i_most + 1) for j in range(-j_most, j_most + 1)])
+    images: Floats = (around + (steps @ cell)[:, None, :]).reshape(-1, 2)
     return images[(np.abs(images - centre) <= half).all(axis=1)]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moireloop.bilayer_figure import WIDTH_ANGSTROM, Lattices, bilayer_figure
+from moireloop.bilayer_figure import WIDEST_ANGSTROM, WIDTH_ANGSTROM, Lattices, bilayer_figure
 from moireloop.final_structure import NoStructure, read_lattices
 
 A = 3.16
@@ -59,13 +59,13 @@ def test_one_layer_is_no_bilayer(tmp_path: Path) -> None:
         read_lattices(write_data(tmp_path / "final.data", 5), (1,), (True, True, False))
 
 
-@pytest.mark.parametrize("cells", [5, 40])
+@pytest.mark.parametrize("cells", [5, 40, 200])
 def test_picture_is_full_of_atoms(cells: int, tmp_path: Path) -> None:
-    """Both layers are repeated over the whole picture; a cell that is wider than it is shown whole."""
+    """Both layers are repeated over the whole picture; a wide cell is shown whole, of a very wide one the middle."""
     figure = bilayer_figure(Lattices(layer(cells), layer(cells) + 1.0, cells * ROWS))
     (axes,) = figure.axes
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    assert right - left == pytest.approx(max(WIDTH_ANGSTROM, cells * A))
+    assert right - left == pytest.approx(min(max(WIDTH_ANGSTROM, cells * A), WIDEST_ANGSTROM))
     per_atom = A**2 * math.sqrt(0.75)
     for line in axes.lines:
         x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
