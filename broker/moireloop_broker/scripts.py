@@ -1,6 +1,7 @@
 """The atomic state changes: Lua scripts that change a candidate's state and write its event in one step (adapter).
 
-Every script may run twice with the same arguments, as after a lost connection, and then changes nothing more.
+Every script may run twice with the same arguments, as after a lost connection, and then changes nothing more. Only
+`observe` publishes its observation again then; the series has it once.
 """
 
 from __future__ import annotations

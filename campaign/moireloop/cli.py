@@ -244,6 +244,8 @@ def _conduct(campaign: Campaign, *, resumed: bool) -> int:
     session = conduct(campaign, console, resumed=resumed)
     drawn = _draw(campaign, session.history, session.all_series)
     _show_results(campaign, session.history, session.all_series)
+    for result in session.history.results:
+        campaign.place.forget_restart_files(result.candidate.candidate_id)
     for figure in drawn:
         console.print(f"figure   {figure}", highlight=False, soft_wrap=True)
     console.print(f"ended    {session.reason}", highlight=False, soft_wrap=True)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from moireloop_worker.restarts import remove_restart_files
+
 FOLDER_MODE: Final = 0o700
 LOCK_PATIENCE_S: Final = 0.2
 
@@ -117,6 +119,11 @@ class CampaignFolder:
     def final_data(self, candidate_id: str, attempt: int) -> Path:
         """The structure that an attempt ended with, as a LAMMPS data file."""
         return self.runs / candidate_id / f"attempt-{attempt}" / "final.data"
+
+    def forget_restart_files(self, candidate_id: str) -> None:
+        """Remove the restart files that a candidate with a result has left, as one that was cancelled in the queue."""
+        for attempt in (self.runs / candidate_id).glob("attempt-*"):
+            remove_restart_files(attempt)
 
     @property
     def results_parquet(self) -> Path:

@@ -20,7 +20,10 @@ from moireloop_worker.writable import make_room
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """A run that came to an end, by itself or `stopped` by its watch; `final` is there on rank 0."""
+    """A run that came to an end, by itself or `stopped` by its watch; `final` is there on rank 0.
+
+    With `goes_on` it was stopped so that another attempt goes on from there.
+    """
 
     steps: int
     planned_steps: int
@@ -29,6 +32,7 @@ class Evaluated:
     run_seed: int
     preparation_key: str
     resumed_from: RestartPoint | None = None
+    goes_on: bool = False
 
 
 class Evaluator:
@@ -125,4 +129,5 @@ class Evaluator:
         if not ended.goes_on:
             self.engine.write_final(plan, folder / "final.data", folder / "final.extxyz")
             on_first_rank(self._comm, lambda: make_room(folder))
-        return Evaluated(ended.steps, plan.steps, ended.stopped, ended.final, seed, key, ended.resumed_from)
+        found = (ended.steps, plan.steps, ended.stopped, ended.final, seed, key, ended.resumed_from, ended.goes_on)
+        return Evaluated(*found)

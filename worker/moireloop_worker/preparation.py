@@ -89,6 +89,21 @@ class PreparedStructures:
         make_room(self._folder)
         return self._folder / f".{key}.{os.getpid()}.raw"
 
+    def refused(self, key: str, molten: Molten | None) -> str | None:
+        """Why this structure was refused when it was computed; None where it was not. It would come out the same."""
+        try:
+            asked, _, refusal = self._refusal_file(key).read_text(encoding="utf-8").partition("\n")
+        except FileNotFoundError:
+            return None
+        return refusal if asked == repr(molten) else None
+
+    def refuse(self, key: str, molten: Molten | None, refusal: str) -> None:
+        """Remember that this structure is not what was asked of it, so that it is not computed again."""
+        self._refusal_file(key).write_text(f"{molten!r}\n{refusal}", encoding="utf-8")
+
+    def _refusal_file(self, key: str) -> Path:
+        return self._folder / f"{key}.refused"
+
     def log_file(self, key: str) -> Path:
         """LAMMPS's log of the computation."""
         return self._folder / f"{key}.log"
@@ -158,7 +173,9 @@ def prepared_structure(
         NotMolten: the layer that was to melt did not.
     """
     with ExitStack() as held:
-        choice = on_first_rank(communicator, lambda: _choose(structures, preparation.key, watch, held))
+        choice = on_first_rank(communicator, lambda: _choose(structures, preparation, watch, held))
+        if choice.refusal is not None:
+            raise NotMolten(choice.refusal)
         if choice.found is not None:
             return str(choice.found)
         if choice.raw is None:
@@ -176,6 +193,7 @@ def prepared_structure(
         if ended.final is not None and not ended.stopped:
             preparing.final(ended.final)
         if refusal := quiet_broadcast(communicator, preparing.refusal):
+            on_first_rank(communicator, lambda: structures.refuse(preparation.key, molten, refusal))
             if communicator.rank == 0 and restarts is not None:
                 restarts.remove()
             raise NotMolten(refusal)
@@ -192,9 +210,10 @@ def prepared_structure(
 
 @dataclass(frozen=True)
 class _Choice:
-    """What rank 0 decided: a structure was found, or it is to be computed into `raw`, or (both None) to stop."""
+    """What rank 0 decided: a structure was found or refused, or is to be computed into `raw`, or (all None) to stop."""
 
     found: Path | None = None
+    refusal: str | None = None
     raw: Path | None = None
 
 
@@ -207,16 +226,24 @@ def _refusal(snapshot: Snapshot, molten: Molten) -> str | None:
     return None
 
 
-def _choose(structures: PreparedStructures, key: str, watch: Watch, held: ExitStack) -> _Choice:
-    found = structures.find(key)
-    if found is not None:
-        return _Choice(found=found)
+def _choose(structures: PreparedStructures, preparation: Preparation, watch: Watch, held: ExitStack) -> _Choice:
+    known = _known(structures, preparation)
+    if known is not None:
+        return known
     try:
-        held.enter_context(structures.lock(key, lambda: watch.stop(0)))
+        held.enter_context(structures.lock(preparation.key, lambda: watch.stop(0)))
     except PreparationStopped:
         return _Choice()
-    found = structures.find(key)
-    return _Choice(found=found) if found is not None else _Choice(raw=structures.raw(key))
+    return _known(structures, preparation) or _Choice(raw=structures.raw(preparation.key))
+
+
+def _known(structures: PreparedStructures, preparation: Preparation) -> _Choice | None:
+    """What came of it before; None where it was never computed to its end."""
+    found = structures.find(preparation.key)
+    if found is not None:
+        return _Choice(found=found)
+    refusal = structures.refused(preparation.key, preparation.molten)
+    return _Choice(refusal=refusal) if refusal is not None else None
 
 
 def _is_whole(data_file: bytes) -> bool:

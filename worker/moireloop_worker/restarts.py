@@ -105,8 +105,7 @@ class RestartFiles:
     def remove(self) -> None:
         """Remove all of them: the run came to its end, or failed by an error that must not be repeated."""
         for folder in self._folders:
-            for path in (*folder.glob(f"{PREFIX}*"), *folder.glob(f".{PREFIX}*")):
-                path.unlink(missing_ok=True)
+            remove_restart_files(folder)
 
     def _keep(self, raw: Path, step: int, time_ps: float) -> None:
         with raw.open("rb") as file:
@@ -148,6 +147,15 @@ class RestartFiles:
             log.warning("restart file is damaged, not used path=%s", path)
             return None
         return RestartPoint(path, sidecar.step)
+
+
+def remove_restart_files(folder: Path) -> None:
+    """Remove the restart files in the folder of one attempt. What cannot be removed stays, with a warning."""
+    for path in (*folder.glob(f"{PREFIX}*"), *folder.glob(f".{PREFIX}*")):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("restart file cannot be removed path=%s error=%s", path, error)
 
 
 def _number(sidecar_file: Path) -> str:

@@ -151,7 +151,7 @@ class Leader:
 
     def _hand_in(self, lease: Lease, evaluated: Evaluated, before: tuple[float, int, int, float]) -> None:
         verdict = self._keeper.verdict(evaluated.steps)
-        if evaluated.final is None or (evaluated.stopped and verdict in ("held", "lost")):
+        if evaluated.final is None or evaluated.goes_on or (evaluated.stopped and verdict in ("held", "lost")):
             self._give_up(lease, evaluated.steps)
             return
         report = self._report(lease, evaluated, before, verdict if evaluated.stopped else "completed")

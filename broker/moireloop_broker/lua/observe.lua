@@ -1,10 +1,14 @@
--- Publish an observation and put its point into the series of its attempt, unless nobody began that attempt.
+-- Publish an observation and put its point into the series of its attempt, unless nobody began that attempt, or the
+-- point would take the place of the last one of a candidate that has its result.
 -- Answers the newest points of the series by step, oldest first.
 -- KEYS observations series candidate
 -- ARGV observation observations_kept attempt step point points_kept window
 redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'e', ARGV[1])
-local present = redis.call('HGET', KEYS[3], 'attempt')
-if not present or tonumber(ARGV[3]) > tonumber(present) then
+local held = redis.call('HMGET', KEYS[3], 'attempt', 'state')
+if not held[1] or tonumber(ARGV[3]) > tonumber(held[1]) then
+  return {}
+end
+if held[2] == 'settled' and redis.call('ZCOUNT', KEYS[2], ARGV[4], ARGV[4]) > 0 then
   return {}
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], ARGV[4], ARGV[4])

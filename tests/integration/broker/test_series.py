@@ -8,10 +8,12 @@ import pytest
 import redis
 
 from moireloop_broker import observations as observations_module
+from moireloop_broker.analysis_queue import AnalysisQueue
 from moireloop_broker.messages import Candidate, Measurement, Observation
 from moireloop_broker.observations import Observations
 from moireloop_broker.redis_keys import Keys
 from moireloop_broker.work_queue import WorkQueue
+from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report
 
 
 def observation(step: int, twist_deg: float | None = 8.2, attempt: int = 1, candidate_id: str = "c1") -> Observation:
@@ -83,3 +85,23 @@ def test_series_is_bounded(client: redis.Redis, keys: Keys, begun: WorkQueue, mo
         observations.add(observation(100 * number))
     (series,) = observations.all_series()
     assert [point.step for point in series.points] == [500, 600, 700]
+
+
+def test_late_frame_leaves_the_last_point_alone(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+    """The step at which a run ended early was a frame, too: read late, it does not take the final's place."""
+    queue.propose(candidate())
+    lease = leased(queue)
+    last = final_frame("c1", 1)
+    queue.finish(lease, report("w0", "settled"), last)
+    finished = AnalysisQueue(client, keys, "a0")
+    run = finished.take(1.0)
+    assert run is not None
+    assert finished.settle(run, TWIST)
+    observations = Observations(client, keys)
+    observations.add(observation(last.header.step, twist_deg=3.0))
+    observations.add(observation(last.header.step + 1, twist_deg=4.0))
+    (series,) = observations.all_series()
+    assert [(p.step - last.header.step, p.twist_deg, p.final) for p in series.points] == [
+        (0, 8.2, True),
+        (1, 4.0, False),
+    ]

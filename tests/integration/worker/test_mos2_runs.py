@@ -86,11 +86,20 @@ def prepared_cell(path: Path) -> tuple[float, float, float]:
 
 
 def test_rebo_at_the_seeds_temperature_is_not_molten(engine: Engine, tmp_path: Path) -> None:
-    """REBO's layer survives 5000 K as a crystal: that is an error that says so, and nothing is kept."""
+    """REBO's layer survives 5000 K as a crystal: that is an error that says so, without computing it twice.
+
+    A structure of which less is asked is another matter.
+    """
     model = Mos2(ReboSettings.model_validate({**BRIEF, "melt_k": 5000.0}, strict=False))
     with pytest.raises(NotMolten, match=r"expected a molten upper layer .* got 0\.[5-9]\d; melt it hotter"):
         prepare(engine, model, tmp_path)
     assert not list(tmp_path.glob("*.data"))
+    spent_s = engine.md_s
+    with pytest.raises(NotMolten, match="expected a molten upper layer"):
+        prepare(engine, model, tmp_path)
+    assert engine.md_s == spent_s
+    more = Mos2(ReboSettings.model_validate({**BRIEF, "melt_k": 5000.0, "molten_order": 1.0}, strict=False))
+    assert prepare(engine, more, tmp_path).exists()
 
 
 def test_beads_that_were_not_heated_are_not_molten(engine: Engine, tmp_path: Path) -> None:

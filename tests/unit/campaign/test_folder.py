@@ -120,3 +120,16 @@ def test_clearing_spares_what_is_not_ours(folder: CampaignFolder, tmp_path: Path
     folder.clear()
     assert [path.name for path in folder.root.iterdir()] == ["notes.txt"]
     assert (mine / "thesis.tex").read_text() == "dear"
+
+
+def test_restart_files_of_a_finished_candidate_go(folder: CampaignFolder) -> None:
+    """What a candidate with a result left to go on from is removed, of all attempts; the rest of its folders stays."""
+    folder.create()
+    for attempt in ("attempt-1", "attempt-2"):
+        (folder.runs / "c1" / attempt).mkdir(parents=True)
+        for name in ("restart.100", "restart.100.json", ".restart.7.raw", "log.lammps"):
+            (folder.runs / "c1" / attempt / name).touch()
+    folder.forget_restart_files("c1")
+    folder.forget_restart_files("c2")
+    left = sorted(path.relative_to(folder.runs).as_posix() for path in folder.runs.rglob("*") if path.is_file())
+    assert left == ["c1/attempt-1/log.lammps", "c1/attempt-2/log.lammps"]
