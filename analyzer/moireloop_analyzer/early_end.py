@@ -72,7 +72,7 @@ def _why_settled(points: Sequence[SeriesPoint], policy: SettledPolicy) -> str | 
     spread = max(twists) - min(twists)
     if spread > policy.within_deg:
         return None
-    return f"twist within {spread:.3g} degrees over {len(window)} frames {_where(window)}"
+    return f"twist within {round(spread, 3):g} degrees over {len(window)} frames {_where(window)}"
 
 
 def _is_ordered(point: SeriesPoint, policy: SettledPolicy) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 import redis
 
 from moireloop.campaign_file import Campaign
-from moireloop.ending import Ending, ending_of, failure_of, should_drain
+from moireloop.ending import Ending, ending_of, failure_of, should_drain, without_success
 from moireloop.folder import CampaignFolder
 from moireloop.growth_script import growth_section
 from moireloop.history import History
@@ -149,7 +149,7 @@ class Conductor:
         ending = ending_of(self._progress, self.campaign.budget.results) if self._progress else None
         if ending is not None and self._failure is not None:
             return Ending(False, self._failure, is_failure=True)
-        return ending
+        return ending and without_success(ending, self.history.results)
 
     def all_series(self) -> list[Series]:
         """The series of all runs so far; none where Redis does not answer."""

@@ -44,6 +44,15 @@ def failure_of(results: Sequence[Result], workers: int) -> str | None:
     return f"given up: all of the first {len(counted)} candidates failed, the last with: {counted[-1].reason}"
 
 
+def without_success(ending: Ending, results: Sequence[Result]) -> Ending:
+    """The same ending, but a failure, and saying so, where every candidate failed."""
+    counted = [result for result in results if result.outcome != "cancelled"]
+    if not ending.is_complete or not counted or any(result.outcome != "failed" for result in counted):
+        return ending
+    reason = f"{ending.reason}, and every one failed, the last with: {counted[-1].reason}"
+    return Ending(True, reason, is_failure=True)
+
+
 def should_drain(elapsed_s: float, wall_time_s: float | None, run_s: float | None) -> bool:
     """Whether to lease no more: the wall time is over, or a run that starts now would not end within it.
 

@@ -38,9 +38,11 @@ def gathered(communicator: MPI.Intracomm, atoms: list[Atoms]) -> list[Atoms]:
             communicator.Gatherv(part.view(np.uint8), None)
         return []
     together = []
-    for part, counts in zip(rows, zip(*sizes, strict=True), strict=True):
+    for number, part in enumerate(rows):
+        counts = [size[number] for size in sizes]
+        starts = [sum(counts[:rank]) for rank in range(len(counts))]
         whole = np.empty(sum(counts) // ROW.itemsize, dtype=ROW)
-        communicator.Gatherv(part.view(np.uint8), (whole.view(np.uint8), counts))
+        communicator.Gatherv(part.view(np.uint8), (whole.view(np.uint8), (counts, starts)))
         together.append(Atoms(whole["id"], whole["place"], whole["type"]))
     return together
 

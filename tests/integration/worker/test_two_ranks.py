@@ -51,6 +51,19 @@ def test_two_ranks_compute_what_one_does(folder: Path) -> None:
     assert two[2] == pytest.approx(one[2], rel=1e-6)
 
 
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_uneven_shares_are_brought_together(ranks: int, folder: Path) -> None:
+    """Ranks with different numbers of atoms, one with none: each atom arrives once, with its own place and type."""
+    code, words, snapshots = run("uneven", folder, ranks)
+    assert code == 0, words
+    for number, (ids, places, types) in enumerate(snapshots):
+        counts = [7 * rank if number == 0 else rank + 1 for rank in range(ranks)]
+        expected = [100 * rank + place + 1 for rank, count in enumerate(counts) for place in range(count)]
+        assert ids == expected
+        np.testing.assert_allclose(places, np.outer(expected, [1.0, 2.0, 3.0]) + number)
+        assert types == [1 + atom // 100 for atom in expected]
+
+
 def test_error_on_all_ranks_is_survived(folder: Path) -> None:
     """All ranks get LAMMPS's message, three times over, and then run the next plan."""
     code, words, answer = run("error_everywhere", folder)

@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mpi4py import MPI
 
 from moireloop_worker.engine import Engine, LammpsError, Watch
+from moireloop_worker.gathering import Atoms, gathered
 from moireloop_worker.growth import Plan
 from moireloop_worker.models.bead import Bead
 from moireloop_worker.quiet_broadcast import quiet_broadcast
@@ -94,6 +96,16 @@ def idle(engine: Engine, prepared: str) -> Any:
         time.sleep(1.0)
     quiet_broadcast(COMM, "done")
     return COMM.gather(time.process_time() - began)
+
+
+def uneven(engine: Engine, prepared: str) -> Any:
+    """Two snapshots of which rank r has 0, 7, 14 ... and 1, 2, 3 ... atoms."""
+    snapshots = []
+    for number, count in enumerate((7 * COMM.rank, COMM.rank + 1)):
+        ids = 100 * COMM.rank + np.arange(count) + 1
+        places = np.outer(ids, [1.0, 2.0, 3.0]) + number
+        snapshots.append(Atoms(ids, places, np.full(count, COMM.rank + 1)))
+    return [(atoms.ids.tolist(), atoms.places.tolist(), atoms.types.tolist()) for atoms in gathered(COMM, snapshots)]
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from moireloop.ending import Ending, ending_of, failure_of, should_drain
+from moireloop.ending import Ending, ending_of, failure_of, should_drain, without_success
 from moireloop.progress import Progress, progress_of
 from moireloop.resumption import withdrawals
 from moireloop_broker.messages import CandidateQueued, Event, Result, Status
@@ -71,6 +71,19 @@ def test_campaign_whose_every_candidate_fails_is_given_up(
     reason = failure_of(results, workers)
     assert (reason is not None) is given_up
     assert reason is None or "ERROR: no pair style" in reason
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "is_failure"),
+    [(["failed"] * 3, True), (["failed", "cancelled"], True), (["failed", "refused"], False), ([], False)],
+)
+def test_budget_spent_on_failures_is_a_failure(make_result: MakeResult, outcomes: list[str], is_failure: bool) -> None:
+    """Where every candidate failed the session has failed, too, and says why; a refused one is a finding."""
+    results = [make_result(n, outcome=outcome, reason="lost atoms") for n, outcome in enumerate(outcomes)]
+    ending = without_success(Ending(True, "all 3 results are there"), results)
+    assert ending.is_failure == is_failure
+    assert ("every one failed, the last with: lost atoms" in ending.reason) == is_failure
+    assert without_success(Ending(False, "drained"), results) == Ending(False, "drained")
 
 
 @pytest.mark.parametrize(
