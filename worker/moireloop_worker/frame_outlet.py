@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from itertools import islice
 from typing import Final, NamedTuple
 
 from mpi4py import MPI
@@ -16,21 +17,21 @@ LAST_PARTS_S: Final = 0.5
 
 
 class _Orders(NamedTuple):
-    """What rank 0 decided of the frames that wait: where the oldest went, and how many were dropped behind them."""
+    """What rank 0 decided of the frames that wait: where the analyzers are, and to which the oldest went."""
 
     endpoints: frozenset[str]
     sent: tuple[str, ...]
-    dropped: int
 
 
 class FrameOutlet:
     """One rank's end. Publishing returns at once.
 
-    Parts wait on all ranks alike, and what happens to them is decided on rank 0 for all, so that a frame is sent whole
-    or not at all. What waits is bounded by `kept_bytes` of parts of rank 0.
+    Parts wait on all ranks alike, so that a frame is sent whole or not at all: rank 0 decides for all where they go,
+    and all drop as many as the rank that holds most has to.
 
     Args:
         whole: the stream of whole frames, on rank 0; None on the others.
+        kept_bytes: positions that may wait on any one rank; the newest part waits however large it is.
     """
 
     def __init__(
@@ -58,6 +59,11 @@ class FrameOutlet:
         """Frames dropped, whole or in parts; counted on rank 0."""
         return self._dropped + (self._whole.dropped if self._whole else 0)
 
+    @property
+    def waiting(self) -> int:
+        """Frames in parts that wait for room; the same on all ranks."""
+        return len(self._waiting)
+
     def publish(self, frame: Frame) -> None:
         """Send a frame, or a part of one; all ranks call it with their parts of the same frame."""
         if frame.header.parts == 1:
@@ -65,12 +71,15 @@ class FrameOutlet:
                 self._whole.publish(frame)
             return
         self._waiting.append(frame_parts(frame))
-        self._carry_out(self._decided(0.0, self._kept_bytes) if self._whole else None)
+        self._send(0.0)
+        if len(self._waiting) > 1:
+            self._drop(self._comm.allreduce(self._too_many(), MPI.MAX))
 
     def ended(self) -> None:
         """A run is over: send the parts that wait, waiting a moment for room, and drop the rest. All ranks call it."""
         if self._waiting:
-            self._carry_out(self._decided(LAST_PARTS_S, 0) if self._whole else None)
+            self._send(LAST_PARTS_S)
+            self._drop(len(self._waiting))
         self._sender.flush(LAST_PARTS_S)
 
     def idle(self) -> None:
@@ -89,8 +98,17 @@ class FrameOutlet:
             self._whole.close()
         self._sender.close()
 
-    def _decided(self, wait_s: float, kept_bytes: int) -> _Orders:
-        """Rank 0: send the oldest parts as far as there is room, drop what is too much, and say so."""
+    def _send(self, wait_s: float) -> None:
+        """Send the oldest parts as far as rank 0 finds room within `wait_s`, on all ranks to the same analyzers."""
+        orders: _Orders = self._comm.bcast(self._decided(wait_s) if self._whole else None)
+        if self._whole:
+            return
+        self._sender.follow(orders.endpoints)
+        for endpoint in orders.sent:
+            self._sender.send(self._waiting.popleft(), endpoint)
+
+    def _decided(self, wait_s: float) -> _Orders:
+        """Rank 0: send the oldest parts as far as there is room, and say so."""
         endpoints = self._whole.endpoints if self._whole else frozenset()
         self._sender.follow(endpoints)
         waiting, sent, deadline = self._waiting, [], time.monotonic() + wait_s
@@ -102,21 +120,20 @@ class FrameOutlet:
                 time.sleep(POLL_S)
             else:
                 break
-        dropped = 0
-        while waiting and sum(len(parts[2]) for parts in waiting) > kept_bytes and (len(waiting) > 1 or not kept_bytes):
-            waiting.popleft()
-            dropped += 1
         self._sent += len(sent)
-        self._dropped += dropped
-        return _Orders(endpoints, tuple(sent), dropped)
+        return _Orders(endpoints, tuple(sent))
 
-    def _carry_out(self, decided: _Orders | None) -> None:
-        """Tell all ranks what rank 0 decided; the others do it, too."""
-        orders: _Orders = self._comm.bcast(decided)
-        if decided is not None:
-            return
-        self._sender.follow(orders.endpoints)
-        for endpoint in orders.sent:
-            self._sender.send(self._waiting.popleft(), endpoint)
-        for _ in range(orders.dropped):
+    def _too_many(self) -> int:
+        """How many of the oldest parts this rank has to drop to keep to its bound."""
+        excess, number = sum(len(parts[2]) for parts in self._waiting) - self._kept_bytes, 0
+        for parts in islice(self._waiting, len(self._waiting) - 1):
+            if excess <= 0:
+                break
+            excess -= len(parts[2])
+            number += 1
+        return number
+
+    def _drop(self, number: int) -> None:
+        for _ in range(number):
             self._waiting.popleft()
+        self._dropped += number

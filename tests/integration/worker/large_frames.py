@@ -112,20 +112,32 @@ def stalled(folder: Path) -> Any:
     """Many parts to an analyzer that takes none, and some to one that does: frames sent, frames dropped."""
     outlet = outlet_to(folder, kept_bytes=1_000_000)
     for step in range(200):
-        outlet.publish(own_part(step))
+        outlet.publish(own_part(step, 20_000 + 1000 * COMM.rank))
         time.sleep(0.001)
     COMM.Barrier()
     (folder / "stalled").touch()
     wait_for(folder / "caught up")
     for step in range(200, 300):
-        outlet.publish(own_part(step))
+        outlet.publish(own_part(step, 20_000 + 1000 * COMM.rank))
     outlet.ended()
     finish(folder, outlet)
     return outlet.sent, outlet.dropped
 
 
-def own_part(step: int) -> Frame:
-    atoms = 20_000 + 1000 * COMM.rank
+def uneven(folder: Path) -> Any:
+    """Frames for nobody, rank 1 has all atoms: frames that wait on each rank and frames dropped, in and after a run."""
+    outlet, told = outlet_to(folder, kept_bytes=1_000_000), []
+    for step in range(20):
+        outlet.publish(own_part(step, 20_000 * COMM.rank))
+    told.append((COMM.gather(outlet.waiting), outlet.dropped))
+    outlet.publish(own_part(20, 0))
+    outlet.ended()
+    told.append((COMM.gather(outlet.waiting), outlet.dropped))
+    outlet.close()
+    return told
+
+
+def own_part(step: int, atoms: int) -> Frame:
     header = FrameHeader(
         candidate_id="c1",
         attempt=1,

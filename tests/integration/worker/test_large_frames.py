@@ -138,3 +138,10 @@ def test_frames_in_parts_are_dropped_whole(tmp_path: Path, taker: Taker) -> None
     assert taker.assembly.held_bytes == 0
     assert all((frame.positions == frame.header.step).all() for frame in taker.frames)
     assert all(np.bincount(frame.types).tolist() == [0, 20_000, 21_000] for frame in taker.frames)
+
+
+def test_the_rank_with_most_atoms_bounds_what_waits(tmp_path: Path) -> None:
+    """Four parts of rank 1 fit its bound: rank 0, which has no atoms, keeps no more of them. None outlive the run."""
+    during, after = run("uneven", tmp_path)
+    assert during == [[4, 4], 16]
+    assert after == [[0, 0], 21]
