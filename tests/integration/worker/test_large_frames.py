@@ -67,6 +67,17 @@ class Taker:
             self.frames.append(whole)
         return True
 
+    def take_all(self, sign: Path) -> None:
+        """Take what comes until nothing more does once the file is there."""
+
+        def taken() -> bool:
+            signed = sign.exists()
+            while self.take():
+                pass
+            return signed
+
+        wait_until(taken, f"all parts and {sign.name}", 50)
+
 
 @pytest.fixture
 def taker(tmp_path: Path) -> Iterator[Taker]:
@@ -106,7 +117,7 @@ def lattice_sites(positions: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def test_million_atoms_stream(tmp_path: Path, taker: Taker) -> None:
     """Each frame has a million atoms, one on every site; so has the final snapshot; no rank needs much memory."""
     with two_ranks("million", tmp_path) as process:
-        wait_until(lambda: not taker.take() and (tmp_path / "sent").exists(), "all frames", 50)
+        taker.take_all(tmp_path / "sent")
         (tmp_path / "taken").touch()
         peak_mb, (sent, dropped) = answer_of(process, tmp_path)
     assert [frame.header.step for frame in taker.frames] == [2, 4, 6]
@@ -124,9 +135,9 @@ def test_frames_in_parts_are_dropped_whole(tmp_path: Path, taker: Taker) -> None
     """An analyzer that takes nothing for a while costs frames, counted, the oldest first, and no frame half."""
     with two_ranks("stalled", tmp_path) as process:
         wait_until((tmp_path / "stalled").exists, "two hundred frames published", 50)
-        wait_until(lambda: not taker.take(), "what is in the sockets is taken", 50)
+        taker.take_all(tmp_path / "stalled")
         (tmp_path / "caught up").touch()
-        wait_until(lambda: not taker.take() and (tmp_path / "sent").exists(), "all frames", 50)
+        taker.take_all(tmp_path / "sent")
         (tmp_path / "taken").touch()
         sent, dropped = answer_of(process, tmp_path)
     steps = [frame.header.step for frame in taker.frames]
