@@ -17,24 +17,18 @@ from typing import Any, Final, NoReturn
 
 from mpi4py import MPI
 
+from moireloop_worker.chunks import Chunks
 from moireloop_worker.command_record import CommandRecord
 from moireloop_worker.growth import Plan, Selection, Snapshot, quoted
 from moireloop_worker.lammps_library import CommandAborted, CommandFailed, Lammps, LammpsLibrary
 from moireloop_worker.restarts import RestartFiles, RestartPoint
-from moireloop_worker.schedule import Leg, beginning, legs
-from moireloop_worker.snapshots import HELD_BYTES_PER_ATOM, SnapshotRecorder, TooManyAtoms
+from moireloop_worker.schedule import Leg, beginning, conclusion, legs
+from moireloop_worker.snapshots import SnapshotRecorder, TooManyAtoms
 from moireloop_worker.totals import NotANumber
 from moireloop_worker.writable import opens
 
 log = logging.getLogger(__name__)
 
-ANSWER_S: Final = 0.25
-SHORTEST_ANSWER_S: Final = 0.015
-ANSWERS_PER_FRAME: Final = 3
-FIRST_STEPS: Final = 20
-MOST_STEPS: Final = 1_000_000
-FRAMES_AT_ONCE: Final = 32
-HELD_BYTES: Final = 256 * 1024 * 1024
 ABORT_EXIT: Final = 70
 EXTXYZ: Final = "extxyz"
 EXTXYZ_LINE: Final = '"%s' + 6 * " %.9g" + '"'
@@ -87,6 +81,10 @@ class Watch:
 
     def goes_on(self, step: int) -> bool:
         """Called when `stop` has ended a run that has restart files; True writes one for another attempt."""
+        return False
+
+    def concludes(self, step: int) -> bool:
+        """Called when `stop` has ended a run for good; True has it do what its plan does after its last step."""
         return False
 
 
@@ -200,22 +198,24 @@ class Engine:
             self._command(command)
         with self._own_errors():
             self._recorder.start(step, plan.steps, every_steps, selection)
-        chunks = _Chunks(every_steps, step, self._opened().atoms(), within_a_frame=watch.within_a_frame)
-        last = _Decision(stop=False, keep=False)
+        chunks = Chunks(every_steps, step, self._opened().atoms(), within_a_frame=watch.within_a_frame)
+        last = _Decision()
         for leg in legs(plan, step):
             last = self._run_leg(leg, plan, chunks, watch)
             if last.stop:
                 break
+        if last.conclude:
+            self._conclude(plan, chunks.step)
         watch.ended()
         final = self._present(chunks.step, plan)
         return Ended(chunks.step, last.stop, final, point, last.stop and last.keep)
 
-    def _run_leg(self, leg: Leg, plan: Plan, chunks: _Chunks, watch: Watch) -> _Decision:
+    def _run_leg(self, leg: Leg, plan: Plan, chunks: Chunks, watch: Watch) -> _Decision:
         """Run what is left of one stage, or what the watch lets it; answers what was decided after its last chunk."""
         for command in leg.commands:
             self._tell(command)
         chunks.set_up = False
-        decided = _Decision(stop=False, keep=False)
+        decided = _Decision()
         while chunks.step < leg.last and not decided.stop:
             self._run_chunk(leg, chunks)
             with self._own_errors():
@@ -227,7 +227,13 @@ class Engine:
                 self._write_restart(chunks, plan.timestep_ps)
         return decided
 
-    def _run_chunk(self, leg: Leg, chunks: _Chunks) -> None:
+    def _conclude(self, plan: Plan, step: int) -> None:
+        """A minimization may move the step counter over steps that are still due for frames: none are taken."""
+        self._recorder.rest()
+        for command in conclusion(plan, step):
+            self._tell(command)
+
+    def _run_chunk(self, leg: Leg, chunks: Chunks) -> None:
         steps: int = self._from_first(lambda: chunks.length(leg.last))
         self._record.run(steps, leg.ramp)
         began = time.perf_counter()
@@ -238,10 +244,11 @@ class Engine:
         """What comes after a chunk; nothing is stopped or kept at the very last step."""
         stop, goes_on = watch.stop(step), step < end
         if stop and goes_on:
-            return _Decision(stop=True, keep=self._restarts is not None and watch.goes_on(step))
-        return _Decision(stop=False, keep=goes_on and self._restarts is not None and self._restarts.due())
+            keep = self._restarts is not None and watch.goes_on(step)
+            return _Decision(stop=True, keep=keep, conclude=not keep and watch.concludes(step))
+        return _Decision(keep=goes_on and self._restarts is not None and self._restarts.due())
 
-    def _write_restart(self, chunks: _Chunks, timestep_ps: float) -> None:
+    def _write_restart(self, chunks: Chunks, timestep_ps: float) -> None:
         """Write a restart file. It makes LAMMPS sort its atoms anew, so that the next `run` must set up whole."""
         restarts = self._restarts
         raw: Path | None = self._from_first(lambda: restarts.raw() if restarts else None)
@@ -355,51 +362,11 @@ class Engine:
 
 @dataclass(frozen=True)
 class _Decision:
-    """What is decided after a chunk: to stop the run there, and to keep a restart file."""
+    """What is decided after a chunk: to stop the run there, to keep a restart file, to do what ends a plan."""
 
-    stop: bool
-    keep: bool
-
-
-class _Chunks:
-    """Where a run is, and how far to go before looking up: about ANSWER_S, and at most so many frames and bytes.
-
-    Within a frame interval it looks up ANSWERS_PER_FRAME times, though not sooner than after SHORTEST_ANSWER_S, and
-    at each frame, so that the frame goes out at once. `set_up` is whether LAMMPS can go on where it is without
-    setting up anew.
-    """
-
-    def __init__(self, every_steps: int, step: int, atoms: int, *, within_a_frame: bool) -> None:
-        self.step = step
-        self.set_up = False
-        self._frame_steps = every_steps
-        self._within_a_frame = within_a_frame and every_steps > 0
-        frames_at_once = HELD_BYTES // (HELD_BYTES_PER_ATOM * max(1, atoms))
-        self._most = every_steps * max(1, min(FRAMES_AT_ONCE, frames_at_once)) or MOST_STEPS
-        self._step_s = 0.0
-
-    def length(self, last: int) -> int:
-        """Steps of the next chunk, none of them beyond the end `last` of the stage."""
-        in_time = max(1, int(ANSWER_S / self._step_s)) if self._step_s else FIRST_STEPS
-        if self._within_a_frame and self._step_s:
-            in_time = self._to_next_part(in_time)
-        return min(self._most, last - self.step, in_time)
-
-    def _to_next_part(self, longest: int) -> int:
-        """Steps to the end of the present part of a frame interval, or of several intervals where these are short."""
-        frame, done = self._frame_steps, self.step % self._frame_steps
-        shortest = max(1, int(SHORTEST_ANSWER_S / self._step_s))
-        if shortest >= frame:
-            return frame * (shortest // frame) - done
-        parts = max(1, frame // min(longest, max(shortest, frame // ANSWERS_PER_FRAME)))
-        part = -(-frame // parts)
-        return min(part - done % part, frame - done)
-
-    def done(self, steps: int, seconds: float) -> None:
-        """A chunk of so many steps took so long."""
-        self.step += steps
-        self.set_up = True
-        self._step_s = seconds / steps
+    stop: bool = False
+    keep: bool = False
+    conclude: bool = False
 
 
 def _message(text: str, command: str) -> str:

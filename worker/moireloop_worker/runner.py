@@ -78,6 +78,10 @@ class RunWatch(FrameWatch):
         """Whether the run was stopped only because the worker is to end."""
         return self._keeper.verdict(step) == "held"
 
+    def concludes(self, step: int) -> bool:
+        """Whether what it led to stands beside the structures of whole runs. A cancelled run ends as it is, at once."""
+        return self._keeper.verdict(step) in ("settled", "hopeless")
+
 
 class Leader:
     """Rank 0: takes a candidate, has all ranks run it, and hands in what came of it.

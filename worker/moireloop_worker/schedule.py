@@ -11,6 +11,9 @@ from moireloop_worker.growth import Once, Plan, quoted
 FORGET: Final = "run 0 post no"
 """LAMMPS gives what a restart file has of a fix to each new fix of that name, until its first run."""
 
+MOVES_NOTHING: Final = frozenset({"group", "ndx2group", "run"})
+"""Commands that, marked as `Once` too, leave atoms and cell as they are; such a `run` is one of no steps."""
+
 
 @dataclass(frozen=True)
 class Leg:
@@ -59,6 +62,23 @@ def legs(plan: Plan, step: int = 0) -> tuple[Leg, ...]:
             passed = ()
         first = last
     return tuple(left)
+
+
+def conclusion(plan: Plan, step: int) -> tuple[str, ...]:
+    """What a run that is ended early at `step` is told, so that its structure compares with those of whole runs.
+
+    These are the commands of a last stage without steps. Before them come those of the stages that were not begun, so
+    that the same forces act and the same names are known, but none that changes atoms or cell.
+    """
+    if not plan.stages or plan.stages[-1].steps:
+        return ()
+    told: list[str] = []
+    first = 0
+    for stage in plan.stages[:-1]:
+        if first >= step:
+            told += [c for c in stage.commands if not isinstance(c, Once) or c.split()[0] in MOVES_NOTHING]
+        first += stage.steps
+    return (*told, *plan.stages[-1].commands)
 
 
 def _repeatable(commands: Iterable[str]) -> tuple[str, ...]:

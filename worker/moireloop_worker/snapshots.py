@@ -25,7 +25,6 @@ from moireloop_worker.totals import Totals, TotalsReader
 FIX: Final = "moireloop_frames"
 NEVER: Final = 2_000_000_000
 NOT_NULL: Final = 1
-HELD_BYTES_PER_ATOM: Final = 32
 
 _Callback: Any = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
@@ -122,6 +121,10 @@ class SnapshotRecorder:
         if self._in_parts:
             return [self._part(*one, timestep_ps) for one in zip(records, atoms, totals, strict=True)]
         return self._whole(records, atoms, totals, timestep_ps)
+
+    def rest(self) -> None:
+        """Record nothing more until the next `start`."""
+        self._end = 0
 
     def end_commands(self) -> tuple[str, ...]:
         """LAMMPS commands before the `run 0` that `present` needs."""

@@ -17,7 +17,8 @@ from mpi4py import MPI
 
 from moireloop_broker.messages import Candidate
 from moireloop_broker.work_queue import Lease
-from moireloop_worker.engine import FRAMES_AT_ONCE, Engine, Watch
+from moireloop_worker.chunks import FRAMES_AT_ONCE
+from moireloop_worker.engine import Engine, Watch
 from moireloop_worker.evaluation import Evaluated, Evaluator
 from moireloop_worker.growth import Plan, Snapshot
 from moireloop_worker.models.bead import Bead

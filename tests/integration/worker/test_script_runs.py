@@ -43,6 +43,20 @@ class StopAt(Watch):
         return True
 
 
+class Settled(StopAt, Recorder):
+    """Ends a run early, with a result."""
+
+    def __init__(self, step: int) -> None:
+        StopAt.__init__(self, step)
+        Recorder.__init__(self)
+
+    def goes_on(self, step: int) -> bool:
+        return False
+
+    def concludes(self, step: int) -> bool:
+        return True
+
+
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
     made = Engine(MPI.COMM_WORLD)
@@ -86,6 +100,28 @@ def test_minimizations_do_not_move_the_steps(engine: Engine) -> None:
     assert final(ended).step == 140
     last = final(engine.run(planned(text), every_steps=50))
     assert np.abs(final(ended).positions - last.positions).max() > 1e-3
+
+
+@pytest.mark.parametrize("step", [20, 110])
+def test_run_that_ends_early_is_minimized_too(engine: Engine, tmp_path: Path, step: int) -> None:
+    """In the first run, whose fixes are not those that the end takes away, and in the second one.
+
+    Its structure is the minimized one, and the steps of the minimization are none of its own. A run that is stopped
+    without a result is left as it is.
+    """
+    plan = planned(f"{GOOD}\nunfix heat\nminimize 0 1e-6 2000 20000\n")
+    watch = Settled(step)
+    ended = engine.run(plan, every_steps=1, watch=watch, input_file=tmp_path / "input.lammps")
+    assert ended.stopped
+    assert step <= ended.steps < plan.steps
+    assert final(ended).step == ended.steps
+    assert [frame.step for frame in watch.frames] == list(range(1, ended.steps + 1))
+    told = [line for line in (tmp_path / "input.lammps").read_text().splitlines() if line[:1] != "#"]
+    assert [line.split()[0] for line in told[-2:]] == ["unfix", "minimize"]
+    halted = engine.run(plan, every_steps=1, watch=StopAt(step), input_file=tmp_path / "input.lammps")
+    assert halted.stopped
+    assert (final(ended).potential_ev or 0) < (final(halted).potential_ev or 0) - 0.01
+    assert "minimize" not in (tmp_path / "input.lammps").read_text()
 
 
 def test_ramps_span_their_run(engine: Engine) -> None:

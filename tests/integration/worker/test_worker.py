@@ -14,6 +14,7 @@ import msgpack
 import pytest
 
 from moireloop_broker.messages import frame_from_parts
+from moireloop_broker.orders import Orders
 from moireloop_worker.launcher import LocalLauncher, LocalWorker
 from tests.integration.worker.worker_campaign import (
     LONG_BEAD,
@@ -23,6 +24,8 @@ from tests.integration.worker.worker_campaign import (
     family,
     ranks_of,
 )
+from tests.unit.worker.scripts import GOOD
+from tests.unit.worker.scripts import settings as script_settings
 from tests.waiting import wait_until
 
 Make = Callable[..., Campaign]
@@ -172,6 +175,28 @@ def test_cancelled_run_ends_with_its_present_frame(make_campaign: Make, start: S
     assert 1000 < finished.report.steps < 2_000_000
     campaign.propose("c1")
     campaign.wait_for("run_leased/1", 2)
+
+
+@pytest.mark.parametrize(("ending", "told"), [("settled", "minimize"), ("cancelled", "run")])
+def test_script_that_is_ended_early_does_what_follows_its_runs(
+    make_campaign: Make, start: Start, ending: str, told: str
+) -> None:
+    """On all ranks, where an analyzer ordered the end. A cancelled run ends as it is."""
+    script = GOOD.replace("run 100", "variable x equal {{lattice_strain}}+{{shear_strain}}\nrun 90000000")
+    section = script_settings(f"{script}\nunfix heat\nminimize 0 1e-6 50 500\n").model_dump(mode="json")
+    campaign = make_campaign(section, ranks=2)
+    campaign.propose("c0")
+    start(campaign, 2)
+    running(campaign, "c0")
+    orders = Orders(campaign.connection.open_redis(), campaign.connection.keys)
+    if ending == "settled":
+        assert orders.end_early("c0", 1, "settled", "twist does not change", 100) == "ordered"
+    else:
+        assert campaign.queue.cancel("c0", "not wanted") == "asked"
+    (finished,) = campaign.wait_for("run_finished/1")
+    assert finished.report.ended == ending
+    commands = (campaign.folder / "runs/c0/attempt-1/input.lammps").read_text().splitlines()
+    assert commands[-1].split()[0] == told
 
 
 def test_asked_to_end_a_worker_gives_its_candidate_back(make_campaign: Make, start: Start) -> None:

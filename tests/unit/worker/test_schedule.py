@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from moireloop_worker.growth import Once, Plan, Stage
-from moireloop_worker.schedule import FORGET, Leg, beginning, legs
+from moireloop_worker.schedule import FORGET, Leg, beginning, conclusion, legs
 
 PLAN = Plan(
     setup=("units metal",),
@@ -65,3 +67,28 @@ def test_steps_are_neither_repeated_nor_skipped(step: int) -> None:
     """From wherever a run goes on, its legs cover the rest of the schedule without gap or overlap."""
     covered = [done for leg in legs(PLAN, step) for done in range(leg.step, leg.last)]
     assert covered == list(range(step, 60))
+
+
+@pytest.mark.parametrize(
+    ("step", "skipped"),
+    [
+        (5, ("group hot", "unfix heat", "fix heat 2")),
+        (10, ("group hot", "unfix heat", "fix heat 2")),
+        (11, ()),
+        (29, ()),
+    ],
+)
+def test_run_that_ends_early_gets_what_follows_the_last_one(step: int, skipped: tuple[str, ...]) -> None:
+    """The commands after the last run; before them what acts in stages not begun, but nothing that moves atoms."""
+    stages = (
+        Stage("melt", ("fix heat 1",), 10),
+        Stage("anneal", (Once("group hot"), "unfix heat", Once("velocity 2"), "fix heat 2"), 20),
+        Stage("end", ("unfix heat", Once("minimize")), 0),
+    )
+    plan = replace(PLAN, stages=stages)
+    assert conclusion(plan, step) == (*skipped, "unfix heat", "minimize")
+
+
+def test_plan_that_ends_with_steps_has_nothing_after_them() -> None:
+    """Then a run that ends early is told nothing more."""
+    assert conclusion(PLAN, 5) == ()

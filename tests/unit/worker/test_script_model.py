@@ -173,6 +173,30 @@ REFUSED = [
     ("fix heat", "fix h all ave/time 1 1 1 c_x file a\nfix heat", 16, "fix ave/time cannot be used: all workers"),
     ("fix heat", "fix h all print 5 'a' append b\nfix heat", 16, "fix print cannot be used"),
     ("fix heat", "print 'a' file b\nfix heat", 16, "print to a file cannot be used"),
+    *[
+        ("fix heat", f"{command}\nfix heat", 16, "cannot be used: all workers would write the same file")
+        for command in (
+            "info all out append f",
+            "info all out overwrite f",
+            "balance 1.1 shift xyz 10 1.1 out f",
+            "processors * * * file f",
+            "fix b all balance 100 1.1 shift xyz 10 1.1 out f",
+            "pair_write 1 1 100 r 1.0 5.0 f lj",
+            "bond_write 1 100 1.0 2.0 f b",
+            "angle_write 1 100 f a",
+            "dihedral_write 1 100 f d",
+            "fix c all colvars f",
+            "fix p all plumed plumedfile f outfile g",
+            "fix s all reaxff/species/kk 1 1 1 f",
+        )
+    ],
+    ("run 100", "variable c string run\n${c} 100\nrun 100", 16, "the name of a command must be written out"),
+    ("run 100", "$c rm -r x\nrun 100", 15, "the name of a command must be written out"),
+    ("run 100", "$(v_c) SELF\nrun 100", 15, "the name of a command must be written out"),
+    ("fix heat", "fix h all ${style} 10 tlimit > 5\nfix heat", 16, "style must be written out, without a variable of"),
+    ("fix heat", "fix h ${two} 10 tlimit > 5\nfix heat", 16, "LAMMPS, got ${two}"),
+    ("fix heat", "compute h all $s\nfix heat", 16, "LAMMPS, got $s"),
+    ("fix heat", "fix h all dt/reset/kk 10 NULL 0.1 0.1\nfix heat", 16, "fix dt/reset/kk cannot be used"),
     ("fix heat", "timer timeout 5\nfix heat", 16, "timer timeout cannot be used"),
     ("boundary p p f", "atom_modify map array id no", 2, "frames need the ids"),
     ("run 100", "run", 15, "expected run N with an integer N and nothing behind it, got run alone"),
@@ -198,6 +222,9 @@ REFUSED = [
 ]  # fmt: skip
 
 
+NAMED_IN_PART = {"run", "print", "info", "balance", "processors", "fix", "compute", "file", "minimize", "$"}
+
+
 @pytest.mark.parametrize(("old", "new", "line", "expected"), REFUSED, ids=lambda value: str(value)[:24])
 def test_what_cannot_be_is_refused_with_its_line(old: str, new: str, line: int, expected: str) -> None:
     """Each refusal names the line and says why, or what to write instead."""
@@ -206,6 +233,15 @@ def test_what_cannot_be_is_refused_with_its_line(old: str, new: str, line: int, 
         Script(settings(GOOD.replace(old, new)))
     assert expected in caught.value.wrong[0].text
     assert caught.value.wrong[0].line == line
+
+
+@pytest.mark.parametrize(
+    "command", ["info all", "info styles fix out log", "balance 1.1 shift xyz 10 1.1", "print file",
+                "fix h all ave/time 1 1 1 c_x", "fix h all addforce ${x} 0 0", "variable v equal ${x}"],
+)  # fmt: skip
+def test_what_writes_no_file_is_taken(command: str) -> None:
+    """Like commands and styles without a file, and variables among the numbers of a fix."""
+    assert Script(settings(GOOD.replace("fix heat", f"{command}\nfix heat"))).outline.steps == (100, 40)
 
 
 def test_script_without_a_run_is_refused() -> None:
@@ -229,8 +265,6 @@ def test_page_and_code_refuse_the_same() -> None:
     table = page.partition("## What an input cannot have")[2].partition("\n## ")[0]
     cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     named = {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
-    assert {name for name in named if " " not in name} - {"run", "print", "fix", "file", "minimize"} <= set(
-        REFUSED_COMMANDS
-    )
+    assert {name for name in named if " " not in name} - NAMED_IN_PART <= set(REFUSED_COMMANDS)
     assert {name.removeprefix("fix ") for name in named if name.startswith("fix ")} <= set(REFUSED_FIXES)
     assert len(named) > 20

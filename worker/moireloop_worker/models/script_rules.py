@@ -30,7 +30,8 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("shell", "python"), _SHELL),
         **dict.fromkeys(("dump", "dump_modify", "undump", "write_dump"), _WRITES),
         **dict.fromkeys(("write_data", "write_restart", "restart"), _WRITES),
-        **dict.fromkeys(("write_coeff", "write_molecule", "group2ndx"), _WRITES),
+        **dict.fromkeys(("write_coeff", "write_molecule", "group2ndx", "region2vmd", "geturl", "fitpod"), _WRITES),
+        **dict.fromkeys(("pair_write", "bond_write", "angle_write", "dihedral_write"), _WRITES),
         **dict.fromkeys(("reset_timestep", "read_dump"), _STEPS),
         **dict.fromkeys(
             ("rerun", "neb", "neb/spin", "prd", "tad", "temper", "temper/grem", "temper/npt", "hyper", "partition",
@@ -48,10 +49,28 @@ REFUSED_FIXES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "halt": "early ends are decided by moireloop",
         "dt/reset": "the time step must be the same all along",
-        **dict.fromkeys(("reaxff/bonds", "reaxff/species", "reaxff/bonds/kk", "reaxff/species/kk"), _WRITES),
+        **dict.fromkeys(("python/invoke", "python/move"), _SHELL),
+        **dict.fromkeys(("reaxff/bonds", "reaxff/species", "reax/c/bonds", "reax/c/species"), _WRITES),
+        **dict.fromkeys(("colvars", "plumed", "phonon", "tmd"), _WRITES),
     }
 )
-"""Styles of fix that cannot be, and why."""
+"""Styles of fix, without the suffix of an accelerator, that cannot be, and why."""
+
+_OUTPUTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "print": frozenset({"file", "append"}),
+        "info": frozenset({"overwrite", "append"}),
+        "balance": frozenset({"out"}),
+        "processors": frozenset({"file"}),
+    }
+)
+_FIX_OUTPUTS: Final = (
+    (("ave/", "print", "vector", "saed/"), frozenset({"file", "append"})),
+    (("balance",), frozenset({"out"})),
+    (("ttm",), frozenset({"outfile"})),
+    (("electrode/",), frozenset({"write_mat", "write_inv", "write_vec"})),
+)
+_SUFFIX: Final = re.compile(r"/(kk(/host|/device)?|omp|gpu|intel|opt)$")
 
 _ONCE: Final = frozenset(
     {
@@ -73,14 +92,14 @@ _FIRST_WORD_OF_FILES: Final[Mapping[str, int]] = MappingProxyType(
 def refusal(command: Command) -> str | None:
     """Why this command cannot be in a script, None where it can. Values are filled in."""
     words = command.texts
-    reason = REFUSED.get(words[0])
+    reason = REFUSED.get(words[0]) or _hidden(words)
     if reason is None and words[0] == "fix" and len(words) > 3:
-        reason = REFUSED_FIXES.get(words[3]) or _written_file(words)
+        reason = REFUSED_FIXES.get(_SUFFIX.sub("", words[3])) or _written_file(words)
         reason = reason and f"fix {words[3]} cannot be used: {reason}"
     elif reason is not None:
         reason = f"{words[0]} cannot be used: {reason}"
-    elif words[0] == "print" and {"file", "append"} & set(words[2:]):
-        reason = f"print to a file cannot be used: {_WRITES}"
+    elif _OUTPUTS.get(words[0], frozenset()) & set(words[2:]):
+        reason = f"{words[0]} to a file cannot be used: {_WRITES}"
     elif words[0] == "run":
         reason = _wrong_run(words)
     elif words[0] == "timer" and "timeout" in words:
@@ -122,8 +141,17 @@ def _is_file_like(word: str) -> bool:
     )
 
 
+def _hidden(words: Sequence[str]) -> str | None:
+    """A variable may be several words, so that one before the style of a fix hides the style, too."""
+    if "$" in words[0]:
+        return "the name of a command must be written out, without a variable of LAMMPS"
+    if words[0] in ("fix", "compute") and (hidden := [word for word in words[1:4] if "$" in word]):
+        return f"ID, group and style must be written out, without a variable of LAMMPS, got {hidden[0]}"
+    return None
+
+
 def _written_file(words: Sequence[str]) -> str | None:
-    writes = words[3].startswith(("ave/", "print", "vector")) and {"file", "append"} & set(words[4:])
+    writes = any(words[3].startswith(styles) and names & set(words[4:]) for styles, names in _FIX_OUTPUTS)
     return _WRITES if writes else None
 
 
