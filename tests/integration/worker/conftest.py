@@ -12,12 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mpi4py import MPI
 
 from moireloop_broker.connection import write_settings
 from moireloop_broker.redis_server import RedisServer
+from moireloop_worker.engine import Engine
 from tests.integration.worker.worker_campaign import Campaign, alive, family, new_campaign
 
 StartPool = Callable[[Campaign], subprocess.Popen[bytes]]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """LAMMPS in this process, on one rank."""
+    made = Engine(MPI.COMM_WORLD)
+    yield made
+    made.close()
 
 
 @pytest.fixture

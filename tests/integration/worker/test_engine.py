@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from mpi4py import MPI
 
 from moireloop_worker.engine import Engine, LammpsError, Watch
 from moireloop_worker.growth import Plan, Snapshot, Stage
@@ -33,13 +31,6 @@ class Recorder(Watch):
 
     def stop(self, step: int) -> bool:
         return step >= self._stop_at
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = Engine(MPI.COMM_WORLD)
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from mpi4py import MPI
 
-from moireloop_worker.engine import Ended, Engine, Watch
+from moireloop_worker.engine import Ended, Engine
 from moireloop_worker.growth import Plan
 from moireloop_worker.models.mos2 import Mos2
 from moireloop_worker.mos2_settings import ReaxffSettings, ReboSettings
 from moireloop_worker.restarts import RestartFiles
 from tests.integration.worker.lammps_files import data_of, thermo_of
+from tests.integration.worker.stop_at import StopAt
 
 FORCE_FIELD = Path("/work/shared/data/ffield.reax.MoS")
 TIMES_PS = {"melt_ps": 0.01, "equilibrate_ps": 0.03, "timestep_fs": 0.5, "cells": (4, 4)}
 MELT, STEPS = 20, 80
-
-
-class StopAt(Watch):
-    """Stops a run at the first look-up from a step on; another attempt is to go on."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-
-    def stop(self, step: int) -> bool:
-        return step >= self._step
-
-    def goes_on(self, step: int) -> bool:
-        return True
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = Engine(MPI.COMM_WORLD)
-    yield made
-    made.close()
 
 
 def model(name: str) -> Mos2:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +25,6 @@ REAXFF = Path(__file__).parents[4] / "shared" / "data" / "ffield.reax.MoS"
 needs_reaxff = pytest.mark.skipif(not REAXFF.exists(), reason=f"the seed's force field is not there: {REAXFF}")
 PARAMETERS = {"temperature_k": 2000.0, "lattice_strain": 0.0, "shear_strain": 0.0555}
 BRIEF = {"preset": "small", "cells": (5, 5), "melt_ps": 0.3, "equilibrate_ps": 0.05}
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = Engine(MPI.COMM_WORLD)
-    yield made
-    made.close()
 
 
 def prepare(engine: Engine, model: Mos2 | Bead, folder: Path) -> Path:

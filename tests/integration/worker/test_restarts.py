@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,41 +12,18 @@ import pytest
 from mpi4py import MPI
 
 from moireloop_worker.engine import Ended, Engine, LammpsError, Watch
-from moireloop_worker.growth import Plan, Snapshot, Stage
+from moireloop_worker.growth import Plan, Stage
 from moireloop_worker.models.bead import Bead
 from moireloop_worker.molten import NotMolten
 from moireloop_worker.preparation import PreparationStopped, PreparedStructures, prepared_structure
 from moireloop_worker.restarts import RestartFiles
 from moireloop_worker.settings import BeadSettings
 from tests.integration.worker.lammps_files import Floats, data_of, thermo_of
+from tests.integration.worker.stop_at import StopAt
 
 SETTINGS = BeadSettings(cells=(6, 6), melt_steps=200, equilibrate_steps=50, anneal_steps=400, quench_steps=3000)
 PARAMETERS = {"temperature_k": 2000.0, "lattice_strain": 0.01, "shear_strain": 0.03}
 DIGITS = "thermo_modify format float %.15g"
-
-
-class StopAt(Watch):
-    """Stops a run at the first look-up from a step on; another attempt is to go on. Keeps the frames."""
-
-    def __init__(self, step: int) -> None:
-        self.frames: list[Snapshot] = []
-        self._step = step
-
-    def frame(self, snapshot: Snapshot) -> None:
-        self.frames.append(snapshot)
-
-    def stop(self, step: int) -> bool:
-        return step >= self._step
-
-    def goes_on(self, step: int) -> bool:
-        return True
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = Engine(MPI.COMM_WORLD)
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,23 +24,10 @@ from moireloop_worker.models.bead import Bead
 from moireloop_worker.models.noop import Noop
 from moireloop_worker.settings import BeadSettings, NoopSettings
 from tests.integration.worker.lammps_files import Floats, cell_of, data_of, extxyz_of, thermo_of
+from tests.integration.worker.stop_at import StopAt
 
 SETTINGS = BeadSettings(cells=(6, 6), melt_steps=200, equilibrate_steps=50, anneal_steps=300, quench_steps=700)
 LOOK_UP_STEPS = 64
-
-
-class StopAt(Watch):
-    """Stops a run at the first look-up from a step on, for good or for another attempt to go on."""
-
-    def __init__(self, step: int, *, goes_on: bool) -> None:
-        self._step = step
-        self._goes_on = goes_on
-
-    def stop(self, step: int) -> bool:
-        return step >= self._step
-
-    def goes_on(self, step: int) -> bool:
-        return self._goes_on
 
 
 @dataclass
@@ -60,13 +46,6 @@ class Runs:
 
     def of(self, attempt: int = 1) -> Path:
         return self.folder / "runs" / "c0" / f"attempt-{attempt}"
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = Engine(MPI.COMM_WORLD)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from mpi4py import MPI
 
 from moireloop.growth_script import found_script
 from moireloop_worker.engine import Ended, Engine, Watch
@@ -15,6 +13,7 @@ from moireloop_worker.growth import Plan, Snapshot
 from moireloop_worker.models.script import Script
 from moireloop_worker.restarts import RestartFiles
 from moireloop_worker.script_settings import ScriptSettings
+from tests.integration.worker.stop_at import StopAt
 from tests.unit.worker.scripts import GOOD, settings
 
 HOT = {"temperature_k": 900.0}
@@ -30,19 +29,6 @@ class Recorder(Watch):
         self.frames.append(snapshot)
 
 
-class StopAt(Watch):
-    """Stops a run at the first look-up from a step on; another attempt is to go on."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-
-    def stop(self, step: int) -> bool:
-        return step >= self._step
-
-    def goes_on(self, step: int) -> bool:
-        return True
-
-
 class Settled(StopAt, Recorder):
     """Ends a run early, with a result."""
 
@@ -55,13 +41,6 @@ class Settled(StopAt, Recorder):
 
     def concludes(self, step: int) -> bool:
         return True
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = Engine(MPI.COMM_WORLD)
-    yield made
-    made.close()
 
 
 def final(ended: Ended) -> Snapshot:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from mpi4py import MPI
 
 from moireloop_worker.engine import Engine, LammpsError, Watch
 from moireloop_worker.growth import Selection, Snapshot
@@ -34,13 +32,6 @@ class Recorder(Watch):
 
     def frame(self, snapshot: Snapshot) -> None:
         self.frames.append(snapshot)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = Engine(MPI.COMM_WORLD)
-    yield made
-    made.close()
 
 
 def totals(snapshot: Snapshot) -> list[Any]:

@@ -1,0 +1,24 @@
+"""A watch that ends a run in its middle."""
+
+from __future__ import annotations
+
+from moireloop_worker.engine import Watch
+from moireloop_worker.growth import Snapshot
+
+
+class StopAt(Watch):
+    """Stops a run at the first look-up from a step on, for another attempt to go on or for good. Keeps the frames."""
+
+    def __init__(self, step: int, *, goes_on: bool = True) -> None:
+        self.frames: list[Snapshot] = []
+        self._step = step
+        self._goes_on = goes_on
+
+    def frame(self, snapshot: Snapshot) -> None:
+        self.frames.append(snapshot)
+
+    def stop(self, step: int) -> bool:
+        return step >= self._step
+
+    def goes_on(self, step: int) -> bool:
+        return self._goes_on
