@@ -253,21 +253,7 @@ class Observation(Message):
     measurement: Measurement
 
 
-Event = Annotated[
-    CandidateQueued
-    | RunLeased
-    | RunFinished
-    | RunFailed
-    | CancelRequested
-    | EarlyEndOrdered
-    | Result
-    | ServiceChanged
-    | CampaignChanged,
-    Field(discriminator="tag"),
-]
-"""What stands in the event log."""
-
-Published = Annotated[
+EventOfLog = (
     CandidateQueued
     | RunLeased
     | RunFinished
@@ -277,9 +263,11 @@ Published = Annotated[
     | Result
     | ServiceChanged
     | CampaignChanged
-    | Observation,
-    Field(discriminator="tag"),
-]
+)
+Event = Annotated[EventOfLog, Field(discriminator="tag")]
+"""What stands in the event log."""
+
+Published = Annotated[EventOfLog | Observation, Field(discriminator="tag")]
 """What the relay publishes: every event of the log, and observations."""
 
 

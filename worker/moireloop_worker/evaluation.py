@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +11,17 @@ from moireloop_broker.work_queue import Lease
 from moireloop_worker.engine import ALL_ATOMS, Engine, Watch
 from moireloop_worker.first_rank import on_first_rank
 from moireloop_worker.force_field import sha256_of_files
-from moireloop_worker.growth import GrowthModel, Plan, Preparation, Selection, Snapshot, Still, content_key, run_seed
+from moireloop_worker.growth import (
+    GrowthModel,
+    Plan,
+    Preparation,
+    Selection,
+    Snapshot,
+    Still,
+    content_key,
+    name_of,
+    run_seed,
+)
 from moireloop_worker.preparation import PreparedStructures, prepared_structure
 from moireloop_worker.restarts import RestartFiles, RestartPoint
 from moireloop_worker.writable import make_room
@@ -98,8 +107,7 @@ class Evaluator:
         preparation = self.model.preparation(candidate_seed, self.engine.version)
         if preparation is None or not self.force_field_sha256:
             return preparation
-        content = f"{preparation.key} {self.force_field_sha256}"
-        return replace(preparation, key=hashlib.sha256(content.encode()).hexdigest()[:32])
+        return replace(preparation, key=name_of(f"{preparation.key} {self.force_field_sha256}"))
 
     def _attempt_folder(self, lease: Lease, attempt: int) -> Path:
         return self._folder / "runs" / lease.candidate.candidate_id / f"attempt-{attempt}"
@@ -129,5 +137,13 @@ class Evaluator:
         if not ended.goes_on:
             self.engine.write_final(plan, folder / "final.data", folder / "final.extxyz")
             on_first_rank(self._comm, lambda: make_room(folder))
-        found = (ended.steps, plan.steps, ended.stopped, ended.final, seed, key, ended.resumed_from, ended.goes_on)
-        return Evaluated(*found)
+        return Evaluated(
+            steps=ended.steps,
+            planned_steps=plan.steps,
+            stopped=ended.stopped,
+            final=ended.final,
+            run_seed=seed,
+            preparation_key=key,
+            resumed_from=ended.resumed_from,
+            goes_on=ended.goes_on,
+        )

@@ -182,7 +182,12 @@ def content_key(plan: Plan, lammps_version: int) -> str:
 
     Settings and seeds enter by the commands that they lead to.
     """
-    return hashlib.sha256(f"{lammps_version}\n{plan!r}".encode()).hexdigest()[:32]
+    return name_of(f"{lammps_version}\n{plan!r}")
+
+
+def name_of(content: str) -> str:
+    """A name that no other content has: the first 32 hexadecimal digits of its SHA-256."""
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def checked_parameters(parameters: Mapping[str, float], limits: Mapping[str, Limits]) -> Mapping[str, float]:
