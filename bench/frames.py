@@ -34,7 +34,8 @@ def _header(atoms: int, step: int) -> FrameHeader:
         cell=cell,
         periodic=[True, True, False],
         shape=[atoms, 3],
-        lattice_types=[1, 2],
+        lattice_types=[1, 3],
+        elements=["Mo", "S", "Mo", "S"],
         temperature_k=300.0,
     )
 

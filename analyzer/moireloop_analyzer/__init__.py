@@ -1,5 +1,34 @@
-"""From a frame to its layers, their twist and their order (pure)."""
+"""From a frame to its layers, their twist and their order (pure).
 
-from moireloop_analyzer.twist import TwistEstimate, measure_twist
+What is public here is loaded at its first use: a program that only reads settings does not wait for the compiler.
+"""
 
-__all__ = ["TwistEstimate", "measure_twist"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from moireloop_analyzer.analysis import Analysis, Analyzer, Snapshot
+    from moireloop_analyzer.twist import TwistEstimate, measure_twist
+
+__all__ = ["Analysis", "Analyzer", "Snapshot", "TwistEstimate", "measure_twist"]
+
+_PLACES: Final = {
+    "Analysis": "analysis",
+    "Analyzer": "analysis",
+    "Snapshot": "analysis",
+    "TwistEstimate": "twist",
+    "measure_twist": "twist",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name at its first use (PEP 562)."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,27 +1,63 @@
-"""Settings of the analyzers, and of the policies by which they end runs early, in a campaign file (pure)."""
+"""Settings of the analyzers, and of the policies by which they end runs early, in a campaign file (pure).
+
+Whatever reads a campaign file imports this module, so it imports nothing that is compiled or slow to load.
+"""
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from moireloop_analyzer.twist import DEFAULT_MIN_ORDER
+from moireloop_broker.messages import MAX_ANALYSES, Identifier
+
+Estimator = Literal["lattice"]
 
 
 class AnalyzerSettings(BaseModel):
-    """How many analyzers run side by side, and when a layer counts as crystalline."""
+    """How many analyzers run side by side, when a layer counts as crystalline, and what else is looked at."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     count: int = Field(default=1, ge=1, le=64, description="number of analyzer processes")
     min_order: float = Field(
-        default=DEFAULT_MIN_ORDER,
+        default=0.5,
         ge=0,
         le=1,
         allow_inf_nan=False,
         description="smallest |psi6| of a layer, between 0 and 1, at which it counts as crystalline and has a twist",
     )
+    min_confidence: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="smallest share of a layer's atoms, between 0 and 1, on the lattice of its majority grain at which "
+        "there is a twist to report",
+    )
+    estimator: Estimator = Field(
+        default="lattice", description="how the twist is measured: from lattices fitted to both layers"
+    )
+    analyses: Annotated[tuple[Identifier, ...], Field(strict=False, max_length=MAX_ANALYSES)] = Field(
+        default=(), description="analyzers beside the twist, by the names under which packages register them"
+    )
+    analyses_of: Literal["final", "every"] = Field(
+        default="final", description="frames that these look at: the final one of each run, or every one"
+    )
+    analysis_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=86400,
+        allow_inf_nan=False,
+        description="seconds that all of these may take for one frame; then they are given up, and the result has the "
+        "reason",
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if twice := sorted({name for name in self.analyses if self.analyses.count(name) > 1}):
+            raise ValueError(f"expected each of the analyses once, got {twice[0]!r} twice")
+        return self
 
 
 class Policy(BaseModel):

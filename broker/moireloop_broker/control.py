@@ -28,7 +28,7 @@ from moireloop_broker.messages import (
     unpack_request,
 )
 from moireloop_broker.redis_keys import Keys
-from moireloop_broker.topics import LOG_TOPICS, OBSERVATION
+from moireloop_broker.topics import LOG_TOPICS, OBSERVED_TOPICS
 from moireloop_broker.work_queue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -126,11 +126,12 @@ class Control:
 
     def _replay(self, request: ReplayRequest) -> Reply:
         wanted = frozenset(request.topics)
-        if unknown := wanted - LOG_TOPICS - {OBSERVATION}:
+        if unknown := wanted - LOG_TOPICS - OBSERVED_TOPICS:
             raise RequestRefused("UnknownTopic", f"expected topics of docs/protocol.md, got {sorted(unknown)}")
-        if OBSERVATION in wanted and len(wanted) > 1:
-            raise RequestRefused("MixedReplay", f"{OBSERVATION} has ids of its own: replay it alone")
-        stream = self._keys.observations if OBSERVATION in wanted else self._keys.log
+        observed = sorted(wanted & OBSERVED_TOPICS)
+        if observed and wanted - OBSERVED_TOPICS:
+            raise RequestRefused("MixedReplay", f"{' and '.join(observed)} have ids of their own: replay them alone")
+        stream = self._keys.observations if observed else self._keys.log
         rows = self._log.read_streams({stream: request.since}, request.limit, 0).get(stream, [])
         entries: list[ReplayEntry] = []
         last_id, size = request.since, 0

@@ -1,12 +1,13 @@
 """Every message of moireloop, declared once: events of the log, observations, frames and control (pure).
 
-A message travels as MessagePack of its fields. The field `tag` names the kind and its version ("result/1") and
+A message travels as MessagePack of its fields. The field `tag` names the kind and its version ("result/2") and
 selects the model. Fields that a model does not declare are refused, and so are numbers that are not finite.
 Times are seconds since the Unix epoch; other units stand in the names.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
@@ -23,7 +24,12 @@ MAX_FINAL_ATOMS: Final = 40_000_000
 
 MAX_PARTS: Final = 4096
 MAX_ERROR_CHARACTERS: Final = 500
-FRAME_TOPIC: Final = b"frame/2"
+MAX_ANALYSES: Final = 8
+MAX_ANALYSIS_ENTRIES: Final = 64
+MAX_ANALYSIS_VALUES: Final = 8192
+"""Values in all arrays of one analysis: 64 KiB of float 64."""
+
+FRAME_TOPIC: Final = b"frame/3"
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 LogId = Annotated[str, Field(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
@@ -33,6 +39,7 @@ Seconds = Annotated[FiniteFloat, Field(ge=0)]
 TwistDeg = Annotated[FiniteFloat, Field(ge=0, le=30)]
 Order = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Row = Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]
+Element = Annotated[str, Field(pattern=r"^([A-Z][a-z]?)?$", max_length=2)]
 Parameters = Annotated[dict[Identifier, FiniteFloat], Field(min_length=1, max_length=32)]
 
 
@@ -77,7 +84,9 @@ class Measurement(Message):
     """What an analyzer made of one set of positions: a twist, or the reason why there is none.
 
     `twist_deg` is in [0, 30]; `signed_deg` in [-30, 30] keeps the sense of rotation; `sigma_deg` is a standard error.
-    Orders are |psi6| in [0, 1]; lattice constants are in angstrom.
+    Orders are |psi6| in [0, 1]; lattice constants and the wavelength of the moire pattern are in angstrom.
+    `confidence` is the share of atoms that lie on the lattice of their layer's majority grain, in the layer where it is
+    smaller; `grains_lower` and `grains_upper` count the grains of each layer.
     """
 
     twist_deg: TwistDeg | None = None
@@ -88,12 +97,53 @@ class Measurement(Message):
     order_upper: Order | None = None
     lattice_lower_angstrom: FiniteFloat | None = None
     lattice_upper_angstrom: FiniteFloat | None = None
+    moire_angstrom: FiniteFloat | None = None
+    confidence: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
+    stacking: Literal["R", "H"] | None = None
+    grains_lower: Annotated[int, Field(ge=0)] | None = None
+    grains_upper: Annotated[int, Field(ge=0)] | None = None
 
     @model_validator(mode="after")
     def _number_or_reason(self) -> Self:
         if (self.twist_deg is None) == (self.reason is None):
             raise ValueError("expected either twist_deg or reason, got both or neither")
         return self
+
+
+class AnalysisArray(Message):
+    """Numbers in one or two dimensions: `values` row by row, as many as `shape` says."""
+
+    shape: Annotated[list[Annotated[int, Field(ge=0, le=MAX_ANALYSIS_VALUES)]], Field(min_length=1, max_length=2)]
+    values: Annotated[list[FiniteFloat], Field(max_length=MAX_ANALYSIS_VALUES)]
+
+    @model_validator(mode="after")
+    def _values_fill_the_shape(self) -> Self:
+        if math.prod(self.shape) != len(self.values):
+            raise ValueError(f"expected {math.prod(self.shape)} values for shape {self.shape}, got {len(self.values)}")
+        return self
+
+
+class AnalysisOutcome(Message):
+    """What one analyzer made of a frame, by names that hold their units; or the reason why it made nothing.
+
+    `reasons` say of single names why there is no number or array.
+    """
+
+    numbers: Annotated[dict[Identifier, FiniteFloat], Field(max_length=MAX_ANALYSIS_ENTRIES)] = {}
+    arrays: Annotated[dict[Identifier, AnalysisArray], Field(max_length=MAX_ANALYSIS_ENTRIES)] = {}
+    reasons: Annotated[dict[Identifier, Reason], Field(max_length=MAX_ANALYSIS_ENTRIES)] = {}
+    reason: Reason | None = None
+
+    @model_validator(mode="after")
+    def _is_small(self) -> Self:
+        total = sum(len(array.values) for array in self.arrays.values())
+        if total > MAX_ANALYSIS_VALUES:
+            raise ValueError(f"expected at most {MAX_ANALYSIS_VALUES} values in all arrays, got {total}")
+        return self
+
+
+Analyses = Annotated[dict[Identifier, AnalysisOutcome], Field(max_length=MAX_ANALYSES)]
+"""What the analyzers that a campaign file names made of a frame, by their names."""
 
 
 class RunReport(Message):
@@ -187,15 +237,17 @@ class Result(Message):
 
     `measured`: a twist was measured. `refused`: the run ended, but there is no twist to report. `failed`: every
     attempt failed (a dead letter). `cancelled`: ended on request. A run that was ended early as settled or hopeless
-    is measured or refused like any other; its `reason` is then that of the order.
+    is measured or refused like any other; its `reason` is then that of the order. `analyses` are those of the final
+    frame.
     """
 
-    tag: Literal["result/1"] = "result/1"
+    tag: Literal["result/2"] = "result/2"
     candidate: Candidate
     attempt: Attempt
     outcome: Literal["measured", "refused", "failed", "cancelled"]
     reason: Reason | None = None
     measurement: Measurement | None = None
+    analyses: Analyses = {}
     report: RunReport | None = None
     times: StageTimes
 
@@ -239,7 +291,7 @@ class Observation(Message):
     Temperature, pressure and energies are those of the whole system, as the frame's header has them.
     """
 
-    tag: Literal["observation/2"] = "observation/2"
+    tag: Literal["observation/3"] = "observation/3"
     candidate_id: Identifier
     attempt: Attempt
     step: Annotated[int, Field(ge=0)]
@@ -251,6 +303,21 @@ class Observation(Message):
     final: bool = False
     planned_steps: Annotated[int, Field(ge=0)] = 0
     measurement: Measurement
+
+
+class FrameAnalysed(Message):
+    """What the analyzers that the campaign file names made of one frame of a run that is still going on.
+
+    It follows the observation of the same frame, which does not wait for it.
+    """
+
+    tag: Literal["frame_analysed/1"] = "frame_analysed/1"
+    candidate_id: Identifier
+    attempt: Attempt
+    step: Annotated[int, Field(ge=0)]
+    time_ps: FiniteFloat
+    temperature_k: FiniteFloat | None = None
+    analyses: Analyses
 
 
 EventOfLog = (
@@ -267,8 +334,8 @@ EventOfLog = (
 Event = Annotated[EventOfLog, Field(discriminator="tag")]
 """What stands in the event log."""
 
-Published = Annotated[EventOfLog | Observation, Field(discriminator="tag")]
-"""What the relay publishes: every event of the log, and observations."""
+Published = Annotated[EventOfLog | Observation | FrameAnalysed, Field(discriminator="tag")]
+"""What the relay publishes: every event of the log, and what was observed in frames."""
 
 
 class Stamp(Message):
@@ -389,13 +456,14 @@ class FrameHeader(Message):
     """Part two of a frame message; the raw buffers follow as parts three and four.
 
     `cell` holds the rows a, b, c in angstrom. Positions are `dtype` (N, 3) in angstrom, little-endian, row by row;
-    types are uint8 (N,). `lattice_types` are the types whose in-plane lattice carries the twist. Temperature, pressure
-    and energies are those of the whole system, atoms that are not sent included; None where they are not known.
+    types are uint8 (N,). `lattice_types` are the types whose in-plane lattice carries the twist; `elements` has the
+    chemical symbol of type 1 first, "" where it is unknown, and may be shorter than there are types. Temperature,
+    pressure and energies are those of the whole system, atoms that are not sent included; None where not known.
     With `parts` above 1 the message is one part of a frame: the headers of all its parts differ in `shape` and
     `part` alone.
     """
 
-    tag: Literal["frame/2"] = "frame/2"
+    tag: Literal["frame/3"] = "frame/3"
     candidate_id: Identifier
     attempt: Attempt
     step: Annotated[int, Field(ge=0)]
@@ -405,6 +473,7 @@ class FrameHeader(Message):
     dtype: Literal["<f4"] = "<f4"
     shape: Annotated[list[Annotated[int, Field(ge=0, le=MAX_FRAME_ATOMS)]], Field(min_length=2, max_length=2)]
     lattice_types: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(min_length=1, max_length=16)]
+    elements: Annotated[list[Element], Field(max_length=255)] = []
     temperature_k: FiniteFloat | None = None
     pressure_bar: FiniteFloat | None = None
     potential_ev: FiniteFloat | None = None

@@ -7,8 +7,8 @@ from typing import cast
 
 import redis
 
-from moireloop_broker.messages import Observation, pack
-from moireloop_broker.redis_keys import OBSERVATIONS_KEPT, POINTS_KEPT, Keys
+from moireloop_broker.messages import FrameAnalysed, Observation, pack
+from moireloop_broker.redis_keys import EVENT_FIELD, OBSERVATIONS_KEPT, OBSERVED_BYTES_KEPT, POINTS_KEPT, Keys
 from moireloop_broker.scripts import Scripts
 from moireloop_broker.series import Series, SeriesPoint, pack_point, point_of, unpack_point
 
@@ -36,6 +36,12 @@ class Observations:
             pack(observation), OBSERVATIONS_KEPT, attempt, observation.step, point, POINTS_KEPT, window,
         ]  # fmt: skip
         return [unpack_point(data) for data in self._scripts.run("observe", keys, args)]
+
+    def add_analyses(self, analysed: FrameAnalysed) -> None:
+        """Publish what further analyzers made of a frame; of large messages fewer are kept."""
+        packed = pack(analysed)
+        kept = min(OBSERVATIONS_KEPT, OBSERVED_BYTES_KEPT // len(packed))
+        self._client.xadd(self._keys.observations, {EVENT_FIELD: packed}, maxlen=kept, approximate=True)
 
     def all_series(self) -> Iterator[Series]:
         """The series of every attempt of every candidate, in the order of candidates and attempts."""

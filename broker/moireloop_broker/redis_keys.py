@@ -12,6 +12,7 @@ WORKERS_GROUP: Final = "workers"
 ANALYZERS_GROUP: Final = "analyzers"
 EVENT_FIELD: Final = b"e"
 OBSERVATIONS_KEPT: Final = 100_000
+OBSERVED_BYTES_KEPT: Final = 256 * 1024 * 1024
 POINTS_KEPT: Final = 10_000
 ORDERS_KEPT_S: Final = 60
 
@@ -30,7 +31,7 @@ KEYS: Final = (
     KeySpec("settings", "hash", "broker", "campaign; section -> JSON of its settings"),
     KeySpec("state", "string", "conductor, control", "campaign; started, resumed, draining, stopped, completed"),
     KeySpec("log", "stream", "every state change", "campaign; the event log, never trimmed"),
-    KeySpec("observations", "stream", "analyzers", f"the last {OBSERVATIONS_KEPT} observations"),
+    KeySpec("observations", "stream", "analyzers", f"the last {OBSERVATIONS_KEPT}, fewer of large ones"),
     KeySpec("series:{id}:{attempt}", "zset", "analyzers", f"campaign; the last {POINTS_KEPT} frames by step"),
     KeySpec("queue", "stream", "propose, fail", "an entry lives until its candidate is leased or cancelled"),
     KeySpec("leases", "zset", "lease, renew", "candidate -> expiry in ms; until the attempt ends"),

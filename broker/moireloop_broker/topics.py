@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from moireloop_broker.messages import FRAME_TOPIC, Event, Observation, Published
+from moireloop_broker.messages import FRAME_TOPIC, Event, FrameAnalysed, Observation, Published
 
 FRAME: Final = FRAME_TOPIC
-OBSERVATION: Final = Observation.model_fields["tag"].default
+OBSERVATION: Final[str] = Observation.model_fields["tag"].default
+FRAME_ANALYSED: Final[str] = FrameAnalysed.model_fields["tag"].default
+OBSERVED_TOPICS: Final = frozenset({OBSERVATION, FRAME_ANALYSED})
+"""Topics of the stream of what was observed in frames, which has ids of its own."""
+
 LOG_TOPICS: Final[frozenset[str]] = frozenset(
     model.model_fields["tag"].default for model in get_args(get_args(Event)[0])
 )

@@ -11,6 +11,7 @@ from moireloop.campaign_errors import Problem, shown, unknown_key
 from moireloop.folder import CampaignFolder
 from moireloop.growth_script import script_problems
 from moireloop.lammps_check import why_lammps_does_not_start
+from moireloop_analyzer.registry import AnalyzerUnusable, load_analyzer
 from moireloop_broker.redis_server import free_port, why_silent
 from moireloop_worker.growth import is_path_for_lammps
 from moireloop_worker.models import growth_model, required_parameters
@@ -30,7 +31,7 @@ def cross_problems(campaign: Campaign) -> list[Problem]:
         growth = script_problems(campaign)
     else:
         growth = [*_space_problems(campaign), *_force_field_problems(campaign)]
-    return [*growth, *_target_problems(campaign), *_budget_problems(campaign)]
+    return [*growth, *_target_problems(campaign), *_budget_problems(campaign), *_analysis_problems(campaign)]
 
 
 def machine_problems(campaign: Campaign, cores: int) -> list[Problem]:
@@ -145,6 +146,17 @@ def _force_field_problems(campaign: Campaign) -> list[Problem]:
         elif not is_path_for_lammps(str(path)):
             found.append(f"expected a path of ASCII characters without quotes and *, got {path}")
     return [Problem("growth.force_field", text) for text in found]
+
+
+def _analysis_problems(campaign: Campaign) -> list[Problem]:
+    """Whether the analyzers that the file names can be loaded. Those that it does not name are not looked at."""
+    found = []
+    for number, name in enumerate(campaign.analyzers.analyses):
+        try:
+            load_analyzer(name)
+        except AnalyzerUnusable as error:
+            found.append(Problem(f"analyzers.analyses[{number}]", str(error)))
+    return found
 
 
 def _target_problems(campaign: Campaign) -> list[Problem]:

@@ -37,7 +37,7 @@ from moireloop_broker.messages import (
     unpack_published,
     unpack_reply,
 )
-from moireloop_broker.topics import OBSERVATION
+from moireloop_broker.topics import OBSERVED_TOPICS
 
 RESULT = Result.model_fields["tag"].default
 ASK_AGAIN_AFTER_S = 2.0
@@ -118,15 +118,16 @@ class CampaignClient:
         """Messages as they come, each once and in order; what was missed is replayed.
 
         Args:
-            topics: the topics of docs/protocol.md, such as "result/1" or "observation/2".
+            topics: the topics of docs/protocol.md, such as "result/2" or "observation/3".
             since: replay what came after this id first ("0-0": everything); None begins with what comes next.
             wait_s: end when nothing has come for so long.
 
         Raises:
             NotRunning: the campaign does not answer.
         """
-        streams = [_Stream([t for t in topics if t != OBSERVATION]), _Stream([t for t in topics if t == OBSERVATION])]
-        streams = [stream for stream in streams if stream.topics]
+        wanted = list(topics)
+        of_log, observed = (_Stream([t for t in wanted if (t in OBSERVED_TOPICS) is which]) for which in (False, True))
+        streams = [stream for stream in (of_log, observed) if stream.topics]
         socket = self._context.socket(zmq.SUB)
         try:
             self._subscribe_socket(socket, streams)
@@ -183,7 +184,7 @@ class CampaignClient:
 
     def _present_end(self, stream: _Stream) -> str | None:
         """Id of the log's newest event; None for observations, which begin with the first that comes."""
-        return None if OBSERVATION in stream.topics else self.status().last_id
+        return None if OBSERVED_TOPICS.intersection(stream.topics) else self.status().last_id
 
     def _replay(self, since: str, topics: list[str]) -> Iterator[Received[Published]]:
         while True:

@@ -97,7 +97,7 @@ REQUESTS: Final[dict[str, Hostile]] = NOT_MESSAGES | {
     "unknown field": Hostile(_packed({"tag": "status_request/1", "method": "os.system"}), "method"),
     "2000 unknown fields": Hostile(_packed({"tag": "status_request/1"} | {f"f{n}": n for n in range(2000)}), "f0"),
     "field name of 200 kB": Hostile(_packed({"tag": "status_request/1", "x" * 200_000: 1}), "xxx"),
-    "result sent as a request": Hostile(_packed({"tag": "result/1"}), "result/1"),
+    "result sent as a request": Hostile(_packed({"tag": "result/2"}), "result/2"),
     "limit of 10^12": _replay(limit=10**12),
     "limit of nothing": _replay(limit=0),
     "id that is no id": _replay(since="yesterday"),
@@ -106,9 +106,9 @@ REQUESTS: Final[dict[str, Hostile]] = NOT_MESSAGES | {
     "id with a line end": _replay(since="0-0\n"),
     "id of Redis's own making": _replay(since="$"),
     "nil as id": _replay(since=None),
-    "33 topics": _replay(topics=["result/1"] * 33),
+    "33 topics": _replay(topics=["result/2"] * 33),
     "topic of 65 characters": _replay(topics=["x" * 65]),
-    "topics that are no list": _replay(topics="result/1"),
+    "topics that are no list": _replay(topics="result/2"),
     "NaN": _propose(parameters={"temperature_k": float("nan")}),
     "infinity": _propose(parameters={"temperature_k": float("-inf")}),
     "text for a number": _propose(parameters={"temperature_k": "2000"}),
@@ -148,7 +148,7 @@ _CANDIDATE: Final[dict[str, Any]] = {
     "proposed_s": 1.0,
 }
 _RESULT: Final[dict[str, Any]] = {
-    "tag": "result/1",
+    "tag": "result/2",
     "candidate": _CANDIDATE,
     "attempt": 1,
     "outcome": "measured",
@@ -156,7 +156,7 @@ _RESULT: Final[dict[str, Any]] = {
     "times": {"proposed_s": 1.0},
 }
 _OBSERVATION: Final[dict[str, Any]] = {
-    "tag": "observation/2",
+    "tag": "observation/3",
     "candidate_id": "c1",
     "attempt": 1,
     "step": 100,
@@ -166,11 +166,11 @@ _OBSERVATION: Final[dict[str, Any]] = {
 
 
 def _result(says: str, **changes: Any) -> Hostile:
-    return Hostile(_packed(_RESULT | changes), f"result/1{says}")
+    return Hostile(_packed(_RESULT | changes), f"result/2{says}")
 
 
 def _observation(says: str, **changes: Any) -> Hostile:
-    return Hostile(_packed(_OBSERVATION | changes), f"observation/2{says}")
+    return Hostile(_packed(_OBSERVATION | changes), f"observation/3{says}")
 
 
 EVENTS: Final[dict[str, Hostile]] = NOT_MESSAGES | {
@@ -206,7 +206,7 @@ EVENTS: Final[dict[str, Hostile]] = NOT_MESSAGES | {
 """What is refused as a message of the log or an observation."""
 
 _HEADER: Final[dict[str, Any]] = {
-    "tag": "frame/2",
+    "tag": "frame/3",
     "candidate_id": "c1",
     "attempt": 1,
     "step": 1,
@@ -221,25 +221,25 @@ _TYPES: Final = b"\x01\x01"
 
 
 def _frame(says: str, **changes: Any) -> HostileFrame:
-    return HostileFrame([b"frame/2", _packed(_HEADER | changes), _POSITIONS, _TYPES], says)
+    return HostileFrame([b"frame/3", _packed(_HEADER | changes), _POSITIONS, _TYPES], says)
 
 
 FRAMES: Final[dict[str, HostileFrame]] = {
     "one empty part": HostileFrame([b""], "4 parts"),
-    "topic alone": HostileFrame([b"frame/2"], "4 parts"),
-    "five parts": HostileFrame([b"frame/2", _packed(_HEADER), _POSITIONS, _TYPES, b""], "4 parts"),
-    "wrong topic": HostileFrame([b"result/1", _packed(_HEADER), _POSITIONS, _TYPES], "topic"),
-    "topic of 1 MB": HostileFrame([b"frame/2" * 150_000, _packed(_HEADER), _POSITIONS, _TYPES], "topic"),
+    "topic alone": HostileFrame([b"frame/3"], "4 parts"),
+    "five parts": HostileFrame([b"frame/3", _packed(_HEADER), _POSITIONS, _TYPES, b""], "4 parts"),
+    "wrong topic": HostileFrame([b"result/2", _packed(_HEADER), _POSITIONS, _TYPES], "topic"),
+    "topic of 1 MB": HostileFrame([b"frame/3" * 150_000, _packed(_HEADER), _POSITIONS, _TYPES], "topic"),
     "version to come": HostileFrame([b"frame/1", _packed(_HEADER), _POSITIONS, _TYPES], "topic"),
-    "empty header": HostileFrame([b"frame/2", b"", _POSITIONS, _TYPES], "MessagePack"),
-    "header that is no MessagePack": HostileFrame([b"frame/2", b"\xc1", _POSITIONS, _TYPES], "MessagePack"),
-    "header that is too large": HostileFrame([b"frame/2", TOO_LARGE.data, _POSITIONS, _TYPES], "at most"),
-    "header of another kind": HostileFrame([b"frame/2", pack(StatusRequest()), _POSITIONS, _TYPES], "tag"),
-    "no positions": HostileFrame([b"frame/2", _packed(_HEADER), b"", _TYPES], "buffers"),
-    "short positions": HostileFrame([b"frame/2", _packed(_HEADER), _POSITIONS[:-1], _TYPES], "buffers"),
-    "short types": HostileFrame([b"frame/2", _packed(_HEADER), _POSITIONS, b"\x01"], "buffers"),
-    "positions and types exchanged": HostileFrame([b"frame/2", _packed(_HEADER), _TYPES, _POSITIONS], "buffers"),
-    "float64 positions": HostileFrame([b"frame/2", _packed(_HEADER), bytes(48), _TYPES], "buffers"),
+    "empty header": HostileFrame([b"frame/3", b"", _POSITIONS, _TYPES], "MessagePack"),
+    "header that is no MessagePack": HostileFrame([b"frame/3", b"\xc1", _POSITIONS, _TYPES], "MessagePack"),
+    "header that is too large": HostileFrame([b"frame/3", TOO_LARGE.data, _POSITIONS, _TYPES], "at most"),
+    "header of another kind": HostileFrame([b"frame/3", pack(StatusRequest()), _POSITIONS, _TYPES], "tag"),
+    "no positions": HostileFrame([b"frame/3", _packed(_HEADER), b"", _TYPES], "buffers"),
+    "short positions": HostileFrame([b"frame/3", _packed(_HEADER), _POSITIONS[:-1], _TYPES], "buffers"),
+    "short types": HostileFrame([b"frame/3", _packed(_HEADER), _POSITIONS, b"\x01"], "buffers"),
+    "positions and types exchanged": HostileFrame([b"frame/3", _packed(_HEADER), _TYPES, _POSITIONS], "buffers"),
+    "float64 positions": HostileFrame([b"frame/3", _packed(_HEADER), bytes(48), _TYPES], "buffers"),
     "more atoms than bytes": _frame("buffers", shape=[MAX_FRAME_ATOMS, 3]),
     "more atoms than allowed": _frame("shape.0", shape=[MAX_FRAME_ATOMS + 1, 3]),
     "2^63 atoms": _frame("shape.0", shape=[2**63, 3]),
@@ -271,7 +271,7 @@ FRAMES: Final[dict[str, HostileFrame]] = {
 
 
 def _part(number: int, **changes: Any) -> list[bytes]:
-    return [b"frame/2", _packed(_HEADER | {"part": number, "parts": 2} | changes), _POSITIONS, _TYPES]
+    return [b"frame/3", _packed(_HEADER | {"part": number, "parts": 2} | changes), _POSITIONS, _TYPES]
 
 
 CONTRADICTING_PARTS: Final[dict[str, list[list[bytes]]]] = {

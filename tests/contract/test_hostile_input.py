@@ -61,7 +61,7 @@ def test_hostile_request_is_refused_with_its_reason(hostile: Hostile) -> None:
 @pytest.mark.parametrize("hostile", EVENTS.values(), ids=EVENTS.keys())
 def test_hostile_event_is_refused_with_its_reason(hostile: Hostile, read: Reader) -> None:
     """A hostile event is malformed, and the text names the part that is wrong, in one short line."""
-    says = "observation/2" if read is unpack_event and hostile.says.startswith("observation/2") else hostile.says
+    says = "observation/3" if read is unpack_event and hostile.says.startswith("observation/3") else hostile.says
     refused(lambda: read(hostile.data), says)
 
 
@@ -139,7 +139,7 @@ def test_messages_with_altered_fields_are_a_message_or_malformed(read: Reader, d
 
 
 @bounded
-@given(parts=st.lists(st.binary(max_size=40) | st.just(b"frame/2"), max_size=6))
+@given(parts=st.lists(st.binary(max_size=40) | st.just(b"frame/3"), max_size=6))
 def test_random_parts_are_a_frame_or_malformed(parts: list[bytes]) -> None:
     """No multipart message whatever raises anything else."""
     message_or_refusal(lambda: frame_from_parts(parts))
@@ -161,7 +161,7 @@ def test_altered_frames_are_a_frame_or_malformed(data: st.DataObject, atoms: int
     )
     packed = bytearray(pack(header))
     packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
-    frame = message_or_refusal(lambda: frame_from_parts([b"frame/2", bytes(packed), bytes(12 * came), bytes(came)]))
+    frame = message_or_refusal(lambda: frame_from_parts([b"frame/3", bytes(packed), bytes(12 * came), bytes(came)]))
     if isinstance(frame, Frame):
         assert frame.positions.shape == (frame.header.shape[0], 3)
         assert frame.types.shape == (frame.header.shape[0],)

@@ -18,6 +18,7 @@ from moireloop_broker.messages import (
     Accepted,
     CancelRequest,
     Event,
+    FrameAnalysed,
     MalformedMessage,
     Message,
     Observation,
@@ -111,6 +112,8 @@ def within(value: Any) -> list[Message]:
     """A message and all messages inside it."""
     if isinstance(value, list):
         return [found for inner in value for found in within(inner)]
+    if isinstance(value, dict):
+        return within(list(value.values()))
     if not isinstance(value, Message):
         return []
     return [value, *(found for field in type(value).model_fields for found in within(getattr(value, field)))]
@@ -128,8 +131,8 @@ def test_topics_are_those_of_the_code() -> None:
     """The table of topics has all of them, each with the message that travels on it."""
     told = {code(topic): link_target(body) for topic, body, _ in rows("Published messages", 1)}
     assert told == {str(model.model_fields["tag"].default): model.__name__ for model in members(Published)}
-    assert set(told) == topics.LOG_TOPICS | {topics.OBSERVATION}
-    assert members(Published) == members(Event) | {Observation}
+    assert set(told) == topics.LOG_TOPICS | topics.OBSERVED_TOPICS
+    assert members(Published) == members(Event) | {Observation, FrameAnalysed}
 
 
 def test_requests_and_their_replies_are_those_of_the_code() -> None:
@@ -168,6 +171,9 @@ def test_limits_are_those_of_the_code() -> None:
         control.MAX_REPLAY_BYTES,
         broker_service.PUBLISHED_QUEUE,
         redis_keys.OBSERVATIONS_KEPT,
+        redis_keys.OBSERVED_BYTES_KEPT,
+        messages.MAX_ANALYSES,
+        messages.MAX_ANALYSIS_VALUES,
         messages.MAX_FRAME_ATOMS,
         messages.MAX_FINAL_ATOMS,
         frame_stream.MAX_FRAME_BYTES,

@@ -141,6 +141,10 @@ class GrowthModel(Protocol):
         """The atom types whose in-plane lattice carries the twist."""
 
     @property
+    def elements(self) -> tuple[str, ...]:
+        """Chemical element of each atom type, from type 1 on; empty where there are none."""
+
+    @property
     def periodic(self) -> Directions:
         """Whether the cell is periodic along a, b and c."""
 

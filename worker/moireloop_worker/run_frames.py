@@ -27,6 +27,7 @@ def frame_of(
         periodic=list(model.periodic),
         shape=list(snapshot.positions.shape),
         lattice_types=list(model.lattice_types),
+        elements=list(model.elements),
         temperature_k=_finite(snapshot.temperature_k),
         pressure_bar=_finite(snapshot.pressure_bar),
         potential_ev=_finite(snapshot.potential_ev),

@@ -22,7 +22,7 @@ class ScriptSettings(Settings):
         description="atom types whose in-plane lattice carries the twist, such as those of the metal"
     )
     elements: Annotated[tuple[Element, ...], Field(strict=False, max_length=255)] = Field(
-        default=(), description="chemical element of each atom type, for files that others read"
+        default=(), description="chemical element of each atom type, for analyzers and files that others read"
     )
     values: dict[Identifier, int | FiniteFloat] = Field(
         default={}, description="numbers for further placeholders, the same for all candidates"

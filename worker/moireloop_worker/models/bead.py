@@ -42,6 +42,7 @@ class Bead:
 
     name = "bead"
     lattice_types = (LOWER, UPPER)
+    elements: tuple[str, ...] = ()
     periodic = (True, True, False)
     potential_files: tuple[Path, ...] = ()
 

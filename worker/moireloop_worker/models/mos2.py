@@ -92,6 +92,7 @@ class Mos2:
     """A bilayer of MoS2 with given settings."""
 
     lattice_types = (LOWER_MO, UPPER_MO)
+    elements = ELEMENTS
     periodic = (True, True, False)
 
     def __init__(self, settings: ReboSettings | ReaxffSettings) -> None:

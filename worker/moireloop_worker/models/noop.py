@@ -26,6 +26,7 @@ class Noop:
 
     name = "noop"
     lattice_types = (1, 2)
+    elements: tuple[str, ...] = ()
     periodic = (True, True, False)
     potential_files: tuple[Path, ...] = ()
 

@@ -57,7 +57,7 @@ class Script:
     name = "script"
 
     def __init__(self, settings: ReadScript) -> None:
-        self._elements = settings.elements
+        self.elements = settings.elements
         self._commands = [
             with_copies(command, settings.files) for command in fixed_commands(settings.text, settings.values)
         ]
@@ -89,7 +89,7 @@ class Script:
         values: dict[str, int | float] = {name: float(value) for name, value in checked.items()}
         values |= {name: _seed(name, seed) for name in self._seeds}
         texts = [_engine_command(command.filled(values)) for command in self._commands]
-        return _plan(texts, self.outline, self._elements)
+        return _plan(texts, self.outline, self.elements)
 
 
 def fixed_commands(text: str, values: Mapping[str, int | float]) -> list[Command]:

@@ -1,0 +1,62 @@
+"""The analyzers that are installed: found by entry point, loaded by name (adapter)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Final
+
+from moireloop_analyzer.analysis import Analyzer
+
+GROUP: Final = "moireloop.analyzers"
+
+
+class AnalyzerUnusable(LookupError):
+    """An analyzer that a campaign file names is not installed, cannot be loaded, or is no function; the text tells."""
+
+
+def load_analyzer(name: str) -> Analyzer:
+    """The analyzer of this name. Its package is imported; no other analyzer's is.
+
+    Raises:
+        AnalyzerUnusable: nobody or more than one package registers the name, its package cannot be imported, or what
+            it names cannot be called.
+    """
+    found = _registered(name)
+    try:
+        loaded = found.load()
+    except Exception as error:  # it is somebody's module: whatever may be wrong with it
+        raise AnalyzerUnusable(f"{_place(found)} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not callable(loaded):
+        raise AnalyzerUnusable(f"expected a function at {_place(found)}, got {type(loaded).__name__}")
+    analyzer: Analyzer = loaded
+    return analyzer
+
+
+def load_analyzers(names: Iterable[str]) -> dict[str, Analyzer]:
+    """The analyzers of these names, in their order. Raises AnalyzerUnusable."""
+    return {name: load_analyzer(name) for name in names}
+
+
+def _registered(name: str) -> EntryPoint:
+    installed = entry_points(group=GROUP)
+    places = sorted({found.value for found in installed if found.name == name})
+    if len(places) > 1:
+        raise AnalyzerUnusable(f"expected one analyzer {name!r}, got {' and '.join(places)}")
+    if not places:
+        instead = _instead(name, installed.names)
+        raise AnalyzerUnusable(f"expected an analyzer that is installed, got {name!r}; {instead}")
+    return next(found for found in installed if found.name == name)
+
+
+def _instead(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if nearest:
+        return f"did you mean {nearest[0]!r}?"
+    return f"there are {', '.join(names)}" if names else f"no package registers any in the group {GROUP}"
+
+
+def _place(found: EntryPoint) -> str:
+    return f"{found.value} (analyzer {found.name!r})"

@@ -1,0 +1,24 @@
+"""A package of somebody else's with analyzers, installed in a folder as an installer would leave it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def install(folder: Path, name: str, module: str, analyzers: Mapping[str, str]) -> Path:
+    """Put a module and the metadata of its distribution into a folder; answers the folder, to be put on the path.
+
+    Args:
+        name: of the distribution and of its one module.
+        module: its text.
+        analyzers: name of each analyzer -> where it is, such as "mine:count_atoms".
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.py").write_text(module)
+    metadata = folder / f"{name}-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    lines = "".join(f"{analyzer} = {place}\n" for analyzer, place in analyzers.items())
+    (metadata / "entry_points.txt").write_text(f"[moireloop.analyzers]\n{lines}")
+    return folder
