@@ -1,17 +1,11 @@
-"""How ordered a layer is: |psi6| of its bonds, and the sharpness of the nearest-neighbour peak (pure)."""
+"""How ordered a layer is: |psi6| of its bonds (pure)."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from moireloop_analyzer.neighbours import Floats, Pairs, pairs_within
-
-SEED_WINDOW_ANGSTROM: Final = (2.4, 2.6)
-SEED_CUTOFF_ANGSTROM: Final = 3.0
+from moireloop_analyzer.neighbours import Pairs
 
 
 def bond_order(bonds: Pairs, atoms: int) -> npt.NDArray[np.complex128]:
@@ -36,23 +30,3 @@ def layer_order(bonds: Pairs, atoms: int) -> float:
     It is the modulus of the mean over atoms, so grains of different orientation cancel.
     """
     return min(1.0, float(np.abs(bond_order(bonds, atoms).mean()))) if atoms else 0.0
-
-
-def first_peak_share(
-    positions: Floats,
-    cell: Floats,
-    pbc: Sequence[bool],
-    *,
-    window_angstrom: tuple[float, float] = SEED_WINDOW_ANGSTROM,
-    cutoff_angstrom: float = SEED_CUTOFF_ANGSTROM,
-) -> float:
-    """The seed's order parameter as a share in [0, 1]: pairs inside the window over pairs inside the cutoff.
-
-    Positions (N, 3) and cell (3, 3) are in angstrom. The seed counts the pairs in 2.4 to 2.6 angstrom, where the
-    Mo-S bond of pristine MoS2 lies, of the pair correlation up to 3 angstrom; the share does not grow with N. It
-    is 0 without pairs.
-    """
-    distances = np.linalg.norm(pairs_within(positions, cell, pbc, cutoff_angstrom).vectors, axis=1)
-    low, high = window_angstrom
-    inside = np.count_nonzero((distances >= low) & (distances <= high))
-    return inside / len(distances) if len(distances) else 0.0

@@ -1,4 +1,4 @@
-"""|psi6| is 1 for a perfect lattice and near 0 for a random set; the seed's order parameter follows the bonds."""
+"""|psi6| is 1 for a perfect lattice and near 0 for a random set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 
-from moireloop_analyzer.order import first_peak_share
 from tests.physics.bilayers import SPACING, commensurate, square, twist_of
 
 
@@ -26,16 +25,3 @@ def test_thermal_noise_lowers_the_order_as_the_spread_of_bond_angles_says(rng: n
     estimate = twist_of(commensurate(3, 2, repeats=6).shaken(noise, rng))
     expected = math.exp(-18.0 * 2.0 * (noise / SPACING) ** 2)
     assert estimate.order_upper == pytest.approx(expected, abs=0.005)
-
-
-def test_the_seeds_order_is_the_share_of_bonds_in_its_window() -> None:
-    """A chain of bonds of 2.5 and 2.9 angstrom by turns has one half, in any number of atoms."""
-    for pairs in (5, 50):
-        positions = np.array([[5.4 * cell + place, 1.0, 1.0] for cell in range(pairs) for place in (0.0, 2.5)])
-        cell = np.diag([5.4 * pairs, 20.0, 20.0])
-        assert first_peak_share(positions, cell, (True, False, False)) == pytest.approx(0.5)
-
-
-def test_the_seeds_order_without_pairs_is_zero() -> None:
-    """No atoms within the cutoff of each other."""
-    assert first_peak_share(np.array([[0.0, 0, 0], [9.0, 9.0, 9.0]]), np.eye(3) * 20, (False, False, False)) == 0.0
