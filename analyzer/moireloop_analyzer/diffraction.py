@@ -30,6 +30,8 @@ RINGS: Final[Mapping[str, tuple[tuple[int, int], ...]]] = {
 """Indices of the six spots of each ring, counter-clockwise, for lattice vectors 60 degrees apart; that is the ring's
 name in the usual axes of 120 degrees."""
 
+ATOMS_AT_ONCE: Final = 4096
+
 FWHM: Final = 0.8859
 """Full width at half maximum of (sin x / x)^2 in units of pi: of a spot of N atoms in a row it is so many 2 pi / L."""
 
@@ -103,21 +105,30 @@ def intensities(points: Floats, types: Ints, elements: Mapping[int, str], waves:
     return _weighed(_sums(points, species, waves, len(names)), names, np.bincount(species), elements, waves, by)
 
 
-def pattern(points: Floats, types: Ints, elements: Mapping[int, str], reach: float, size: int, by: Radiation) -> Floats:
+def pattern(
+    points: Floats,
+    types: Ints,
+    elements: Mapping[int, str],
+    weights: Floats,
+    reach: float,
+    size: int,
+    by: Radiation,
+) -> Floats:
     """I(q) on a square grid (size, size), both components from -reach to reach in inverse angstrom; rows go along y.
 
-    The exponential is a product of one in x and one in y, so the sum over atoms is a product of two matrices.
+    Each atom counts with its weight (N,): 1, or less towards the edge of what a beam sees at once. The exponential is a
+    product of one in x and one in y, so that the sum over atoms is a product of two matrices.
     """
     axis = np.linspace(-reach, reach, size)
     names, species = np.unique(types, return_inverse=True)
-    sums = []
+    sums = np.zeros((len(names), size * size), dtype=np.complex128)
     for kind in range(len(names)):
-        x, y = points[species == kind].T
-        sums.append((np.exp(1j * np.outer(axis, y)) @ np.exp(1j * np.outer(x, axis))).ravel())
+        atoms = np.flatnonzero(species == kind)
+        for some in np.array_split(atoms, 1 + len(atoms) // ATOMS_AT_ONCE):
+            rows = np.exp(1j * np.outer(axis, points[some, 1])) * weights[some]
+            sums[kind] += (rows @ np.exp(1j * np.outer(points[some, 0], axis))).ravel()
     waves = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    numbers = np.bincount(species)
-    image: Floats = _weighed(np.array(sums), names, numbers, elements, waves, by).reshape(size, size)
-    return image
+    return _weighed(sums, names, np.bincount(species, weights), elements, waves, by).reshape(size, size)
 
 
 def ring_vectors(lattice: Floats, ring: str) -> Floats:
@@ -157,12 +168,12 @@ def _chosen(spots: Spots, which: Ints) -> Spots:
 def _weighed(
     sums: npt.NDArray[np.complex128],
     types: Ints,
-    numbers: Ints,
+    numbers: Floats | Ints,
     elements: Mapping[int, str],
     waves: Floats,
     by: Radiation,
 ) -> Floats:
-    """I(q) from the sums (T, Q) of exp(i q . r) over the atoms of each type, of which there are `numbers` (T,)."""
+    """I(q) from the sums (T, Q) of exp(i q . r) over the atoms of each type, of which there are `numbers` (T,), by weight."""
     factors = form_factors(types, elements, np.linalg.norm(waves, axis=1), by)
     together: Floats = (np.abs((factors * sums).sum(axis=0)) / (factors * numbers[:, None]).sum(axis=0)) ** 2
     return together

@@ -202,8 +202,18 @@ def test_the_pattern_is_the_intensities_on_a_grid(rng: np.random.Generator) -> N
     """Row by row along y, the direct beam of 1 in the middle."""
     bilayer = mx2(3, 2).shaken(0.1, rng)
     points = bilayer.positions[:, :2]
-    image = pattern(points, bilayer.types, MOS2, 5.0, 21, "electron")
+    image = pattern(points, bilayer.types, MOS2, np.ones(len(points)), 5.0, 21, "electron")
     axis = np.linspace(-5.0, 5.0, 21)
     waves = np.array([(x, y) for y in axis for x in axis])
     assert image.ravel() == pytest.approx(intensities(points, bilayer.types, MOS2, waves, "electron"))
     assert image[10, 10] == pytest.approx(1.0)
+
+
+def test_weights_make_the_spots_of_a_patch_round() -> None:
+    """A Gaussian of standard deviation s in place makes spots that fall as exp(-s^2 dq^2), without side lobes."""
+    bilayer, spread = mx2(3, 2, repeats=6), 12.0
+    points = bilayer.positions[:, :2] - bilayer.positions[:, :2].mean(axis=0)
+    weights = np.exp(-(points**2).sum(axis=1) / (2.0 * spread**2))
+    image = pattern(points, bilayer.types, MOS2, weights, 0.2, 5, "xray")
+    q = np.linspace(-0.2, 0.2, 5)
+    assert image[2] == pytest.approx(np.exp(-((spread * q) ** 2)), rel=0.02, abs=1e-4)
