@@ -134,7 +134,8 @@ def pattern(
 def ring_vectors(lattice: Floats, ring: str) -> Floats:
     """Reciprocal vectors (6, 2), counter-clockwise, of a ring of a lattice with these vectors as columns."""
     reciprocal = 2.0 * math.pi * np.linalg.inv(_sixty(lattice))
-    return np.array(RINGS[ring]) @ reciprocal
+    vectors: Floats = np.array(RINGS[ring]) @ reciprocal
+    return vectors
 
 
 def _sixty(lattice: Floats) -> Floats:
@@ -173,7 +174,7 @@ def _weighed(
     waves: Floats,
     by: Radiation,
 ) -> Floats:
-    """I(q) from the sums (T, Q) of exp(i q . r) over the atoms of each type, of which there are `numbers` (T,), by weight."""
+    """I(q) from the sums (T, Q) of exp(i q . r) over the atoms of each type, whose weights come to `numbers` (T,)."""
     factors = form_factors(types, elements, np.linalg.norm(waves, axis=1), by)
     together: Floats = (np.abs((factors * sums).sum(axis=0)) / (factors * numbers[:, None]).sum(axis=0)) ** 2
     return together

@@ -211,7 +211,7 @@ def test_the_pattern_is_the_intensities_on_a_grid(rng: np.random.Generator) -> N
 
 def test_weights_make_the_spots_of_a_patch_round() -> None:
     """A Gaussian of standard deviation s in place makes spots that fall as exp(-s^2 dq^2), without side lobes."""
-    bilayer, spread = mx2(3, 2, repeats=6), 12.0
+    bilayer, spread = mx2(3, 2, repeats=6), 9.0
     points = bilayer.positions[:, :2] - bilayer.positions[:, :2].mean(axis=0)
     weights = np.exp(-(points**2).sum(axis=1) / (2.0 * spread**2))
     image = pattern(points, bilayer.types, MOS2, weights, 0.2, 5, "xray")
