@@ -23,7 +23,14 @@ def diffraction_direction_deg(points: Floats, spacing: float) -> float:
     for turn in (60.0, 120.0):
         c, s = math.cos(math.radians(turn)), math.sin(math.radians(turn))
         others.append(_climbed(np.array([[c, -s], [s, c]]) @ brightest, points, 0.12 * ring))
-    waves = np.stack([brightest, others[0], others[1]])
+    return turn_of_waves_deg(np.stack([brightest, others[0], others[1]])) % 60.0
+
+
+def turn_of_waves_deg(waves: Floats) -> float:
+    """Polar rotation in degrees of the lattice with these wave vectors (3, 2), each 60 degrees on from the one before.
+
+    The three are fitted by two reciprocal vectors; the rotation is that of a row of atoms, by singular values.
+    """
     steps = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 1.0]])
     reciprocal = np.linalg.lstsq(steps, waves, rcond=None)[0]
     lattice = 2.0 * math.pi * np.linalg.inv(reciprocal)
@@ -31,7 +38,7 @@ def diffraction_direction_deg(points: Floats, spacing: float) -> float:
     ideal = np.array([[math.sqrt(3.0) / 2.0, 0.0], [-0.5, 1.0]])
     u, _, vt = np.linalg.svd(lattice @ np.linalg.inv(ideal))
     turned = u @ vt
-    return (math.degrees(math.atan2(turned[1, 0], turned[0, 0])) + 30.0) % 60.0
+    return math.degrees(math.atan2(turned[1, 0], turned[0, 0])) + 30.0
 
 
 def _intensity(waves: Floats, points: Floats) -> Floats:

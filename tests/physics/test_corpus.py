@@ -20,10 +20,10 @@ def test_a_number_always_gives_the_same_case() -> None:
 
 
 def test_twists_and_boundaries_and_materials_of_all_kinds_occur() -> None:
-    """In 600 cases: every ten degrees of twist, both signs, R and H, beads, flakes, seams, cells of either hand."""
-    cases = list(disturbed_cases(600))
+    """In 315 cases: every ten degrees of twist, both signs, R and H, beads, flakes, seams, cells of either hand."""
+    cases = list(disturbed_cases(315))
     signed = np.array([case.signed_deg for case in cases])
-    assert np.histogram(signed, bins=np.arange(-30, 31, 10))[0].min() > 40
+    assert np.histogram(signed, bins=np.arange(-30, 31, 10))[0].min() > 20
     assert {case.stacking for case in cases} == {"R", "H", None}
     assert {case.plan.boundary for case in cases} == {"closed", "seam", "flake", "island"}
     assert {case.family for case in cases} == set(FAMILIES) - {"large"}

@@ -31,8 +31,9 @@ class Case:
     `signed_deg`, in [-30, 30], is the rotation part of the polar decomposition of the upper layer's lattice (of its
     majority grain) less that of the lower one. `stacking` is None without chalcogens, and within half a degree of 30
     where R and H meet. `upper` (N,) marks the atoms of the upper layer, `majority` (N,) the metal atoms that stand on
-    the lattice of their layer's majority grain. `bound_deg` is the Cramer-Rao bound of the twist under independent
-    noise. A type is a lattice type if it is one of `metal_types`: in a bead bilayer both are.
+    the lattice of their layer's majority grain. `corner` (2,) is where in the cell its seams cross, in fractions of a
+    and b. `bound_deg` is the Cramer-Rao bound of the twist under independent noise. A type is a lattice type if it is
+    one of `metal_types`: in a bead bilayer both are.
     """
 
     family: str
@@ -45,6 +46,7 @@ class Case:
     stacking: Literal["R", "H"] | None
     upper: Flags
     majority: Flags
+    corner: Floats
     bound_deg: float
 
     @property
@@ -143,9 +145,9 @@ def _frame_of(plan: Plan, rng: Rng) -> tuple[Area, Floats, Floats, Ripple | None
     """The area, the lattices (columns) of the lower and the upper layer, and the ripple of both."""
     whole = _deformation(plan.strain, plan.shear) @ rotation(plan.turn_deg)
     turn = plan.twist_deg + (60.0 if plan.antiparallel else 0.0)
-    lower = whole @ BASIS * plan.spacings[0] / SPACING
+    lower: Floats = whole @ BASIS * plan.spacings[0] / SPACING
     own = _deformation(plan.upper_strain, plan.upper_shear)
-    upper = whole @ own @ rotation(turn) @ BASIS * plan.spacings[1] / SPACING
+    upper: Floats = whole @ own @ rotation(turn) @ BASIS * plan.spacings[1] / SPACING
     side = math.sqrt(plan.atoms)
     aspect = math.exp(rng.uniform(-0.3, 0.3))
     if plan.boundary == "closed":
@@ -161,20 +163,22 @@ def _frame_of(plan: Plan, rng: Rng) -> tuple[Area, Floats, Floats, Ripple | None
 def _closed(plan: Plan, lower: Floats, upper: Floats, long: float, wide: float, rng: Rng) -> tuple[Area, Floats]:
     """A cell of whole steps of the lower lattice, and the upper lattice strained so that it closes in it."""
     for _ in range(60):
-        if plan.small:
-            plane: Floats = lower @ _compact(plan.atoms, rng)
-        else:
-            n, m = max(1, round(long * rng.uniform(0.8, 1.25))), max(1, round(wide * rng.uniform(0.8, 1.25)))
-            skew = int(rng.integers(-n // 2, n // 2 + 1)) if rng.random() < 0.5 else 0
-            plane = lower @ np.array([[n, skew], [0, m]])
+        cells = _compact(plan.atoms, rng) if plan.small else _oblong(long, wide, rng)
+        plane: Floats = lower @ cells
         steps = np.rint(np.linalg.inv(upper) @ plane)
         if abs(np.linalg.det(steps)) < 1:
             continue
         clamped = plane @ np.linalg.inv(steps)
         stretch = np.linalg.svd(clamped @ np.linalg.inv(upper), compute_uv=False)
         if np.abs(stretch - 1.0).max() <= plan.most_clamped:
-            return Area(plane, True), clamped
+            return Area(plane, True), np.asarray(clamped)
     raise Unfair
+
+
+def _oblong(long: float, wide: float, rng: Rng) -> Ints:
+    """Steps (2, 2) of a cell of about so many rows each way, skewed or not."""
+    n, m = max(1, round(long * rng.uniform(0.8, 1.25))), max(1, round(wide * rng.uniform(0.8, 1.25)))
+    return np.array([[n, int(rng.integers(-n // 2, n // 2 + 1)) if rng.random() < 0.5 else 0], [0, m]])
 
 
 def _compact(atoms: int, rng: Rng) -> Ints:
@@ -282,7 +286,7 @@ def _assembled(plan: Plan, layers: list[Layer], area: Area, rng: Rng) -> Case:
     types = np.where(rng.random(len(types)) < plan.antisites, 3 - types, types)
     pbc = (*((plan.boundary not in ("flake",),) * 2), plan.stacked_periodically)
     bilayer = Bilayer(positions, types, _cell(plan, area, rng), pbc)
-    bilayer, swapped = _placed(plan, bilayer, rng)
+    bilayer, corner, swapped = _placed(plan, bilayer, rng)
     order = rng.permutation(len(types))
     return Case(
         family="",
@@ -295,6 +299,7 @@ def _assembled(plan: Plan, layers: list[Layer], area: Area, rng: Rng) -> Case:
         stacking=None,
         upper=(upper ^ swapped)[order],
         majority=majority[order],
+        corner=corner,
         bound_deg=math.nan,
     )
 
@@ -309,19 +314,20 @@ def _cell(plan: Plan, area: Area, rng: Rng) -> Floats:
     return cell
 
 
-def _placed(plan: Plan, bilayer: Bilayer, rng: Rng) -> tuple[Bilayer, bool]:
-    """The bilayer at any origin, wrapped or not, turned in space; and whether c points from upper to lower now."""
+def _placed(plan: Plan, bilayer: Bilayer, rng: Rng) -> tuple[Bilayer, Floats, bool]:
+    """The bilayer anywhere, in any image and orientation; its corner, and whether c points from upper to lower now."""
     anywhere = rng.random(3) if plan.stacked_periodically else np.append(rng.random(2), rng.uniform(-0.2, 0.6))
     bilayer = bilayer.moved(anywhere @ bilayer.cell)
     if plan.unwrapped:
         images = rng.integers(-2, 3, bilayer.positions.shape) * np.array(bilayer.pbc)
         bilayer = replace(bilayer, positions=bilayer.positions + images @ bilayer.cell)
-    cell, swapped = bilayer.cell, False
+    cell, corner, swapped = bilayer.cell, anywhere[:2], False
     if plan.left_handed:
         change = int(rng.integers(3))
         cell = [cell[[1, 0, 2]], cell * [[-1], [1], [1]], cell * [[1], [1], [-1]]][change]
+        corner = [corner[::-1], corner * [-1, 1], corner][change]
         swapped = change == 2
     if plan.turned_in_space:
         axes = Rotation.random(random_state=int(rng.integers(2**31))).as_matrix()
         bilayer, cell = bilayer.deformed(axes), cell @ axes.T
-    return replace(bilayer, cell=cell), swapped
+    return replace(bilayer, cell=cell), corner, swapped
