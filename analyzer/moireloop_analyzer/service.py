@@ -6,16 +6,17 @@ import logging
 import time
 from pathlib import Path
 
-import numpy as np
-
+from moireloop_analyzer.analyst import Analyst
 from moireloop_analyzer.assembly import Assembly, PartRefused
 from moireloop_analyzer.early_end import decide, frames_needed
+from moireloop_analyzer.measurement import measure_frame
 from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
-from moireloop_analyzer.twist import TwistEstimate, measure_twist
+from moireloop_analyzer.warm_up import warm_up
 from moireloop_broker.analysis_queue import AnalysisQueue, FinishedRun
 from moireloop_broker.campaign_state import CampaignState
+from moireloop_broker.claim_keeper import ClaimKeeper
 from moireloop_broker.connection import Connection, read_connection, read_settings
-from moireloop_broker.messages import Frame, Measurement, Observation
+from moireloop_broker.messages import AnalysisOutcome, Frame, FrameAnalysed, Measurement, Observation
 from moireloop_broker.observations import Observations
 from moireloop_broker.orders import Orders
 
@@ -26,39 +27,6 @@ FRAME_WAIT_S = 0.02
 FRAMES_S = 0.5
 COUNT_EVERY_S = 1.0
 MAX_DELIVERIES = 3
-
-
-def measurement_of(estimate: TwistEstimate) -> Measurement:
-    """The message that carries an estimate."""
-    return Measurement(
-        twist_deg=estimate.twist_deg,
-        signed_deg=estimate.signed_deg,
-        sigma_deg=estimate.sigma_deg,
-        reason=estimate.reason,
-        order_lower=estimate.order_lower,
-        order_upper=estimate.order_upper,
-        lattice_lower_angstrom=estimate.lattice_lower_angstrom,
-        lattice_upper_angstrom=estimate.lattice_upper_angstrom,
-    )
-
-
-def measure_frame(frame: Frame, min_order: float) -> Measurement:
-    """Twist and order of a frame; whatever is wrong with the frame becomes a reason."""
-    header = frame.header
-    try:
-        estimate = measure_twist(
-            frame.positions.astype(np.float64),
-            frame.types,
-            np.array(header.cell),
-            tuple(header.periodic),
-            metal_types=tuple(header.lattice_types),
-            chalcogen_types=(),
-            min_order=min_order,
-        )
-        return measurement_of(estimate)
-    except Exception as error:
-        log.exception("analysis failed candidate=%s step=%d", header.candidate_id, header.step)
-        return Measurement(reason=f"analysis failed: {type(error).__name__}: {error}"[:1000])
 
 
 class AnalyzerService:
@@ -76,7 +44,14 @@ class AnalyzerService:
         self._observations = Observations(client, self._keys)
         self._orders = Orders(client, self._keys)
         self._finished = AnalysisQueue(client, self._keys, name)
+        self._claim = ClaimKeeper(self._finished)
+        self._run: FinishedRun | None = None
+        self._measured: Measurement | None = None
         self._campaign = CampaignState(client, self._keys, connection.campaign)
+        log.info("kernels ready seconds=%.1f", warm_up(self._settings))
+        self._analyst = Analyst(self._settings) if self._settings.analyses else None
+        if self._analyst is not None:
+            self._analyst.start()
         self._frames = connection.open_frame_receiver(name)
         self._assembly = Assembly()
         self._whole = 0
@@ -84,16 +59,15 @@ class AnalyzerService:
         self._counted_at_s = time.monotonic()
 
     def step(self) -> None:
-        """Settle one finished run, observe the frames that are there, and wait a moment when there is neither.
+        """Measure one finished run, observe the frames that are there, and wait a moment when there is neither.
 
-        Frames that take long to measure do not keep finished runs waiting for more than one of them.
+        Frames that take long to measure do not keep finished runs waiting for more than one of them. Further analyzers
+        work in a process of their own: observations and orders do not wait for them, the result of a run does.
         """
-        run = self._finished.take(0)
-        if run is not None:
-            self._finished.settle(run, self._measure_finished(run))
+        is_busy = self._take_finished()
         begun_s = time.monotonic()
         for number in range(FRAMES_AT_ONCE):
-            wait_s = FRAME_WAIT_S if run is None and number == 0 else 0
+            wait_s = FRAME_WAIT_S if not is_busy and number == 0 else 0
             if (received := self._frames.receive(wait_s)) is None:
                 self._assembly.forget(time.monotonic())
                 break
@@ -101,12 +75,16 @@ class AnalyzerService:
                 self._observe(frame)
             if time.monotonic() - begun_s > FRAMES_S:
                 break
+        self._note_analyses()
         self._count()
 
     def close(self) -> None:
         """Withdraw from the frame stream."""
         self._client.hdel(self._keys.endpoints, self._name)
         self._frames.close()
+        self._claim.close()
+        if self._analyst is not None:
+            self._analyst.close()
         self._client.close()
 
     def _assembled(self, received: Frame) -> Frame | None:
@@ -120,15 +98,52 @@ class AnalyzerService:
         self._whole += whole is not None
         return whole
 
+    def _take_finished(self) -> bool:
+        """Measure the next finished run, if none is waiting for its analyses; whether there was one."""
+        if self._run is not None or (run := self._finished.take(0)) is None:
+            return False
+        self._claim.hold(run)
+        self._run, self._measured = run, self._measure_finished(run)
+        if self._analyst is None or run.deliveries > MAX_DELIVERIES:
+            self._settle(self._measured, {})
+        else:
+            self._analyst.add(run.frame, may_drop=False)
+        return True
+
     def _measure_finished(self, run: FinishedRun) -> Measurement:
         if run.deliveries > MAX_DELIVERIES:
             return Measurement(reason=f"analysis failed: {run.deliveries - 1} analyzers died of this frame")
-        return measure_frame(run.frame, self._settings.min_order)
+        return measure_frame(run.frame, self._settings)
+
+    def _settle(self, measurement: Measurement, analyses: dict[str, AnalysisOutcome]) -> None:
+        run, self._run, self._measured = self._run, None, None
+        self._claim.drop()
+        if run is not None:
+            self._finished.settle(run, measurement, analyses)
+
+    def _note_analyses(self) -> None:
+        """Publish what the further analyzers have made of frames, and settle the run that waited for them."""
+        for done in self._analyst.finished() if self._analyst is not None else ():
+            header = done.header
+            if self._run is not None and self._measured is not None and header is self._run.frame.header:
+                self._settle(self._measured, done.analyses)
+                continue
+            analysed = FrameAnalysed(
+                candidate_id=header.candidate_id,
+                attempt=header.attempt,
+                step=header.step,
+                time_ps=header.time_ps,
+                temperature_k=header.temperature_k,
+                analyses=done.analyses,
+            )
+            self._observations.add_analyses(analysed)
 
     def _observe(self, frame: Frame) -> None:
         """Publish what a frame shows, and end its run where the series says so."""
         header = frame.header
         points = self._observations.add(self._observation(frame), self._window)
+        if self._analyst is not None and self._settings.analyses_of == "every":
+            self._analyst.add(frame, may_drop=True)
         decision = decide(points, self._policies, self._targets_deg)
         if decision is None:
             return
@@ -151,7 +166,7 @@ class AnalyzerService:
             kinetic_ev=header.kinetic_ev,
             final=header.final,
             planned_steps=header.planned_steps,
-            measurement=measure_frame(frame, self._settings.min_order),
+            measurement=measure_frame(frame, self._settings),
         )
 
     def _count(self) -> None:
@@ -162,6 +177,9 @@ class AnalyzerService:
         self._frames.malformed = self._contradicting = 0
         incomplete, self._assembly.incomplete = self._assembly.incomplete, 0
         counted = {"frames_received": received, "frames_malformed": malformed, "frames_incomplete": incomplete}
+        if self._analyst is not None:
+            counted |= {"analyses_failed": self._analyst.failed, "analyses_dropped": self._analyst.dropped}
+            self._analyst.failed = self._analyst.dropped = 0
         self._campaign.count(counted)
         self._counted_at_s = time.monotonic()
 

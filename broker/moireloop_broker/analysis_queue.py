@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import msgpack
 import redis
 
 from moireloop_broker.messages import (
+    AnalysisOutcome,
     Candidate,
     Frame,
     Measurement,
@@ -68,10 +70,25 @@ class AnalysisQueue:
         row = self._own() or self._abandoned() or self._new(wait_s)
         return self._finished_run(*row) if row else None
 
-    def settle(self, run: FinishedRun, measurement: Measurement) -> bool:
+    def renew(self, run: FinishedRun) -> bool:
+        """Say that this run is still being analysed, so that no other analyzer is given it; False where one was.
+
+        May be called from another thread than the other methods.
+        """
+        held: Any = self._client.xpending_range(
+            self._keys.finals, ANALYZERS_GROUP, run.entry, run.entry, 1, consumername=self._analyzer
+        )
+        if not held:
+            return False
+        self._client.xclaim(self._keys.finals, ANALYZERS_GROUP, self._analyzer, 0, [run.entry], justid=True)
+        return True
+
+    def settle(
+        self, run: FinishedRun, measurement: Measurement, analyses: Mapping[str, AnalysisOutcome] | None = None
+    ) -> bool:
         """Write the result of a finished run, and the last point of its series; False when it has one already."""
         now_s = time.time()
-        result = _measured(run, measurement, now_s)
+        result = _measured(run, measurement, dict(analyses or {}), now_s)
         keys = [
             self._keys.candidate(run.candidate.candidate_id),
             self._keys.log,
@@ -139,7 +156,7 @@ def _order_reason(held: dict[bytes, bytes]) -> str | None:
     return held[b"order_reason"].decode() if is_of_this_attempt else None
 
 
-def _measured(run: FinishedRun, measurement: Measurement, now_s: float) -> Result:
+def _measured(run: FinishedRun, measurement: Measurement, analyses: dict[str, AnalysisOutcome], now_s: float) -> Result:
     outcome = "measured" if measurement.twist_deg is not None else "refused"
     reason = measurement.reason
     if run.report.ended == "cancelled":
@@ -153,6 +170,7 @@ def _measured(run: FinishedRun, measurement: Measurement, now_s: float) -> Resul
         outcome=cast("Any", outcome),
         reason=reason,
         measurement=measurement,
+        analyses=analyses,
         report=run.report,
         times=run.times.model_copy(update={"analysed_s": now_s, "logged_s": time.time()}),
     )

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 from rich import box
@@ -19,6 +19,8 @@ from moireloop_optimizer.objective import Target, regret_deg
 
 Getter = Callable[[Result], Any]
 Columns = dict[str, tuple[pa.DataType, Getter]]
+
+_TYPES: Final = {"stacking": pa.string(), "grains_lower": pa.int64(), "grains_upper": pa.int64()}
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,15 @@ def results_table(results: Sequence[Result], targets: Sequence[Target]) -> pa.Ta
 
     Growth parameters are columns under their own names. `regret_deg` is the distance to
     `nearest_target_deg`; with several targets there is a column for the distance to each. Times are seconds
-    since the epoch.
+    since the epoch. A number that a further analyzer found is a column `analyzer.number`; arrays stay in the log.
     """
-    columns = _identity_columns() | _parameter_columns(results) | _twist_columns(targets) | _run_columns()
+    columns = (
+        _identity_columns()
+        | _parameter_columns(results)
+        | _twist_columns(targets)
+        | _analysis_columns(results)
+        | _run_columns()
+    )
     return pa.table(
         {name: pa.array([get(result) for result in results], kind) for name, (kind, get) in columns.items()}
     )
@@ -232,8 +240,11 @@ def _parameter_columns(results: Sequence[Result]) -> Columns:
 
 
 def _twist_columns(targets: Sequence[Target]) -> Columns:
-    measured = [name for name in Measurement.model_fields if name != "reason"]
-    columns: Columns = {name: (pa.float64(), _part("measurement", name)) for name in measured}
+    columns: Columns = {
+        name: (_TYPES.get(name, pa.float64()), _part("measurement", name))
+        for name in Measurement.model_fields
+        if name not in ("reason", "moire_angstrom")
+    }
     columns["nearest_target_deg"] = (pa.float64(), lambda result: _nearest_deg(result, targets))
     columns["regret_deg"] = (pa.float64(), lambda result: _nearest_regret_deg(result, targets))
     if len(targets) > 1:
@@ -241,6 +252,24 @@ def _twist_columns(targets: Sequence[Target]) -> Columns:
             columns[f"regret_to_{target.twist_deg:g}_deg"] = (pa.float64(), _regret_to(target))
     columns["moire_wavelength_angstrom"] = (pa.float64(), wavelength_angstrom)
     return columns
+
+
+def _analysis_columns(results: Iterable[Result]) -> Columns:
+    names = {
+        (analyzer, number): None
+        for result in results
+        for analyzer, outcome in result.analyses.items()
+        for number in outcome.numbers
+    }
+    return {f"{analyzer}.{number}": (pa.float64(), _analysis(analyzer, number)) for analyzer, number in names}
+
+
+def _analysis(analyzer: str, number: str) -> Getter:
+    def found(result: Result) -> float | None:
+        outcome = result.analyses.get(analyzer)
+        return outcome.numbers.get(number) if outcome is not None else None
+
+    return found
 
 
 def _run_columns() -> Columns:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +12,7 @@ import zmq
 
 from moireloop_analyzer.service import AnalyzerService
 from moireloop_broker.campaign_state import CampaignState
-from moireloop_broker.connection import Connection, frame_endpoints, write_settings
+from moireloop_broker.connection import Connection, frame_endpoints
 from moireloop_broker.event_log import EventLog
 from moireloop_broker.frame_stream import FramePublisher
 from moireloop_broker.messages import (
@@ -29,27 +26,13 @@ from moireloop_broker.messages import (
     unpack_published,
 )
 from moireloop_broker.observations import Observations
-from moireloop_broker.redis_server import RedisServer
 from moireloop_broker.series import SeriesPoint
 from moireloop_broker.work_queue import Lease, WorkQueue
-from tests.connections import connection_of
 from tests.contract.hostile import CONTRADICTING_PARTS
 from tests.waiting import wait_until
 
-_numbers = itertools.count()
 LATTICE_ANGSTROM = 3.16
 CELLS = 14
-
-
-@pytest.fixture
-def connection(redis_server: RedisServer, tmp_path: Path) -> Iterator[Connection]:
-    made = connection_of(f"analyzer{next(_numbers)}", tmp_path, redis_server.url)
-    client = made.open_redis()
-    write_settings(client, made.keys, {"analyzers": {"count": 1}, "early_end": {}, "targets": []})
-    CampaignState(client, made.keys, made.campaign).change("started")
-    WorkQueue(client, made.keys).create()
-    yield made
-    client.close()
 
 
 def bilayer(twist_deg: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], list[list[float]]]:

@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from moireloop_analyzer.service import measure_frame
+from moireloop_analyzer.measurement import measure_frame
+from moireloop_analyzer.settings import AnalyzerSettings
 from moireloop_broker.messages import Frame, FrameHeader
 
 FRAMES = Path(__file__).parents[2] / "physics" / "bead_frames.npz"
 SULFUR = 3
+SETTINGS = AnalyzerSettings()
 
 
 def frame(positions: npt.NDArray[np.floating], types: npt.NDArray[np.integer], cell: npt.NDArray[np.floating]) -> Frame:
@@ -46,8 +48,8 @@ def test_frame_of_lattice_atoms_alone_has_the_same_twist() -> None:
     """Chalcogens, which frames may leave out, change nothing at all in the measurement."""
     everything, lattice = cold_bilayer(np.random.default_rng(5))
     assert len(everything.positions) == 3 * len(lattice.positions) == 864
-    assert measure_frame(everything, 0.5) == measure_frame(lattice, 0.5)
-    assert measure_frame(lattice, 0.5).twist_deg is not None
+    assert measure_frame(everything, SETTINGS) == measure_frame(lattice, SETTINGS)
+    assert measure_frame(lattice, SETTINGS).twist_deg is not None
 
 
 def test_order_of_the_atoms_does_not_matter() -> None:
@@ -55,6 +57,6 @@ def test_order_of_the_atoms_does_not_matter() -> None:
     _, first = cold_bilayer(np.random.default_rng(5))
     order = np.random.default_rng(6).permutation(len(first.positions))
     other = Frame(first.header, first.positions[order], first.types[order])
-    expected = {name: value for name, value in measure_frame(first, 0.5).model_dump().items() if value is not None}
-    measured = {name: value for name, value in measure_frame(other, 0.5).model_dump().items() if value is not None}
+    expected = {name: value for name, value in measure_frame(first, SETTINGS).model_dump().items() if value is not None}
+    measured = {name: value for name, value in measure_frame(other, SETTINGS).model_dump().items() if value is not None}
     assert measured == pytest.approx(expected, abs=1e-9)

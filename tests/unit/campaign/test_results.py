@@ -20,6 +20,7 @@ from moireloop.results import (
     utilisation,
     wavelength_angstrom,
 )
+from moireloop_broker.messages import AnalysisArray, AnalysisOutcome
 from moireloop_optimizer.objective import Target
 from tests.unit.campaign.conftest import MakeResult
 
@@ -61,6 +62,22 @@ def test_parameter_named_like_a_column_keeps_apart(make_result: MakeResult) -> N
     """A growth parameter whose name is taken gets a prefix; both values are there."""
     row = results_table([make_result(7, twist_deg=8.0, parameters={"seed": 0.5})], [NEAR]).to_pylist()[0]
     assert (row["seed"], row["parameter_seed"]) == (7, 0.5)
+
+
+def test_numbers_of_analyses_are_columns(make_result: MakeResult) -> None:
+    """Each number of an analyzer has a column, null where a result has none; arrays and reasons have none."""
+    shape = AnalysisArray(shape=[2], values=[1.0, 2.0])
+    first = AnalysisOutcome(numbers={"share": 0.5}, arrays={"g": shape}, reasons={"peak_angstrom": "none"})
+    second = AnalysisOutcome(numbers={"share": 0.25, "peak_angstrom": 2.4})
+    results = [
+        make_result(1, twist_deg=8.0).model_copy(update={"analyses": {"order": first}}),
+        make_result(2).model_copy(update={"analyses": {"order": second, "lost": AnalysisOutcome(reason="died")}}),
+        make_result(3, outcome="failed"),
+    ]
+    table = results_table(results, [NEAR])
+    assert table["order.share"].to_pylist() == [0.5, 0.25, None]
+    assert table["order.peak_angstrom"].to_pylist() == [None, 2.4, None]
+    assert [name for name in table.column_names if "." in name] == ["order.share", "order.peak_angstrom"]
 
 
 def test_no_results_make_an_empty_table() -> None:

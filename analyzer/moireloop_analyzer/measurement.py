@@ -1,0 +1,81 @@
+"""A frame as the analysis sees it, and what is told of its twist (pure)."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import numpy.typing as npt
+
+from moireloop_analyzer.analysis import Snapshot
+from moireloop_analyzer.settings import AnalyzerSettings
+from moireloop_analyzer.twist import TwistEstimate, measure_twist
+from moireloop_broker.messages import Frame, Measurement
+
+log = logging.getLogger(__name__)
+
+LONGEST_REASON = 1000
+
+
+def measure_frame(frame: Frame, settings: AnalyzerSettings) -> Measurement:
+    """Twist and order of a frame; whatever is wrong with the frame becomes a reason."""
+    return measurement_of(estimate_of(frame, settings))
+
+
+def estimate_of(frame: Frame, settings: AnalyzerSettings) -> TwistEstimate:
+    """The twist of a frame and all that was found with it; whatever is wrong with the frame becomes a reason."""
+    header = frame.header
+    try:
+        return measure_twist(
+            frame.positions.astype(np.float64),
+            frame.types,
+            np.array(header.cell),
+            tuple(header.periodic),
+            metal_types=tuple(header.lattice_types),
+            chalcogen_types=other_types(frame.types, header.lattice_types),
+            estimator=settings.estimator,
+            min_order=settings.min_order,
+        )
+    except Exception as error:
+        log.exception("analysis failed candidate=%s step=%d", header.candidate_id, header.step)
+        return TwistEstimate(reason=f"analysis failed: {type(error).__name__}: {error}"[:LONGEST_REASON])
+
+
+def measurement_of(estimate: TwistEstimate) -> Measurement:
+    """The message that carries an estimate."""
+    return Measurement(
+        twist_deg=estimate.twist_deg,
+        signed_deg=estimate.signed_deg,
+        sigma_deg=estimate.sigma_deg,
+        reason=estimate.reason,
+        order_lower=estimate.order_lower,
+        order_upper=estimate.order_upper,
+        lattice_lower_angstrom=estimate.lattice_lower_angstrom,
+        lattice_upper_angstrom=estimate.lattice_upper_angstrom,
+        moire_angstrom=estimate.moire_angstrom,
+    )
+
+
+def snapshot_of(frame: Frame, twist: TwistEstimate) -> Snapshot:
+    """The frame as analyzers get it, with arrays of its own."""
+    header = frame.header
+    a, b, c = header.periodic
+    return Snapshot(
+        positions=frame.positions.astype(np.float64),
+        types=frame.types.copy(),
+        cell=np.array(header.cell),
+        pbc=(a, b, c),
+        metal_types=tuple(header.lattice_types),
+        chalcogen_types=other_types(frame.types, header.lattice_types),
+        elements={number: symbol for number, symbol in enumerate(header.elements, start=1) if symbol},
+        step=header.step,
+        time_ps=header.time_ps,
+        temperature_k=header.temperature_k,
+        twist=twist,
+    )
+
+
+def other_types(types: npt.NDArray[np.uint8], lattice_types: list[int]) -> tuple[int, ...]:
+    """The types that there are beside those of the lattice, in order."""
+    present = np.flatnonzero(np.bincount(types, minlength=1))
+    return tuple(int(number) for number in present if number not in lattice_types)

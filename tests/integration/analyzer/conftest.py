@@ -1,0 +1,29 @@
+"""Every test of the analyzer service has a campaign of its own in the session's Redis."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from moireloop_broker.campaign_state import CampaignState
+from moireloop_broker.connection import Connection, write_settings
+from moireloop_broker.redis_server import RedisServer
+from moireloop_broker.work_queue import WorkQueue
+from tests.connections import connection_of
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def connection(redis_server: RedisServer, tmp_path: Path) -> Iterator[Connection]:
+    """A started campaign without early end whose analyzers measure the twist alone."""
+    made = connection_of(f"analyzer{next(_numbers)}", tmp_path, redis_server.url)
+    client = made.open_redis()
+    write_settings(client, made.keys, {"analyzers": {"count": 1}, "early_end": {}, "targets": []})
+    CampaignState(client, made.keys, made.campaign).change("started")
+    WorkQueue(client, made.keys).create()
+    yield made
+    client.close()
