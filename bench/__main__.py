@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import demo, early_end, frames, queue, streaming, waits
+from bench import demo, early_end, frames, queue, streaming, twist_accuracy, twist_speed, waits
 from bench.table import Row, show
 
 BENCHES: dict[str, Callable[[], list[Row]]] = {
@@ -20,20 +20,28 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "frames": frames.rows,
     "streaming": streaming.rows,
     "early-end": early_end.rows,
+    "twist": twist_speed.rows,
 }
+ACCURACY = "twist-accuracy"
 
 
 def main() -> int:
     """Run what was asked for; 0 when every goal is reached, else 1."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHES)}; default all")
+    names_help = f"one of {', '.join(BENCHES)}; default all of them; or {ACCURACY} alone"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=names_help)
     parser.add_argument(
         "--trajectories", type=Path, metavar="FILE", help="early-end: replay the settled policy on trajectories.parquet"
     )
     parser.add_argument(
         "--settled", nargs="*", default=[], metavar="KEY=VALUE", help="keys of [early_end.settled] for --trajectories"
     )
+    parser.add_argument("--cases", type=int, default=2100, metavar="N", help=f"{ACCURACY}: size of the corpus")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help=f"{ACCURACY}: other cases of the same kinds")
+    parser.add_argument("--case", metavar="FAMILY:NUMBER", help=f"{ACCURACY}: everything of one case")
     chosen = parser.parse_args()
+    if chosen.names == [ACCURACY]:
+        return twist_accuracy.report(chosen)
     if chosen.trajectories is not None:
         early_end.show_offline(chosen)
         return 0

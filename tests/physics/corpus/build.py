@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -114,19 +114,41 @@ def _built(plan: Plan, rng: Rng) -> Case:
     area, lower, upper, ripple = _frame_of(plan, rng)
     if plan.small:
         plan = replace(plan, noise=_bearable_noise(lower, area, rng))
-    outline = _outline(plan, area, rng)
-    layers, drifts = [], []
-    for which, lattice in enumerate((lower, upper)):
-        layer = _grown(plan, which, lattice, area, outline, rng)
-        layer, drift = _shaken(plan, layer, area, ripple, rng)
-        layers.append(layer)
-        drifts.append(drift)
+    layers, drift = _both_layers(plan, area, (lower, upper), ripple, rng)
     bound = math.hypot(*(made.least_error_deg(layer.crystal, plan.noise) for layer in layers))
-    if not 3.0 * bound + abs(drifts[1] - drifts[0]) <= FAIR_DEG:
+    if not 3.0 * bound + abs(drift) <= FAIR_DEG:
         raise Unfair
     turned = made.turn_of(upper) - made.turn_of(lower)
     case = _assembled(plan, layers, area, rng)
     return replace(case, signed_deg=folded(turned), stacking=_stacking(plan, turned), bound_deg=bound)
+
+
+def undirected(plan: Plan, rng: Rng, change: Callable[[Layer, int], Layer] | None = None) -> Case:
+    """A bilayer without bounds and truth, its layers (lower 0, upper 1) changed before they are put together."""
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            area, lower, upper, ripple = _frame_of(plan, rng)
+        except Unfair:
+            plan = replace(plan, atoms=round(plan.atoms * 1.05) + 1)
+            continue
+        layers, _ = _both_layers(plan, area, (lower, upper), ripple, rng)
+        changed = [layer if change is None else change(layer, which) for which, layer in enumerate(layers)]
+        return _assembled(plan, changed, area, rng)
+    raise Unfair(f"no closed cell for {plan}")
+
+
+def _both_layers(
+    plan: Plan, area: Area, lattices: tuple[Floats, Floats], ripple: Ripple | None, rng: Rng
+) -> tuple[list[Layer], float]:
+    """The layers, and the degrees by which waves and ripple turn the upper crystal more than the lower one."""
+    outline = _outline(plan, area, rng)
+    layers, drifts = [], []
+    for which, lattice in enumerate(lattices):
+        layer = _grown(plan, which, lattice, area, outline, rng)
+        layer, drift = _shaken(plan, layer, area, ripple, rng)
+        layers.append(layer)
+        drifts.append(drift)
+    return layers, drifts[1] - drifts[0]
 
 
 def _stacking(plan: Plan, turned_deg: float) -> Literal["R", "H"] | None:
@@ -163,7 +185,10 @@ def _frame_of(plan: Plan, rng: Rng) -> tuple[Area, Floats, Floats, Ripple | None
 def _closed(plan: Plan, lower: Floats, upper: Floats, long: float, wide: float, rng: Rng) -> tuple[Area, Floats]:
     """A cell of whole steps of the lower lattice, and the upper lattice strained so that it closes in it."""
     for _ in range(60):
-        cells = _compact(plan.atoms, rng) if plan.small else _oblong(long, wide, rng)
+        if plan.rows is not None:
+            cells = np.diag(plan.rows)
+        else:
+            cells = _compact(plan.atoms, rng) if plan.small else _oblong(long, wide, rng)
         plane: Floats = lower @ cells
         steps = np.rint(np.linalg.inv(upper) @ plane)
         if abs(np.linalg.det(steps)) < 1:
@@ -265,7 +290,7 @@ def _shaken(plan: Plan, layer: Layer, area: Area, ripple: Ripple | None, rng: Rn
     if ripple is not None:
         layer = replace(layer, points=ripple.bend(layer.points))
     whole = plan.boundary == "closed" and plan.grains == (1, 1) and plan.molten == (0.0, 0.0)
-    drift = 0.0 if whole else made.drift_deg(before, layer.crystal - before)
+    drift = 0.0 if whole or len(before) < 3 else made.drift_deg(before, layer.crystal - before)
     return layer.moved(plan.noise * rng.normal(size=layer.points.shape)), drift
 
 

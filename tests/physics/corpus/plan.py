@@ -20,7 +20,8 @@ class Plan:
     `twist_deg` is what the upper lattice is turned by before it is clamped to a cell in which it closes. A `boundary`
     that is closed repeats both lattices, strained by no more than `most_clamped`; one with a seam repeats a cell that
     they do not close in; a flake ends; an island ends within a cell that repeats. `strain` and `shear` are of the whole
-    cell, `upper_strain` and `upper_shear` of the upper layer alone.
+    cell, `upper_strain` and `upper_shear` of the upper layer alone. `rows` asks for a closed cell of exactly so many
+    steps along the two vectors of the lower lattice.
     """
 
     atoms: int
@@ -48,6 +49,7 @@ class Plan:
     upper_shear: float = 0.0
     most_clamped: float = 0.02
     small: bool = False
+    rows: tuple[int, int] | None = None
     stacked_periodically: bool = False
     turned_in_space: bool = False
     left_handed: bool = False
