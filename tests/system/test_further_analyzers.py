@@ -1,0 +1,63 @@
+"""An analyzer of somebody else's package in a real campaign: the example of docs/analyzers.md, as it stands there."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from tests.installed import install
+from tests.system.running import RunningCampaign
+
+PAGE = (Path(__file__).parents[2] / "docs" / "analyzers.md").read_text(encoding="utf-8")
+GROUP = "moireloop.analyzers"
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks of one language on the page."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_example_of_the_page_runs(
+    campaign: Callable[..., RunningCampaign], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Installed as a package, named in the campaign file: its numbers are columns of results, its arrays in the log."""
+    project = tomllib.loads(blocks("toml")[0])["project"]
+    folder = install(tmp_path / "packages", project["name"], blocks("python")[0], project["entry-points"][GROUP])
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    running = campaign(results=4)
+    running.file.write_text(f"{running.file.read_text()}\n{blocks('toml')[1]}")
+    running.start()
+    code, output = running.end()
+    assert code == 0, output
+    running.assert_exactly_one_result_each(4)
+    for result in running.results_of_log():
+        found = result.analyses["heights"]
+        assert found.reason is None
+        assert found.numbers["spacing_angstrom"] == pytest.approx(6.3, abs=1.0)
+        assert {name: array.shape for name, array in found.arrays.items()} == {
+            "height_angstrom": [20],
+            "atoms_count": [20],
+        }
+        assert sum(found.arrays["atoms_count"].values) == 64
+    table = pyarrow.parquet.read_table(running.folder / "results.parquet")
+    assert min(table["heights.roughness_angstrom"].to_pylist()) > 0
+
+
+def test_analyzer_that_is_not_installed_is_told_before_anything_starts(
+    campaign: Callable[..., RunningCampaign],
+) -> None:
+    """One line with the key and the name, exit code 2, no folder."""
+    running = campaign(results=4)
+    running.file.write_text(f"{running.file.read_text()}\n{blocks('toml')[1]}")
+    running.start("validate")
+    code, output = running.end()
+    assert code == 2
+    assert "analyzers.analyses[0]: expected an analyzer that is installed, got 'heights'; " in output
+    assert not running.folder.exists()
