@@ -8,9 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from moireloop.bilayer_figure import Lattices
-from moireloop_analyzer.box import box_of
-from moireloop_analyzer.layers import split_layers
-from moireloop_analyzer.refusal import Refusal
 
 
 class NoStructure(Exception):
@@ -23,7 +20,12 @@ def read_lattices(data_file: Path, lattice_types: Sequence[int], periodic: Seque
     Raises:
         NoStructure: there is no such file, it cannot be read, or it holds no two layers.
     """
-    from ase.io.lammpsdata import read_lammps_data  # takes half a second, which most commands need not wait
+    # These take half a second each to import, which most commands need not wait.
+    from ase.io.lammpsdata import read_lammps_data
+
+    from moireloop_analyzer.box import box_of
+    from moireloop_analyzer.layers import split_layers
+    from moireloop_analyzer.refusal import Refusal
 
     try:
         atoms = read_lammps_data(data_file)
