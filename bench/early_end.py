@@ -16,8 +16,9 @@ import pyarrow.parquet
 from bench.campaigns import campaign_of, session, wait_until
 from bench.table import Row
 from moireloop.results import early_ends
-from moireloop_analyzer.early_end import decide_along
+from moireloop_analyzer.early_end import decide_along, frames_needed
 from moireloop_analyzer.settings import EarlyEndSettings, SettledPolicy
+from moireloop_analyzer.settled_twist import median_twist_deg
 from moireloop_broker.event_log import EventLog
 from moireloop_broker.messages import EarlyEndOrdered, Result
 from moireloop_broker.observations import Observations
@@ -44,7 +45,10 @@ class Compared:
 
 
 def offline(all_series: Iterable[Series], policies: EarlyEndSettings, targets_deg: Sequence[float]) -> list[Compared]:
-    """What a policy would have done to runs that went to their full end; the twist is that of the deciding frame."""
+    """What a policy would have done to runs that went to their full end, each ended one frame after the deciding one.
+
+    The twist of a settled run is the median of the deciding frames and that one, as an analyzer takes it.
+    """
     return [
         _compared_offline(series, policies, targets_deg)
         for series in all_series
@@ -56,9 +60,11 @@ def _compared_offline(series: Series, policies: EarlyEndSettings, targets_deg: S
     decision = decide_along(series.points, policies, targets_deg)
     if decision is None:
         return Compared(series.candidate_id, 0.0, None)
-    deciding = next(point for point in series.points if point.step == decision.step)
-    saved = 1 - decision.step / deciding.planned_steps
-    return Compared(series.candidate_id, saved, _difference_deg(deciding.twist_deg, series.points[-1].twist_deg))
+    deciding = next(number for number, point in enumerate(series.points) if point.step == decision.step)
+    ended = series.points[deciding + 1]
+    seen = series.points[: deciding + 2][-frames_needed(policies) - 1 :] if decision.ending == "settled" else [ended]
+    saved = 1 - ended.step / ended.planned_steps
+    return Compared(series.candidate_id, saved, _difference_deg(median_twist_deg(seen), series.points[-1].twist_deg))
 
 
 def _difference_deg(early: float | None, full: float | None) -> float:
@@ -72,7 +78,7 @@ def series_of_file(path: Path) -> list[Series]:
     rows = pyarrow.parquet.read_table(path).to_pylist()
     of_attempt = itemgetter("candidate_id", "attempt")
     return [
-        Series(key[0], key[1], [SeriesPoint(**{name: row[name] for name in SeriesPoint._fields}) for row in group])
+        Series(key[0], key[1], [SeriesPoint(**{name: row.get(name) for name in SeriesPoint._fields}) for row in group])
         for key, group in groupby(sorted(rows, key=itemgetter("candidate_id", "attempt", "step")), of_attempt)
     ]
 

@@ -3,16 +3,23 @@
 A periodic cell admits only discrete coherent twists. A layer that has locked into one of them keeps it through
 the quench as a rule, so the rest of the schedule adds nothing to the twist; one that is still molten, or lies far from
 all that is wanted, may be given up in favour of another candidate.
+
+Equal twists alone do not tell a locked layer from one that wanders: three frames of standard error 0.5 degrees are
+within 0.05 degrees of each other by chance in one of 360 windows, and a run has many. So the mean of the window
+must be known well enough, and the order must not be rising any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from moireloop_analyzer.settings import EarlyEndSettings, HopelessPolicy, SettledPolicy
 from moireloop_broker.series import SeriesPoint
+
+LEAST_SIGMA_DEG: Final = 1e-6
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,17 @@ def decide(points: Sequence[SeriesPoint], policies: EarlyEndSettings, targets_de
     return None
 
 
+def decide_at(
+    step: int, points: Sequence[SeriesPoint], policies: EarlyEndSettings, targets_deg: Sequence[float]
+) -> Decision | None:
+    """The decision that the arrival of the frame of this step leads to, the newest points given as to `decide`.
+
+    A frame that newer ones have overtaken leads to none, so that the decision does not depend on when it came; the
+    frames after it find it in its place.
+    """
+    return decide(points, policies, targets_deg) if points and points[-1].step == step else None
+
+
 def decide_along(
     points: Sequence[SeriesPoint], policies: EarlyEndSettings, targets_deg: Sequence[float]
 ) -> Decision | None:
@@ -69,10 +87,26 @@ def _why_settled(points: Sequence[SeriesPoint], policy: SettledPolicy) -> str | 
     twists = [point.twist_deg for point in window if point.twist_deg is not None and _is_ordered(point, policy)]
     if not window or len(twists) < len(window):
         return None
-    spread = max(twists) - min(twists)
-    if spread > policy.within_deg:
+    spread, sigma_deg = max(twists) - min(twists), standard_error_deg(window)
+    if spread > policy.within_deg or sigma_deg > policy.sigma_deg or _order_spread(window) > policy.order_within:
         return None
-    return f"twist within {round(spread, 3):g} degrees over {len(window)} frames {_where(window)}"
+    told = f"twist within {round(spread, 3):g} degrees, standard error {round(sigma_deg, 3):g},"
+    return f"{told} over {len(window)} frames {_where(window)}"
+
+
+def standard_error_deg(points: Iterable[SeriesPoint]) -> float:
+    """Standard error of the mean twist of some frames, each weighted by its own; infinite where one is unknown."""
+    sigmas = [point.sigma_deg for point in points]
+    known = [max(sigma, LEAST_SIGMA_DEG) for sigma in sigmas if sigma is not None]
+    if not known or len(known) < len(sigmas):
+        return math.inf
+    return math.sqrt(1 / sum(1 / sigma**2 for sigma in known))
+
+
+def _order_spread(window: Sequence[SeriesPoint]) -> float:
+    """The change of |psi6| in the layer where it changes more."""
+    orders = ([p.order_lower or 0.0 for p in window], [p.order_upper or 0.0 for p in window])
+    return max(max(layer) - min(layer) for layer in orders)
 
 
 def _is_ordered(point: SeriesPoint, policy: SettledPolicy) -> bool:
@@ -93,7 +127,8 @@ def _why_no_good(point: SeriesPoint, policy: HopelessPolicy, targets_deg: Sequen
         return "no twist" if policy.without_twist else None
     if policy.distance_deg is None:
         return None
-    if all(abs(point.twist_deg - target) > policy.distance_deg for target in targets_deg):
+    beyond_deg = policy.distance_deg + (point.sigma_deg or 0.0)
+    if all(abs(point.twist_deg - target) > beyond_deg for target in targets_deg):
         return f"twist more than {policy.distance_deg:g} degrees off every target"
     return None
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from moireloop_analyzer.analyst import Analyst
 from moireloop_analyzer.assembly import Assembly, PartRefused
-from moireloop_analyzer.early_end import decide, frames_needed
+from moireloop_analyzer.early_end import decide_at, frames_needed
 from moireloop_analyzer.measurement import measure_frame
 from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
+from moireloop_analyzer.settled_twist import settled_measurement
 from moireloop_analyzer.warm_up import warm_up
 from moireloop_broker.analysis_queue import AnalysisQueue, FinishedRun
 from moireloop_broker.campaign_state import CampaignState
@@ -119,7 +120,15 @@ class AnalyzerService:
         run, self._run, self._measured = self._run, None, None
         self._claim.drop()
         if run is not None:
-            self._finished.settle(run, measurement, analyses)
+            self._finished.settle(run, self._settled(run, measurement), analyses, seen=measurement)
+
+    def _settled(self, run: FinishedRun, measurement: Measurement) -> Measurement:
+        """What the result says: of a run that was ended as settled, the twist of the frames that showed it."""
+        policy = self._policies.settled
+        if policy is None or run.report.ended != "settled":
+            return measurement
+        points = self._observations.newest(run.candidate.candidate_id, run.attempt, policy.frames + 1)
+        return settled_measurement(run.frame.header, measurement, points, policy.frames)
 
     def _note_analyses(self) -> None:
         """Publish what the further analyzers have made of frames, and settle the run that waited for them."""
@@ -144,7 +153,7 @@ class AnalyzerService:
         points = self._observations.add(self._observation(frame), self._window)
         if self._analyst is not None and self._settings.analyses_of == "every":
             self._analyst.add(frame, may_drop=True)
-        decision = decide(points, self._policies, self._targets_deg)
+        decision = decide_at(header.step, points, self._policies, self._targets_deg)
         if decision is None:
             return
         ordered = self._orders.end_early(

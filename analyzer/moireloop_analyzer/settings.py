@@ -75,6 +75,12 @@ class SettledPolicy(Policy):
     within_deg: float = Field(
         default=0.05, gt=0, le=30, description="largest change of the twist over these frames, in degrees"
     )
+    sigma_deg: float = Field(
+        default=0.3, gt=0, le=30, description="largest standard error of their mean twist, in degrees"
+    )
+    order_within: float = Field(
+        default=0.1, gt=0, le=1, description="largest change of either layer's |psi6| over these frames"
+    )
     after_fraction: float = Field(
         default=0.2, ge=0, le=1, description="share of the run's steps before which it is not ended"
     )

@@ -84,9 +84,16 @@ class AnalysisQueue:
         return True
 
     def settle(
-        self, run: FinishedRun, measurement: Measurement, analyses: Mapping[str, AnalysisOutcome] | None = None
+        self,
+        run: FinishedRun,
+        measurement: Measurement,
+        analyses: Mapping[str, AnalysisOutcome] | None = None,
+        seen: Measurement | None = None,
     ) -> bool:
-        """Write the result of a finished run, and the last point of its series; False when it has one already."""
+        """Write the result of a finished run, and the last point of its series; False when it has one already.
+
+        `seen` is what the final frame shows by itself, where the measurement is made of more than that.
+        """
         now_s = time.time()
         result = _measured(run, measurement, dict(analyses or {}), now_s)
         keys = [
@@ -98,7 +105,7 @@ class AnalysisQueue:
             self._keys.series(run.candidate.candidate_id, run.attempt),
         ]
         header = run.frame.header
-        point = pack_point(point_of(header, measurement))
+        point = pack_point(point_of(header, seen or measurement))
         args = [run.attempt, run.entry, ANALYZERS_GROUP, result.outcome, pack(result), header.step, point, POINTS_KEPT]
         return bool(self._scripts.run("settle", keys, cast("Any", args)))
 

@@ -24,7 +24,7 @@ class Observations:
     def add(self, observation: Observation, window: int = 0) -> list[SeriesPoint]:
         """Publish an observation and put it into the series of its attempt, in one step.
 
-        The same step again replaces its point. An attempt that was never begun has no series.
+        The same step again changes nothing and is not published. An attempt that was never begun has no series.
 
         Returns:
             The newest `window` points of the series by step, oldest first, this one among them if it is one of these.
@@ -36,6 +36,11 @@ class Observations:
             pack(observation), OBSERVATIONS_KEPT, attempt, observation.step, point, POINTS_KEPT, window,
         ]  # fmt: skip
         return [unpack_point(data) for data in self._scripts.run("observe", keys, args)]
+
+    def newest(self, candidate_id: str, attempt: int, window: int) -> list[SeriesPoint]:
+        """The newest `window` points of a series by step, oldest first."""
+        stored = self._client.zrange(self._keys.series(candidate_id, attempt), -window, -1)
+        return [unpack_point(data) for data in cast("list[bytes]", stored)]
 
     def add_analyses(self, analysed: FrameAnalysed) -> None:
         """Publish what further analyzers made of a frame; of large messages fewer are kept."""

@@ -1,7 +1,7 @@
 """The atomic state changes: Lua scripts that change a candidate's state and write its event in one step (adapter).
 
-Every script may run twice with the same arguments, as after a lost connection, and then changes nothing more. Only
-`observe` publishes its observation again then; the series has it once.
+Every script may run twice with the same arguments, as after a lost connection, and then changes nothing more. Only an
+observation of an attempt that nobody began, which has no series, is then published again.
 """
 
 from __future__ import annotations

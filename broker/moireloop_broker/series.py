@@ -28,6 +28,7 @@ class SeriesPoint(NamedTuple):
     reason: str | None
     planned_steps: int
     final: bool
+    confidence: float | None = None
 
     @property
     def fraction(self) -> float | None:
@@ -57,6 +58,7 @@ def point_of(frame: FrameHeader | Observation, measurement: Measurement) -> Seri
         reason=measurement.reason,
         planned_steps=frame.planned_steps,
         final=frame.final,
+        confidence=measurement.confidence,
     )
 
 

@@ -19,6 +19,7 @@ COLUMNS: Final = {
     "reason": pa.string(),
     "order_lower": pa.float64(),
     "order_upper": pa.float64(),
+    "confidence": pa.float64(),
     "final": pa.bool_(),
 }
 

@@ -12,7 +12,7 @@ import zmq
 
 from moireloop_analyzer.service import AnalyzerService
 from moireloop_broker.campaign_state import CampaignState
-from moireloop_broker.connection import Connection, frame_endpoints
+from moireloop_broker.connection import Connection, frame_endpoints, write_settings
 from moireloop_broker.event_log import EventLog
 from moireloop_broker.frame_stream import FramePublisher
 from moireloop_broker.messages import (
@@ -55,6 +55,7 @@ def frame(
     step: int = 10,
     *,
     final: bool = False,
+    planned_steps: int = 0,
 ) -> Frame:
     header = FrameHeader(
         candidate_id=candidate_id,
@@ -67,6 +68,7 @@ def frame(
         lattice_types=[1, 2],
         temperature_k=1.5,
         final=final,
+        planned_steps=planned_steps,
     )
     return Frame(header, positions, types)
 
@@ -248,6 +250,39 @@ def test_final_frame_ends_the_series(connection: Connection) -> None:
     client.close()
     assert [(point.step, point.final) for point in found] == [(500, False), (1000, True)]
     assert [point.twist_deg for point in found] == pytest.approx([8.2, 8.2], abs=1e-3)
+
+
+def test_settled_run_has_the_twist_of_its_window(connection: Connection) -> None:
+    """Three frames of 8.2 degrees end it; the last frame shows 9 by chance: the result has 8.2, the series both."""
+    client = connection.open_redis()
+    settled = {"frames": 3, "after_fraction": 0.0}
+    write_settings(client, connection.keys, {"early_end": {"settled": settled}})
+    queue = WorkQueue(client, connection.keys)
+    queue.propose(Candidate(candidate_id="c1", parameters={"t": 1.0}, seed=0, proposed_s=time.time()))
+    lease = queue.take("w", 1.0)
+    assert isinstance(lease, Lease)
+    service = AnalyzerService(connection, "a0")
+    publisher: FramePublisher = connection.open_frame_publisher()
+    for step in (10, 20, 30):
+        publisher.publish(frame("c1", *bilayer(8.2)[:2], step=step, planned_steps=100))
+
+    def is_ordered() -> bool:
+        publisher.idle()
+        service.step()
+        return queue.renew(lease, 30) == "settled"
+
+    wait_until(is_ordered, "the order to end the run", 20)
+    report = RunReport(
+        worker="w", started_s=1.0, finished_s=2.0, steps=40, planned_steps=100, ended="settled", md_s=1.0
+    )
+    queue.finish(lease, report, frame("c1", *bilayer(9.0)[:2], step=40, final=True, planned_steps=100))
+    (result,) = stepped_until(service, 1, connection)
+    points = Observations(client, connection.keys).newest("c1", 1, 10)
+    service.close()
+    publisher.close()
+    client.close()
+    assert result.twist_deg == pytest.approx(8.2, abs=1e-3)
+    assert [point.twist_deg for point in points] == pytest.approx([8.2, 8.2, 8.2, 9.0], abs=1e-3)
 
 
 def test_analyzers_share_the_finished_runs(connection: Connection) -> None:

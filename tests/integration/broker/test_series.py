@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
@@ -33,7 +34,7 @@ def begun(queue: WorkQueue) -> WorkQueue:
 
 
 def test_points_stand_by_step_whatever_the_order(client: redis.Redis, keys: Keys, begun: WorkQueue) -> None:
-    """Frames that come late, or twice from two analyzers, find their place, each step once."""
+    """Frames that come late, or twice from two analyzers, find their place, each step once, and are published once."""
     observations = Observations(client, keys)
     for step in (500, 1500, 1000, 2000, 1500):
         observations.add(observation(step, twist_deg=step / 100))
@@ -45,7 +46,26 @@ def test_points_stand_by_step_whatever_the_order(client: redis.Redis, keys: Keys
         (2000, 20.0),
     ]
     assert series.points[0].fraction == 0.025
-    assert client.xlen(keys.observations) == 5
+    assert client.xlen(keys.observations) == 4
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_order_with_duplicates_makes_one_series(
+    client: redis.Redis, keys: Keys, begun: WorkQueue, seed: int
+) -> None:
+    """Two analyzers, the frames in any order and some twice: the same points, each published once, and the first
+    measurement of a step stands."""
+    rng = random.Random(seed)
+    writers = [Observations(client, keys), Observations(client, keys)]
+    steps = [500 * number for number in range(1, 13)]
+    arriving = steps + rng.sample(steps, 6)
+    rng.shuffle(arriving)
+    for step in arriving:
+        rng.choice(writers).add(observation(step, twist_deg=step / 1000))
+    assert writers[0].add(observation(500, twist_deg=29.0), window=3) == writers[1].newest("c1", 1, 3)
+    (series,) = writers[0].all_series()
+    assert [(point.step, point.twist_deg) for point in series.points] == [(step, step / 1000) for step in steps]
+    assert client.xlen(keys.observations) == len(steps)
 
 
 def test_window_is_answered_with_the_append(client: redis.Redis, keys: Keys, begun: WorkQueue) -> None:
