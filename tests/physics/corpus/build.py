@@ -116,7 +116,7 @@ def _built(plan: Plan, rng: Rng) -> Case:
         plan = replace(plan, noise=_bearable_noise(lower, area, rng))
     layers, drift = _both_layers(plan, area, (lower, upper), ripple, rng)
     bound = math.hypot(*(made.least_error_deg(layer.crystal, plan.noise) for layer in layers))
-    if not 3.0 * bound + abs(drift) <= FAIR_DEG:
+    if not 3.0 * bound + drift <= FAIR_DEG:
         raise Unfair
     turned = made.turn_of(upper) - made.turn_of(lower)
     case = _assembled(plan, layers, area, rng)
@@ -140,7 +140,7 @@ def undirected(plan: Plan, rng: Rng, change: Callable[[Layer, int], Layer] | Non
 def _both_layers(
     plan: Plan, area: Area, lattices: tuple[Floats, Floats], ripple: Ripple | None, rng: Rng
 ) -> tuple[list[Layer], float]:
-    """The layers, and the degrees by which waves and ripple turn the upper crystal more than the lower one."""
+    """The layers, and the degrees by which waves and the like turn their crystals, summed over both."""
     outline = _outline(plan, area, rng)
     layers, drifts = [], []
     for which, lattice in enumerate(lattices):
@@ -148,7 +148,7 @@ def _both_layers(
         layer, drift = _shaken(plan, layer, area, ripple, rng)
         layers.append(layer)
         drifts.append(drift)
-    return layers, drifts[1] - drifts[0]
+    return layers, abs(drifts[0]) + abs(drifts[1])
 
 
 def _stacking(plan: Plan, turned_deg: float) -> Literal["R", "H"] | None:
@@ -287,6 +287,9 @@ def _shaken(plan: Plan, layer: Layer, area: Area, ripple: Ripple | None, rng: Rn
     before = layer.crystal
     if plan.waves:
         layer = layer.moved(made.waves(layer.points[:, :2], area, plan.waves, rng))
+    if plan.relaxed:
+        reach = min(plan.spacings)
+        layer = layer.moved(made.relaxation(layer.points[:, :2], area, layer.missing, plan.relaxed, reach))
     if ripple is not None:
         layer = replace(layer, points=ripple.bend(layer.points))
     whole = plan.boundary == "closed" and plan.grains == (1, 1) and plan.molten == (0.0, 0.0)

@@ -6,7 +6,7 @@ Everything here works in the plane of the layer, with heights counted from the p
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -64,13 +64,14 @@ class Area:
 class Layer:
     """Atoms at `points` (N, 3); `metal` marks the lattice atoms.
 
-    `grain` (N,) is 0 for the majority grain, 1, 2, ... for the others and MOLTEN for atoms of no lattice; `turned` (N,)
-    counts by which of the lattices the chalcogen atoms of a site are placed.
+    `grain` (N,) is 0 for the majority grain, 1, 2, ... for the others and MOLTEN for atoms of no lattice. `missing`
+    (K, 2) are the sites of the metal atoms that were taken away.
     """
 
     points: Floats
     metal: Flags
     grain: Ints
+    missing: Floats = field(default_factory=lambda: np.empty((0, 2)))
 
     @property
     def crystal(self) -> Floats:
@@ -80,7 +81,8 @@ class Layer:
 
     def where(self, kept: Flags) -> Layer:
         """The layer without the other atoms."""
-        return Layer(self.points[kept], self.metal[kept], self.grain[kept])
+        gone = np.concatenate([self.missing, self.points[self.metal & ~kept, :2]])
+        return Layer(self.points[kept], self.metal[kept], self.grain[kept], gone)
 
     def moved(self, by: Floats) -> Layer:
         """Every atom moved by its row of (N, 2) or (N, 3)."""
@@ -137,7 +139,7 @@ def melted(layer: Layer, area: Area, share: float, rng: np.random.Generator) -> 
     points[molten, 2] += 0.4 * rng.normal(size=int(molten.sum()))
     atoms = np.flatnonzero(layer.metal)
     points[atoms, :2] = _pushed_apart(points[atoms, :2], molten[atoms], area)
-    return Layer(points, layer.metal, np.where(molten, MOLTEN, layer.grain))
+    return replace(layer, points=points, grain=np.where(molten, MOLTEN, layer.grain))
 
 
 def _pushed_apart(points: Floats, movable: Flags, area: Area) -> Floats:
@@ -175,6 +177,22 @@ def waves(points: Floats, area: Area, rms: float, rng: np.random.Generator) -> F
     moved = np.cos(points @ numbers.T + phases) @ amplitudes
     scaled: Floats = moved * (rms / math.sqrt(WAVES / 2.0))
     return scaled
+
+
+def relaxation(points: Floats, area: Area, missing: Floats, pull: float, reach: float) -> Floats:
+    """Displacements (N, 2) towards the missing atoms: `pull` angstrom at the distance `reach`, and as 1 / r beyond.
+
+    That is the field of a point defect in a plane, here of each with its nearest image.
+    """
+    moved = np.zeros((len(points), 2))
+    steps = np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)] if area.periodic else [(0, 0)]) @ area.plane.T
+    for site in missing:
+        away = site + steps[:, None, :] - points
+        image = np.linalg.norm(away, axis=2).argmin(axis=0)
+        nearest = away[image, np.arange(len(points))]
+        squares = np.maximum((nearest**2).sum(axis=1), reach**2)
+        moved += pull * reach * nearest / squares[:, None]
+    return moved
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ class Plan:
     `twist_deg` is what the upper lattice is turned by before it is clamped to a cell in which it closes. A `boundary`
     that is closed repeats both lattices, strained by no more than `most_clamped`; one with a seam repeats a cell that
     they do not close in; a flake ends; an island ends within a cell that repeats. `strain` and `shear` are of the whole
-    cell, `upper_strain` and `upper_shear` of the upper layer alone. `rows` asks for a closed cell of exactly so many
-    steps along the two vectors of the lower lattice.
+    cell, `upper_strain` and `upper_shear` of the upper layer alone. `relaxed` is how far neighbours are drawn to a
+    missing atom. `rows` asks for a closed cell of exactly so many steps along the vectors of the lower lattice.
     """
 
     atoms: int
@@ -34,6 +34,7 @@ class Plan:
     noise: float = 0.0
     waves: float = 0.0
     vacancies: float = 0.0
+    relaxed: float = 0.0
     antisites: float = 0.0
     molten: tuple[float, float] = (0.0, 0.0)
     grains: tuple[int, int] = (1, 1)
@@ -108,6 +109,19 @@ def phonons(plan: Plan, rng: Rng) -> Plan:
 def vacancies(plan: Plan, rng: Rng) -> Plan:
     """Up to a tenth of all atoms missing."""
     return replace(plan, vacancies=float(rng.uniform(0.0, 0.1)))
+
+
+def relaxed(plan: Plan, rng: Rng) -> Plan:
+    """Up to a tenth of all atoms missing, and the others drawn to or from the gaps by up to 0.35 angstrom.
+
+    Half of them are as small as the cells in which growth is simulated, where a few gaps strain all there is.
+    """
+    small = int(rng.integers(36, 150))
+    return replace(
+        vacancies(plan, rng),
+        relaxed=float(rng.uniform(-0.35, 0.35)),
+        atoms=small if plan.boundary == "closed" and rng.random() < 0.7 else plan.atoms,
+    )
 
 
 def antisites(plan: Plan, rng: Rng) -> Plan:
@@ -235,6 +249,7 @@ FAMILIES: dict[str, Disturbance] = {
     "noise": noise,
     "phonons": phonons,
     "vacancies": _then(vacancies, warm),
+    "relaxed": _then(relaxed, warm),
     "antisites": _then(antisites, warm),
     "amorphous": _then(amorphous, warm),
     "seams": _then(seams, noise),

@@ -28,9 +28,12 @@ def refusal_cases(count: int, seed: int = 0) -> Iterator[Case]:
 
 
 def refusal_of(family: str, number: int) -> Case:
-    """The frame of this number."""
+    """The frame of this number; every other one is small, where atoms stand in order by chance most easily."""
     rng = np.random.default_rng([zlib.crc32(family.encode()), number])
-    plan = replace(start(rng), noise=float(rng.uniform(0.0, 0.1)))
+    plan = start(rng)
+    small = int(np.exp(rng.uniform(np.log(25), np.log(200))))
+    atoms = small if rng.random() < 0.5 else plan.atoms
+    plan = replace(plan, atoms=atoms, noise=float(rng.uniform(0.0, 0.1)), most_clamped=0.05)
     return replace(REFUSALS[family](rng, plan), family=family, number=number)
 
 
@@ -67,10 +70,13 @@ def gas(points: Floats, rng: Rng) -> Floats:
 
 
 def powder(points: Floats, rng: Rng) -> Floats:
-    """Nine grains, turned against each other by at least a twentieth of a turn of the lattice, none with a half."""
-    middles = points[rng.choice(len(points), GRAINS, replace=False)]
-    nearest = np.linalg.norm(points[:, None] - middles, axis=2).argmin(axis=1)
-    turns = rng.permutation(GRAINS) * 60.0 / GRAINS + rng.uniform(-1.5, 1.5, GRAINS)
+    """Nine grains, turned against each other by 5.7 degrees or more, none of them with a quarter of the atoms."""
+    while True:
+        middles = points[rng.choice(len(points), GRAINS, replace=False)]
+        nearest = np.linalg.norm(points[:, None] - middles, axis=2).argmin(axis=1)
+        if np.bincount(nearest).max() < 0.25 * len(points):
+            break
+    turns = rng.permutation(GRAINS) * 60.0 / GRAINS + rng.uniform(-0.5, 0.5, GRAINS)
     places = points.copy()
     for grain, turn in enumerate(turns):
         here = nearest == grain
