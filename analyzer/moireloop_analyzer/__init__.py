@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from moireloop_analyzer.analysis import Analysis, Analyzer, Snapshot
-    from moireloop_analyzer.twist import TwistEstimate, measure_twist
+    from moireloop_analyzer.estimate import Grain, TwistEstimate
+    from moireloop_analyzer.twist import measure_twist
 
-__all__ = ["Analysis", "Analyzer", "Snapshot", "TwistEstimate", "measure_twist"]
+__all__ = ["Analysis", "Analyzer", "Grain", "Snapshot", "TwistEstimate", "measure_twist"]
 
 _PLACES: Final = {
     "Analysis": "analysis",
     "Analyzer": "analysis",
+    "Grain": "estimate",
     "Snapshot": "analysis",
-    "TwistEstimate": "twist",
+    "TwistEstimate": "estimate",
     "measure_twist": "twist",
 }
 

@@ -1,101 +1,386 @@
-"""Lattice indices of the atoms of a layer that hang together by good bonds (pure)."""
+"""Lattice indices of the atoms of a layer that hang together by good bonds (pure).
+
+Atoms are joined bond by bond, the good bonds first, those through a cut of the cell last, and each set of joined atoms
+knows by how many lattice steps its atoms are apart. The cut is laid where a seam is likeliest, if the layer has one.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 
-from moireloop_analyzer.neighbours import Floats, Ints, Pairs
+from moireloop_analyzer.bond_fit import MAX_STRETCH, BondFit
+from moireloop_analyzer.box import Floats
+from moireloop_analyzer.compiled import compiled
+from moireloop_analyzer.neighbours import Bonds, Ints
+
+BAD: Final = 3.0
+"""A bond that is missing or bad counts as much as one of so many standard deviations where a seam is looked for."""
 
 FEWEST_RINGS: Final = 3
-CROSSING_COST: Final = 0.02
-"""Extra cost in spacings of a bond through the boundary: a perfect layer is not followed round in one long row."""
+TIGHT, LOOSE = 2, 1
+SAMPLED_ATOMS: Final = 2000
+SAMPLED_PER_EDGE: Final = 30
 
 
 @dataclass(frozen=True)
-class Grain:
-    """The largest set of atoms joined by good bonds.
+class Grains:
+    """Sets of atoms joined by good bonds of one lattice.
 
-    `atoms` (M,) are indices into the layer; `indices` (M, 2) their lattice indices, counted along bonds from one of
-    them, and `cells` (M, 2) the cell vectors to add to each position so that positions follow the same way.
-    `crossings` (B, 2) and `sums` (B, 2) belong to the bonds that close a ring through the periodic boundary: how often
-    the ring goes round each direction, and the lattice indices by which its end differs from its start.
+    `root` (N,) is the set of each atom, named after one of its atoms; -1 for atoms that were not asked for. `walk`
+    (N, 4) is the way to each atom from that one, in lattice steps and in cells, and `wrapped` (N, 2) the cells by which
+    an atom moves where the cell is cut open. `sizes` (N,) is how many atoms each set has, at its name. `crossing`
+    (B, 2) are the good bonds through the cut, by atom and neighbour, and `steps` (N, K) the lattice step of each good
+    bond as 3 (m + 1) + n + 1.
     """
 
-    atoms: Ints
-    indices: Floats
-    cells: Floats
-    crossings: Floats
-    sums: Floats
+    root: Ints
+    walk: Ints
+    wrapped: Ints
+    sizes: Ints
+    crossing: Ints
+    steps: Ints
 
-    def rings(self, axis: int) -> npt.NDArray[np.bool_]:
-        """Which closing bonds tell of one direction: those of rings round it alone, or round both if those are few."""
-        around: npt.NDArray[np.bool_] = self.crossings[:, axis] != 0
-        alone: npt.NDArray[np.bool_] = around & (self.crossings[:, 1 - axis] == 0)
-        return alone if np.count_nonzero(alone) >= FEWEST_RINGS else around
+    @property
+    def largest(self) -> int:
+        """Name of the largest set."""
+        return int(self.sizes.argmax())
 
 
-def largest_grain(bonds: Pairs, steps: Floats, misfit: Floats, atoms: int) -> Grain:
-    """Follow the bonds with the least misfit first (a minimum spanning tree) and count lattice steps.
+@dataclass(frozen=True)
+class Rings:
+    """Rings of bonds round one direction of the cell.
 
-    Args:
-        bonds: good bonds of a layer of this many atoms.
-        steps: (P, 2) lattice indices of each bond.
-        misfit: (P,) how far each bond is from its lattice vector, in spacings.
+    There are `count` of them, `agreed` of which agree with a lap; the bonds through the cut miss their lattice steps by
+    `offset` (2,) on average, in angstrom.
     """
-    tree, chosen, keys = _tree(bonds, misfit, atoms)
-    parent, members = _largest_component(tree, atoms)
-    walk: Floats = np.zeros((atoms, 4))
-    child = np.flatnonzero(parent != np.arange(atoms))
-    low, high = np.minimum(child, parent[child]), np.maximum(child, parent[child])
-    bond = chosen[np.searchsorted(keys, low * atoms + high)]
-    sign = np.where(bonds.first[bond] == child, -1.0, 1.0)[:, None]
-    walk[child] = sign * np.column_stack([steps[bond], bonds.shifts[bond]])
-    walk = _summed_to_root(walk, parent)
-    closing = walk[bonds.first] + np.column_stack([steps, bonds.shifts]) - walk[bonds.second]
-    inside = np.isin(bonds.first, members) & np.any(closing[:, 2:] != 0, axis=1)
-    return Grain(
-        atoms=members,
-        indices=walk[members, :2],
-        cells=walk[members, 2:],
-        crossings=closing[inside, 2:],
-        sums=closing[inside, :2],
+
+    count: int
+    agreed: int
+    offset: tuple[float, float]
+
+
+def grains_of(bonds: Bonds, fit: BondFit, member: npt.NDArray[np.bool_]) -> Grains:
+    """Join the atoms in the mask `member` (N,) by the bonds that follow a lattice."""
+    spacing, bins = bonds.spacing, bonds.bins
+    loose = min(MAX_STRETCH * spacing, max(6.0 * fit.scale, 0.1 * spacing))
+    tight = min(loose, max(2.5 * fit.scale, 0.02 * spacing))
+    (aa, ab), (ba, bb) = bins.inverse.tolist()
+    edges = [
+        max(1, int(1.0 / (length * spacing))) if wraps else 0
+        for length, wraps in zip((math.hypot(aa, ba), math.hypot(ab, bb)), bins.periodic, strict=True)
+    ]
+    sampled = max(SAMPLED_ATOMS, SAMPLED_PER_EDGE * max(edges))
+    step = 1 + (len(bonds.points) - 1) // sampled
+    return Grains(
+        *_grains(
+            bonds.points,
+            bonds.table,
+            bonds.codes,
+            bonds.counts,
+            bins.images,
+            bins.moves,
+            bins.inverse,
+            member,
+            fit.vectors,
+            (tight, loose, max(fit.scale, 0.005 * spacing) ** 2),
+            (edges[0], edges[1]),
+            step,
+        )
     )
 
 
-def _tree(bonds: Pairs, misfit: Floats, atoms: int) -> tuple[csr_matrix, Ints, Ints]:
-    """Spanning tree, and the best bond of each pair of atoms with its sorted key first * atoms + second."""
-    keys = bonds.first * atoms + bonds.second
-    order = np.lexsort((misfit, keys))
-    fresh = np.append(True, np.diff(keys[order]) > 0)[: len(order)]
-    chosen = order[fresh & (bonds.first[order] != bonds.second[order])]
-    ends = (bonds.first[chosen], bonds.second[chosen])
-    costs = misfit[chosen] + 1e-3 + CROSSING_COST * np.any(bonds.shifts[chosen] != 0, axis=1)
-    graph = csr_matrix((costs, ends), shape=(atoms, atoms))
-    return minimum_spanning_tree(graph), chosen, keys[chosen]
+def places_of(bonds: Bonds, grains: Grains, name: int, plane: Floats) -> tuple[Ints, Floats, Floats]:
+    """Atoms (M,), lattice indices (M, 2) and unwrapped positions (M, 2) in angstrom of one set."""
+    return _gathered(bonds.points, grains.root, grains.walk, grains.wrapped, name, int(grains.sizes[name]), plane)
 
 
-def _largest_component(tree: csr_matrix, atoms: int) -> tuple[Ints, Ints]:
-    """Parent of each atom of the largest component (of itself elsewhere), and the atoms of that component."""
-    labels = connected_components(tree, directed=False)[1]
-    biggest = int(np.bincount(labels).argmax())
-    members = np.flatnonzero(labels == biggest)
-    _, before = breadth_first_order(tree, members[0], directed=False)
-    parent = np.arange(atoms)
-    parent[members[1:]] = before[members[1:]]
-    return parent, members
+def rings_of(bonds: Bonds, grains: Grains, name: int, laps: Ints, vectors: Floats) -> tuple[Rings, Rings]:
+    """The rings of bonds of one set round a and round b.
+
+    Rings round one direction alone tell of it, or where these are few all that go round it.
+
+    Args:
+        name: of the set.
+        laps: (2, 2) lattice steps that rings round a and b may be.
+        vectors: (2, 2) lattice vectors as columns, in angstrom.
+    """
+    counts, offsets = _rings(
+        bonds.points,
+        bonds.table,
+        bonds.codes,
+        bonds.bins.images,
+        bonds.bins.moves,
+        grains.root,
+        grains.walk,
+        grains.wrapped,
+        grains.crossing,
+        grains.steps,
+        name,
+        laps,
+        vectors,
+    )
+    found = []
+    for ((alone, alone_agreed), (any_, any_agreed)), offset in zip(counts.tolist(), offsets.tolist(), strict=True):
+        enough = alone >= FEWEST_RINGS
+        found.append(Rings(alone if enough else any_, alone_agreed if enough else any_agreed, tuple(offset)))
+    return found[0], found[1]
 
 
-def _summed_to_root(walk: Floats, parent: Ints) -> Floats:
-    """Sum of the steps from the root to each atom, by doubling the distance looked back."""
-    for _ in range(len(parent).bit_length()):
-        walk = walk + walk[parent]
-        before, parent = parent, parent[parent]
-        if np.array_equal(before, parent):
+@compiled
+def _graded(
+    points: Floats,
+    table: Ints,
+    codes: Ints,
+    counts: Ints,
+    moves: Floats,
+    inverse: Floats,
+    member: npt.NDArray[np.bool_],
+    vectors: Floats,
+    limits: tuple[float, float, float],
+    edges: tuple[int, int],
+    step: int,
+) -> tuple[Ints, Ints, Floats]:
+    """Grade (N, K) of each bond, 0 where it is none of the lattice's, its lattice step (N, K), and the edges' sums.
+
+    The plane has edges parallel to b and to a, and each step-th atom's bonds tell of those that they cross: good and
+    bad bonds, and the sum of misfits of the good ones, shape (2, 4, edges).
+    """
+    grades = np.zeros(table.shape, dtype=np.int8)
+    steps = np.empty(table.shape, dtype=np.int8)
+    sums = np.zeros((2, 4, max(edges[0], edges[1], 1)))
+    xx, xy, yx, yy = vectors[0, 0], vectors[0, 1], vectors[1, 0], vectors[1, 1]
+    determinant = xx * yy - xy * yx
+    mx, my, nx, ny = yy / determinant, -xy / determinant, -yx / determinant, xx / determinant
+    tight2, loose2 = limits[0] * limits[0], limits[1] * limits[1]
+    for i in range(len(points)):
+        if not member[i]:
+            continue
+        for k in range(counts[i]):
+            j, code = table[i, k], codes[i, k]
+            if not member[j]:
+                continue
+            x = points[j, 0] + moves[code, 0] - points[i, 0]
+            y = points[j, 1] + moves[code, 1] - points[i, 1]
+            m, n = np.rint(mx * x + my * y), np.rint(nx * x + ny * y)
+            ex, ey = x - xx * m - xy * n, y - yx * m - yy * n
+            misfit2 = ex * ex + ey * ey
+            good = m * m + m * n + n * n == 1.0 and misfit2 <= loose2
+            if good:
+                grades[i, k] = TIGHT if misfit2 <= tight2 else LOOSE
+                steps[i, k] = 3 * (int(m) + 1) + int(n) + 1
+            if i % step != 0:
+                continue
+            for axis in range(2):
+                span = x * inverse[0, axis] + y * inverse[1, axis]
+                if edges[axis] == 0 or span <= 0:
+                    continue
+                start = points[i, 0] * inverse[0, axis] + points[i, 1] * inverse[1, axis]
+                first = int(np.floor(start * edges[axis])) + 1
+                last = int(np.floor((start + span) * edges[axis]))
+                for edge in range(first, last + 1):
+                    place = edge % edges[axis]
+                    if good:
+                        sums[axis, 0, place] += 1.0
+                        sums[axis, 2, place] += ex
+                        sums[axis, 3, place] += ey
+                    else:
+                        sums[axis, 1, place] += 1.0
+    return grades, steps, sums
+
+
+@compiled
+def _likeliest(sums: Floats, edges: int, variance: float) -> float:
+    """Fraction of the edge at which bonds are missing, bad, or all off by the same vector."""
+    if edges == 0:
+        return 0.0
+    usual = np.median(sums[0, :edges])
+    best, highest = 0, -1.0
+    for edge in range(edges):
+        good, bad, x, y = sums[0, edge], sums[1, edge], sums[2, edge], sums[3, edge]
+        missing = max(0.0, usual - good - bad)
+        score = (x * x + y * y) / (max(good, 1.0) * variance) + BAD * BAD * (bad + missing)
+        if score > highest:
+            best, highest = edge, score
+    return best / edges
+
+
+@compiled
+def _root(parent: Ints, walk: Ints, atom: int) -> int:
+    """Name of the set of an atom; the walks of all atoms on the way to it are made relative to it."""
+    root = atom
+    w0 = w1 = w2 = w3 = 0
+    while parent[root] != root:
+        w0 += walk[root, 0]
+        w1 += walk[root, 1]
+        w2 += walk[root, 2]
+        w3 += walk[root, 3]
+        root = parent[root]
+    while parent[atom] != root and atom != root:
+        above = parent[atom]
+        o0, o1, o2, o3 = walk[atom, 0], walk[atom, 1], walk[atom, 2], walk[atom, 3]
+        walk[atom, 0], walk[atom, 1], walk[atom, 2], walk[atom, 3] = w0, w1, w2, w3
+        parent[atom] = root
+        w0, w1, w2, w3 = w0 - o0, w1 - o1, w2 - o2, w3 - o3
+        atom = above
+    return root
+
+
+@compiled
+def _join(i: int, j: int, step: int, cell_a: int, cell_b: int, parent: Ints, walk: Ints, sizes: Ints) -> bool:
+    """Join the sets of two atoms by the lattice step and cells from one to the other; whether they were two."""
+    a, b = _root(parent, walk, i), _root(parent, walk, j)
+    if a == b:
+        return False
+    m = walk[i, 0] + step // 3 - 1 - walk[j, 0]
+    n = walk[i, 1] + step % 3 - 1 - walk[j, 1]
+    cell_a += walk[i, 2] - walk[j, 2]
+    cell_b += walk[i, 3] - walk[j, 3]
+    if sizes[a] >= sizes[b]:
+        parent[b] = a
+        sizes[a] += sizes[b]
+        walk[b, 0], walk[b, 1], walk[b, 2], walk[b, 3] = m, n, cell_a, cell_b
+    else:
+        parent[a] = b
+        sizes[b] += sizes[a]
+        walk[a, 0], walk[a, 1], walk[a, 2], walk[a, 3] = -m, -n, -cell_a, -cell_b
+    return True
+
+
+@compiled
+def _grains(
+    points: Floats,
+    table: Ints,
+    codes: Ints,
+    counts: Ints,
+    images: Ints,
+    moves: Floats,
+    inverse: Floats,
+    member: npt.NDArray[np.bool_],
+    vectors: Floats,
+    limits: tuple[float, float, float],
+    edges: tuple[int, int],
+    step: int,
+) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints]:
+    """The parts of `Grains`, in their order."""
+    grades, steps, sums = _graded(points, table, codes, counts, moves, inverse, member, vectors, limits, edges, step)
+    cut_a, cut_b = _likeliest(sums[0], edges[0], limits[2]), _likeliest(sums[1], edges[1], limits[2])
+    total = len(points)
+    wrapped = np.empty((total, 2), dtype=np.int8)
+    parent = np.empty(total, dtype=np.int32)
+    walk = np.zeros((total, 4), dtype=np.int32)
+    sizes = np.ones(total, dtype=np.int32)
+    left = -1
+    for i in range(total):
+        wrapped[i, 0] = points[i, 0] * inverse[0, 0] + points[i, 1] * inverse[1, 0] < cut_a
+        wrapped[i, 1] = points[i, 0] * inverse[0, 1] + points[i, 1] * inverse[1, 1] < cut_b
+        parent[i] = i
+        left += member[i]
+    crossing = np.empty((total * table.shape[1], 2), dtype=np.int32)
+    through = 0
+    for grade in (TIGHT, LOOSE):
+        for i in range(total):
+            for k in range(counts[i]):
+                j = table[i, k]
+                if j < i or grades[i, k] != grade:
+                    continue
+                cell_a = images[codes[i, k], 0] - wrapped[j, 0] + wrapped[i, 0]
+                cell_b = images[codes[i, k], 1] - wrapped[j, 1] + wrapped[i, 1]
+                if cell_a != 0 or cell_b != 0:
+                    crossing[through, 0], crossing[through, 1] = i, k
+                    through += 1
+                elif left > 0 and _join(i, j, steps[i, k], 0, 0, parent, walk, sizes):
+                    left -= 1
+    for c in range(through):
+        if left == 0:
             break
-    return walk
+        i, k = crossing[c, 0], crossing[c, 1]
+        j = table[i, k]
+        cell_a = images[codes[i, k], 0] - wrapped[j, 0] + wrapped[i, 0]
+        cell_b = images[codes[i, k], 1] - wrapped[j, 1] + wrapped[i, 1]
+        left -= _join(i, j, steps[i, k], cell_a, cell_b, parent, walk, sizes)
+    for i in range(total):
+        if _root(parent, walk, i) != i or not member[i]:
+            sizes[i] = 0
+    for i in range(total):
+        if not member[i]:
+            parent[i] = -1
+    return parent, walk, wrapped, sizes, crossing[:through].copy(), steps
+
+
+@compiled
+def _gathered(
+    points: Floats, root: Ints, walk: Ints, wrapped: Ints, name: int, size: int, plane: Floats
+) -> tuple[Ints, Floats, Floats]:
+    atoms = np.empty(size, dtype=np.int32)
+    indices = np.empty((size, 2))
+    places = np.empty((size, 2))
+    n = 0
+    for i in range(len(root)):
+        if root[i] == name:
+            a, b = walk[i, 2] + wrapped[i, 0], walk[i, 3] + wrapped[i, 1]
+            atoms[n] = i
+            indices[n, 0] = walk[i, 0]
+            indices[n, 1] = walk[i, 1]
+            places[n, 0] = points[i, 0] + a * plane[0, 0] + b * plane[1, 0]
+            places[n, 1] = points[i, 1] + a * plane[0, 1] + b * plane[1, 1]
+            n += 1
+    return atoms, indices, places
+
+
+@compiled
+def _rings(
+    points: Floats,
+    table: Ints,
+    codes: Ints,
+    images: Ints,
+    moves: Floats,
+    root: Ints,
+    walk: Ints,
+    wrapped: Ints,
+    crossing: Ints,
+    steps: Ints,
+    name: int,
+    laps: Ints,
+    vectors: Floats,
+) -> tuple[Ints, Floats]:
+    """Rings round each axis, of it alone or of any, all or those that agree, (2, 2, 2), and offsets (2, 2)."""
+    rings = np.zeros((2, 2, 2), dtype=np.int64)
+    offsets = np.zeros((2, 2))
+    through = np.zeros(2)
+    for c in range(len(crossing)):
+        i, k = crossing[c, 0], crossing[c, 1]
+        j, code, step = table[i, k], codes[i, k], steps[i, k]
+        if root[i] != name or root[j] != name:
+            continue
+        cut_a = images[code, 0] - wrapped[j, 0] + wrapped[i, 0]
+        cut_b = images[code, 1] - wrapped[j, 1] + wrapped[i, 1]
+        a, b = walk[i, 2] - walk[j, 2] + cut_a, walk[i, 3] - walk[j, 3] + cut_b
+        if a == 0 and b == 0:
+            continue
+        m, n = step // 3 - 1, step % 3 - 1
+        ex = points[j, 0] + moves[code, 0] - points[i, 0] - vectors[0, 0] * m - vectors[0, 1] * n
+        ey = points[j, 1] + moves[code, 1] - points[i, 1] - vectors[1, 0] * m - vectors[1, 1] * n
+        for axis in range(2):
+            cut = cut_a if axis == 0 else cut_b
+            offsets[axis, 0] += ex * cut
+            offsets[axis, 1] += ey * cut
+            through[axis] += abs(cut)
+        m += walk[i, 0] - walk[j, 0]
+        n += walk[i, 1] - walk[j, 1]
+        agrees = m == a * laps[0, 0] + b * laps[1, 0] and n == a * laps[0, 1] + b * laps[1, 1]
+        for axis in range(2):
+            around, other = (a, b) if axis == 0 else (b, a)
+            if around != 0:
+                rings[axis, 1, 0] += 1
+                rings[axis, 1, 1] += agrees
+                if other == 0:
+                    rings[axis, 0, 0] += 1
+                    rings[axis, 0, 1] += agrees
+    for axis in range(2):
+        offsets[axis] /= max(through[axis], 1.0)
+    return rings, offsets

@@ -1,32 +1,91 @@
-"""How ordered a layer is: |psi6| of its bonds (pure)."""
+"""Six-fold order of the bonds of a layer, and the direction of the lattice around each atom (pure)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-import numpy.typing as npt
 
-from moireloop_analyzer.neighbours import Pairs
+from moireloop_analyzer.box import Floats
+from moireloop_analyzer.compiled import compiled
+from moireloop_analyzer.neighbours import Bonds, Ints
 
 
-def bond_order(bonds: Pairs, atoms: int) -> npt.NDArray[np.complex128]:
-    """psi6 of each atom, shape (atoms,): the mean of exp(6 i phi) over its bonds, 0 where it has none.
+@dataclass(frozen=True)
+class BondOrder:
+    """psi6 of each atom of a layer and of its surroundings, (N, 2) as real and imaginary part, and |psi6| of the layer.
 
-    Nelson and Halperin, Phys. Rev. B 19, 2457 (1979). Its phase over six is the direction of the bonds.
+    An atom's is the mean of exp(6 i phi) over its bonds, 0 without any: Nelson and Halperin, Phys. Rev. B 19, 2457
+    (1979). Its phase over six is the direction of the bonds. `around` is averaged over each atom and its neighbours,
+    and once more over their averages. `layer`, in [0, 1], is the modulus of the mean over atoms, so grains of different
+    orientation cancel: 1 for a perfect triangular lattice, near 0 for none.
     """
-    x, y = bonds.vectors.T
-    sixfold = (x + 1j * y) ** 6
-    length = np.abs(sixfold)
-    waves = np.divide(sixfold, length, out=np.zeros_like(sixfold), where=length > 0)
-    ends = np.concatenate([bonds.first, bonds.second])
-    both = np.concatenate([waves, waves])
-    total: npt.NDArray[np.complex128] = np.bincount(ends, both.real, atoms) + 1j * np.bincount(ends, both.imag, atoms)
-    total /= np.maximum(np.bincount(ends, minlength=atoms), 1)
-    return total
+
+    atoms: Floats
+    around: Floats
+    layer: float
 
 
-def layer_order(bonds: Pairs, atoms: int) -> float:
-    """|psi6| of a layer, in [0, 1]: 1 for a perfect triangular lattice, near 0 for a disordered layer.
+def bond_order(bonds: Bonds) -> BondOrder:
+    """The six-fold order of a layer."""
+    atoms, around, layer = _orders(bonds.points, bonds.table, bonds.codes, bonds.counts, bonds.bins.moves)
+    return BondOrder(atoms, around, layer)
 
-    It is the modulus of the mean over atoms, so grains of different orientation cancel.
-    """
-    return min(1.0, float(np.abs(bond_order(bonds, atoms).mean()))) if atoms else 0.0
+
+def order_of(psi6: Floats, atoms: Ints) -> float:
+    """|psi6| of some of the atoms of a layer, in [0, 1]; psi6 (N, 2) is that of all, atoms (M,) which ones."""
+    return _order_of(psi6, atoms)
+
+
+@compiled
+def _psi6(points: Floats, table: Ints, codes: Ints, counts: Ints, moves: Floats) -> Floats:
+    psi6 = np.zeros((len(points), 2))
+    for i in range(len(points)):
+        real = imaginary = 0.0
+        for k in range(counts[i]):
+            j, code = table[i, k], codes[i, k]
+            x = points[j, 0] + moves[code, 0] - points[i, 0]
+            y = points[j, 1] + moves[code, 1] - points[i, 1]
+            x2, y2 = x * x - y * y, 2.0 * x * y
+            x6, y6 = x2 * (x2 * x2 - 3.0 * y2 * y2), y2 * (3.0 * x2 * x2 - y2 * y2)
+            r2 = x * x + y * y
+            r6 = r2 * r2 * r2
+            real += x6 / r6
+            imaginary += y6 / r6
+        if counts[i] > 0:
+            psi6[i, 0] = real / counts[i]
+            psi6[i, 1] = imaginary / counts[i]
+    return psi6
+
+
+@compiled
+def _smoothed(values: Floats, table: Ints, counts: Ints) -> Floats:
+    smooth = np.empty_like(values)
+    for i in range(len(values)):
+        real, imaginary = values[i, 0], values[i, 1]
+        for k in range(counts[i]):
+            real += values[table[i, k], 0]
+            imaginary += values[table[i, k], 1]
+        smooth[i, 0] = real / (counts[i] + 1)
+        smooth[i, 1] = imaginary / (counts[i] + 1)
+    return smooth
+
+
+@compiled
+def _orders(points: Floats, table: Ints, codes: Ints, counts: Ints, moves: Floats) -> tuple[Floats, Floats, float]:
+    psi6 = _psi6(points, table, codes, counts, moves)
+    around = _smoothed(_smoothed(psi6, table, counts), table, counts)
+    real = imaginary = 0.0
+    for i in range(len(psi6)):
+        real += psi6[i, 0]
+        imaginary += psi6[i, 1]
+    return psi6, around, min(1.0, np.hypot(real, imaginary) / len(psi6))
+
+
+@compiled
+def _order_of(psi6: Floats, atoms: Ints) -> float:
+    real = imaginary = 0.0
+    for i in atoms:
+        real += psi6[i, 0]
+        imaginary += psi6[i, 1]
+    return float(min(1.0, np.hypot(real, imaginary) / max(len(atoms), 1)))

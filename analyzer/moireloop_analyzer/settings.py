@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from moireloop_broker.messages import MAX_ANALYSES, Identifier
 
-Estimator = Literal["lattice"]
+Estimator = Literal["lattice", "row"]
 
 
 class AnalyzerSettings(BaseModel):
@@ -36,7 +36,9 @@ class AnalyzerSettings(BaseModel):
         "there is a twist to report",
     )
     estimator: Estimator = Field(
-        default="lattice", description="how the twist is measured: from lattices fitted to both layers"
+        default="lattice",
+        description="how the twist is measured: from lattices fitted to both layers, or as the seed did from rows "
+        "of atoms",
     )
     analyses: Annotated[tuple[Identifier, ...], Field(strict=False, max_length=MAX_ANALYSES)] = Field(
         default=(), description="analyzers beside the twist, by the names under which packages register them"

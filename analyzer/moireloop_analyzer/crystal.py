@@ -1,0 +1,109 @@
+"""What one layer consists of: its order, its grains, and the lattice of the largest one (pure)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from moireloop_analyzer.box import Box, Floats
+from moireloop_analyzer.directions import directions_of
+from moireloop_analyzer.lattice import LatticeFit, fit_lattice
+from moireloop_analyzer.neighbours import Bonds, Ints, bonds_of
+from moireloop_analyzer.order import bond_order, order_of
+from moireloop_analyzer.refusal import Refusal
+
+MIN_CRYSTAL_SHARE: Final = 0.4
+"""Share of a layer's atoms on one lattice from which their direction is the layer's, however unsure."""
+
+MIN_GRAIN_ATOMS: Final = 7
+LEAST_GRAIN_SHARE: Final = 0.02
+MAX_SIGMA_DEG: Final = 1.0
+"""Standard error of a layer's direction above which it has none: in one frame of two grains it is 1 to 2 degrees."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One grain of a layer: its atoms, numbered as in the layer, and its direction in radians modulo 60 degrees."""
+
+    atoms: Ints
+    angle_rad: float
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """A layer of which most atoms lie on one lattice, that of its largest grain.
+
+    `heights` (N,) in angstrom are those of its atoms, sorted as in the bonds; `share` is the largest grain's share of
+    the layer's atoms.
+    """
+
+    bonds: Bonds
+    fit: LatticeFit
+    heights: Floats
+    share: float
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """A layer's order |psi6| in [0, 1], its grains, the largest first, and its crystal or the reason why it is none."""
+
+    order: float
+    patches: tuple[Patch, ...]
+    crystal: Crystal | Refusal
+
+
+def survey(points: Floats, box: Box, min_order: float) -> Surveyed | Refusal:
+    """Order, grains and crystal of a layer at `points` (N, 3) in the box.
+
+    A layer is no crystal where less than four tenths of its atoms lie on one lattice, where |psi6| of the largest grain
+    is below `min_order`, or where the direction of its lattice is uncertain by more than a degree.
+    """
+    flat = np.ascontiguousarray(points[:, :2])
+    bonds = bonds_of(flat, box)
+    if isinstance(bonds, Refusal):
+        return bonds
+    order = bond_order(bonds)
+    fits: list[LatticeFit] = []
+    refused: list[Refusal] = []
+    for angle_rad, member in directions_of(order.around):
+        fit = fit_lattice(bonds, box, angle_rad, member)
+        if isinstance(fit, Refusal):
+            refused.append(fit)
+        else:
+            fits.append(fit)
+    if not fits:
+        refused.append(Refusal("it is amorphous: its bonds have no common direction"))
+        return Surveyed(order.layer, (), refused[0])
+    best = max(fits, key=lambda fit: len(fit.atoms))
+    share = len(best.atoms) / len(flat)
+    why = _why_no_crystal(best, share, order_of(order.atoms, best.atoms), min_order)
+    crystal = Refusal(why) if why else Crystal(bonds, best, points[bonds.atoms, 2], share)
+    return Surveyed(order.layer, _patches(fits, bonds), crystal)
+
+
+def _why_no_crystal(best: LatticeFit, share: float, order: float, min_order: float) -> str | None:
+    if share < MIN_CRYSTAL_SHARE:
+        return f"it is amorphous or polycrystalline: {share:.0%} of its atoms lie on the lattice of its largest grain"
+    if order < min_order:
+        return f"it is amorphous: |psi6| of its largest grain, {order:.2f}, is below {min_order:.2f}"
+    sigma_deg = math.degrees(best.sigma_rad)
+    if sigma_deg > MAX_SIGMA_DEG:
+        return f"it has no single direction: it is uncertain by {sigma_deg:.1f} degrees"
+    return None
+
+
+def _patches(fits: list[LatticeFit], bonds: Bonds) -> tuple[Patch, ...]:
+    """All grains of at least a fiftieth of the atoms, the largest first, those beside a fitted one too."""
+    least = max(MIN_GRAIN_ATOMS, LEAST_GRAIN_SHARE * len(bonds.atoms))
+    patches = []
+    for fit in fits:
+        sizes = fit.grains.sizes
+        names = [fit.name] if sizes[fit.name] == len(sizes) else np.flatnonzero(sizes >= least).tolist()
+        for name in names:
+            atoms = fit.atoms if name == fit.name else np.flatnonzero(fit.grains.root == name)
+            if len(atoms) >= least:
+                patches.append(Patch(bonds.atoms[atoms], fit.rotation_rad))
+    return tuple(sorted(patches, key=lambda patch: -len(patch.atoms)))

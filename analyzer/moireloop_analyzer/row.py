@@ -1,0 +1,150 @@
+"""The direction of a layer's rows of atoms: Algorithm 1 of the seed, from many starting atoms (pure).
+
+From an atom the row is followed neighbour by neighbour; where the next atom is missing, a ghost stands in for it, moved
+on by the same step, and the row goes on behind it. A straight line through the atoms of the row has its direction.
+The seed starts at one atom and takes the smallest polar angle among its neighbours; here every row starts along the
+lattice direction nearest to the cell's vector a, in each layer, and the median of many rows is taken.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from moireloop_analyzer.box import Box, Floats
+from moireloop_analyzer.compiled import compiled
+from moireloop_analyzer.crystal import Crystal
+from moireloop_analyzer.neighbours import Ints, median
+from moireloop_analyzer.refusal import Refusal
+
+STARTS: Final = 500
+STEPS: Final = 20
+"""Steps along a row, as many as the peer takes."""
+
+FEWEST_IN_A_ROW: Final = 6
+MOST_GHOSTS: Final = 3
+CAUGHT: Final = 0.4
+"""An atom so near to where the row expects one, in lattice constants, is of the row."""
+
+MEDIAN_ERROR: Final = math.sqrt(math.pi / 2.0)
+"""Standard error of the median of normal values, in units of that of their mean."""
+
+MAD_TO_SIGMA: Final = 1.4826
+
+
+@dataclass(frozen=True)
+class RowFit:
+    """Direction of the rows nearest to the cell's vector a, in radians, and its standard error."""
+
+    angle_rad: float
+    sigma_rad: float
+
+
+def row_of(crystal: Crystal, box: Box) -> RowFit | Refusal:
+    """The rows of a layer's largest grain.
+
+    The error counts rows as independent as far as they share no atoms. Refused where fewer than one row has six atoms.
+    """
+    fit, bonds = crystal.fit, crystal.bonds
+    first, second = fit.vectors.T
+    along = min((first, second, second - first), key=lambda step: abs(_slope_rad(step)))
+    in_grain = np.zeros(len(bonds.points), dtype=np.bool_)
+    in_grain[fit.atoms] = True
+    bins = bonds.bins
+    angles = _angles(
+        bonds.points,
+        in_grain,
+        fit.atoms[:: 1 + (len(fit.atoms) - 1) // STARTS],
+        bonds.starts,
+        bins.counts,
+        bins.low,
+        bins.per,
+        bins.periodic,
+        bins.inverse,
+        box.plane,
+        along if along[0] >= 0 else -along,
+        (CAUGHT * fit.constant_angstrom) ** 2,
+    )
+    if not len(angles):
+        return Refusal("it has no row of six atoms")
+    angle = median(angles)
+    scatter = MAD_TO_SIGMA * median(np.abs(angles - angle))
+    independent = max(1.0, min(float(len(angles)), len(fit.atoms) / STEPS))
+    return RowFit(angle, MEDIAN_ERROR * scatter / math.sqrt(independent))
+
+
+def _slope_rad(step: Floats) -> float:
+    """Angle of a line along this step with the x axis, in (-pi / 2, pi / 2]."""
+    angle = math.atan2(float(step[1]), float(step[0]))
+    return angle - math.pi * round(angle / math.pi)
+
+
+@compiled
+def _angles(
+    points: Floats,
+    in_grain: npt.NDArray[np.bool_],
+    begins: Ints,
+    starts: Ints,
+    counts: tuple[int, int],
+    low: tuple[float, float],
+    per: tuple[float, float],
+    periodic: tuple[bool, bool],
+    inverse: Floats,
+    plane: Floats,
+    along: Floats,
+    caught2: float,
+) -> Floats:
+    """Direction (M,) of the line through each row that has atoms enough."""
+    angles = np.empty(len(begins))
+    found = 0
+    for begin in begins:
+        x, y = points[begin, 0], points[begin, 1]
+        rx = ry = 0.0
+        atoms, ghosts = 1, 0
+        sx = sy = sxx = sxy = syy = 0.0
+        for _ in range(STEPS):
+            rx += along[0]
+            ry += along[1]
+            row = int(np.floor(((x + rx) * inverse[0, 0] + (y + ry) * inverse[1, 0] - low[0]) * per[0]))
+            column = int(np.floor(((x + rx) * inverse[0, 1] + (y + ry) * inverse[1, 1] - low[1]) * per[1]))
+            best2 = caught2
+            bx = by = 0.0
+            for r in range(row - 1, row + 2):
+                cell_a = r // counts[0]
+                if cell_a != 0 and not periodic[0]:
+                    continue
+                for c in range(column - 1, column + 2):
+                    cell_b = c // counts[1]
+                    if cell_b != 0 and not periodic[1]:
+                        continue
+                    move_x = cell_a * plane[0, 0] + cell_b * plane[1, 0] - x
+                    move_y = cell_a * plane[0, 1] + cell_b * plane[1, 1] - y
+                    place = (r - cell_a * counts[0]) * counts[1] + c - cell_b * counts[1]
+                    for j in range(starts[place], starts[place + 1]):
+                        dx = points[j, 0] + move_x
+                        dy = points[j, 1] + move_y
+                        d2 = (dx - rx) ** 2 + (dy - ry) ** 2
+                        if in_grain[j] and d2 < best2:
+                            best2, bx, by = d2, dx, dy
+            if best2 < caught2:
+                rx, ry = bx, by
+                atoms += 1
+                ghosts = 0
+                sx += rx
+                sy += ry
+                sxx += rx * rx
+                sxy += rx * ry
+                syy += ry * ry
+            else:
+                ghosts += 1
+                if ghosts > MOST_GHOSTS:
+                    break
+        if atoms >= FEWEST_IN_A_ROW:
+            xx, xy, yy = sxx - sx * sx / atoms, sxy - sx * sy / atoms, syy - sy * sy / atoms
+            angles[found] = 0.5 * np.arctan2(2.0 * xy, xx - yy)
+            found += 1
+    return angles[:found]
