@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from moireloop_analyzer.compiled import compiled
 from moireloop_analyzer.form_factors import Floats, Radiation, form_factors, points_among
+from moireloop_analyzer.moire_cell import sixty, turned_to
 
 Ints = npt.NDArray[np.integer[Any]]
 
@@ -83,7 +84,7 @@ def diffract(
         elements: symbol of each type that has one.
         area: of the patch that the atoms cover, in square angstrom.
     """
-    rings = [{name: ring_vectors(lattice, name) for name in RINGS} for lattice in (lower, _turned_to(lower, upper))]
+    rings = [{name: ring_vectors(lattice, name) for name in RINGS} for lattice in (lower, turned_to(lower, upper))]
     moire = rings[1]["10"] - rings[0]["10"]
     width = FWHM * 2.0 * math.pi / math.sqrt(area)
     main = np.concatenate([np.zeros((1, 2)), *rings[0].values(), *rings[1].values()])
@@ -133,26 +134,9 @@ def pattern(
 
 def ring_vectors(lattice: Floats, ring: str) -> Floats:
     """Reciprocal vectors (6, 2), counter-clockwise, of a ring of a lattice with these vectors as columns."""
-    reciprocal = 2.0 * math.pi * np.linalg.inv(_sixty(lattice))
+    reciprocal = 2.0 * math.pi * np.linalg.inv(sixty(lattice))
     vectors: Floats = np.array(RINGS[ring]) @ reciprocal
     return vectors
-
-
-def _sixty(lattice: Floats) -> Floats:
-    """The same lattice by two vectors about 60 degrees apart, the second counter-clockwise from the first."""
-    first, second = lattice.T
-    second = second if first[0] * second[1] > first[1] * second[0] else -second
-    return np.column_stack([first, second if first @ second > 0 else second + first])
-
-
-def _turned_to(lower: Floats, upper: Floats) -> Floats:
-    """The upper lattice by those of its vectors that lie nearest to the lower one's."""
-    wanted, choice = _sixty(lower), _sixty(upper)
-    choices = []
-    for _ in range(6):
-        choices.append(choice)
-        choice = np.column_stack([choice[:, 1], choice[:, 1] - choice[:, 0]])
-    return min(choices, key=lambda vectors: float(np.linalg.norm(vectors - wanted)))
 
 
 def _spots(points: Floats, types: Ints, elements: Mapping[int, str], waves: Floats) -> Spots:

@@ -19,6 +19,7 @@ CORE_SHARE: Final = 0.98
 """Share of the atoms, in the middle of their heights, that the thickness is taken from: strays do not count."""
 
 DIRECTIONS: Final = 4096
+PEAK_ANGSTROM: Final = 0.6
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,22 @@ def pair_correlation(
         thickness_angstrom=thickness,
         density=count / volume if volume > 0 else None,
     )
+
+
+def first_peak(g: PairCorrelation) -> tuple[float, float] | None:
+    """Where the first peak of g is, in angstrom, and how high; None where there is none.
+
+    It is the highest bin within 0.6 angstrom from where g first exceeds 1, and its place the mean distance of the pairs
+    in it and in the bins beside it.
+    """
+    above = np.flatnonzero(g.total > 1.0)
+    if not len(above):
+        return None
+    near = g.radius_angstrom - g.radius_angstrom[above[0]]
+    top = int(np.where((near >= 0) & (near <= PEAK_ANGSTROM), g.total, 0.0).argmax())
+    around = slice(max(0, top - 1), top + 2)
+    place = np.average(g.radius_angstrom[around], weights=g.pairs_per_atom[around])
+    return float(place), float(g.total[top])
 
 
 def shell_share(atoms: CellList, radii: Floats) -> Floats:

@@ -32,7 +32,7 @@ from moireloop.conductor import ServiceFailed, StartInterrupted
 from moireloop.folder import CampaignFolder, CampaignIsRunning
 from moireloop.growth_script import keep_script, script_lines, started_model
 from moireloop.history import TOPICS, History
-from moireloop.output_files import write_bilayers, write_figures, write_results, write_trajectories
+from moireloop.output_files import NoSuchRun, write_figures, write_results, write_run_figures, write_trajectories
 from moireloop.progress import Progress, failure_line, failure_lines, line, picture, progress_of
 from moireloop.progress_view import ProgressView
 from moireloop.results import early_ends, recipes_table, utilisation
@@ -56,7 +56,7 @@ class NeverStarted(ValueError):
     """There is nothing to look at, since the campaign was never started."""
 
 
-BAD_INPUT: Final = (CampaignFileError, CampaignIsRunning, NeverStarted, NoConnectionFile, NameTaken)
+BAD_INPUT: Final = (CampaignFileError, CampaignIsRunning, NeverStarted, NoConnectionFile, NameTaken, NoSuchRun)
 FAILURES: Final = (
     ServiceFailed, NotRunning, RequestRefused, RedisUnavailable, StillEnding, redis.RedisError, zmq.ZMQError, OSError,
 )  # fmt: skip
@@ -138,10 +138,10 @@ def results(path: Path) -> int:
     return 0
 
 
-def figures(path: Path) -> int:
+def figures(path: Path, *, run: Sequence[str] = ()) -> int:
     """Draw the figures into the campaign's folder."""
     campaign = _started(path)
-    for figure in _draw(campaign, *_records(campaign.place)):
+    for figure in _draw(campaign, *_records(campaign.place), run):
         console.print(str(figure), highlight=False, soft_wrap=True)
     return 0
 
@@ -196,6 +196,13 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("file", type=Path, metavar="FILE", help="campaign file (TOML)")
     commands.choices["run"].add_argument(
         "--fresh", action="store_true", help="first remove what an earlier campaign of this file left"
+    )
+    commands.choices["figures"].add_argument(
+        "--run",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="draw this run too, beside each target's best; again for more",
     )
     return parser
 
@@ -252,12 +259,13 @@ def _conduct(campaign: Campaign, *, resumed: bool) -> int:
     return session.exit_code
 
 
-def _draw(campaign: Campaign, history: History, all_series: Sequence[Series]) -> tuple[Path, ...]:
-    found, targets = history.results, campaign.targets
-    model = started_model(campaign)
+def _draw(
+    campaign: Campaign, history: History, all_series: Sequence[Series], named: Sequence[str] = ()
+) -> tuple[Path, ...]:
+    found, targets, model = history.results, campaign.targets, started_model(campaign)
     return (
         *write_figures(campaign.place, found, campaign.bounds, targets, campaign.name, all_series),
-        *write_bilayers(campaign.place, found, targets, model.lattice_types, model.periodic),
+        *write_run_figures(campaign.place, found, all_series, targets, model, campaign.analyzers, named),
     )
 
 

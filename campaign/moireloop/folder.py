@@ -116,6 +116,14 @@ class CampaignFolder:
         """The final structure of one candidate, seen from above."""
         return self.figures / f"bilayer-{candidate_id}.png"
 
+    def run_figure(self, candidate_id: str) -> Path:
+        """Twist, order and temperature of one candidate over time."""
+        return self.figures / f"run-{candidate_id}.png"
+
+    def structure_figure(self, candidate_id: str) -> Path:
+        """Pair correlation and diffraction of the final structure of one candidate."""
+        return self.figures / f"structure-{candidate_id}.png"
+
     def final_data(self, candidate_id: str, attempt: int) -> Path:
         """The structure that an attempt ended with, as a LAMMPS data file."""
         return self.runs / candidate_id / f"attempt-{attempt}" / "final.data"

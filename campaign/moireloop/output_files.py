@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -10,21 +11,30 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+from matplotlib.figure import Figure
 
-from moireloop.bilayer_figure import bilayer_figure
+from moireloop.bilayer_figure import bilayer_figure, bilayer_title
 from moireloop.figures import Bounds, regret_figure, space_figure
-from moireloop.final_structure import NoStructure, read_lattices
+from moireloop.final_structure import FinalStructure, NoStructure, lattices_of, read_structure
 from moireloop.folder import CampaignFolder, replaced_whole
 from moireloop.results import best_recipes, results_table
+from moireloop.run_figure import run_figure
+from moireloop.structure_figure import DIFFRACTION, Pattern, pattern_of, reach_of, structure_figure
 from moireloop.trajectories import trajectories_table
 from moireloop.trajectory_figure import trajectory_figure
+from moireloop_analyzer.settings import AnalyzerSettings
 from moireloop_broker.messages import Result
 from moireloop_broker.series import Series
 from moireloop_optimizer.objective import Target
+from moireloop_worker.growth import GrowthModel
 
 log = logging.getLogger(__name__)
 
 DPI: Final = 150
+
+
+class NoSuchRun(ValueError):
+    """A run was named of which there is neither a result nor an analysed frame."""
 
 
 def write_results(folder: CampaignFolder, results: Sequence[Result], targets: Sequence[Target]) -> tuple[Path, Path]:
@@ -54,40 +64,90 @@ def write_figures(
     all_series: Sequence[Series] = (),
 ) -> tuple[Path, ...]:
     """Draw all figures into the campaign's folder as PNG, each whole or not at all; return their paths."""
-    for figure, path in (
-        (regret_figure(results, targets, title), folder.regret_figure),
-        (space_figure(results, bounds, targets, title), folder.space_figure),
-        (trajectory_figure(all_series, results, targets, title), folder.trajectories_figure),
-    ):
-        with replaced_whole(path) as temporary:
-            figure.savefig(temporary, dpi=DPI, format="png")
-    return folder.regret_figure, folder.space_figure, folder.trajectories_figure
+    return (
+        _saved(regret_figure(results, targets, title), folder.regret_figure),
+        _saved(space_figure(results, bounds, targets, title), folder.space_figure),
+        _saved(trajectory_figure(all_series, results, targets, title), folder.trajectories_figure),
+    )
 
 
-def write_bilayers(
+def write_run_figures(
     folder: CampaignFolder,
     results: Sequence[Result],
+    all_series: Sequence[Series],
     targets: Sequence[Target],
-    lattice_types: Sequence[int],
-    periodic: Sequence[bool],
+    model: GrowthModel,
+    settings: AnalyzerSettings,
+    named: Sequence[str] = (),
 ) -> tuple[Path, ...]:
-    """Draw the final structure of each target's best result, seen from above; return the paths of what was drawn.
+    """Draw each target's best run, and those named: over time, its final bilayer, and what its analyses found.
 
-    A run that left no structure behind, as those without molecular dynamics, is passed over.
+    A run that left no structure behind, as those without molecular dynamics, has no picture of a bilayer. Returns the
+    paths of what was drawn.
+
+    Raises:
+        NoSuchRun: a name is that of no candidate with a result or an analysed frame.
     """
-    best = {
-        recipe.result.candidate.candidate_id: recipe.result for t in targets for recipe in best_recipes(results, t, 1)
-    }
-    drawn = []
-    for candidate_id, result in best.items():
-        try:
-            lattices = read_lattices(folder.final_data(candidate_id, result.attempt), lattice_types, periodic)
-        except NoStructure as error:
-            log.info("no picture of the bilayer candidate=%s reason=%s", candidate_id, error)
-            continue
-        path = folder.bilayer_figure(candidate_id)
-        with replaced_whole(path) as temporary:
-            figure = bilayer_figure(lattices, f"{candidate_id}: {result.twist_deg:.2f}° between the layers")
-            figure.savefig(temporary, dpi=DPI, format="png")
-        drawn.append(path)
+    best = [recipe.result.candidate.candidate_id for target in targets for recipe in best_recipes(results, target, 1)]
+    found = {result.candidate.candidate_id: result for result in results}
+    known = {*found, *(series.candidate_id for series in all_series)}
+    if unknown := [name for name in named if name not in known]:
+        raise NoSuchRun(
+            f"expected the id of a candidate, as in the column candidate_id of results.csv, got {unknown[0]!r}"
+        )
+    drawn: list[Path] = []
+    for candidate_id in dict.fromkeys([*best, *named]):
+        result = found.get(candidate_id)
+        attempts = [series for series in all_series if series.candidate_id == candidate_id]
+        title = f"{candidate_id}: {_outcome(result)}"
+        drawn.append(_saved(run_figure(attempts, targets, title), folder.run_figure(candidate_id)))
+        if result is not None:
+            drawn += _write_structure(folder, result, model, settings)
     return tuple(drawn)
+
+
+def _write_structure(
+    folder: CampaignFolder, result: Result, model: GrowthModel, settings: AnalyzerSettings
+) -> list[Path]:
+    candidate_id = result.candidate.candidate_id
+    data_file = folder.final_data(candidate_id, result.attempt)
+    try:
+        structure = read_structure(data_file, model.lattice_types, model.periodic, settings)
+    except NoStructure as error:
+        log.info("no picture of the bilayer candidate=%s reason=%s", candidate_id, error)
+        structure = None
+    drawn = []
+    if structure is not None:
+        title = bilayer_title(candidate_id, structure.estimate)
+        figure = bilayer_figure(lattices_of(structure), title, structure.estimate.reason)
+        drawn.append(_saved(figure, folder.bilayer_figure(candidate_id)))
+    pattern = _pattern(structure, result, model)
+    if (seen := structure_figure(result.analyses, pattern, f"{candidate_id}: {_outcome(result)}")) is not None:
+        drawn.append(_saved(seen, folder.structure_figure(candidate_id)))
+    return drawn
+
+
+def _pattern(structure: FinalStructure | None, result: Result, model: GrowthModel) -> Pattern | None:
+    outcome = result.analyses.get(DIFFRACTION)
+    if structure is None or outcome is None:
+        return None
+    elements = {number: symbol for number, symbol in enumerate(model.elements, start=1) if symbol}
+    return pattern_of(
+        structure.points, structure.types, structure.plane, structure.periodic, elements, reach_of(outcome)
+    )  # fmt: skip
+
+
+def _outcome(result: Result | None) -> str:
+    """What came of a run, in a line."""
+    if result is None:
+        return "no result yet"
+    if result.twist_deg is None:
+        return textwrap.shorten(f"{result.outcome}: {result.reason}", 100, placeholder=" …")
+    sigma = None if result.measurement is None else result.measurement.sigma_deg
+    return f"twist {result.twist_deg:.2f}°" + ("" if sigma is None else f" ± {sigma:.2g}°")
+
+
+def _saved(figure: Figure, path: Path) -> Path:
+    with replaced_whole(path) as temporary:
+        figure.savefig(temporary, dpi=DPI, format="png")
+    return path

@@ -34,7 +34,7 @@ def trajectory_figure(
     figure = new_figure(9.0, 7.0, title)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     shown = last_attempts(all_series)
-    unit, ps = _time_unit(shown)
+    unit, ps = time_unit(shown)
     for target in targets:
         low, high = target.twist_deg - target.tolerance_deg, target.twist_deg + target.tolerance_deg
         upper.axhspan(low, high, color=GREEN, alpha=0.18, lw=0, label="within tolerance")
@@ -62,7 +62,8 @@ def _best_ids(results: Sequence[Result], targets: Sequence[Target]) -> frozenset
     )
 
 
-def _time_unit(shown: Sequence[Series]) -> tuple[str, float]:
+def time_unit(shown: Sequence[Series]) -> tuple[str, float]:
+    """Name of the unit that suits these series, and how many ps it has."""
     longest_ps = max((point.time_ps for series in shown for point in series.points), default=0.0)
     return ("ns", NS_FROM_PS) if longest_ps > NS_FROM_PS else ("ps", 1.0)
 
@@ -75,8 +76,8 @@ def _draw(upper: Axes, lower: Axes, series: Series, ps: float, *, is_best: bool)
         colour = NO_TWIST_GREY if end.twist_deg is None else TWIST_COLOURS.to_rgba(np.array(end.twist_deg))
         style = {"color": colour, "lw": 0.8, "alpha": 0.6, "zorder": 3}
     times = [point.time_ps / ps for point in points]
-    upper.plot(times, _numbers(points, "twist_deg"), **style)
-    lower.plot(times, _numbers(points, "order_upper"), **style)
+    upper.plot(times, numbers(points, "twist_deg"), **style)
+    lower.plot(times, numbers(points, "order_upper"), **style)
     if end.twist_deg is not None:
         upper.plot(times[-1], end.twist_deg, "o", ms=5 if is_best else 3, color=style["color"], zorder=5)
         if is_best:
@@ -86,7 +87,8 @@ def _draw(upper: Axes, lower: Axes, series: Series, ps: float, *, is_best: bool)
             )  # fmt: skip
 
 
-def _numbers(points: Sequence[SeriesPoint], name: str) -> list[float]:
+def numbers(points: Sequence[SeriesPoint], name: str) -> list[float]:
+    """One field of each point, NaN where it is None, so that a line has a gap there."""
     values = (getattr(point, name) for point in points)
     return [math.nan if value is None else value for value in values]
 
