@@ -46,7 +46,7 @@ def test_analyzer_is_loaded_by_its_name(packages: Path) -> None:
     ("name", "reason"),
     [
         ("cuont_atoms", "got 'cuont_atoms'; did you mean 'count_atoms'?"),
-        ("zzz", "got 'zzz'; there are broken, count_atoms, gone, limit,"),
+        ("zzz", "got 'zzz'; there are broken, count_atoms, diffraction, gone, limit,"),
         ("broken", "broken_counts:f (analyzer 'broken') cannot be loaded: ModuleNotFoundError: No module named"),
         ("gone", "atom_counts:gone (analyzer 'gone') cannot be loaded: AttributeError: "),
         ("limit", "expected a function at atom_counts:LIMIT (analyzer 'limit'), got dict"),
