@@ -21,7 +21,10 @@ MIN_CRYSTAL_SHARE: Final = 0.4
 MIN_GRAIN_ATOMS: Final = 7
 LEAST_GRAIN_SHARE: Final = 0.02
 MAX_SIGMA_DEG: Final = 1.0
-"""Standard error of a layer's direction above which it has none: in one frame of two grains it is 1 to 2 degrees."""
+"""Standard error of a layer's direction above which it has none, times the square of its grain's share of the layer.
+
+A part of a disordered layer that is aligned by chance is a small one and badly aligned; a grain is sharp.
+"""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ def survey(points: Floats, box: Box, min_order: float) -> Surveyed | Refusal:
     """Order, grains and crystal of a layer at `points` (N, 3) in the box.
 
     A layer is no crystal where less than four tenths of its atoms lie on one lattice, where |psi6| of the largest grain
-    is below `min_order`, or where the direction of its lattice is uncertain by more than a degree.
+    is below `min_order`, or where the direction of its lattice is uncertain by more than a degree (less for a smaller
+    grain).
     """
     flat = np.ascontiguousarray(points[:, :2])
     bonds = bonds_of(flat, box)
@@ -90,7 +94,7 @@ def _why_no_crystal(best: LatticeFit, share: float, order: float, min_order: flo
     if order < min_order:
         return f"it is amorphous: |psi6| of its largest grain, {order:.2f}, is below {min_order:.2f}"
     sigma_deg = math.degrees(best.sigma_rad)
-    if sigma_deg > MAX_SIGMA_DEG:
+    if sigma_deg > MAX_SIGMA_DEG * share**2:
         return f"it has no single direction: it is uncertain by {sigma_deg:.1f} degrees"
     return None
 
