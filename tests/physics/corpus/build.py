@@ -20,6 +20,7 @@ from tests.physics.corpus.plan import FAMILIES, Plan, Rng, start
 FAIR_DEG = 0.1
 GAP_ANGSTROM = 6.15
 MAX_ATTEMPTS = 200
+STEEPEST = 0.55
 UNSURE_OF_STACKING_DEG = 0.5
 METAL, CHALCOGEN = 1, 2
 
@@ -177,6 +178,8 @@ def _frame_of(plan: Plan, rng: Rng) -> tuple[Area, Floats, Floats, Ripple | None
     else:
         area = _open(plan, lower, aspect, rng)
     ripple = Ripple.of(area, plan.amplitude, plan.wavelength, rng) if plan.amplitude else None
+    if ripple is not None and ripple.slope > STEEPEST:
+        raise Unfair
     if ripple is not None and plan.boundary != "closed":
         lower, upper = ripple.shortening @ lower, ripple.shortening @ upper
     return area, lower, upper, ripple
@@ -257,8 +260,10 @@ def _grown(plan: Plan, which: int, lattice: Floats, area: Area, outline: Floats 
     if plan.boundary != "closed" or len(lattices) > 1:
         stays = made.without_overlaps(metals, area, plan.overlap * plan.spacings[which], grain_of)
         metals, grain_of = metals[stays], grain_of[stays]
-    if len(lattices) > 1 and not 0.55 <= np.mean(grain_of == 0) <= 0.85:
-        raise Unfair
+    if len(lattices) > 1:
+        piece = made.largest_piece(metals[grain_of == 0], area, 1.3 * plan.spacings[which])
+        if not 0.55 <= piece / len(metals) <= 0.85 or piece < np.count_nonzero(grain_of == 0):
+            raise Unfair
     layer = made.grown(metals, grain_of, lattices, chalcogens=plan.chalcogens)
     if plan.molten[which]:
         layer = made.melted(layer, area, plan.molten[which], rng)

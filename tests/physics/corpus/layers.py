@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from tests.physics.bilayers import Floats
@@ -116,6 +118,15 @@ def without_overlaps(points: Floats, area: Area, closest: float, rank: Ints) -> 
     return stays
 
 
+def largest_piece(points: Floats, area: Area, reach: float) -> int:
+    """How many of the points hang together by steps no longer than this, images included, at most."""
+    index, places = area.images(points, reach)
+    pairs = cKDTree(places).query_pairs(reach, output_type="ndarray")
+    ends = (index[pairs[:, 0]], index[pairs[:, 1]])
+    graph = coo_matrix((np.ones(len(pairs)), ends), shape=(len(points), len(points)))
+    return int(np.bincount(connected_components(graph, directed=False)[1]).max())
+
+
 def grown(metals: Floats, grain: Ints, lattices: list[Floats], *, chalcogens: bool) -> Layer:
     """A layer of metal atoms, with two chalcogen atoms over the hollow of each site where there are chalcogens."""
     flat = np.column_stack([metals, np.zeros(len(metals))])
@@ -205,14 +216,20 @@ class Ripple:
 
     @classmethod
     def of(cls, area: Area, amplitude: float, wavelength: float, rng: np.random.Generator) -> Ripple:
-        """A ripple of about this wavelength in angstrom, which fits into the area where that is periodic."""
-        angle = rng.uniform(0, 2 * math.pi)
-        number = 2 * math.pi / wavelength * np.array([math.cos(angle), math.sin(angle)])
+        """A ripple of this wavelength in angstrom; in a periodic area of one near it (five of them tried) that fits."""
+        angles = rng.uniform(0, 2 * math.pi, 5 if area.periodic else 1)
+        numbers = 2 * math.pi / wavelength * np.column_stack([np.cos(angles), np.sin(angles)])
         if area.periodic:
-            whole = np.rint(number @ area.plane / (2 * math.pi))
-            whole = whole if whole.any() else np.eye(2)[rng.integers(2)]
-            number = 2 * math.pi * whole @ np.linalg.inv(area.plane)
-        return cls(amplitude, number, rng.uniform(0, 2 * math.pi))
+            whole = np.rint(numbers @ area.plane / (2 * math.pi))
+            whole[(whole == 0).all(axis=1), rng.integers(2)] = 1.0
+            numbers = 2 * math.pi * whole @ np.linalg.inv(area.plane)
+        off = np.abs(np.log(np.linalg.norm(numbers, axis=1) * wavelength / (2 * math.pi)))
+        return cls(amplitude, numbers[off.argmin()], rng.uniform(0, 2 * math.pi))
+
+    @property
+    def slope(self) -> float:
+        """The steepest rise over run."""
+        return float(self.amplitude * np.linalg.norm(self.number))
 
     @property
     def shortening(self) -> Floats:
