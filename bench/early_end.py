@@ -45,9 +45,9 @@ class Compared:
 
 
 def offline(all_series: Iterable[Series], policies: EarlyEndSettings, targets_deg: Sequence[float]) -> list[Compared]:
-    """What a policy would have done to runs that went to their full end, each ended one frame after the deciding one.
+    """What a policy would have done to runs that went to their full end: the steps saved at the deciding frame.
 
-    The twist of a settled run is the median of the deciding frames and that one, as an analyzer takes it.
+    The twist of a settled run is the median of the deciding frames and the one after them, as an analyzer takes it.
     """
     return [
         _compared_offline(series, policies, targets_deg)
@@ -63,7 +63,7 @@ def _compared_offline(series: Series, policies: EarlyEndSettings, targets_deg: S
     deciding = next(number for number, point in enumerate(series.points) if point.step == decision.step)
     ended = series.points[deciding + 1]
     seen = series.points[: deciding + 2][-frames_needed(policies) - 1 :] if decision.ending == "settled" else [ended]
-    saved = 1 - ended.step / ended.planned_steps
+    saved = 1 - decision.step / ended.planned_steps
     return Compared(series.candidate_id, saved, _difference_deg(median_twist_deg(seen), series.points[-1].twist_deg))
 
 

@@ -78,7 +78,7 @@ class SettledPolicy(Policy):
         default=0.05, gt=0, le=30, description="largest change of the twist over these frames, in degrees"
     )
     sigma_deg: float = Field(
-        default=0.3, gt=0, le=30, description="largest standard error of their mean twist, in degrees"
+        default=0.5, gt=0, le=30, description="largest standard error of their mean twist, in degrees"
     )
     order_within: float = Field(
         default=0.1, gt=0, le=1, description="largest change of either layer's |psi6| over these frames"
