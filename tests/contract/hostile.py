@@ -169,6 +169,14 @@ def _result(says: str, **changes: Any) -> Hostile:
     return Hostile(_packed(_RESULT | changes), f"result/2{says}")
 
 
+def _array(shape: list[int], values: int) -> dict[str, Any]:
+    return {"shape": shape, "values": [1.0] * values}
+
+
+def _analyses(x: dict[str, Any], **more: dict[str, Any]) -> dict[str, Any]:
+    return {"a": {"arrays": {"x": x, **more}}}
+
+
 def _observation(says: str, **changes: Any) -> Hostile:
     return Hostile(_packed(_OBSERVATION | changes), f"observation/3{says}")
 
@@ -198,6 +206,19 @@ EVENTS: Final[dict[str, Hostile]] = NOT_MESSAGES | {
     "time before the epoch": _result(".times.proposed_s", times={"proposed_s": -1.0}),
     "time that is infinite": _result(".times.logged_s", times={"proposed_s": 1.0, "logged_s": float("inf")}),
     "no times": _result(".times", times=None),
+    "array of another shape": _result(".analyses.a.arrays.x", analyses=_analyses(_array([2, 2], 3))),
+    "array of three dimensions": _result(".analyses.a.arrays.x.shape", analyses=_analyses(_array([1, 1, 3], 3))),
+    "array of no dimension": _result(".analyses.a.arrays.x.shape", analyses=_analyses(_array([], 1))),
+    "array with NaN": _result(
+        ".analyses.a.arrays.x.values.0", analyses=_analyses({"shape": [1], "values": [float("nan")]})
+    ),
+    "array of 8193 values": _result(".analyses.a.arrays.x.", analyses=_analyses(_array([8193], 8193))),
+    "arrays of 8193 values": _result(".analyses.a", analyses=_analyses(_array([8192], 8192), y=_array([1], 1))),
+    "number that is none": _result(".analyses.a.numbers.x", analyses={"a": {"numbers": {"x": float("inf")}}}),
+    "analysis of a hostile name": _result(".analyses.a/b", analyses={"a/b": {}}),
+    "nine analyses": _result(".analyses", analyses={f"a{n}": {} for n in range(9)}),
+    "confidence of 2": _result(".measurement.confidence", measurement={"twist_deg": 1.0, "confidence": 2.0}),
+    "stacking of nobody": _result(".measurement.stacking", measurement={"twist_deg": 1.0, "stacking": "X"}),
     "negative step": _observation(".step", step=-1),
     "step as a float": _observation(".step", step=100.0),
     "temperature of NaN": _observation(".temperature_k", temperature_k=float("nan")),
@@ -256,6 +277,10 @@ FRAMES: Final[dict[str, HostileFrame]] = {
     "type 0": _frame("lattice_types.0", lattice_types=[0]),
     "type 256": _frame("lattice_types.0", lattice_types=[256]),
     "no lattice types": _frame("lattice_types", lattice_types=[]),
+    "element that is none": _frame("elements.0", elements=["mo"]),
+    "element of a megabyte": _frame("elements.0", elements=["M" * 1_000_000]),
+    "256 elements": _frame("elements", elements=["Mo"] * 256),
+    "number as element": _frame("elements.0", elements=[42]),
     "path as candidate": _frame("candidate_id", candidate_id="../x"),
     "part beyond the parts": _frame("part", part=2, parts=2),
     "part of no parts": _frame("parts", parts=0),

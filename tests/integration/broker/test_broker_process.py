@@ -27,9 +27,20 @@ from moireloop_broker.connection import (
     write_settings_file,
 )
 from moireloop_broker.curve import Curve
-from moireloop_broker.messages import Candidate, Measurement, Observation, Result, StatusRequest, pack
+from moireloop_broker.messages import (
+    AnalysisArray,
+    AnalysisOutcome,
+    Candidate,
+    FrameAnalysed,
+    Measurement,
+    Observation,
+    Result,
+    StatusRequest,
+    pack,
+)
 from moireloop_broker.observations import Observations
 from moireloop_broker.redis_server import answers, free_port
+from moireloop_broker.topics import FRAME_ANALYSED, OBSERVATION
 from moireloop_broker.work_queue import WorkQueue
 from tests.connections import connection_of
 from tests.contract.hostile import REQUESTS, TOO_LARGE
@@ -136,6 +147,27 @@ def test_observations_are_published_with_ids_of_their_own(broker: BrokerProcess,
     client.close()
     assert next(stream).message == seen
     stream.close()
+
+
+def test_analyses_follow_their_observations(broker: BrokerProcess, outside: CampaignClient) -> None:
+    """Both topics of one stream are followed together, in order; with a topic of the log they are not replayed."""
+    topics = [OBSERVATION, FRAME_ANALYSED]
+    stream = outside.subscribe(topics, since="0-0", wait_s=10)
+    client = broker.connection.open_redis()
+    seen = Observation(candidate_id="c1", attempt=1, step=100, time_ps=0.4, measurement=Measurement(reason="molten"))
+    found = {
+        "mine": AnalysisOutcome(numbers={"x_k": 1.5}, arrays={"y": AnalysisArray(shape=[1, 2], values=[1.0, 2.0])})
+    }
+    analysed = FrameAnalysed(candidate_id="c1", attempt=1, step=100, time_ps=0.4, analyses=found)
+    observations = Observations(client, broker.connection.keys)
+    observations.add(seen)
+    observations.add_analyses(analysed)
+    client.close()
+    assert [next(stream).message, next(stream).message] == [seen, analysed]
+    stream.close()
+    assert [entry.message for entry in outside.events([FRAME_ANALYSED])] == [analysed]
+    with pytest.raises(RequestRefused, match="MixedReplay: frame_analysed/1 and observation/3 have ids of their own"):
+        outside.events([*topics, "result/2"])
 
 
 def test_candidates_from_outside_are_checked_and_queued(broker: BrokerProcess, outside: CampaignClient) -> None:

@@ -8,9 +8,21 @@ import re
 import numpy as np
 import pytest
 
-from moireloop_worker.growth import LARGEST_SEED, ParametersRefused, Plan, Still, quoted, run_seed
+from moireloop_worker.growth import (
+    LARGEST_SEED,
+    GrowthModel,
+    ParametersRefused,
+    Plan,
+    Snapshot,
+    Still,
+    quoted,
+    run_seed,
+)
 from moireloop_worker.models.bead import Bead
+from moireloop_worker.models.mos2 import Mos2
 from moireloop_worker.models.noop import Noop
+from moireloop_worker.mos2_settings import ReboSettings
+from moireloop_worker.run_frames import RunFrames, frame_of
 from moireloop_worker.settings import BeadSettings, NoopSettings
 
 PARAMETERS = {"temperature_k": 2000.0, "lattice_strain": 0.02, "shear_strain": 0.05}
@@ -33,6 +45,21 @@ def test_cell_is_strained_and_sheared() -> None:
     side = 6 * settings.lattice_angstrom * 1.02
     assert float(words[4]) == float(words[7]) == 1.02
     assert float(words[10]) == pytest.approx(side / 2 + 0.05 * side * math.sqrt(3) / 2)
+
+
+@pytest.mark.parametrize(
+    ("model", "elements"),
+    [(Mos2(ReboSettings()), ["Mo", "S", "Mo", "S"]), (Bead(BeadSettings()), [])],
+    ids=["mos2", "bead"],
+)
+def test_frames_name_the_elements(model: GrowthModel, elements: list[str]) -> None:
+    """A frame says which element each type is, where the types are elements."""
+    snapshot = Snapshot(
+        step=1, time_ps=0.0, temperature_k=None, cell=np.eye(3), positions=np.zeros((1, 3), np.float32),
+        types=np.ones(1, np.uint8),
+    )  # fmt: skip
+    assert frame_of("c1", 1, model, snapshot).header.elements == elements
+    assert RunFrames("c1", 1, model).frame(snapshot).header.elements == elements
 
 
 @pytest.mark.parametrize(
