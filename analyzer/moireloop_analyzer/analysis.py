@@ -14,7 +14,7 @@ import numpy.typing as npt
 from moireloop_broker.messages import MAX_ANALYSIS_ENTRIES, MAX_ANALYSIS_VALUES
 
 if TYPE_CHECKING:
-    from moireloop_analyzer.twist import TwistEstimate
+    from moireloop_analyzer.estimate import TwistEstimate
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 LONGEST_REASON: Final = 1000

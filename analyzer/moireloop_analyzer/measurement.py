@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from moireloop_analyzer.analysis import Snapshot
+from moireloop_analyzer.estimate import TwistEstimate
 from moireloop_analyzer.settings import AnalyzerSettings
-from moireloop_analyzer.twist import TwistEstimate, measure_twist
+from moireloop_analyzer.twist import measure_twist
 from moireloop_broker.messages import Frame, Measurement
 
 log = logging.getLogger(__name__)
@@ -19,7 +21,7 @@ LONGEST_REASON = 1000
 
 def measure_frame(frame: Frame, settings: AnalyzerSettings) -> Measurement:
     """Twist and order of a frame; whatever is wrong with the frame becomes a reason."""
-    return measurement_of(estimate_of(frame, settings))
+    return measurement_of(estimate_of(frame, settings), settings.min_confidence)
 
 
 def estimate_of(frame: Frame, settings: AnalyzerSettings) -> TwistEstimate:
@@ -41,19 +43,39 @@ def estimate_of(frame: Frame, settings: AnalyzerSettings) -> TwistEstimate:
         return TwistEstimate(reason=f"analysis failed: {type(error).__name__}: {error}"[:LONGEST_REASON])
 
 
-def measurement_of(estimate: TwistEstimate) -> Measurement:
-    """The message that carries an estimate."""
+def measurement_of(estimate: TwistEstimate, min_confidence: float = 0.0) -> Measurement:
+    """The message that carries an estimate; a twist of less than the smallest confidence is a reason there."""
+    found = refused_below(min_confidence, estimate)
     return Measurement(
-        twist_deg=estimate.twist_deg,
-        signed_deg=estimate.signed_deg,
-        sigma_deg=estimate.sigma_deg,
-        reason=estimate.reason,
-        order_lower=estimate.order_lower,
-        order_upper=estimate.order_upper,
-        lattice_lower_angstrom=estimate.lattice_lower_angstrom,
-        lattice_upper_angstrom=estimate.lattice_upper_angstrom,
-        moire_angstrom=estimate.moire_angstrom,
+        twist_deg=found.twist_deg,
+        signed_deg=found.signed_deg,
+        sigma_deg=found.sigma_deg,
+        reason=found.reason,
+        order_lower=found.order_lower,
+        order_upper=found.order_upper,
+        lattice_lower_angstrom=found.lattice_lower_angstrom,
+        lattice_upper_angstrom=found.lattice_upper_angstrom,
+        moire_angstrom=found.moire_angstrom,
+        confidence=found.confidence,
+        stacking=found.stacking,
+        grains_lower=_grains(found, "lower"),
+        grains_upper=_grains(found, "upper"),
     )
+
+
+def refused_below(min_confidence: float, estimate: TwistEstimate) -> TwistEstimate:
+    """The estimate, its twist refused where the confidence is too small; all else stays."""
+    twist_deg, confidence = estimate.twist_deg, estimate.confidence
+    if twist_deg is None or confidence is None or confidence >= min_confidence:
+        return estimate
+    reason = f"confidence {confidence:.2f} is below {min_confidence:.2f}; a twist of {twist_deg:.2f} degrees was seen"
+    return replace(
+        estimate, twist_deg=None, signed_deg=None, sigma_deg=None, moire_angstrom=None, stacking=None, reason=reason
+    )
+
+
+def _grains(estimate: TwistEstimate, layer: str) -> int | None:
+    return sum(grain.layer == layer for grain in estimate.grains) if estimate.grains else None
 
 
 def snapshot_of(frame: Frame, twist: TwistEstimate) -> Snapshot:

@@ -19,13 +19,16 @@ NOISE_ANGSTROM: Final = 0.05
 
 
 def warm_up(settings: AnalyzerSettings) -> float:
-    """Measure the small bilayer, whole and without its sulfur, as frames are measured; answers the seconds it took.
+    """Measure the small bilayer in each way that frames are measured in; answers the seconds it took.
 
-    The first time on a machine every kernel is compiled and kept on disk; later ones are only loaded.
+    These ways are: whole, without its sulfur, periodic along c (layers that wrap), and one layer alone (layers that no
+    gap parts). The first time on a machine every kernel is compiled and kept on disk; later ones are only loaded.
     """
     begun_s = time.monotonic()
     whole = small_frame()
-    for frame in (whole, _metal_of(whole)):
+    wrapped = _with_header(whole, periodic=[True, True, True])
+    lower = _with_header(whole, lattice_types=[1])
+    for frame in (whole, _metal_of(whole), wrapped, lower):
         measurement_of(estimate_of(frame, settings))
     return time.monotonic() - begun_s
 
@@ -63,3 +66,7 @@ def _metal_of(frame: Frame) -> Frame:
     positions = np.ascontiguousarray(frame.positions[kept])
     header = frame.header.model_copy(update={"shape": list(positions.shape)})
     return Frame(header, positions, frame.types[kept])
+
+
+def _with_header(frame: Frame, **fields: object) -> Frame:
+    return Frame(frame.header.model_copy(update=fields), frame.positions, frame.types)

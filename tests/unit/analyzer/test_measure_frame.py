@@ -45,11 +45,48 @@ def cold_bilayer(rng: np.random.Generator) -> tuple[Frame, Frame]:
 
 
 def test_frame_of_lattice_atoms_alone_has_the_same_twist() -> None:
-    """Chalcogens, which frames may leave out, change nothing at all in the measurement."""
+    """Chalcogens, which frames may leave out, change nothing in the measurement but that they tell the stacking."""
     everything, lattice = cold_bilayer(np.random.default_rng(5))
     assert len(everything.positions) == 3 * len(lattice.positions) == 864
-    assert measure_frame(everything, SETTINGS) == measure_frame(lattice, SETTINGS)
-    assert measure_frame(lattice, SETTINGS).twist_deg is not None
+    whole, bare = measure_frame(everything, SETTINGS), measure_frame(lattice, SETTINGS)
+    assert whole.model_copy(update={"stacking": None}) == bare
+    assert (whole.stacking, bare.stacking) == ("R", None)
+    assert bare.twist_deg is not None
+
+
+def strayed(share: float) -> Frame:
+    """A recrystallized bilayer of which this share of the upper layer's atoms has left the lattice."""
+    _, bilayer = cold_bilayer(np.random.default_rng(5))
+    rng = np.random.default_rng(7)
+    positions = bilayer.positions.copy()
+    away = rng.permutation(np.flatnonzero(bilayer.types == 2))[: round(share * np.count_nonzero(bilayer.types == 2))]
+    positions[away, :2] += rng.uniform(0.8, 1.4, size=(len(away), 2)).astype(np.float32)
+    return Frame(bilayer.header, positions, bilayer.types)
+
+
+def test_twist_of_too_little_confidence_is_refused() -> None:
+    """The reason names the confidence, the limit and the twist; confidence, orders, lattices and grains stay."""
+    sure = measure_frame(strayed(0.2), SETTINGS)
+    assert sure.twist_deg is not None
+    assert sure.confidence is not None
+    assert 0.6 < sure.confidence < 0.95
+    assert sure.grains_lower == 1
+    refused = measure_frame(strayed(0.2), AnalyzerSettings(min_confidence=0.95))
+    seen = f"a twist of {sure.twist_deg:.2f} degrees was seen"
+    assert refused.reason == f"confidence {sure.confidence:.2f} is below 0.95; {seen}"
+    gone = {"twist_deg", "signed_deg", "sigma_deg", "moire_angstrom", "stacking", "reason"}
+    assert refused.model_dump(exclude=gone) == sure.model_dump(exclude=gone)
+    assert {name for name in gone if getattr(refused, name) is not None} == {"reason"}
+
+
+def test_layer_without_order_has_no_confidence() -> None:
+    """What was not measured is not given."""
+    _, bilayer = cold_bilayer(np.random.default_rng(5))
+    molten = bilayer.positions.copy()
+    molten[:, :2] = np.random.default_rng(8).uniform(0, 30, size=(len(molten), 2))
+    found = measure_frame(Frame(bilayer.header, molten, bilayer.types), SETTINGS)
+    assert found.reason is not None
+    assert found.confidence is None
 
 
 def test_order_of_the_atoms_does_not_matter() -> None:
