@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 WIDTH_ANGSTROM: Final = 70.0
 WIDEST_ANGSTROM: Final = 200.0
 MOIRE_CELLS_SHOWN: Final = 2.4
+SMALLEST_SIGMA_DEG: Final = 0.001
+SURE: Final = 0.95
 BOND_OVER_SPACING: Final = 1.3
 BONDS_UP_TO_ANGSTROM: Final = 120.0
-"""In wider pictures bonds and sites would fill everything."""
+SITES_UP_TO_ANGSTROM: Final = 90.0
+"""In wider pictures bonds, or the sites of the fitted lattices, would fill everything."""
 
 TO_IDEAL: Final = np.linalg.inv(np.array([[1.0, 0.5], [0.0, math.sqrt(0.75)]]))
 """Inverse of the lattice vectors, as columns, of the triangular lattice of constant 1 with a row along x."""
@@ -109,8 +112,8 @@ def bilayer_figure(lattices: Lattices, title: str = "", reason: str | None = Non
     Over them, inside the cell, crosses at the sites of both fitted lattices; an arrow for the direction of each (the
     rotation part, not a row of a sheared lattice) with the angle between; and the moire cell, at whose corners metal
     lies above metal. Atoms on no lattice are grey. The picture is WIDTH_ANGSTROM wide, or a cell or some moire cells
-    where these are wider, and at most WIDEST_ANGSTROM; of large cells it is the middle. A reason why there is no twist
-    stands in the picture.
+    where it repeats and these are wider, and at most WIDEST_ANGSTROM; of large cells it is the middle. A reason why
+    there is no twist stands in the picture.
     """
     figure = new_figure(7.6, 8.2, title)
     axes = figure.subplots()
@@ -132,21 +135,24 @@ def bilayer_figure(lattices: Lattices, title: str = "", reason: str | None = Non
 
 
 def bilayer_title(name: str, estimate: TwistEstimate) -> str:
-    """Twist, moire wavelength and stacking, as far as there are any."""
+    """Twist, moire wavelength and stacking, as far as there are any, and the confidence where it is not high."""
     if estimate.twist_deg is None or estimate.sigma_deg is None:
         return name
-    parts = [f"{name}: twist {estimate.twist_deg:.2f}° ± {estimate.sigma_deg:.2g}°"]
+    sigma = max(estimate.sigma_deg, SMALLEST_SIGMA_DEG)
+    parts = [f"{name}: twist {estimate.twist_deg:.2f}° ± {sigma:.2g}°"]
     if estimate.moire_angstrom is not None:
         parts.append(f"moire {estimate.moire_angstrom:.1f} Å")
     if estimate.stacking is not None:
         parts.append(f"{estimate.stacking}-like")
+    if estimate.confidence is not None and estimate.confidence < SURE:
+        parts.append(f"confidence {estimate.confidence:.2f}")
     return ", ".join(parts)
 
 
 def _half_width(lattices: Lattices) -> float:
     """Half the width of the picture, in angstrom."""
     wanted = [WIDTH_ANGSTROM, float(np.linalg.norm(lattices.cell, axis=1).max())]
-    if (moire := _moire_of(lattices)) is not None:
+    if all(lattices.periodic) and (moire := _moire_of(lattices)) is not None:
         wanted.append(MOIRE_CELLS_SHOWN * float(np.linalg.norm(moire, axis=0).max()))
     return min(max(wanted), WIDEST_ANGSTROM) / 2
 
@@ -187,7 +193,7 @@ def _draw_fit(axes: Axes, lattices: Lattices, view: View) -> None:
     """Sites, arrows and the moire cell, as far as there are lattices for them."""
     lower, upper = lattices.lower_fit, lattices.upper_fit
     for fit, colour, name in ((lower, BLUE, "lower"), (upper, VERMILLION, "upper")):
-        if fit is not None and 2 * view.half <= BONDS_UP_TO_ANGSTROM:
+        if fit is not None and 2 * view.half <= SITES_UP_TO_ANGSTROM:
             _draw_sites(axes, view, fit, colour, name)
     if lower is None or upper is None:
         return

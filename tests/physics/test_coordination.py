@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,3 +109,37 @@ def test_the_seeds_order_of_shaken_crystals_is_that_of_a_normal_bond(rng: np.ran
     sizes = [order(mx2(3, 2, repeats).shaken(noise, rng)) for repeats in (4, 12)]
     assert sizes == pytest.approx([expected, expected], abs=0.03)
     assert order(mx2(3, 2, 4).shaken(0.4, rng)) < 0.35
+
+
+def frames(model: str) -> list[tuple[float, Bilayer]]:
+    """Temperature and atoms of the frames of molecular dynamics with a force field."""
+    with np.load(Path(__file__).with_name("mos2_frames.npz")) as stored:
+        ends = np.cumsum(stored["atoms"])[:-1]
+        atoms = zip(np.split(stored["positions"], ends), np.split(stored["types"], ends), strict=True)
+        every = zip(stored["model"], stored["temperature_k"], stored["cell"], atoms, strict=True)
+        return [(float(t), Bilayer(p.astype(float), k, cell)) for name, t, cell, (p, k) in every if name == model]
+
+
+def test_heat_lowers_the_seeds_order() -> None:
+    """In crystals of REBO, all bonds still there: at 300 K above 0.8, at 1000 K above 0.6, at 1500 K and more below."""
+    orders = [(temperature_k, order(bilayer)) for temperature_k, bilayer in frames("mos2-rebo")]
+    cold, warm, hot = (
+        [share for temperature_k, share in orders if low < temperature_k < high]
+        for low, high in ((200, 400), (850, 1100), (1400, 2000))
+    )
+    assert min(cold) > 0.8 > max(warm)
+    assert min(warm) > 0.6 > max(hot)
+
+
+def test_a_molten_layer_has_less_order_than_the_crystal_below_it() -> None:
+    """The prepared bilayer of ReaxFF: upper layer molten, lower one at 300 K; and fewer metals with six chalcogens."""
+    bilayer = frames("mos2-reaxff")[-1][1]
+    below, above = (
+        Bilayer(bilayer.positions[chosen], bilayer.types[chosen], bilayer.cell)
+        for chosen in (bilayer.types <= 2, bilayer.types > 2)
+    )
+    assert order(above) < order(below) - 0.2
+    shares = [numbers(layer).six_fold_share for layer in (below, above)]
+    assert shares[0] is not None
+    assert shares[1] is not None
+    assert shares[1] < shares[0] - 0.3
