@@ -138,8 +138,7 @@ def bilayer_title(name: str, estimate: TwistEstimate) -> str:
     """Twist, moire wavelength and stacking, as far as there are any, and the confidence where it is not high."""
     if estimate.twist_deg is None or estimate.sigma_deg is None:
         return name
-    sigma = max(estimate.sigma_deg, SMALLEST_SIGMA_DEG)
-    parts = [f"{name}: twist {estimate.twist_deg:.2f}° ± {sigma:.2g}°"]
+    parts = [f"{name}: twist {estimate.twist_deg:.2f}° ± {sigma_text(estimate.sigma_deg)}"]
     if estimate.moire_angstrom is not None:
         parts.append(f"moire {estimate.moire_angstrom:.1f} Å")
     if estimate.stacking is not None:
@@ -147,6 +146,11 @@ def bilayer_title(name: str, estimate: TwistEstimate) -> str:
     if estimate.confidence is not None and estimate.confidence < SURE:
         parts.append(f"confidence {estimate.confidence:.2f}")
     return ", ".join(parts)
+
+
+def sigma_text(sigma_deg: float) -> str:
+    """A standard error to two digits; below SMALLEST_SIGMA_DEG only that it is smaller."""
+    return f"{sigma_deg:.2g}°" if sigma_deg >= SMALLEST_SIGMA_DEG else f"< {SMALLEST_SIGMA_DEG}°"
 
 
 def _half_width(lattices: Lattices) -> float:
@@ -225,7 +229,7 @@ def _moire_corners(lattices: Lattices, centre: Floats) -> Floats | None:
     p, q = moire.T
     cells = [
         corner + np.array([0 * u, u, u + v, v]) + i * p + j * q
-        for u, v in ((p, q), (q, q - p), (p, p + q))
+        for u, v in ((p, q), (q, q - p), (q - p, -p))
         for i in (-1, 0, 1)
         for j in (-1, 0, 1)
     ]

@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from matplotlib.figure import Figure
 
-from moireloop.bilayer_figure import bilayer_figure, bilayer_title
+from moireloop.bilayer_figure import bilayer_figure, bilayer_title, sigma_text
 from moireloop.figures import Bounds, regret_figure, space_figure
 from moireloop.final_structure import FinalStructure, NoStructure, lattices_of, read_structure
 from moireloop.folder import CampaignFolder, replaced_whole
@@ -144,7 +144,7 @@ def _outcome(result: Result | None) -> str:
     if result.twist_deg is None:
         return textwrap.shorten(f"{result.outcome}: {result.reason}", 100, placeholder=" …")
     sigma = None if result.measurement is None else result.measurement.sigma_deg
-    return f"twist {result.twist_deg:.2f}°" + ("" if sigma is None else f" ± {sigma:.2g}°")
+    return f"twist {result.twist_deg:.2f}°" + ("" if sigma is None else f" ± {sigma_text(sigma)}")
 
 
 def _saved(figure: Figure, path: Path) -> Path:

@@ -23,7 +23,7 @@ from moireloop.bilayer_figure import (
 )
 from moireloop.final_structure import NoStructure, lattices_of, read_structure
 from moireloop_analyzer.settings import AnalyzerSettings
-from tests.physics.bilayers import BASIS, rotation, square, twist_of
+from tests.physics.bilayers import BASIS, commensurate, crystal, rotation, square, stacked, twist_of
 
 A = 3.16
 ROWS = np.array([[1.0, 0.0], [0.5, math.sqrt(0.75)]]) * A
@@ -213,3 +213,14 @@ def test_the_title_says_twist_and_wavelength() -> None:
     estimate = twist_of(square(8.7, length=80.0).shaken(0.05, np.random.default_rng(0)))
     title = bilayer_title("c1", estimate)
     assert re.fullmatch(r"c1: twist 8\.(69|70|71)° ± 0\.00\d+°, moire 20\.[78] Å", title)
+
+
+def test_the_title_says_what_is_unsure() -> None:
+    """A confidence below 0.95, and a standard error that is next to nothing."""
+    lower, upper = crystal(BASIS, 70.0, np.zeros(2)), crystal(rotation(8.0) @ BASIS, 70.0, np.zeros(2))
+    other = crystal(rotation(27.0) @ BASIS, 70.0, np.zeros(2))
+    grains = np.vstack([upper[upper[:, 0] < 46.0], other[other[:, 0] >= 48.0]])
+    title = bilayer_title("c1", twist_of(stacked(lower, grains, 70.0, periodic=False)))
+    assert re.search(r"twist 8\.0\d° ± ", title)
+    assert re.search(r"confidence 0\.6\d$", title)
+    assert "± < 0.001°" in bilayer_title("c1", twist_of(commensurate(3, 2, repeats=3)))
