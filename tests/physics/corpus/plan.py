@@ -221,15 +221,17 @@ def near_folds(plan: Plan, rng: Rng) -> Plan:
     return replace(plan, twist_deg=near, boundary="flake" if rng.random() < 0.5 else "seam")
 
 
-MILD: tuple[Disturbance, ...] = (noise, phonons, vacancies, antisites, ripples, wrapped, hetero, strained, turned)
-HARSH: tuple[Disturbance, ...] = (seams, amorphous, bicrystal, polycrystal, flake, upper_strained, buckled, near_folds)
+EVERYWHERE: tuple[Disturbance, ...] = (noise, phonons, vacancies, antisites, ripples, wrapped, hetero, strained, turned)
+BOUNDARIES: tuple[Disturbance, ...] = (seams, flake, near_folds)
+DAMAGES: tuple[Disturbance, ...] = (amorphous, bicrystal, polycrystal, upper_strained, buckled, relaxed)
 
 
 def combined(plan: Plan, rng: Rng) -> Plan:
-    """Two or three of the disturbances at once."""
-    chosen: list[Disturbance] = [HARSH[rng.integers(len(HARSH))]]
-    chosen += [MILD[number] for number in rng.choice(len(MILD), int(rng.integers(1, 3)), replace=False)]
-    for disturb in chosen:
+    """Two or three of the disturbances at once, no two of them of the boundary and no two of the damages."""
+    one_of_each = [BOUNDARIES[rng.integers(len(BOUNDARIES))], DAMAGES[rng.integers(len(DAMAGES))]]
+    picked = rng.choice(len(EVERYWHERE), int(rng.integers(1, 3)), replace=False)
+    chosen = one_of_each[rng.integers(2) :][: rng.integers(1, 3)]
+    for disturb in [*chosen, *(EVERYWHERE[number] for number in picked)][:3]:
         plan = disturb(plan, rng)
     return plan
 
