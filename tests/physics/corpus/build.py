@@ -33,7 +33,7 @@ class Case:
     majority grain) less that of the lower one. `stacking` is None without chalcogens, and within half a degree of 30
     where R and H meet. `upper` (N,) marks the atoms of the upper layer, `majority` (N,) the metal atoms that stand on
     the lattice of their layer's majority grain. `corner` (2,) is where in the cell its seams cross, in fractions of a
-    and b. `bound_deg` is the Cramer-Rao bound of the twist under independent noise. A type is a lattice type if it is
+    and b. `bound_deg` is the Cramer-Rao bound of the twist under its noise. A type is a lattice type if it is
     one of `metal_types`: in a bead bilayer both are.
     """
 
@@ -88,9 +88,10 @@ def folded(turn_deg: float) -> float:
 def disturbed_cases(count: int, seed: int = 0, families: tuple[str, ...] | None = None) -> Iterator[Case]:
     """So many cases, of one family after the other, the same ones for the same seed; without the large ones by default.
 
-    Every case is fair: three times the Cramer-Rao bound of its twist under its independent noise, and what its long
-    waves turn a piece by that does not close over the boundary, together stay below 0.1 degrees. Where a draw would
-    not keep that, the bilayer is drawn again, larger; the ranges of the disturbances are never narrowed.
+    Every case is fair: three times the Cramer-Rao bound of its twist stays below 0.1 degrees, and what waves, ripples
+    and relaxed gaps turn a layer by that does not close over the boundary counts beside it; their scatter counts as
+    noise there. Where a draw would not keep that, the bilayer is drawn again, larger; the ranges of the disturbances
+    are never narrowed.
     """
     chosen = families or tuple(name for name in FAMILIES if name != "large")
     for place in range(count):
@@ -115,9 +116,10 @@ def _built(plan: Plan, rng: Rng) -> Case:
     area, lower, upper, ripple = _frame_of(plan, rng)
     if plan.small:
         plan = replace(plan, noise=_bearable_noise(lower, area, rng))
-    layers, drift = _both_layers(plan, area, (lower, upper), ripple, rng)
-    bound = math.hypot(*(made.least_error_deg(layer.crystal, plan.noise) for layer in layers))
-    if not 3.0 * bound + drift <= FAIR_DEG:
+    layers = _both_layers(plan, area, (lower, upper), ripple, rng)
+    bounds = [made.least_error_deg(layer.crystal, math.hypot(plan.noise, layer.unrest)) for layer in layers]
+    bound = math.hypot(*bounds)
+    if not 3.0 * bound + sum(abs(layer.drift_deg) for layer in layers) <= FAIR_DEG:
         raise Unfair
     turned = made.turn_of(upper) - made.turn_of(lower)
     case = _assembled(plan, layers, area, rng)
@@ -132,7 +134,7 @@ def undirected(plan: Plan, rng: Rng, change: Callable[[Layer, int], Layer] | Non
         except Unfair:
             plan = replace(plan, atoms=round(plan.atoms * 1.05) + 1)
             continue
-        layers, _ = _both_layers(plan, area, (lower, upper), ripple, rng)
+        layers = _both_layers(plan, area, (lower, upper), ripple, rng)
         changed = [layer if change is None else change(layer, which) for which, layer in enumerate(layers)]
         return _assembled(plan, changed, area, rng)
     raise Unfair(f"no closed cell for {plan}")
@@ -140,16 +142,10 @@ def undirected(plan: Plan, rng: Rng, change: Callable[[Layer, int], Layer] | Non
 
 def _both_layers(
     plan: Plan, area: Area, lattices: tuple[Floats, Floats], ripple: Ripple | None, rng: Rng
-) -> tuple[list[Layer], float]:
-    """The layers, and the degrees by which waves and the like turn their crystals, summed over both."""
+) -> list[Layer]:
     outline = _outline(plan, area, rng)
-    layers, drifts = [], []
-    for which, lattice in enumerate(lattices):
-        layer = _grown(plan, which, lattice, area, outline, rng)
-        layer, drift = _shaken(plan, layer, area, ripple, rng)
-        layers.append(layer)
-        drifts.append(drift)
-    return layers, abs(drifts[0]) + abs(drifts[1])
+    grown = ((_grown(plan, which, lattice, area, outline, rng)) for which, lattice in enumerate(lattices))
+    return [_shaken(plan, layer, area, ripple, rng) for layer in grown]
 
 
 def _stacking(plan: Plan, turned_deg: float) -> Literal["R", "H"] | None:
@@ -287,8 +283,8 @@ def _grain_at(points: Floats, area: Area, centres: Floats, reach: float) -> Ints
     return grain
 
 
-def _shaken(plan: Plan, layer: Layer, area: Area, ripple: Ripple | None, rng: Rng) -> tuple[Layer, float]:
-    """The layer with its ripple, waves and noise, and the degrees by which waves and ripple turn its crystal."""
+def _shaken(plan: Plan, layer: Layer, area: Area, ripple: Ripple | None, rng: Rng) -> Layer:
+    """The layer with its waves, relaxation, ripple and noise."""
     before = layer.crystal
     if plan.waves:
         layer = layer.moved(made.waves(layer.points[:, :2], area, plan.waves, rng))
@@ -298,8 +294,10 @@ def _shaken(plan: Plan, layer: Layer, area: Area, ripple: Ripple | None, rng: Rn
     if ripple is not None:
         layer = replace(layer, points=ripple.bend(layer.points))
     whole = plan.boundary == "closed" and plan.grains == (1, 1) and plan.molten == (0.0, 0.0)
-    drift = 0.0 if whole or len(before) < 3 else made.drift_deg(before, layer.crystal - before)
-    return layer.moved(plan.noise * rng.normal(size=layer.points.shape)), drift
+    if not whole:
+        drift, unrest = made.drift_of(before, layer.crystal - before)
+        layer = replace(layer, drift_deg=drift, unrest=unrest)
+    return layer.moved(plan.noise * rng.normal(size=layer.points.shape))
 
 
 def _bearable_noise(lattice: Floats, area: Area, rng: Rng) -> float:

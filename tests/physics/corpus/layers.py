@@ -67,13 +67,16 @@ class Layer:
     """Atoms at `points` (N, 3); `metal` marks the lattice atoms.
 
     `grain` (N,) is 0 for the majority grain, 1, 2, ... for the others and MOLTEN for atoms of no lattice. `missing`
-    (K, 2) are the sites of the metal atoms that were taken away.
+    (K, 2) are the sites of the metal atoms that were taken away. `drift_deg` and `unrest` are how far its waves, ripple
+    and relaxation turn the crystal and by how much they scatter it in angstrom, where no boundary holds it.
     """
 
     points: Floats
     metal: Flags
     grain: Ints
     missing: Floats = field(default_factory=lambda: np.empty((0, 2)))
+    drift_deg: float = 0.0
+    unrest: float = 0.0
 
     @property
     def crystal(self) -> Floats:
@@ -265,8 +268,12 @@ def least_error_deg(places: Floats, noise: float) -> float:
     return math.degrees(noise * math.sqrt(float(np.trace(np.linalg.inv(about.T @ about))) / 4.0))
 
 
-def drift_deg(places: Floats, moved: Floats) -> float:
-    """Rotation in degrees that displacements (N, 2) of atoms add up to over the whole of a piece of crystal."""
-    about: Any = places - places.mean(axis=0)
-    gradient = np.linalg.lstsq(about, moved - moved.mean(axis=0), rcond=None)[0].T
-    return math.degrees(float(gradient[1, 0] - gradient[0, 1]) / 2.0)
+def drift_of(places: Floats, moved: Floats) -> tuple[float, float]:
+    """Rotation in degrees that displacements (N, 2) of a piece of crystal add up to, and what is left of them.
+
+    The second is the root mean square of a component, in angstrom, beyond what is the same strain all over.
+    """
+    about: Any = np.column_stack([places - places.mean(axis=0), np.ones(len(places))])
+    gradient = np.linalg.lstsq(about, moved, rcond=None)[0]
+    rest = float(np.sqrt(np.mean((moved - about @ gradient) ** 2)))
+    return math.degrees(float(gradient[0, 1] - gradient[1, 0]) / 2.0), rest
