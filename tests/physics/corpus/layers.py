@@ -24,6 +24,7 @@ MOLTEN = -1
 CHALCOGEN_HEIGHT = 1.56
 MELT_ANGSTROM = 1.5
 APART_ANGSTROM = 2.3
+FAR_ANGSTROM = 16.0
 WAVES = 32
 ZONE_EDGE = 1.15
 """Largest wave number of a phonon in 1 / angstrom, about that of the edge of the Brillouin zone of MoS2."""
@@ -194,18 +195,18 @@ def waves(points: Floats, area: Area, rms: float, rng: np.random.Generator) -> F
 
 
 def relaxation(points: Floats, area: Area, missing: Floats, pull: float, reach: float) -> Floats:
-    """Displacements (N, 2) towards the missing atoms: `pull` angstrom at the distance `reach`, and as 1 / r beyond.
+    """Displacements (N, 2) towards the missing atoms: `pull` angstrom up to the distance `reach`, and as 1 / r beyond.
 
-    That is the field of a point defect in a plane, here of each with its nearest image.
+    That is the field of a point defect in a plane; it is let run out at FAR_ANGSTROM.
     """
     moved = np.zeros((len(points), 2))
-    steps = np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)] if area.periodic else [(0, 0)]) @ area.plane.T
-    for site in missing:
-        away = site + steps[:, None, :] - points
-        image = np.linalg.norm(away, axis=2).argmin(axis=0)
-        nearest = away[image, np.arange(len(points))]
-        squares = np.maximum((nearest**2).sum(axis=1), reach**2)
-        moved += pull * reach * nearest / squares[:, None]
+    if not len(missing):
+        return moved
+    _, holes = area.images(missing, FAR_ANGSTROM)
+    found = cKDTree(points).sparse_distance_matrix(cKDTree(holes), FAR_ANGSTROM, output_type="coo_matrix")
+    size = pull * reach / np.maximum(found.data, reach) * (1.0 - found.data / FAR_ANGSTROM)
+    towards = (holes[found.col] - points[found.row]) / np.maximum(found.data, 1e-9)[:, None]
+    np.add.at(moved, found.row, size[:, None] * towards)
     return moved
 
 
