@@ -113,7 +113,8 @@ def _slots(psi6: Floats) -> tuple[Ints, Floats, Floats, Ints]:
     for offset in range(-reach, reach + 1):
         weight = np.exp(-0.5 * (offset / width) ** 2)
         for slot in range(SLOTS):
-            smooth[(slot + offset) % SLOTS] += weight * counts[slot]
+            if counts[slot] > 0.0:
+                smooth[(slot + offset) % SLOTS] += weight * counts[slot]
     peaks = np.empty(SLOTS, dtype=np.int64)
     found = 0
     for slot in range(SLOTS):

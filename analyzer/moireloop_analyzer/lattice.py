@@ -53,6 +53,13 @@ class LatticeFit:
     name: int
 
 
+def inverse_of(matrix: Floats) -> Floats:
+    """Inverse of a (2, 2) matrix; numpy's takes longer than all else for small layers."""
+    (xx, xy), (yx, yy) = matrix.tolist()
+    determinant = xx * yy - xy * yx
+    return np.array([[yy / determinant, -xy / determinant], [-yx / determinant, xx / determinant]])
+
+
 def fit_lattice(bonds: Bonds, box: Box, angle_rad: float, member: npt.NDArray[np.bool_]) -> LatticeFit | Refusal:
     """The lattice of the largest grain among the atoms in a mask (N,) that are turned by about this angle.
 

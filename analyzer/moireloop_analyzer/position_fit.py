@@ -56,12 +56,27 @@ def fit_positions(indices: Floats, places: Floats, start: Floats, spacing: float
 
 def fitted_with(fit: PositionFit, laps: Floats, cells: Floats) -> Floats:
     """The solution (3, 2) under the constraints laps @ solution[:2] = cells; laps (K, 2), cells (K, 2), K of 1 or 2."""
+    if len(laps) == 2:
+        return _held_to_both(fit, laps, cells)
     size = 3 + len(laps)
     system, given = np.zeros((size, size)), np.empty((size, 2))
     weight = fit.normal[2, 2]
     system[:3, :3], given[:3] = fit.normal / weight, fit.right / weight
     system[3:, :2], system[:2, 3:], given[3:] = laps, laps.T, cells
     solution: Floats = np.linalg.solve(system, given)[:3]
+    return solution
+
+
+def _held_to_both(fit: PositionFit, laps: Floats, cells: Floats) -> Floats:
+    """Two constraints are the lattice; the origin alone is left to be fitted."""
+    (m, n), (p, q) = laps.tolist()
+    (ax, ay), (bx, by) = cells.tolist()
+    size = m * q - n * p
+    solution = np.array(
+        [[q * ax - n * bx, q * ay - n * by], [m * bx - p * ax, m * by - p * ay], [0.0, 0.0]], dtype=np.float64
+    )
+    solution[:2] /= size
+    solution[2] = (fit.right[2] - fit.normal[2, :2] @ solution[:2]) / fit.normal[2, 2]
     return solution
 
 

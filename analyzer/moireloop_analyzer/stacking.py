@@ -15,6 +15,7 @@ import numpy.typing as npt
 from moireloop_analyzer.box import Floats
 from moireloop_analyzer.compiled import compiled
 from moireloop_analyzer.crystal import Crystal
+from moireloop_analyzer.lattice import inverse_of
 from moireloop_analyzer.neighbours import Ints
 
 MIN_CONTRAST: Final = 0.3
@@ -64,7 +65,7 @@ def _side_of(crystal: Crystal, chalcogens: Floats) -> float:
         in_grain,
         bonds.starts,
         *bins.search,
-        np.linalg.inv(fit.vectors),
+        inverse_of(fit.vectors),
         (NEAR * fit.constant_angstrom) ** 2,
     )
     return contrast / asked if asked else 0.0
@@ -90,8 +91,11 @@ def _contrast(
 ) -> tuple[float, int]:
     contrast = 0.0
     asked = 0
+    lowest, highest = heights.min() - NEAR_HEIGHT_ANGSTROM, heights.max() + NEAR_HEIGHT_ANGSTROM
     for i in range(len(chalcogens)):
         x, y = chalcogens[i, 0], chalcogens[i, 1]
+        if chalcogens[i, 2] < lowest or chalcogens[i, 2] > highest:
+            continue
         row = min(max(int((x * inverse[0, 0] + y * inverse[1, 0] - low[0]) * per[0]), 0), counts[0] - 1)
         column = min(max(int((x * inverse[0, 1] + y * inverse[1, 1] - low[1]) * per[1]), 0), counts[1] - 1)
         for r in range(row - reach[0], row + reach[0] + 1):

@@ -25,7 +25,7 @@ __all__ = ["TwistEstimate", "measure_twist"]
 DEFAULT_MIN_ORDER: Final = 0.5
 ESTIMATORS: Final = ("lattice", "row")
 SIXTH_TURN_DEG: Final = 60.0
-SAMPLED_CHALCOGENS: Final = 150
+SAMPLED_CHALCOGENS: Final = 100
 """Chalcogen atoms that the stacking is told by; they vote, and hundreds of votes are enough."""
 
 
