@@ -9,14 +9,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from moireloop_analyzer.bond_fit import IDEAL, MAX_STRETCH, BondFit, fit_bonds
+from moireloop_analyzer.bond_fit import MAX_STRETCH, BondFit, fit_bonds
 from moireloop_analyzer.box import Box, Floats
 from moireloop_analyzer.grain import Grains, grains_of, places_of, rings_of
 from moireloop_analyzer.neighbours import Bonds, Ints
 from moireloop_analyzer.position_fit import PositionFit, fit_positions, fitted_with, near_sites
 from moireloop_analyzer.refusal import Refusal
 
-TO_IDEAL: Final[Floats] = np.linalg.inv(IDEAL)
+ROOT_3: Final = math.sqrt(3.0)
 
 MIN_GRAIN_ATOMS: Final = 4
 MIN_CLOSING_BONDS: Final = 3
@@ -27,6 +27,45 @@ CLOSING_GAP: Final = 0.01
 MAX_CLOSING_GAP: Final = 0.3
 SEAM_SHARE: Final = 0.5
 """Share of what a layer lacks to close from which it is a seam where it is found at the cut, and not a strain."""
+
+
+@dataclass(frozen=True)
+class Polar:
+    """Polar decomposition of the deformation F that maps the ideal lattice of constant 1 to a lattice.
+
+    `rotation_rad` is the angle of R in F = V R, in radians, counter-clockwise. `constant` is the geometric mean of the
+    stretches, and `strain` (2, 2) what distorts the lattice beyond that: V / constant - 1. `slope` is the derivative of
+    the angle by the lattice vectors, as x1, x2, y1, y2.
+    """
+
+    rotation_rad: float
+    constant: float
+    strain: Floats
+    slope: tuple[float, float, float, float]
+
+
+def polar_of(vectors: Floats) -> Polar | None:
+    """The decomposition for lattice vectors (2, 2) as columns, 60 degrees apart before strain; None for mirrored ones.
+
+    With F = vectors @ IDEAL^-1 the angle is atan2(F21 - F12, F11 + F22).
+    """
+    (x1, x2), (y1, y2) = vectors.tolist()
+    xx, xy = x1, (2.0 * x2 - x1) / ROOT_3
+    yx, yy = y1, (2.0 * y2 - y1) / ROOT_3
+    determinant = xx * yy - xy * yx
+    if not determinant > 0:
+        return None
+    sine, cosine, constant = yx - xy, xx + yy, math.sqrt(determinant)
+    size2 = sine * sine + cosine * cosine
+    c, s = cosine / math.sqrt(size2), sine / math.sqrt(size2)
+    strain = np.array([[xx * c - xy * s, xx * s + xy * c], [yx * c - yy * s, yx * s + yy * c]]) / constant - np.eye(2)
+    by_xx, by_xy, by_yx, by_yy = -sine / size2, -cosine / size2, cosine / size2, -sine / size2
+    return Polar(
+        rotation_rad=math.atan2(sine, cosine),
+        constant=constant,
+        strain=strain,
+        slope=(by_xx - by_xy / ROOT_3, 2.0 * by_xy / ROOT_3, by_yx - by_yy / ROOT_3, 2.0 * by_yy / ROOT_3),
+    )
 
 
 @dataclass(frozen=True)
@@ -75,12 +114,6 @@ def fit_lattice(bonds: Bonds, box: Box, angle_rad: float, member: npt.NDArray[np
     return _fit_to_positions(bonds, grains, fit, box)
 
 
-def rotation_of(deformation: Floats) -> float:
-    """Angle in radians of the rotation part of the polar decomposition of a (2, 2) matrix of positive determinant."""
-    (xx, xy), (yx, yy) = deformation.tolist()
-    return math.atan2(yx - xy, xx + yy)
-
-
 def _fit_to_positions(bonds: Bonds, grains: Grains, fit: BondFit, box: Box) -> LatticeFit | Refusal:
     """The lattice of the largest set of joined atoms, with closures held."""
     name = grains.largest
@@ -94,16 +127,16 @@ def _fit_to_positions(bonds: Bonds, grains: Grains, fit: BondFit, box: Box) -> L
         held = list(closed)
         solution = fitted_with(free, laps[held], box.plane[held])
     vectors = np.ascontiguousarray(solution[:2].T)
-    if not _determinant(vectors) > 0:
+    polar = polar_of(vectors)
+    if polar is None:
         return Refusal("its atoms form no triangular lattice")
-    deformation = vectors @ TO_IDEAL
     return LatticeFit(
         vectors=vectors,
         origin=solution[2],
-        rotation_rad=rotation_of(deformation),
-        sigma_rad=_rotation_sigma(deformation, free.errors),
-        constant_angstrom=_constant(vectors),
-        strain=_strain(deformation),
+        rotation_rad=polar.rotation_rad,
+        sigma_rad=_rotation_sigma(polar, free.errors),
+        constant_angstrom=polar.constant,
+        strain=polar.strain,
         atoms=atoms[near_sites(indices, places, vectors, MAX_STRETCH * bonds.spacing)],
         closed=closed,
         grains=grains,
@@ -144,29 +177,10 @@ def _is_no_seam(gap: tuple[float, float], error: float, at_cut: tuple[float, flo
     return left <= min(CLOSING_SIGMAS * error, MAX_CLOSING_GAP * spacing) and not is_at_cut
 
 
-def _rotation_sigma(deformation: Floats, errors: Floats) -> float:
-    """Standard error in radians of the rotation, from the covariance (4, 4) of the lattice vectors.
+def _rotation_sigma(polar: Polar, errors: Floats) -> float:
+    """Standard error in radians of the rotation, from the covariance (4, 4) of the lattice vectors as x1, x2, y1, y2.
 
-    The rotation of F = vectors @ IDEAL^-1 is atan2(F21 - F12, F11 + F22). Where the layer closes over the boundary the
-    rotation is surer than this.
+    Where the layer closes over the boundary the rotation is surer than this.
     """
-    (xx, xy), (yx, yy) = deformation.tolist()
-    sine, cosine = yx - xy, xx + yy
-    slope = (np.array([[-sine, -cosine], [cosine, -sine]]) / (sine**2 + cosine**2) @ TO_IDEAL.T).ravel()
+    slope = np.array(polar.slope)
     return math.sqrt(max(0.0, float(slope @ errors @ slope)))
-
-
-def _determinant(matrix: Floats) -> float:
-    (xx, xy), (yx, yy) = matrix.tolist()
-    return float(xx * yy - xy * yx)
-
-
-def _constant(vectors: Floats) -> float:
-    return math.sqrt(abs(_determinant(vectors)) / IDEAL[1, 1])
-
-
-def _strain(deformation: Floats) -> Floats:
-    angle = rotation_of(deformation)
-    c, s = math.cos(angle), math.sin(angle)
-    strain: Floats = deformation @ np.array([[c, s], [-s, c]]) / math.sqrt(_determinant(deformation)) - np.eye(2)
-    return strain

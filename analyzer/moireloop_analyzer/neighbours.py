@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +25,7 @@ MOST_NEIGHBOURS: Final = 8
 
 MAX_IMAGES: Final = 64
 MAX_CROWD: Final = 64
-SAMPLED_ATOMS: Final = 100
+SAMPLED_ATOMS: Final = 50
 
 SEARCHED: Final = 1.45
 """Radius of the search in units of the spacing that a whole layer of this density would have."""
@@ -131,8 +132,7 @@ def bins_of(low: tuple[float, float], high: tuple[float, float], box: Box, radiu
     most = [(reach[k] + counts[k] - 1) // counts[k] if box.periodic[k] else 0 for k in (0, 1)]
     if (2 * most[0] + 1) * (2 * most[1] + 1) > MAX_IMAGES:
         return Refusal("the cell is far thinner than the distance between its atoms")
-    steps = [(i, j) for i in range(-most[0], most[0] + 1) for j in range(-most[1], most[1] + 1)]
-    images = np.array(steps, dtype=np.int64)
+    images = _images(most[0], most[1])
     return Bins(
         counts=(counts[0], counts[1]),
         low=(0.0 if box.periodic[0] else low[0], 0.0 if box.periodic[1] else low[1]),
@@ -144,6 +144,15 @@ def bins_of(low: tuple[float, float], high: tuple[float, float], box: Box, radiu
         images=images,
         moves=images @ box.plane,
     )
+
+
+@cache
+def _images(most_a: int, most_b: int) -> Ints:
+    """Whole cells (M, 2) from minus these to these."""
+    steps = [(i, j) for i in range(-most_a, most_a + 1) for j in range(-most_b, most_b + 1)]
+    images = np.array(steps, dtype=np.int64)
+    images.flags.writeable = False
+    return images
 
 
 def sorted_into_bins(points: Floats, bins: Bins) -> tuple[Ints, Ints, int]:
@@ -279,7 +288,7 @@ def _spacing(
     moves: Floats,
     radius: float,
 ) -> float:
-    """Typical bond length of a hundred atoms: the median of those not much longer than the typical shortest one."""
+    """Typical bond length of some dozen atoms: the median of those not much longer than the typical shortest one."""
     step = 1 + (len(points) - 1) // SAMPLED_ATOMS
     sampled = (len(points) + step - 1) // step
     lengths2 = np.empty((sampled, 4 * MOST_NEIGHBOURS))

@@ -191,13 +191,19 @@ def _completed(
         strain_upper=other.strain,
         vectors_lower=one.vectors.T @ box.axes[:2],
         vectors_upper=other.vectors.T @ box.axes[:2],
-        origin_lower=np.append(one.origin, lower.heights.mean()) @ box.axes,
-        origin_upper=np.append(other.origin, upper.heights.mean()) @ box.axes,
+        origin_lower=_in_space(one.origin, lower.heights, box),
+        origin_upper=_in_space(other.origin, upper.heights, box),
         moire_angstrom=moire_wavelength(abs(signed), one.constant_angstrom, other.constant_angstrom),
         stacking=stacking,
         lower_grain=found.lower_atoms[lower.bonds.atoms[one.atoms]],
         upper_grain=found.upper_atoms[upper.bonds.atoms[other.atoms]],
     )
+
+
+def _in_space(origin: Floats, heights: Floats, box: Box) -> Floats:
+    """A site of a lattice at the mean height of its layer, in the axes of the positions."""
+    place: Floats = np.array([origin[0], origin[1], heights.sum() / len(heights)]) @ box.axes
+    return place
 
 
 def _chalcogens(places: Floats, kinds: Ints, cell: Floats, types: Sequence[int], box: Box) -> Floats:
