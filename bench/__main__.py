@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import demo, early_end, frames, queue, streaming, twist_accuracy, twist_speed, waits
+from bench import demo, early_end, frames, queue, streaming, structure_speed, twist_accuracy, twist_speed, waits
 from bench.table import Row, show
 
 BENCHES: dict[str, Callable[[], list[Row]]] = {
@@ -21,6 +21,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "streaming": streaming.rows,
     "early-end": early_end.rows,
     "twist": twist_speed.rows,
+    "structure": structure_speed.rows,
 }
 ACCURACY = "twist-accuracy"
 

@@ -32,6 +32,8 @@ RINGS: Final[Mapping[str, tuple[tuple[int, int], ...]]] = {
 name in the usual axes of 120 degrees."""
 
 ATOMS_AT_ONCE: Final = 4096
+PLACES: Final = 7
+"""Decimals of q, in inverse angstrom, by which two spots are one."""
 
 FWHM: Final = 0.8859
 """Full width at half maximum of (sin x / x)^2 in units of pi: of a spot of N atoms in a row it is so many 2 pi / L."""
@@ -52,10 +54,10 @@ class Diffraction:
 
     `lower` and `upper` have the six spots of each ring ("10", "11", "20") at the reciprocal vectors of the layers'
     lattices. `moire` (6, 2) are the differences G_upper - G_lower of the first rings. `satellites` are the spots at
-    `moire` about the direct beam and about each spot of both first rings, without those that a spot of either lattice
-    covers; none where there is no moire pattern. `peak_width` (inverse angstrom) is the full width at half maximum of a
-    spot of this patch of atoms; spots nearer to each other are one. `point_types` scatter as points of strength 1,
-    alike for both radiations, because their element is not known.
+    `moire` about the direct beam and about each spot of both first rings, each once, without those that a spot of
+    either lattice covers; none where there is no moire pattern. `peak_width` (inverse angstrom) is the full width at
+    half maximum of a spot of this patch of atoms; spots nearer to each other are one. `point_types` scatter as points
+    of strength 1, alike for both radiations, because their element is not known.
     """
 
     lower: Mapping[str, Spots]
@@ -92,6 +94,7 @@ def diffract(
     satellites = (near[:, None] + moire).reshape(-1, 2)
     apart = np.linalg.norm(satellites[:, None] - main, axis=-1).min(axis=1)
     satellites = satellites[apart > width]
+    satellites = satellites[np.sort(np.unique(np.round(satellites, PLACES), axis=0, return_index=True)[1])]
     spots = _spots(points, types, elements, np.concatenate([main[1:], satellites]))
     parts = iter(np.split(np.arange(len(main) - 1 + len(satellites)), np.arange(6, 37, 6)))
     lower_spots, upper_spots = ({name: _chosen(spots, next(parts)) for name in RINGS} for _ in range(2))
@@ -140,10 +143,14 @@ def ring_vectors(lattice: Floats, ring: str) -> Floats:
 
 
 def _spots(points: Floats, types: Ints, elements: Mapping[int, str], waves: Floats) -> Spots:
+    """Spots at these vectors; of q and -q, which are alike, one is computed."""
+    x, y = np.round(waves, PLACES).T
+    upward = waves * np.where((y < 0) | ((y == 0) & (x < 0)), -1.0, 1.0)[:, None]
+    _, chosen, which = np.unique(np.round(upward, PLACES), axis=0, return_index=True, return_inverse=True)
     names, species = np.unique(types, return_inverse=True)
-    sums, numbers = _sums(points, species, waves, len(names)), np.bincount(species)
-    xray, electron = (_weighed(sums, names, numbers, elements, waves, by) for by in ("xray", "electron"))
-    return Spots(waves, xray, electron)
+    sums, numbers = _sums(points, species, upward[chosen], len(names)), np.bincount(species)
+    xray, electron = (_weighed(sums, names, numbers, elements, upward[chosen], by) for by in ("xray", "electron"))
+    return Spots(waves, xray[which.ravel()], electron[which.ravel()])
 
 
 def _chosen(spots: Spots, which: Ints) -> Spots:

@@ -118,7 +118,12 @@ def test_satellites_stand_at_the_moire_vectors(m: int, n: int) -> None:
     wavelength = moire_wavelength(commensurate_twist_deg(m, n), SPACING, SPACING)
     assert wavelength is not None
     assert np.linalg.norm(found.moire, axis=1) == pytest.approx(4.0 * math.pi / (math.sqrt(3.0) * wavelength))
-    assert len(found.satellites.xray) >= 6 + 2 * 24
+    places = {tuple(spot) for spot in np.round(found.satellites.vectors, 4).tolist()}
+    assert len(places) == len(found.satellites.xray)
+    if n > 1:
+        assert (
+            len(places) == 6 + 6 * 8
+        )  # both spots of a pair share two of their six, and each covers one of the other's
     assert found.satellites.xray.max() < 1e-20
 
 
