@@ -2,12 +2,14 @@
 
 It answers each frame that comes through the inherited pipe with one `FrameAnalysed` for each analyzer, as soon as that
 is done, until the pipe closes; its first word, without analyses, says that it is ready. An analyzer that hangs, or
-brings its process down, does so here and not in the service.
+brings its process down, does so here and not in the service. Once ready it runs at nice 10, so that the MD does not
+wait for it.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -23,6 +25,7 @@ from moireloop_analyzer.warm_up import small_frame
 from moireloop_broker.messages import AnalysisOutcome, Frame, FrameAnalysed, frame_from_parts, pack
 
 FRAME_PARTS: Final = 4
+NICE: Final = 10
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +71,7 @@ def main(arguments: list[str]) -> int:
     with Connection(int(arguments[0])) as pipe:
         work = {name: work_of(name) for name in settings.analyses}
         answer(small_frame(), work, settings, lambda _: None)
+        os.nice(NICE)
         try:
             pipe.send_bytes(pack(analysed(small_frame(), {})))
             while True:
