@@ -134,14 +134,14 @@ def test_what_they_break_is_told(connection: Connection, choose: Choose) -> None
     ("culprit", "reason"),
     [
         ("killed", "analyzer 'killed' brought its process down: "),
-        ("hangs", "analyzer 'hangs' was not done within 1 s"),
+        ("hangs", "analyzer 'hangs' was not done within 2 s"),
     ],
 )
 def test_one_that_takes_its_process_down_does_no_harm(
     connection: Connection, choose: Choose, culprit: str, reason: str
 ) -> None:
     """The result has what was done before; the service goes on, and the next run is analysed by another process."""
-    choose("count", culprit, "greedy", analysis_s=1.0)
+    choose("count", culprit, "greedy", analysis_s=2.0)
     for number in (1, 2):
         finished(connection, f"c{number}", frame(f"c{number}", *bilayer(8.2)[:2]))
     service = AnalyzerService(connection, "a0")
@@ -212,4 +212,4 @@ def test_first_frame_takes_no_longer_than_the_others(connection: Connection, tmp
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
     first_s, *others_s = [float(line) for line in told.stdout.split()]
     assert len(results(connection)) == 4
-    assert first_s < 0.05 + 3 * max(others_s)
+    assert first_s < 0.25 + 3 * max(others_s)
