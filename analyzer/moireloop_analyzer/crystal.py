@@ -15,7 +15,7 @@ from moireloop_analyzer.neighbours import Bonds, Ints, bonds_of
 from moireloop_analyzer.order import bond_order, order_of
 from moireloop_analyzer.refusal import Refusal
 
-MIN_CRYSTAL_SHARE: Final = 0.4
+MIN_CRYSTAL_SHARE: Final = 0.37
 """Share of a layer's atoms on one lattice from which their direction is the layer's, however unsure."""
 
 MIN_GRAIN_ATOMS: Final = 7
@@ -61,7 +61,7 @@ class Surveyed:
 def survey(points: Floats, box: Box, min_order: float) -> Surveyed | Refusal:
     """Order, grains and crystal of a layer at `points` (N, 3) in the box.
 
-    A layer is no crystal where less than four tenths of its atoms lie on one lattice, where |psi6| of the largest grain
+    A layer is no crystal where less than 37 % of its atoms lie on one lattice, where |psi6| of the largest grain
     is below `min_order`, or where the direction of its lattice is uncertain by more than a degree (less for a smaller
     grain).
     """

@@ -25,7 +25,7 @@ SURELY_CLOSED_SIGMAS: Final = 2.5
 CLOSING_SIGMAS: Final = 10.0
 CLOSING_GAP: Final = 0.01
 MAX_CLOSING_GAP: Final = 0.3
-SEAM_SHARE: Final = 0.5
+SEAM_SHARE: Final = 0.4
 """Share of what a layer lacks to close from which it is a seam where it is found at the cut, and not a strain."""
 
 
