@@ -101,7 +101,10 @@ class AnalyzerService:
 
     def _take_finished(self) -> bool:
         """Measure the next finished run, if none is waiting for its analyses; whether there was one."""
-        if self._run is not None or (run := self._finished.take(0)) is None:
+        if self._run is not None:
+            self._claim.hold(self._run)
+            return False
+        if (run := self._finished.take(0)) is None:
             return False
         self._claim.hold(run)
         self._run, self._measured = run, self._measure_finished(run)

@@ -38,7 +38,7 @@ class ClaimKeeper:
         self._thread.start()
 
     def hold(self, run: FinishedRun) -> None:
-        """Renew the claim of this run from now on."""
+        """Renew the claim of this run from now on; to be said again within LONGEST_S by who is not stuck."""
         self._since_s = time.monotonic()
         self._run = run
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from moireloop_broker import analysis_queue
+from moireloop_broker import analysis_queue, claim_keeper
 from moireloop_broker.analysis_queue import AnalysisQueue, FinishedRun
 from moireloop_broker.claim_keeper import ClaimKeeper
 from moireloop_broker.redis_keys import Keys
@@ -77,3 +77,18 @@ def test_abandoned_run_is_given_to_another(
     assert analyzers[1].settle(again, TWIST)
     assert not analyzers[0].settle(run, TWIST)
     assert len(results(client, keys)) == 1
+
+
+def test_stuck_analyzer_loses_its_run(
+    analyzers: tuple[AnalysisQueue, AnalysisQueue],
+    run: FinishedRun,
+    keeper: ClaimKeeper,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that says again and again that it is at work keeps the run; one that has stopped saying so does not."""
+    monkeypatch.setattr(claim_keeper, "LONGEST_S", IDLE_S / 2)
+    until_s = time.monotonic() + 3 * IDLE_S
+    while time.monotonic() < until_s:
+        keeper.hold(run)
+        assert analyzers[1].take(0.01) is None
+    wait_until(lambda: analyzers[1].take(0.01), "the other analyzer gets the run", 10)
