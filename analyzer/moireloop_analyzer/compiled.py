@@ -6,10 +6,13 @@ in to tell whether what it kept on disk is still good, so a callee changed elsew
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TypeVar, cast
 
 import numba
+
+log = logging.getLogger(__name__)
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -17,6 +20,12 @@ Function = TypeVar("Function", bound=Callable[..., object])
 def compiled(function: Function) -> Function:
     """The function compiled at its first call for the types of its arguments, and kept on disk for the next process.
 
-    One thread, no bounds checks, IEEE arithmetic (so that a NaN stays one) but for fused multiply-adds.
+    One thread, no bounds checks, IEEE arithmetic (so that a NaN stays one) but for fused multiply-adds. Where neither
+    the folder of the package nor the user's cache can be written to, every process compiles for itself.
     """
-    return cast(Function, numba.njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")(function))
+    options = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
+    try:
+        return cast(Function, numba.njit(cache=True, **options)(function))
+    except RuntimeError:  # numba finds no place for its cache
+        log.warning("kernels are compiled anew by every process function=%s", function.__name__)
+        return cast(Function, numba.njit(**options)(function))

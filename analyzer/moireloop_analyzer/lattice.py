@@ -121,30 +121,53 @@ def _fit_to_positions(bonds: Bonds, grains: Grains, fit: BondFit, box: Box) -> L
     free = fit_positions(indices, places, fit.vectors, bonds.spacing) if len(atoms) >= MIN_GRAIN_ATOMS else None
     if free is None:
         return Refusal("too few of its atoms form one lattice")
-    solution = free.solution
-    laps, closed = _closures(bonds, grains, name, box, free)
-    if any(closed):
-        held = list(closed)
-        solution = fitted_with(free, laps[held], box.plane[held])
+    laps, closures = _closures(bonds, grains, name, box, free)
+    solution = _solution(free, laps, box, tuple(closure.closed for closure in closures))
     vectors = np.ascontiguousarray(solution[:2].T)
     polar = polar_of(vectors)
     if polar is None:
         return Refusal("its atoms form no triangular lattice")
+    sigma_rad = _rotation_sigma(polar, free.errors)
+    if any(closure.doubtful for closure in closures):
+        otherwise = _solution(free, laps, box, tuple(closure.closed != closure.doubtful for closure in closures))
+        sigma_rad = math.hypot(sigma_rad, 0.5 * _turned(polar, otherwise))
     return LatticeFit(
         vectors=vectors,
         origin=solution[2],
         rotation_rad=polar.rotation_rad,
-        sigma_rad=_rotation_sigma(polar, free.errors),
+        sigma_rad=sigma_rad,
         constant_angstrom=polar.constant,
         strain=polar.strain,
         atoms=atoms[near_sites(indices, places, vectors, MAX_STRETCH * bonds.spacing)],
-        closed=closed,
+        closed=(closures[0].closed, closures[1].closed),
         grains=grains,
         name=name,
     )
 
 
-def _closures(bonds: Bonds, grains: Grains, name: int, box: Box, free: PositionFit) -> tuple[Floats, tuple[bool, bool]]:
+def _solution(free: PositionFit, laps: Floats, box: Box, closed: tuple[bool, ...]) -> Floats:
+    """Lattice and origin (3, 2) with the fit held to the cell over the directions that are closed."""
+    held = list(closed)
+    return fitted_with(free, laps[held], box.plane[held]) if any(held) else free.solution
+
+
+def _turned(polar: Polar, solution: Floats) -> float:
+    """By how much another solution (3, 2) is turned against a lattice, in radians; 0 if it is no lattice."""
+    other = polar_of(solution[:2].T)
+    return 0.0 if other is None else math.remainder(other.rotation_rad - polar.rotation_rad, math.pi / 3.0)
+
+
+@dataclass(frozen=True)
+class Closure:
+    """Whether a layer closes over one direction of its cell, and whether that may as well be the other way round."""
+
+    closed: bool
+    doubtful: bool
+
+
+def _closures(
+    bonds: Bonds, grains: Grains, name: int, box: Box, free: PositionFit
+) -> tuple[Floats, tuple[Closure, Closure]]:
     """Lattice indices (2, 2) of going once round each periodic direction, and over which of them the layer closes.
 
     It closes where the rings round the direction agree on a lattice vector, and this vector is the cell's but for the
@@ -158,23 +181,26 @@ def _closures(bonds: Bonds, grains: Grains, name: int, box: Box, free: PositionF
         (round((yy * x - xy * y) / determinant), round((xx * y - yx * x) / determinant)) for x, y in box.plane.tolist()
     ]
     spread = (free.errors[:2, :2] + free.errors[2:, 2:]).tolist()
-    closed = []
+    closures = []
     counted = rings_of(bonds, grains, name, np.array(laps, dtype=np.int64), vectors)
     for (m, n), (x, y), rings in zip(laps, box.plane.tolist(), counted, strict=True):
+        if rings.agreed < max(MIN_CLOSING_BONDS, MIN_CLOSING_SHARE * rings.count):
+            closures.append(Closure(closed=False, doubtful=False))
+            continue
         gap = (x - xx * m - xy * n, y - yx * m - yy * n)
         error2 = m * m * spread[0][0] + 2.0 * m * n * spread[0][1] + n * n * spread[1][1]
-        enough = rings.agreed >= max(MIN_CLOSING_BONDS, MIN_CLOSING_SHARE * rings.count)
-        closed.append(enough and _is_no_seam(gap, math.sqrt(max(0.0, error2)), rings.offset, bonds.spacing))
-    return np.array(laps, dtype=np.float64), (closed[0], closed[1])
+        closures.append(_closure(gap, math.sqrt(max(0.0, error2)), rings.offset, bonds.spacing))
+    return np.array(laps, dtype=np.float64), (closures[0], closures[1])
 
 
-def _is_no_seam(gap: tuple[float, float], error: float, at_cut: tuple[float, float], spacing: float) -> bool:
+def _closure(gap: tuple[float, float], error: float, at_cut: tuple[float, float], spacing: float) -> Closure:
     """Whether what a layer lacks to close, a vector, is the error of its fit or a strain, and not a seam."""
     left = math.hypot(*gap)
     if left <= SURELY_CLOSED_SIGMAS * error + CLOSING_GAP * spacing:
-        return True
+        return Closure(closed=True, doubtful=left > SURELY_CLOSED_SIGMAS * error)
     is_at_cut = at_cut[0] * gap[0] + at_cut[1] * gap[1] >= SEAM_SHARE * left**2
-    return left <= min(CLOSING_SIGMAS * error, MAX_CLOSING_GAP * spacing) and not is_at_cut
+    may_close = left <= min(CLOSING_SIGMAS * error, MAX_CLOSING_GAP * spacing)
+    return Closure(closed=may_close and not is_at_cut, doubtful=may_close)
 
 
 def _rotation_sigma(polar: Polar, errors: Floats) -> float:
