@@ -23,9 +23,12 @@ def compiled(function: Function) -> Function:
     One thread, no bounds checks, IEEE arithmetic (so that a NaN stays one) but for fused multiply-adds. Where neither
     the folder of the package nor the user's cache can be written to, every process compiles for itself.
     """
-    options = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
     try:
-        return cast(Function, numba.njit(cache=True, **options)(function))
+        return _jitted(function, kept=True)
     except RuntimeError:  # numba finds no place for its cache
         log.warning("kernels are compiled anew by every process function=%s", function.__name__)
-        return cast(Function, numba.njit(**options)(function))
+        return _jitted(function, kept=False)
+
+
+def _jitted(function: Function, *, kept: bool) -> Function:
+    return cast(Function, numba.njit(cache=kept, nogil=True, fastmath={"contract"}, error_model="numpy")(function))

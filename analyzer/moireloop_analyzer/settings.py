@@ -25,7 +25,7 @@ class AnalyzerSettings(BaseModel):
         ge=0,
         le=1,
         allow_inf_nan=False,
-        description="smallest |psi6| of a layer, between 0 and 1, at which it counts as crystalline and has a twist",
+        description="smallest |psi6| of a layer's largest grain, between 0 and 1, at which the layer is crystalline",
     )
     min_confidence: float = Field(
         default=0.5,
