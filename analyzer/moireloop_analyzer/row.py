@@ -25,6 +25,9 @@ STARTS: Final = 500
 STEPS: Final = 20
 """Steps along a row, as many as the peer takes."""
 
+ATOMS_PER_ROW: Final = 7.0
+"""Atoms of a layer per row that counts as independent."""
+
 FEWEST_IN_A_ROW: Final = 6
 MOST_GHOSTS: Final = 3
 CAUGHT: Final = 0.4
@@ -45,9 +48,11 @@ class RowFit:
 
 
 def row_of(crystal: Crystal, box: Box) -> RowFit | Refusal:
-    """The rows of a layer's largest grain.
+    """The rows of a layer's largest grain, none of which crosses a seam.
 
-    The error counts rows as independent as far as they share no atoms. Refused where fewer than one row has six atoms.
+    The error is from the scatter of the rows, which share atoms: as many count as independent as scatter like that in
+    flakes of known twist. Where a layer closes over its cell the rows are surer than this. Refused where no row has six
+    atoms.
     """
     fit, bonds = crystal.fit, crystal.bonds
     first, second = fit.vectors.T
@@ -66,6 +71,8 @@ def row_of(crystal: Crystal, box: Box) -> RowFit | Refusal:
         bins.periodic,
         bins.inverse,
         box.plane,
+        fit.grains.wrapped,
+        (fit.closed[0] or not bins.periodic[0], fit.closed[1] or not bins.periodic[1]),
         along if along[0] >= 0 else -along,
         (CAUGHT * fit.constant_angstrom) ** 2,
     )
@@ -73,7 +80,7 @@ def row_of(crystal: Crystal, box: Box) -> RowFit | Refusal:
         return Refusal("it has no row of six atoms")
     angle = median(angles)
     scatter = MAD_TO_SIGMA * median(np.abs(angles - angle))
-    independent = max(1.0, min(float(len(angles)), len(fit.atoms) / STEPS))
+    independent = max(1.0, min(float(len(angles)), len(fit.atoms) / ATOMS_PER_ROW))
     return RowFit(angle, MEDIAN_ERROR * scatter / math.sqrt(independent))
 
 
@@ -95,6 +102,8 @@ def _angles(
     periodic: tuple[bool, bool],
     inverse: Floats,
     plane: Floats,
+    wrapped: Ints,
+    closed: tuple[bool, bool],
     along: Floats,
     caught2: float,
 ) -> Floats:
@@ -128,7 +137,11 @@ def _angles(
                         dx = points[j, 0] + move_x
                         dy = points[j, 1] + move_y
                         d2 = (dx - rx) ** 2 + (dy - ry) ** 2
-                        if in_grain[j] and d2 < best2:
+                        if d2 >= best2 or not in_grain[j]:
+                            continue
+                        cut_a = cell_a - wrapped[j, 0] + wrapped[begin, 0]
+                        cut_b = cell_b - wrapped[j, 1] + wrapped[begin, 1]
+                        if (cut_a == 0 or closed[0]) and (cut_b == 0 or closed[1]):
                             best2, bx, by = d2, dx, dy
             if best2 < caught2:
                 rx, ry = bx, by
