@@ -23,6 +23,9 @@ MIN_CLOSING_BONDS: Final = 3
 MIN_CLOSING_SHARE: Final = 0.9
 SURELY_CLOSED_SIGMAS: Final = 2.5
 CLOSING_SIGMAS: Final = 10.0
+FEW_ATOMS: Final = 20.0
+"""Errors of layers of some dozen atoms, with their strains and gaps, are larger than their scatter says."""
+
 CLOSING_GAP: Final = 0.01
 MAX_CLOSING_GAP: Final = 0.3
 SEAM_SHARE: Final = 0.4
@@ -189,7 +192,8 @@ def _closures(
             continue
         gap = (x - xx * m - xy * n, y - yx * m - yy * n)
         error2 = m * m * spread[0][0] + 2.0 * m * n * spread[0][1] + n * n * spread[1][1]
-        closures.append(_closure(gap, math.sqrt(max(0.0, error2)), rings.offset, bonds.spacing))
+        error = math.sqrt(max(0.0, error2)) * (1.0 + FEW_ATOMS / int(grains.sizes[name]))
+        closures.append(_closure(gap, error, rings.offset, bonds.spacing))
     return np.array(laps, dtype=np.float64), (closures[0], closures[1])
 
 
