@@ -23,7 +23,7 @@ MAX_STRETCH: Final = 0.35
 
 SAMPLED_ATOMS: Final = 600
 ROUNDS: Final = 10
-TOLERANCE: Final = 1e-5
+TOLERANCE: Final = 1e-4
 
 
 @dataclass(frozen=True)

@@ -66,30 +66,32 @@ def split_layers(points: Floats, box: Box) -> Layers | Refusal:
     return _two_of(groups, labels, sizes, heights, points)
 
 
-def _two_of(groups: Ints, labels: Ints, sizes: Ints, heights: Floats, points: Floats) -> Layers | Refusal:
+def _two_of(groups: list[int], labels: Ints, sizes: Ints, heights: Floats, points: Floats) -> Layers | Refusal:
     if len(groups) == 0:
         return Refusal("no clear gap between layers: the lattice atoms hang together in no group of a tenth of them")
     if len(groups) == 1:
         return Refusal("no clear gap between layers: the lattice atoms form one layer")
     if len(groups) != 2:
         return Refusal(f"expected two layers, found {len(groups)}")
-    fewest = int(sizes[groups].min())
+    fewest = int(min(sizes[group] for group in groups))
     if fewest < MIN_LAYER_ATOMS:
         return Refusal(f"expected at least {MIN_LAYER_ATOMS} lattice atoms in each layer, got {fewest}")
-    lower, upper = sorted(groups.tolist(), key=lambda group: float(heights[group]))
+    lower, upper = sorted(groups, key=lambda group: float(heights[group]))
     return Layers(np.flatnonzero(labels == lower), np.flatnonzero(labels == upper), points)
 
 
-def _large(sizes: Ints) -> Ints:
+def _large(sizes: Ints) -> list[int]:
     """The groups that hold a fair share of all atoms."""
-    return np.flatnonzero(sizes >= MIN_LAYER_SHARE * sizes.sum())
+    counts = sizes.tolist()
+    least = MIN_LAYER_SHARE * sum(counts)
+    return [group for group, count in enumerate(counts) if count >= least]
 
 
 def _cut_open(points: Floats, stacking: Floats, box: Box) -> Floats:
     """Positions moved by whole stacking vectors so that the box begins above its widest gap, then wrapped in plane."""
     fractions = points[:, 2] / stacking[2]
     places = fractions - np.floor(fractions)
-    lows, highs = _clusters(places * abs(stacking[2]), 0.0)
+    lows, highs = _clusters(places * abs(float(stacking[2])), 0.0)
     gaps = np.append(lows[1:], lows[0] + abs(stacking[2])) - highs
     widest = int(gaps.argmax())
     at_boundary = gaps[-1] >= 0.8 * gaps[widest]
@@ -100,38 +102,34 @@ def _cut_open(points: Floats, stacking: Floats, box: Box) -> Floats:
     return cut
 
 
+@compiled
 def _clusters(heights: Floats, least_gap: float) -> tuple[Floats, Floats]:
     """Lowest and highest height of each cluster of heights, from below, with gaps of more than this between them.
 
     Slices of half an angstrom know their lowest and highest atom, so gaps are exact without sorting all atoms;
     gaps inside a slice are not seen, and such a wide range of heights that slices would be many is sorted.
     """
-    low, high = float(heights.min()), float(heights.max())
+    low, high = heights.min(), heights.max()
     if high - low > MOST_SLICES * SLICE_ANGSTROM:
-        ordered = np.sort(heights)
-        lows, highs = ordered, ordered
+        lows = np.sort(heights)
+        highs = lows.copy()
     else:
-        lows, highs = _slices(heights, low, int((high - low) / SLICE_ANGSTROM) + 1)
-    apart = np.flatnonzero(lows[1:] - highs[:-1] > least_gap)
-    least: Floats = lows[np.append(0, apart + 1)]
-    return least, highs[np.append(apart, len(highs) - 1)]
-
-
-@compiled
-def _slices(heights: Floats, low: float, count: int) -> tuple[Floats, Floats]:
-    lows = np.full(count, np.inf)
-    highs = np.full(count, -np.inf)
-    for i in range(len(heights)):
-        k = min(int((heights[i] - low) / SLICE_ANGSTROM), count - 1)
-        lows[k] = min(lows[k], heights[i])
-        highs[k] = max(highs[k], heights[i])
-    filled = 0
-    for k in range(count):
-        if lows[k] <= highs[k]:
-            lows[filled] = lows[k]
-            highs[filled] = highs[k]
-            filled += 1
-    return lows[:filled], highs[:filled]
+        count = int((high - low) / SLICE_ANGSTROM) + 1
+        lows, highs = np.full(count, np.inf), np.full(count, -np.inf)
+        for i in range(len(heights)):
+            k = min(int((heights[i] - low) / SLICE_ANGSTROM), count - 1)
+            lows[k] = min(lows[k], heights[i])
+            highs[k] = max(highs[k], heights[i])
+    clusters = 0
+    for k in range(len(lows)):
+        if lows[k] > highs[k]:
+            continue
+        if clusters > 0 and lows[k] - highs[clusters - 1] <= least_gap:
+            highs[clusters - 1] = highs[k]
+        else:
+            lows[clusters], highs[clusters] = lows[k], highs[k]
+            clusters += 1
+    return lows[:clusters].copy(), highs[:clusters].copy()
 
 
 @compiled

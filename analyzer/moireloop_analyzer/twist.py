@@ -25,8 +25,8 @@ __all__ = ["TwistEstimate", "measure_twist"]
 DEFAULT_MIN_ORDER: Final = 0.5
 ESTIMATORS: Final = ("lattice", "row")
 SIXTH_TURN_DEG: Final = 60.0
-SAMPLED_CHALCOGENS: Final = 100
-"""Chalcogen atoms that the stacking is told by; they vote, and hundreds of votes are enough."""
+SAMPLED_CHALCOGENS: Final = 60
+"""Chalcogen atoms that the stacking is told by; they vote, and dozens of votes are enough."""
 
 
 def measure_twist(
@@ -207,7 +207,7 @@ def _in_space(origin: Floats, heights: Floats, box: Box) -> Floats:
 
 
 def _chalcogens(places: Floats, kinds: Ints, cell: Floats, types: Sequence[int], box: Box) -> Floats:
-    """Positions (M, 3) in the box of some hundred of the chalcogen atoms, with images along a periodic stacking."""
+    """Positions (M, 3) in the box of some dozens of the chalcogen atoms, with images along a periodic stacking."""
     chosen = np.flatnonzero(np.any([kinds == kind for kind in types], axis=0)) if len(types) else np.empty(0, np.int64)
     chosen = chosen[:: 1 + len(chosen) // SAMPLED_CHALCOGENS]
     sample = places[chosen]
