@@ -89,24 +89,27 @@ def near_sites(indices: Floats, places: Floats, vectors: Floats, reach: float) -
 
 
 @compiled
+def _inverse(matrix: Floats) -> Floats:
+    """Inverse of a symmetric matrix (3, 3) by cofactors."""
+    a, b, c = matrix[0, 0], matrix[0, 1], matrix[0, 2]
+    d, e, f = matrix[1, 1], matrix[1, 2], matrix[2, 2]
+    inverse: Floats = np.empty((3, 3))
+    inverse[0, 0], inverse[1, 1], inverse[2, 2] = d * f - e * e, a * f - c * c, a * d - b * b
+    inverse[0, 1] = inverse[1, 0] = c * e - b * f
+    inverse[0, 2] = inverse[2, 0] = b * e - c * d
+    inverse[1, 2] = inverse[2, 1] = b * c - a * e
+    inverse /= a * inverse[0, 0] + b * inverse[0, 1] + c * inverse[0, 2]
+    return inverse
+
+
+@compiled
 def _solved(normal: Floats, right: Floats) -> Floats:
-    """Solution (3, 2) of a symmetric system (3, 3) by cofactors."""
-    a, b, c = normal[0, 0], normal[0, 1], normal[0, 2]
-    d, e, f = normal[1, 1], normal[1, 2], normal[2, 2]
-    inverse = np.array(
-        [
-            [d * f - e * e, c * e - b * f, b * e - c * d],
-            [c * e - b * f, a * f - c * c, b * c - a * e],
-            [b * e - c * d, b * c - a * e, a * d - b * b],
-        ]
-    )
-    determinant = a * inverse[0, 0] + b * inverse[0, 1] + c * inverse[0, 2]
+    """Solution (3, 2) of a symmetric system (3, 3)."""
+    inverse = _inverse(normal)
     solution = np.empty((3, 2))
     for r in range(3):
         for k in range(2):
-            solution[r, k] = (
-                inverse[r, 0] * right[0, k] + inverse[r, 1] * right[1, k] + inverse[r, 2] * right[2, k]
-            ) / determinant
+            solution[r, k] = inverse[r, 0] * right[0, k] + inverse[r, 1] * right[1, k] + inverse[r, 2] * right[2, k]
     return solution
 
 
@@ -211,7 +214,7 @@ def _errors(
     normal: Floats,
     reach2: float,
 ) -> Floats:
-    inverse = np.linalg.inv(normal)
+    inverse = _inverse(normal)
     patches = np.zeros((PATCHES * PATCHES, 4))
     single = np.zeros((4, 4))
     row = np.empty(4)
