@@ -49,6 +49,7 @@ class AnalyzerService:
         self._run: FinishedRun | None = None
         self._measured: Measurement | None = None
         self._campaign = CampaignState(client, self._keys, connection.campaign)
+        log.info("preparing kernels: loaded, or compiled once per installation, which takes up to a minute")
         log.info("kernels ready seconds=%.1f", warm_up(self._settings))
         self._analyst = Analyst(self._settings) if self._settings.analyses else None
         if self._analyst is not None:

@@ -23,8 +23,9 @@ from moireloop.progress import Progress, progress_of
 from moireloop.resumption import withdrawals
 from moireloop.service_set import Crash, ServiceSet, ServiceSpec
 from moireloop.sessions import close_session, open_session
+from moireloop.start_condition import ANALYZER_PREFIX, may_begin
 from moireloop_broker.campaign_state import CampaignState, ServiceState
-from moireloop_broker.connection import Connection, read_settings, write_settings_file
+from moireloop_broker.connection import Connection, frame_endpoints, read_settings, write_settings_file
 from moireloop_broker.event_log import START, EventLog, LogRolledBack
 from moireloop_broker.observations import Observations
 from moireloop_broker.redis_server import answers
@@ -52,7 +53,7 @@ class ServiceFailed(RuntimeError):
 def service_specs(campaign: Campaign, folder: CampaignFolder) -> list[ServiceSpec]:
     """The services of a campaign but the broker, in the order in which they start."""
     connection = ["--connection", str(folder.connection_file)]
-    analyzers = [f"analyzer-{number}" for number in range(campaign.analyzers.count)]
+    analyzers = [f"{ANALYZER_PREFIX}{number}" for number in range(campaign.analyzers.count)]
     modules = [
         *((name, ["moireloop_analyzer", *connection, "--name", name]) for name in analyzers),
         ("optimizer", ["moireloop_optimizer", *connection]),
@@ -91,6 +92,8 @@ class Conductor:
         self._without = frozenset(without)
         self._services = ServiceSet(folder.services_lock)
         self._unlogged: list[tuple[str, ServiceState, str | None]] = []
+        self._pool: ServiceSpec | None = None
+        self._waited_s = 0.0
         self._drain_reason: str | None = None
         self._last_id = START
         self._progress: Progress | None = None
@@ -99,7 +102,7 @@ class Conductor:
         self._client: redis.Redis | None = None
 
     def start(self, interrupted: Callable[[], bool] = lambda: False) -> None:
-        """Start all services and let the campaign begin, or go on.
+        """Start all services and let the campaign begin, or go on; the pool starts in a later step.
 
         Args:
             interrupted: whether somebody asked for the end meanwhile.
@@ -120,12 +123,13 @@ class Conductor:
             self._clear_earlier_session()
         self._state().change("resumed" if self._resumed else "started")
         for spec in service_specs(self.campaign, self.folder):
-            if spec.name not in self._without:
-                self._services.start(spec)
-                self._unlogged.append((spec.name, "started", None))
+            if spec.name == "pool" and spec.name not in self._without:
+                self._pool = spec
+            elif spec.name not in self._without:
+                self._start(spec)
 
     def step(self) -> Progress | None:
-        """Restart what died and look at the state; None while Redis does not answer.
+        """Restart what died, let the workers begin, and look at the state; None while Redis does not answer.
 
         Raises:
             ServiceFailed: a service cannot do its work or has died again and again, or Redis has lost the state.
@@ -136,6 +140,7 @@ class Conductor:
             self._read_log()
             self._log_services()
             self._apply_drain()
+            self._let_workers_begin()
             self._progress = self._look()
         except redis.RedisError as error:
             log.info("redis does not answer now reason=%s", error)
@@ -165,7 +170,7 @@ class Conductor:
         """Write down how it ended and end the services, the broker last."""
         names = self._services.names()
         self._services.stop([n for n in names if n in ("optimizer", "pool")], PATIENCE_S)
-        self._services.stop([n for n in names if n.startswith("analyzer-")], PATIENCE_S)
+        self._services.stop([n for n in names if n.startswith(ANALYZER_PREFIX)], PATIENCE_S)
         with contextlib.suppress(redis.RedisError):
             self._read_log()
             self._state().change("completed" if ending.is_complete else "stopped", ending.reason)
@@ -197,8 +202,7 @@ class Conductor:
     def _start_broker(self, connection: Connection, interrupted: Callable[[], bool]) -> None:
         log_file = self.folder.log_of("broker")
         command = [sys.executable, "-m", "moireloop_broker", "--connection", str(self.folder.connection_file)]
-        self._services.start(ServiceSpec("broker", command, log_file))
-        self._unlogged.append(("broker", "started", None))
+        self._start(ServiceSpec("broker", command, log_file))
         deadline = time.monotonic() + READY_S
         sections = settings_sections(self.campaign)
         while not (answers(connection.redis_url) and _has_settings(connection, sections)):
@@ -209,6 +213,28 @@ class Conductor:
             if time.monotonic() > deadline:
                 raise ServiceFailed(f"the broker is not ready after {READY_S:g} s (see {log_file})")
             time.sleep(0.02)
+
+    def _start(self, spec: ServiceSpec) -> None:
+        self._services.start(spec)
+        self._unlogged.append((spec.name, "started", None))
+
+    def _let_workers_begin(self) -> None:
+        """Start the pool when an analyzer is there, or none for too long; the wall time counts from then."""
+        if self._pool is None or self._drain_reason is not None or self._state().state == "draining":
+            return
+        self._waited_s = time.time() - self.started_s
+        analyzers = sum(name.startswith(ANALYZER_PREFIX) for name in self._services.names())
+        announced = len(frame_endpoints(self._redis(), self._opened().keys))
+        if not may_begin(analyzers, announced, self._waited_s):
+            return
+        if analyzers and not announced:
+            log.warning("workers begin without an analyzer waited_s=%.0f", self._waited_s)
+        self._start(self._pool)
+        self._pool = None
+
+    def _wall_time_s(self) -> float | None:
+        budget_s = self.campaign.budget.wall_time_s
+        return None if budget_s is None else budget_s + self._waited_s
 
     def _clear_earlier_session(self) -> None:
         client, connection = self._redis(), self._opened()
@@ -262,7 +288,7 @@ class Conductor:
             return
         runs_s = [r.report.finished_s - r.report.started_s for r in self.history.results if r.report is not None]
         run_s = sorted(runs_s)[len(runs_s) // 2] if runs_s else None
-        if should_drain(progress.elapsed_s, self.campaign.budget.wall_time_s, run_s):
+        if should_drain(progress.elapsed_s, self._wall_time_s(), run_s):
             self.drain(f"the wall time of {self.campaign.budget.wall_time_s:g} s leaves no time for another run")
 
     def _drain_when_all_fails(self, progress: Progress) -> None:
@@ -280,7 +306,7 @@ class Conductor:
             budget_results=self.campaign.budget.results,
             started_s=self.started_s,
             now_s=time.time(),
-            wall_time_s=self.campaign.budget.wall_time_s,
+            wall_time_s=self._wall_time_s(),
             resumed_at_s=self.history.resumed_at_s,
             last_crash=self.history.last_crash,
             last_failures=self.history.last_failures,

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from moireloop.labels import duration
 from moireloop.results import EarlyEnds, Recipe, best_recipes, early_ends, utilisation
+from moireloop.start_condition import WAITING, awaits_analyzer
 from moireloop_broker.messages import Result, RunFailed, ServiceChanged, Status, WorkerStatus
 from moireloop_optimizer.objective import Target
 
@@ -50,6 +51,7 @@ class Progress:
     early: EarlyEnds | None
     elapsed_s: float
     left_s: float | None
+    awaits_analyzer: bool
     down: tuple[str, ...]
     last_crash: ServiceChanged | None
     last_failures: tuple[RunFailed, ...]
@@ -102,6 +104,7 @@ def progress_of(
         early=early_ends(results),
         elapsed_s=elapsed_s,
         left_s=time_left_s(_session_times(results, started_s), remaining, now_s, elapsed_s, wall_time_s),
+        awaits_analyzer=awaits_analyzer(status.state, status.services),
         down=tuple(name for name, state in sorted(status.services.items()) if state == "crashed"),
         last_crash=last_crash,
         last_failures=tuple(last_failures),
@@ -143,6 +146,7 @@ def picture(progress: Progress) -> RenderableType:
         Text.assemble(_queue_text(progress), "   ", (_outcome_text(progress), "dim")),
         _best_table(progress),
         _worker_table(progress),
+        *([Text(WAITING)] if progress.awaits_analyzer else []),
         Text(_clock_text(progress)),
         *([Text(str(progress.early))] if progress.early else []),
         *(Text(f"! {line}", style="yellow") for line in (*_trouble(progress), *failure_lines(progress))),
@@ -154,6 +158,7 @@ def line(progress: Progress) -> str:
     parts = [
         f"{progress.campaign} {progress.state}: {progress.done}/{progress.budget_results} done",
         _queue_text(progress),
+        *([WAITING] if progress.awaits_analyzer else []),
         *(_best_text(target, recipe) for target, recipe in progress.best),
         _clock_text(progress),
         *([str(progress.early)] if progress.early else []),
@@ -178,7 +183,7 @@ def is_line_due(progress: Progress, shown: Progress | None, since_s: float, ever
     """Whether a new line is worth printing: the first, a change of state or trouble, else after a while."""
     if shown is None:
         return True
-    before, now = ((view.state, view.down, view.last_crash) for view in (shown, progress))
+    before, now = ((view.state, view.awaits_analyzer, view.down, view.last_crash) for view in (shown, progress))
     return before != now or since_s >= every_s
 
 
