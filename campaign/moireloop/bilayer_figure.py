@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -16,6 +15,7 @@ from matplotlib.patches import Arc, Polygon
 from scipy.spatial import cKDTree
 
 from moireloop.figures import BLUE, GREY, VERMILLION, new_figure
+from moireloop.labels import with_error
 from moireloop_analyzer.moire_cell import moire_corner, moire_vectors, sixty, turned_to
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 WIDTH_ANGSTROM: Final = 70.0
 WIDEST_ANGSTROM: Final = 200.0
 MOIRE_CELLS_SHOWN: Final = 2.4
-SMALLEST_SIGMA_DEG: Final = 0.001
 SURE: Final = 0.95
 BOND_OVER_SPACING: Final = 1.3
 BONDS_UP_TO_ANGSTROM: Final = 120.0
@@ -38,8 +37,10 @@ BLUES: Final = (BLUE, "#56B4E9", "#003f66", "#9fd0ee")
 REDS: Final = (VERMILLION, "#E69F00", "#7a3500", "#f2b48a")
 """Shades of the grains of a layer, the largest first; the last stands for all others."""
 
+ARROWS: Final = {"lower": (BLUE, 5.5, 0.68), "upper": (VERMILLION, 2.2, 0.52)}
+"""Colour, width in points and length over half the picture's width of a layer's arrow: neither hides the other."""
+
 DARK: Final = {BLUE: "#00304d", VERMILLION: "#5c2800"}
-HALO: Final = [patheffects.withStroke(linewidth=3.5, foreground="white")]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.integer[Any]]
@@ -138,7 +139,7 @@ def bilayer_title(name: str, estimate: TwistEstimate) -> str:
     """Twist, moire wavelength and stacking, as far as there are any, and the confidence where it is not high."""
     if estimate.twist_deg is None or estimate.sigma_deg is None:
         return name
-    parts = [f"{name}: twist {estimate.twist_deg:.2f}° ± {sigma_text(estimate.sigma_deg)}"]
+    parts = [f"{name}: twist {with_error(estimate.twist_deg, estimate.sigma_deg, '°')}"]
     if estimate.moire_angstrom is not None:
         parts.append(f"moire {estimate.moire_angstrom:.1f} Å")
     if estimate.stacking is not None:
@@ -146,11 +147,6 @@ def bilayer_title(name: str, estimate: TwistEstimate) -> str:
     if estimate.confidence is not None and estimate.confidence < SURE:
         parts.append(f"confidence {estimate.confidence:.2f}")
     return ", ".join(parts)
-
-
-def sigma_text(sigma_deg: float) -> str:
-    """A standard error to two digits; below SMALLEST_SIGMA_DEG only that it is smaller."""
-    return f"{sigma_deg:.2g}°" if sigma_deg >= SMALLEST_SIGMA_DEG else f"< {SMALLEST_SIGMA_DEG}°"
 
 
 def _half_width(lattices: Lattices) -> float:
@@ -202,8 +198,8 @@ def _draw_fit(axes: Axes, lattices: Lattices, view: View) -> None:
     if lower is None or upper is None:
         return
     angles = direction_rad(sixty(lower.vectors)), direction_rad(turned_to(lower.vectors, upper.vectors))
-    for angle, colour, name in zip(angles, (BLUE, VERMILLION), ("lower", "upper"), strict=True):
-        _draw_arrow(axes, view, angle, colour, f"arrow-{name}")
+    for angle, name in zip(angles, ARROWS, strict=True):
+        _draw_arrow(axes, view, angle, name)
     _draw_angle(axes, view, *angles)
     if (corners := _moire_corners(lattices, view.centre)) is not None:
         axes.add_patch(Polygon(
@@ -253,15 +249,15 @@ def _draw_sites(axes: Axes, view: View, fit: FittedLattice, colour: str, layer: 
     )  # fmt: skip
 
 
-def _draw_arrow(axes: Axes, view: View, angle: float, colour: str, gid: str) -> None:
+def _draw_arrow(axes: Axes, view: View, angle: float, layer: str) -> None:
+    colour, width, length = ARROWS[layer]
     x, y = view.tail.tolist()
-    tip = x + 0.62 * view.half * math.cos(angle), y + 0.62 * view.half * math.sin(angle)
-    arrow = axes.annotate(
-        "", tip, (x, y), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2.6, "shrinkA": 0, "shrinkB": 0},
-        zorder=8, gid=gid,
-    )  # fmt: skip
+    tip = x + length * view.half * math.cos(angle), y + length * view.half * math.sin(angle)
+    style = {"arrowstyle": "-|>", "color": colour, "lw": width, "shrinkA": 0, "shrinkB": 0}
+    arrow = axes.annotate("", tip, (x, y), arrowprops=style, zorder=8, gid=f"arrow-{layer}")
     if arrow.arrow_patch is not None:
         arrow.arrow_patch.set_zorder(8)
+    axes.plot([], [], color=colour, lw=width, label=f"direction, {layer}")
 
 
 def _draw_angle(axes: Axes, view: View, start: float, end: float) -> None:
@@ -274,7 +270,7 @@ def _draw_angle(axes: Axes, view: View, start: float, end: float) -> None:
     place = view.tail + 0.74 * view.half * np.array([math.cos(middle), math.sin(middle)])
     axes.annotate(
         f"{math.degrees(turn):+.2f}°", (place[0], place[1]), ha="center", va="center", fontsize=12, fontweight="bold",
-        zorder=9, path_effects=HALO, gid="angle",
+        zorder=9, gid="angle", bbox={"fc": "white", "ec": "none", "pad": 2.0},
     )  # fmt: skip
 
 

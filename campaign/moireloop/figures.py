@@ -6,6 +6,7 @@ Colours are those of Okabe and Ito (2008) and matplotlib's `viridis`, which colo
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final
@@ -29,6 +30,8 @@ BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 WITHOUT_TWIST: Final = {"refused": ("x", VERMILLION), "failed": ("v", "black"), "cancelled": ("s", GREY)}
 TWIST_COLOURS: Final = ScalarMappable(Normalize(0.0, LARGEST_TWIST_DEG), "viridis")
 PANELS_IN_A_ROW: Final = 3
+TITLE_PER_INCH: Final = 8.5
+"""Characters of a title that fit into an inch."""
 
 Bounds = Mapping[str, tuple[float, float]]
 
@@ -81,11 +84,12 @@ def best_so_far(errors: Sequence[float | None]) -> list[float | None]:
 
 
 def new_figure(width_in: float, height_in: float, title: str) -> Figure:
-    """An empty figure of this size in inches, which can be saved without a display."""
+    """An empty figure of this size in inches, which can be saved without a display; a long title takes more lines."""
     figure = Figure(figsize=(width_in, height_in), layout="constrained")
     FigureCanvasAgg(figure)
     if title:
-        figure.suptitle(title, fontsize=12, fontweight="bold")
+        lines = textwrap.wrap(title, int(TITLE_PER_INCH * width_in))
+        figure.suptitle("\n".join(lines), fontsize=12, fontweight="bold")
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 UNITS: Final = {
@@ -19,6 +20,8 @@ UNITS: Final = {
     "g_mol": "g/mol",
     "k_per_ps": "K/ps",
 }
+
+SMALLEST_ERROR: Final = 0.001
 
 
 def label(name: str) -> str:
@@ -38,6 +41,19 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {rest_min:02d} min"
     return f"{minutes} min {rest_s:02d} s" if minutes else f"{rest_s} s"
+
+
+def with_error(value: float, error: float | None, unit: str = "") -> str:
+    """A value and its standard error, "8.159° ± 0.052°": two digits of the error, and the value to the same place.
+
+    Of an error below SMALLEST_ERROR it says only that; of one that is unknown nothing, the value then has two decimals.
+    """
+    if error is None:
+        return f"{value:.2f}{unit}"
+    if error < SMALLEST_ERROR:
+        return f"{value:.3f}{unit} ± < {SMALLEST_ERROR}{unit}"
+    decimals = max(0, 1 - math.floor(math.log10(float(f"{error:.1e}"))))
+    return f"{value:.{decimals}f}{unit} ± {error:.{decimals}f}{unit}"
 
 
 def _in_words(name: str) -> str:

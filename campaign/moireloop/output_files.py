@@ -13,10 +13,11 @@ import pyarrow.csv
 import pyarrow.parquet
 from matplotlib.figure import Figure
 
-from moireloop.bilayer_figure import bilayer_figure, bilayer_title, sigma_text
+from moireloop.bilayer_figure import bilayer_figure, bilayer_title
 from moireloop.figures import Bounds, regret_figure, space_figure
 from moireloop.final_structure import FinalStructure, NoStructure, lattices_of, read_structure
 from moireloop.folder import CampaignFolder, replaced_whole
+from moireloop.labels import with_error
 from moireloop.results import best_recipes, results_table
 from moireloop.run_figure import run_figure
 from moireloop.structure_figure import DIFFRACTION, Pattern, pattern_of, reach_of, structure_figure
@@ -99,8 +100,8 @@ def write_run_figures(
     for candidate_id in dict.fromkeys([*best, *named]):
         result = found.get(candidate_id)
         attempts = [series for series in all_series if series.candidate_id == candidate_id]
-        title = f"{candidate_id}: {_outcome(result)}"
-        drawn.append(_saved(run_figure(attempts, targets, title), folder.run_figure(candidate_id)))
+        figure = run_figure(attempts, targets, _title(candidate_id, result), result)
+        drawn.append(_saved(figure, folder.run_figure(candidate_id)))
         if result is not None:
             drawn += _write_structure(folder, result, model, settings)
     return tuple(drawn)
@@ -122,7 +123,7 @@ def _write_structure(
         figure = bilayer_figure(lattices_of(structure), title, structure.estimate.reason)
         drawn.append(_saved(figure, folder.bilayer_figure(candidate_id)))
     pattern = _pattern(structure, result, model)
-    if (seen := structure_figure(result.analyses, pattern, f"{candidate_id}: {_outcome(result)}")) is not None:
+    if (seen := structure_figure(result.analyses, pattern, _title(candidate_id, result, why=True))) is not None:
         drawn.append(_saved(seen, folder.structure_figure(candidate_id)))
     return drawn
 
@@ -137,14 +138,15 @@ def _pattern(structure: FinalStructure | None, result: Result, model: GrowthMode
     )  # fmt: skip
 
 
-def _outcome(result: Result | None) -> str:
-    """What came of a run, in a line."""
+def _title(candidate_id: str, result: Result | None, *, why: bool = False) -> str:
+    """What came of a run, with the reason why there is no twist if asked for."""
     if result is None:
-        return "no result yet"
+        return f"{candidate_id}: no result yet"
     if result.twist_deg is None:
-        return textwrap.shorten(f"{result.outcome}: {result.reason}", 100, placeholder=" …")
-    sigma = None if result.measurement is None else result.measurement.sigma_deg
-    return f"twist {result.twist_deg:.2f}°" + ("" if sigma is None else f" ± {sigma_text(sigma)}")
+        reason = textwrap.shorten(f": {result.reason}", 200, placeholder=" …") if why else ""
+        return f"{candidate_id}: {result.outcome}{reason}"
+    sigma_deg = None if result.measurement is None else result.measurement.sigma_deg
+    return f"{candidate_id}: twist {with_error(result.twist_deg, sigma_deg, '°')}"
 
 
 def _saved(figure: Figure, path: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -15,6 +16,7 @@ from matplotlib.patches import Patch
 
 from moireloop.figures import BLUE, GREEN, GREY, LARGEST_TWIST_DEG, VERMILLION, new_figure, say_empty
 from moireloop.trajectory_figure import numbers, time_unit
+from moireloop_broker.messages import Result
 from moireloop_broker.series import Series, SeriesPoint
 from moireloop_optimizer.objective import Target
 
@@ -23,15 +25,22 @@ REASON_SHADES: Final = ("#d9d9d9", "#f2dcc4", "#dcd3ea", "#cfe3dc", "#f3d6dd", "
 
 ATTEMPT_LINES: Final = ("-", "--", "-.", ":")
 LONGEST_LABEL: Final = 76
+WIDTH_IN: Final = 9.0
+REASON_LINE: Final = 125
+REASON_LINES: Final = 3
+ENDED_EARLY: Final = ("settled", "hopeless", "cancelled")
 
 
-def run_figure(attempts: Sequence[Series], targets: Sequence[Target], title: str = "") -> Figure:
+def run_figure(
+    attempts: Sequence[Series], targets: Sequence[Target], title: str = "", result: Result | None = None
+) -> Figure:
     """Twist with its standard error, |psi6| of both layers, and temperature, over one axis of simulated time.
 
     All attempts are drawn, each with a line style of its own and a mark where it began; one that went on from a restart
-    file begins where that was written. Where a frame has no twist the line has a gap, on a shade for the reason.
+    file begins where that was written. Where a frame has no twist the line has a gap, on a shade for the reason. A line
+    marks the end of a run that was ended early; the reason that the result gives stands under the title.
     """
-    figure = new_figure(9.0, 7.6, title)
+    figure = new_figure(WIDTH_IN, 7.6, title)
     panels = figure.subplots(3, 1, sharex=True, height_ratios=[3, 2, 2])
     drawn = [series for series in sorted(attempts, key=lambda series: series.attempt) if series.points]
     unit, ps = time_unit(drawn)
@@ -46,7 +55,8 @@ def run_figure(attempts: Sequence[Series], targets: Sequence[Target], title: str
         if len(drawn) > 1:
             _mark_beginning(panels, series, ps)
     _dress(panels, unit)
-    _explain(figure, panels, drawn, shades, bool(targets))
+    _mark_end(panels, drawn, ps, result)
+    _explain(figure, panels, drawn, shades, targets)
     if not drawn:
         say_empty(panels[0])
     return figure
@@ -112,6 +122,21 @@ def _mark_beginning(panels: Sequence[Axes], series: Series, ps: float) -> None:
     )  # fmt: skip
 
 
+def _mark_end(panels: Sequence[Axes], drawn: Sequence[Series], ps: float, result: Result | None) -> None:
+    """A line where a run was ended early, and why; the reason of any other result as well."""
+    if result is None:
+        return
+    ended = None if result.report is None else result.report.ended
+    if drawn and ended in ENDED_EARLY:
+        for number, axes in enumerate(panels):
+            label = None if number else f"ended early: {ended}"
+            at = drawn[-1].points[-1].time_ps / ps
+            axes.axvline(at, color=VERMILLION, lw=1.4, ls="--", zorder=1, label=label, gid="ended")
+    if result.reason:
+        lines = textwrap.wrap(result.reason, REASON_LINE, max_lines=REASON_LINES, placeholder=" …")
+        panels[0].set_title("\n".join(lines), fontsize=9, loc="left", pad=18 if len(drawn) > 1 else 6)
+
+
 def _dress(panels: Sequence[Axes], unit: str) -> None:
     twists, orders, temperatures = panels
     shown = [value for line in twists.lines if line.get_gid() == "twist" for value in np.asarray(line.get_ydata())]
@@ -130,22 +155,33 @@ def _dress(panels: Sequence[Axes], unit: str) -> None:
 
 
 def _explain(
-    figure: Figure, panels: Sequence[Axes], drawn: Sequence[Series], shades: dict[str, str], has_targets: bool
+    figure: Figure,
+    panels: Sequence[Axes],
+    drawn: Sequence[Series],
+    shades: dict[str, str],
+    targets: Sequence[Target],
 ) -> None:
+    """A legend of what can be seen: of the twist, the tolerance and the early end only where they are there."""
     counts = [kind_of(point.reason) for series in drawn for point in series.points if point.reason is not None]
     handles: list[Line2D | Patch] = [
-        Line2D([], [], color="black", marker="o", ms=3, lw=1.2, label="twist, band: ± sigma"),
         Line2D([], [], color=BLUE, label="lower layer"),
         Line2D([], [], color=VERMILLION, label="upper layer"),
     ]
-    if has_targets:
+    if any(point.twist_deg is not None for series in drawn for point in series.points):
+        handles.insert(0, Line2D([], [], color="black", marker="o", ms=3, lw=1.2, label="twist, band: ± sigma"))
+    handles += [line for line in panels[0].lines if line.get_gid() == "ended"]
+    if any(target.twist_deg - target.tolerance_deg < panels[0].get_ylim()[1] for target in targets):
         handles.append(Patch(color=GREEN, alpha=0.18, label="within tolerance"))
     handles += [Line2D([], [], lw=0, label=" ")] * (len(shades) - len(handles))
     handles += [
-        Patch(color=shade, label=_short(f"no twist in {counts.count(kind)} frames: {kind}"))
+        Patch(color=shade, label=_short(f"no twist in {_frames(counts.count(kind))}: {kind}"))
         for kind, shade in shades.items()
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=2 if shades else 4, frameon=False, fontsize=8)
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
 
 
 def _short(text: str) -> str:

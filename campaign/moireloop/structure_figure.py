@@ -100,14 +100,17 @@ def why_empty(outcome: AnalysisOutcome) -> str | None:
 
 
 def _draw_pair_correlation(axes: Axes, outcome: AnalysisOutcome) -> None:
+    """Bins as steps; the parts where there are several, and the paper's window where there are Mo-S bonds for it."""
     arrays, numbers = outcome.arrays, outcome.numbers
     radius = _values(arrays, "radius_angstrom")
-    axes.axvspan(*SEED_WINDOW_ANGSTROM, color=GREY, alpha=0.15, lw=0, label="the paper's window")
+    parts = [name for name in CURVES if f"g_{name}" in arrays]
+    if "metal_chalcogen" in parts:
+        axes.axvspan(*SEED_WINDOW_ANGSTROM, color=GREY, alpha=0.15, lw=0, label="the paper's window")
     axes.axhline(1.0, color=GREY, lw=0.8, ls=":")
-    for name, label in CURVES.items():
-        if f"g_{name}" in arrays:
-            axes.plot(radius, _values(arrays, f"g_{name}"), lw=1.0, label=label)
-    axes.plot(radius, _values(arrays, "g"), color="black", lw=1.6, label="all pairs", gid="g")
+    style: dict[str, Any] = {"drawstyle": "steps-mid"}
+    for name in parts if len(parts) > 1 else []:
+        axes.plot(radius, _values(arrays, f"g_{name}"), lw=1.0, label=CURVES[name], **style)
+    axes.plot(radius, _values(arrays, "g"), color="black", lw=1.6, label="all pairs", gid="g", **style)
     if (place := numbers.get("first_peak_angstrom")) is not None and "first_peak_height" in numbers:
         axes.plot(place, numbers["first_peak_height"], "v", color="black", ms=7, gid="peak")
     said = [
@@ -120,7 +123,7 @@ def _draw_pair_correlation(axes: Axes, outcome: AnalysisOutcome) -> None:
         if name in numbers
     ]  # fmt: skip
     axes.text(0.98, 0.98, "\n".join(said), transform=axes.transAxes, ha="right", va="top", fontsize=9)
-    axes.set_xlim(0.0, float(radius[-1]))
+    axes.set_xlim(0.0, round(float(radius[-1] + radius[0]), 9))
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel("distance r (Å)")
     axes.set_ylabel("pair correlation g(r)")

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from moireloop.run_figure import kind_of, refused_stretches, run_figure
 from moireloop_broker.series import Series, SeriesPoint
 from moireloop_optimizer.objective import Target
+from tests.unit.campaign.conftest import MakeResult
 from tests.unit.campaign.test_trajectories import series_of
 
 MOLTEN, POLY = "upper layer is amorphous: |psi6| 0.2{} is below 0.50", "lower layer: 3 grains"
@@ -50,7 +52,7 @@ def test_refusals_are_shades_with_their_reasons() -> None:
     assert shaded == [[2.0, 5.0], [7.0, 9.0], [11.0, 12.0]]
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert "no twist in 3 frames: upper layer is amorphous" in texts
-    assert "no twist in 1 frames: lower layer: … grains" in texts
+    assert "no twist in 1 frame: lower layer: … grains" in texts
 
 
 def test_stretches_end_where_the_reason_changes() -> None:
@@ -83,6 +85,45 @@ def test_all_attempts_are_drawn_and_marked() -> None:
     assert [text.get_text() for text in twists.texts] == ["attempt 1", "attempt 2"]
     marks = [float(np.asarray(line.get_xdata())[0]) for line in lines(twists, "attempt")]
     assert marks == [2.0, 10.0]
+
+
+def legend(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_an_early_end_is_marked_with_its_reason(make_result: MakeResult) -> None:
+    """A line at the last frame in every panel, named in the legend; the reason under the title. Else there is none."""
+    series = series_of("c1", [8.1, 8.2, 8.2])
+    settled = make_result(1, twist_deg=8.2, ended="settled").model_copy(update={"reason": "settled: as it was"})
+    figure = run_figure([series], [], "c1", settled)
+    assert [np.asarray(line.get_xdata()).tolist() for axes in figure.axes for line in lines(axes, "ended")] == [
+        [6, 6]
+    ] * 3
+    assert "ended early: settled" in legend(figure)
+    assert figure.axes[0].get_title("left") == "settled: as it was"
+    whole = run_figure([series], [], "c1", make_result(1, twist_deg=8.2))
+    assert not lines(whole.axes[0], "ended")
+    assert whole.axes[0].get_title("left") == ""
+
+
+def test_a_long_reason_lies_within_the_picture(make_result: MakeResult) -> None:
+    """It is wrapped; so is a long title."""
+    result = make_result(1, outcome="refused", reason="upper layer: " + "far too molten " * 30)
+    figure = run_figure([series_of("c1", [None])], [], "c1: " + "many words " * 20, result)
+    figure.draw_without_rendering()
+    for text in (figure.axes[0]._left_title, figure._suptitle):  # type: ignore[attr-defined]
+        extent = text.get_window_extent()
+        assert extent.x0 >= 0
+        assert extent.x1 <= figure.bbox.x1
+        assert "\n" in text.get_text()
+
+
+def test_the_legend_names_only_what_is_seen() -> None:
+    """No twist where there is none, no tolerance that lies above the axis."""
+    texts = legend(run_figure([series_of("c1", [None, None])], [Target(twist_deg=28.0)]))
+    assert not any(text.startswith(("twist", "within tolerance")) for text in texts)
+    texts = legend(run_figure([series_of("c1", [4.0])], [Target(twist_deg=4.0)]))
+    assert {"twist, band: ± sigma", "within tolerance"} <= set(texts)
 
 
 def test_a_run_without_frames_says_so(tmp_path: Path) -> None:

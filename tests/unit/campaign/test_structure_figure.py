@@ -19,7 +19,12 @@ CORRELATION = AnalysisOutcome(
         "radius_angstrom": AnalysisArray(shape=[4], values=RADIUS),
         "g": AnalysisArray(shape=[4], values=[0.0, 0.0, 6.0, 2.0]),
         "g_metal_metal": AnalysisArray(shape=[4], values=[0.0, 0.0, 0.0, 8.0]),
+        "g_metal_chalcogen": AnalysisArray(shape=[4], values=[0.0, 0.0, 9.0, 0.0]),
     },
+)
+BEADS = AnalysisOutcome(
+    numbers=CORRELATION.numbers,
+    arrays={name: array for name, array in CORRELATION.arrays.items() if name != "g_metal_chalcogen"},
 )
 SPOTS = AnalysisArray(shape=[2, 4], values=[2.3, 0.0, 0.1, 0.2, 0.0, -4.0, 0.1, 0.2])
 DIFFRACTED = AnalysisOutcome(
@@ -43,8 +48,16 @@ def test_g_is_drawn_with_its_peak() -> None:
     assert np.asarray(by_gid["g"].get_xdata()).tolist() == RADIUS
     assert np.asarray(by_gid["g"].get_ydata()).tolist() == [0.0, 0.0, 6.0, 2.0]
     assert (by_gid["peak"].get_xdata()[0], by_gid["peak"].get_ydata()[0]) == (2.44, 6.0)  # type: ignore[index]
-    assert "metals" in axes.get_legend_handles_labels()[1]
+    assert axes.get_legend_handles_labels()[1] == ["the paper's window", "metals", "metal and chalcogen", "all pairs"]
+    assert axes.get_xlim() == (0.0, 4.0)
     assert "the paper's order 0.90" in axes.texts[0].get_text()
+
+
+def test_one_type_has_one_curve() -> None:
+    """And no window of Mo-S bonds."""
+    figure = structure_figure({"pair_correlation": BEADS}, None)
+    assert figure is not None
+    assert figure.axes[0].get_legend_handles_labels()[1] == ["all pairs"]
 
 
 def test_rings_are_marked_on_the_pattern() -> None:
