@@ -20,6 +20,7 @@ from moireloop_analyzer.settings import EarlyEndSettings, HopelessPolicy, Settle
 from moireloop_broker.series import SeriesPoint
 
 LEAST_SIGMA_DEG: Final = 1e-6
+LEAST_SPREAD_DEG: Final = 0.0005
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def _why_settled(points: Sequence[SeriesPoint], policy: SettledPolicy) -> str | 
     spread, sigma_deg = max(twists) - min(twists), standard_error_deg(window)
     if spread > policy.within_deg or sigma_deg > policy.sigma_deg or _order_spread(window) > policy.order_within:
         return None
-    told = f"twist within {round(spread, 3):g} degrees, standard error {round(sigma_deg, 3):g},"
+    still = f"twist within {round(spread, 3):g} degrees" if spread >= LEAST_SPREAD_DEG else "twist unchanged"
+    told = f"{still}, standard error {round(sigma_deg, 3):g},"
     return f"{told} over {len(window)} frames {_where(window)}"
 
 

@@ -35,7 +35,8 @@ from moireloop.history import TOPICS, History
 from moireloop.output_files import NoSuchRun, write_figures, write_results, write_run_figures, write_trajectories
 from moireloop.progress import Progress, failure_line, failure_lines, line, picture, progress_of
 from moireloop.progress_view import ProgressView
-from moireloop.results import early_ends, recipes_table, utilisation
+from moireloop.recipes_view import recipes_table, width_of
+from moireloop.results import early_ends, utilisation
 from moireloop.session_view import EXIT_FAILED, EXIT_KILLED, conduct
 from moireloop.sessions import NameTaken, StillEnding, forget_session, refuse_taken_name
 from moireloop.stored_log import live_series, stored_records, stored_status
@@ -273,7 +274,11 @@ def _show_results(campaign: Campaign, history: History, all_series: Sequence[Ser
     """Write the files first, so that they are there also when nobody reads what is shown."""
     results_files = write_results(campaign.place, history.results, campaign.targets)
     written = (*results_files, *write_trajectories(campaign.place, all_series))
-    console.print(recipes_table(history.results, campaign.targets))
+    if console.is_terminal:
+        console.print(recipes_table(history.results, campaign.targets, width=console.width))
+    else:
+        table = recipes_table(history.results, campaign.targets)
+        Console(width=width_of(table)).print(table)
     used = utilisation(history.results, history.resumed_at_s).fraction
     if used is not None:
         console.print(f"utilisation of the workers {used:.1%}", highlight=False)

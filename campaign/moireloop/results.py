@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
-from rich import box
-from rich.table import Table
 
-from moireloop.labels import label
 from moireloop_analyzer.moire import moire_wavelength
 from moireloop_broker.messages import Measurement, Result, StageTimes
 from moireloop_optimizer.objective import Target, regret_deg
@@ -162,54 +159,9 @@ def results_table(results: Sequence[Result], targets: Sequence[Target]) -> pa.Ta
     )
 
 
-def recipes_table(results: Sequence[Result], targets: Sequence[Target], n: int = 5) -> Table:
-    """The n best recipes of each target, with the moire wavelength of each, for a terminal.
-
-    A hit is a twist within the tolerance of its target.
-    """
-    parameters = parameter_names(results)
-    table = Table(title="best recipes", box=box.SIMPLE_HEAD, title_justify="left", padding=0, show_edge=False)
-    table.add_column("target (°)", justify="right", no_wrap=True)
-    table.add_column("candidate", no_wrap=True)
-    for heading in [*map(label, parameters), "twist (°)", "error (°)", "moiré λ (Å)"]:
-        table.add_column(heading, justify="right", min_width=max(map(len, heading.split())))
-    table.add_column("hit", justify="center")
-    for target in targets:
-        _add_recipes(table, target, best_recipes(results, target, n), parameters)
-    return table
-
-
 def parameter_names(results: Iterable[Result]) -> list[str]:
     """Names of all growth parameters, in the order in which they first appear."""
     return list(dict.fromkeys(name for result in results for name in result.candidate.parameters))
-
-
-def _add_recipes(table: Table, target: Target, recipes: Sequence[Recipe], parameters: Sequence[str]) -> None:
-    goal = f"{target.twist_deg:g} ± {target.tolerance_deg:g}"
-    if not recipes:
-        table.add_row(goal, "no result with a twist yet", end_section=True)
-    for number, recipe in enumerate(recipes, start=1):
-        values = recipe.result.candidate.parameters
-        table.add_row(
-            goal if number == 1 else "",
-            recipe.result.candidate.candidate_id,
-            *(f"{values[name]:.4g}" if name in values else "" for name in parameters),
-            f"{recipe.twist_deg:.2f}{_plus_minus(recipe.result)}",
-            f"{recipe.regret_deg:.2f}",
-            _wavelength_text(recipe.result),
-            "yes" if recipe.within_tolerance else "no",
-            end_section=number == len(recipes),
-        )
-
-
-def _plus_minus(result: Result) -> str:
-    sigma_deg = result.measurement.sigma_deg if result.measurement else None
-    return "" if sigma_deg is None else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{sigma_deg:.2f}"
-
-
-def _wavelength_text(result: Result) -> str:
-    wavelength = wavelength_angstrom(result)
-    return "none" if wavelength is None else f"{wavelength:.1f}"
 
 
 def _rank(recipe: Recipe) -> tuple[float, float, float]:

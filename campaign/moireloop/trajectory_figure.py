@@ -26,10 +26,12 @@ NS_FROM_PS: Final = 1000.0
 def trajectory_figure(
     all_series: Sequence[Series], results: Sequence[Result], targets: Sequence[Target], title: str = ""
 ) -> Figure:
-    """Twist, and order of the upper layer, over simulated time: one line a run, coloured by its last twist.
+    """Twist, and order of the upper layer, over simulated time: one line a run, coloured by its result's twist.
 
-    Where a frame has no twist the line has a gap; runs that ended without one are grey. Of a candidate that was tried
-    more than once the last attempt is shown. The best run of each target is black and named.
+    A dot marks the result's twist, which of a run that was ended as settled is not that of the last frame; a run
+    without a result has its last twist. Where a frame has no twist the line has a gap; runs that ended without one are
+    grey. Of a candidate that was tried more than once the last attempt is shown. The best run of each target is black
+    and named.
     """
     figure = new_figure(9.0, 7.0, title)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
@@ -39,8 +41,10 @@ def trajectory_figure(
         low, high = target.twist_deg - target.tolerance_deg, target.twist_deg + target.tolerance_deg
         upper.axhspan(low, high, color=GREEN, alpha=0.18, lw=0, label="within tolerance")
     best = _best_ids(results, targets)
+    ends = {result.candidate.candidate_id: result.twist_deg for result in results}
     for series in sorted(shown, key=lambda series: series.candidate_id in best):
-        _draw(upper, lower, series, ps, is_best=series.candidate_id in best)
+        end_deg = ends.get(series.candidate_id, series.points[-1].twist_deg)
+        _draw(upper, lower, series, ps, end_deg, is_best=series.candidate_id in best)
     _dress(upper, lower, unit)
     figure.colorbar(TWIST_COLOURS, ax=[upper, lower], label="twist at the end (°)", aspect=40, pad=0.02)
     if not shown:
@@ -68,21 +72,21 @@ def time_unit(shown: Sequence[Series]) -> tuple[str, float]:
     return ("ns", NS_FROM_PS) if longest_ps > NS_FROM_PS else ("ps", 1.0)
 
 
-def _draw(upper: Axes, lower: Axes, series: Series, ps: float, *, is_best: bool) -> None:
-    points, end = series.points, series.points[-1]
+def _draw(upper: Axes, lower: Axes, series: Series, ps: float, end_deg: float | None, *, is_best: bool) -> None:
+    points = series.points
     if is_best:
         style: dict[str, Any] = {"color": "black", "lw": 2.0, "zorder": 4, "path_effects": HALO}
     else:
-        colour = NO_TWIST_GREY if end.twist_deg is None else TWIST_COLOURS.to_rgba(np.array(end.twist_deg))
+        colour = NO_TWIST_GREY if end_deg is None else TWIST_COLOURS.to_rgba(np.array(end_deg))
         style = {"color": colour, "lw": 0.8, "alpha": 0.6, "zorder": 3}
     times = [point.time_ps / ps for point in points]
     upper.plot(times, numbers(points, "twist_deg"), **style)
     lower.plot(times, numbers(points, "order_upper"), **style)
-    if end.twist_deg is not None:
-        upper.plot(times[-1], end.twist_deg, "o", ms=5 if is_best else 3, color=style["color"], zorder=5)
+    if end_deg is not None:
+        upper.plot(times[-1], end_deg, "o", ms=5 if is_best else 3, color=style["color"], zorder=5, gid="result")
         if is_best:
             upper.annotate(
-                f"{series.candidate_id}  {end.twist_deg:.2f}°", (times[-1], end.twist_deg), (-4, 6), ha="right",
+                f"{series.candidate_id}  {end_deg:.2f}°", (times[-1], end_deg), (-4, 6), ha="right",
                 textcoords="offset points", fontsize=9, fontweight="bold", zorder=6, path_effects=HALO,
             )  # fmt: skip
 

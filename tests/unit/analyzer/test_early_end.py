@@ -67,6 +67,13 @@ def test_reason_says_what_was_seen() -> None:
     )
 
 
+def test_reason_of_equal_twists_has_no_zero() -> None:
+    """Twists that are the same are unchanged, not within 0 degrees."""
+    decision = decide_along(points(*[8.2] * 6), SETTLED, TARGETS)
+    assert decision is not None
+    assert decision.reason.startswith("twist unchanged, standard error ")
+
+
 def test_layer_that_is_hardly_ordered_is_not_settled() -> None:
     """A still twist counts only where both layers are ordered in each frame."""
     assert decide(points(*[8.2] * 10, order=0.55), SETTLED, TARGETS) is None

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from moireloop.folder import CampaignFolder
 from moireloop.output_files import write_results
+from moireloop.recipes_view import recipes_table, width_of
 from moireloop.results import (
     best_recipes,
-    recipes_table,
     results_table,
     utilisation,
     wavelength_angstrom,
@@ -144,10 +144,43 @@ def test_recipes_are_shown_with_their_wavelength(make_result: MakeResult) -> Non
     console = Console(width=160)
     with console.capture() as captured:
         console.print(recipes_table([make_result(1, twist_deg=8.0), make_result(2)], [NEAR, FAR]))
-    text = captured.get().replace("\N{NO-BREAK SPACE}", " ")
-    for piece in ("c-0001", "temperature (K)", "2000", "8.00 ± 0.05", "0.20", "22.7", "yes", "21.8 ± 0.5", "no"):
+    text = captured.get()
+    for piece in ("c-0001", "temperature (K)", "2000", "8.000 ± 0.050", "0.20", "22.7", "yes", "21.8 ± 0.5", "no"):
         assert piece in text
     assert "c-0002" not in text
+
+
+PARAMETERS = {"temperature_k": 2373.4, "lattice_strain": 0.00036123, "shear_strain": 0.188612}
+
+
+@pytest.mark.parametrize(("width", "gone"), [(200, []), (80, []), (72, ["moiré"]), (54, ["moiré", "error", "shear"])])
+def test_recipes_fit_the_terminal(make_result: MakeResult, width: int, gone: list[str]) -> None:
+    """No number is cut or wrapped; what is least important goes first, and never the hit."""
+    results = [make_result(number, twist_deg=8.0, sigma_deg=0.12, parameters=PARAMETERS) for number in (1, 2)]
+    table = recipes_table(results, [NEAR], width=width)
+    assert width_of(table) <= width
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(table)
+    text = captured.get()
+    assert "…" not in text
+    assert [line.split()[-1] for line in text.splitlines() if "c-000" in line] == ["yes", "yes"]
+    assert text.count("8.00 ± 0.12") == 2
+    assert [word for word in ("moiré", "error", "shear") if word not in text] == gone
+    assert ("results.csv" in text) == bool(gone)
+
+
+def test_recipes_of_runs_ended_early_are_marked(make_result: MakeResult) -> None:
+    """With a star and what it means; without such runs there is neither."""
+    whole, early = make_result(1, twist_deg=8.0), make_result(2, twist_deg=8.1, ended="settled")
+    console = Console(width=160)
+    with console.capture() as captured:
+        console.print(recipes_table([whole, early], [NEAR]))
+    text = captured.get()
+    assert "c-0002* " in text
+    assert "c-0001* " not in text
+    assert "* ended early" in text
+    assert recipes_table([whole], [NEAR]).caption is None
 
 
 def test_recipes_of_nothing_say_so() -> None:

@@ -79,6 +79,16 @@ def test_figure_shows_each_run_once_and_names_the_best(make_result: MakeResult) 
     assert drawn_last[1:].tolist() == pytest.approx([best, best])
 
 
+def test_the_dot_is_at_the_twist_of_the_result(make_result: MakeResult) -> None:
+    """Which may differ from the last frame's, as of a settled run; without a result it is the last frame's."""
+    result = make_result(1, twist_deg=8.1, ended="settled")
+    all_series = [series_of("c-0001", [8.1, 8.1, 8.9]), series_of("c-0002", [5.0, 6.0])]
+    upper = trajectory_figure(all_series, [result], [Target(twist_deg=8.0)]).axes[0]
+    dots = [np.asarray(line.get_ydata()).tolist() for line in upper.lines if line.get_gid() == "result"]
+    assert sorted(dots) == [[6.0], [8.1]]
+    assert [text.get_text() for text in upper.texts] == ["c-0001  8.10°"]
+
+
 def test_long_runs_are_shown_in_nanoseconds() -> None:
     """Half a nanosecond stays in ps, two become ns."""
     for ps, unit in ((100.0, "ps"), (500.0, "ns")):
