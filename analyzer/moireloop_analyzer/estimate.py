@@ -16,7 +16,7 @@ def _no_atoms() -> Ints:
     return np.empty(0, dtype=np.int64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grain:
     """One grain of a layer: atoms joined by bonds of one lattice.
 
@@ -30,7 +30,7 @@ class Grain:
     share: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TwistEstimate:
     """What was measured of a bilayer; exactly one of `twist_deg` and `reason` is given.
 

@@ -63,7 +63,7 @@ def row_of(crystal: Crystal, box: Box) -> RowFit | Refusal:
     angles = _angles(
         bonds.points,
         in_grain,
-        fit.atoms[:: 1 + (len(fit.atoms) - 1) // STARTS],
+        np.ascontiguousarray(fit.atoms[:: 1 + (len(fit.atoms) - 1) // STARTS]),
         bonds.starts,
         bins.counts,
         bins.low,
@@ -73,7 +73,7 @@ def row_of(crystal: Crystal, box: Box) -> RowFit | Refusal:
         box.plane,
         fit.grains.wrapped,
         (fit.closed[0] or not bins.periodic[0], fit.closed[1] or not bins.periodic[1]),
-        along if along[0] >= 0 else -along,
+        np.ascontiguousarray(along if along[0] >= 0 else -along),
         (CAUGHT * fit.constant_angstrom) ** 2,
     )
     if not len(angles):

@@ -70,6 +70,10 @@ def measure_twist(
     if isinstance(chosen, Refusal):
         return TwistEstimate(reason=chosen.reason)
     metal, points = chosen
+    if not len(metal) and len(places):
+        return TwistEstimate(
+            reason=f"no atom is of the types {list(metal_types)}; there are {np.unique(kinds)[:10].tolist()}"
+        )
     layers = split_layers(points, box)
     if isinstance(layers, Refusal):
         return TwistEstimate(reason=layers.reason)
@@ -147,9 +151,15 @@ def _surveyed(
 
 def _grains(layer: Literal["lower", "upper"], atoms: Ints, surveyed: Surveyed) -> list[Grain]:
     return [
-        Grain(layer, atoms[patch.atoms], math.degrees(patch.angle_rad) % SIXTH_TURN_DEG, len(patch.atoms) / len(atoms))
+        Grain(layer, atoms[patch.atoms], _folded(math.degrees(patch.angle_rad)), len(patch.atoms) / len(atoms))
         for patch in surveyed.patches
     ]
+
+
+def _folded(direction_deg: float) -> float:
+    """A direction modulo 60 degrees, in [0, 60); what is 60 but for rounding is 0."""
+    folded = direction_deg % SIXTH_TURN_DEG
+    return 0.0 if SIXTH_TURN_DEG - folded < 1e-9 else folded
 
 
 def _between_lattices(lower: Crystal, upper: Crystal) -> tuple[float, float]:

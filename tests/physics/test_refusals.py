@@ -167,3 +167,10 @@ def test_atoms_all_in_one_place_or_far_away_are_refused() -> None:
         estimate = twist_of(replace(bilayer, positions=positions))
         assert estimate.twist_deg is None
         assert estimate.reason
+
+
+def test_types_that_are_not_there_are_named() -> None:
+    """Atomic numbers in place of types 1 and 2: the reason says what was expected and what came."""
+    bilayer = square(8.0)
+    estimate = twist_of(replace(bilayer, types=np.full(len(bilayer.types), 42)))
+    assert estimate.reason == "no atom is of the types [1, 2]; there are [42]"
