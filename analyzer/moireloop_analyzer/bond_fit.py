@@ -21,7 +21,7 @@ IDEAL: Final[Floats] = np.array([[1.0, 0.5], [0.0, math.sqrt(3.0) / 2.0]])
 MAX_STRETCH: Final = 0.35
 """A bond or an atom further than this from its lattice site, in spacings, is not of this lattice."""
 
-SAMPLED_ATOMS: Final = 600
+SAMPLED_ATOMS: Final = 300
 ROUNDS: Final = 10
 TOLERANCE: Final = 1e-4
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from moireloop_analyzer.box import Box, Floats
 from moireloop_analyzer.directions import directions_of
-from moireloop_analyzer.lattice import LatticeFit, fit_lattice
+from moireloop_analyzer.lattice import FEW_ATOMS, LatticeFit, fit_lattice
 from moireloop_analyzer.neighbours import Bonds, Ints, bonds_of
 from moireloop_analyzer.order import bond_order, order_of
 from moireloop_analyzer.refusal import Refusal
@@ -23,7 +23,8 @@ LEAST_GRAIN_SHARE: Final = 0.02
 MAX_SIGMA_DEG: Final = 1.0
 """Standard error of a layer's direction above which it has none, times the square of its grain's share of the layer.
 
-A part of a disordered layer that is aligned by chance is a small one and badly aligned; a grain is sharp.
+A part of a disordered layer that is aligned by chance is a small one and badly aligned; a grain is sharp. Layers of
+few atoms are aligned by chance more often.
 """
 
 
@@ -89,12 +90,14 @@ def survey(points: Floats, box: Box, min_order: float) -> Surveyed | Refusal:
 
 
 def _why_no_crystal(best: LatticeFit, share: float, order: float, min_order: float) -> str | None:
+    if len(best.atoms) < MIN_GRAIN_ATOMS:
+        return f"too few of its atoms form one lattice: {len(best.atoms)}"
     if share < MIN_CRYSTAL_SHARE:
         return f"it is amorphous or polycrystalline: {share:.0%} of its atoms lie on the lattice of its largest grain"
     if order < min_order:
         return f"it is amorphous: |psi6| of its largest grain, {order:.2f}, is below {min_order:.2f}"
     sigma_deg = math.degrees(best.sigma_rad)
-    if sigma_deg > MAX_SIGMA_DEG * share**2:
+    if sigma_deg * (1.0 + FEW_ATOMS / len(best.atoms)) > MAX_SIGMA_DEG * share**2:
         return f"it has no single direction: it is uncertain by {sigma_deg:.1f} degrees"
     return None
 

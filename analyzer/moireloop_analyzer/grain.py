@@ -25,6 +25,7 @@ FEWEST_RINGS: Final = 3
 TIGHT, LOOSE = 2, 1
 SAMPLED_ATOMS: Final = 2000
 SAMPLED_PER_EDGE: Final = 30
+EDGES_PER_ROW: Final = 4
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ def grains_of(bonds: Bonds, fit: BondFit, member: npt.NDArray[np.bool_]) -> Grai
     tight = min(loose, max(2.5 * fit.scale, 0.02 * spacing))
     (aa, ab), (ba, bb) = bins.inverse.tolist()
     edges = [
-        max(1, int(1.0 / (length * spacing))) if wraps else 0
+        max(1, min(int(1.0 / (length * spacing)), EDGES_PER_ROW * int(math.sqrt(len(bonds.points))) + 64))
+        if wraps
+        else 0
         for length, wraps in zip((math.hypot(aa, ba), math.hypot(ab, bb)), bins.periodic, strict=True)
     ]
     sampled = max(SAMPLED_ATOMS, SAMPLED_PER_EDGE * max(edges))

@@ -18,11 +18,12 @@ from moireloop_analyzer.refusal import Refusal
 
 ROOT_3: Final = math.sqrt(3.0)
 
-MIN_GRAIN_ATOMS: Final = 4
+MIN_GRAIN_ATOMS: Final = 7
 MIN_CLOSING_BONDS: Final = 3
 MIN_CLOSING_SHARE: Final = 0.9
 SURELY_CLOSED_SIGMAS: Final = 2.5
 CLOSING_SIGMAS: Final = 10.0
+MAX_STRAIN: Final = 0.15
 FEW_ATOMS: Final = 20.0
 """Errors of layers of some dozen atoms, with their strains and gaps, are larger than their scatter says."""
 
@@ -130,6 +131,8 @@ def _fit_to_positions(bonds: Bonds, grains: Grains, fit: BondFit, box: Box) -> L
     polar = polar_of(vectors)
     if polar is None:
         return Refusal("its atoms form no triangular lattice")
+    if np.abs(polar.strain).max() > MAX_STRAIN:
+        return Refusal(f"its lattice is not triangular: it is distorted by {np.abs(polar.strain).max():.0%}")
     sigma_rad = _rotation_sigma(polar, free.errors)
     if any(closure.doubtful for closure in closures):
         otherwise = _solution(free, laps, box, tuple(closure.closed != closure.doubtful for closure in closures))

@@ -20,7 +20,7 @@ MIN_GAP_ANGSTROM: Final = 2.0
 MIN_LAYER_ATOMS: Final = 7
 """Fewest atoms of a layer: the smallest commensurate twisted cell (21.8 degrees) has seven."""
 
-MIN_LAYER_SHARE: Final = 0.1
+MIN_LAYER_SHARE: Final = 0.05
 """Share of the atoms from which a group counts as a layer and not as stray atoms."""
 
 MAX_SLOPE: Final = 0.75
@@ -68,7 +68,9 @@ def split_layers(points: Floats, box: Box) -> Layers | Refusal:
 
 def _two_of(groups: list[int], labels: Ints, sizes: Ints, heights: Floats, points: Floats) -> Layers | Refusal:
     if len(groups) == 0:
-        return Refusal("no clear gap between layers: the lattice atoms hang together in no group of a tenth of them")
+        return Refusal(
+            "no clear gap between layers: the lattice atoms hang together in no group of a twentieth of them"
+        )
     if len(groups) == 1:
         return Refusal("no clear gap between layers: the lattice atoms form one layer")
     if len(groups) != 2:

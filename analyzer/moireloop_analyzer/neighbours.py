@@ -33,6 +33,9 @@ SEARCHED: Final = 1.45
 FIRST_SHELL: Final = (1.0 + math.sqrt(3.0)) / 2.0
 """Bonds end half way between the first and the second shell, in units of the spacing."""
 
+LEAST_SPACING_ANGSTROM: Final = 0.5
+MOST_SPACING_ANGSTROM: Final = 20.0
+
 NO_LENGTH: Final = 1e-24
 """Square of a distance at which an atom is taken for itself."""
 
@@ -111,6 +114,8 @@ def bonds_of(points: Floats, box: Box) -> Bonds | Refusal:
     table, codes, counts, spacing = _bonds(
         ordered, starts, bins.counts, bins.reach, bins.most, bins.periodic, bins.moves, radius
     )
+    if spacing > 0 and not LEAST_SPACING_ANGSTROM <= spacing <= MOST_SPACING_ANGSTROM:
+        return Refusal(f"its atoms are {spacing:.3g} angstrom apart, which no crystal's are")
     return Bonds(ordered, atoms, starts, table, codes, counts, bins, spacing)
 
 

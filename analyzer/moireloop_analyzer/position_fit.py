@@ -18,9 +18,12 @@ RAYLEIGH_MEDIAN: Final = math.sqrt(2.0 * math.log(2.0))
 TUKEY: Final = 4.685
 """Tuning constant of Tukey's biweight (95 % efficiency for normal residuals)."""
 
-SAMPLED_ATOMS: Final = 600
+SAMPLED_ATOMS: Final = 300
 ROUNDS: Final = 10
 TOLERANCE: Final = 1e-5
+LEAST_WEIGHT: Final = 4.0
+"""Sum of the weights of the atoms below which a lattice of three parameters a coordinate fits anything."""
+
 PATCHES: Final = 4
 LONG_WAVES: Final = 8.0
 BY_CHANCE: Final = 1.25
@@ -41,7 +44,7 @@ class PositionFit:
 
 
 def fit_positions(indices: Floats, places: Floats, start: Floats, spacing: float) -> PositionFit | None:
-    """Least squares of positions over lattice indices, with outliers weighed down; None where they span no plane.
+    """Least squares of positions over lattice indices, with outliers weighed down; None where too few are left.
 
     Args:
         indices: (M, 2) whole numbers.
@@ -51,7 +54,8 @@ def fit_positions(indices: Floats, places: Floats, start: Floats, spacing: float
     """
     step = 1 + (len(indices) - 1) // SAMPLED_ATOMS
     solution, normal, right, errors = _position_fit(indices, places, start, spacing, step)
-    return PositionFit(solution, normal, right, errors) if np.isfinite(solution[0, 0]) else None
+    enough = np.isfinite(solution[0, 0]) and normal[2, 2] >= LEAST_WEIGHT
+    return PositionFit(solution, normal, right, errors) if enough else None
 
 
 def fitted_with(fit: PositionFit, laps: Floats, cells: Floats) -> Floats:

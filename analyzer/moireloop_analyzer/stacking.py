@@ -18,7 +18,7 @@ from moireloop_analyzer.crystal import Crystal
 from moireloop_analyzer.lattice import inverse_of
 from moireloop_analyzer.neighbours import Ints
 
-MIN_CONTRAST: Final = 0.3
+MIN_CONTRAST: Final = 0.2
 """Smallest mean contrast between the two hollow sites, of 1 in a perfect layer, from which the side is known."""
 
 SAME_DEG: Final = 1e-3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import index
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -25,8 +26,12 @@ __all__ = ["TwistEstimate", "measure_twist"]
 DEFAULT_MIN_ORDER: Final = 0.5
 ESTIMATORS: Final = ("lattice", "row")
 SIXTH_TURN_DEG: Final = 60.0
-SAMPLED_CHALCOGENS: Final = 60
-"""Chalcogen atoms that the stacking is told by; they vote, and dozens of votes are enough."""
+MAX_TYPE: Final = 2**53
+GOLDEN: Final = (math.sqrt(5.0) - 1.0) / 2.0
+"""Multiples of the golden section fall evenly and in no step with the order in which atoms are listed."""
+
+SAMPLED_CHALCOGENS: Final = 100
+"""Chalcogen atoms that the stacking is told by; they vote, and a hundred votes are enough."""
 
 
 def measure_twist(
@@ -62,6 +67,7 @@ def measure_twist(
             an unknown estimator, or min_order outside [0, 1]. Whatever is wrong with the atoms is a refusal.
     """
     places, kinds, vectors = _checked(positions, types, cell, pbc)
+    metal_types, chalcogen_types = _types("metal_types", metal_types), _types("chalcogen_types", chalcogen_types)
     _check_choices(metal_types, chalcogen_types, estimator, min_order)
     box = box_of(vectors, pbc)
     if isinstance(box, Refusal):
@@ -92,25 +98,47 @@ def measure_twist(
 def _checked(
     positions: npt.ArrayLike, types: npt.ArrayLike, cell: npt.ArrayLike, pbc: Sequence[bool]
 ) -> tuple[Floats, npt.NDArray[Any], Floats]:
-    places, kinds = np.ascontiguousarray(positions, dtype=np.float64), np.asarray(types)
-    vectors = np.asarray(cell, dtype=np.float64)
+    places, vectors, kinds = _numbers("positions", positions), _numbers("cell", cell), np.asarray(types)
     if places.ndim != 2 or places.shape[1] != 3:
         raise ValueError(f"expected positions of shape (N, 3), got {places.shape}")
     if kinds.shape != (len(places),):
         raise ValueError(f"expected types of shape ({len(places)},), got {kinds.shape}")
     if vectors.shape != (3, 3):
         raise ValueError(f"expected a cell of shape (3, 3), got {vectors.shape}")
-    if len(pbc) != 3:
-        raise ValueError(f"expected three flags in pbc, got {len(pbc)}")
+    if not isinstance(pbc, Sequence | np.ndarray) or isinstance(pbc, str) or len(pbc) != 3:
+        raise ValueError(f"expected three flags in pbc, got {pbc!r}")
     return places, _whole_numbers(kinds), vectors
+
+
+def _numbers(name: str, values: npt.ArrayLike) -> Floats:
+    """Values as contiguous float64."""
+    given = np.asarray(values)
+    if given.dtype.kind not in "iuf" and given.size:
+        raise ValueError(f"expected {name} that are real numbers, got {given.dtype}")
+    return np.ascontiguousarray(given, dtype=np.float64)
 
 
 def _whole_numbers(kinds: npt.NDArray[Any]) -> Ints:
     if kinds.dtype.kind in "iu":
+        if kinds.dtype.itemsize == 8 and kinds.dtype.kind == "u" and kinds.size and kinds.max() > MAX_TYPE:
+            raise ValueError(f"expected types of at most {MAX_TYPE}, got {kinds.max()}")
         return kinds.astype(np.int64, copy=False)
-    if kinds.dtype.kind != "f" or not np.array_equal(kinds, np.floor(kinds)):
+    whole = kinds.dtype.kind == "f" and np.isfinite(kinds).all() and np.array_equal(kinds, np.floor(kinds))
+    if not whole or (kinds.size and np.abs(kinds).max() > MAX_TYPE):
         raise ValueError(f"expected types that are whole numbers, got {kinds.dtype}")
     return kinds.astype(np.int64)
+
+
+def _types(name: str, types: Sequence[int]) -> tuple[int, ...]:
+    """Each type once."""
+    try:
+        return tuple(sorted({index(kind) for kind in types if -MAX_TYPE <= kind <= MAX_TYPE or _too_large(kind)}))
+    except TypeError:
+        raise ValueError(f"expected whole numbers in {name}, got {types!r}") from None
+
+
+def _too_large(kind: int) -> bool:
+    raise ValueError(f"expected types of at most {MAX_TYPE}, got {kind}")
 
 
 def _check_choices(
@@ -121,8 +149,8 @@ def _check_choices(
         raise ValueError(f"expected types to be metal or chalcogen, got both for {sorted(shared)}")
     if estimator not in ESTIMATORS:
         raise ValueError(f"expected an estimator among {', '.join(ESTIMATORS)}, got {estimator!r}")
-    if not 0.0 <= min_order <= 1.0:
-        raise ValueError(f"expected min_order in [0, 1], got {min_order}")
+    if not isinstance(min_order, int | float) or not 0.0 <= min_order <= 1.0:
+        raise ValueError(f"expected min_order in [0, 1], got {min_order!r}")
 
 
 def _surveyed(
@@ -219,7 +247,8 @@ def _in_space(origin: Floats, heights: Floats, box: Box) -> Floats:
 def _chalcogens(places: Floats, kinds: Ints, cell: Floats, types: Sequence[int], box: Box) -> Floats:
     """Positions (M, 3) in the box of some dozens of the chalcogen atoms, with images along a periodic stacking."""
     chosen = np.flatnonzero(np.any([kinds == kind for kind in types], axis=0)) if len(types) else np.empty(0, np.int64)
-    chosen = chosen[:: 1 + len(chosen) // SAMPLED_CHALCOGENS]
+    if len(chosen) > SAMPLED_CHALCOGENS:
+        chosen = chosen[(GOLDEN * np.arange(SAMPLED_CHALCOGENS) % 1.0 * len(chosen)).astype(np.int64)]
     sample = places[chosen]
     if box.stacking is not None:
         heights = sample @ box.axes[2] / box.stacking[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -174,3 +175,37 @@ def test_types_that_are_not_there_are_named() -> None:
     bilayer = square(8.0)
     estimate = twist_of(replace(bilayer, types=np.full(len(bilayer.types), 42)))
     assert estimate.reason == "no atom is of the types [1, 2]; there are [42]"
+
+
+@pytest.mark.parametrize("atoms", [7, 8, 9, 10, 12, 16])
+@pytest.mark.parametrize("periodic", [True, False])
+def test_a_random_layer_of_a_dozen_atoms_has_no_twist(atoms: int, periodic: bool) -> None:
+    """A lattice can be laid through a handful of points: that is no direction."""
+    rng = np.random.default_rng(atoms)
+    length = math.sqrt(atoms * abs(np.linalg.det(BASIS)))
+    perfect = crystal(BASIS, 3.0 * length, np.zeros(2)) / 3.0
+    for apart in (0.0, 1.9):
+        for _ in range(40):
+            upper = scattered(atoms, length, rng, apart=apart)
+            estimate = twist_of(stacked(perfect, upper, length, periodic=periodic))
+            assert estimate.twist_deg is None
+            assert estimate.reason is not None
+            assert estimate.reason.startswith("upper layer")
+
+
+def test_atoms_in_a_clump_are_no_crystal() -> None:
+    """Two perfect lattices of a thousandth of an angstrom: no such crystal, and neither time nor memory is spent."""
+    bilayer = commensurate(3, 2)
+    tiny = bilayer.positions * np.array([1e-6, 1e-6, 1.0])
+    estimate = twist_of(replace(bilayer, positions=tiny))
+    assert estimate.twist_deg is None
+    assert estimate.reason
+
+
+def test_a_nearly_square_lattice_is_refused() -> None:
+    """Rows at 80 degrees are no triangular lattice under strain."""
+    rhombic = 3.16 * np.array([[1.0, math.cos(math.radians(80))], [0.0, math.sin(math.radians(80))]])
+    estimate = twist_of(
+        stacked(crystal(BASIS, 60.0, np.zeros(2)), crystal(rhombic, 60.0, np.zeros(2)), 60.0, periodic=False)
+    )
+    assert estimate.twist_deg is None

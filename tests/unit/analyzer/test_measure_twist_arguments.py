@@ -20,7 +20,7 @@ from moireloop_analyzer.twist import measure_twist
         ({"types": np.array(["Mo"] * 5)}, "expected types that are whole numbers, got <U2"),
         ({"types": np.ones(4)}, r"expected types of shape \(5,\), got \(4,\)"),
         ({"cell": np.eye(2)}, r"expected a cell of shape \(3, 3\), got \(2, 2\)"),
-        ({"pbc": (True, True)}, "expected three flags in pbc, got 2"),
+        ({"pbc": (True, True)}, "expected three flags in pbc, got \\(True, True\\)"),
         ({"metal_types": (1, 2)}, r"expected types to be metal or chalcogen, got both for \[2\]"),
         ({"estimator": "guess"}, "expected an estimator among lattice, row, got 'guess'"),
         ({"min_order": 1.5}, r"expected min_order in \[0, 1\], got 1.5"),
