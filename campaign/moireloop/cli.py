@@ -17,6 +17,7 @@ import redis
 import zmq
 from rich.console import Console, RenderableType
 
+from moireloop.analyses import failed_analyses
 from moireloop.campaign_file import (
     Campaign,
     CampaignFileError,
@@ -32,7 +33,14 @@ from moireloop.conductor import ServiceFailed, StartInterrupted
 from moireloop.folder import CampaignFolder, CampaignIsRunning
 from moireloop.growth_script import keep_script, script_lines, started_model
 from moireloop.history import TOPICS, History
-from moireloop.output_files import NoSuchRun, write_figures, write_results, write_run_figures, write_trajectories
+from moireloop.output_files import (
+    NoSuchRun,
+    write_analyses,
+    write_figures,
+    write_results,
+    write_run_figures,
+    write_trajectories,
+)
 from moireloop.progress import Progress, failure_line, failure_lines, line, picture, progress_of
 from moireloop.progress_view import ProgressView
 from moireloop.recipes_view import recipes_table, width_of
@@ -133,7 +141,7 @@ def stop(path: Path) -> int:
 
 
 def results(path: Path) -> int:
-    """Table of the best recipes; writes results and trajectories, each as .parquet and .csv."""
+    """Table of the best recipes; writes results and trajectories, each as .parquet and .csv, and analyses.parquet."""
     campaign = _started(path)
     _show_results(campaign, *_records(campaign.place))
     return 0
@@ -273,7 +281,11 @@ def _draw(
 def _show_results(campaign: Campaign, history: History, all_series: Sequence[Series]) -> None:
     """Write the files first, so that they are there also when nobody reads what is shown."""
     results_files = write_results(campaign.place, history.results, campaign.targets)
-    written = (*results_files, *write_trajectories(campaign.place, all_series))
+    written = (
+        *results_files,
+        *write_trajectories(campaign.place, all_series),
+        *write_analyses(campaign.place, history.results),
+    )
     if console.is_terminal:
         console.print(recipes_table(history.results, campaign.targets, width=console.width))
     else:
@@ -284,6 +296,8 @@ def _show_results(campaign: Campaign, history: History, all_series: Sequence[Ser
         console.print(f"utilisation of the workers {used:.1%}", highlight=False)
     if (early := early_ends(history.results)) is not None:
         console.print(str(early), highlight=False)
+    for failed in failed_analyses(history.results):
+        console.print(failed, highlight=False, markup=False, soft_wrap=True)
     for path in written:
         console.print(f"results  {path}", highlight=False, soft_wrap=True)
 
@@ -323,7 +337,8 @@ def _stored_line(folder: CampaignFolder) -> str:
     parts = [f"{stored.campaign} does not run", f"state {stored.state}, {done} results", counts or "nothing yet"]
     early = early_ends(history.results)
     summary = "; ".join([*parts, *([str(early)] if early else [])])
-    return "\n".join([summary, *(failure_line(failed, time.time()) for failed in history.last_failures)])
+    failures = [failure_line(failed, time.time()) for failed in history.last_failures]
+    return "\n".join([summary, *failures, *failed_analyses(history.results)])
 
 
 def _look(folder: CampaignFolder, live: Callable[[CampaignClient], T], stored: Callable[[CampaignFolder], T]) -> T:

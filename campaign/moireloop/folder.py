@@ -153,6 +153,11 @@ class CampaignFolder:
         """The same rows as text."""
         return self.root / "trajectories.csv"
 
+    @property
+    def analyses_parquet(self) -> Path:
+        """One row per number, array or reason of each further analyzer."""
+        return self.root / "analyses.parquet"
+
     def log_of(self, service: str) -> Path:
         """The log file of a service."""
         return self.logs / f"{service}.log"
@@ -164,6 +169,7 @@ class CampaignFolder:
             self.connection_file, self.settings_file, self.campaign_copy, self.lock_file, self.services_lock,
             self.redis, self.runs, self.prepared, self.script, self.logs, self.figures,
             self.results_parquet, self.results_csv, self.trajectories_parquet, self.trajectories_csv,
+            self.analyses_parquet,
         )  # fmt: skip
         return frozenset(part.name for part in parts)
 

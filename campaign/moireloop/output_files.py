@@ -13,6 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from matplotlib.figure import Figure
 
+from moireloop.analyses import analyses_table
 from moireloop.bilayer_figure import bilayer_figure, bilayer_title
 from moireloop.figures import Bounds, regret_figure, space_figure
 from moireloop.final_structure import FinalStructure, NoStructure, lattices_of, read_structure
@@ -46,6 +47,15 @@ def write_results(folder: CampaignFolder, results: Sequence[Result], targets: Se
 def write_trajectories(folder: CampaignFolder, all_series: Sequence[Series]) -> tuple[Path, Path]:
     """Write trajectories.parquet and trajectories.csv, each whole or not at all, and return their paths."""
     return _write_table(trajectories_table(all_series), folder.trajectories_parquet, folder.trajectories_csv)
+
+
+def write_analyses(folder: CampaignFolder, results: Sequence[Result]) -> tuple[Path, ...]:
+    """Write analyses.parquet, whole or not at all, and return its path; nothing where no analyzer was named."""
+    if not any(result.analyses for result in results):
+        return ()
+    with replaced_whole(folder.analyses_parquet) as path:
+        pyarrow.parquet.write_table(analyses_table(results), path)
+    return (folder.analyses_parquet,)
 
 
 def _write_table(table: pa.Table, parquet: Path, text: Path) -> tuple[Path, Path]:

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from moireloop.analyses import failed_analyses
 from moireloop.labels import duration
 from moireloop.results import EarlyEnds, Recipe, best_recipes, early_ends, utilisation
 from moireloop.start_condition import WAITING, awaits_analyzer
@@ -55,6 +56,7 @@ class Progress:
     down: tuple[str, ...]
     last_crash: ServiceChanged | None
     last_failures: tuple[RunFailed, ...]
+    failed_analyses: tuple[str, ...]
     now_s: float
 
     @property
@@ -108,6 +110,7 @@ def progress_of(
         down=tuple(name for name, state in sorted(status.services.items()) if state == "crashed"),
         last_crash=last_crash,
         last_failures=tuple(last_failures),
+        failed_analyses=failed_analyses(results),
         now_s=now_s,
     )
 
@@ -149,7 +152,10 @@ def picture(progress: Progress) -> RenderableType:
         *([Text(WAITING)] if progress.awaits_analyzer else []),
         Text(_clock_text(progress)),
         *([Text(str(progress.early))] if progress.early else []),
-        *(Text(f"! {line}", style="yellow") for line in (*_trouble(progress), *failure_lines(progress))),
+        *(
+            Text(f"! {line}", style="yellow")
+            for line in (*_trouble(progress), *failure_lines(progress), *progress.failed_analyses)
+        ),
     )
 
 
@@ -164,6 +170,7 @@ def line(progress: Progress) -> str:
         *([str(progress.early)] if progress.early else []),
         *_trouble(progress),
         *failure_lines(progress)[-1:],
+        *progress.failed_analyses,
     ]
     return "; ".join(parts)
 

@@ -145,7 +145,8 @@ def results_table(results: Sequence[Result], targets: Sequence[Target]) -> pa.Ta
 
     Growth parameters are columns under their own names. `regret_deg` is the distance to
     `nearest_target_deg`; with several targets there is a column for the distance to each. Times are seconds
-    since the epoch. A number that a further analyzer found is a column `analyzer.number`; arrays stay in the log.
+    since the epoch. A number that a further analyzer found is a column `analyzer.number`, and why an analyzer failed a
+    column `analyzer.reason`; arrays are in the table of the analyses.
     """
     columns = (
         _identity_columns()
@@ -206,14 +207,18 @@ def _twist_columns(targets: Sequence[Target]) -> Columns:
     return columns
 
 
-def _analysis_columns(results: Iterable[Result]) -> Columns:
+def _analysis_columns(results: Sequence[Result]) -> Columns:
     names = {
         (analyzer, number): None
         for result in results
         for analyzer, outcome in result.analyses.items()
         for number in outcome.numbers
     }
-    return {f"{analyzer}.{number}": (pa.float64(), _analysis(analyzer, number)) for analyzer, number in names}
+    numbers: Columns = {
+        f"{analyzer}.{number}": (pa.float64(), _analysis(analyzer, number)) for analyzer, number in names
+    }
+    analyzers = dict.fromkeys(analyzer for result in results for analyzer in result.analyses)
+    return numbers | {f"{analyzer}.reason": (pa.string(), _analysis_reason(analyzer)) for analyzer in analyzers}
 
 
 def _analysis(analyzer: str, number: str) -> Getter:
@@ -222,6 +227,10 @@ def _analysis(analyzer: str, number: str) -> Getter:
         return outcome.numbers.get(number) if outcome is not None else None
 
     return found
+
+
+def _analysis_reason(analyzer: str) -> Getter:
+    return lambda result: getattr(result.analyses.get(analyzer), "reason", None)
 
 
 def _run_columns() -> Columns:

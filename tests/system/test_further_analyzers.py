@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +50,39 @@ def test_example_of_the_page_runs(
         assert sum(found.arrays["atoms_count"].values) == 64
     table = pyarrow.parquet.read_table(running.folder / "results.parquet")
     assert min(table["heights.roughness_angstrom"].to_pylist()) > 0
+    (running.folder.parent / "mine.campaign").symlink_to(running.folder)
+    read = [sys.executable, "-c", blocks("python")[1]]
+    told = subprocess.run(
+        read, cwd=running.folder.parent, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    assert told.count("heights height_angstrom [") == told.count("heights atoms_count [") == 4
+
+
+def test_analyzer_that_fails_is_told(
+    campaign: Callable[..., RunningCampaign], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the end of the command, by the results, and by `status`; the snippet for a running campaign holds."""
+    module = "def heights(snapshot):\n    return 1 / (snapshot.step == 0)\n"
+    folder = install(tmp_path / "packages", "broken", module, {"heights": "broken:heights"})
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    running = campaign(results=4, steps=(6000, 6000))
+    running.file.write_text(f"{running.file.read_text()}\n{blocks('toml')[1]}")
+    running.start()
+    running.wait_for_results(1)
+    (running.folder.parent / "mine.campaign").symlink_to(running.folder)
+    read = [sys.executable, "-c", blocks("python")[2]]
+    told = subprocess.run(
+        read, cwd=running.folder.parent, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    assert "{} ZeroDivisionError: division by zero None" in told
+    code, output = running.end()
+    assert code == 0, output
+    line = "analyses failed: heights 4 of 4 (ZeroDivisionError: division by zero)"
+    assert line in output.splitlines()
+    table = pyarrow.parquet.read_table(running.folder / "results.parquet")
+    assert set(table["heights.reason"].to_pylist()) == {"ZeroDivisionError: division by zero"}
+    running.start("status")
+    assert line in running.end()[1]
 
 
 def test_those_that_come_with_moireloop_run(campaign: Callable[..., RunningCampaign]) -> None:

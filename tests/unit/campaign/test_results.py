@@ -65,7 +65,7 @@ def test_parameter_named_like_a_column_keeps_apart(make_result: MakeResult) -> N
 
 
 def test_numbers_of_analyses_are_columns(make_result: MakeResult) -> None:
-    """Each number of an analyzer has a column, null where a result has none; arrays and reasons have none."""
+    """Each number of an analyzer has a column, null where a result has none, and each analyzer one for its reason."""
     shape = AnalysisArray(shape=[2], values=[1.0, 2.0])
     first = AnalysisOutcome(numbers={"share": 0.5}, arrays={"g": shape}, reasons={"peak_angstrom": "none"})
     second = AnalysisOutcome(numbers={"share": 0.25, "peak_angstrom": 2.4})
@@ -77,7 +77,11 @@ def test_numbers_of_analyses_are_columns(make_result: MakeResult) -> None:
     table = results_table(results, [NEAR])
     assert table["order.share"].to_pylist() == [0.5, 0.25, None]
     assert table["order.peak_angstrom"].to_pylist() == [None, 2.4, None]
-    assert [name for name in table.column_names if "." in name] == ["order.share", "order.peak_angstrom"]
+    assert [name for name in table.column_names if "." in name] == [
+        "order.share", "order.peak_angstrom", "order.reason", "lost.reason",
+    ]  # fmt: skip
+    assert table["order.reason"].to_pylist() == [None, None, None]
+    assert table["lost.reason"].to_pylist() == [None, "died", None]
 
 
 def test_no_results_make_an_empty_table() -> None:
