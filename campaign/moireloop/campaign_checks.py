@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from moireloop.campaign_errors import Problem, shown, unknown_key
 from moireloop.folder import CampaignFolder
-from moireloop.growth_script import script_problems
+from moireloop.growth_script import planned_steps, script_problems
 from moireloop.lammps_check import why_lammps_does_not_start
 from moireloop_analyzer.registry import AnalyzerUnusable, load_analyzer
 from moireloop_broker.redis_server import free_port, why_silent
-from moireloop_worker.growth import is_path_for_lammps
+from moireloop_worker.growth import Plan, is_path_for_lammps
 from moireloop_worker.models import growth_model, required_parameters
+from moireloop_worker.script_settings import ScriptSettings
 
 if TYPE_CHECKING:
     from moireloop.campaign_file import Campaign
@@ -32,6 +33,35 @@ def cross_problems(campaign: Campaign) -> list[Problem]:
     else:
         growth = [*_space_problems(campaign), *_force_field_problems(campaign)]
     return [*growth, *_target_problems(campaign), *_budget_problems(campaign), *_analysis_problems(campaign)]
+
+
+def early_end_problems(campaign: Campaign) -> list[Problem]:
+    """Policies that no run can ever meet, since it has fewer frames than they look at; of sections without problems."""
+    policies, every = campaign.early_end, campaign.frames.every_steps
+    steps = _planned_steps(campaign) if policies.is_on else None
+    if steps is None:
+        return []
+    most = steps // every
+    wanted = {
+        name: policy.frames for name in ("settled", "hopeless") if (policy := getattr(policies, name)) is not None
+    }
+    return [
+        Problem(
+            f"early_end.{name}.frames",
+            f"expected at most {most}, since a run of {steps} steps has a frame each {every}, got {frames}",
+        )
+        for name, frames in wanted.items()
+        if frames > most
+    ]
+
+
+def _planned_steps(campaign: Campaign) -> int | None:
+    """Steps of a run, which do not depend on its parameters; None without molecular dynamics."""
+    if isinstance(campaign.growth, ScriptSettings):
+        return planned_steps(campaign.growth, campaign.frames.every_steps)
+    lowest = {name: low for name, (low, _) in campaign.bounds.items()}
+    plan = growth_model(campaign.growth).plan(lowest, 1, "prepared.data")
+    return plan.steps if isinstance(plan, Plan) else None
 
 
 def machine_problems(campaign: Campaign, cores: int) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""What is wrong with a campaign file, as one line that a person can act on (pure)."""
+"""What is wrong with a campaign file, as lines that a person can act on (pure)."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ LIMITS: Final = {
     "union_tag_invalid": "one of {expected_tags}",
 }
 
+MOST_LINES: Final = 5
+
 Location = tuple[int | str, ...]
 
 
@@ -71,12 +73,17 @@ class Known:
         return Known(meaning, self.variants | other.variants)
 
 
-def one_line(file: str, problems: Sequence[Problem]) -> str:
-    """The first problem of a file on one printable line, and how many more there are."""
-    more = len(problems) - 1
-    counted = f" (and {more} more error{'s' if more > 1 else ''})" if more else ""
-    text = " ".join(f"{file}: {problems[0]}{counted}".split())
-    return "".join(character if character.isprintable() else "?" for character in text)
+def as_lines(file: str, problems: Sequence[Problem]) -> str:
+    """The first problems of a file, MOST_LINES at most, each on a printable line, and how many more there are."""
+    more = len(problems) - MOST_LINES
+    told = [f"{file}: {problem}" for problem in problems[:MOST_LINES]]
+    if more > 0:
+        told[-1] += f" (and {more} more error{'s' if more > 1 else ''})"
+    return "\n".join(map(_printable, told))
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
 
 
 def problems_of(errors: Iterable[ErrorDetails], document: Mapping[str, Any], model: type[BaseModel]) -> list[Problem]:

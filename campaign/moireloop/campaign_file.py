@@ -15,12 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from moireloop.campaign_checks import (
     cores_of_this_machine,
     cross_problems,
+    early_end_problems,
     folder_problems,
     lammps_problems,
     machine_problems,
     reach_problems,
 )
-from moireloop.campaign_errors import Location, Problem, dotted, one_line, problems_of, shown
+from moireloop.campaign_errors import Location, Problem, as_lines, dotted, problems_of, shown
 from moireloop.folder import CampaignFolder
 from moireloop.growth_script import changed_script_problems
 from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
@@ -41,7 +42,7 @@ Purpose = Literal["run", "fresh", "resume", "validate", "look"]
 
 
 class CampaignFileError(ValueError):
-    """A campaign file cannot be used; the text is one line that names file, key, what was expected and what came."""
+    """A campaign file cannot be used; a line for each error names file, key, what was expected and came."""
 
 
 class Campaign(BaseModel):
@@ -102,9 +103,9 @@ def load_campaign(path: Path, purpose: Purpose = "validate", *, cores: int | Non
         *machine_problems(campaign, cores_of_this_machine() if cores is None else cores),
         *_place_problems(campaign, path, purpose),
     ]
-    problems = problems or lammps_problems(campaign)
+    problems = problems or early_end_problems(campaign) or lammps_problems(campaign)
     if problems:
-        raise CampaignFileError(one_line(str(path), problems))
+        raise CampaignFileError(as_lines(str(path), problems))
     return campaign
 
 
@@ -115,7 +116,7 @@ def refuse_unreachable(campaign: Campaign, path: Path) -> None:
         CampaignFileError: network.host is no address of this machine, or redis.url does not answer.
     """
     if problems := reach_problems(campaign):
-        raise CampaignFileError(one_line(str(path), problems))
+        raise CampaignFileError(as_lines(str(path), problems))
 
 
 def load_copy(folder: CampaignFolder) -> Campaign:
@@ -180,14 +181,14 @@ def _parsed(path: Path, document: dict[str, Any]) -> Campaign:
     """The campaign in a document. Checked as JSON, so that "2" is no number and a list may fill a tuple."""
     infinite = [Problem(key, f"expected a finite number, got {value}") for key, value in _infinite(document)]
     if infinite:
-        raise CampaignFileError(one_line(str(path), infinite))
+        raise CampaignFileError(as_lines(str(path), infinite))
     placed = _with_folder(path, document)
     try:
         text = json.dumps(placed, default=str)
         return Campaign.model_validate_json(text, strict=True, context={"beside": _origin(path).parent})
     except ValidationError as error:
         found = problems_of(error.errors(include_url=False), placed, Campaign)
-        raise CampaignFileError(one_line(str(path), found)) from None
+        raise CampaignFileError(as_lines(str(path), found)) from None
     except (ValueError, RecursionError) as error:
         raise _refused(path, "expected TOML: nested too deeply, or a number of too many digits") from error
 
@@ -215,7 +216,7 @@ def _with_folder(path: Path, document: dict[str, Any]) -> dict[str, Any]:
         place = (path.absolute().parent / Path(folder).expanduser()).resolve()
     except (OSError, ValueError, RuntimeError) as error:
         text = f"expected a path, got {shown(folder)}: {error}"
-        raise CampaignFileError(one_line(str(path), [Problem("folder", text)])) from error
+        raise CampaignFileError(as_lines(str(path), [Problem("folder", text)])) from error
     return document | {"folder": str(place)}
 
 
@@ -286,4 +287,4 @@ def _infinite(value: Any, location: Location = ()) -> Iterator[tuple[str, float]
 
 
 def _refused(path: Path, text: str) -> CampaignFileError:
-    return CampaignFileError(one_line(str(path), [Problem("", text)]))
+    return CampaignFileError(as_lines(str(path), [Problem("", text)]))

@@ -65,7 +65,7 @@ class NeverStarted(ValueError):
     """There is nothing to look at, since the campaign was never started."""
 
 
-BAD_INPUT: Final = (CampaignFileError, CampaignIsRunning, NeverStarted, NoConnectionFile, NameTaken, NoSuchRun)
+BAD_INPUT: Final = (CampaignIsRunning, NeverStarted, NoConnectionFile, NameTaken, NoSuchRun)
 FAILURES: Final = (
     ServiceFailed, NotRunning, RequestRefused, RedisUnavailable, StillEnding, redis.RedisError, zmq.ZMQError, OSError,
 )  # fmt: skip
@@ -184,12 +184,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _let_go_of_stdout()
         return EXIT_FAILED
+    except CampaignFileError as error:
+        return _complain(EXIT_BAD_INPUT, *str(error).split("\n"))
     except BAD_INPUT as error:
-        return _complain(str(error), EXIT_BAD_INPUT)
+        return _complain(EXIT_BAD_INPUT, str(error))
     except FAILURES as error:
-        return _complain(str(error), EXIT_FAILED)
+        return _complain(EXIT_FAILED, str(error))
     except (KeyboardInterrupt, StartInterrupted) as error:
-        return _complain(str(error) or "interrupted", EXIT_KILLED)
+        return _complain(EXIT_KILLED, str(error) or "interrupted")
     return code
 
 
@@ -216,8 +218,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _complain(text: str, code: int) -> int:
-    sys.stderr.write("moireloop: " + " ".join(text.split()) + "\n")
+def _complain(code: int, *texts: str) -> int:
+    for text in texts:
+        sys.stderr.write("moireloop: " + " ".join(text.split()) + "\n")
     return code
 
 

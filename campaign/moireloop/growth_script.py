@@ -79,6 +79,11 @@ def script_lines(campaign: Campaign) -> list[str]:
     return [f"script   {campaign.growth.file}: {said}", *(f"reads    {path}" for path in found.sources.values())]
 
 
+def planned_steps(settings: ScriptSettings, frame_steps: int) -> int:
+    """The steps of a run of a script that has no problems. Raises as `found_script` does."""
+    return sum(Script(found_script(settings, frame_steps).settings).outline.steps)
+
+
 def found_script(settings: ScriptSettings, frame_steps: int) -> FoundScript:
     """The script, with the files that it names: beside it, or among the potentials that come with LAMMPS.
 

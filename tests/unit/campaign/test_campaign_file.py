@@ -1,4 +1,4 @@
-"""A campaign file is checked whole, and what is wrong with it is said in one line."""
+"""A campaign file is checked whole, and what is wrong with it is said, a line for each error."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from moireloop.campaign_errors import Problem, as_lines
 from moireloop.campaign_file import CampaignFileError, changes_on_resume, keep_copy, load_campaign, load_copy
 from moireloop.folder import CampaignFolder
 from moireloop_worker.mos2_settings import ReaxffSettings
@@ -57,16 +58,17 @@ def test_there_is_a_demo() -> None:
 
 @pytest.mark.parametrize("wrong", [*WRONG_FILES, *WRONG_SCRIPTS], ids=lambda wrong: wrong.name)
 def test_wrong_file_gets_one_clear_line(wrong: WrongFile, tmp_path: Path) -> None:
-    """A wrong file gets one printable line that begins with the file and names the key; nothing is left behind."""
+    """A wrong file gets a printable line that begins with the file and names the key; nothing is left behind."""
     path = tmp_path / "search.toml"
     wrong.put(path)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(CampaignFileError) as caught:
         load_campaign(path, wrong.purpose, cores=4)
-    line = str(caught.value)
+    line, *further = str(caught.value).split("\n")
     assert wrong.expected.format(file=path, folder=tmp_path / "search.campaign", parent=tmp_path) in line
-    assert line.startswith(f"{path}: ")
-    assert line.isprintable()
+    for text in (line, *further):
+        assert text.startswith(f"{path}: ")
+        assert text.isprintable()
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -98,11 +100,34 @@ def test_lammps_of_ones_own_is_found_beside_the_file(tmp_path: Path, monkeypatch
     assert load_campaign(Path("work/mine.toml"), "look").lammps.library == expected
 
 
-def test_further_errors_are_counted(tmp_path: Path) -> None:
-    """The line names the first error and says how many more there are."""
+def test_further_errors_are_told(tmp_path: Path) -> None:
+    """Each on a line of its own."""
     text = GOOD.replace("count = 2", "count = 0").replace("results = 40", "results = 0")
-    with pytest.raises(CampaignFileError, match=r"\(and 1 more error\)$"):
-        load_campaign(written(tmp_path / "search.toml", text))
+    path = written(tmp_path / "search.toml", text)
+    with pytest.raises(CampaignFileError) as caught:
+        load_campaign(path)
+    keys = [line.removeprefix(f"{path}: ").split(":")[0] for line in str(caught.value).split("\n")]
+    assert sorted(keys) == ["budget.results", "workers.count"]
+
+
+@pytest.mark.parametrize(
+    ("errors", "ends"), [(5, "b: 4"), (6, "b: 4 (and 1 more error)"), (8, "b: 4 (and 3 more errors)")]
+)
+def test_more_than_five_errors_are_counted(errors: int, ends: str) -> None:
+    """Five lines at most; the last says how many more there are."""
+    lines = as_lines("a", [Problem("b", str(number)) for number in range(errors)]).split("\n")
+    assert len(lines) == 5
+    assert lines[-1] == f"a: {ends}"
+
+
+@pytest.mark.parametrize("policy", ["settled", "hopeless"])
+def test_policy_that_no_run_can_meet_is_an_error(tmp_path: Path, policy: str) -> None:
+    """The bead model makes 20000 steps, with a frame each 500 that is 40 frames: 40 can be asked for, 41 not."""
+    table = f"[early_end.{policy}]\nframes = "
+    assert load_campaign(written(tmp_path / "search.toml", f"{GOOD}\n{table}40\n"), cores=4).early_end.is_on
+    message = rf"early_end\.{policy}\.frames: expected at most 40, since a run of 20000 steps .* each 500, got 41$"
+    with pytest.raises(CampaignFileError, match=message):
+        load_campaign(written(tmp_path / "search.toml", f"{GOOD}\n{table}41\n"), cores=4)
 
 
 def test_misspelt_required_key_is_one_error(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line says what is wrong in one line, with the right exit code, and leaves nothing behind."""
+"""The command line says what is wrong in a line for each error, with the right exit code, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -60,26 +60,33 @@ def started(file: Path) -> CampaignFolder:
     return folder
 
 
-def only_line(captured: Captured) -> str:
-    """The one line on stderr, without its beginning; stdout must be empty."""
+def all_lines(captured: Captured) -> list[str]:
+    """The lines on stderr, without their beginning; stdout must be empty."""
     said = captured.readouterr()
     assert said.out == ""
-    assert re.fullmatch(r"moireloop: [^\n]+\n", said.err), said.err
-    return said.err.removeprefix("moireloop: ").rstrip()
+    assert re.fullmatch(r"(moireloop: [^\n]+\n)+", said.err), said.err
+    return [line.removeprefix("moireloop: ") for line in said.err.splitlines()]
+
+
+def only_line(captured: Captured) -> str:
+    """The one line on stderr, without its beginning; stdout must be empty."""
+    (line,) = all_lines(captured)
+    return line
 
 
 @pytest.mark.parametrize("wrong", [*WRONG_FILES, *WRONG_SCRIPTS], ids=lambda wrong: wrong.name)
 def test_wrong_file_starts_nothing(wrong: WrongFile, tmp_path: Path, few_cores: int, capsys: Captured) -> None:
-    """A wrong file: one clear line, exit code 2, no process, no folder."""
+    """A wrong file: a clear line for each error, five at most, exit code 2, no process, no folder."""
     path = tmp_path / "search.toml"
     wrong.put(path)
     before = sorted(tmp_path.rglob("*"))
     children = psutil.Process().children(recursive=True)
     assert main([wrong.purpose, str(path)]) == 2
-    line = only_line(capsys)
+    line, *further = all_lines(capsys)
     expected = wrong.expected.replace(f"at most {MOST_CORES}", f"at most {few_cores}")
     assert expected.format(file=path, folder=tmp_path / "search.campaign", parent=tmp_path) in line
-    assert line.startswith(f"{path}: ")
+    assert all(told.startswith(f"{path}: ") for told in (line, *further))
+    assert len(further) < 5
     assert sorted(tmp_path.rglob("*")) == before
     assert psutil.Process().children(recursive=True) == children
 
@@ -179,7 +186,7 @@ def test_new_campaign_must_reach_what_it_names(good: str, bad: str, said: str, f
     """A Redis server that is away or a host that is not ours is bad input: said with its key, and no folder is made."""
     file.write_text(GOOD.replace(good, bad).replace("count = 2", "count = 1"))
     assert main(["run", str(file)]) == 2
-    assert said in only_line(capsys)
+    assert said in all_lines(capsys)[0]
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
