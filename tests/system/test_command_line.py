@@ -175,7 +175,8 @@ def test_interrupted_while_it_starts(sign: str, campaign: Make) -> None:
 
 def test_controller_of_the_readme(campaign: Make, tmp_path: Path) -> None:
     """The Python program in the README runs as it stands: it sees results, gets its own one, and stops the campaign."""
-    (snippet,) = re.findall(r"^```python\n(.*?)^```$", README.read_text(), flags=re.MULTILINE | re.DOTALL)
+    steering = README.read_text().partition("\n## Steer it from Python\n")[2].partition("\n## ")[0]
+    snippet = re.findall(r"^```python\n(.*?)^```$", steering, flags=re.MULTILINE | re.DOTALL)[0]
     running = campaign(results=400, steps=(10_000, 10_000))
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "demo.campaign").symlink_to(running.folder)
