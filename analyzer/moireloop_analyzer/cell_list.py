@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from moireloop_analyzer.arguments import checked_flags
 from moireloop_analyzer.compiled import compiled
 from moireloop_analyzer.refusal import Refusal
 
@@ -24,6 +25,7 @@ BINS_IN_RADIUS: Final = 2
 MAX_LOOKS: Final = 4e9
 """Pairs that a search looks at before it is refused; some ten seconds of them."""
 
+MAX_SPECIES: Final = 64
 MIN_VOLUME_SHARE: Final = 1e-6
 MAX_LENGTH_ANGSTROM: Final = 1e8
 
@@ -80,9 +82,15 @@ def cell_list(positions: Floats, cell: Floats, pbc: Sequence[bool], radius: floa
         cell: (3, 3) cell vectors as rows; those of directions that are not periodic only give their order.
         pbc: which of them are periodic.
 
+    Raises:
+        ValueError: a radius that is not above 0, or too large.
+
     Refused: positions that are not finite, periodic vectors that span no volume, and atoms so crowded or a cell so
     thin that the search would not end.
     """
+    if not 0.0 < radius <= MAX_LENGTH_ANGSTROM:
+        raise ValueError(f"expected a radius above 0 and up to {MAX_LENGTH_ANGSTROM:g} angstrom, got {radius}")
+    pbc = checked_flags(pbc)
     if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
         return Refusal("positions or cell are not finite")
     if len(positions) and np.abs(positions).max() > MAX_LENGTH_ANGSTROM:
@@ -99,11 +107,21 @@ def cell_list(positions: Floats, cell: Floats, pbc: Sequence[bool], radius: floa
         extents[periodic:] = np.ptp(fractions[:, periodic:], axis=0)
         fractions[:, periodic:] -= low[periodic:]
     bins, reach = _binning(frame, periodic, extents, radius, len(positions))
+    if np.prod(2.0 * reach + 1.0) > MAX_LOOKS:
+        return Refusal(f"the cell is too thin to search within {radius:g} angstrom of each atom")
     scale = np.where(np.arange(3) < periodic, 1.0, 1.0 / np.maximum(extents, 1e-9))
     starts, order = _sorted(fractions * scale, bins)
     if _looks(starts, reach) > MAX_LOOKS:
         return Refusal(f"the atoms are too crowded to search within {radius:g} angstrom of each")
     return CellList(frame, periodic, fractions[order] @ frame, order, starts, bins, reach, extents, radius)
+
+
+def species_of(kinds: Ints) -> tuple[Ints, Ints]:
+    """The types that there are, and which of them each atom (N,) is. Raises ValueError for more than 64."""
+    names, species = np.unique(kinds, return_inverse=True)
+    if len(names) > MAX_SPECIES:
+        raise ValueError(f"expected at most {MAX_SPECIES} types of atoms, got {len(names)}")
+    return names, species.astype(np.int64)
 
 
 def _frame(cell: Floats, pbc: Sequence[bool]) -> Floats | None:
@@ -132,7 +150,7 @@ def _binning(frame: Floats, periodic: int, extents: Floats, radius: float, atoms
     bins = np.maximum(1, np.floor(np.minimum(heights * BINS_IN_RADIUS / radius, 1e9))).astype(np.int64)
     while float(np.prod(bins.astype(float))) > atoms / 2.0 + 64.0:
         bins[bins.argmax()] = max(1, bins.max() // 2)
-    reach = np.ceil(radius * bins / heights * (1.0 + 1e-12)).astype(np.int64)
+    reach = np.minimum(np.ceil(radius * bins / heights * (1.0 + 1e-12)), MAX_LOOKS).astype(np.int64)
     reach[periodic:] = np.minimum(reach[periodic:], bins[periodic:] - 1)
     return bins, reach
 

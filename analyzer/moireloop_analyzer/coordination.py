@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from moireloop_analyzer.cell_list import Ints, cell_list
-from moireloop_analyzer.pair_correlation import checked
+from moireloop_analyzer.arguments import checked_arrays
+from moireloop_analyzer.cell_list import Ints, cell_list, species_of
 from moireloop_analyzer.refusal import Refusal
 
 SEED_WINDOW_ANGSTROM: Final = (2.4, 2.6)
@@ -75,12 +75,12 @@ def neighbour_counts(
 
     Positions (N, 3) and the rows of the cell are in angstrom. Raises ValueError for arrays of a wrong shape.
     """
-    places, kinds, vectors = checked(positions, types, cell)
+    places, kinds, vectors = checked_arrays(positions, types, cell)
     atoms = cell_list(places, vectors, pbc, cutoff_angstrom)
     if isinstance(atoms, Refusal):
         return atoms
-    names, species = np.unique(kinds, return_inverse=True)
-    _, around = atoms.counted(species.astype(np.int64), len(names), cutoff_angstrom, 1)
+    names, species = species_of(kinds)
+    _, around = atoms.counted(species, len(names), cutoff_angstrom, 1)
     return {int(name): around[:, column] for column, name in enumerate(names)}
 
 
@@ -125,9 +125,11 @@ def first_peak_share(
 
     Positions (N, 3) and cell (3, 3) are in angstrom. The seed counts the pairs in 2.4 to 2.6 angstrom, where the
     Mo-S bond of pristine MoS2 lies, of the pair correlation up to 3 angstrom; the share does not grow with N. It
-    is 0 without pairs.
+    is 0 without pairs. Raises ValueError for a window that does not lie within the cutoff.
     """
     low, high = window_angstrom
+    if not 0.0 < low < high <= cutoff_angstrom:
+        raise ValueError(f"expected a window above 0 and within the cutoff {cutoff_angstrom}, got {window_angstrom}")
     ends = []
     for radius in (math.nextafter(low, 0.0), high, cutoff_angstrom):
         counts = neighbour_counts(positions, np.ones(len(np.asarray(positions))), cell, pbc, cutoff_angstrom=radius)

@@ -10,11 +10,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from moireloop_analyzer.cell_list import CellList, Floats, Ints, cell_list
+from moireloop_analyzer.arguments import checked_arrays
+from moireloop_analyzer.cell_list import CellList, Floats, cell_list, species_of
 from moireloop_analyzer.refusal import Refusal
 
 DEFAULT_RADIUS_ANGSTROM: Final = 8.0
 DEFAULT_BINS: Final = 120
+MAX_BINS: Final = 100_000
 CORE_SHARE: Final = 0.98
 """Share of the atoms, in the middle of their heights, that the thickness is taken from: strays do not count."""
 
@@ -64,19 +66,19 @@ def pair_correlation(
         bins: how many steps it is divided into.
 
     Raises:
-        ValueError: arrays of a wrong shape, a radius or a number of bins that is not above 0.
+        ValueError: arrays of a wrong shape, more than 64 types, a radius or a number of bins out of bounds.
     """
-    places, kinds, vectors = checked(positions, types, cell)
-    if not (radius_angstrom > 0 and math.isfinite(radius_angstrom) and bins > 0):
-        raise ValueError(f"expected a radius and bins above 0, got {radius_angstrom} and {bins}")
+    places, kinds, vectors = checked_arrays(positions, types, cell)
+    if not isinstance(bins, int) or not 0 < bins <= MAX_BINS:
+        raise ValueError(f"expected 1 to {MAX_BINS} bins, got {bins!r}")
     if not len(places):
         return Refusal("there are no atoms")
     atoms = cell_list(places, vectors, pbc, radius_angstrom)
     if isinstance(atoms, Refusal):
         return atoms
     width = radius_angstrom / bins
-    names, species = np.unique(kinds, return_inverse=True)
-    histogram, _ = atoms.counted(species.astype(np.int64), len(names), width, bins)
+    names, species = species_of(kinds)
+    histogram, _ = atoms.counted(species, len(names), width, bins)
     both = (histogram + histogram.transpose(1, 0, 2)).astype(float)
     radii = width * (np.arange(bins) + 0.5)
     share = _in_steps(atoms, width, bins)
@@ -173,16 +175,3 @@ def _directions() -> Floats:
     height, turn = 1.0 - 2.0 * step / DIRECTIONS, math.pi * (1.0 + math.sqrt(5.0)) * step
     flat = np.sqrt(1.0 - height**2)
     return np.column_stack([flat * np.cos(turn), flat * np.sin(turn), height])
-
-
-def checked(positions: npt.ArrayLike, types: npt.ArrayLike, cell: npt.ArrayLike) -> tuple[Floats, Ints, Floats]:
-    """The arrays as float64, int64, float64. Raises ValueError where a shape is wrong."""
-    places, vectors = np.array(positions, dtype=np.float64), np.array(cell, dtype=np.float64)
-    kinds = np.asarray(types)
-    if places.ndim != 2 or places.shape[1] != 3:
-        raise ValueError(f"expected positions of shape (N, 3), got {places.shape}")
-    if kinds.shape != (len(places),):
-        raise ValueError(f"expected types of shape ({len(places)},), got {kinds.shape}")
-    if vectors.shape != (3, 3):
-        raise ValueError(f"expected a cell of shape (3, 3), got {vectors.shape}")
-    return places, kinds.astype(np.int64), vectors

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from operator import index
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from moireloop_analyzer.arguments import checked_arrays, checked_flags, checked_types
 from moireloop_analyzer.atoms import atoms_of, inside
 from moireloop_analyzer.box import Box, box_of
 from moireloop_analyzer.crystal import Crystal, Surveyed, survey
@@ -26,7 +26,6 @@ __all__ = ["TwistEstimate", "measure_twist"]
 DEFAULT_MIN_ORDER: Final = 0.5
 ESTIMATORS: Final = ("lattice", "row")
 SIXTH_TURN_DEG: Final = 60.0
-MAX_TYPE: Final = 2**53
 GOLDEN: Final = (math.sqrt(5.0) - 1.0) / 2.0
 """Multiples of the golden section fall evenly and in no step with the order in which atoms are listed."""
 
@@ -66,8 +65,10 @@ def measure_twist(
         ValueError: arrays of a wrong shape, types that are no whole numbers, a type that is both metal and chalcogen,
             an unknown estimator, or min_order outside [0, 1]. Whatever is wrong with the atoms is a refusal.
     """
-    places, kinds, vectors = _checked(positions, types, cell, pbc)
-    metal_types, chalcogen_types = _types("metal_types", metal_types), _types("chalcogen_types", chalcogen_types)
+    places, kinds, vectors = checked_arrays(positions, types, cell)
+    pbc = checked_flags(pbc)
+    metal_types = checked_types("metal_types", metal_types)
+    chalcogen_types = checked_types("chalcogen_types", chalcogen_types)
     _check_choices(metal_types, chalcogen_types, estimator, min_order)
     box = box_of(vectors, pbc)
     if isinstance(box, Refusal):
@@ -93,52 +94,6 @@ def measure_twist(
         return replace(found, reason=turned.reason)
     chalcogens = _chalcogens(places, kinds, vectors, chalcogen_types, box)
     return _completed(found, lower, upper, box, turned, stacking_of(lower, upper, chalcogens))
-
-
-def _checked(
-    positions: npt.ArrayLike, types: npt.ArrayLike, cell: npt.ArrayLike, pbc: Sequence[bool]
-) -> tuple[Floats, npt.NDArray[Any], Floats]:
-    places, vectors, kinds = _numbers("positions", positions), _numbers("cell", cell), np.asarray(types)
-    if places.ndim != 2 or places.shape[1] != 3:
-        raise ValueError(f"expected positions of shape (N, 3), got {places.shape}")
-    if kinds.shape != (len(places),):
-        raise ValueError(f"expected types of shape ({len(places)},), got {kinds.shape}")
-    if vectors.shape != (3, 3):
-        raise ValueError(f"expected a cell of shape (3, 3), got {vectors.shape}")
-    if not isinstance(pbc, Sequence | np.ndarray) or isinstance(pbc, str) or len(pbc) != 3:
-        raise ValueError(f"expected three flags in pbc, got {pbc!r}")
-    return places, _whole_numbers(kinds), vectors
-
-
-def _numbers(name: str, values: npt.ArrayLike) -> Floats:
-    """Values as contiguous float64."""
-    given = np.asarray(values)
-    if given.dtype.kind not in "iuf" and given.size:
-        raise ValueError(f"expected {name} that are real numbers, got {given.dtype}")
-    return np.ascontiguousarray(given, dtype=np.float64)
-
-
-def _whole_numbers(kinds: npt.NDArray[Any]) -> Ints:
-    if kinds.dtype.kind in "iu":
-        if kinds.dtype.itemsize == 8 and kinds.dtype.kind == "u" and kinds.size and kinds.max() > MAX_TYPE:
-            raise ValueError(f"expected types of at most {MAX_TYPE}, got {kinds.max()}")
-        return kinds.astype(np.int64, copy=False)
-    whole = kinds.dtype.kind == "f" and np.isfinite(kinds).all() and np.array_equal(kinds, np.floor(kinds))
-    if not whole or (kinds.size and np.abs(kinds).max() > MAX_TYPE):
-        raise ValueError(f"expected types that are whole numbers, got {kinds.dtype}")
-    return kinds.astype(np.int64)
-
-
-def _types(name: str, types: Sequence[int]) -> tuple[int, ...]:
-    """Each type once."""
-    try:
-        return tuple(sorted({index(kind) for kind in types if -MAX_TYPE <= kind <= MAX_TYPE or _too_large(kind)}))
-    except TypeError:
-        raise ValueError(f"expected whole numbers in {name}, got {types!r}") from None
-
-
-def _too_large(kind: int) -> bool:
-    raise ValueError(f"expected types of at most {MAX_TYPE}, got {kind}")
 
 
 def _check_choices(

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+from moireloop_analyzer.coordination import neighbour_counts
 from moireloop_analyzer.pair_correlation import PairCorrelation, pair_correlation
 from moireloop_analyzer.refusal import Refusal
 from tests.physics.bilayers import SPACING, Floats
@@ -154,5 +155,19 @@ def test_what_cannot_be_counted_is_refused(positions: Floats, cell: Floats, reas
 @pytest.mark.parametrize("radius", [0.0, -1.0, math.nan, math.inf])
 def test_a_radius_without_meaning_is_an_error(radius: float) -> None:
     """Named, with what came."""
-    with pytest.raises(ValueError, match="expected a radius and bins above 0"):
+    with pytest.raises(ValueError, match="expected a radius above 0"):
         pair_correlation(np.ones((2, 3)), [1, 1], np.eye(3), radius_angstrom=radius)
+
+
+@pytest.mark.parametrize("cutoff", [np.nan, np.inf, -3.0, 0.0, 1e300])
+def test_a_cutoff_without_meaning_is_an_error_for_neighbours_too(cutoff: float) -> None:
+    """Compiled code is not asked to search within it."""
+    with pytest.raises(ValueError, match="expected a radius above 0"):
+        neighbour_counts(np.zeros((3, 3)), [1, 1, 1], np.eye(3) * 10, (True, True, True), cutoff_angstrom=cutoff)
+
+
+def test_thousands_of_types_are_an_error() -> None:
+    """The partial functions of all pairs would take gigabytes."""
+    positions = np.random.default_rng(1).uniform(0, 30, (200, 3))
+    with pytest.raises(ValueError, match="expected at most 64 types of atoms, got 200"):
+        pair_correlation(positions, np.arange(200), np.eye(3) * 30, (True, True, True))
