@@ -37,7 +37,7 @@ BLUES: Final = (BLUE, "#56B4E9", "#003f66", "#9fd0ee")
 REDS: Final = (VERMILLION, "#E69F00", "#7a3500", "#f2b48a")
 """Shades of the grains of a layer, the largest first; the last stands for all others."""
 
-ARROWS: Final = {"lower": (BLUE, 5.5, 0.68), "upper": (VERMILLION, 2.2, 0.52)}
+ARROWS: Final = {"lower": (BLUE, 4.6, 0.68), "upper": (VERMILLION, 2.0, 0.56)}
 """Colour, width in points and length over half the picture's width of a layer's arrow: neither hides the other."""
 
 DARK: Final = {BLUE: "#00304d", VERMILLION: "#5c2800"}
