@@ -1,13 +1,15 @@
 """The process that runs analyzers: `python -m moireloop_analyzer.analysis_process FD SETTINGS` (main).
 
-It answers each frame that comes through the inherited pipe with one `FrameAnalysed` for each analyzer, as soon as that
-is done, until the pipe closes; its first word, without analyses, says that it is ready. An analyzer that hangs, or
-brings its process down, does so here and not in the service. Once ready it runs at nice 10, so that the MD does not
-wait for it.
+It answers each frame that comes through the inherited pipe, after the names of the analyzers that are to look at it,
+with one `FrameAnalysed` for each of them, as soon as that is done, until the pipe closes. Before that it loads each and
+lets it look at a small bilayer, answered likewise; a word without analyses says that it is ready. An analyzer that
+hangs, or brings its process down, does so here and not in the service. Once ready it runs at nice 10, so that
+the MD does not wait for it.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -69,14 +71,17 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = AnalyzerSettings.model_validate_json(arguments[1])
     with Connection(int(arguments[0])) as pipe:
-        work = {name: work_of(name) for name in settings.analyses}
-        answer(small_frame(), work, settings, lambda _: None)
-        os.nice(NICE)
+        work: dict[str, Work] = {}
         try:
+            for name in settings.analyses:
+                work[name] = work_of(name)
+                answer(small_frame(), {name: work[name]}, settings, pipe.send_bytes)
+            os.nice(NICE)
             pipe.send_bytes(pack(analysed(small_frame(), {})))
             while True:
+                names = json.loads(pipe.recv_bytes())
                 parts = [pipe.recv_bytes() for _ in range(FRAME_PARTS)]
-                answer(frame_from_parts(parts), work, settings, pipe.send_bytes)
+                answer(frame_from_parts(parts), {name: work[name] for name in names}, settings, pipe.send_bytes)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import os
 import signal
@@ -17,11 +19,14 @@ from moireloop_analyzer.outcomes import failure
 from moireloop_analyzer.settings import AnalyzerSettings
 from moireloop_broker.lifeline import lifeline_command
 from moireloop_broker.messages import AnalysisOutcome, Frame, FrameAnalysed, FrameHeader, frame_parts, unpack_as
+from moireloop_broker.process_ends import exit_reason
 
 log = logging.getLogger(__name__)
 
 LONGEST_START_S: Final = 120.0
 CLOSE_S: Final = 5.0
+ENDS_S: Final = 1.0
+MAX_LOSSES: Final = 3
 KEPT_FRAMES: Final = 16
 KEPT_BYTES: Final = 256 * 1024 * 1024
 
@@ -41,8 +46,11 @@ class Analyst:
     most KEPT_FRAMES of KEPT_BYTES together; `dropped` counts the others. Those that may not be dropped come first.
     `failed` counts outcomes that are nothing but a reason.
 
+    Where an analyzer hangs, or brings the process down, another process lets those that are left look at the same
+    frame. One that did so for MAX_LOSSES frames in a row, or as it was loaded, is given up: the cost is bounded.
+
     Args:
-        settings: names of the analyzers, and how long they may take for one frame.
+        settings: names of the analyzers, and how long each may take for one frame.
     """
 
     def __init__(self, settings: AnalyzerSettings) -> None:
@@ -50,8 +58,12 @@ class Analyst:
         self._settings = settings
         self._urgent: deque[Frame] = deque()
         self._passing: deque[Frame] = deque()
-        self._present: FrameHeader | None = None
+        self._present: Frame | None = None
+        self._is_sent = False
         self._done: dict[str, AnalysisOutcome] = {}
+        self._warm: set[str] = set()
+        self._losses: dict[str, int] = {}
+        self._given_up: dict[str, AnalysisOutcome] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
         self._since_s = 0.0
@@ -78,23 +90,25 @@ class Analyst:
             while self._process is not None and self._pipe.poll(wait_s):
                 self._read(self._pipe.recv_bytes())
                 wait_s = 0.0
-        except (EOFError, OSError) as error:
-            return self._lost(f"brought its process down: {error or type(error).__name__}")
-        return self._overdue() or self._whole()
+            self._end_overdue()
+        except (EOFError, OSError):
+            self._lost(f"brought its process down, which {self._end()}")
+        return self._whole()
 
     def start(self) -> None:
-        """Start the process; does nothing when it was started before."""
-        if self._process is not None:
+        """Start the process; does nothing when it was started before, or every analyzer was given up."""
+        names = self._names()
+        if self._process is not None or not names:
             return
         self._pipe, theirs = Pipe()
         command = [sys.executable, "-m", "moireloop_analyzer.analysis_process", str(theirs.fileno())]
-        command.append(self._settings.model_dump_json())
+        command.append(self._settings.model_copy(update={"analyses": names}).model_dump_json())
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603
                 lifeline_command(command, signal.SIGKILL), pass_fds=[theirs.fileno()], env=dict(os.environ)
             )
-        self._ready, self._done, self._since_s = False, {}, time.monotonic()
-        log.info("analysis process started pid=%d analyzers=%s", self._process.pid, ",".join(self._settings.analyses))
+        self._ready, self._is_sent, self._warm, self._since_s = False, False, set(), time.monotonic()
+        log.info("analysis process started pid=%d analyzers=%s", self._process.pid, ",".join(names))
 
     def close(self) -> None:
         """End the process, if it was started."""
@@ -112,60 +126,85 @@ class Analyst:
     def _next(self) -> Frame:
         return (self._urgent or self._passing).popleft()
 
+    def _names(self) -> tuple[str, ...]:
+        return tuple(name for name in self._settings.analyses if name not in self._given_up)
+
+    def _missing(self) -> list[str]:
+        return [name for name in self._names() if name not in self._done]
+
     def _begin(self) -> None:
-        """Give the process the next frame, if there is one and the process is free."""
-        if not (self._urgent or self._passing) or self._present is not None:
-            return
+        """Take the next frame, if there is one, and give the process what is to be done, if it is free."""
+        if self._present is None:
+            if not (self._urgent or self._passing):
+                return
+            self._present, self._is_sent, self._done = self._next(), False, {}
         self.start()
-        if not self._ready:
+        missing = self._missing()
+        if not self._ready or self._is_sent or not missing:
             return
-        frame = self._next()
-        self._present, self._done, self._since_s = frame.header, {}, time.monotonic()
-        for part in frame_parts(frame):
+        self._is_sent, self._since_s = True, time.monotonic()
+        self._pipe.send_bytes(json.dumps(missing).encode())
+        for part in frame_parts(self._present):
             self._pipe.send_bytes(part)
 
     def _read(self, data: bytes) -> None:
-        """Take in what one analyzer came to; the first word, without analyses, says that the process is ready."""
+        """Take in what one analyzer came to, first of a small bilayer; a word without analyses says: ready."""
+        analyses = unpack_as(FrameAnalysed, data).analyses
+        self._since_s, begun_s = time.monotonic(), self._since_s
         if not self._ready:
-            self._ready = True
-            log.info("analysis process ready seconds=%.1f", time.monotonic() - self._since_s)
-        for name, outcome in unpack_as(FrameAnalysed, data).analyses.items():
-            self._done[name] = outcome
-            self.failed += outcome.reason is not None
+            self._warm |= analyses.keys()
+            self._ready = not analyses
+            log.info("analyzers ready names=%s seconds=%.1f", ",".join(analyses) or "all", self._since_s - begun_s)
+            return
+        for name, outcome in analyses.items():
+            self._losses.pop(name, None)
+            self._note(name, outcome)
+
+    def _note(self, name: str, outcome: AnalysisOutcome) -> None:
+        self._done[name] = outcome
+        self.failed += outcome.reason is not None
 
     def _whole(self) -> list[Analysed]:
-        if self._present is None or len(self._done) < len(self._settings.analyses):
+        """The present frame, if there is nothing left to be done with it."""
+        if self._present is None or self._missing():
             return []
-        header, self._present = self._present, None
-        return [Analysed(header, self._done)]
+        for name in self._given_up.keys() - self._done.keys():
+            self._note(name, self._given_up[name])
+        frame, self._present = self._present, None
+        return [Analysed(frame.header, {name: self._done[name] for name in self._settings.analyses})]
 
-    def _overdue(self) -> list[Analysed]:
-        """What is left of a frame that takes too long, or whose process takes too long to start."""
-        is_asked = self._present is not None or not self._ready
+    def _end_overdue(self) -> None:
+        """End the process when an analyzer takes too long for a frame, or before the first one."""
         limit_s = self._settings.analysis_s if self._ready else LONGEST_START_S
-        if self._process is None or not is_asked or time.monotonic() - self._since_s <= limit_s:
-            return []
-        return self._lost(f"was not done within {limit_s:g} s")
+        is_asked = self._is_sent and self._present is not None if self._ready else self._process is not None
+        if is_asked and time.monotonic() - self._since_s > limit_s:
+            self._end()
+            self._lost(f"was not done within {limit_s:g} s")
 
-    def _lost(self, reason: str) -> list[Analysed]:
-        """What is left of the present frame when the process has died or hangs; the next frame starts another.
-
-        Where it died before it was ready, the first frame in line has nothing but reasons.
-        """
+    def _end(self) -> str:
+        """End the process, unless it ends by itself in a moment; answers how it ended."""
+        if self._process is None:
+            return "has not begun"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(ENDS_S if self._pipe.poll(0) else 0)
         self.close()
-        status = self._process.returncode if self._process else None
-        was_ready, self._process, self._ready = self._ready, None, False
-        log.error("analysis process lost: it %s status=%s", reason, status)
-        header, self._present = self._present, None
-        if header is None and (was_ready or not (self._urgent or self._passing)):
-            return []
-        header = header or self._next().header
-        return [Analysed(header, self._with_reasons(reason))]
+        how = exit_reason(self._process.returncode)
+        return f"was {how}" if how.startswith("killed") else how
 
-    def _with_reasons(self, reason: str) -> dict[str, AnalysisOutcome]:
-        """What is done, and for the others why not: the first of them was at work."""
-        missing = [name for name in self._settings.analyses if name not in self._done]
-        why = f"analyzer {missing[0]!r} {reason}"
-        reasons = {name: failure(why if name == missing[0] else f"not run: {why}") for name in missing}
-        self.failed += len(missing)
-        return self._done | reasons
+    def _lost(self, what: str) -> None:
+        """Note who is to blame for the loss of the process, the one at work; another is started without delay."""
+        names = [name for name in self._names() if name not in (self._done if self._ready else self._warm)]
+        was_ready, self._process, self._ready, self._is_sent = self._ready, None, False, False
+        if was_ready and self._present is None:
+            log.error("analysis process lost while it had nothing to do: it %s", what)
+            return
+        culprit = (names or self._names())[0]
+        why = f"analyzer {culprit!r} {what}"
+        log.error("analysis process lost: %s", why)
+        self._losses[culprit] = self._losses.get(culprit, 0) + (1 if was_ready else MAX_LOSSES)
+        if self._losses[culprit] >= MAX_LOSSES:
+            times = f"{MAX_LOSSES} times in a row" if was_ready else "as it was loaded"
+            self._given_up[culprit] = failure(f"given up: {why}, {times}")
+            log.error("analyzer given up name=%s", culprit)
+        if self._present is not None and culprit not in self._done:
+            self._note(culprit, failure(why))

@@ -51,7 +51,7 @@ class AnalyzerSettings(BaseModel):
         gt=0,
         le=86400,
         allow_inf_nan=False,
-        description="seconds that all of these may take for one frame; then they are given up, and the result has the "
+        description="seconds that each of these may take for one frame; then it is ended, and the result has the "
         "reason",
     )
 

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from typing import Final
 
-from moireloop.service_set import exit_reason
 from moireloop_broker.lifeline import ANY_PARENT, lifeline_command
+from moireloop_broker.process_ends import exit_reason
 from moireloop_worker.lammps_settings import LammpsSettings
 from moireloop_worker.launcher import last_words, mpiexec
 

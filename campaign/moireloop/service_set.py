@@ -16,6 +16,7 @@ from pathlib import Path
 from moireloop_broker.backoff import Backoff
 from moireloop_broker.exits import EXIT_CANNOT_SERVE
 from moireloop_broker.lifeline import lifeline_command
+from moireloop_broker.process_ends import exit_reason
 
 log = logging.getLogger(__name__)
 
@@ -53,15 +54,6 @@ class _Running:
     start_at_s: float = 0.0
     deaths: int = 0
     backoff: Backoff = field(default_factory=Backoff)
-
-
-def exit_reason(code: int) -> str:
-    """How a process ended, in words, from its return code."""
-    if code < 0:
-        with contextlib.suppress(ValueError):
-            return f"killed by {signal.Signals(-code).name}"
-        return f"killed by signal {-code}"
-    return f"ended with exit code {code}"
 
 
 class ServiceSet:
