@@ -18,6 +18,7 @@ import zmq
 from rich.console import Console, RenderableType
 
 from moireloop.analyses import failed_analyses
+from moireloop.analysis_check import analysis_warnings
 from moireloop.campaign_file import (
     Campaign,
     CampaignFileError,
@@ -159,7 +160,7 @@ def validate(path: Path) -> int:
     """Check a campaign file whole, and start nothing."""
     campaign = load_campaign(path, "validate")
     console.print(f"{path}: campaign {campaign.name!r} is valid", highlight=False, soft_wrap=True)
-    for told in script_lines(campaign):
+    for told in (*script_lines(campaign), *analysis_warnings(campaign.analyzers)):
         console.print(told, highlight=False, markup=False, soft_wrap=True)
     return 0
 

@@ -56,6 +56,13 @@ def test_example_of_the_page_runs(
         read, cwd=running.folder.parent, capture_output=True, text=True, timeout=60, check=True
     ).stdout
     assert told.count("heights height_angstrom [") == told.count("heights atoms_count [") == 4
+    final = next(running.folder.glob("runs/*/attempt-*/final.extxyz"))
+    offline = blocks("python")[3].replace("runs/c00000/attempt-1", str(final.parent.relative_to(running.folder)))
+    read = [sys.executable, "-c", offline]
+    told = subprocess.run(
+        read, cwd=running.folder.parent, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    assert told.startswith("Analysis(numbers=mappingproxy({'spacing_angstrom': ")
 
 
 def test_analyzer_that_fails_is_told(
@@ -114,3 +121,29 @@ def test_analyzer_that_is_not_installed_is_told_before_anything_starts(
     assert code == 2
     assert "analyzers.analyses[0]: expected an analyzer that is installed, got 'heights'; " in output
     assert not running.folder.exists()
+
+
+def test_validate_tries_each_analyzer(
+    campaign: Callable[..., RunningCampaign], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that raises, hangs or dies on a small bilayer is a warning that says how; one that works is not told of."""
+    module = (
+        "import os, time\nfrom moireloop_analyzer import Analysis\n"
+        "def fine(snapshot):\n    return Analysis()\n"
+        "def raises(snapshot):\n    raise ValueError('no')\n"
+        "def hangs(snapshot):\n    time.sleep(60)\n"
+        "def dies(snapshot):\n    os.abort()\n"
+    )
+    names = ("fine", "raises", "hangs", "dies")
+    folder = install(tmp_path / "packages", "somebodys", module, {name: f"somebodys:{name}" for name in names})
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    running = campaign(results=4)
+    running.file.write_text(f"{running.file.read_text()}\n[analyzers]\nanalyses = {list(names)}\nanalysis_s = 1.0\n")
+    running.start("validate")
+    code, output = running.end()
+    assert code == 0
+    assert [line for line in output.splitlines() if line.startswith("warning")] == [
+        "warning: analyzer 'raises' fails on a small bilayer: ValueError: no",
+        "warning: analyzer 'hangs' fails on a small bilayer: it was not done within 1 s",
+        "warning: analyzer 'dies' fails on a small bilayer: its process was lost: killed by SIGABRT",
+    ]
