@@ -18,10 +18,20 @@ from moireloop_analyzer.box import Floats
 from moireloop_analyzer.compiled import compiled
 from moireloop_analyzer.neighbours import Bonds, Ints
 
+COORDINATES: Final[Ints] = np.array([[1, 0], [0, 1], [1, 1], [1, -1]])
+"""Rows: fractions along a and b, and what is constant along a - b and a + b; any two but the last two give the cell."""
+
+PAIRS: Final[Ints] = np.array([[0, 1], [0, 2], [0, 3], [1, 2], [1, 3]])
+CLEARLY: Final = 1.3
+SURELY: Final = 60.0
+"""Seams along other directions than a and b must be likelier by this factor, and by so much: seven bonds."""
+
 BAD: Final = 3.0
 """A bond that is missing or bad counts as much as one of so many standard deviations where a seam is looked for."""
 
 FEWEST_RINGS: Final = 3
+MOST_REDUCTIONS: Final = 50
+STICKY: Final = 1.0 - 1e-6
 TIGHT, LOOSE = 2, 1
 SAMPLED_ATOMS: Final = 2000
 SAMPLED_PER_EDGE: Final = 30
@@ -34,9 +44,10 @@ class Grains:
 
     `root` (N,) is the set of each atom, named after one of its atoms; -1 for atoms that were not asked for. `walk`
     (N, 4) is the way to each atom from that one, in lattice steps and in cells, and `wrapped` (N, 2) the cells by which
-    an atom moves where the cell is cut open. `sizes` (N,) is how many atoms each set has, at its name. `crossing`
-    (B, 2) are the good bonds through the cut, by atom and neighbour, and `steps` (N, K) the lattice step of each good
-    bond as 3 (m + 1) + n + 1.
+    an atom moves where the cell is cut open. Cells are counted along the rows of `plane` (2, 2), in angstrom, which
+    span the same cells as a and b do: m cells along a and n along b are `basis @ (m, n)` of these. `sizes` (N,) is how
+    many atoms each set has, at its name. `crossing` (B, 2) are the good bonds through the cut, by atom and neighbour,
+    and `steps` (N, K) the lattice step of each good bond as 3 (m + 1) + n + 1.
     """
 
     root: Ints
@@ -45,6 +56,8 @@ class Grains:
     sizes: Ints
     crossing: Ints
     steps: Ints
+    basis: Ints
+    plane: Floats
 
     @property
     def largest(self) -> int:
@@ -65,41 +78,72 @@ class Rings:
     offset: tuple[float, float]
 
 
-def grains_of(bonds: Bonds, fit: BondFit, member: npt.NDArray[np.bool_]) -> Grains:
-    """Join the atoms in the mask `member` (N,) by the bonds that follow a lattice."""
+def grains_of(bonds: Bonds, fit: BondFit, member: npt.NDArray[np.bool_], plane: Floats) -> Grains:
+    """Join the atoms in the mask `member` (N,) by the bonds that follow a lattice; `plane` (2, 2) has a and b as rows.
+
+    Seams may lie along a, b, a + b or a - b of the reduced cell (its shortest vectors): it is cut open along those two
+    of these along which a seam is likeliest.
+    """
     spacing, bins = bonds.spacing, bonds.bins
     loose = min(MAX_STRETCH * spacing, max(6.0 * fit.scale, 0.1 * spacing))
     tight = min(loose, max(2.5 * fit.scale, 0.02 * spacing))
-    (aa, ab), (ba, bb) = bins.inverse.tolist()
+    coordinates = COORDINATES @ _reduced(plane) if all(bins.periodic) else COORDINATES
+    duals = bins.inverse @ coordinates.T
+    rows = EDGES_PER_ROW * int(math.sqrt(len(bonds.points))) + 64
+    wraps = (*bins.periodic, all(bins.periodic), all(bins.periodic))
     edges = [
-        max(1, min(int(1.0 / (length * spacing)), EDGES_PER_ROW * int(math.sqrt(len(bonds.points))) + 64))
-        if wraps
-        else 0
-        for length, wraps in zip((math.hypot(aa, ba), math.hypot(ab, bb)), bins.periodic, strict=True)
+        max(1, min(int(1.0 / (math.hypot(x, y) * spacing)), rows)) if cut else 0
+        for (x, y), cut in zip(duals.T.tolist(), wraps, strict=True)
     ]
-    sampled = max(SAMPLED_ATOMS, SAMPLED_PER_EDGE * max(edges))
-    step = 1 + (len(bonds.points) - 1) // sampled
-    return Grains(
-        *_grains(
-            bonds.points,
-            bonds.table,
-            bonds.codes,
-            bonds.counts,
-            bins.images,
-            bins.moves,
-            bins.inverse,
-            member,
-            fit.vectors,
-            (tight, loose, max(fit.scale, 0.005 * spacing) ** 2),
-            (edges[0], edges[1]),
-            step,
-        )
+    step = 1 + (len(bonds.points) - 1) // max(SAMPLED_ATOMS, SAMPLED_PER_EDGE * max(edges))
+    root, walk, wrapped, sizes, crossing, steps, basis = _grains(
+        bonds.points,
+        bonds.table,
+        bonds.codes,
+        bonds.counts,
+        bins.images,
+        bins.moves,
+        coordinates,
+        duals,
+        member,
+        fit.vectors,
+        (tight, loose, max(fit.scale, 0.005 * spacing) ** 2),
+        np.array(edges),
+        step,
     )
+    (p, q), (r, t) = basis.tolist()
+    size = p * t - q * r
+    plane = np.array([[t, -r], [-q, p]]) @ plane / size
+    return Grains(root, walk, wrapped, sizes, crossing, steps, basis, plane)
 
 
-def places_of(bonds: Bonds, grains: Grains, name: int, plane: Floats) -> tuple[Ints, Floats, Floats]:
+def _reduced(plane: Floats) -> Ints:
+    """Rows: the fractions along the shortest two vectors of a cell, as sums of those along a and b (Gauss's reduction).
+
+    A cell whose vectors are as short as can be stays as it is.
+    """
+    (ax, ay), (bx, by) = plane.tolist()
+    one, other = (1, 0), (0, 1)
+    for _ in range(MOST_REDUCTIONS):
+        along = ax * bx + ay * by
+        if ax * ax + ay * ay <= bx * bx + by * by:
+            times = round(along / (ax * ax + ay * ay) * STICKY)
+            bx, by = bx - times * ax, by - times * ay
+            one = (one[0] + times * other[0], one[1] + times * other[1])
+        else:
+            times = round(along / (bx * bx + by * by) * STICKY)
+            ax, ay = ax - times * bx, ay - times * by
+            other = (other[0] + times * one[0], other[1] + times * one[1])
+        if times == 0:
+            break
+    return np.array([one, other])
+
+
+def places_of(bonds: Bonds, grains: Grains, name: int) -> tuple[Ints, Floats, Floats]:
     """Atoms (M,), lattice indices (M, 2) and unwrapped positions (M, 2) in angstrom of one set."""
-    return _gathered(bonds.points, grains.root, grains.walk, grains.wrapped, name, int(grains.sizes[name]), plane)
+    return _gathered(
+        bonds.points, grains.root, grains.walk, grains.wrapped, name, int(grains.sizes[name]), grains.plane
+    )
 
 
 def rings_of(bonds: Bonds, grains: Grains, name: int, laps: Ints, vectors: Floats) -> tuple[Rings, Rings]:
@@ -123,6 +167,7 @@ def rings_of(bonds: Bonds, grains: Grains, name: int, laps: Ints, vectors: Float
         grains.wrapped,
         grains.crossing,
         grains.steps,
+        grains.basis,
         name,
         laps,
         vectors,
@@ -141,21 +186,21 @@ def _graded(
     codes: Ints,
     counts: Ints,
     moves: Floats,
-    inverse: Floats,
+    duals: Floats,
     member: npt.NDArray[np.bool_],
     vectors: Floats,
     limits: tuple[float, float, float],
-    edges: tuple[int, int],
+    edges: Ints,
     step: int,
 ) -> tuple[Ints, Ints, Floats]:
     """Grade (N, K) of each bond, 0 where it is none of the lattice's, its lattice step (N, K), and the edges' sums.
 
-    The plane has edges parallel to b and to a, and each step-th atom's bonds tell of those that they cross: good and
-    bad bonds, and the sum of misfits of the good ones, shape (2, 4, edges).
+    The plane has edges parallel to b, a, a - b and a + b, and each step-th atom's bonds tell of those that they cross:
+    good and bad bonds, and the sum of misfits of the good ones, shape (4, 4, edges).
     """
     grades = np.zeros(table.shape, dtype=np.int8)
     steps = np.empty(table.shape, dtype=np.int8)
-    sums = np.zeros((2, 4, max(edges[0], edges[1], 1)))
+    sums = np.zeros((len(edges), 4, max(edges.max(), 1)))
     xx, xy, yx, yy = vectors[0, 0], vectors[0, 1], vectors[1, 0], vectors[1, 1]
     determinant = xx * yy - xy * yx
     mx, my, nx, ny = yy / determinant, -xy / determinant, -yx / determinant, xx / determinant
@@ -178,11 +223,11 @@ def _graded(
                 steps[i, k] = 3 * (int(m) + 1) + int(n) + 1
             if i % step != 0:
                 continue
-            for axis in range(2):
-                span = x * inverse[0, axis] + y * inverse[1, axis]
+            for axis in range(len(edges)):
+                span = x * duals[0, axis] + y * duals[1, axis]
                 if edges[axis] == 0 or span <= 0:
                     continue
-                start = points[i, 0] * inverse[0, axis] + points[i, 1] * inverse[1, axis]
+                start = points[i, 0] * duals[0, axis] + points[i, 1] * duals[1, axis]
                 first = int(np.floor(start * edges[axis])) + 1
                 last = int(np.floor((start + span) * edges[axis]))
                 for edge in range(first, last + 1):
@@ -197,19 +242,36 @@ def _graded(
 
 
 @compiled
-def _likeliest(sums: Floats, edges: int, variance: float) -> float:
-    """Fraction of the edge at which bonds are missing, bad, or all off by the same vector."""
+def _likeliest(sums: Floats, edges: int, variance: float) -> tuple[float, float]:
+    """Fraction of the edge at which bonds are missing, bad, or all off by the same vector, and by how much so."""
     if edges == 0:
-        return 0.0
+        return 0.0, 0.0
     usual = np.median(sums[0, :edges])
-    best, highest = 0, -1.0
+    best = 0
+    scores = np.empty(edges)
     for edge in range(edges):
         good, bad, x, y = sums[0, edge], sums[1, edge], sums[2, edge], sums[3, edge]
         missing = max(0.0, usual - good - bad)
-        score = (x * x + y * y) / (max(good, 1.0) * variance) + BAD * BAD * (bad + missing)
-        if score > highest:
-            best, highest = edge, score
-    return best / edges
+        scores[edge] = (x * x + y * y) / (max(good, 1.0) * variance) + BAD * BAD * (bad + missing)
+        if scores[edge] > scores[best]:
+            best = edge
+    return best / edges, scores[best] - np.median(scores)
+
+
+@compiled
+def _cuts(sums: Floats, edges: Ints, variance: float) -> tuple[int, int, float, float]:
+    """The two coordinates along whose edges the layer is cut open, and the fractions at which."""
+    cuts = np.zeros(len(edges))
+    scores = np.zeros(len(edges))
+    for axis in range(len(edges)):
+        cuts[axis], scores[axis] = _likeliest(sums[axis], edges[axis], variance)
+    first, second = 0, 1
+    highest = max(CLEARLY * (scores[0] + scores[1]), scores[0] + scores[1] + SURELY)
+    for pair in range(1, len(PAIRS)):
+        one, other = PAIRS[pair, 0], PAIRS[pair, 1]
+        if edges[one] > 0 and edges[other] > 0 and scores[one] + scores[other] > highest:
+            first, second, highest = one, other, scores[one] + scores[other]
+    return first, second, cuts[first], cuts[second]
 
 
 @compiled
@@ -231,6 +293,15 @@ def _root(parent: Ints, walk: Ints, atom: int) -> int:
         w0, w1, w2, w3 = w0 - o0, w1 - o1, w2 - o2, w3 - o3
         atom = above
     return root
+
+
+@compiled
+def _cells(image: Ints, basis: Ints, here: Ints, there: Ints) -> tuple[int, int]:
+    """Cells between an atom and its neighbour in this image, both moved to where the cut puts them."""
+    return (
+        basis[0, 0] * image[0] + basis[0, 1] * image[1] - there[0] + here[0],
+        basis[1, 0] * image[0] + basis[1, 1] * image[1] - there[1] + here[1],
+    )
 
 
 @compiled
@@ -262,25 +333,30 @@ def _grains(
     counts: Ints,
     images: Ints,
     moves: Floats,
-    inverse: Floats,
+    coordinates: Ints,
+    duals: Floats,
     member: npt.NDArray[np.bool_],
     vectors: Floats,
     limits: tuple[float, float, float],
-    edges: tuple[int, int],
+    edges: Ints,
     step: int,
-) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints]:
-    """The parts of `Grains`, in their order."""
-    grades, steps, sums = _graded(points, table, codes, counts, moves, inverse, member, vectors, limits, edges, step)
-    cut_a, cut_b = _likeliest(sums[0], edges[0], limits[2]), _likeliest(sums[1], edges[1], limits[2])
+) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints]:
+    """The parts of `Grains` but for its plane, in their order."""
+    grades, steps, sums = _graded(points, table, codes, counts, moves, duals, member, vectors, limits, edges, step)
+    first, second, cut_a, cut_b = _cuts(sums, edges, limits[2])
+    basis = np.empty((2, 2), dtype=np.int64)
+    basis[0], basis[1] = coordinates[first], coordinates[second]
     total = len(points)
-    wrapped = np.empty((total, 2), dtype=np.int8)
+    wrapped = np.zeros((total, 2), dtype=np.int8)
     parent = np.empty(total, dtype=np.int32)
     walk = np.zeros((total, 4), dtype=np.int32)
     sizes = np.ones(total, dtype=np.int32)
     left = -1
     for i in range(total):
-        wrapped[i, 0] = points[i, 0] * inverse[0, 0] + points[i, 1] * inverse[1, 0] < cut_a
-        wrapped[i, 1] = points[i, 0] * inverse[0, 1] + points[i, 1] * inverse[1, 1] < cut_b
+        if edges[first] > 0:
+            wrapped[i, 0] = -np.floor(points[i, 0] * duals[0, first] + points[i, 1] * duals[1, first] - cut_a)
+        if edges[second] > 0:
+            wrapped[i, 1] = -np.floor(points[i, 0] * duals[0, second] + points[i, 1] * duals[1, second] - cut_b)
         parent[i] = i
         left += member[i]
     crossing = np.empty((total * table.shape[1], 2), dtype=np.int32)
@@ -291,8 +367,7 @@ def _grains(
                 j = table[i, k]
                 if j < i or grades[i, k] != grade:
                     continue
-                cell_a = images[codes[i, k], 0] - wrapped[j, 0] + wrapped[i, 0]
-                cell_b = images[codes[i, k], 1] - wrapped[j, 1] + wrapped[i, 1]
+                cell_a, cell_b = _cells(images[codes[i, k]], basis, wrapped[i], wrapped[j])
                 if cell_a != 0 or cell_b != 0:
                     crossing[through, 0], crossing[through, 1] = i, k
                     through += 1
@@ -303,8 +378,7 @@ def _grains(
             break
         i, k = crossing[c, 0], crossing[c, 1]
         j = table[i, k]
-        cell_a = images[codes[i, k], 0] - wrapped[j, 0] + wrapped[i, 0]
-        cell_b = images[codes[i, k], 1] - wrapped[j, 1] + wrapped[i, 1]
+        cell_a, cell_b = _cells(images[codes[i, k]], basis, wrapped[i], wrapped[j])
         left -= _join(i, j, steps[i, k], cell_a, cell_b, parent, walk, sizes)
     for i in range(total):
         if _root(parent, walk, i) != i or not member[i]:
@@ -312,7 +386,7 @@ def _grains(
     for i in range(total):
         if not member[i]:
             parent[i] = -1
-    return parent, walk, wrapped, sizes, crossing[:through].copy(), steps
+    return parent, walk, wrapped, sizes, crossing[:through].copy(), steps, basis
 
 
 @compiled
@@ -347,6 +421,7 @@ def _rings(
     wrapped: Ints,
     crossing: Ints,
     steps: Ints,
+    basis: Ints,
     name: int,
     laps: Ints,
     vectors: Floats,
@@ -360,8 +435,7 @@ def _rings(
         j, code, step = table[i, k], codes[i, k], steps[i, k]
         if root[i] != name or root[j] != name:
             continue
-        cut_a = images[code, 0] - wrapped[j, 0] + wrapped[i, 0]
-        cut_b = images[code, 1] - wrapped[j, 1] + wrapped[i, 1]
+        cut_a, cut_b = _cells(images[code], basis, wrapped[i], wrapped[j])
         a, b = walk[i, 2] - walk[j, 2] + cut_a, walk[i, 3] - walk[j, 3] + cut_b
         if a == 0 and b == 0:
             continue

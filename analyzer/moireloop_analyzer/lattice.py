@@ -81,7 +81,7 @@ class LatticeFit:
     counter-clockwise and defined modulo 60 degrees; `sigma_rad` is its standard error. `constant_angstrom` is the
     geometric mean of the principal stretches, `strain` (2, 2) what distorts the lattice beyond that: V / constant - 1,
     with vectors = V R IDEAL. `atoms` (M,) are those that lie on the lattice, numbered as in the bonds; `closed` the
-    periodic directions over which it closes; `grains` all atoms that were joined, this grain's by the name `name`.
+    rows of the grains' plane over which it closes; `grains` all atoms that were joined, this one's by the name `name`.
     """
 
     vectors: Floats
@@ -114,19 +114,19 @@ def fit_lattice(bonds: Bonds, box: Box, angle_rad: float, member: npt.NDArray[np
     fit = fit_bonds(bonds, angle_rad, member)
     if isinstance(fit, Refusal):
         return fit
-    grains = grains_of(bonds, fit, member)
-    return _fit_to_positions(bonds, grains, fit, box)
+    grains = grains_of(bonds, fit, member, box.plane)
+    return _fit_to_positions(bonds, grains, fit)
 
 
-def _fit_to_positions(bonds: Bonds, grains: Grains, fit: BondFit, box: Box) -> LatticeFit | Refusal:
+def _fit_to_positions(bonds: Bonds, grains: Grains, fit: BondFit) -> LatticeFit | Refusal:
     """The lattice of the largest set of joined atoms, with closures held."""
     name = grains.largest
-    atoms, indices, places = places_of(bonds, grains, name, box.plane)
+    atoms, indices, places = places_of(bonds, grains, name)
     free = fit_positions(indices, places, fit.vectors, bonds.spacing) if len(atoms) >= MIN_GRAIN_ATOMS else None
     if free is None:
         return Refusal("too few of its atoms form one lattice")
-    laps, closures = _closures(bonds, grains, name, box, free)
-    solution = _solution(free, laps, box, tuple(closure.closed for closure in closures))
+    laps, closures = _closures(bonds, grains, name, free)
+    solution = _solution(free, laps, grains.plane, tuple(closure.closed for closure in closures))
     vectors = np.ascontiguousarray(solution[:2].T)
     polar = polar_of(vectors)
     if polar is None:
@@ -135,7 +135,9 @@ def _fit_to_positions(bonds: Bonds, grains: Grains, fit: BondFit, box: Box) -> L
         return Refusal(f"its lattice is not triangular: it is distorted by {np.abs(polar.strain).max():.0%}")
     sigma_rad = _rotation_sigma(polar, free.errors)
     if any(closure.doubtful for closure in closures):
-        otherwise = _solution(free, laps, box, tuple(closure.closed != closure.doubtful for closure in closures))
+        otherwise = _solution(
+            free, laps, grains.plane, tuple(closure.closed != closure.doubtful for closure in closures)
+        )
         sigma_rad = math.hypot(sigma_rad, 0.5 * _turned(polar, otherwise))
     return LatticeFit(
         vectors=vectors,
@@ -151,10 +153,10 @@ def _fit_to_positions(bonds: Bonds, grains: Grains, fit: BondFit, box: Box) -> L
     )
 
 
-def _solution(free: PositionFit, laps: Floats, box: Box, closed: tuple[bool, ...]) -> Floats:
+def _solution(free: PositionFit, laps: Floats, plane: Floats, closed: tuple[bool, ...]) -> Floats:
     """Lattice and origin (3, 2) with the fit held to the cell over the directions that are closed."""
     held = list(closed)
-    return fitted_with(free, laps[held], box.plane[held]) if any(held) else free.solution
+    return fitted_with(free, laps[held], plane[held]) if any(held) else free.solution
 
 
 def _turned(polar: Polar, solution: Floats) -> float:
@@ -171,10 +173,8 @@ class Closure:
     doubtful: bool
 
 
-def _closures(
-    bonds: Bonds, grains: Grains, name: int, box: Box, free: PositionFit
-) -> tuple[Floats, tuple[Closure, Closure]]:
-    """Lattice indices (2, 2) of going once round each periodic direction, and over which of them the layer closes.
+def _closures(bonds: Bonds, grains: Grains, name: int, free: PositionFit) -> tuple[Floats, tuple[Closure, Closure]]:
+    """Lattice indices (2, 2) of going once along each row of the plane, and over which of them the layer closes.
 
     It closes where the rings round the direction agree on a lattice vector, and this vector is the cell's but for the
     error of the free fit, or but for a strain that is spread over the layer. Where what is left over is found in the
@@ -184,12 +184,13 @@ def _closures(
     (xx, xy), (yx, yy) = vectors.tolist()
     determinant = xx * yy - xy * yx
     laps = [
-        (round((yy * x - xy * y) / determinant), round((xx * y - yx * x) / determinant)) for x, y in box.plane.tolist()
+        (round((yy * x - xy * y) / determinant), round((xx * y - yx * x) / determinant))
+        for x, y in grains.plane.tolist()
     ]
     spread = (free.errors[:2, :2] + free.errors[2:, 2:]).tolist()
     closures = []
     counted = rings_of(bonds, grains, name, np.array(laps, dtype=np.int64), vectors)
-    for (m, n), (x, y), rings in zip(laps, box.plane.tolist(), counted, strict=True):
+    for (m, n), (x, y), rings in zip(laps, grains.plane.tolist(), counted, strict=True):
         if rings.agreed < max(MIN_CLOSING_BONDS, MIN_CLOSING_SHARE * rings.count):
             closures.append(Closure(closed=False, doubtful=False))
             continue

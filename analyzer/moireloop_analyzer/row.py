@@ -72,6 +72,7 @@ def row_of(crystal: Crystal, box: Box) -> RowFit | Refusal:
         bins.inverse,
         box.plane,
         fit.grains.wrapped,
+        fit.grains.basis,
         (fit.closed[0] or not bins.periodic[0], fit.closed[1] or not bins.periodic[1]),
         np.ascontiguousarray(along if along[0] >= 0 else -along),
         (CAUGHT * fit.constant_angstrom) ** 2,
@@ -103,6 +104,7 @@ def _angles(
     inverse: Floats,
     plane: Floats,
     wrapped: Ints,
+    basis: Ints,
     closed: tuple[bool, bool],
     along: Floats,
     caught2: float,
@@ -139,8 +141,8 @@ def _angles(
                         d2 = (dx - rx) ** 2 + (dy - ry) ** 2
                         if d2 >= best2 or not in_grain[j]:
                             continue
-                        cut_a = cell_a - wrapped[j, 0] + wrapped[begin, 0]
-                        cut_b = cell_b - wrapped[j, 1] + wrapped[begin, 1]
+                        cut_a = basis[0, 0] * cell_a + basis[0, 1] * cell_b - wrapped[j, 0] + wrapped[begin, 0]
+                        cut_b = basis[1, 0] * cell_a + basis[1, 1] * cell_b - wrapped[j, 1] + wrapped[begin, 1]
                         if (cut_a == 0 or closed[0]) and (cut_b == 0 or closed[1]):
                             best2, bx, by = d2, dx, dy
             if best2 < caught2:

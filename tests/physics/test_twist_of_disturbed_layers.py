@@ -124,3 +124,18 @@ def test_strain_and_shear_and_noise_together(rng: np.random.Generator) -> None:
     matrix[:2, :2] = 1.04 * np.array([[1.0, 0.055], [0.0, 1.0]])
     bilayer = commensurate(5, 4).deformed(matrix).thinned(0.02, rng).shaken(0.15, rng)
     assert twist_of(bilayer).twist_deg == pytest.approx(commensurate_twist_deg(5, 4), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "cells", [((1, 0), (0, 1)), ((1, 0), (1, 1)), ((1, 0), (-1, 1)), ((1, -1), (0, 1)), ((1, 0), (2, 1))]
+)
+def test_a_seam_is_found_whatever_vectors_describe_the_cell(cells: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    """Layers with seams along the sides of a square, the square given by other vectors that span the same lattice."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        bilayer = square(3.0 + 2.5 * seed, length=50.0, periodic=True, seed=seed).shaken(0.1, rng)
+        cell = bilayer.cell.copy()
+        cell[:2] = np.array(cells) @ bilayer.cell[:2]
+        moved = replace(bilayer, cell=cell).moved(np.append(rng.uniform(0, 50, 2), 0.0))
+        estimate = twist_of(moved)
+        assert estimate.signed_deg == pytest.approx(3.0 + 2.5 * seed, abs=0.25), (seed, estimate.sigma_deg)
