@@ -36,9 +36,9 @@ class TwistEstimate:
 
     `twist_deg` is in [0, 30]; `signed_deg`, in [-30, 30], is positive where the upper layer is turned
     counter-clockwise as seen from above. `sigma_deg` is the standard error that the scatter of the atoms about both
-    lattices allows. `confidence`, in [0, 1], is the share of the atoms that lie on the lattice which the twist is
-    taken from, in the layer where it is smaller: 1 for two perfect layers, 0.6 where the largest grain of a layer has
-    that share of it.
+    lattices allows; layers that close over their cell are surer than it says. `confidence`, in [0, 1], is the share of
+    the atoms that lie on the lattice which the twist is taken from, in the layer where it is smaller: 1 for two perfect
+    layers, 0.6 where the largest grain of a layer has that share of it.
 
     Orders are |psi6| in [0, 1]. Lattice constants are geometric means of the principal stretches; strains (2, 2) are
     the distortions beyond them, in the axes of the cell with a along x. `vectors_lower` and `vectors_upper` (2, 3)
