@@ -18,8 +18,12 @@ demo: $(READY)
 
 test: check
 
+# Tests that need no services run beside those that do, and give way to them.
 check: lint types $(READY)
-	$(BIN)/python -m pytest
+	mkdir -p build
+	nice -n 10 $(BIN)/python -m pytest tests/unit tests/contract tests/physics > build/pure-tests.log 2>&1 & pure=$$!; \
+	$(BIN)/python -m pytest tests/integration tests/system; live=$$?; \
+	wait $$pure; pure=$$?; cat build/pure-tests.log; test $$live -eq 0 && test $$pure -eq 0
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
