@@ -16,36 +16,31 @@ import numpy as np
 import torch
 
 from moireloop_optimizer.fit_protocol import Answer, Question, pack, unpack_question
-from moireloop_optimizer.objective import Observed
-from moireloop_optimizer.strategies import StrategyName, strategy_named
+from moireloop_optimizer.objective import Runs, Target
+from moireloop_optimizer.strategies import strategy_named
 
 NICE = 10
 
 
 def answer(question: Question) -> Answer:
     """The points asked for. Raises ValueError for a strategy that does not exist."""
-    strategy = strategy_named(_known(question.strategy), question.seed)
-    made = strategy.suggest(question.n, question.observed, question.pending_points, index=question.index)
+    strategy = strategy_named(question.strategy, question.seed)
+    made = strategy.suggest(question.n, question.runs, question.pending_points, question.targets, index=question.index)
     return Answer(
         points=made.points.tolist(),
-        made_by=made.made_by,
+        aims=list(made.aims),
+        made_by=list(made.made_by),
         fit_failed=made.fit_failed,
         fit_s=made.fit_s,
         acquisition_s=made.acquisition_s,
     )
 
 
-def _known(name: str) -> StrategyName:
-    if name not in ("qei", "thompson", "random"):
-        raise ValueError(f"expected strategy qei, thompson or random, got {name!r}")
-    return name  # type: ignore[return-value]
-
-
 def _warm_up() -> None:
     """Pay for the imports and first uses inside torch before the first question comes."""
     rng = np.random.default_rng(0)
-    few = Observed(rng.random((6, 2)), rng.random(6))
-    strategy_named("qei", 0).suggest(1, few, few.points[:1], index=0)
+    few = Runs(rng.random((6, 2)), rng.random(6), np.full(6, np.nan))
+    strategy_named("qei", 0).suggest(1, few, few.points[:1], [Target(twist_deg=0.5)], index=0)
 
 
 def main(arguments: list[str]) -> int:

@@ -8,12 +8,12 @@ import msgpack
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from moireloop_optimizer.objective import Observed
+from moireloop_optimizer.objective import Runs, Target
 from moireloop_optimizer.space import Points
 
 
 class Question(BaseModel):
-    """Ask for n points; points are rows of unit cube coordinates, values are objective values in degrees."""
+    """Ask for n points; points are rows of unit cube coordinates; twists and their errors, in degrees, may be NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,13 +23,15 @@ class Question(BaseModel):
     index: int
     dimension: int
     points: list[list[float]]
-    values: list[float]
+    twist_deg: list[float]
+    sigma_deg: list[float]
     pending: list[list[float]]
+    targets: list[Target]
 
     @property
-    def observed(self) -> Observed:
-        """What has been measured: (N, d) points and (N,) values."""
-        return Observed(self._rows(self.points), np.array(self.values, dtype=np.float64))
+    def runs(self) -> Runs:
+        """What has been measured."""
+        return Runs(self._rows(self.points), np.array(self.twist_deg), np.array(self.sigma_deg))
 
     @property
     def pending_points(self) -> Points:
@@ -41,12 +43,13 @@ class Question(BaseModel):
 
 
 class Answer(BaseModel):
-    """The points asked for, and how they came about; see strategies.Suggestion."""
+    """The points asked for, and how they came about; see suggestion.Suggestion."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     points: list[list[float]]
-    made_by: str
+    aims: list[int]
+    made_by: list[str]
     fit_failed: bool = False
     fit_s: float = 0.0
     acquisition_s: float = 0.0

@@ -37,8 +37,23 @@ class Target(BaseModel):
 
 
 @dataclass(frozen=True)
+class Runs:
+    """What runs came to: unit cube points (N, d), and for each its twist and its standard error, both (N,) in degrees.
+
+    A twist is NaN where there was none to report, an error where it is not known.
+    """
+
+    points: Points
+    twist_deg: npt.NDArray[np.float64]
+    sigma_deg: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+@dataclass(frozen=True)
 class Observed:
-    """What the model learns from: unit cube points (N, d) and objective values (N,) in degrees, <= 0."""
+    """What a model of the regret learns from: unit cube points (N, d), objective values (N,) in degrees, <= 0."""
 
     points: Points
     values: npt.NDArray[np.float64]
@@ -74,25 +89,40 @@ def is_reached(results: Iterable[Result], target: Target) -> bool:
     )
 
 
-def training_set(results: Iterable[Result], space: SearchSpace, target: Target) -> Observed:
-    """What the model may learn about a target from results, in their order (see the top of this module)."""
-    points: list[list[float]] = []
-    values: list[float] = []
+def is_within(twist_deg: npt.NDArray[np.float64], target: Target) -> npt.NDArray[np.bool_]:
+    """(N,) whether each of (N,) twists in degrees lies within a target's tolerance; one that is NaN does not."""
+    within: npt.NDArray[np.bool_] = np.abs(twist_deg - target.twist_deg) <= target.tolerance_deg
+    return within
+
+
+def runs_of(results: Iterable[Result], space: SearchSpace) -> Runs:
+    """What can be learnt from results, in their order (see the top of this module)."""
+    rows: list[list[float]] = []
+    twists: list[tuple[float, float]] = []
     for result in results:
         if result.outcome not in ("measured", "refused"):
             continue
         try:
-            unit = space.to_unit([result.candidate.parameters])[0].tolist()
+            rows.append(space.to_unit([result.candidate.parameters])[0].tolist())
         except MissingParameter as error:
             logger.warning("result left out candidate=%s reason=%s", result.candidate.candidate_id, error)
             continue
-        points.append(unit)
-        values.append(np.nan if result.twist_deg is None else objective(result.twist_deg, target))
-    return _with_refused(np.array(points, dtype=np.float64).reshape(-1, space.dimension), np.array(values))
+        twists.append(_twist_and_error(result))
+    twist_deg, sigma_deg = np.array(twists, dtype=np.float64).reshape(-1, 2).T
+    return Runs(np.array(rows, dtype=np.float64).reshape(-1, space.dimension), twist_deg, sigma_deg)
 
 
-def _with_refused(points: Points, values: npt.NDArray[np.float64]) -> Observed:
-    measured = np.isfinite(values)
+def toward(runs: Runs, target: Target) -> Observed:
+    """What a model of the regret may learn from runs about a target: a run without a twist counts as the worst."""
+    measured = np.isfinite(runs.twist_deg)
     if not measured.any():
-        return Observed(points[:0], np.zeros(0))
-    return Observed(points, np.where(measured, values, values[measured].min()))
+        return Observed(runs.points[:0], np.zeros(0))
+    values = -np.abs(runs.twist_deg - target.twist_deg)
+    return Observed(runs.points, np.where(measured, values, values[measured].min()))
+
+
+def _twist_and_error(result: Result) -> tuple[float, float]:
+    measured = result.measurement
+    if measured is None or measured.twist_deg is None:
+        return np.nan, np.nan
+    return measured.twist_deg, np.nan if measured.sigma_deg is None else measured.sigma_deg

@@ -21,7 +21,7 @@ from moireloop_broker.messages import (
     RunFinished,
     RunLeased,
 )
-from moireloop_optimizer.objective import Observed, Target, best_result, is_reached, training_set
+from moireloop_optimizer.objective import Runs, Target, best_result, is_reached, runs_of
 from moireloop_optimizer.pace import Pace
 from moireloop_optimizer.session_clock import SessionClock
 from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
@@ -136,9 +136,10 @@ class Planner:
                 logger.debug("pending left out candidate=%s reason=%s", pending.candidate.candidate_id, error)
         return np.array(rows, dtype=np.float64).reshape(-1, self.space.dimension)
 
-    def observed(self, target: Target) -> Observed:
-        """What the model may learn about a target."""
-        return training_set(self._results.values(), self.space, target)
+    @property
+    def runs(self) -> Runs:
+        """What can be learnt from the results so far."""
+        return runs_of(self._results.values(), self.space)
 
     def best(self, target: Target) -> Result | None:
         """The measured result closest to a target so far."""

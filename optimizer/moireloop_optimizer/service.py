@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from moireloop_optimizer.planner import Place, Planner
 from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
 from moireloop_optimizer.sobol import sobol_points
 from moireloop_optimizer.space import Points, SearchSpace
+from moireloop_optimizer.suggestion import STAND_IN
 
 logger = logging.getLogger(__name__)
 
@@ -43,14 +44,13 @@ class Proposal:
     made_by: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Job:
-    """Places being filled, one target after another."""
+    """Places for which the fit process is asked."""
 
-    groups: list[list[Place]]
+    places: list[Place]
     began_s: float
     fitter_was_warm: bool
-    filled: list[Proposal] = field(default_factory=list)
 
 
 class OptimizerService:
@@ -74,13 +74,12 @@ class OptimizerService:
 
     def step(self) -> None:
         """Take in new events and answers, then propose or ask; waits at most half a second."""
-        if self._job is not None and self._job.groups:
-            self._take_answer(self._job)
+        filled = self._take_answer(self._job) if self._job is not None else None
         self._follow_log(0.0 if self._busy or self._job else IDLE_S)
         if self._job is None:
             self._busy = self._begin()
-        elif not self._job.groups:
-            self._finish(self._job)
+        elif filled is not None:
+            self._finish(filled)
 
     def close(self) -> None:
         """End the fit process and the connection."""
@@ -100,28 +99,27 @@ class OptimizerService:
         places = self._planner.places(self._planner.wanted(time.time()))
         if not places:
             return False
-        learnt = {target for target in self._planner.targets if self._is_learnt(target)}
-        unmodelled = [p for p in places if p.number <= self._planner.settings.initial or p.target not in learnt]
+        learnt = self._is_learnt()
+        unmodelled = [place for place in places if place.number <= self._planner.settings.initial or not learnt]
         if unmodelled:
             self._propose([self._by_sobol(place, self._unmodelled_name(place)) for place in unmodelled])
             return True
         if self._planner.settings.mode == "async":
             places = places[: self._planner.pace.at_once(self._planner.workers)]
-        groups = [[p for p in places if p.target == target] for target in dict.fromkeys(p.target for p in places)]
-        self._job = _Job(groups, time.monotonic(), self._fitter.is_warm)
-        self._ask(self._job)
+        self._ask(_Job(places, time.monotonic(), self._fitter.is_warm))
         return True
 
-    def _is_learnt(self, target: Target) -> bool:
+    def _is_learnt(self) -> bool:
         if self._planner.settings.strategy == "random":
             return False
-        return len(self._planner.observed(target).values) >= LEAST_RESULTS
+        runs = self._planner.runs
+        return len(runs) >= LEAST_RESULTS and bool(np.isfinite(runs.twist_deg).any())
 
     def _unmodelled_name(self, place: Place) -> str:
         settings = self._planner.settings
         if place.number <= settings.initial:
             return "initial"
-        return "random" if settings.strategy == "random" else "sobol"
+        return "random" if settings.strategy == "random" else STAND_IN
 
     def _by_sobol(self, place: Place, made_by: str) -> Proposal:
         settings, dimension = self._planner.settings, self._planner.space.dimension
@@ -129,65 +127,61 @@ class OptimizerService:
         return Proposal(place, point, made_by)
 
     def _ask(self, job: _Job) -> None:
-        places = job.groups[0]
-        observed = self._planner.observed(places[0].target)
-        chosen = np.array([proposal.point for proposal in job.filled]).reshape(-1, self._planner.space.dimension)
+        self._job = job
+        runs = self._planner.runs
         question = Question(
             strategy=self._planner.settings.strategy,
             seed=self._planner.settings.seed,
-            n=len(places),
-            index=places[0].number - 1,
+            n=len(job.places),
+            index=job.places[0].number - 1,
             dimension=self._planner.space.dimension,
-            points=observed.points.tolist(),
-            values=observed.values.tolist(),
-            pending=np.concatenate([self._planner.pending_points, chosen]).tolist(),
+            points=runs.points.tolist(),
+            twist_deg=runs.twist_deg.tolist(),
+            sigma_deg=runs.sigma_deg.tolist(),
+            pending=self._planner.pending_points.tolist(),
+            targets=list(self._planner.targets),
         )
         try:
             self._fitter.ask(question)
         except FitProcessLost as error:
-            self._lost(job, error)
+            self._finish(self._without(job, error))
 
-    def _take_answer(self, job: _Job) -> None:
+    def _take_answer(self, job: _Job) -> list[Proposal] | None:
         try:
             answer = self._fitter.answer(ANSWER_WAIT_S)
         except FitProcessLost as error:
-            self._lost(job, error)
-            return
-        if answer is not None:
-            self._fill(job, answer)
+            return self._without(job, error)
+        return None if answer is None else self._filled(job, answer)
 
-    def _fill(self, job: _Job, answer: Answer) -> None:
-        places = job.groups.pop(0)
+    def _filled(self, job: _Job, answer: Answer) -> list[Proposal]:
         if answer.fit_failed:
             self._campaign.count({"fits_failed": 1})
-        if answer.made_by == "sobol":
-            job.filled += [self._by_sobol(place, "sobol") for place in places]
-        else:
-            points = np.array(answer.points)
-            job.filled += [Proposal(place, point, answer.made_by) for place, point in zip(places, points, strict=True)]
         logger.info(
             "points chosen n=%d made_by=%s fit_s=%.3f acquisition_s=%.3f",
-            len(places),
-            answer.made_by,
+            len(job.places),
+            ",".join(dict.fromkeys(answer.made_by)),
             answer.fit_s,
             answer.acquisition_s,
         )
-        if job.groups:
-            self._ask(job)
-
-    def _lost(self, job: _Job, error: FitProcessLost) -> None:
-        """Fill all places that are left from the Sobol sequence: the workers shall not wait for a new process."""
-        logger.error("fit process lost reason=%s", error)
-        self._campaign.count({"fit_processes_lost": 1})
-        job.filled += [self._by_sobol(place, "sobol") for places in job.groups for place in places]
-        job.groups.clear()
-        job.fitter_was_warm = False
-
-    def _finish(self, job: _Job) -> None:
-        self._job, self._busy = None, True
         if job.fitter_was_warm:
             self._planner.pace.suggested(time.monotonic() - job.began_s)
-        self._propose(job.filled[: self._planner.allowed(time.time())])
+        chosen = zip(job.places, answer.points, answer.aims, answer.made_by, strict=True)
+        return [self._filled_place(place, np.array(point), aim, made_by) for place, point, aim, made_by in chosen]
+
+    def _filled_place(self, place: Place, point: Points, aim: int, made_by: str) -> Proposal:
+        if made_by == STAND_IN:
+            return self._by_sobol(place, made_by)
+        return Proposal(replace(place, target=self._planner.targets[aim]), point, made_by)
+
+    def _without(self, job: _Job, error: FitProcessLost) -> list[Proposal]:
+        """All places filled from the Sobol sequence: the workers shall not wait for a new process."""
+        logger.error("fit process lost reason=%s", error)
+        self._campaign.count({"fit_processes_lost": 1})
+        return [self._by_sobol(place, STAND_IN) for place in job.places]
+
+    def _finish(self, filled: list[Proposal]) -> None:
+        self._job, self._busy = None, True
+        self._propose(filled[: self._planner.allowed(time.time())])
 
     def _propose(self, proposals: list[Proposal]) -> None:
         space = self._planner.space

@@ -11,6 +11,7 @@ import pytest
 
 from moireloop_optimizer.fit_protocol import Answer, Question
 from moireloop_optimizer.fitter import FitProcessLost, Fitter
+from moireloop_optimizer.objective import Target
 from moireloop_optimizer.sobol import sobol_points
 from tests.waiting import wait_until
 
@@ -18,7 +19,7 @@ POINTS = sobol_points(10, 2, seed=0)
 
 
 def question(strategy: str = "qei", n: int = 2) -> Question:
-    values = (-np.abs(POINTS[:, 0] - 0.4)).tolist()
+    twist_deg = (10.0 * POINTS[:, 0]).tolist()
     return Question(
         strategy=strategy,
         seed=1,
@@ -26,8 +27,10 @@ def question(strategy: str = "qei", n: int = 2) -> Question:
         index=10,
         dimension=2,
         points=POINTS.tolist(),
-        values=values,
+        twist_deg=twist_deg,
+        sigma_deg=[0.1] * len(POINTS),
         pending=[[0.5, 0.5]],
+        targets=[Target(twist_deg=4.0)],
     )
 
 
@@ -43,7 +46,7 @@ def test_it_answers_with_points_inside(fitter: Fitter, strategy: str) -> None:
     first = answered(fitter)
     fitter.ask(question(strategy))
     assert answered(fitter).points == first.points
-    assert first.made_by == strategy
+    assert first.made_by == [strategy] * 2
     points = np.array(first.points)
     assert points.shape == (2, 2)
     assert ((points >= 0) & (points <= 1)).all()

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from moireloop_broker.messages import Candidate
-from moireloop_optimizer.objective import Target, best_result, is_reached, objective, regret_deg, training_set
+from moireloop_optimizer.objective import Target, best_result, is_reached, objective, regret_deg, runs_of, toward
 from moireloop_optimizer.space import SearchSpace
 from tests.unit.optimizer.campaign_events import candidate, result
 
@@ -33,7 +33,7 @@ def test_measured_results_give_their_place_and_their_negative_regret() -> None:
         result(candidate("a", temperature_k=1000, strain=0.05), twist_deg=9.0),
         result(candidate("b", temperature_k=2000, strain=0.0), twist_deg=2.0),
     ]
-    observed = training_set(results, SPACE, TARGET)
+    observed = toward(runs_of(results, SPACE), TARGET)
     np.testing.assert_allclose(observed.points, np.array([[0.0, 1.0], [0.5, 0.0]]))
     np.testing.assert_allclose(observed.values, np.array([-1.0, -6.0]))
 
@@ -47,12 +47,12 @@ def test_refused_results_count_as_the_worst_measured() -> None:
         result(candidate("d"), "failed"),
         result(candidate("e"), "cancelled"),
     ]
-    assert training_set(results, SPACE, TARGET).values.tolist() == [-12.0, -1.0, -12.0]
+    assert toward(runs_of(results, SPACE), TARGET).values.tolist() == [-12.0, -1.0, -12.0]
 
 
 def test_refused_results_alone_say_nothing() -> None:
     """Without a measured result there is no worst regret."""
-    observed = training_set([result(candidate("a"), "refused")], SPACE, TARGET)
+    observed = toward(runs_of([result(candidate("a"), "refused")], SPACE), TARGET)
     assert observed.points.shape == (0, 2)
     assert observed.values.shape == (0,)
 
@@ -60,7 +60,7 @@ def test_refused_results_alone_say_nothing() -> None:
 def test_a_result_without_a_parameter_of_the_space_is_left_out() -> None:
     """A candidate from outside may lack a parameter."""
     outside = Candidate(candidate_id="x", parameters={"temperature_k": 1500.0}, seed=0, proposed_s=0.0)
-    assert len(training_set([result(outside)], SPACE, TARGET).values) == 0
+    assert len(toward(runs_of([result(outside)], SPACE), TARGET).values) == 0
 
 
 def test_best_result_is_the_closest_and_the_earliest_of_equals() -> None:

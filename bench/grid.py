@@ -1,0 +1,120 @@
+"""The exploratory grid of bead runs, made through moireloop itself, and the small table that is kept of it.
+
+`python -m bench.grid FOLDER` makes it, or goes on with it where it was broken off; an hour on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+from rich.console import Console
+
+from bench.campaigns import session, wait_until
+from moireloop.campaign_file import load_campaign
+from moireloop.results import results_table
+from moireloop_broker.messages import Candidate, Result
+from moireloop_broker.work_queue import WorkQueue
+
+LEVELS: Final = {
+    "temperature_k": np.linspace(1500.0, 4500.0, 9),
+    "lattice_strain": np.linspace(0.0, 0.05, 7),
+    "shear_strain": np.linspace(0.06, 0.30, 16),
+}
+"""Levels of each growth parameter; every combination is run. The twist is roughest along the shear."""
+
+SEEDS: Final = 3
+GRID_FILE: Final = Path(__file__).parent / "data" / "bead_grid.parquet"
+COLUMNS: Final = (*LEVELS, "seed", "outcome", "twist_deg", "sigma_deg", "order_lower", "order_upper", "md_s")
+PATIENCE_S: Final = 6 * 3600.0
+
+CAMPAIGN: Final = """
+name = "grid"
+folder = "grid.campaign"
+[[targets]]
+twist_deg = 8.5
+[space]
+temperature_k = [1500.0, 4500.0]
+lattice_strain = [0.0, 0.05]
+shear_strain = [0.06, 0.30]
+[budget]
+results = {results}
+[growth]
+model = "bead"
+[workers]
+count = 2
+[frames]
+every_steps = 10000
+[optimizer]
+strategy = "random"
+"""
+
+
+def candidates() -> list[Candidate]:
+    """Every combination of levels with every seed, in an order that is shuffled once and for all."""
+    points = list(itertools.product(*LEVELS.values()))
+    made = [
+        Candidate(
+            candidate_id=f"g{number:04d}-{repetition}",
+            parameters=dict(zip(LEVELS, map(float, point), strict=True)),
+            seed=SEEDS * number + repetition,
+            strategy="grid",
+            proposed_s=time.time(),
+        )
+        for number, point in enumerate(points)
+        for repetition in range(SEEDS)
+    ]
+    order = np.random.default_rng(0).permutation(len(made))
+    return [made[place] for place in order]
+
+
+def make(folder: Path) -> None:
+    """Run the whole grid in a folder, which may hold a part of it already, and write the table."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = candidates()
+    file = folder / "grid.toml"
+    file.write_text(CAMPAIGN.format(results=len(wanted)), encoding="utf-8")
+    resumed = (folder / "grid.campaign").exists()
+    campaign = load_campaign(file, "resume" if resumed else "run")
+    campaign.place.create()
+    with session(campaign, resumed=resumed, without=("optimizer",)) as (conductor, connection):
+        client = connection.open_redis()
+        queue = WorkQueue(client, connection.keys)
+        for candidate in wanted:
+            queue.propose(candidate)
+        wait_until(
+            lambda: conductor.step() is not None and len(conductor.history.results) >= len(wanted),
+            f"{len(wanted)} runs",
+            PATIENCE_S,
+        )
+        write(list(conductor.history.results), GRID_FILE)
+        client.close()
+
+
+def write(results: Sequence[Result], path: Path) -> None:
+    """The table of the grid: a row for each run, in the order of the points and seeds."""
+    table = results_table(results, ()).select(list(COLUMNS)).sort_by("seed")
+    small = pa.schema([field.with_type(pa.float32()) if field.name in SMALL else field for field in table.schema])
+    path.parent.mkdir(exist_ok=True)
+    pyarrow.parquet.write_table(table.cast(small), path, compression="zstd")
+
+
+SMALL: Final = ("order_lower", "order_upper", "sigma_deg", "md_s")
+"""Columns kept in single precision."""
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m bench.grid", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    begun_s = time.perf_counter()
+    make(parser.parse_args().folder)
+    Console().print(f"{GRID_FILE} written after {time.perf_counter() - begun_s:.0f} s")
+    sys.exit(0)
