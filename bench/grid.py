@@ -19,7 +19,7 @@ import pyarrow.parquet
 from rich.console import Console
 
 from bench.campaigns import session, wait_until
-from moireloop.campaign_file import load_campaign
+from moireloop.campaign_file import keep_copy, load_campaign
 from moireloop.results import results_table
 from moireloop_broker.messages import Candidate, Result
 from moireloop_broker.work_queue import WorkQueue
@@ -33,7 +33,7 @@ LEVELS: Final = {
 
 SEEDS: Final = 3
 GRID_FILE: Final = Path(__file__).parent / "data" / "bead_grid.parquet"
-COLUMNS: Final = (*LEVELS, "seed", "outcome", "twist_deg", "sigma_deg", "order_lower", "order_upper", "md_s")
+COLUMNS: Final = (*LEVELS, "seed", "outcome", "twist_deg", "sigma_deg", "order_lower", "order_upper")
 PATIENCE_S: Final = 6 * 3600.0
 
 CAMPAIGN: Final = """
@@ -50,7 +50,8 @@ results = {results}
 [growth]
 model = "bead"
 [workers]
-count = 2
+count = {workers}
+oversubscribe = true
 [frames]
 every_steps = 10000
 [optimizer]
@@ -76,15 +77,16 @@ def candidates() -> list[Candidate]:
     return [made[place] for place in order]
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, workers: int) -> None:
     """Run the whole grid in a folder, which may hold a part of it already, and write the table."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = candidates()
     file = folder / "grid.toml"
-    file.write_text(CAMPAIGN.format(results=len(wanted)), encoding="utf-8")
+    file.write_text(CAMPAIGN.format(results=len(wanted), workers=workers), encoding="utf-8")
     resumed = (folder / "grid.campaign").exists()
     campaign = load_campaign(file, "resume" if resumed else "run")
     campaign.place.create()
+    keep_copy(file, campaign.place)
     with session(campaign, resumed=resumed, without=("optimizer",)) as (conductor, connection):
         client = connection.open_redis()
         queue = WorkQueue(client, connection.keys)
@@ -94,6 +96,7 @@ def make(folder: Path) -> None:
             lambda: conductor.step() is not None and len(conductor.history.results) >= len(wanted),
             f"{len(wanted)} runs",
             PATIENCE_S,
+            every_s=0.5,
         )
         write(list(conductor.history.results), GRID_FILE)
         client.close()
@@ -107,14 +110,15 @@ def write(results: Sequence[Result], path: Path) -> None:
     pyarrow.parquet.write_table(table.cast(small), path, compression="zstd")
 
 
-SMALL: Final = ("order_lower", "order_upper", "sigma_deg", "md_s")
+SMALL: Final = ("order_lower", "order_upper", "sigma_deg")
 """Columns kept in single precision."""
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.grid", description=__doc__)
     parser.add_argument("folder", type=Path)
-    begun_s = time.perf_counter()
-    make(parser.parse_args().folder)
+    parser.add_argument("--workers", type=int, default=2, help="workers, one core each")
+    begun_s, chosen = time.perf_counter(), parser.parse_args()
+    make(chosen.folder, chosen.workers)
     Console().print(f"{GRID_FILE} written after {time.perf_counter() - begun_s:.0f} s")
     sys.exit(0)
