@@ -20,7 +20,7 @@ from rich.console import Console
 
 from bench.campaigns import session, wait_until
 from moireloop.campaign_file import load_campaign
-from moireloop.results import results_table
+from moireloop.results_table import results_table
 from moireloop_broker.messages import Candidate, Result
 from moireloop_broker.work_queue import WorkQueue
 
@@ -101,7 +101,7 @@ def make(folder: Path) -> None:
 
 def write(results: Sequence[Result], path: Path) -> None:
     """The table of the grid: a row for each run, in the order of the points and seeds."""
-    table = results_table(results, ()).select(list(COLUMNS)).sort_by("seed")
+    table = results_table(results, (), {}).select(list(COLUMNS)).sort_by("seed")
     small = pa.schema([field.with_type(pa.float32()) if field.name in SMALL else field for field in table.schema])
     path.parent.mkdir(exist_ok=True)
     pyarrow.parquet.write_table(table.cast(small), path, compression="zstd")
