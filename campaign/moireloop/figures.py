@@ -12,17 +12,17 @@ from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
+from matplotlib import patheffects
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from moireloop.labels import label
-from moireloop.recipes import Bounds, Recipe, recipe_runs, recipes_of, repeat_ids
+from moireloop.recipes import Bounds, Recipe, cluster_leaders, recipe_runs, recipes_of, repeat_ids
 from moireloop.results import regret_of
 from moireloop_broker.messages import Result
 from moireloop_optimizer.objective import Target
@@ -33,7 +33,7 @@ WITHOUT_TWIST: Final = {"refused": ("x", VERMILLION), "failed": ("v", "black"), 
 TWIST_COLOURS: Final = ScalarMappable(Normalize(0.0, LARGEST_TWIST_DEG), "viridis")
 PANELS_IN_A_ROW: Final = 3
 CLUSTERS_NAMED: Final = 3
-HALO: Final = (Stroke(linewidth=3, foreground="white"), Normal())
+HALO: Final = [patheffects.withStroke(linewidth=3, foreground="white")]
 TITLE_PER_INCH: Final = 8.5
 """Characters of a title that fit into an inch."""
 
@@ -203,9 +203,9 @@ def _named_recipes(results: Sequence[Result], bounds: Bounds, targets: Sequence[
     """The best recipes of each target's first clusters, each with what to write beside it."""
     ran, named = recipe_runs(results), list[tuple[str, Recipe]]()
     for target in targets:
-        leaders = {recipe.cluster: recipe for recipe in reversed(recipes_of(ran, target, bounds)) if recipe.cluster}
+        leaders = cluster_leaders(recipes_of(ran, target, bounds))
         prefix = f"{target.twist_deg:g}° " if len(targets) > 1 else ""
-        named += [(prefix + name, leaders[name]) for name in list(reversed(leaders))[:CLUSTERS_NAMED]]
+        named += [(prefix + name, leaders[name]) for name in list(leaders)[:CLUSTERS_NAMED]]
     return named
 
 

@@ -129,10 +129,19 @@ def best_recipes(results: Iterable[Result], target: Target, n: int) -> list[Reci
     return recipes_of(recipe_runs(results), target)[:n]
 
 
+def cluster_leaders(recipes: Sequence[Recipe]) -> dict[str, Recipe]:
+    """The best recipe of each cluster by the cluster's name, in order, of recipes in the order of their ranks."""
+    leaders: dict[str, Recipe] = {}
+    for recipe in recipes:
+        if recipe.cluster:
+            leaders.setdefault(recipe.cluster, recipe)
+    return leaders
+
+
 def clusters_first(recipes: Sequence[Recipe]) -> list[Recipe]:
     """The best recipe of each cluster, then the others, each in the order of their ranks."""
-    leaders = {recipe.cluster: recipe.recipe_id for recipe in reversed(recipes) if recipe.cluster}
-    return sorted(recipes, key=lambda recipe: leaders.get(recipe.cluster) != recipe.recipe_id)
+    leaders = {recipe.recipe_id for recipe in cluster_leaders(recipes).values()}
+    return sorted(recipes, key=lambda recipe: recipe.recipe_id not in leaders)
 
 
 def repeat_ids(ran: RecipeRuns) -> frozenset[str]:

@@ -11,7 +11,16 @@ from rich.console import Console
 from rich.table import Table
 
 from moireloop.labels import label, with_error
-from moireloop.recipes import COUNTED, Bounds, Recipe, cluster_sizes, clusters_first, recipe_runs, recipes_of
+from moireloop.recipes import (
+    COUNTED,
+    Bounds,
+    Recipe,
+    cluster_leaders,
+    cluster_sizes,
+    clusters_first,
+    recipe_runs,
+    recipes_of,
+)
 from moireloop.results import parameter_names, regret_of, wavelength_angstrom
 from moireloop_broker.messages import Result
 from moireloop_optimizer.hit_probability import HitProbability
@@ -142,8 +151,12 @@ def _layouts(parameters: tuple[str, ...], extras: Sequence[str]) -> list[Layout]
 def _sizes(recipes: Sequence[Recipe]) -> dict[str, str]:
     """What stands beside the name of a cluster at its best recipe, by that recipe's id."""
     sizes, runs = cluster_sizes(recipes)
-    leaders = {recipe.cluster: recipe.recipe_id for recipe in reversed(recipes) if sizes[recipe.cluster] > 1}
-    return {leader: f" +{sizes[name] - 1}, {runs[name]} runs" for name, leader in leaders.items()}
+    leaders = cluster_leaders(recipes)
+    return {
+        leader.recipe_id: f" +{sizes[name] - 1}, {runs[name]} runs"
+        for name, leader in leaders.items()
+        if sizes[name] > 1
+    }
 
 
 def _columns(layout: Layout, sizes: dict[str, str]) -> list[Column]:

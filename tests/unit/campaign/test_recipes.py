@@ -72,7 +72,8 @@ def test_a_recipe_is_all_runs_of_its_parameters(make_result: MakeResult) -> None
     ]
     recipe = best_recipes(results, NEAR, 1)[0]
     assert (recipe.recipe_id, len(recipe.runs), recipe.hits) == ("c-0001", 6, 3)
-    assert (recipe.twist_deg, recipe.regret_deg) == (8.3, pytest.approx(0.1))
+    assert recipe.twist_deg == 8.3
+    assert recipe.regret_deg == pytest.approx(0.1)
     assert recipe.result.candidate.candidate_id == "c-0003"
     assert (recipe.again.hits, recipe.again.trials) == (2, 4)
 
