@@ -28,7 +28,7 @@ from moireloop_optimizer.objective import Target
 
 NOTHING: Final = "no result with a twist yet"
 AGAIN_NOTE: Final = "again: hits of the runs after the first hit, and their 95 % interval, by whose low end recipes go"
-CLUSTER_NOTE: Final = "A +2, 7 runs: a cluster of this recipe and two more that are like it, and the runs of all three"
+CLUSTER_NOTE: Final = "A +N, M runs: a cluster of this recipe and N more that are like it, with M runs in all"
 EARLY_NOTE: Final = "* ended early: its twist need not be that of the whole run"
 DROPPED_NOTE: Final = "more columns in results.csv"
 ENDED_EARLY: Final = ("settled", "hopeless")
@@ -57,8 +57,8 @@ def recipes_table(
     Args:
         bounds: of the search space, by which clusters are told.
         width: columns that there are for it. A table that is too wide has broken headings, then fewer digits; then it
-            loses wavelength, size of the clusters, share of the repeats, error, their interval and parameters, one by
-            one, the last parameter first.
+            loses wavelength, size of the clusters, share of the repeats, error, standard error and interval where
+            there were repeats, and parameters, one by one, the last parameter first.
     """
     ran = recipe_runs(results)
     found = [(target, recipes_of(ran, target, bounds)) for target in targets]
@@ -131,7 +131,7 @@ def _extras(recipes: Sequence[Recipe]) -> list[str]:
         *(["sizes"] if has_clusters else []),
         *(["share"] if is_repeated else []),
         "error",
-        *(["interval"] if is_repeated else []),
+        *(["sigma", "interval"] if is_repeated else []),
         *(["cluster"] if has_clusters else []),
         *(["again"] if is_repeated else []),
     ]
@@ -164,7 +164,8 @@ def _columns(layout: Layout, sizes: dict[str, str]) -> list[Column]:
     name, told = ("recipe cluster" if "cluster" in extras else "recipe"), (sizes if "sizes" in extras else {})
     columns: list[Column] = [(name, lambda recipe: _name(recipe) + told.get(recipe.recipe_id, ""))]
     columns += [(label(name), _parameter(name, layout.digits)) for name in layout.parameters]
-    columns.append(("twist (°)", lambda recipe: with_error(recipe.twist_deg, recipe.sigma_deg)))
+    has_sigma = "sigma" in extras or "again" not in extras
+    columns.append(("twist (°)", lambda recipe: with_error(recipe.twist_deg, recipe.sigma_deg if has_sigma else None)))
     if "error" in extras:
         columns.append(("error (°)", lambda recipe: f"{recipe.regret_deg:.2f}"))
     if "wavelength" in extras:

@@ -75,7 +75,8 @@ def repeated(make_result: MakeResult) -> list[Result]:
         (200, ["A +1, 6 runs", "moiré", "error", "shear", "3/4 0.75 (0.28-0.97)"]),
         (100, ["error", "shear", "3/4 0.75 (0.28-0.97)"]),
         (80, ["shear", "3/4 (0.28-0.97)"]),
-        (72, ["shear", "3/4"]),
+        (72, ["shear", "3/4 (0.28-0.97)"]),
+        (62, ["lattice", "3/4"]),
         (44, ["3/4"]),
     ],
 )
