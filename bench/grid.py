@@ -20,7 +20,7 @@ from rich.console import Console
 
 from bench.campaigns import session, wait_until
 from moireloop.campaign_file import keep_copy, load_campaign
-from moireloop.results import results_table
+from moireloop.results_table import results_table
 from moireloop_broker.messages import Candidate, Result
 from moireloop_broker.work_queue import WorkQueue
 

@@ -44,7 +44,7 @@ from moireloop.output_files import (
 )
 from moireloop.progress import Progress, failure_line, failure_lines, line, picture, progress_of
 from moireloop.progress_view import ProgressView
-from moireloop.recipes_view import recipes_table, width_of
+from moireloop.recipes_view import recipes_table, target_lines, width_of
 from moireloop.results import early_ends, utilisation
 from moireloop.session_view import EXIT_FAILED, EXIT_KILLED, conduct
 from moireloop.sessions import NameTaken, StillEnding, forget_session, refuse_taken_name
@@ -284,17 +284,19 @@ def _draw(
 
 def _show_results(campaign: Campaign, history: History, all_series: Sequence[Series]) -> None:
     """Write the files first, so that they are there also when nobody reads what is shown."""
-    results_files = write_results(campaign.place, history.results, campaign.targets)
+    results_files = write_results(campaign.place, history.results, campaign.targets, campaign.bounds)
     written = (
         *results_files,
         *write_trajectories(campaign.place, all_series),
         *write_analyses(campaign.place, history.results),
     )
     if console.is_terminal:
-        console.print(recipes_table(history.results, campaign.targets, width=console.width))
+        console.print(recipes_table(history.results, campaign.targets, campaign.bounds, width=console.width))
     else:
-        table = recipes_table(history.results, campaign.targets)
+        table = recipes_table(history.results, campaign.targets, campaign.bounds)
         Console(width=width_of(table)).print(table)
+    for told in target_lines(history.results, campaign.targets):
+        console.print(told, highlight=False, markup=False, soft_wrap=True)
     used = utilisation(history.results, history.resumed_at_s).fraction
     if used is not None:
         console.print(f"utilisation of the workers {used:.1%}", highlight=False)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
+from matplotlib import patheffects
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from moireloop.labels import label
+from moireloop.recipes import Bounds, Recipe, cluster_leaders, recipe_runs, recipes_of, repeat_ids
 from moireloop.results import regret_of
 from moireloop_broker.messages import Result
 from moireloop_optimizer.objective import Target
@@ -30,22 +32,23 @@ BLUE, VERMILLION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 WITHOUT_TWIST: Final = {"refused": ("x", VERMILLION), "failed": ("v", "black"), "cancelled": ("s", GREY)}
 TWIST_COLOURS: Final = ScalarMappable(Normalize(0.0, LARGEST_TWIST_DEG), "viridis")
 PANELS_IN_A_ROW: Final = 3
+CLUSTERS_NAMED: Final = 3
+HALO: Final = [patheffects.withStroke(linewidth=3, foreground="white")]
 TITLE_PER_INCH: Final = 8.5
 """Characters of a title that fit into an inch."""
-
-Bounds = Mapping[str, tuple[float, float]]
 
 
 def regret_figure(results: Sequence[Result], targets: Sequence[Target], title: str = "") -> Figure:
     """Absolute error of each result in the order of the log, and the best so far: one panel per target.
 
-    Results without a twist are marked along the top. The error axis is linear up to the tolerance and
-    logarithmic above it.
+    Results without a twist are marked along the top; runs of a recipe that was run before are filled. The error axis
+    is linear up to the tolerance and logarithmic above it.
     """
     figure = new_figure(8.0, 0.8 + 3.4 * max(1, len(targets)), title)
     rows = figure.subplots(max(1, len(targets)), 1, sharex=True, squeeze=False)[:, 0]
+    repeats = repeat_ids(recipe_runs(results))
     for axes, target in zip(rows, targets, strict=False):
-        _draw_regret(axes, results, target)
+        _draw_regret(axes, results, target, repeats)
     rows[-1].set_xlabel("result, in the order in which they came")
     rows[0].legend(*_all_handles(rows), loc="lower left", bbox_to_anchor=(0, 1.0), ncols=5, frameon=False, fontsize=9)
     return figure
@@ -53,6 +56,9 @@ def regret_figure(results: Sequence[Result], targets: Sequence[Target], title: s
 
 def space_figure(results: Sequence[Result], bounds: Bounds, targets: Sequence[Target], title: str = "") -> Figure:
     """The results in every pair of parameters, coloured by twist; one parameter alone against the twist.
+
+    The best recipe of each target's first clusters has the name of its cluster, with that of the target where there
+    are several.
 
     Args:
         bounds: lowest and highest value of each parameter of the search space.
@@ -63,8 +69,10 @@ def space_figure(results: Sequence[Result], bounds: Bounds, targets: Sequence[Ta
     rows = math.ceil(len(pairs) / columns)
     figure = new_figure(4.2 * columns + 1.6, 3.9 * rows + 1.0, title)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    named = _named_recipes(results, bounds, targets)
     for axes, (x, y) in zip(panels, pairs, strict=False):
         _draw_pair(axes, results, targets, bounds, x, y)
+        _name_clusters(axes, named, x, y)
     for axes in panels[len(pairs) :]:
         axes.set_axis_off()
     _draw_colour_bar(figure, list(panels), targets)
@@ -93,13 +101,15 @@ def new_figure(width_in: float, height_in: float, title: str) -> Figure:
     return figure
 
 
-def _draw_regret(axes: Axes, results: Sequence[Result], target: Target) -> None:
+def _draw_regret(axes: Axes, results: Sequence[Result], target: Target, repeats: frozenset[str]) -> None:
     errors = [regret_of(result, target) for result in results]
     measured = [(number, error) for number, error in enumerate(errors, start=1) if error is not None]
     axes.axhspan(-target.tolerance_deg, target.tolerance_deg, color=GREEN, alpha=0.18, lw=0, label="within tolerance")
-    if measured:
-        numbers, values = zip(*measured, strict=True)
-        axes.plot(numbers, values, "o", ms=5, mfc="none", mec=BLUE, label="result")
+    is_repeat = [result.candidate.candidate_id in repeats for result in results]
+    for filled, text in ((False, "result"), (True, "repeat of a recipe")):
+        drawn = [point for point in measured if is_repeat[point[0] - 1] == filled]
+        if drawn:
+            axes.plot(*zip(*drawn, strict=True), "o", ms=5, mfc=BLUE if filled else "none", mec=BLUE, label=text)
     best = [(number, error) for number, error in enumerate(best_so_far(errors), start=1) if error is not None]
     if best:
         numbers, values = zip(*[*best, (len(results) + 0.5, best[-1][1])], strict=True)
@@ -159,7 +169,9 @@ def _draw_pair(
                 alpha=0.8,
                 label=f"{outcome}, no twist",
             )
-    measured = [result for result in inside if result.twist_deg is not None]
+    measured = sorted(
+        (result for result in inside if result.twist_deg is not None), key=lambda result: _is_hit(result, targets)
+    )
     hits = [result for result in measured if _is_hit(result, targets)]
     if measured:
         colours = TWIST_COLOURS.to_rgba(np.array(_values(measured, None)))
@@ -185,6 +197,25 @@ def _draw_pair(
     _set_limits(axes, inside, bounds, x, y)
     if not results:
         say_empty(axes)
+
+
+def _named_recipes(results: Sequence[Result], bounds: Bounds, targets: Sequence[Target]) -> list[tuple[str, Recipe]]:
+    """The best recipes of each target's first clusters, each with what to write beside it."""
+    ran, named = recipe_runs(results), list[tuple[str, Recipe]]()
+    for target in targets:
+        leaders = cluster_leaders(recipes_of(ran, target, bounds))
+        prefix = f"{target.twist_deg:g}° " if len(targets) > 1 else ""
+        named += [(prefix + name, leaders[name]) for name in list(leaders)[:CLUSTERS_NAMED]]
+    return named
+
+
+def _name_clusters(axes: Axes, named: Sequence[tuple[str, Recipe]], x: str, y: str | None) -> None:
+    for text, recipe in named:
+        parameters = recipe.result.candidate.parameters
+        axes.annotate(
+            text, (parameters[x], recipe.twist_deg if y is None else parameters[y]), (7, 5), fontsize=9,
+            textcoords="offset points", fontweight="bold", color=VERMILLION, zorder=6, path_effects=HALO,
+        )  # fmt: skip
 
 
 def _set_limits(axes: Axes, results: Sequence[Result], bounds: Bounds, x: str, y: str | None) -> None:

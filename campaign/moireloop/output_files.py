@@ -15,11 +15,12 @@ from matplotlib.figure import Figure
 
 from moireloop.analyses import analyses_table
 from moireloop.bilayer_figure import bilayer_figure, bilayer_title
-from moireloop.figures import Bounds, regret_figure, space_figure
+from moireloop.figures import regret_figure, space_figure
 from moireloop.final_structure import FinalStructure, NoStructure, lattices_of, read_structure
 from moireloop.folder import CampaignFolder, replaced_whole
 from moireloop.labels import with_error
-from moireloop.results import best_recipes, results_table
+from moireloop.recipes import Bounds, best_recipes
+from moireloop.results_table import results_table
 from moireloop.run_figure import run_figure
 from moireloop.structure_figure import DIFFRACTION, Pattern, pattern_of, reach_of, structure_figure
 from moireloop.trajectories import trajectories_table
@@ -39,9 +40,11 @@ class NoSuchRun(ValueError):
     """A run was named of which there is neither a result nor an analysed frame."""
 
 
-def write_results(folder: CampaignFolder, results: Sequence[Result], targets: Sequence[Target]) -> tuple[Path, Path]:
+def write_results(
+    folder: CampaignFolder, results: Sequence[Result], targets: Sequence[Target], bounds: Bounds
+) -> tuple[Path, Path]:
     """Write results.parquet and results.csv, each whole or not at all, and return their paths."""
-    return _write_table(results_table(results, targets), folder.results_parquet, folder.results_csv)
+    return _write_table(results_table(results, targets, bounds), folder.results_parquet, folder.results_csv)
 
 
 def write_trajectories(folder: CampaignFolder, all_series: Sequence[Series]) -> tuple[Path, Path]:

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from moireloop.analyses import failed_analyses
 from moireloop.labels import duration
-from moireloop.results import EarlyEnds, Recipe, best_recipes, early_ends, utilisation
+from moireloop.recipes import Recipe, best_recipes
+from moireloop.results import EarlyEnds, early_ends, utilisation
 from moireloop.start_condition import WAITING, awaits_analyzer
 from moireloop_broker.messages import Result, RunFailed, ServiceChanged, Status, WorkerStatus
 from moireloop_optimizer.objective import Target
@@ -252,10 +253,9 @@ def _outcome_text(progress: Progress) -> str:
 def _best_text(target: Target, recipe: Recipe | None) -> str:
     if recipe is None:
         return f"target {target.twist_deg:g}°: no twist yet"
-    return (
-        f"target {target.twist_deg:g}°: best {recipe.twist_deg:.2f}° "
-        f"({recipe.regret_deg:.2f}° off, {recipe.result.candidate.candidate_id})"
-    )
+    again = f", again {recipe.again.hits}/{recipe.again.trials}" if recipe.again.trials else ""
+    off = f"{recipe.regret_deg:.2f}° off, {recipe.recipe_id}{again}"
+    return f"target {target.twist_deg:g}°: best {recipe.twist_deg:.2f}° ({off})"
 
 
 def _clock_text(progress: Progress) -> str:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from moireloop.figures import GREEN, LARGEST_TWIST_DEG, TWIST_COLOURS, new_figure, say_empty
-from moireloop.results import best_recipes
+from moireloop.recipes import best_recipes
 from moireloop_broker.messages import Result
 from moireloop_broker.series import Series, SeriesPoint
 from moireloop_optimizer.objective import Target

@@ -29,6 +29,13 @@ class OptimizerSettings(BaseModel):
         le=100_000,
         description="Candidates of the initial design, a Sobol sequence, proposed before the model is asked.",
     )
+    replicates: int = Field(
+        default=4,
+        ge=0,
+        le=1000,
+        description="Further runs, with other seeds, of each recipe that hit a target, which tell how surely it does; "
+        "0 asks for none.",
+    )
     seed: int = Field(
         default=0,
         ge=0,

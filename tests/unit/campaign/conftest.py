@@ -15,8 +15,8 @@ MakeResult = Callable[..., Result]
 def result(number: int, **fields: Any) -> Result:
     """A result: measured when `twist_deg` is given, else refused; every time can be set.
 
-    Fields: twist_deg, sigma_deg, outcome, parameters, target_deg, worker, leased_s, finished_s, md_s, lattice_angstrom,
-    steps, planned_steps, ended.
+    Without `parameters` each number has its own. Fields: twist_deg, sigma_deg, outcome, parameters, seed, target_deg,
+    worker, leased_s, finished_s, md_s, lattice_angstrom, steps, planned_steps, ended.
     """
     twist_deg = fields.get("twist_deg")
     outcome = fields.get("outcome", "refused" if twist_deg is None else "measured")
@@ -26,8 +26,10 @@ def result(number: int, **fields: Any) -> Result:
     return Result(
         candidate=Candidate(
             candidate_id=f"c-{number:04d}",
-            parameters=fields.get("parameters", {"temperature_k": 2000.0, "lattice_strain": 0.01}),
-            seed=number,
+            parameters=fields.get(
+                "parameters", {"temperature_k": 2000.0, "lattice_strain": round(0.01 + number / 1e5, 9)}
+            ),
+            seed=fields.get("seed", number),
             target_deg=fields.get("target_deg"),
             strategy="qei",
             proposed_s=99.0,

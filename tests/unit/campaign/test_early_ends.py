@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from moireloop.results import early_ends, results_table, saved_steps
+from moireloop.results import early_ends, saved_steps
+from moireloop.results_table import results_table
 from moireloop_optimizer.objective import Target
 from tests.unit.campaign.conftest import MakeResult
 
@@ -40,6 +41,6 @@ def test_campaign_is_summed_up(make_result: MakeResult) -> None:
 
 def test_table_tells_how_each_run_ended(make_result: MakeResult) -> None:
     """Steps done, steps planned and the ending have a column each."""
-    table = results_table([make_result(1, twist_deg=8.0, ended="settled", steps=5000)], [Target(twist_deg=8.0)])
+    table = results_table([make_result(1, twist_deg=8.0, ended="settled", steps=5000)], [Target(twist_deg=8.0)], {})
     row = table.select(["ended", "steps", "planned_steps"]).to_pylist()
     assert row == [{"ended": "settled", "steps": 5000, "planned_steps": 20_000}]

@@ -118,6 +118,31 @@ def test_space_figure_has_a_panel_for_each_pair(make_result: MakeResult) -> None
     assert np.asarray(crosses[0].get_xdata()).size == 2
 
 
+def test_repeats_are_told_from_new_recipes(make_result: MakeResult) -> None:
+    """A run of parameters that were run before is filled; both kinds are in every panel."""
+    same = {"temperature_k": 2000.0}
+    results = [make_result(number, twist_deg=8.1, parameters=same) for number in (1, 2, 3)]
+    results.append(make_result(4, twist_deg=16.3, parameters={"temperature_k": 2100.0}))
+    for axes in regret_figure(results, TARGETS).axes:
+        drawn = {str(line.get_label()): np.asarray(line.get_xdata()).tolist() for line in axes.lines}
+        assert drawn["result"] == [1, 4]
+        assert drawn["repeat of a recipe"] == [2, 3]
+
+
+def test_best_recipe_of_each_cluster_is_named(make_result: MakeResult) -> None:
+    """The first clusters of each target, at the surest recipe of each, with the target where there are several."""
+    points = [(1600.0, 8.2), (1650.0, 8.21), (2400.0, 8.25), (3400.0, 21.8), (2000.0, 16.3)]
+    results = [
+        make_result(number, twist_deg=twist, parameters={"temperature_k": k, "lattice_strain": 0.02})
+        for number, (k, twist) in enumerate(points)
+    ]
+    bounds = dict(list(BOUNDS.items())[:2])
+    names = {text.get_text(): text.xy[0] for text in space_figure(results, bounds, TARGETS).axes[0].texts}  # type: ignore[attr-defined]
+    assert names == {"8.2° A": 1600.0, "8.2° B": 2400.0, "21.8° A": 3400.0}
+    alone = space_figure(results, bounds, TARGETS[:1]).axes[0].texts
+    assert [text.get_text() for text in alone] == ["A", "B"]
+
+
 def test_result_outside_of_changed_bounds_is_in_the_picture(make_result: MakeResult) -> None:
     """A result from before the bounds were changed is still shown."""
     figure = space_figure([make_result(1, twist_deg=8.0, parameters={"temperature_k": 900.0, "lattice_strain": 0.02})],

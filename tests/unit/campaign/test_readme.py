@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from moireloop.campaign_file import Campaign, load_campaign
 from moireloop.cli import COMMANDS
 from moireloop.folder import CampaignFolder
-from moireloop.results import results_table
+from moireloop.results_table import results_table
 from moireloop_analyzer.settings import AnalyzerSettings, HopelessPolicy, SettledPolicy
 from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSettings
 from moireloop_optimizer.objective import Target
@@ -138,7 +138,7 @@ def test_every_column_of_the_results_is_named() -> None:
     """The table of columns has those of the results, which parameters, analyzers and further targets add to."""
     cells = [row[0] for row in tables(section("Columns of the results"))[0]]
     named = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
-    assert sorted(named) == sorted([*results_table([], []).column_names, "NAME.NUMBER", "NAME.reason"])
+    assert sorted(named) == sorted([*results_table([], [], {}).column_names, "NAME.NUMBER", "NAME.reason"])
 
 
 def test_what_may_not_change_on_resume_is_named() -> None:

@@ -1,4 +1,4 @@
-"""Results as a table, files and recipes, and the utilisation of workers: all against numbers worked out by hand."""
+"""Results as a table and files, and the utilisation of workers: all against numbers worked out by hand."""
 
 from __future__ import annotations
 
@@ -9,29 +9,24 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from rich.console import Console
 
 from moireloop.folder import CampaignFolder
 from moireloop.output_files import write_results
-from moireloop.recipes_view import recipes_table, width_of
-from moireloop.results import (
-    best_recipes,
-    results_table,
-    utilisation,
-    wavelength_angstrom,
-)
+from moireloop.results import utilisation, wavelength_angstrom
+from moireloop.results_table import results_table
 from moireloop_broker.messages import AnalysisArray, AnalysisOutcome
 from moireloop_optimizer.objective import Target
 from tests.unit.campaign.conftest import MakeResult
 
 NEAR = Target(twist_deg=8.2, tolerance_deg=0.3)
 FAR = Target(twist_deg=21.8, tolerance_deg=0.5)
+BOUNDS = {"temperature_k": (1500.0, 4500.0), "lattice_strain": (0.0, 0.05)}
 
 
 def test_table_has_one_row_for_each_candidate(make_result: MakeResult) -> None:
     """Measured, refused and failed candidates all have a row; what they do not have is null."""
     results = [make_result(1, twist_deg=8.0), make_result(2), make_result(3, outcome="failed")]
-    table = results_table(results, [NEAR])
+    table = results_table(results, [NEAR], BOUNDS)
     assert table["candidate_id"].to_pylist() == ["c-0001", "c-0002", "c-0003"]
     assert table["outcome"].to_pylist() == ["measured", "refused", "failed"]
     assert table["twist_deg"].to_pylist() == [8.0, None, None]
@@ -43,7 +38,7 @@ def test_table_has_one_row_for_each_candidate(make_result: MakeResult) -> None:
 
 def test_regret_is_to_the_nearest_target_and_to_each(make_result: MakeResult) -> None:
     """With two targets, a result has its distance to the nearer one and to both."""
-    table = results_table([make_result(1, twist_deg=20.8)], [NEAR, FAR])
+    table = results_table([make_result(1, twist_deg=20.8)], [NEAR, FAR], BOUNDS)
     row = table.to_pylist()[0]
     assert row["nearest_target_deg"] == 21.8
     assert row["regret_deg"] == pytest.approx(1.0)
@@ -53,14 +48,14 @@ def test_regret_is_to_the_nearest_target_and_to_each(make_result: MakeResult) ->
 
 def test_every_stage_has_a_column(make_result: MakeResult) -> None:
     """All stage times are there, in seconds since the epoch."""
-    row = results_table([make_result(1, twist_deg=8.0, leased_s=100.0)], [NEAR]).to_pylist()[0]
+    row = results_table([make_result(1, twist_deg=8.0, leased_s=100.0)], [NEAR], BOUNDS).to_pylist()[0]
     assert (row["proposed_s"], row["queued_s"], row["leased_s"]) == (99.0, 99.5, 100.0)
     assert {"started_s", "finished_s", "analysed_s", "logged_s"} < row.keys()
 
 
 def test_parameter_named_like_a_column_keeps_apart(make_result: MakeResult) -> None:
     """A growth parameter whose name is taken gets a prefix; both values are there."""
-    row = results_table([make_result(7, twist_deg=8.0, parameters={"seed": 0.5})], [NEAR]).to_pylist()[0]
+    row = results_table([make_result(7, twist_deg=8.0, parameters={"seed": 0.5})], [NEAR], BOUNDS).to_pylist()[0]
     assert (row["seed"], row["parameter_seed"]) == (7, 0.5)
 
 
@@ -74,7 +69,7 @@ def test_numbers_of_analyses_are_columns(make_result: MakeResult) -> None:
         make_result(2).model_copy(update={"analyses": {"order": second, "lost": AnalysisOutcome(reason="died")}}),
         make_result(3, outcome="failed"),
     ]
-    table = results_table(results, [NEAR])
+    table = results_table(results, [NEAR], BOUNDS)
     assert table["order.share"].to_pylist() == [0.5, 0.25, None]
     assert table["order.peak_angstrom"].to_pylist() == [None, 2.4, None]
     assert [name for name in table.column_names if "." in name] == [
@@ -86,7 +81,7 @@ def test_numbers_of_analyses_are_columns(make_result: MakeResult) -> None:
 
 def test_no_results_make_an_empty_table() -> None:
     """Before the first result there is a table without rows, with its columns."""
-    table = results_table([], [NEAR])
+    table = results_table([], [NEAR], BOUNDS)
     assert table.num_rows == 0
     assert "moire_wavelength_angstrom" in table.column_names
 
@@ -108,8 +103,8 @@ def test_files_hold_the_table(make_result: MakeResult, tmp_path: Path) -> None:
     """results.parquet and results.csv hold the same rows; nothing else is left in the folder."""
     folder = CampaignFolder(tmp_path)
     results = [make_result(1, twist_deg=8.0), make_result(2, reason='odd, "quoted"\nreason')]
-    parquet, text = write_results(folder, results, [NEAR])
-    assert pyarrow.parquet.read_table(parquet).equals(results_table(results, [NEAR]))
+    parquet, text = write_results(folder, results, [NEAR], BOUNDS)
+    assert pyarrow.parquet.read_table(parquet).equals(results_table(results, [NEAR], BOUNDS))
     with text.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["candidate_id"] for row in rows] == ["c-0001", "c-0002"]
@@ -123,76 +118,9 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     folder.results_csv.write_text("old")
     folder.results_parquet.mkdir()
     with pytest.raises(OSError, match=r"results\.parquet"):
-        write_results(folder, [], [NEAR])
+        write_results(folder, [], [NEAR], BOUNDS)
     assert folder.results_csv.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.csv", "results.parquet"]
-
-
-def test_best_recipes_are_the_nearest_first(make_result: MakeResult) -> None:
-    """Recipes are sorted by distance; equals by uncertainty; refused ones are no recipes."""
-    results = [
-        make_result(1, twist_deg=8.45),
-        make_result(2, twist_deg=8.1, sigma_deg=0.4),
-        make_result(3),
-        make_result(4, twist_deg=8.3, sigma_deg=0.1),
-        make_result(5, twist_deg=0.0),
-    ]
-    recipes = best_recipes(results, NEAR, 3)
-    assert [recipe.result.candidate.candidate_id for recipe in recipes] == ["c-0004", "c-0002", "c-0001"]
-    assert [recipe.within_tolerance for recipe in recipes] == [True, True, True]
-    assert not best_recipes(results, FAR, 1)[0].within_tolerance
-
-
-def test_recipes_are_shown_with_their_wavelength(make_result: MakeResult) -> None:
-    """The table names candidate, parameters with units, twist, error and wavelength."""
-    console = Console(width=160)
-    with console.capture() as captured:
-        console.print(recipes_table([make_result(1, twist_deg=8.0), make_result(2)], [NEAR, FAR]))
-    text = captured.get()
-    for piece in ("c-0001", "temperature (K)", "2000", "8.000 ± 0.050", "0.20", "22.7", "yes", "21.8 ± 0.5", "no"):
-        assert piece in text
-    assert "c-0002" not in text
-
-
-PARAMETERS = {"temperature_k": 2373.4, "lattice_strain": 0.00036123, "shear_strain": 0.188612}
-
-
-@pytest.mark.parametrize(("width", "gone"), [(200, []), (80, []), (72, ["moiré"]), (54, ["moiré", "error", "shear"])])
-def test_recipes_fit_the_terminal(make_result: MakeResult, width: int, gone: list[str]) -> None:
-    """No number is cut or wrapped; what is least important goes first, and never the hit."""
-    results = [make_result(number, twist_deg=8.0, sigma_deg=0.12, parameters=PARAMETERS) for number in (1, 2)]
-    table = recipes_table(results, [NEAR], width=width)
-    assert width_of(table) <= width
-    console = Console(width=width)
-    with console.capture() as captured:
-        console.print(table)
-    text = captured.get()
-    assert "…" not in text
-    assert [line.split()[-1] for line in text.splitlines() if "c-000" in line] == ["yes", "yes"]
-    assert text.count("8.00 ± 0.12") == 2
-    assert [word for word in ("moiré", "error", "shear") if word not in text] == gone
-    assert ("results.csv" in text) == bool(gone)
-
-
-def test_recipes_of_runs_ended_early_are_marked(make_result: MakeResult) -> None:
-    """With a star and what it means; without such runs there is neither."""
-    whole, early = make_result(1, twist_deg=8.0), make_result(2, twist_deg=8.1, ended="settled")
-    console = Console(width=160)
-    with console.capture() as captured:
-        console.print(recipes_table([whole, early], [NEAR]))
-    text = captured.get()
-    assert "c-0002* " in text
-    assert "c-0001* " not in text
-    assert "* ended early" in text
-    assert recipes_table([whole], [NEAR]).caption is None
-
-
-def test_recipes_of_nothing_say_so() -> None:
-    """Without a measured result the table says that there is none."""
-    console = Console(width=160)
-    with console.capture() as captured:
-        console.print(recipes_table([], [NEAR]))
-    assert "no result with a twist yet" in captured.get()
 
 
 def test_utilisation_of_one_worker(make_result: MakeResult) -> None:
