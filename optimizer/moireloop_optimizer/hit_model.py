@@ -1,0 +1,168 @@
+"""How likely a run at a point comes within the tolerance of a target, given all runs and those on their way (pure).
+
+Gaussian processes on the twist (twist_process), repeats of twists seen nearby where those predict better
+(repeated_twists), and how often runs nearby had a twist at all. What decides what is fitted when is the number of runs,
+so that the same runs in the same order give the same model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import torch
+from scipy.spatial.distance import cdist
+
+from moireloop_optimizer.objective import Runs, Target
+from moireloop_optimizer.repeated_twists import Habits, RepeatedTwists, learn_habits
+from moireloop_optimizer.space import Points
+from moireloop_optimizer.twist_process import Floats, Prediction, TwistProcess, fit_theta, mass_within
+
+MOST_FITTED: Final = 250
+"""Runs that hyperparameters and habits are fitted to, evenly spaced in their order."""
+
+MOST_HELD: Final = 1200
+"""Runs that the model holds; beyond, the newest, those nearest to the targets, and some of the others."""
+
+FEWEST_FOR_HABITS: Final = 5
+MOST_PENDING: Final = 64
+GROWTH: Final = 1.12
+FRESH_EVERY: Final = 8
+REFUSAL_REACH: Final = 0.1
+BROAD_DEG: Final = 2.0
+SAME_DEG: Final = 0.1
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    theta: torch.Tensor
+    habits: Habits | None
+
+
+@dataclass
+class FitCache:
+    """Fits by the number of runs that they saw, so that each is begun from the one before it."""
+
+    fits: dict[tuple[int, bytes], _Fitted] = field(default_factory=dict)
+
+    def at(self, points: Points, twist_deg: Floats) -> _Fitted:
+        """The fit for as many of the runs as the schedule has, made now if it was not made before."""
+        steps = schedule(len(points))
+        number = len(steps) - 1
+        start = number - number % FRESH_EVERY
+        earlier: _Fitted | None = None
+        for count in steps[start:]:
+            key = (count, twist_deg[:count].tobytes() + points[:count].tobytes())
+            if key not in self.fits:
+                self.fits[key] = _fit(points[:count], twist_deg[:count], earlier)
+            earlier = self.fits[key]
+        self.fits = {key: fit for key, fit in self.fits.items() if key[0] in steps[start:]}
+        if earlier is None:
+            raise ValueError("expected at least one run with a twist, got none")
+        return earlier
+
+
+def schedule(n: int) -> list[int]:
+    """Numbers of runs at which there is a fit, up to n: each about an eighth more than the one before."""
+    steps = [1]
+    while (following := max(steps[-1] + 1, int(steps[-1] * GROWTH))) <= n:
+        steps.append(following)
+    return steps
+
+
+class HitModel:
+    """What N runs, one of them with a twist at least, say of a further one.
+
+    Args:
+        runs: what was measured.
+        pending: (m, d) points on their way; beyond 64 the newest.
+        targets: wanted twists; those that the model is held small for.
+        cache: fits made before.
+    """
+
+    def __init__(self, runs: Runs, pending: Points, targets: Sequence[Target], cache: FitCache) -> None:
+        measured = np.isfinite(runs.twist_deg)
+        points, twist_deg = runs.points[measured], runs.twist_deg[measured]
+        fitted = cache.at(points, twist_deg)
+        kept = _held(twist_deg, targets)
+        self._all_points, self._measured = runs.points[-MOST_HELD:], measured[-MOST_HELD:]
+        self._twist_deg = twist_deg
+        theta = fitted.theta if len(kept) <= MOST_FITTED else fitted.theta[:1]
+        self._process = TwistProcess(points[kept], twist_deg[kept], theta)
+        self._repeats = RepeatedTwists(points[kept], twist_deg[kept], fitted.habits) if fitted.habits else None
+        self._pending = pending[:0]
+        self._at_pending: Prediction | None = None
+        self.wait_for(pending)
+
+    def wait_for(self, points: Points) -> None:
+        """Take in (j, d) further points on their way."""
+        self._pending = np.concatenate([self._pending, points])[-MOST_PENDING:]
+        self._at_pending = self._process.at(self._pending) if len(self._pending) else None
+
+    def probability(self, points: Points, targets: Sequence[Target]) -> Floats:
+        """(T, m) probabilities that a run at (m, d) points comes within the tolerance of each of T targets."""
+        at = self._process.at(points)
+        found = np.stack([self._of(points, at, target) for target in targets])
+        return found * self._measured_share(points)
+
+    def of_a_new_twist(self, target: Target) -> float:
+        """Probability that a run anywhere shows a twist not seen before, and that within a target's tolerance.
+
+        From the different twists seen, each 2 degrees broad: what a search without a model would live on.
+        """
+        twists = np.sort(self._twist_deg)
+        different = twists[np.concatenate([[True], np.diff(twists) > SAME_DEG])]
+        even = 2.0 * target.tolerance_deg / 30.0
+        mass = mass_within(target.twist_deg, target.tolerance_deg, different, BROAD_DEG)
+        return float((mass.sum() + even) / (len(self._measured) + 1.0))
+
+    def _of(self, points: Points, at: Prediction, target: Target) -> Floats:
+        mass = mass_within(target.twist_deg, target.tolerance_deg, at.mean_deg, at.total_deg)
+        if self._at_pending is not None:
+            mass = mass * self._untold(points, at, self._at_pending, target)
+        probability: Floats = self._process.weights @ mass
+        if self._repeats is None:
+            return probability
+        return self._repeats.mass(points, target.twist_deg, target.tolerance_deg, probability, self._pending)
+
+    def _untold(self, points: Points, at: Prediction, at_pending: Prediction, target: Target) -> Floats:
+        """(K, m) probability that a hit there would be news: that no pending run would have hit as well."""
+        covariance = self._process.covariance_deg2(points, at, self._pending, at_pending)
+        total = (at.total_deg**2)[:, :, None]
+        mean = at_pending.mean_deg[:, None, :] + covariance / total * (target.twist_deg - at.mean_deg)[:, :, None]
+        left = np.maximum(at_pending.variance_deg2[:, None, :] - covariance**2 / total, 1e-12)
+        spread = np.sqrt(left + at_pending.noise_deg2[:, None, None])
+        untold: Floats = np.prod(1.0 - mass_within(target.twist_deg, target.tolerance_deg, mean, spread), axis=2)
+        return untold
+
+    def _measured_share(self, points: Points) -> Floats | float:
+        if self._measured.all():
+            return 1.0
+        nearness = np.exp(-0.5 * cdist(points, self._all_points, "sqeuclidean") / REFUSAL_REACH**2)
+        share: Floats = (nearness @ self._measured + self._measured.mean()) / (nearness.sum(axis=1) + 1.0)
+        return share
+
+
+def _fit(points: Points, twist_deg: Floats, earlier: _Fitted | None) -> _Fitted:
+    some = np.unique(np.linspace(0, len(points) - 1, min(len(points), MOST_FITTED)).round().astype(int))
+    x, y = points[some], twist_deg[some]
+    theta = fit_theta(x, y, seed=len(points), start=earlier.theta if earlier else None)
+    if len(x) < FEWEST_FOR_HABITS:
+        return _Fitted(theta, None)
+    density = TwistProcess(x, y, theta).left_out_density()
+    return _Fitted(theta, learn_habits(x, y, density, earlier.habits if earlier else None))
+
+
+def _held(twist_deg: Floats, targets: Sequence[Target]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """Rows that the model holds, in their order."""
+    count = len(twist_deg)
+    if count <= MOST_HELD:
+        return np.arange(count)
+    third = MOST_HELD // 3
+    distance = np.min([np.abs(twist_deg - target.twist_deg) for target in targets], axis=0)
+    even = np.linspace(0, count - 1, third).astype(int)
+    return np.unique(
+        np.concatenate([np.argsort(distance, kind="stable")[:third], even, np.arange(count - third, count)])
+    )

@@ -1,0 +1,195 @@
+"""Gaussian processes on the twist itself, under several sets of hyperparameters weighted by their evidence (pure).
+
+Each has a Matern-5/2 kernel with a length scale for each dimension, noise in proportion to the signal, and a constant
+mean; mean and variance of the signal are integrated out or taken at their maximum in closed form (Rasmussen and
+Williams, "Gaussian Processes for Machine Learning" (2006), section 2.7 and chapter 5). Length scales and noise are
+searched for by sampling, many at once, since a dozen runs seldom single out one set: the best few make a mixture.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import ndtr, ndtri
+from scipy.stats import qmc
+
+from moireloop_optimizer.space import Points
+
+Floats = npt.NDArray[np.float64]
+DOUBLE: Final = torch.float64
+
+LENGTH_MEDIAN, LENGTH_WIDTH = 0.5, 0.9
+NOISE_MEDIAN, NOISE_WIDTH = 1e-2, 2.5
+"""Log-normal priors: of length scales, in sides of the unit cube, and of the noise variance over the signal's."""
+
+SIGNAL_PRIOR: Final = 2.0
+"""Runs that the prior of the signal's variance (that of the twists seen) counts for."""
+
+FIRST_DRAWS: Final = 64
+FURTHER_DRAWS: Final = 24
+ROUNDS: Final = 3
+KEPT: Final = 4
+JITTER: Final = 1e-8
+LEAST_SPREAD_DEG: Final = 1e-3
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """At m points under K sets of hyperparameters: means and variances of the twist (K, m), noise variances (K,)."""
+
+    mean_deg: Floats
+    variance_deg2: Floats
+    noise_deg2: Floats
+    whitened: torch.Tensor
+
+    @property
+    def total_deg(self) -> Floats:
+        """(K, m) standard deviations of one run at each point, in degrees."""
+        total: Floats = np.sqrt(self.variance_deg2 + self.noise_deg2[:, None])
+        return total
+
+
+class TwistProcess:
+    """The mixture, given runs.
+
+    Args:
+        points: (N, d) points of the unit cube, N at least 1.
+        twist_deg: (N,) their twists in degrees, all finite.
+        theta: (K, d + 1) logarithms of length scales and noise, as from `fit_theta`.
+    """
+
+    def __init__(self, points: Points, twist_deg: Floats, theta: torch.Tensor) -> None:
+        self._center_deg, self._scale_deg = float(twist_deg.mean()), max(float(twist_deg.std()), LEAST_SPREAD_DEG)
+        self._x = torch.as_tensor(points, dtype=DOUBLE)
+        self._y = torch.as_tensor((twist_deg - self._center_deg) / self._scale_deg, dtype=DOUBLE)
+        self._solved = _solve(self._x, self._y, theta)
+        self.weights: Floats = torch.softmax(self._solved.score, 0).numpy()
+
+    def at(self, points: Points) -> Prediction:
+        """The prediction at (m, d) points."""
+        solved, x = self._solved, torch.as_tensor(points, dtype=DOUBLE)
+        kernel = _matern(x, self._x, solved.lengths)
+        mean = (kernel @ solved.alpha[:, :, None])[:, :, 0] + solved.mean[:, None]
+        whitened = torch.linalg.solve_triangular(solved.root, kernel.transpose(1, 2), upper=False)
+        variance = (1.0 - (whitened * whitened).sum(1)).clamp_min(1e-10) * solved.signal[:, None]
+        square = self._scale_deg**2
+        return Prediction(
+            mean.numpy() * self._scale_deg + self._center_deg,
+            variance.numpy() * square,
+            (solved.noise * solved.signal).numpy() * square,
+            whitened,
+        )
+
+    def covariance_deg2(self, points: Points, at: Prediction, others: Points, at_others: Prediction) -> Floats:
+        """(K, m, j) posterior covariances of the twist at (m, d) points and at (j, d) others."""
+        x, o = (torch.as_tensor(rows, dtype=DOUBLE) for rows in (points, others))
+        prior = _matern(x, o, self._solved.lengths)
+        shared = at.whitened.transpose(1, 2) @ at_others.whitened
+        covariance: Floats = ((prior - shared) * self._solved.signal[:, None, None]).numpy() * self._scale_deg**2
+        return covariance
+
+    def left_out_density(self) -> Floats:
+        """(N,) density, per degree, of each run's twist as the mixture predicts it from the other runs.
+
+        Source: Sundararajan and Keerthi, "Predictive Approaches for Choosing Hyperparameters in Gaussian Processes",
+        Neural Computation 13, 1103 (2001).
+        """
+        solved = self._solved
+        precision = torch.diagonal(torch.cholesky_inverse(solved.root), dim1=1, dim2=2)
+        off = (solved.alpha / precision).numpy() * self._scale_deg
+        spread = (solved.signal[:, None] / precision).sqrt().numpy() * self._scale_deg
+        density: Floats = (self.weights[:, None] * normal_density(off, spread)).sum(axis=0)
+        return density
+
+
+def fit_theta(points: Points, twist_deg: Floats, *, seed: int, start: torch.Tensor | None = None) -> torch.Tensor:
+    """The few most likely sets of hyperparameters, (K, d + 1): logarithms of length scales and of the noise.
+
+    Drawn from their prior (a Sobol set) and then around the best, in rounds.
+
+    Args:
+        points: (N, d) points of the unit cube.
+        twist_deg: (N,) their twists in degrees.
+        seed: of the draws around the best.
+        start: (k, d + 1) sets to begin with too, such as those of an earlier fit.
+    """
+    dimension = points.shape[1]
+    x = torch.as_tensor(points, dtype=DOUBLE)
+    y = torch.as_tensor((twist_deg - twist_deg.mean()) / max(twist_deg.std(), LEAST_SPREAD_DEG), dtype=DOUBLE)
+    middle, width = _prior(dimension)
+    uniform = qmc.Sobol(dimension + 1, rng=np.random.default_rng(0)).random(FIRST_DRAWS)
+    theta = middle + width * torch.as_tensor(ndtri(np.clip(uniform, 1e-3, 1.0 - 1e-3)), dtype=DOUBLE)
+    theta = theta if start is None else torch.cat([theta, start])
+    score = _solve(x, y, theta).score
+    rng = np.random.default_rng(seed)
+    for number in range(ROUNDS):
+        best = theta[score.topk(min(KEPT, len(theta))).indices]
+        step = torch.as_tensor(rng.standard_normal((FURTHER_DRAWS, dimension + 1)), dtype=DOUBLE)
+        drawn = best[rng.integers(len(best), size=FURTHER_DRAWS)] + 0.4 * 0.6**number * width * step
+        theta, score = torch.cat([theta, drawn]), torch.cat([score, _solve(x, y, drawn).score])
+    return theta[score.topk(KEPT).indices]
+
+
+def normal_density(off: Floats, spread: Floats | float) -> Floats:
+    """Density of a normal distribution at a distance from its mean."""
+    density: Floats = np.exp(-0.5 * (off / spread) ** 2) / (spread * math.sqrt(2.0 * math.pi))
+    return density
+
+
+def mass_within(target_deg: float, tolerance_deg: float, mean_deg: Floats, spread_deg: Floats | float) -> Floats:
+    """Probability that normal twists lie within the tolerance of a target."""
+    high = (target_deg + tolerance_deg - mean_deg) / spread_deg
+    low = (target_deg - tolerance_deg - mean_deg) / spread_deg
+    mass: Floats = ndtr(high) - ndtr(low)
+    return mass
+
+
+@dataclass(frozen=True)
+class _Solved:
+    """Of K processes: score (K,), Cholesky root (K, N, N), weights of the data (K, N), parameters (K,) or (K, d)."""
+
+    score: torch.Tensor
+    root: torch.Tensor
+    alpha: torch.Tensor
+    mean: torch.Tensor
+    signal: torch.Tensor
+    noise: torch.Tensor
+    lengths: torch.Tensor
+
+
+def _solve(x: torch.Tensor, y: torch.Tensor, theta: torch.Tensor) -> _Solved:
+    """Condition K processes on standardized twists; the score is the log evidence and log prior of theta."""
+    lengths, noise, n = theta[:, :-1].exp(), theta[:, -1].exp(), len(y)
+    identity = torch.eye(n, dtype=DOUBLE)
+    covariance = _matern(x, x, lengths) + (noise[:, None, None] + JITTER) * identity
+    root, failed = torch.linalg.cholesky_ex(covariance)
+    columns = torch.stack([y, torch.ones_like(y)], dim=-1).expand(len(theta), n, 2)
+    by_y, by_one = torch.cholesky_solve(columns, root).unbind(-1)
+    mean = by_y.sum(1) / (by_one.sum(1) + 1.0)
+    alpha = by_y - mean[:, None] * by_one
+    misfit = (alpha * (y - mean[:, None])).sum(1) + mean**2
+    signal = (misfit + SIGNAL_PRIOR) / (n + SIGNAL_PRIOR)
+    evidence = -0.5 * (n + SIGNAL_PRIOR) * signal.log() - torch.diagonal(root, dim1=1, dim2=2).log().sum(1)
+    middle, width = _prior(x.shape[1])
+    score = evidence - 0.5 * (((theta - middle) / width) ** 2).sum(1)
+    usable = (failed == 0) & score.isfinite()
+    return _Solved(
+        torch.where(usable, score, torch.full_like(score, -1e300)), root, alpha, mean, signal, noise, lengths
+    )
+
+
+def _prior(dimension: int) -> tuple[torch.Tensor, torch.Tensor]:
+    middle = [math.log(LENGTH_MEDIAN)] * dimension + [math.log(NOISE_MEDIAN)]
+    return torch.tensor(middle, dtype=DOUBLE), torch.tensor([LENGTH_WIDTH] * dimension + [NOISE_WIDTH], dtype=DOUBLE)
+
+
+def _matern(x: torch.Tensor, others: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """(K, m, j) Matern-5/2 correlations under (K, d) length scales."""
+    scaled = math.sqrt(5.0) * torch.cdist(x / lengths[:, None], others / lengths[:, None])
+    correlation: torch.Tensor = (1.0 + scaled + scaled * scaled / 3.0) * torch.exp(-scaled)
+    return correlation
