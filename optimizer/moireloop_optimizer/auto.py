@@ -3,9 +3,8 @@
 The seed models the distance from the target, which throws away on which side of it a twist lies. Here the twist is
 modelled (hit_model), and the next point is the one at which a run most likely comes within the tolerance of a target
 that no run has reached; of each target what pending runs would tell as well does not count again. Where no place
-promises more than a new twist anywhere would, the best of a few points of a Sobol sequence is taken. After a hit its
-recipe is repeated with other seeds (replicates), and once every target is reached the search goes on for other recipes,
-away from those that it has. docs/benchmarks.md has what each of these choices was measured to bring.
+promises more than a new twist anywhere would, the best of a few points of a Sobol sequence is taken. Once every target
+is reached the search goes on for other recipes, away from those that it has. docs/benchmarks.md has what each of these choices was measured to bring.
 """
 
 from __future__ import annotations
@@ -20,10 +19,9 @@ from scipy.spatial.distance import cdist
 
 from moireloop_optimizer.hit_model import FitCache, HitModel
 from moireloop_optimizer.objective import Runs, Target, is_within
-from moireloop_optimizer.replicates import Replicate, next_replicates
 from moireloop_optimizer.sobol import sobol_points
 from moireloop_optimizer.space import Points
-from moireloop_optimizer.suggestion import REPLICATE, STAND_IN, Suggestion
+from moireloop_optimizer.suggestion import STAND_IN, Suggestion
 from moireloop_optimizer.twist_process import Floats
 
 logger = logging.getLogger(__name__)
@@ -48,31 +46,15 @@ class AutoStrategy:
 
     Args:
         seed: of its random numbers.
-        replicates: runs of each recipe after its first hit; 0 for none.
     """
 
-    def __init__(self, seed: int, replicates: int = 0) -> None:
-        self._seed, self._replicates = seed, replicates
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
         self._cache = FitCache()
 
     def suggest(self, n: int, runs: Runs, pending: Points, targets: Sequence[Target], *, index: int) -> Suggestion:
         """The next n points; see suggestion.Strategy."""
-        began = time.perf_counter()
         runs = _usable(runs)
-        repeated = next_replicates(runs, pending, targets, goal=self._replicates, n=n)
-        points, aims, made_by = _rows(repeated, runs), [one.aim for one in repeated], [REPLICATE] * len(repeated)
-        pending, left = np.concatenate([pending, points]), n - len(repeated)
-        failed, fit_s = False, 0.0
-        if left:
-            chosen = self._chosen(left, runs, pending, targets, index + len(repeated))
-            points, aims, made_by = (
-                np.concatenate([points, chosen.points]), [*aims, *chosen.aims], [*made_by, *chosen.made_by]
-            )  # fmt: skip
-            failed, fit_s = chosen.fit_failed, chosen.fit_s
-        elapsed_s = time.perf_counter() - began
-        return Suggestion(points, tuple(aims), tuple(made_by), failed, fit_s, elapsed_s - fit_s)
-
-    def _chosen(self, n: int, runs: Runs, pending: Points, targets: Sequence[Target], index: int) -> Suggestion:
         if np.isfinite(runs.twist_deg).sum() < 2:
             return self._stand_in(n, runs, targets, index, failed=False)
         began = time.perf_counter()
@@ -86,7 +68,8 @@ class AutoStrategy:
         if not np.isfinite(points).all():
             logger.warning("model of no use strategy=%s runs=%d reason=not finite", NAME, len(runs))
             return self._stand_in(n, runs, targets, index, failed=True)
-        return Suggestion(np.clip(points, 0.0, 1.0), tuple(aims), (NAME,) * n, False, fit_s)
+        elapsed_s = time.perf_counter() - began
+        return Suggestion(np.clip(points, 0.0, 1.0), tuple(aims), (NAME,) * n, False, fit_s, elapsed_s - fit_s)
 
     def _search(
         self, n: int, model: HitModel, runs: Runs, targets: Sequence[Target], index: int
@@ -177,8 +160,3 @@ def _usable(runs: Runs) -> Runs:
 def _any_within(twist_deg: Floats, targets: Sequence[Target]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     within: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.any([is_within(twist_deg, t) for t in targets], axis=0)
     return within
-
-
-def _rows(repeated: Sequence[Replicate], runs: Runs) -> Points:
-    rows = [one.point for one in repeated]
-    return np.array(rows, dtype=np.float64).reshape(-1, runs.points.shape[1])

@@ -38,8 +38,8 @@ class Habits:
     """How twists repeat. `reach` (d,): how far a run speaks for others, in sides of the unit cube.
 
     `same_deg`: width of a repeated twist. `fresh`: weight of a new twist, in runs, and `discount` that of each
-    different one nearby. `wider`: how much farther new twists look around, `near_deg`: how far from those there they lie.
-    `beyond`: weight of the Gaussian processes for a new twist, in runs.
+    different one nearby. `wider`: how much farther new twists look around, `near_deg`: how far from those there they
+    lie. `beyond`: weight of the Gaussian processes for a new twist, in runs.
     """
 
     reach: tuple[float, ...]
