@@ -13,9 +13,11 @@ from moireloop_optimizer.fit_protocol import Answer, Question
 from moireloop_optimizer.fitter import FitProcessLost, Fitter
 from moireloop_optimizer.objective import Target
 from moireloop_optimizer.sobol import sobol_points
+from moireloop_optimizer.space import SearchSpace
 from tests.waiting import wait_until
 
 POINTS = sobol_points(10, 2, seed=0)
+SPACE = SearchSpace({"temperature_k": [1500.0, 3000.0], "lattice_strain": [0.0, 0.05]})
 
 
 def question(strategy: str = "qei", n: int = 2) -> Question:
@@ -25,7 +27,7 @@ def question(strategy: str = "qei", n: int = 2) -> Question:
         seed=1,
         n=n,
         index=10,
-        dimension=2,
+        space=SPACE,
         points=POINTS.tolist(),
         twist_deg=twist_deg,
         sigma_deg=[0.1] * len(POINTS),
