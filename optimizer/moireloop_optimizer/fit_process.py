@@ -36,8 +36,8 @@ class Answerer:
         self._strategy: Strategy
 
     def answer(self, question: Question) -> Answer:
-        """The points asked for. Raises ValueError for a strategy that does not exist."""
-        made = self._strategy_of(question).suggest(
+        """The points asked for, once the question has been prepared for."""
+        made = self._strategy.suggest(
             question.n, question.runs, question.pending_points, question.targets, index=question.index
         )
         return Answer(
@@ -49,20 +49,13 @@ class Answerer:
             acquisition_s=made.acquisition_s,
         )
 
-    def time_limit_s(self, question: Question) -> float:
-        """Seconds that an answer may take, 0 for no limit; the first one of a class has longer, for its imports."""
-        if is_own(question.strategy):
-            return 0.0
-        return question.suggest_s + (0.0 if self._key == _key_of(question) else LOADING_S)
-
-    def _strategy_of(self, question: Question) -> Strategy:
-        if self._key != _key_of(question):
-            self._strategy, self._key = _strategy_of(question), _key_of(question)
-        return self._strategy
-
-
-def _key_of(question: Question) -> tuple[object, ...]:
-    return question.strategy, question.seed, question.options, question.space
+    def prepare(self, question: Question) -> None:
+        """Have the strategy of a question at hand; somebody else's is imported for that."""
+        key = (question.strategy, question.seed, question.options, question.space)
+        if self._key != key:
+            self._strategy, self._key = _strategy_of(question), key
+        if isinstance(self._strategy, ForeignStrategy):
+            self._strategy.load()
 
 
 def _strategy_of(question: Question) -> Strategy:
@@ -75,6 +68,17 @@ def _strategy_of(question: Question) -> Strategy:
         question.options,
         question.seed,
     )
+
+
+def _answer_in_time(answerer: Answerer, question: Question) -> Answer:
+    """The answer. Somebody else's strategy brings the process down when it takes too long, whatever it hangs in."""
+    is_bounded = not is_own(question.strategy)
+    signal.setitimer(signal.ITIMER_REAL, LOADING_S if is_bounded else 0.0)
+    answerer.prepare(question)
+    signal.setitimer(signal.ITIMER_REAL, question.suggest_s if is_bounded else 0.0)
+    answer = answerer.answer(question)
+    signal.setitimer(signal.ITIMER_REAL, 0.0)
+    return answer
 
 
 def _warm_up() -> None:
@@ -96,10 +100,7 @@ def main(arguments: list[str]) -> int:
         try:
             while True:
                 question = unpack_question(pipe.recv_bytes())
-                signal.setitimer(signal.ITIMER_REAL, answerer.time_limit_s(question))
-                answer = answerer.answer(question)
-                signal.setitimer(signal.ITIMER_REAL, 0.0)
-                pipe.send_bytes(pack(answer))
+                pipe.send_bytes(pack(_answer_in_time(answerer, question)))
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import sys
@@ -35,7 +36,7 @@ class ForeignStrategy:
     In the place of what it did not give stand points of the Sobol sequence, marked as such.
 
     Args:
-        load: gives the class; called once, with the first question.
+        load: gives the class; called once, unless it fails.
         name: who made the points, as candidates say it.
         space: the search space in physical units, in which generators are told and asked.
         options: keyword arguments for the class.
@@ -57,6 +58,12 @@ class ForeignStrategy:
         self._seed = seed
         self._class: Callable[..., Any] | None = None
         self._fed: dict[Target, _Fed] = {}
+
+    def load(self) -> None:
+        """Have the class at hand; one that cannot be loaded fails again, and is told of, when points are asked for."""
+        if self._class is None:
+            with contextlib.suppress(Exception):
+                self._class = self._load()
 
     def suggest(self, n: int, runs: Runs, pending: Points, targets: Sequence[Target], *, index: int) -> Suggestion:
         """The next n points; see suggestion.Strategy."""

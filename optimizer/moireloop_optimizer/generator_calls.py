@@ -32,7 +32,8 @@ def vocs_of(space: SearchSpace) -> VOCS:
     taken = {OBJECTIVE, TWIST, SIGMA, "_id"} & set(space.names)
     if taken:
         raise ValueError(f"expected growth parameters of other names than results have, got {', '.join(taken)}")
-    return VOCS(variables={name: list(ends) for name, ends in space.root.items()}, objectives={OBJECTIVE: "MINIMIZE"})
+    ranges = {name: list(ends) for name, ends in space.root.items()}
+    return VOCS.model_validate({"variables": ranges, "objectives": {OBJECTIVE: "MINIMIZE"}})
 
 
 def made(

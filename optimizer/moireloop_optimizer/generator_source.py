@@ -98,5 +98,6 @@ def _of_file(path: Path) -> ModuleType:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+    by_lower = {one.lower(): one for one in known}
+    nearest = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return f"; did you mean {by_lower[nearest[0]]!r}?" if nearest else ""

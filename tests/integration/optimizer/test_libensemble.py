@@ -15,9 +15,11 @@ from libensemble.specs import AllocSpecs, ExitCriteria, GenSpecs, LibeSpecs, Sim
 
 from moireloop_optimizer import TwistGenerator
 
-SPACE = VOCS(
-    variables={"temperature_k": [1500.0, 3000.0], "lattice_strain": [0.0, 0.05]},
-    observables=["twist_deg", "sigma_deg"],
+SPACE = VOCS.model_validate(
+    {
+        "variables": {"temperature_k": [1500.0, 3000.0], "lattice_strain": [0.0, 0.05]},
+        "observables": ["twist_deg", "sigma_deg"],
+    }
 )
 
 

@@ -16,7 +16,7 @@ from moireloop_optimizer import TwistGenerator
 from moireloop_optimizer.objective import Target
 
 VARIABLES = {"temperature_k": [1500.0, 3000.0], "lattice_strain": [0.0, 0.05]}
-SPACE = VOCS(variables=VARIABLES, observables=["twist_deg"], constants={"cells": 12})
+SPACE = VOCS.model_validate({"variables": VARIABLES, "observables": ["twist_deg"], "constants": {"cells": 12}})
 
 
 def twist_deg(point: dict[str, Any]) -> float | None:
@@ -32,7 +32,8 @@ def evaluated(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def generator(**options: Any) -> TwistGenerator:
-    return TwistGenerator(SPACE, **{"targets": [8.0], "strategy": "thompson", "initial": 4, "seed": 3} | options)
+    given: dict[str, Any] = {"targets": [8.0], "strategy": "thompson", "initial": 4, "seed": 3} | options
+    return TwistGenerator(SPACE, **given)
 
 
 def told(count: int = 8, **options: Any) -> TwistGenerator:
@@ -86,7 +87,7 @@ def test_search_comes_closer() -> None:
 
     def best(strategy: str) -> float:
         one = generator(strategy=strategy, targets=[21.3])
-        regrets = []
+        regrets: list[float] = []
         for _ in range(15):
             results = evaluated(one.suggest(2))
             regrets += [abs(r["twist_deg"] - 21.3) for r in results if r["twist_deg"] is not None]
@@ -191,7 +192,7 @@ def test_missing_names_are_told() -> None:
 )  # fmt: skip
 def test_vocs_that_cannot_work_is_refused(parts: dict[str, Any], message: str) -> None:
     """With a ValueError that says what is expected."""
-    vocs = VOCS(**{"variables": {"a": [0, 1]}, "observables": ["twist_deg", "sigma_deg"]} | parts)
+    vocs = VOCS.model_validate({"variables": {"a": [0, 1]}, "observables": ["twist_deg", "sigma_deg"]} | parts)
     with pytest.raises(ValueError, match=message):
         TwistGenerator(vocs, [8.0])
 
