@@ -55,6 +55,12 @@ class LocalWalk(Generator):
             if self.best is None:
                 point[name] = random.uniform(low, high)
             else:
-                step = random.gauss(0.0, self.width) * (high - low)
-                point[name] = min(high, max(low, self.best[name] + step))
+                share = (self.best[name] - low) / (high - low) + random.gauss(0.0, self.width)
+                point[name] = low + _reflected(share) * (high - low)
         return point
+
+
+def _reflected(share: float) -> float:
+    """A step past either end of [0, 1] comes back from there."""
+    share = abs(share) % 2.0
+    return 2.0 - share if share > 1.0 else share

@@ -180,7 +180,8 @@ def test_failures_of_a_generator_are_counted(new_campaign: NewCampaign, fitter: 
     assert len(campaign.results()) == 8
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_generator_that_dies_again_and_again_is_given_up(new_campaign: NewCampaign) -> None:
     """After three processes nobody waits for it any more."""
     campaign = new_campaign(
@@ -188,7 +189,7 @@ def test_generator_that_dies_again_and_again_is_given_up(new_campaign: NewCampai
     )
     fitter = Fitter(threads=1)
     try:
-        run_through(campaign, service_of(campaign, fitter), 200)
+        run_through(campaign, service_of(campaign, fitter), 500)
     finally:
         fitter.close()
     assert campaign.state.status().counters["fit_processes_lost"] == 3
