@@ -11,6 +11,7 @@ from moireloop.campaign_errors import Problem, shown, unknown_key
 from moireloop.folder import CampaignFolder
 from moireloop.growth_script import planned_steps, script_problems
 from moireloop.lammps_check import why_lammps_does_not_start
+from moireloop.strategy_check import strategy_name_problems
 from moireloop_analyzer.registry import AnalyzerUnusable, load_analyzer
 from moireloop_broker.redis_server import free_port, why_silent
 from moireloop_worker.growth import Plan, is_path_for_lammps
@@ -32,7 +33,13 @@ def cross_problems(campaign: Campaign) -> list[Problem]:
         growth = script_problems(campaign)
     else:
         growth = [*_space_problems(campaign), *_force_field_problems(campaign)]
-    return [*growth, *_target_problems(campaign), *_budget_problems(campaign), *_analysis_problems(campaign)]
+    return [
+        *growth,
+        *_target_problems(campaign),
+        *_budget_problems(campaign),
+        *_analysis_problems(campaign),
+        *strategy_name_problems(campaign),
+    ]
 
 
 def early_end_problems(campaign: Campaign) -> list[Problem]:

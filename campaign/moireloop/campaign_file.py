@@ -24,6 +24,7 @@ from moireloop.campaign_checks import (
 from moireloop.campaign_errors import Location, Problem, as_lines, dotted, problems_of, shown
 from moireloop.folder import CampaignFolder
 from moireloop.growth_script import changed_script_problems
+from moireloop.strategy_check import generator_problems
 from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
 from moireloop_broker.messages import Identifier
 from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSettings
@@ -103,7 +104,8 @@ def load_campaign(path: Path, purpose: Purpose = "validate", *, cores: int | Non
         *machine_problems(campaign, cores_of_this_machine() if cores is None else cores),
         *_place_problems(campaign, path, purpose),
     ]
-    problems = problems or early_end_problems(campaign) or lammps_problems(campaign)
+    for checked in (early_end_problems, lammps_problems, generator_problems):
+        problems = problems or checked(campaign)
     if problems:
         raise CampaignFileError(as_lines(str(path), problems))
     return campaign

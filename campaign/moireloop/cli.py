@@ -49,6 +49,7 @@ from moireloop.results import early_ends, utilisation
 from moireloop.session_view import EXIT_FAILED, EXIT_KILLED, conduct
 from moireloop.sessions import NameTaken, StillEnding, forget_session, refuse_taken_name
 from moireloop.stored_log import live_series, stored_records, stored_status
+from moireloop.strategy_file import keep_strategy
 from moireloop_broker.connection import NoConnectionFile
 from moireloop_broker.messages import Status
 from moireloop_broker.redis_server import RedisUnavailable
@@ -81,6 +82,7 @@ def run(path: Path, *, fresh: bool = False) -> int:
             campaign.place.create()
             refuse_taken_name(campaign)
         keep_script(campaign)
+        keep_strategy(campaign)
         keep_copy(path, campaign.place)
         return _conduct(campaign, resumed=False)
 
@@ -88,7 +90,10 @@ def run(path: Path, *, fresh: bool = False) -> int:
 def resume(path: Path) -> int:
     """Go on with a campaign that was stopped or killed, also with changed bounds, budget or targets."""
     with _held(path, "resume") as campaign:
-        for change in changes_on_resume(load_copy(campaign.place), campaign):
+        for change in [
+            *changes_on_resume(load_copy(campaign.place), campaign),
+            *filter(None, [keep_strategy(campaign)]),
+        ]:
             console.print(f"changed {change}", highlight=False, markup=False)
         keep_copy(path, campaign.place)
         return _conduct(campaign, resumed=campaign.place.connection_file.exists())

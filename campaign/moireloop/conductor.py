@@ -24,6 +24,7 @@ from moireloop.resumption import withdrawals
 from moireloop.service_set import Crash, ServiceSet, ServiceSpec
 from moireloop.sessions import close_session, open_session
 from moireloop.start_condition import ANALYZER_PREFIX, may_begin
+from moireloop.strategy_file import optimizer_section
 from moireloop_broker.campaign_state import CampaignState, ServiceState
 from moireloop_broker.connection import Connection, frame_endpoints, read_settings, write_settings_file
 from moireloop_broker.event_log import START, EventLog, LogRolledBack
@@ -65,7 +66,7 @@ def service_specs(campaign: Campaign, folder: CampaignFolder) -> list[ServiceSpe
 def settings_sections(campaign: Campaign) -> dict[str, object]:
     """What the services are told of the campaign file, by section."""
     sections = campaign.model_dump(mode="json", exclude={"redis", "network"})
-    return {**sections, "growth": growth_section(campaign)}
+    return {**sections, "growth": growth_section(campaign), "optimizer": optimizer_section(campaign)}
 
 
 def full_disk_hint(folder: Path, free_bytes: int) -> str:

@@ -88,6 +88,11 @@ class CampaignFolder:
         return self.root / "script"
 
     @property
+    def strategy(self) -> Path:
+        """The file of the user's own strategy, as it was when the campaign was last started or resumed."""
+        return self.root / "strategy"
+
+    @property
     def logs(self) -> Path:
         """One log file per service."""
         return self.root / "logs"
@@ -167,7 +172,7 @@ class CampaignFolder:
         """Names of everything that a campaign puts into its folder."""
         parts = (
             self.connection_file, self.settings_file, self.campaign_copy, self.lock_file, self.services_lock,
-            self.redis, self.runs, self.prepared, self.script, self.logs, self.figures,
+            self.redis, self.runs, self.prepared, self.script, self.strategy, self.logs, self.figures,
             self.results_parquet, self.results_csv, self.trajectories_parquet, self.trajectories_csv,
             self.analyses_parquet,
         )  # fmt: skip

@@ -9,11 +9,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from moireloop_optimizer.objective import Runs, Target
-from moireloop_optimizer.space import Points
+from moireloop_optimizer.space import Points, SearchSpace
 
 
 class Question(BaseModel):
-    """Ask for n points; points are rows of unit cube coordinates; twists and their errors, in degrees, may be NaN."""
+    """Ask for n points; points are rows of unit cube coordinates; twists and their errors, in degrees, may be NaN.
+
+    `options` and `suggest_s` are for the strategies of others: arguments of the class, and the seconds that it has.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,12 +24,14 @@ class Question(BaseModel):
     seed: int
     n: int
     index: int
-    dimension: int
+    space: SearchSpace
     points: list[list[float]]
     twist_deg: list[float]
     sigma_deg: list[float]
     pending: list[list[float]]
     targets: list[Target]
+    options: dict[str, Any] = {}
+    suggest_s: float = 60.0
 
     @property
     def runs(self) -> Runs:
@@ -39,7 +44,7 @@ class Question(BaseModel):
         return self._rows(self.pending)
 
     def _rows(self, rows: list[list[float]]) -> Points:
-        return np.array(rows, dtype=np.float64).reshape(-1, self.dimension)
+        return np.array(rows, dtype=np.float64).reshape(-1, self.space.dimension)
 
 
 class Answer(BaseModel):

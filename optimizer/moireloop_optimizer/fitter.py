@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 LONGEST_ANSWER_S = 300.0
 LONGEST_START_S = 120.0
+ALARM_S = 60.0
+"""How much later than its own alarm a process that hangs is ended all the same."""
 CLOSE_S = 5.0
 
 
@@ -30,8 +32,9 @@ class Fitter:
     The process starts with `start`, which loads torch while nothing waits for it, or else with the first question.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, longest_answer_s: float = LONGEST_ANSWER_S) -> None:
         self._threads = threads
+        self._longest_answer_s = longest_answer_s
         self._asked_s: float | None = None
         self._answered = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -63,7 +66,7 @@ class Fitter:
         """The answer to the question put, None while there is none; waits up to `wait_s` for it.
 
         Raises:
-            FitProcessLost: the process has died, or has not answered within 300 s.
+            FitProcessLost: the process has died, or has not answered in time.
         """
         try:
             if self._pipe.poll(wait_s):
@@ -72,7 +75,7 @@ class Fitter:
                 return answer
         except (EOFError, OSError) as error:
             raise self._lost(f"its pipe closed: {error}") from error
-        limit_s = LONGEST_ANSWER_S + (0.0 if self._answered else LONGEST_START_S)
+        limit_s = self._longest_answer_s + (0.0 if self._answered else LONGEST_START_S)
         if self._asked_s is not None and time.monotonic() - self._asked_s > limit_s:
             raise self._lost(f"no answer within {limit_s:g} s")
         return None
@@ -91,6 +94,8 @@ class Fitter:
         status = self._process.returncode if self._process else None
         self._process = None
         self.start()
+        if status == -signal.SIGALRM:
+            reason = "took longer than optimizer.suggest_s"
         return FitProcessLost(f"fit process {reason}; exit status {status}")
 
     def start(self) -> None:

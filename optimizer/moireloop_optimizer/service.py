@@ -19,12 +19,13 @@ from moireloop_broker.messages import Candidate
 from moireloop_broker.redis_keys import Keys
 from moireloop_broker.work_queue import WorkQueue
 from moireloop_optimizer.fit_protocol import Answer, Question
-from moireloop_optimizer.fitter import FitProcessLost, Fitter
+from moireloop_optimizer.fitter import ALARM_S, LONGEST_ANSWER_S, FitProcessLost, Fitter
 from moireloop_optimizer.objective import Target
 from moireloop_optimizer.planner import Place, Planner
 from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
 from moireloop_optimizer.sobol import sobol_points
 from moireloop_optimizer.space import Points, SearchSpace
+from moireloop_optimizer.strategy_names import is_own
 from moireloop_optimizer.suggestion import STAND_IN
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ READ_LIMIT = 1000
 IDLE_S = 0.5
 ANSWER_WAIT_S = 0.02
 LEAST_RESULTS = 2
+MOST_LOSSES = 3
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class OptimizerService:
         self._since = START
         self._job: _Job | None = None
         self._busy = True
+        self._losses = 0
 
     @property
     def planner(self) -> Planner:
@@ -110,10 +113,15 @@ class OptimizerService:
         return True
 
     def _is_learnt(self) -> bool:
-        if self._planner.settings.strategy == "random":
+        if self._planner.settings.strategy == "random" or self._is_given_up:
             return False
         runs = self._planner.runs
         return len(runs) >= LEAST_RESULTS and bool(np.isfinite(runs.twist_deg).any())
+
+    @property
+    def _is_given_up(self) -> bool:
+        """Whether somebody else's strategy has brought down its process so often that it is asked no more."""
+        return self._losses >= MOST_LOSSES and not is_own(self._planner.settings.strategy)
 
     def _unmodelled_name(self, place: Place) -> str:
         settings = self._planner.settings
@@ -134,12 +142,14 @@ class OptimizerService:
             seed=self._planner.settings.seed,
             n=len(job.places),
             index=job.places[0].number - 1,
-            dimension=self._planner.space.dimension,
+            space=self._planner.space,
             points=runs.points.tolist(),
             twist_deg=runs.twist_deg.tolist(),
             sigma_deg=runs.sigma_deg.tolist(),
             pending=self._planner.pending_points.tolist(),
             targets=list(self._planner.targets),
+            options=self._planner.settings.options,
+            suggest_s=self._planner.settings.suggest_s,
         )
         try:
             self._fitter.ask(question)
@@ -154,6 +164,7 @@ class OptimizerService:
         return None if answer is None else self._filled(job, answer)
 
     def _filled(self, job: _Job, answer: Answer) -> list[Proposal]:
+        self._losses = 0
         if answer.fit_failed:
             self._campaign.count({"fits_failed": 1})
         logger.info(
@@ -175,7 +186,10 @@ class OptimizerService:
 
     def _without(self, job: _Job, error: FitProcessLost) -> list[Proposal]:
         """All places filled from the Sobol sequence: the workers shall not wait for a new process."""
+        self._losses += 1
         logger.error("fit process lost reason=%s", error)
+        if self._is_given_up:
+            logger.error("strategy given up for this session strategy=%s", self._planner.settings.strategy)
         self._campaign.count({"fit_processes_lost": 1})
         return [self._by_sobol(place, STAND_IN) for place in job.places]
 
@@ -218,7 +232,7 @@ def open_optimizer(connection_file: Path) -> OptimizerService:
         BudgetSettings.model_validate(read_settings(client, keys, "budget")),
         _workers(read_settings(client, keys, "workers")),
     )
-    fitter = Fitter(settings.threads)
+    fitter = Fitter(settings.threads, max(LONGEST_ANSWER_S, settings.suggest_s + ALARM_S))
     if settings.strategy != "random":
         fitter.start()
     return OptimizerService(client, keys, connection.campaign, planner, fitter)

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo
+
+from moireloop_optimizer.strategy_names import DEFAULT_STRATEGY, generator_place
+
+
+def _with_whole_path(strategy: str, info: ValidationInfo) -> str:
+    """A file is absolute; a relative one is relative to the folder `beside` of the validation's context, if any."""
+    place, beside = generator_place(strategy), (info.context or {}).get("beside")
+    if place.file is None or beside is None:
+        return strategy
+    try:
+        return f"{(Path(beside) / place.file.expanduser()).resolve()}:{place.name}"
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"expected a path, got {str(place.file)!r}: {error}") from error
+
+
+StrategyText = Annotated[str, AfterValidator(_with_whole_path)]
 
 
 class OptimizerSettings(BaseModel):
@@ -12,10 +29,20 @@ class OptimizerSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    strategy: Literal["qei", "thompson", "random"] = Field(
-        default="qei",
-        description="How candidates are chosen: qei (expected improvement), thompson (posterior samples) or "
-        "random (a scrambled Sobol sequence).",
+    strategy: StrategyText = Field(
+        default=DEFAULT_STRATEGY,
+        description="How candidates are chosen: qei (expected improvement), thompson (posterior samples), random (a "
+        "scrambled Sobol sequence), or a generator of your own or of a package: file.py:Class, package.module:Class.",
+    )
+    options: dict[str, Any] = Field(
+        default={}, description="Keyword arguments for the class of such a generator, as a table [optimizer.options]."
+    )
+    suggest_s: FiniteFloat = Field(
+        default=60.0,
+        gt=0,
+        le=86_400,
+        description="Seconds that such a generator may take for one answer; then it is ended, and a Sobol point "
+        "takes the place.",
     )
     mode: Literal["async", "batch"] = Field(
         default="async",

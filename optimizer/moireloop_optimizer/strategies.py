@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 from moireloop_optimizer.per_target import PerTarget
 from moireloop_optimizer.seed_strategies import seed_strategy
+from moireloop_optimizer.strategy_names import OWN_NAMES
 from moireloop_optimizer.suggestion import Strategy
-
-StrategyName = Literal["qei", "thompson", "random"]
 
 
 def strategy_named(name: str, seed: int) -> Strategy:
@@ -21,4 +18,4 @@ def strategy_named(name: str, seed: int) -> Strategy:
         case "qei" | "thompson" | "random":
             return PerTarget(seed_strategy(name, seed))
         case _:
-            raise ValueError(f"expected a strategy out of {', '.join(get_args(StrategyName))}, got {name!r}")
+            raise ValueError(f"expected a strategy out of {', '.join(OWN_NAMES)}, got {name!r}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -13,30 +15,42 @@ from moireloop_optimizer.fit_protocol import Answer, Question
 from moireloop_optimizer.fitter import FitProcessLost, Fitter
 from moireloop_optimizer.objective import Target
 from moireloop_optimizer.sobol import sobol_points
+from moireloop_optimizer.space import SearchSpace
 from tests.waiting import wait_until
 
 POINTS = sobol_points(10, 2, seed=0)
+SPACE = SearchSpace({"temperature_k": [1500.0, 3000.0], "lattice_strain": [0.0, 0.05]})
 
 
-def question(strategy: str = "qei", n: int = 2) -> Question:
+OTHERS = Path(__file__).with_name("strategies_of_others.py")
+XOPT = "xopt.generators.bayesian:ExpectedImprovementGenerator"
+
+
+def question(strategy: str = "qei", n: int = 2, **more: Any) -> Question:
     twist_deg = (10.0 * POINTS[:, 0]).tolist()
     return Question(
         strategy=strategy,
         seed=1,
         n=n,
         index=10,
-        dimension=2,
+        space=SPACE,
         points=POINTS.tolist(),
         twist_deg=twist_deg,
         sigma_deg=[0.1] * len(POINTS),
         pending=[[0.5, 0.5]],
         targets=[Target(twist_deg=4.0)],
+        **more,
     )
 
 
 def answered(fitter: Fitter) -> Answer:
-    answer: Answer = wait_until(lambda: fitter.answer(0.05), "the fit process answers")
+    answer: Answer = wait_until(lambda: fitter.answer(0.05), "the fit process answers", 120)
     return answer
+
+
+def ask_and_wait(fitter: Fitter, put: Question) -> Answer:
+    fitter.ask(put)
+    return answered(fitter)
 
 
 @pytest.mark.parametrize("strategy", ["qei", "thompson", "random"])
@@ -77,3 +91,68 @@ def test_its_death_is_told_and_a_new_one_answers() -> None:
         fitter.close()
     assert fitter.pid is not None
     assert not psutil.pid_exists(fitter.pid)
+
+
+@pytest.mark.timeout(300)
+def test_generator_of_xopt_answers(fitter: Fitter) -> None:
+    """Expected improvement of Xopt, named by module and class: one of two points comes close to the target."""
+    fitter.ask(question(XOPT, options={"n_monte_carlo_samples": 64}))
+    answer = answered(fitter)
+    assert answer.made_by == ["ExpectedImprovementGenerator"] * 2
+    assert not answer.fit_failed
+    points = np.array(answer.points)
+    assert points.shape == (2, 2)
+    assert np.abs(10.0 * points[:, 0] - 4.0).min() < 0.5
+
+
+def test_generator_of_a_file_answers(fitter: Fitter) -> None:
+    """It lives from question to question, and begins anew with other options."""
+    fitter.ask(question(f"{OTHERS}:Middle"))
+    first = answered(fitter)
+    assert np.array(first.points) == pytest.approx(np.array([[0.6, 0.6], [0.61, 0.61]]))
+    assert first.made_by == ["Middle", "Middle"]
+    fitter.ask(question(f"{OTHERS}:Middle", options={"step": 0.02}))
+    assert np.array(answered(fitter).points) == pytest.approx(np.array([[0.7, 0.7], [0.72, 0.72]]))
+
+
+def test_generator_goes_on_in_another_process() -> None:
+    """Killed while it was waited for: the next process is told the whole history, and answers as the first one did."""
+    fitter = Fitter(threads=1)
+    try:
+        fitter.ask(question(f"{OTHERS}:Middle"))
+        first = answered(fitter)
+        assert fitter.pid is not None
+        os.kill(fitter.pid, signal.SIGKILL)
+        with pytest.raises(FitProcessLost):
+            ask_and_wait(fitter, question(f"{OTHERS}:Middle"))
+        fitter.ask(question(f"{OTHERS}:Middle"))
+        assert answered(fitter).points == first.points
+    finally:
+        fitter.close()
+
+
+def test_generator_that_fails_is_made_up_for(fitter: Fitter) -> None:
+    """Its process lives on; the points are from the Sobol sequence, and marked."""
+    before = fitter.pid
+    fitter.ask(question(f"{OTHERS}:Raises"))
+    answer = answered(fitter)
+    assert (answer.made_by, answer.fit_failed) == (["sobol", "sobol"], True)
+    assert fitter.pid == before
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("Hangs", r"took longer than optimizer\.suggest_s; exit status -14"), ("Dies", "status -11")]
+)
+def test_generator_that_hangs_or_dies_is_told(name: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process ends, after the seconds that it may take and no later; another one answers the next question."""
+    fitter = Fitter(threads=1)
+    try:
+        fitter.ask(question(f"{OTHERS}:Middle", suggest_s=0.5))
+        answered(fitter)
+        fitter.ask(question(f"{OTHERS}:{name}", suggest_s=0.5))
+        with pytest.raises(FitProcessLost, match=reason):
+            answered(fitter)
+        fitter.ask(question("random"))
+        assert answered(fitter).made_by == ["random"] * 2
+    finally:
+        fitter.close()

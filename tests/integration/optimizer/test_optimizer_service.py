@@ -45,9 +45,9 @@ def service_of(campaign: CampaignInRedis, fitter: Fitter) -> OptimizerService:
     return OptimizerService(campaign.client, campaign.connection.keys, campaign.connection.campaign, planner, fitter)
 
 
-def run_through(campaign: CampaignInRedis, service: OptimizerService) -> None:
+def run_through(campaign: CampaignInRedis, service: OptimizerService, patience_s: float = 60.0) -> None:
     """Step the service and evaluate its candidates, one after another, until the campaign is complete."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patience_s
     while not service.planner.is_complete(time.time()):
         service.step()
         campaign.evaluate()
@@ -145,6 +145,55 @@ def test_the_loss_of_the_fit_process_stops_nothing(new_campaign: NewCampaign) ->
         fitter.close()
     assert campaign.state.status().counters["fit_processes_lost"] == 1
     assert len(campaign.results()) == 9
+
+
+def of_others(name: str) -> str:
+    return f"{Path(__file__).with_name('strategies_of_others.py')}:{name}"
+
+
+@pytest.mark.timeout(300)
+def test_generator_of_xopt_survives_the_loss_of_its_process(new_campaign: NewCampaign) -> None:
+    """kill -9 before its first answer: Sobol points fill the queue, then the next one is told the log and goes on."""
+    xopt = "xopt.generators.bayesian:UpperConfidenceBoundGenerator"
+    campaign = new_campaign(optimizer={"strategy": xopt, "options": {"beta": 1.0}}, budget={"results": 9})
+    fitter = Fitter(threads=1)
+    fitter.start()
+    assert fitter.pid is not None
+    try:
+        os.kill(fitter.pid, signal.SIGKILL)
+        run_through(campaign, service_of(campaign, fitter), 200)
+    finally:
+        fitter.close()
+    made_by = [one.strategy for one in campaign.candidates()]
+    assert made_by[:4] == ["initial"] * 4
+    assert made_by[-1] == "UpperConfidenceBoundGenerator"
+    assert campaign.state.status().counters["fit_processes_lost"] == 1
+    assert len(campaign.results()) == 9
+
+
+def test_failures_of_a_generator_are_counted(new_campaign: NewCampaign, fitter: Fitter) -> None:
+    """Sobol points stand in, the campaign comes to its end, and the count of failures says how often."""
+    campaign = new_campaign(optimizer={"strategy": of_others("Raises")}, budget={"results": 8})
+    run_through(campaign, service_of(campaign, fitter))
+    assert {one.strategy for one in campaign.candidates()[4:]} == {"sobol"}
+    assert campaign.state.status().counters["fits_failed"] >= 1
+    assert len(campaign.results()) == 8
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_generator_that_dies_again_and_again_is_given_up(new_campaign: NewCampaign) -> None:
+    """After three processes nobody waits for it any more."""
+    campaign = new_campaign(
+        optimizer={"strategy": of_others("Dies"), "mode": "batch", "n_batch": 1}, budget={"results": 12}
+    )
+    fitter = Fitter(threads=1)
+    try:
+        run_through(campaign, service_of(campaign, fitter), 500)
+    finally:
+        fitter.close()
+    assert campaign.state.status().counters["fit_processes_lost"] == 3
+    assert [one.strategy for one in campaign.candidates()[4:]] == ["sobol"] * 8
 
 
 class ServiceProcess:

@@ -15,6 +15,7 @@ from moireloop.folder import CampaignFolder
 from moireloop_worker.mos2_settings import ReaxffSettings
 from tests.unit.campaign.wrong_files import GOOD, WRONG_FILES, WrongFile
 from tests.unit.campaign.wrong_scripts import WRONG_SCRIPTS
+from tests.unit.campaign.wrong_strategies import WRONG_STRATEGIES
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.toml"))
 
@@ -56,7 +57,7 @@ def test_there_is_a_demo() -> None:
     assert "demo.toml" in [example.name for example in EXAMPLES]
 
 
-@pytest.mark.parametrize("wrong", [*WRONG_FILES, *WRONG_SCRIPTS], ids=lambda wrong: wrong.name)
+@pytest.mark.parametrize("wrong", [*WRONG_FILES, *WRONG_SCRIPTS, *WRONG_STRATEGIES], ids=lambda wrong: wrong.name)
 def test_wrong_file_gets_one_clear_line(wrong: WrongFile, tmp_path: Path) -> None:
     """A wrong file gets a printable line that begins with the file and names the key; nothing is left behind."""
     path = tmp_path / "search.toml"

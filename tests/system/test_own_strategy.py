@@ -1,0 +1,58 @@
+"""The example of a user's own strategy in a real campaign, run as a user runs it, shortened."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.system.running import RunningCampaign
+from tests.system.test_command_line import moireloop
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_campaign_with_a_strategy_of_ones_own(campaign: Callable[..., RunningCampaign], tmp_path: Path) -> None:
+    """It chooses the candidates after the initial design; what the file has become is told when going on with it."""
+    running = campaign(results=10, strategy="own_strategy.py:LocalWalk")
+    shutil.copy(EXAMPLES / "own_strategy.py", tmp_path)
+    running.start()
+    code, output = running.end(200)
+    assert code == 0, output
+    running.assert_exactly_one_result_each(10)
+    results = running.results_of_log()
+    assert {result.candidate.strategy for result in results[-2:]} == {"LocalWalk"}
+    kept = running.folder / "strategy" / "own_strategy.py"
+    assert kept.read_bytes() == (EXAMPLES / "own_strategy.py").read_bytes()
+    assert_goes_on_with_the_edited_file(running)
+    assert_unknown_option_is_refused(running)
+
+
+def assert_goes_on_with_the_edited_file(running: RunningCampaign) -> None:
+    """A resumed campaign takes the file as it is now, and says that it is another."""
+    file = running.file.with_name("own_strategy.py")
+    file.write_text(file.read_text(encoding="utf-8").replace("LocalWalk", "Stroll"), encoding="utf-8")
+    text = running.file.read_text(encoding="utf-8").replace("LocalWalk", "Stroll")
+    running.file.write_text(text.replace("results = 10", "results = 13"), encoding="utf-8")
+    running.start("resume")
+    code, output = running.end(200)
+    assert code == 0, output
+    assert "changed optimizer.strategy: other content of own_strategy.py" in output
+    made_by = [result.candidate.strategy for result in running.results_of_log()]
+    assert len(made_by) == 13
+    assert made_by[-1] == "Stroll"
+
+
+def assert_unknown_option_is_refused(running: RunningCampaign) -> None:
+    """Before anything starts, by `validate` and `resume` alike: exit code 2 and a line that names the option."""
+    running.file.write_text(f"{running.file.read_text(encoding='utf-8')}\noptions = {{widht = 0.1}}\n")
+    for command in ("validate", "resume"):
+        ended = moireloop(command, running.file)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert "optimizer.options: " in ended.stderr
+        assert "unexpected keyword argument 'widht'" in ended.stderr
+        assert ended.stderr.count("\n") == 1
