@@ -20,8 +20,9 @@ from moireloop_optimizer.fit_protocol import Answer, Question, pack, unpack_ques
 from moireloop_optimizer.foreign import ForeignStrategy
 from moireloop_optimizer.generator_source import generator_class
 from moireloop_optimizer.objective import Runs, Target
+from moireloop_optimizer.replicating import Replicating
 from moireloop_optimizer.strategies import strategy_named
-from moireloop_optimizer.strategy_names import is_own, made_by
+from moireloop_optimizer.strategy_names import OWN_NAMES, is_own, made_by
 from moireloop_optimizer.suggestion import Strategy
 
 NICE = 10
@@ -37,7 +38,7 @@ class Answerer:
 
     def answer(self, question: Question) -> Answer:
         """The points asked for, once the question has been prepared for."""
-        made = self._strategy.suggest(
+        made = Replicating(self._strategy, question.replicates).suggest(
             question.n, question.runs, question.pending_points, question.targets, index=question.index
         )
         return Answer(
@@ -85,7 +86,8 @@ def _warm_up() -> None:
     """Pay for the imports and first uses inside torch before the first question comes."""
     rng = np.random.default_rng(0)
     few = Runs(rng.random((6, 2)), rng.random(6), np.full(6, np.nan))
-    strategy_named("qei", 0).suggest(1, few, few.points[:1], [Target(twist_deg=0.5)], index=0)
+    for name in OWN_NAMES:
+        strategy_named(name, 0).suggest(1, few, few.points[:1], [Target(twist_deg=0.5)], index=0)
 
 
 def main(arguments: list[str]) -> int:

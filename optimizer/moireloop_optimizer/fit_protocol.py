@@ -15,7 +15,8 @@ from moireloop_optimizer.space import Points, SearchSpace
 class Question(BaseModel):
     """Ask for n points; points are rows of unit cube coordinates; twists and their errors, in degrees, may be NaN.
 
-    `options` and `suggest_s` are for the strategies of others: arguments of the class, and the seconds that it has.
+    `replicates` is how often each recipe that hit is to be repeated. `options` and `suggest_s` are for the strategies
+    of others: arguments of the class, and the seconds that it has.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,6 +31,7 @@ class Question(BaseModel):
     sigma_deg: list[float]
     pending: list[list[float]]
     targets: list[Target]
+    replicates: int = 0
     options: dict[str, Any] = {}
     suggest_s: float = 60.0
 

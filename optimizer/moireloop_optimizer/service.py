@@ -148,6 +148,7 @@ class OptimizerService:
             sigma_deg=runs.sigma_deg.tolist(),
             pending=self._planner.pending_points.tolist(),
             targets=list(self._planner.targets),
+            replicates=self._planner.settings.replicates,
             options=self._planner.settings.options,
             suggest_s=self._planner.settings.suggest_s,
         )

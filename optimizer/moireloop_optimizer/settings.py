@@ -31,8 +31,9 @@ class OptimizerSettings(BaseModel):
 
     strategy: StrategyText = Field(
         default=DEFAULT_STRATEGY,
-        description="How candidates are chosen: qei (expected improvement), thompson (posterior samples), random (a "
-        "scrambled Sobol sequence), or a generator of your own or of a package: file.py:Class, package.module:Class.",
+        description="How candidates are chosen: auto (where a hit is likeliest), the seed's qei (expected improvement) "
+        "and thompson (posterior samples), random (a scrambled Sobol sequence), or a generator of your own or of a "
+        "package: file.py:Class, package.module:Class.",
     )
     options: dict[str, Any] = Field(
         default={}, description="Keyword arguments for the class of such a generator, as a table [optimizer.options]."
@@ -51,7 +52,7 @@ class OptimizerSettings(BaseModel):
     )
     n_batch: int = Field(default=15, ge=1, le=10_000, description="Candidates in one batch; used by mode batch only.")
     initial: int = Field(
-        default=10,
+        default=6,
         ge=1,
         le=100_000,
         description="Candidates of the initial design, a Sobol sequence, proposed before the model is asked.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from moireloop_optimizer.auto import AutoStrategy
 from moireloop_optimizer.per_target import PerTarget
 from moireloop_optimizer.seed_strategies import seed_strategy
 from moireloop_optimizer.strategy_names import OWN_NAMES
@@ -15,6 +16,8 @@ def strategy_named(name: str, seed: int) -> Strategy:
         ValueError: there is no strategy of this name.
     """
     match name:
+        case "auto":
+            return AutoStrategy(seed)
         case "qei" | "thompson" | "random":
             return PerTarget(seed_strategy(name, seed))
         case _:

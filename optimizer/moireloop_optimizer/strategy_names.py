@@ -9,9 +9,9 @@ from typing import Final, Literal, get_args
 
 from moireloop_optimizer.suggestion import REPLICATE, STAND_IN
 
-OwnName = Literal["qei", "thompson", "random"]
+OwnName = Literal["auto", "qei", "thompson", "random"]
 OWN_NAMES: Final[tuple[str, ...]] = get_args(OwnName)
-DEFAULT_STRATEGY: Final = "qei"
+DEFAULT_STRATEGY: Final = "auto"
 
 FORMS: Final = f"{', '.join(OWN_NAMES)}, a name that a package registers, package.module:Class or file.py:Class"
 LONGEST_NAME: Final = 64

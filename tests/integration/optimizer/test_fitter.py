@@ -53,7 +53,7 @@ def ask_and_wait(fitter: Fitter, put: Question) -> Answer:
     return answered(fitter)
 
 
-@pytest.mark.parametrize("strategy", ["qei", "thompson", "random"])
+@pytest.mark.parametrize("strategy", ["auto", "qei", "thompson", "random"])
 def test_it_answers_with_points_inside(fitter: Fitter, strategy: str) -> None:
     """By the strategy asked for, and the same again to the same question."""
     fitter.ask(question(strategy))

@@ -75,7 +75,7 @@ def test_strategy_is_asked_once_enough_is_known() -> None:
     assert ours.suggest(1) != sobol.suggest(1)
 
 
-@pytest.mark.parametrize("strategy", ["qei", "thompson", "random"])
+@pytest.mark.parametrize("strategy", ["auto", "qei", "thompson", "random"])
 def test_same_calls_give_the_same_points(strategy: str) -> None:
     """For each strategy, from the seed."""
     assert told(strategy=strategy).suggest(2) == told(strategy=strategy).suggest(2)
