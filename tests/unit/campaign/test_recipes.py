@@ -23,7 +23,7 @@ from moireloop.recipes import (
 from moireloop.results_table import results_table
 from moireloop_broker.messages import Result
 from moireloop_optimizer.objective import Target
-from tests.unit.campaign.conftest import MakeResult
+from tests.unit.campaign.conftest import MakeResult, result
 
 NEAR = Target(twist_deg=8.2, tolerance_deg=0.3)
 FAR = Target(twist_deg=21.8, tolerance_deg=0.5)
@@ -102,6 +102,20 @@ def test_recipes_are_ranked_by_what_is_sure(make_result: MakeResult) -> None:
     ]  # fmt: skip
     results = [*several(make_result, *runs), make_result(90, twist_deg=8.45, parameters=at(2100))]
     assert ids(best_recipes(results, NEAR, 9)) == ["c-0004", "c-0003", "c-0001", "c-0090", "c-0002", "c-0005"]
+
+
+@given(st.integers(0, 2**16), st.integers(1, 6))
+def test_the_first_few_are_those_of_all(seed: int, n: int) -> None:
+    """Asked for n, the same come as when all were ranked."""
+    random = np.random.default_rng(seed)
+    results = [
+        result(
+            number, twist_deg=float(random.choice([8.2, 8.3, 8.1, 9.0, 16.3])), parameters=at(float(random.integers(8)))
+        )
+        for number in range(random.integers(20))
+    ]
+    ran = recipe_runs(results)
+    assert ids(recipes_of(ran, NEAR, n=n)) == ids(recipes_of(ran, NEAR))[:n]
 
 
 def test_recipe_that_never_hit_shows_its_nearest_run(make_result: MakeResult) -> None:
