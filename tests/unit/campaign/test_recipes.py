@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 
@@ -104,6 +104,7 @@ def test_recipes_are_ranked_by_what_is_sure(make_result: MakeResult) -> None:
     assert ids(best_recipes(results, NEAR, 9)) == ["c-0004", "c-0003", "c-0001", "c-0090", "c-0002", "c-0005"]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**16), st.integers(1, 6))
 def test_the_first_few_are_those_of_all(seed: int, n: int) -> None:
     """Asked for n, the same come as when all were ranked."""
@@ -146,6 +147,7 @@ def test_best_of_each_cluster_comes_first(make_result: MakeResult) -> None:
     assert ids(recipes) == ["c-0001", "c-0004", "c-0002", "c-0003"]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**16), st.integers(0, 40), st.floats(0.05, 0.6))
 def test_a_cluster_fits_into_a_cube(seed: int, count: int, side: float) -> None:
     """No two of its points differ by more than the side in any coordinate; clusters count up from the first point."""
