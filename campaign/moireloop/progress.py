@@ -14,7 +14,7 @@ from rich.text import Text
 
 from moireloop.analyses import failed_analyses
 from moireloop.labels import duration
-from moireloop.recipes import Recipe, best_recipes
+from moireloop.recipes import Recipe, recipe_runs, recipes_of
 from moireloop.results import EarlyEnds, early_ends, utilisation
 from moireloop.start_condition import WAITING, awaits_analyzer
 from moireloop_broker.messages import Result, RunFailed, ServiceChanged, Status, WorkerStatus
@@ -90,7 +90,7 @@ def progress_of(
         last_crash: the log's last service crash, if there was one.
         last_failures: the last attempts that failed, oldest first.
     """
-    outcomes = _outcomes(status, results)
+    outcomes, ran = _outcomes(status, results), recipe_runs(results)
     elapsed_s = max(0.0, now_s - started_s)
     remaining = max(0, budget_results - sum(outcomes[outcome] for outcome in COUNTED))
     return Progress(
@@ -101,7 +101,7 @@ def progress_of(
         analysing=status.counts.get("analysing", 0),
         outcomes=outcomes,
         budget_results=budget_results,
-        best=tuple((target, next(iter(best_recipes(results, target, 1)), None)) for target in targets),
+        best=tuple((target, next(iter(recipes_of(ran, target, n=1)), None)) for target in targets),
         workers=tuple(_worker_line(worker, now_s) for worker in sorted(status.workers, key=lambda w: w.worker)),
         utilisation=utilisation(results, resumed_at_s).fraction,
         early=early_ends(results),

@@ -7,6 +7,7 @@ import string
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Final
 
 import numpy as np
@@ -101,7 +102,7 @@ def recipe_runs(results: Iterable[Result]) -> RecipeRuns:
     return RecipeRuns(tuple(counted[row] for row in kept), label[kept], twist_deg, tuple(copies))
 
 
-def recipes_of(ran: RecipeRuns, target: Target, bounds: Bounds | None = None) -> list[Recipe]:
+def recipes_of(ran: RecipeRuns, target: Target, bounds: Bounds | None = None, *, n: int | None = None) -> list[Recipe]:
     """The recipes with a measured run, the surest first.
 
     Those that hit go by the lower end of their probability's interval, then by the upper one (so that one that was
@@ -109,24 +110,25 @@ def recipes_of(ran: RecipeRuns, target: Target, bounds: Bounds | None = None) ->
 
     Args:
         bounds: of the search space, by which clusters are told; without them there are none.
+        n: how many are wanted, all by default; a few of thousands are found faster.
     """
     is_hit = is_within(ran.twist_deg, target)
     repeats = repeats_of(ran.label, is_hit)
     low, high = repeats.interval
     nearest = _nearest_runs(ran, target)
-    median = _medians(ran, is_hit)
+    medians = _medians(ran, is_hit)
     found: list[tuple[Rank, Recipe]] = []
-    for number, runs in enumerate(ran.groups):
-        if number in nearest:
-            recipe = _recipe(runs, target, ran.results[nearest[number]], median.get(number), repeats, number)
-            found.append((_rank(recipe, float(low[number]), float(high[number])), recipe))
-    ranked = [recipe for _, recipe in sorted(found, key=lambda entry: entry[0])]
+    groups = ran.groups
+    for number in nearest if n is None else _contenders(ran, nearest, target, repeats, n):
+        recipe = _recipe(groups[number], target, ran.results[nearest[number]], medians.get(number), repeats, number)
+        found.append((_rank(recipe, float(low[number]), float(high[number])), recipe))
+    ranked = [recipe for _, recipe in sorted(found, key=lambda entry: entry[0])][:n]
     return ranked if bounds is None else _clustered(ranked, bounds)
 
 
 def best_recipes(results: Iterable[Result], target: Target, n: int) -> list[Recipe]:
     """The n surest recipes for a target, without clusters."""
-    return recipes_of(recipe_runs(results), target)[:n]
+    return recipes_of(recipe_runs(results), target, n=n)
 
 
 def cluster_leaders(recipes: Sequence[Recipe]) -> dict[str, Recipe]:
@@ -216,20 +218,33 @@ def _nearest_runs(ran: RecipeRuns, target: Target) -> dict[int, int]:
     return {int(ran.label[row]): row for row in reversed(order)}
 
 
+def _contenders(ran: RecipeRuns, nearest: Mapping[int, int], target: Target, repeats: Repeats, n: int) -> list[int]:
+    """Recipes among which the n best are: those that hit by their intervals, the others by their nearest runs."""
+    low, high = repeats.interval
+    keys = [
+        (False, -low[number], -high[number])
+        if repeats.first_hit[number] >= 0
+        else (True, round(abs(float(ran.twist_deg[row]) - target.twist_deg), 9), 0.0)
+        for number, row in nearest.items()
+    ]
+    last = sorted(keys)[min(n, len(keys)) - 1] if keys else None
+    return [number for number, key in zip(nearest, keys, strict=True) if last is not None and key <= last]
+
+
 def _medians(ran: RecipeRuns, is_hit: npt.NDArray[np.bool_]) -> dict[int, tuple[float, float | None]]:
     """Of each recipe that hit: the median twist of its hits, and that of their errors as far as they are known."""
     hits: dict[int, list[int]] = {}
     for row in np.flatnonzero(is_hit).tolist():
         hits.setdefault(int(ran.label[row]), []).append(row)
     return {
-        number: (float(np.median(ran.twist_deg[rows])), _median_sigma([ran.results[row] for row in rows]))
+        number: (median(ran.twist_deg[rows].tolist()), _median_sigma([ran.results[row] for row in rows]))
         for number, rows in hits.items()
     }
 
 
 def _median_sigma(results: Sequence[Result]) -> float | None:
     known = [sigma for result in results if (sigma := _sigma(result)) is not None]
-    return float(np.median(known)) if known else None
+    return median(known) if known else None
 
 
 def _sigma(result: Result) -> float | None:
@@ -240,11 +255,11 @@ def _recipe(
     runs: tuple[Result, ...],
     target: Target,
     nearest: Result,
-    median: tuple[float, float | None] | None,
+    of_hits: tuple[float, float | None] | None,
     repeats: Repeats,
     number: int,
 ) -> Recipe:
-    twist_deg, sigma_deg = median if median is not None else (_twist(nearest), _sigma(nearest))
+    twist_deg, sigma_deg = of_hits if of_hits is not None else (_twist(nearest), _sigma(nearest))
     again = HitProbability(int(repeats.hits[number]), int(repeats.trials[number]))
     return Recipe(
         runs, target, nearest, twist_deg, sigma_deg, again.hits + int(repeats.first_hit[number] >= 0), again

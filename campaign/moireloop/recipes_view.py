@@ -79,7 +79,7 @@ def target_lines(results: Sequence[Result], targets: Sequence[Target]) -> list[s
     """What came of each target: its hits and the first of them, its regret, and how sure its surest recipe is."""
     ran = recipe_runs(results)
     counted = [result for result in results if result.outcome != "cancelled"]
-    return [_target_line(counted, target, next(iter(recipes_of(ran, target)), None)) for target in targets]
+    return [_target_line(counted, target, next(iter(recipes_of(ran, target, n=1)), None)) for target in targets]
 
 
 def probability_text(again: HitProbability, *, share: bool = True, interval: bool = True) -> str:

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 
@@ -23,7 +23,7 @@ from moireloop.recipes import (
 from moireloop.results_table import results_table
 from moireloop_broker.messages import Result
 from moireloop_optimizer.objective import Target
-from tests.unit.campaign.conftest import MakeResult
+from tests.unit.campaign.conftest import MakeResult, result
 
 NEAR = Target(twist_deg=8.2, tolerance_deg=0.3)
 FAR = Target(twist_deg=21.8, tolerance_deg=0.5)
@@ -104,6 +104,21 @@ def test_recipes_are_ranked_by_what_is_sure(make_result: MakeResult) -> None:
     assert ids(best_recipes(results, NEAR, 9)) == ["c-0004", "c-0003", "c-0001", "c-0090", "c-0002", "c-0005"]
 
 
+@settings(deadline=None)
+@given(st.integers(0, 2**16), st.integers(1, 6))
+def test_the_first_few_are_those_of_all(seed: int, n: int) -> None:
+    """Asked for n, the same come as when all were ranked."""
+    random = np.random.default_rng(seed)
+    results = [
+        result(
+            number, twist_deg=float(random.choice([8.2, 8.3, 8.1, 9.0, 16.3])), parameters=at(float(random.integers(8)))
+        )
+        for number in range(random.integers(20))
+    ]
+    ran = recipe_runs(results)
+    assert ids(recipes_of(ran, NEAR, n=n)) == ids(recipes_of(ran, NEAR))[:n]
+
+
 def test_recipe_that_never_hit_shows_its_nearest_run(make_result: MakeResult) -> None:
     """Not the median, which may lie on the target where no run ever was."""
     recipe = best_recipes(several(make_result, (2000, 0.0), (2000, 8.6), (2000, 16.4)), NEAR, 1)[0]
@@ -132,6 +147,7 @@ def test_best_of_each_cluster_comes_first(make_result: MakeResult) -> None:
     assert ids(recipes) == ["c-0001", "c-0004", "c-0002", "c-0003"]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**16), st.integers(0, 40), st.floats(0.05, 0.6))
 def test_a_cluster_fits_into_a_cube(seed: int, count: int, side: float) -> None:
     """No two of its points differ by more than the side in any coordinate; clusters count up from the first point."""

@@ -30,10 +30,10 @@ def _in_file(name: str, expected: str, text: str, more: str = "") -> WrongFile:
 
 
 WRONG_STRATEGIES = [
-    _named("with a space", "expected one of qei, thompson, random, a name that a package registers", "my strategy"),
-    _named("empty", "expected one of qei, ", ""),
-    _named("class of no name", "expected one of qei, ", "own.py:"),
-    _named("path instead of a class", "expected one of qei, ", "own.py:../Mine"),
+    _named("with a space", "expected one of auto, qei, thompson, random, a name that a package registers", "my strategy"),
+    _named("empty", "expected one of auto, qei, ", ""),
+    _named("class of no name", "expected one of auto, qei, ", "own.py:"),
+    _named("path instead of a class", "expected one of auto, qei, ", "own.py:../Mine"),
     _named("name that says something else", "expected a class of another name than ", "own.py:sobol"),
     _named("file that is not there", "expected a Python file, got {parent}/own.py, which is not there", "own.py:Mine"),
     _named("module that is not there", "expected a module that is installed, got no_such.module", "no_such.module:A"),

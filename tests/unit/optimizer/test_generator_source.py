@@ -49,7 +49,7 @@ def test_package_that_misses_another_says_so(tmp_path: Path) -> None:
     [
         ("no_such_package:Mine", "expected a module that is installed, got no_such_package"),
         ("fractions.no_such:Mine", "expected a module that is installed, got fractions.no_such"),
-        ("nobody", "expected one of qei, .* got 'nobody'"),
+        ("nobody", "expected one of auto, qei, .* got 'nobody'"),
         ("Thomson", r"did you mean 'thompson'\?"),
         ("math:pi", "expected a class at math:pi, got float"),
     ],

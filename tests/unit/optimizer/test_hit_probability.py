@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
 
@@ -24,6 +24,7 @@ def test_equal_points_share_a_group_in_the_order_of_their_first_rows() -> None:
     assert equal_rows(points[:0]).tolist() == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(UNIT, UNIT), min_size=1, max_size=20))
 def test_the_way_to_parameters_and_back_keeps_a_point(rows: list[tuple[float, float]]) -> None:
     """The rounding of the way, several times over, parts no point from itself, also on the edge of a decimal."""

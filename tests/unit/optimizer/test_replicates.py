@@ -94,6 +94,7 @@ ROWS = st.lists(
 PENDING = st.lists(st.integers(0, 6).map(lambda k: k / 7), max_size=8).map(lambda rows: np.array(rows).reshape(-1, 1))
 
 
+@settings(deadline=None)
 @given(ROWS, PENDING, st.integers(0, 6), st.integers(0, 30))
 def test_never_more_than_the_goal_and_only_what_hit(
     rows: list[tuple[float, float]], pending: Points, goal: int, n: int
@@ -115,7 +116,7 @@ def test_never_more_than_the_goal_and_only_what_hit(
         assert min(trials) + others <= goal
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**16), st.integers(1, 5))
 def test_repeating_comes_to_an_end(seed: int, goal: int) -> None:
     """Asked again and again, one at a time, until nothing is worth it: no recipe was repeated beyond the goal."""

@@ -39,7 +39,7 @@ def test_forms(text: str, place: GeneratorPlace, name: str) -> None:
 )
 def test_other_texts_are_refused(text: str) -> None:
     """With the forms that there are."""
-    with pytest.raises(ValueError, match=r"expected one of qei, .*file\.py:Class, got"):
+    with pytest.raises(ValueError, match=r"expected one of auto, qei, .*file\.py:Class, got"):
         generator_place(text)
 
 
