@@ -35,6 +35,7 @@ from moireloop_worker.lammps_settings import LammpsSettings
 from moireloop_worker.settings import GrowthSettings, PoolSettings
 
 LARGEST_FILE_BYTES: Final = 1_000_000
+LONGEST_TEXT: Final = 50
 ORIGIN_MARK: Final = "# copied from "
 FIXED_ON_RESUME: Final = ("name", "growth", "redis.url")
 
@@ -144,7 +145,13 @@ def changes_on_resume(old: Campaign, new: Campaign) -> list[str]:
                 f"{key}: expected {shown(before.get(key))}, with which the campaign was started, got "
                 f"{shown(after.get(key))}; a resumed campaign cannot change it"
             )
-    return [f"{key}: {shown(before.get(key))} -> {shown(after.get(key))}" for key in changed]
+    return [f"{key}: {_ending(before.get(key))} -> {_ending(after.get(key))}" for key in changed]
+
+
+def _ending(value: object) -> str:
+    """A value as it would be written, of a long text the end: a path differs there."""
+    is_long = isinstance(value, str) and len(value) > LONGEST_TEXT
+    return shown(f"...{str(value)[-LONGEST_TEXT:]}" if is_long else value)
 
 
 def _document(path: Path) -> dict[str, Any]:

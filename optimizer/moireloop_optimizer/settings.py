@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,22 @@ def _with_whole_path(strategy: str, info: ValidationInfo) -> str:
         raise ValueError(f"expected a path, got {str(place.file)!r}: {error}") from error
 
 
+def _without_huge_integers(options: dict[str, Any]) -> dict[str, Any]:
+    """What messages can hold: MessagePack has integers of 64 bits."""
+    for name, value in options.items():
+        if any(isinstance(one, int) and not -(2**63) <= one < 2**63 for one in _leaves(value)):
+            raise ValueError(f"{name}: expected integers of at most 64 bits, got a larger one")
+    return options
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list):
+        for inside in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(inside)
+    else:
+        yield value
+
+
 StrategyText = Annotated[str, AfterValidator(_with_whole_path)]
 
 
@@ -35,7 +52,7 @@ class OptimizerSettings(BaseModel):
         "and thompson (posterior samples), random (a scrambled Sobol sequence), or a generator of your own or of a "
         "package: file.py:Class, package.module:Class.",
     )
-    options: dict[str, Any] = Field(
+    options: Annotated[dict[str, Any], AfterValidator(_without_huge_integers)] = Field(
         default={}, description="Keyword arguments for the class of such a generator, as a table [optimizer.options]."
     )
     suggest_s: FiniteFloat = Field(

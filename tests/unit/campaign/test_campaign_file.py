@@ -208,6 +208,17 @@ def test_resume_may_change_what_is_searched(tmp_path: Path) -> None:
     ]
 
 
+def test_change_of_a_long_path_shows_its_end(tmp_path: Path) -> None:
+    """Strategies in files have whole paths, which differ where they end."""
+    folder = started(tmp_path, GOOD.replace('strategy = "qei"', f'strategy = "{"long/" * 20}own.py:Mine"'))
+    new = load_campaign(
+        written(tmp_path / "search.toml", GOOD.replace('strategy = "qei"', f'strategy = "{"long/" * 20}own.py:Yours"')),
+        "look",
+    )
+    (change,) = changes_on_resume(load_copy(folder), new)
+    assert re.fullmatch(r"optimizer\.strategy: '\.\.\.[^ ]*/own\.py:Mine' -> '\.\.\.[^ ]*/own\.py:Yours'", change)
+
+
 def test_unchanged_file_changes_nothing(tmp_path: Path) -> None:
     """The same file again is no change."""
     folder = started(tmp_path)

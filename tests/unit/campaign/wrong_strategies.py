@@ -54,5 +54,7 @@ WRONG_STRATEGIES = [
     _with("options for one of ours", "options: expected none, since strategy 'qei' takes none, got width",
           "options = {width = 1}"),
     _with("options that are no table", "options: expected a table", "options = 3"),
+    _with("huge integer in an option", "options.seeds: expected integers of at most 64 bits",
+          f"options = {{seeds = [{2**64}]}}"),
     _with("no time", "suggest_s: expected more than 0", "suggest_s = 0.0"),
 ]  # fmt: skip
