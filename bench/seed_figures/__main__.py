@@ -1,0 +1,105 @@
+"""`python -m bench.seed_figures`: makes the searches that are missing, draws the figures, prints the claims (main)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from bench.grid import GRID_FILE
+from bench.landscapes import Emulator, Landscape, Plateaus, Ridges, Smooth
+from bench.seed_figures import parameter_drawing, search_drawing
+from bench.seed_figures.claims import Claim, Evidence, all_claims
+from bench.seed_figures.measures import grid_twists_deg
+from bench.seed_figures.panels import parameters
+from bench.seed_figures.searches import Setup, all_searched, digest, setups
+
+ANALYTIC: dict[str, type[Smooth] | type[Ridges] | type[Plateaus]] = {
+    "smooth": Smooth,
+    "ridges": Ridges,
+    "plateaus": Plateaus,
+}
+DOTS_PER_INCH = 150
+
+
+def main() -> int:
+    """Draw the figures of a landscape into a folder."""
+    parser = argparse.ArgumentParser(prog="python -m bench.seed_figures", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("build/seed-figures"), help="where figures and samples go")
+    parser.add_argument(
+        "--repetitions", type=int, default=3, metavar="N", help="searches of each kind; the paper has 3"
+    )
+    parser.add_argument("--landscape", choices=["bead", *ANALYTIC], default="bead")
+    parser.add_argument("--grid", type=Path, default=GRID_FILE, metavar="FILE", help="table of bench.grid, for bead")
+    chosen = parser.parse_args()
+    if chosen.repetitions < 1:
+        parser.error(f"expected one repetition or more, got {chosen.repetitions}")
+    if chosen.landscape == "bead" and not chosen.grid.exists():
+        parser.error(f"expected the table of the grid at {chosen.grid}; `python -m bench.grid FOLDER` makes it")
+    torch.set_num_threads(1)
+    landscape, source = _landscape(chosen.landscape, chosen.grid)
+    wanted = setups(chosen.repetitions, beside=chosen.landscape == "bead")
+    console = Console(width=None if sys.stdout.isatty() else 220)
+    evidence = _evidence(landscape, wanted, chosen.folder, source, console)
+    folder = chosen.folder / landscape.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures(evidence, landscape.name).items():
+        figure.savefig(folder / f"{name}.png", dpi=DOTS_PER_INCH)
+    console.print(f"figures in {folder}")
+    console.print(_table(all_claims(evidence), f"{landscape.name}, {chosen.repetitions} repetitions"))
+    return 0
+
+
+def figures(evidence: Evidence, landscape: str) -> dict[str, Figure]:
+    """Every figure, by the name of its file."""
+    axes_of = parameters(landscape)
+    return {
+        "fig3a-regret-by-sample": search_drawing.by_size(evidence),
+        "fig3b-best-by-cycle": search_drawing.best_by_cycle(evidence),
+        "fig4a-thompson-qei": search_drawing.thompson_against_qei(evidence),
+        "fig4b-efficiency": search_drawing.efficiencies(evidence),
+        "fig5b-thompson-random": search_drawing.thompson_against_random(evidence),
+        "fig6-three-targets": search_drawing.three_targets(evidence, axes_of),
+        "figS1-landscape": parameter_drawing.landscape(evidence, axes_of),
+        "figS2-diversity": parameter_drawing.diversity(evidence, axes_of),
+        "figS3-evolution": parameter_drawing.evolution(evidence, axes_of),
+        "figS4-histogram": parameter_drawing.histogram(evidence),
+    }
+
+
+def _landscape(name: str, grid: Path) -> tuple[Landscape, str]:
+    """The landscape, and a word for what it was made from."""
+    if name == "bead":
+        return Emulator(grid), digest(grid)
+    landscape = ANALYTIC[name]()
+    return landscape, repr(landscape)
+
+
+def _evidence(landscape: Landscape, wanted: Sequence[Setup], folder: Path, source: str, console: Console) -> Evidence:
+    begun_s = time.perf_counter()
+    traces = {}
+    for traces in all_searched(landscape, wanted, folder / f"traces-{landscape.name}.parquet", source):
+        done = sum(setup in traces for setup in wanted)
+        console.print(f"{done} of {len(wanted)} searches, {time.perf_counter() - begun_s:.0f} s", highlight=False)
+    return Evidence(traces, grid_twists_deg(landscape))
+
+
+def _table(claims: Sequence[Claim], title: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for heading in ("", "what the paper says", "measured", "verdict"):
+        table.add_column(heading)
+    colours = {"holds": "green", "does not hold": "red", "open": "yellow"}
+    for claim in claims:
+        table.add_row(claim.letter, claim.said, claim.measured, f"[{colours[claim.verdict]}]{claim.verdict}[/]")
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())
