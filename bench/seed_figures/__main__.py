@@ -26,7 +26,7 @@ ANALYTIC: dict[str, type[Smooth] | type[Ridges] | type[Plateaus]] = {
     "ridges": Ridges,
     "plateaus": Plateaus,
 }
-DOTS_PER_INCH = 150
+DOTS_PER_INCH = 130
 
 
 def main() -> int:

@@ -68,15 +68,20 @@ def draw_search(axes: Axes, trace: Trace, target: Target, colour: str, name: str
 
 def mark_initial(axes: Axes, initial: int) -> None:
     """Shade the initial samples."""
-    axes.axvspan(0, initial + 0.5, color="#eeeeee", lw=0, zorder=0)
-    axes.text(
-        initial / 2, 0.02, "initial", transform=axes.get_xaxis_transform(), ha="center", fontsize=SMALL, color=GREY
-    )
+    axes.axvspan(0, initial + 0.5, color="#e4e4e4", lw=0, zorder=0, label="initial samples")
 
 
 def mark_tolerance(axes: Axes, target: Target) -> None:
     """Shade what counts as near."""
-    axes.axhspan(LEAST_DEG / 2, target.tolerance_deg, color=GREEN, alpha=0.13, lw=0, zorder=0)
+    axes.axhspan(
+        LEAST_DEG / 2,
+        target.tolerance_deg,
+        color=GREEN,
+        alpha=0.13,
+        lw=0,
+        zorder=0,
+        label=f"within {target.tolerance_deg:g}°",
+    )
 
 
 def dress_regret(axes: Axes, target: Target, samples: int | None = None) -> None:
@@ -90,7 +95,7 @@ def dress_regret(axes: Axes, target: Target, samples: int | None = None) -> None
     if samples is not None:
         axes.set_xlim(0, samples + 1)
         axes.set_xlabel("sample")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 4, 5, 10]))
     grid(axes)
 
 

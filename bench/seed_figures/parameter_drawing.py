@@ -21,6 +21,9 @@ from bench.seed_figures.searches import BATCH, SMALL_BATCH
 from moireloop.figures import BLUE, LARGEST_TWIST_DEG, TWIST_COLOURS, VERMILLION, new_figure
 
 SHEARS_SHOWN: Final = 6
+FEW: Final = 5
+"""A violin is drawn of so many values or more, and of none that are all the same."""
+
 PAIRS: Final = ((0, 1), (0, 2), (1, 2))
 
 
@@ -70,8 +73,9 @@ def diversity(evidence: Evidence, axes_of: Sequence[Parameter]) -> Figure:
 def _draw_violins(axes: Axes, trace: Trace, row: int, parameter: Parameter) -> None:
     values = [parameter.values(batch.points[:, row]) for batch in cycles(trace, BATCH) if len(batch.points) > 1]
     places = list(range(1, len(values) + 1))
-    # A violin needs values that differ.
-    spread = [(place, found) for place, found in zip(places, values, strict=True) if np.ptp(found) > 0]
+    spread = [
+        (place, found) for place, found in zip(places, values, strict=True) if np.ptp(found) > 0 and len(found) >= FEW
+    ]
     if spread:
         drawn = axes.violinplot(
             [found for _, found in spread], [place for place, _ in spread], widths=0.85, showextrema=False
@@ -135,6 +139,7 @@ def histogram(evidence: Evidence) -> Figure:
             twist_deg + 0.3, 0.97, f"{twist_deg:g}°", transform=axes.get_xaxis_transform(), va="top", color=VERMILLION
         )
     axes.set_yscale("log")
+    axes.set_ylim(0.7, 4 * float(np.histogram(known, edges)[0].max()))
     axes.set_xlim(0.0, LARGEST_TWIST_DEG)
     axes.set_xlabel("twist (°)")
     axes.set_ylabel("runs in 0.5°")

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 
 from bench.search import Trace
 from bench.seed_figures.claims import TARGETS_DEG, Evidence
@@ -135,12 +136,14 @@ def three_targets(evidence: Evidence, axes_of: Sequence[Parameter]) -> Figure:
         mark_initial(top, trace.initial)
         mark_tolerance(top, target)
         dress_regret(top, target, len(trace.points))
+        top.xaxis.set_major_locator(MultipleLocator(40))
         top.set_ylabel("distance from target (°)" if top is above[0] else "")
         top.set_title(f"target {twist_deg:g}°", fontsize=10)
         _draw_recipes(bottom, trace, target, axes_of)
     below[0].set_ylabel(axes_of[1].label)
     shears = ScalarMappable(Normalize(axes_of[2].low, axes_of[2].high), "viridis")
     figure.colorbar(shears, ax=list(below), label=axes_of[2].label, aspect=14, pad=0.02)
+    figure.legend(*above[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
     figure.legend(*below[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
