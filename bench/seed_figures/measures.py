@@ -144,11 +144,16 @@ def grid_twists_deg(landscape: Landscape) -> Floats:
 
 @dataclass(frozen=True)
 class Roughness:
-    """Mean differences of two twists in degrees: of neighbours along each axis, of two seeds, of any two runs."""
+    """Mean differences of two twists in degrees: of neighbours along each axis, of two seeds, of any two runs.
+
+    `explained` is the share of the variance of twists that the growth parameters explain; the rest is scatter from
+    seed to seed at one place. By chance it may fall a little below zero where they explain nothing.
+    """
 
     neighbours_deg: tuple[float, float, float]
     seeds_deg: float
     any_deg: float
+    explained: float
 
 
 def roughness(twists_deg: Floats) -> Roughness:
@@ -156,10 +161,12 @@ def roughness(twists_deg: Floats) -> Roughness:
     first, second, third = (float(np.nanmean(np.abs(np.diff(twists_deg, axis=axis)))) for axis in range(3))
     known = twists_deg[np.isfinite(twists_deg)]
     shuffled = np.random.default_rng(0).permutation(known)
+    between_seeds = np.diff(twists_deg, axis=3)
     return Roughness(
         (first, second, third),
-        float(np.nanmean(np.abs(np.diff(twists_deg, axis=3)))),
+        float(np.nanmean(np.abs(between_seeds))),
         float(np.abs(known - shuffled).mean()),
+        1.0 - float(np.nanmean(between_seeds**2)) / (2.0 * float(known.var())),
     )
 
 

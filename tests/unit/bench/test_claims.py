@@ -57,7 +57,7 @@ def test_what_was_built_to_hold_holds() -> None:
     assert verdicts(claims, "d") == ["holds"] * 6
     assert verdicts(claims, "e") == ["holds"] * 3
     assert verdicts(claims, "f") == ["holds"] * 3
-    assert verdicts(claims, "g")[1] == "holds"
+    assert verdicts(claims, "g")[2] == "holds"
 
 
 def test_the_opposite_does_not_hold() -> None:
@@ -82,6 +82,11 @@ def test_equal_strategies_are_left_open() -> None:
 def test_repetitions_that_disagree_leave_a_comparison_open(more: list[float], verdict: str) -> None:
     """Compared repetition by repetition with 1, 2 and 3."""
     assert compared(more, [1.0, 2.0, 3.0])[1] == verdict
+
+
+def test_two_repetitions_decide_nothing() -> None:
+    """However far apart they lie."""
+    assert compared([10.0, 11.0], [1.0, 2.0])[1] == "open"
 
 
 def test_a_target_that_some_repetitions_reach_is_open() -> None:

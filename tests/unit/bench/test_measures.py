@@ -137,6 +137,16 @@ def test_noise_is_as_rough_as_chance_and_a_slope_is_not() -> None:
     assert [*found.neighbours_deg, found.seeds_deg] == pytest.approx([found.any_deg] * 4, abs=0.5)
     slope = np.broadcast_to(np.arange(shape[0], dtype=float)[:, None, None, None], noise.shape)
     assert roughness(slope).neighbours_deg == pytest.approx((1.0, 0.0, 0.0))
+    assert found.explained == pytest.approx(0.0, abs=0.1)
+    assert roughness(slope).explained == 1.0
+
+
+def test_half_of_the_variance_is_explained_where_places_and_seeds_scatter_alike() -> None:
+    """Independent normal parts of the same width."""
+    shape = tuple(map(len, LEVELS.values()))
+    rng = np.random.default_rng(0)
+    twists = rng.standard_normal((*shape, 1)) + rng.standard_normal((*shape, SEEDS))
+    assert roughness(twists).explained == pytest.approx(0.5, abs=0.05)
 
 
 def test_the_tolerance_takes_in_the_nearest_twist_there_is() -> None:
