@@ -1,4 +1,4 @@
-"""`python -m bench.seed_figures`: makes the searches that are missing, draws the figures, prints the claims (main)."""
+"""`python -m bench.seed_figures`: makes the searches that are missing, draws the figures, tells the claims (main)."""
 
 from __future__ import annotations
 
@@ -52,8 +52,10 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures(evidence, landscape.name).items():
         figure.savefig(folder / f"{name}.png", dpi=DOTS_PER_INCH)
-    console.print(f"figures in {folder}")
-    console.print(_table(all_claims(evidence), f"{landscape.name}, {chosen.repetitions} repetitions"))
+    claims = all_claims(evidence)
+    (folder / "claims.md").write_text(markdown(claims), encoding="utf-8")
+    console.print(f"figures and claims.md in {folder}")
+    console.print(_table(claims, f"{landscape.name}, repetitions: {chosen.repetitions}"))
     return 0
 
 
@@ -89,6 +91,12 @@ def _evidence(landscape: Landscape, wanted: Sequence[Setup], folder: Path, sourc
         done = sum(setup in traces for setup in wanted)
         console.print(f"{done} of {len(wanted)} searches, {time.perf_counter() - begun_s:.0f} s", highlight=False)
     return Evidence(traces, grid_twists_deg(landscape))
+
+
+def markdown(claims: Sequence[Claim]) -> str:
+    """The claims as a table for docs/seed-figures.md."""
+    rows = [f"| {claim.letter} | {claim.said} | {claim.measured} | {claim.verdict} |" for claim in claims]
+    return "\n".join(["| | The paper says | Measured | Verdict |", "|---|---|---|---|", *rows]) + "\n"
 
 
 def _table(claims: Sequence[Claim], title: str) -> Table:
