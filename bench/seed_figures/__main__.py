@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -15,11 +15,12 @@ from rich.table import Table
 
 from bench.grid import GRID_FILE
 from bench.landscapes import Emulator, Landscape, Plateaus, Ridges, Smooth
+from bench.published import SETTINGS
 from bench.seed_figures import parameter_drawing, search_drawing
 from bench.seed_figures.claims import Claim, Evidence, all_claims
 from bench.seed_figures.measures import grid_twists_deg
 from bench.seed_figures.panels import parameters
-from bench.seed_figures.searches import Setup, all_searched, digest, setups
+from bench.seed_figures.searches import Setup, Traces, all_searched, digest, setups
 
 ANALYTIC: dict[str, type[Smooth] | type[Ridges] | type[Plateaus]] = {
     "smooth": Smooth,
@@ -38,16 +39,21 @@ def main() -> int:
     )
     parser.add_argument("--landscape", choices=["bead", *ANALYTIC], default="bead")
     parser.add_argument("--grid", type=Path, default=GRID_FILE, metavar="FILE", help="table of bench.grid, for bead")
+    parser.add_argument("--processes", type=int, default=2, metavar="N", help="searches made at once")
     chosen = parser.parse_args()
-    if chosen.repetitions < 1:
-        parser.error(f"expected one repetition or more, got {chosen.repetitions}")
+    if min(chosen.repetitions, chosen.processes) < 1:
+        parser.error(f"expected one or more, got {chosen.repetitions} repetitions in {chosen.processes} processes")
     if chosen.landscape == "bead" and not chosen.grid.exists():
         parser.error(f"expected the table of the grid at {chosen.grid}; `python -m bench.grid FOLDER` makes it")
     torch.set_num_threads(1)
-    landscape, source = _landscape(chosen.landscape, chosen.grid)
+    landscape, made_from = _landscape(chosen.landscape, chosen.grid)
     wanted = setups(chosen.repetitions, beside=chosen.landscape == "bead")
     console = Console(width=None if sys.stdout.isatty() else 220)
-    evidence = _evidence(landscape, wanted, chosen.folder, source, console)
+    cache = chosen.folder / f"traces-{landscape.name}.parquet"
+    source = f"{made_from}; {SETTINGS}"
+    evidence = _evidence(
+        landscape, wanted, all_searched(landscape, wanted, cache, source, processes=chosen.processes), console
+    )
     folder = chosen.folder / landscape.name
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures(evidence, landscape.name).items():
@@ -84,10 +90,10 @@ def _landscape(name: str, grid: Path) -> tuple[Landscape, str]:
     return landscape, repr(landscape)
 
 
-def _evidence(landscape: Landscape, wanted: Sequence[Setup], folder: Path, source: str, console: Console) -> Evidence:
+def _evidence(landscape: Landscape, wanted: Sequence[Setup], made: Iterable[Traces], console: Console) -> Evidence:
     begun_s = time.perf_counter()
-    traces = {}
-    for traces in all_searched(landscape, wanted, folder / f"traces-{landscape.name}.parquet", source):
+    traces: Traces = {}
+    for traces in made:
         done = sum(setup in traces for setup in wanted)
         console.print(f"{done} of {len(wanted)} searches, {time.perf_counter() - begun_s:.0f} s", highlight=False)
     return Evidence(traces, grid_twists_deg(landscape))

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
+import torch
 
 from bench.landscapes import Landscape
 from bench.published import Published
@@ -96,20 +100,32 @@ def _strategy(setup: Setup) -> Strategy | None:
             return strategy_named(name.removeprefix(OURS), setup.repetition)
 
 
-def all_searched(landscape: Landscape, wanted: Sequence[Setup], cache: Path, source: str) -> Iterator[Traces]:
+def all_searched(
+    landscape: Landscape, wanted: Sequence[Setup], cache: Path, source: str, *, processes: int = 1
+) -> Iterator[Traces]:
     """The wanted searches, from the cache as far as it has them: after each that had to be made, and at the end.
 
     Args:
         cache: file of samples; written after each search, thrown away if it was made from another source.
         source: what the landscape was made from, in a word; see `digest`.
+        processes: how many searches are made at once; one is made in this process.
     """
     traces = read(cache, source)
-    for setup in wanted:
-        if setup not in traces:
-            traces[setup] = searched(landscape, setup)
-            write(traces, cache, source)
-            yield traces
+    missing = [setup for setup in wanted if setup not in traces]
+    for setup, trace in zip(missing, _made(landscape, missing, processes), strict=True):
+        traces[setup] = trace
+        write(traces, cache, source)
+        yield traces
     yield {setup: traces[setup] for setup in wanted}
+
+
+def _made(landscape: Landscape, setups: Sequence[Setup], processes: int) -> Iterator[Trace]:
+    """The traces of some searches, in their order."""
+    if processes == 1 or not setups:
+        yield from map(searched, repeat(landscape), setups)
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        yield from pool.map(searched, repeat(landscape), setups)
 
 
 def digest(path: Path) -> str:
