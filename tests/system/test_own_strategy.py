@@ -13,7 +13,7 @@ from tests.system.test_command_line import moireloop
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_campaign_with_a_strategy_of_ones_own(campaign: Callable[..., RunningCampaign], tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_campaign_with_a_strategy_of_ones_own(campaign: Callable[..., RunningCam
     running = campaign(results=10, strategy="own_strategy.py:LocalWalk")
     shutil.copy(EXAMPLES / "own_strategy.py", tmp_path)
     running.start()
-    code, output = running.end(200)
+    code, output = running.end(280)
     assert code == 0, output
     running.assert_exactly_one_result_each(10)
     results = running.results_of_log()
@@ -39,7 +39,7 @@ def assert_goes_on_with_the_edited_file(running: RunningCampaign) -> None:
     text = running.file.read_text(encoding="utf-8").replace("LocalWalk", "Stroll")
     running.file.write_text(text.replace("results = 10", "results = 13"), encoding="utf-8")
     running.start("resume")
-    code, output = running.end(200)
+    code, output = running.end(280)
     assert code == 0, output
     assert "changed optimizer.strategy: other content of own_strategy.py" in output
     made_by = [result.candidate.strategy for result in running.results_of_log()]

@@ -22,6 +22,8 @@ POINTS = sobol_points(10, 2, seed=0)
 SPACE = SearchSpace({"temperature_k": [1500.0, 3000.0], "lattice_strain": [0.0, 0.05]})
 
 
+pytestmark = pytest.mark.timeout(300)
+
 OTHERS = Path(__file__).with_name("strategies_of_others.py")
 XOPT = "xopt.generators.bayesian:ExpectedImprovementGenerator"
 
@@ -44,7 +46,7 @@ def question(strategy: str = "qei", n: int = 2, **more: Any) -> Question:
 
 
 def answered(fitter: Fitter) -> Answer:
-    answer: Answer = wait_until(lambda: fitter.answer(0.05), "the fit process answers", 120)
+    answer: Answer = wait_until(lambda: fitter.answer(0.05), "the fit process answers", 240)
     return answer
 
 
@@ -93,7 +95,6 @@ def test_its_death_is_told_and_a_new_one_answers() -> None:
     assert not psutil.pid_exists(fitter.pid)
 
 
-@pytest.mark.timeout(300)
 def test_generator_of_xopt_answers(fitter: Fitter) -> None:
     """Expected improvement of Xopt, named by module and class: one of two points comes close to the target."""
     fitter.ask(question(XOPT, options={"n_monte_carlo_samples": 64}))
