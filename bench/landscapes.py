@@ -140,5 +140,5 @@ def _folded(twist_deg: float) -> float:
 @cache
 def landscapes() -> dict[str, Landscape]:
     """All landscapes, by name."""
-    everything: list[Landscape] = [Emulator(), Smooth(), Ridges(), Plateaus()]
+    everything: list[Landscape] = [*([Emulator()] if GRID_FILE.exists() else []), Smooth(), Ridges(), Plateaus()]
     return {landscape.name: landscape for landscape in everything}

@@ -1,0 +1,81 @@
+"""Gaussian processes on the twist, against a calculation of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.stats import multivariate_normal, norm
+
+from moireloop_optimizer.sobol import sobol_points
+from moireloop_optimizer.space import Points
+from moireloop_optimizer.twist_process import TwistProcess, fit_theta, mass_within
+
+POINTS = sobol_points(14, 2, seed=3)
+TWISTS = 12.0 + 6.0 * np.sin(4.0 * POINTS[:, 0]) + 3.0 * POINTS[:, 1]
+THETA = torch.log(torch.tensor([[0.4, 0.7, 0.01]], dtype=torch.float64))
+
+
+def correlation(x: Points, others: Points) -> Points:
+    """Matern-5/2 with length scales 0.4 and 0.7, written out."""
+    r = np.sqrt(5.0 * (((x[:, None] - others) / [0.4, 0.7]) ** 2).sum(-1))
+    found: Points = (1.0 + r + r**2 / 3.0) * np.exp(-r)
+    return found
+
+
+def joint(points: Points) -> tuple[Points, Points, float]:
+    """Mean and covariance, in degrees, of the twist at points given the runs; and the variance of the noise."""
+    y = (TWISTS - TWISTS.mean()) / TWISTS.std()
+    precision = np.linalg.inv(correlation(POINTS, POINTS) + (0.01 + 1e-8) * np.eye(len(y)))
+    mean = (precision @ y).sum() / (precision.sum() + 1.0)
+    signal = ((y - mean) @ precision @ (y - mean) + mean**2 + 2.0) / (len(y) + 2.0)
+    across = correlation(points, POINTS)
+    found = mean + across @ precision @ (y - mean)
+    covariance = signal * (correlation(points, points) - across @ precision @ across.T)
+    return found * TWISTS.std() + TWISTS.mean(), covariance * TWISTS.std() ** 2, 0.01 * signal * TWISTS.std() ** 2
+
+
+def test_mean_and_covariance_are_those_of_the_textbook() -> None:
+    """By inverse matrices instead of factors."""
+    process, points = TwistProcess(POINTS, TWISTS, THETA), sobol_points(5, 2, seed=9)
+    at = process.at(points)
+    mean, covariance, noise = joint(points)
+    np.testing.assert_allclose(at.mean_deg[0], mean, rtol=1e-9)
+    np.testing.assert_allclose(process.covariance_deg2(points, at, points, at)[0], covariance, atol=1e-9)
+    np.testing.assert_allclose(at.variance_deg2[0], np.diag(covariance), atol=1e-9)
+    np.testing.assert_allclose(at.noise_deg2, [noise], rtol=1e-9)
+
+
+def test_what_is_left_out_is_predicted_without_it() -> None:
+    """The density of each run is that of a process that never saw it, but for the mean and the signal's variance."""
+    density = TwistProcess(POINTS, TWISTS, THETA).left_out_density()
+    y = (TWISTS - TWISTS.mean()) / TWISTS.std()
+    precision = np.linalg.inv(correlation(POINTS, POINTS) + (0.01 + 1e-8) * np.eye(len(y)))
+    mean = (precision @ y).sum() / (precision.sum() + 1.0)
+    signal = ((y - mean) @ precision @ (y - mean) + mean**2 + 2.0) / (len(y) + 2.0)
+    for left_out in range(len(y)):
+        rest = np.arange(len(y)) != left_out
+        inside = np.linalg.inv(correlation(POINTS[rest], POINTS[rest]) + (0.01 + 1e-8) * np.eye(len(y) - 1))
+        across = correlation(POINTS[[left_out]], POINTS[rest])[0]
+        expected = mean + across @ inside @ (y[rest] - mean)
+        variance = signal * (1.01 + 1e-8 - across @ inside @ across)
+        np.testing.assert_allclose(
+            density[left_out], norm.pdf(y[left_out], expected, np.sqrt(variance)) / TWISTS.std(), rtol=1e-6
+        )
+
+
+def test_length_scales_are_found() -> None:
+    """Of draws from a process whose twist changes along one axis only, that axis has the shorter length scale."""
+    x = sobol_points(60, 2, seed=1)
+    r = np.sqrt(5.0) * np.abs(x[:, None, 0] - x[None, :, 0]) / 0.2
+    covariance = (1.0 + r + r**2 / 3.0) * np.exp(-r) + 1e-6 * np.eye(60)
+    twists = 15.0 + 4.0 * multivariate_normal(np.zeros(60), covariance, seed=2).rvs()
+    along, across = fit_theta(x, twists, seed=0)[0][:2].exp().tolist()
+    assert along < 0.5
+    assert across > 2.0 * along
+
+
+def test_mass_within_is_the_integral_of_the_density() -> None:
+    """Between target and tolerance on both sides."""
+    grid = np.linspace(7.9, 8.1, 2001)
+    expected = np.trapezoid(norm.pdf(grid, 8.3, 0.2), grid)
+    np.testing.assert_allclose(mass_within(8.0, 0.1, np.array(8.3), 0.2), expected, rtol=1e-5)
