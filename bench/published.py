@@ -39,7 +39,7 @@ RAW_SAMPLES: Final = 20
 """Restarts and raw samples are those of the one public script of MatEnsemble that optimizes a batch so."""
 
 ITERATIONS: Final = 200
-"""At most so many of L-BFGS-B. Thirty cost a quarter of the time and lose half of the hits on the smooth landscape."""
+"""At most so many of L-BFGS-B. In a search on `smooth` 30 took a quarter of the time and lost half of the hits."""
 
 DRAWN_OVER: Final = 1024
 
