@@ -10,7 +10,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import demo, early_end, frames, queue, streaming, structure_speed, twist_accuracy, twist_speed, waits
+from bench import (
+    asynchronous,
+    demo,
+    early_end,
+    frames,
+    queue,
+    streaming,
+    structure_speed,
+    suggest_speed,
+    twist_accuracy,
+    twist_speed,
+    waits,
+)
 from bench.table import Row, show
 
 BENCHES: dict[str, Callable[[], list[Row]]] = {
@@ -22,6 +34,8 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "early-end": early_end.rows,
     "twist": twist_speed.rows,
     "structure": structure_speed.rows,
+    "suggest": suggest_speed.rows,
+    "asynchronous": asynchronous.rows,
 }
 ACCURACY = "twist-accuracy"
 

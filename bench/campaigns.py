@@ -35,7 +35,7 @@ strategy = "{strategy}"
 
 @contextmanager
 def campaign_of(
-    growth: str, *, workers: int, results: int, strategy: str = "qei", more: str = ""
+    growth: str, *, workers: int, results: int, strategy: str = "auto", more: str = ""
 ) -> Iterator[Campaign]:
     """A campaign in a temporary folder; `more` goes on in the section [optimizer] of its file."""
     with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:

@@ -94,6 +94,6 @@ def rows() -> list[Row]:
             client.close()
     found = sorted(waits_s(results))
     baseline = (
-        f"median {1000 * found[len(found) // 2]:.1f} ms over {len(found)} leases; qei, {EARLIER} results and more"
+        f"median {1000 * found[len(found) // 2]:.1f} ms over {len(found)} leases; auto, {EARLIER} results and more"
     )
     return [Row("longest wait of a worker while the optimizer fits", 1000 * found[-1], "ms", 50, "at most", baseline)]

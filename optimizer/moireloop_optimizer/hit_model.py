@@ -20,7 +20,7 @@ from moireloop_optimizer.repeated_twists import Habits, RepeatedTwists, learn_ha
 from moireloop_optimizer.space import Points
 from moireloop_optimizer.twist_process import Floats, Prediction, TwistProcess, fit_theta, mass_within
 
-MOST_FITTED: Final = 250
+MOST_FITTED: Final = 160
 """Runs that hyperparameters and habits are fitted to, evenly spaced in their order."""
 
 MOST_HELD: Final = 1200
@@ -29,8 +29,8 @@ MOST_HELD: Final = 1200
 FEWEST_FOR_HABITS: Final = 5
 MOST_PENDING: Final = 64
 GROWTH: Final = 1.12
-FRESH_EVERY: Final = 8
-REFUSAL_REACH: Final = 0.1
+FRESH_EVERY: Final = 3
+REFUSAL_REACH: Final = 0.2
 BROAD_DEG: Final = 2.0
 SAME_DEG: Final = 0.1
 

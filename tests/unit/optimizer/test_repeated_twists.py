@@ -22,7 +22,7 @@ def masses(target_deg: float, points: Points, pending: Points = NOTHING) -> Poin
 
 
 def test_plateaus_are_recognized() -> None:
-    """Where the same values come again the habits beat a density that knows nothing; of smooth twists there are none."""
+    """Where the same values come again the habits beat a density that knows nothing; smooth twists have none."""
     assert learn_habits(POINTS, PLATEAUS, EVEN) is not None
     twists = 30.0 * POINTS[:, 0]
     near = np.full(40, 1.0 / 0.5)
