@@ -40,8 +40,8 @@ SEED_BATCH: Final = 15
 RESAMPLES: Final = 2000
 
 TARGETS_DEG: Final[dict[str, tuple[float, ...]]] = {
-    "smooth": (8.5, 25.0),
-    "ridges": (8.5, 25.0),
+    "smooth": (8.5,),
+    "ridges": (8.5,),
     "plateaus": (8.2, 2.8),
     "bead": (8.5, 15.42, 24.46),
 }

@@ -4,7 +4,7 @@ The seed models the distance from the target, which throws away on which side of
 modelled (hit_model), and the next point is the one at which a run most likely comes within the tolerance of a target
 that no run has reached; of each target what pending runs would tell as well does not count again. Where no place
 promises more than a new twist anywhere would, the best of a few points of a Sobol sequence is taken. Once every target
-is reached the search goes on for other recipes, away from those that it has. docs/strategies.md says what was measured.
+is reached the search goes on for other recipes, away from those that it has. docs/search.md says what was measured.
 """
 
 from __future__ import annotations
