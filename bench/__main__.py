@@ -15,6 +15,7 @@ from bench import (
     demo,
     early_end,
     frames,
+    many_targets,
     queue,
     streaming,
     structure_speed,
@@ -35,6 +36,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "twist": twist_speed.rows,
     "structure": structure_speed.rows,
     "suggest": suggest_speed.rows,
+    "targets": many_targets.rows,
     "asynchronous": asynchronous.rows,
 }
 ACCURACY = "twist-accuracy"
