@@ -104,7 +104,7 @@ def make(folder: Path, workers: int) -> None:
 
 def write(results: Sequence[Result], path: Path) -> None:
     """The table of the grid: a row for each run, in the order of the points and seeds."""
-    table = results_table(results, ()).select(list(COLUMNS)).sort_by("seed")
+    table = results_table(results, (), {}).select(list(COLUMNS)).sort_by("seed")
     small = pa.schema([field.with_type(pa.float32()) if field.name in SMALL else field for field in table.schema])
     path.parent.mkdir(exist_ok=True)
     pyarrow.parquet.write_table(table.cast(small), path, compression="zstd")
