@@ -55,15 +55,18 @@ class Clocked:
         return self.ended[within[0]] if len(within) else MOST_TIME
 
 
-def clocked(landscape: Landscape, strategy: Strategy, target: Target, *, is_batch: bool, seed: int) -> Clocked:
+def clocked(
+    landscape: Landscape, strategy: Strategy, target: Target, *, is_batch: bool, seed: int, most: float = MOST_TIME
+) -> Clocked:
     """One campaign of 8 workers until its target is reached or the time is over.
 
     Args:
         is_batch: whether 8 points are chosen at a time, when all runs before have ended; else one for each worker that
             becomes free, with what the others run as pending.
+        most: the time limit.
     """
     made, running, free_at, started = Clocked(), list[tuple[float, int, Floats]](), 0.0, 0
-    while free_at < MOST_TIME and not is_within(np.array(made.twist_deg), target).any():
+    while free_at < most and not is_within(np.array(made.twist_deg), target).any():
         wanted = WORKERS - len(running) if not is_batch or not running else 0
         if wanted:
             pending = np.array([point for _, _, point in running]).reshape(-1, DIMENSION)
