@@ -29,7 +29,7 @@ RUN_S = 2.0
 SECTIONS: dict[str, Any] = {
     "space": {"temperature_k": [1500, 3000], "lattice_strain": [0.0, 0.05]},
     "targets": [{"twist_deg": 8.0}],
-    "optimizer": {"strategy": "thompson", "initial": 4, "seed": 3},
+    "optimizer": {"strategy": "thompson", "initial": 4, "seed": 3, "replicates": 0},
     "budget": {"results": 12},
     "workers": {"count": 2, "ranks": 1},
 }

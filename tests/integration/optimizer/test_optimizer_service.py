@@ -119,6 +119,21 @@ def test_an_id_taken_by_an_outsider_is_passed_over(new_campaign: NewCampaign, fi
     assert [one.strategy for one in campaign.candidates() if one.candidate_id == "c00003"] == ["outside"]
 
 
+def test_recipes_that_hit_are_run_again(new_campaign: NewCampaign, fitter: Fitter) -> None:
+    """The same parameters with other seeds, for the target that was hit, within the budget."""
+    campaign = new_campaign(optimizer={"strategy": "auto", "replicates": 2}, budget={"results": 24})
+    run_through(campaign, service_of(campaign, fitter))
+    candidates = campaign.candidates()
+    again = [one for one in candidates if one.strategy == "replicate"]
+    assert len(again) >= 2
+    assert len(candidates) == len({one.seed for one in candidates}) == 24
+    hits = [result.candidate for result in campaign.results() if abs((result.twist_deg or 99.0) - 8.0) <= 0.5]
+    for one in again:
+        assert one.target_deg == 8.0
+        first = next(hit for hit in hits if hit.parameters == pytest.approx(one.parameters, rel=1e-12))
+        assert int(first.candidate_id[1:]) < int(one.candidate_id[1:])
+
+
 def test_a_draining_campaign_gets_nothing(new_campaign: NewCampaign, fitter: Fitter) -> None:
     """And goes on when it is resumed."""
     campaign = new_campaign()
