@@ -12,7 +12,7 @@ from bench.table import Row
 from moireloop_optimizer.auto import AutoStrategy
 from moireloop_optimizer.objective import Target
 
-REPETITIONS: Final = 20
+REPETITIONS: Final = 12
 INITIAL: Final = 6
 BUDGET: Final = 120
 TOLERANCE_DEG: Final = 0.1
