@@ -2,9 +2,8 @@
 
 The seed models the distance from the target, which throws away on which side of it a twist lies. Here the twist is
 modelled (hit_model), and the next point is the one at which a run most likely comes within the tolerance of a target
-that no run has reached; of each target what pending runs would tell as well does not count again. Where no place
-promises more than a new twist anywhere would, the best of a few points of a Sobol sequence is taken. Once every target
-is reached the search goes on for other recipes, away from those that it has. docs/search.md says what was measured.
+that no run has reached; of each target what pending runs would tell as well does not count again. Once every target is
+reached the search goes on for other recipes, away from those that it has. docs/search.md says what was measured.
 """
 
 from __future__ import annotations
@@ -36,9 +35,6 @@ CLIMBS: Final = (0.05, 0.015, 0.004)
 CLIMB_POINTS: Final = 64
 OTHER_RECIPE: Final = 0.2
 """How far a recipe keeps the search away once its target is reached, in sides of the unit cube."""
-
-NEW_TWIST_CHOICE: Final = 4
-MOST_DRAWN: Final = 2**27
 
 
 class AutoStrategy:
@@ -83,24 +79,10 @@ class AutoStrategy:
         for k in range(n):
             rng = np.random.default_rng((self._seed, index + k))
             found, worth = _best_point(model, runs, wanted, known, rng)
-            new = [model.of_a_new_twist(target) for target in wanted]
-            if worth.sum() < sum(new):
-                found, worth = self._new_twist(model, wanted, runs.points.shape[1], index + k)
             points[k] = found
             aims.append(aims_of[int(worth.argmax())])
             model.wait_for(found[np.newaxis])
         return points, aims
-
-    def _new_twist(
-        self, model: HitModel, wanted: Sequence[Target], dimension: int, index: int
-    ) -> tuple[Points, Floats]:
-        """The best of the next few points of the campaign's Sobol sequence."""
-        drawn = sobol_points(
-            NEW_TWIST_CHOICE, dimension, seed=self._seed, index=NEW_TWIST_CHOICE * (index % MOST_DRAWN)
-        )
-        worth = model.probability(drawn, wanted)
-        best = int(worth.sum(axis=0).argmax())
-        return drawn[best], worth[:, best]
 
     def _stand_in(self, n: int, runs: Runs, targets: Sequence[Target], index: int, *, failed: bool) -> Suggestion:
         points = sobol_points(n, runs.points.shape[1], seed=self._seed, index=index)

@@ -16,7 +16,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from moireloop_optimizer.objective import Runs, Target
-from moireloop_optimizer.repeated_twists import Habits, RepeatedTwists, learn_habits
+from moireloop_optimizer.repeated_twists import Habits, RepeatedTwists, choose_habits
 from moireloop_optimizer.space import Points
 from moireloop_optimizer.twist_process import Floats, Prediction, TwistProcess, fit_theta, mass_within
 
@@ -31,8 +31,6 @@ MOST_PENDING: Final = 64
 GROWTH: Final = 1.12
 FRESH_EVERY: Final = 3
 REFUSAL_REACH: Final = 0.2
-BROAD_DEG: Final = 2.0
-SAME_DEG: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -107,17 +105,6 @@ class HitModel:
         found = np.stack([self._of(points, at, target) for target in targets])
         return found * self._measured_share(points)
 
-    def of_a_new_twist(self, target: Target) -> float:
-        """Probability that a run anywhere shows a twist not seen before, and that within a target's tolerance.
-
-        From the different twists seen, each 2 degrees broad: what a search without a model would live on.
-        """
-        twists = np.sort(self._twist_deg)
-        different = twists[np.concatenate([[True], np.diff(twists) > SAME_DEG])]
-        even = 2.0 * target.tolerance_deg / 30.0
-        mass = mass_within(target.twist_deg, target.tolerance_deg, different, BROAD_DEG)
-        return float((mass.sum() + even) / (len(self._measured) + 1.0))
-
     def _of(self, points: Points, at: Prediction, target: Target) -> Floats:
         mass = mass_within(target.twist_deg, target.tolerance_deg, at.mean_deg, at.total_deg)
         if self._at_pending is not None:
@@ -152,7 +139,7 @@ def _fit(points: Points, twist_deg: Floats, earlier: _Fitted | None) -> _Fitted:
     if len(x) < FEWEST_FOR_HABITS:
         return _Fitted(theta, None)
     density = TwistProcess(x, y, theta).left_out_density()
-    return _Fitted(theta, learn_habits(x, y, density, earlier.habits if earlier else None))
+    return _Fitted(theta, choose_habits(x, y, density))
 
 
 def _held(twist_deg: Floats, targets: Sequence[Target]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:

@@ -1,18 +1,21 @@
 """Twists that come again: where the same few values are drawn by chance, as a small periodic cell has them (pure).
 
 A run either repeats the twist of a run nearby or shows a new one. What a new one may be is told by the different twists
-around, each counted once however often it came, and beyond these by the Gaussian processes. How much each part counts
-is chosen by how well every run is predicted from the others. The way of counting is that of hierarchical Pitman-Yor
-processes (Y. W. Teh, "A hierarchical Bayesian language model based on Pitman-Yor processes", ACL 2006).
+around, each counted once however often it came, and beyond these by the Gaussian processes or by nothing. Which of
+these counts is chosen by how well every run is predicted from the others. The way of counting is that of hierarchical
+Pitman-Yor processes (Y. W. Teh, "A hierarchical Bayesian language model based on Pitman-Yor processes", ACL 2006). Its
+widths are fixed: searched for among a few dozen runs they found what was not there (docs/search.md).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 import numpy as np
 from scipy.spatial.distance import cdist
+from scipy.special import ndtr
 
 from moireloop_optimizer.space import Points
 from moireloop_optimizer.twist_process import Floats, mass_within, normal_density
@@ -20,35 +23,35 @@ from moireloop_optimizer.twist_process import Floats, mass_within, normal_densit
 LEAST_GAIN: Final = 3.0
 """Gain in summed log density of left-out runs from which on repeats are believed in."""
 
-REACHES: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
-CHOICES: Final[dict[str, tuple[float, ...]]] = {
-    "same_deg": (0.03, 0.1, 0.3),
-    "fresh": (0.1, 0.3, 1.0, 3.0),
-    "discount": (0.0, 0.4, 0.8),
-    "wider": (1.0, 2.0, 4.0),
-    "near_deg": (0.5, 1.5, 4.0),
-    "beyond": (0.5, 2.0, 8.0),
-}
-SWEEPS: Final = 2
+REACH: Final = 0.2
+WIDE_REACH: Final = 0.4
+"""How far a run speaks for repeats and for new twists, in sides of the unit cube (standard deviations)."""
+
+SAME_DEG: Final = 0.03
+NEW_DEG: Final = 4.0
+"""Widths of a repeated twist, and of new ones around those that are known."""
+
+FRESH: Final = 1.0
+BEYOND: Final = 4.0
+"""Weights, in runs, of a new twist, and among new ones of what no run around has shown."""
+
+DISCOUNTS: Final = (0.0, 0.4)
+EVEN: Final = (0.0, 0.5, 1.0)
+ALL_DEG: Final = 30.0
 TINY: Final = 1e-300
 
 
 @dataclass(frozen=True)
 class Habits:
-    """How twists repeat. `reach` (d,): how far a run speaks for others, in sides of the unit cube.
+    """How twists repeat.
 
-    `same_deg`: width of a repeated twist. `fresh`: weight of a new twist, in runs, and `discount` that of each
-    different one nearby. `wider`: how much farther new twists look around, `near_deg`: how far from those there they
-    lie. `beyond`: weight of the Gaussian processes for a new twist, in runs.
+    `discount`: weight that each different twist nearby adds to a new one, and loses itself. `even`: share of any twist
+    at all, alike from 0 to 30 degrees, in what a new twist may be beyond those around; the rest is what the Gaussian
+    processes say.
     """
 
-    reach: tuple[float, ...]
-    same_deg: float = 0.03
-    fresh: float = 1.0
-    discount: float = 0.4
-    wider: float = 2.0
-    near_deg: float = 1.5
-    beyond: float = 2.0
+    discount: float
+    even: float
 
 
 class RepeatedTwists:
@@ -57,13 +60,13 @@ class RepeatedTwists:
     Args:
         points: (N, d) points of the unit cube.
         twist_deg: (N,) their twists in degrees, all finite.
-        habits: as from `learn_habits`.
+        habits: as from `choose_habits`.
     """
 
     def __init__(self, points: Points, twist_deg: Floats, habits: Habits) -> None:
         self._points, self._twist_deg, self._habits = points, twist_deg, habits
-        near = _others(_nearness(_squares(points, points, habits.reach), 1.0))
-        self._share = _shares(near, twist_deg[:, None] - twist_deg, habits.same_deg)
+        squares = cdist(points, points, "sqeuclidean")
+        self._share = _shares(_others(_nearness(squares, REACH)), twist_deg[:, None] - twist_deg)
 
     def mass(self, points: Points, target_deg: float, tolerance_deg: float, beyond: Floats, pending: Points) -> Floats:
         """(m,) probabilities that a run at (m, d) points comes within the tolerance of a target.
@@ -72,88 +75,72 @@ class RepeatedTwists:
             beyond: (m,) the same as the Gaussian processes have it.
             pending: (j, d) points on their way; where they lie, a new twist becomes less likely.
         """
-        habits = self._habits
-        squares = _squares(points, self._points, habits.reach)
-        near, wide = _nearness(squares, 1.0), _nearness(squares, habits.wider) * self._share
-        new = wide @ mass_within(target_deg, tolerance_deg, self._twist_deg, habits.near_deg) + habits.beyond * beyond
-        new /= wide.sum(axis=1) + habits.beyond
-        same = (near * (1.0 - habits.discount * self._share)) @ mass_within(
-            target_deg, tolerance_deg, self._twist_deg, habits.same_deg
+        discount, even = self._habits.discount, self._habits.even
+        squares = cdist(points, self._points, "sqeuclidean")
+        inside, inside_wide = _inside(points, REACH), _inside(points, WIDE_REACH)
+        near = _nearness(squares, REACH) / inside[:, None]
+        wide = _nearness(squares, WIDE_REACH) / inside_wide[:, None] * self._share
+        waiting = _nearness(cdist(points, pending, "sqeuclidean"), REACH).sum(axis=1) / inside
+        beyond = (1.0 - even) * beyond + even * 2.0 * tolerance_deg / ALL_DEG
+        new = wide @ mass_within(target_deg, tolerance_deg, self._twist_deg, NEW_DEG) + BEYOND * beyond
+        new /= wide.sum(axis=1) + BEYOND
+        same = (near * (1.0 - discount * self._share)) @ mass_within(
+            target_deg, tolerance_deg, self._twist_deg, SAME_DEG
         )
-        waiting = _nearness(_squares(points, pending, habits.reach), 1.0).sum(axis=1)
-        opened = habits.fresh + habits.discount * (near @ self._share)
-        mass: Floats = (same + opened * new) / (habits.fresh + near.sum(axis=1) + waiting)
+        opened = FRESH + discount * (near @ self._share)
+        mass: Floats = (same + opened * new) / (FRESH + near.sum(axis=1) + waiting)
         return mass
 
 
-def learn_habits(points: Points, twist_deg: Floats, density: Floats, start: Habits | None = None) -> Habits | None:
+def choose_habits(points: Points, twist_deg: Floats, density: Floats) -> Habits | None:
     """The habits that predict left-out runs best; None where the Gaussian processes alone do as well.
 
     Args:
         points: (N, d) points of the unit cube.
         twist_deg: (N,) their twists in degrees.
         density: (N,) density of each by the Gaussian processes that know the others, per degree.
-        start: habits to begin with too.
     """
-    data = _Data(points, twist_deg, density)
-    first = Habits((0.2,) * points.shape[1])
-    second = replace(first, reach=(0.1,) * points.shape[1], same_deg=0.1, fresh=0.3, discount=0.0)
-    best = max([first, second, *([start] if start else [])], key=data.score)
-    for _ in range(SWEEPS):
-        before = best
-        for part in [*range(points.shape[1]), *CHOICES]:
-            best = max([best, *_variants(best, part)], key=data.score)
-        if best == before:
-            break
+    left_out = _LeftOut(points, twist_deg, density)
+    scores = {habits: left_out.score(habits) for habits in (Habits(*both) for both in product(DISCOUNTS, EVEN))}
+    best = max(scores, key=lambda habits: scores[habits])
     alone = float(np.log(density + TINY).sum())
-    return best if data.score(best) > alone + LEAST_GAIN else None
+    return best if scores[best] > alone + LEAST_GAIN else None
 
 
-def _variants(habits: Habits, part: int | str) -> list[Habits]:
-    """The habits with one part changed: the reach along an axis, or what a name says."""
-    if isinstance(part, str):
-        return [replace(habits, **{part: value}) for value in CHOICES[part]]  # type: ignore[arg-type]
-    reach = habits.reach
-    return [replace(habits, reach=(*reach[:part], value, *reach[part + 1 :])) for value in REACHES]
-
-
-class _Data:
-    """Runs, each left out in turn; scores are kept, since a search comes by the same habits again."""
+class _LeftOut:
+    """Every run as the others predict it."""
 
     def __init__(self, points: Points, twist_deg: Floats, density: Floats) -> None:
-        self._squares = [(column[:, None] - column) ** 2 for column in points.T]
-        self._apart_deg = twist_deg[:, None] - twist_deg
-        self._density = density
-        self._known: dict[Habits, float] = {}
+        squares, apart_deg = cdist(points, points, "sqeuclidean"), twist_deg[:, None] - twist_deg
+        near, wide = _others(_nearness(squares, REACH)), _others(_nearness(squares, WIDE_REACH))
+        self._density, self._share = density, _shares(near, apart_deg)
+        self._near = near / _inside(points, REACH)[:, None]
+        self._wide = wide / _inside(points, WIDE_REACH)[:, None] * self._share
+        self._same = self._near * normal_density(apart_deg, SAME_DEG)
+        self._new = (self._wide * normal_density(apart_deg, NEW_DEG)).sum(axis=1)
 
     def score(self, habits: Habits) -> float:
-        """Summed log density of every run's twist as the others predict it."""
-        if habits not in self._known:
-            self._known[habits] = float(np.log(self._left_out_density(habits) + TINY).sum())
-        return self._known[habits]
-
-    def _left_out_density(self, habits: Habits) -> Floats:
-        squares = sum(square / reach**2 for square, reach in zip(self._squares, habits.reach, strict=True))
-        near, wide = (_others(_nearness(squares, wider)) for wider in (1.0, habits.wider))
-        share = _shares(near, self._apart_deg, habits.same_deg)
-        new = (wide * share * normal_density(self._apart_deg, habits.near_deg)).sum(axis=1)
-        new = (new + habits.beyond * self._density) / (wide @ share + habits.beyond)
-        same = near * (1.0 - habits.discount * share) * normal_density(self._apart_deg, habits.same_deg)
-        opened = habits.fresh + habits.discount * (near @ share)
-        density: Floats = (same.sum(axis=1) + opened * new) / (habits.fresh + near.sum(axis=1))
-        return density
+        """Summed log density of the runs' twists."""
+        beyond = (1.0 - habits.even) * self._density + habits.even / ALL_DEG
+        new = (self._new + BEYOND * beyond) / (self._wide.sum(axis=1) + BEYOND)
+        opened = FRESH + habits.discount * (self._near @ self._share)
+        density = self._same @ (1.0 - habits.discount * self._share) + opened * new
+        return float(np.log(density / (FRESH + self._near.sum(axis=1)) + TINY).sum())
 
 
-def _squares(points: Points, others: Points, reach: tuple[float, ...]) -> Floats:
-    """(m, j) squared distances of (m, d) and (j, d) points, each axis in units of its reach."""
-    scaled, scaled_others = points / np.array(reach), others / np.array(reach)
-    squares: Floats = cdist(scaled, scaled_others, "sqeuclidean")
-    return squares
-
-
-def _nearness(squares: Floats, wider: float) -> Floats:
-    nearness: Floats = np.exp(-0.5 * squares / wider**2)
+def _nearness(squares: Floats, reach: float) -> Floats:
+    nearness: Floats = np.exp(-0.5 * squares / reach**2)
     return nearness
+
+
+def _inside(points: Points, reach: float) -> Floats:
+    """(m,) how much of what lies around points is in the unit cube, over the same of its middle.
+
+    At a face there are runs on one side only: without this it would look less explored than it is.
+    """
+    along = (ndtr((1.0 - points) / reach) - ndtr(-points / reach)) / (2.0 * ndtr(0.5 / reach) - 1.0)
+    inside: Floats = along.prod(axis=1)
+    return inside
 
 
 def _others(nearness: Floats) -> Floats:
@@ -162,7 +149,7 @@ def _others(nearness: Floats) -> Floats:
     return nearness
 
 
-def _shares(near: Floats, apart_deg: Floats, same_deg: float) -> Floats:
+def _shares(near: Floats, apart_deg: Floats) -> Floats:
     """(N,) the share of each run in its twist: one over the runs nearby that have the same, itself included."""
-    shares: Floats = 1.0 / (1.0 + (near * np.exp(-0.5 * (apart_deg / (2.0 * same_deg)) ** 2)).sum(axis=1))
+    shares: Floats = 1.0 / (1.0 + (near * np.exp(-0.5 * (apart_deg / (2.0 * SAME_DEG)) ** 2)).sum(axis=1))
     return shares
