@@ -1,0 +1,97 @@
+"""What each part of `auto` is worth: samples to the first hit without it, one at a time and in batches (main).
+
+`python -m bench.ablations` prints the table; some minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from multiprocessing import get_context
+from typing import Any, Final
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from scipy.spatial.distance import cdist
+
+from bench.landscapes import Floats
+from bench.strategies import BUDGET, REPETITIONS, Search, median_of, samples_to_hit
+from moireloop_optimizer import auto, hit_model, repeated_twists, twist_process
+from moireloop_optimizer.hit_model import HitModel
+
+PLACES: Final = (("smooth", 8.5), ("ridges", 8.5), ("plateaus", 2.8), ("bead", 15.42), ("bead", 24.46))
+PENALTY_REACH: Final = 0.1
+"""How far a local penalty reaches, in sides of the unit cube (standard deviation)."""
+
+
+def _penalty(model: Any, points: Floats, *_: object) -> Floats:
+    """(m,) what pending points leave of a probability by their distance alone, as local penalties do."""
+    nearest: Floats = -np.expm1(-0.5 * cdist(points, model._pending, "sqeuclidean") / PENALTY_REACH**2)
+    left: Floats = nearest.prod(axis=1)
+    return left
+
+
+def _nothing(_: object, points: Floats, *__: object) -> Floats:
+    return np.ones(len(points))
+
+
+Change = tuple[object, str, object]
+PARTS: Final[Mapping[str, tuple[str, Sequence[Change]]]] = {
+    "auto": ("auto", ()),
+    "one set of hyperparameters": ("auto", ((twist_process, "KEPT", 1),)),
+    "no repeats": ("auto", ((repeated_twists, "LEAST_GAIN", np.inf),)),
+    "repeats always": ("auto", ((repeated_twists, "LEAST_GAIN", -np.inf), (hit_model, "FEWEST_FOR_HABITS", 2))),
+    "no climbs": ("auto", ((auto, "CLIMBS", ()),)),
+    "auto, batches of 15": ("auto 15", ()),
+    "local penalties": ("auto 15", ((HitModel, "_untold", _penalty),)),
+    "pending points ignored": ("auto 15", ((HitModel, "_untold", _nothing),)),
+}
+"""Who searches, and what is changed in it: of which module or class, what, and into what."""
+
+
+def without(part: str, wanted: tuple[str, float, int]) -> int | None:
+    """Samples of one search on a landscape for a twist in degrees, by its repetition, with one part changed."""
+    name, target_deg, repetition = wanted
+    who, changes = PARTS[part]
+    with ExitStack() as stack:
+        for owner, attribute, value in changes:
+            stack.enter_context(patch.object(owner, attribute, value))
+        return samples_to_hit(Search(who, name, target_deg, repetition))
+
+
+def table(repetitions: int, run: Callable[..., Any]) -> Table:
+    """Medians with their intervals, a row for each part; `run` maps a function over arguments."""
+    shown = Table(title=f"samples to the first hit, medians of {repetitions} (> {BUDGET}: not in most)")
+    for heading in ("part", *(f"{name} {target_deg:g}°" for name, target_deg in PLACES)):
+        shown.add_column(heading)
+    for part in PARTS:
+        cells = []
+        for name, target_deg in PLACES:
+            wanted = [(name, target_deg, repetition) for repetition in range(repetitions)]
+            found = median_of(list(run(partial(without, part), wanted)))
+            cells.append(f"{found.samples:g} ({found.low:g} to {found.high:g})")
+        shown.add_row(part, *cells)
+    return shown
+
+
+def main() -> int:
+    """Search, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.ablations", description=__doc__)
+    parser.add_argument("--repetitions", type=int, default=REPETITIONS)
+    parser.add_argument("--processes", type=int, default=2)
+    chosen = parser.parse_args()
+    with ProcessPoolExecutor(chosen.processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        shown = table(chosen.repetitions, pool.map)
+    Console(width=None if sys.stdout.isatty() else 140).print(shown)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
