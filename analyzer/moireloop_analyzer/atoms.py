@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from moireloop_analyzer.bins import Ints
 from moireloop_analyzer.box import Box, Floats
 from moireloop_analyzer.compiled import compiled
 from moireloop_analyzer.refusal import Refusal
 
-Ints = npt.NDArray[np.integer[Any]]
-
 MAX_POSITION_ANGSTROM: Final = 1e8
+SAMPLED_ATOMS: Final = 100
+GOLDEN: Final = (math.sqrt(5.0) - 1.0) / 2.0
+"""Multiples of the golden section fall evenly and in no step with the order in which atoms are listed."""
 
 
 def atoms_of(positions: Floats, types: Ints, wanted: Sequence[int], box: Box) -> tuple[Ints, Floats] | Refusal:
@@ -37,6 +39,28 @@ def inside(positions: Floats, box: Box) -> Floats:
     everything = np.zeros(len(positions), dtype=np.int64)
     chosen = _chosen(positions, everything, everything[:1], box.axes, box.plane, box.inverse, box.periodic)
     return chosen[1] if len(positions) else np.empty((0, 3))
+
+
+def sample_of(positions: Floats, types: Ints, wanted: Sequence[int]) -> Floats:
+    """Positions (M, 3) of the atoms of these types, or of SAMPLED_ATOMS of them."""
+    return _sampled(positions, types, np.array(wanted, dtype=np.int64))
+
+
+@compiled
+def _sampled(positions: Floats, types: Ints, wanted: Ints) -> Floats:
+    chosen = np.empty(len(types), dtype=np.int32)
+    count = 0
+    for i in range(len(types)):
+        for kind in wanted:
+            if types[i] == kind:
+                chosen[count] = i
+                count += 1
+    sample = np.empty((min(count, SAMPLED_ATOMS), 3))
+    for s in range(len(sample)):
+        i = chosen[s] if count <= SAMPLED_ATOMS else chosen[int(GOLDEN * s % 1.0 * count)]
+        for axis in range(3):
+            sample[s, axis] = positions[i, axis]
+    return sample
 
 
 @compiled

@@ -1,16 +1,15 @@
-"""The one way in which functions of this package are compiled to machine code (pure).
-
-A compiled function calls no compiled function of another module: numba looks only at the file that a function stands
-in to tell whether what it kept on disk is still good, so a callee changed elsewhere would go on running as it was.
-"""
+"""The one way in which functions of this package are compiled to machine code (pure)."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
-from typing import TypeVar, cast
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
 
 import numba
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +22,32 @@ def compiled(function: Function) -> Function:
     One thread, no bounds checks, IEEE arithmetic (so that a NaN stays one) but for fused multiply-adds. Where neither
     the folder of the package nor the user's cache can be written to, every process compiles for itself.
     """
+    kernel = numba.njit(nogil=True, fastmath={"contract"}, error_model="numpy")(function)
     try:
-        return _jitted(function, kept=True)
+        kernel._cache = _KeptOnDisk(function)
     except RuntimeError:  # numba finds no place for its cache
         log.warning("kernels are compiled anew by every process function=%s", function.__name__)
-        return _jitted(function, kept=False)
+    return cast(Function, kernel)
 
 
-def _jitted(function: Function, *, kept: bool) -> Function:
-    return cast(Function, numba.njit(cache=kept, nogil=True, fastmath={"contract"}, error_model="numpy")(function))
+def _digest_of(folder: Path) -> str:
+    """Of the names and texts of the modules in a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+SOURCES: Final = _digest_of(Path(__file__).parent)
+
+
+class _KeptOnDisk(FunctionCache):  # type: ignore[misc]
+    """Numba's cache of a function, good for as long as no module of this package is changed.
+
+    Numba itself looks at the file that a function stands in alone, so that a callee or a constant changed elsewhere
+    would go on running as it was.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, source_stamp=SOURCES)

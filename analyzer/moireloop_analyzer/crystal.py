@@ -8,11 +8,11 @@ from typing import Final
 
 import numpy as np
 
+from moireloop_analyzer.bins import Ints
 from moireloop_analyzer.box import Box, Floats
 from moireloop_analyzer.directions import directions_of
 from moireloop_analyzer.lattice import FEW_ATOMS, LatticeFit, fit_lattice
-from moireloop_analyzer.neighbours import Bonds, Ints, bonds_of
-from moireloop_analyzer.order import bond_order, order_of
+from moireloop_analyzer.neighbours import Bonds, bonds_of
 from moireloop_analyzer.refusal import Refusal
 
 MIN_CRYSTAL_SHARE: Final = 0.37
@@ -40,13 +40,11 @@ class Patch:
 class Crystal:
     """A layer of which most atoms lie on one lattice, that of its largest grain.
 
-    `heights` (N,) in angstrom are those of its atoms, sorted as in the bonds; `share` is the largest grain's share of
-    the layer's atoms.
+    `share` is the largest grain's share of the layer's atoms.
     """
 
     bonds: Bonds
     fit: LatticeFit
-    heights: Floats
     share: float
 
 
@@ -66,36 +64,35 @@ def survey(points: Floats, box: Box, min_order: float) -> Surveyed | Refusal:
     is below `min_order`, or where the direction of its lattice is uncertain by more than a degree (less for a smaller
     grain).
     """
-    flat = np.ascontiguousarray(points[:, :2])
-    bonds = bonds_of(flat, box)
+    bonds = bonds_of(points, box)
     if isinstance(bonds, Refusal):
         return bonds
-    order = bond_order(bonds)
+    directions = directions_of(bonds)
     fits: list[LatticeFit] = []
     refused: list[Refusal] = []
-    for angle_rad, member in directions_of(order.around):
-        fit = fit_lattice(bonds, box, angle_rad, member)
+    for angle_rad, member in directions.shared:
+        fit = fit_lattice(bonds, box, angle_rad, member, directions.psi6)
         if isinstance(fit, Refusal):
             refused.append(fit)
         else:
             fits.append(fit)
     if not fits:
         refused.append(Refusal("it is amorphous: its bonds have no common direction"))
-        return Surveyed(order.layer, (), refused[0])
+        return Surveyed(directions.order, (), refused[0])
     best = max(fits, key=lambda fit: len(fit.atoms))
-    share = len(best.atoms) / len(flat)
-    why = _why_no_crystal(best, share, order_of(order.atoms, best.atoms), min_order)
-    crystal = Refusal(why) if why else Crystal(bonds, best, points[bonds.atoms, 2], share)
-    return Surveyed(order.layer, _patches(fits, bonds), crystal)
+    share = len(best.atoms) / len(points)
+    why = _why_no_crystal(best, share, min_order)
+    crystal = Refusal(why) if why else Crystal(bonds, best, share)
+    return Surveyed(directions.order, _patches(fits, bonds), crystal)
 
 
-def _why_no_crystal(best: LatticeFit, share: float, order: float, min_order: float) -> str | None:
+def _why_no_crystal(best: LatticeFit, share: float, min_order: float) -> str | None:
     if len(best.atoms) < MIN_GRAIN_ATOMS:
         return f"too few of its atoms form one lattice: {len(best.atoms)}"
     if share < MIN_CRYSTAL_SHARE:
         return f"it is amorphous or polycrystalline: {share:.0%} of its atoms lie on the lattice of its largest grain"
-    if order < min_order:
-        return f"it is amorphous: |psi6| of its largest grain, {order:.2f}, is below {min_order:.2f}"
+    if best.order < min_order:
+        return f"it is amorphous: |psi6| of its largest grain, {best.order:.2f}, is below {min_order:.2f}"
     sigma_deg = math.degrees(best.sigma_rad)
     if sigma_deg * (1.0 + FEW_ATOMS / len(best.atoms)) > MAX_SIGMA_DEG * share**2:
         return f"it has no single direction: it is uncertain by {sigma_deg:.1f} degrees"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from moireloop_analyzer.bins import Ints
 from moireloop_analyzer.box import Floats
 from moireloop_analyzer.compiled import compiled
-from moireloop_analyzer.neighbours import Ints
+from moireloop_analyzer.neighbours import Bonds
+from moireloop_analyzer.order import orders
 
 SLOTS: Final = 240
 """Divisions of the sixth of a turn, a quarter of a degree each."""
@@ -27,25 +30,37 @@ LEAST_SHARE: Final = 0.02
 WIDEST_DEG: Final = 10.0
 
 
-def directions_of(psi6: Floats) -> list[tuple[float, npt.NDArray[np.bool_]]]:
-    """Directions shared by at least a fiftieth of the atoms, the commonest first.
+@dataclass(frozen=True)
+class Directions:
+    """Directions shared by at least a fiftieth of the atoms of a layer, the commonest first.
 
-    Args:
-        psi6: (N, 2) psi6 of the surroundings of each atom, real and imaginary part.
-
-    Returns:
-        For each the angle in radians, in [0, pi / 3), and a mask (N,) of the atoms that are turned this way. With one
-        direction alone all atoms are in its mask, those without a direction of their own too.
+    `shared` has for each the angle in radians, in [0, pi / 3), and a mask (N,) of the atoms that are turned this way.
+    With one direction alone all atoms are in its mask, those without a direction of their own too. `psi6` (N, 2) is
+    that of each atom and `order`, in [0, 1], that of the layer (see `BondOrder`).
     """
-    slots, counts, smooth, candidates = _slots(psi6)
+
+    psi6: Floats
+    order: float
+    shared: list[tuple[float, npt.NDArray[np.bool_]]]
+
+
+def directions_of(bonds: Bonds) -> Directions:
+    """The order of a layer, and the directions of its bonds."""
+    psi6, order, slots, counts, smooth, candidates = _directed(
+        bonds.points, bonds.table, bonds.codes, bonds.counts, bonds.bins.moves
+    )
+    return Directions(psi6, order, _shared(slots, counts, smooth, candidates))
+
+
+def _shared(slots: Ints, counts: Floats, smooth: Floats, candidates: Ints) -> list[tuple[float, npt.NDArray[np.bool_]]]:
     if not len(candidates):
         return []
     peaks = _peaks(smooth, candidates)
     if len(peaks) == 1:
-        return [(_angle(peaks[0]), np.ones(len(psi6), dtype=np.bool_))]
+        return [(_angle(peaks[0]), np.ones(len(slots), dtype=np.bool_))]
     owners = _owners(smooth, peaks)
     sizes = np.array([counts[owners == peak].sum() for peak in peaks])
-    chosen = [int(k) for k in np.argsort(-sizes, kind="stable") if sizes[k] >= max(4, LEAST_SHARE * len(psi6))]
+    chosen = [int(k) for k in np.argsort(-sizes, kind="stable") if sizes[k] >= max(4, LEAST_SHARE * len(slots))]
     lookup = np.append(owners, -1)
     return [(_angle(peaks[k]), lookup[slots] == peaks[k]) for k in chosen]
 
@@ -106,19 +121,36 @@ def _slots(psi6: Floats) -> tuple[Ints, Floats, Floats, Ints]:
         counts[slot] += 1.0
         total += 1
     smooth = np.zeros(SLOTS)
+    taken = np.empty(SLOTS, dtype=np.int64)
+    used = 0
+    for slot in range(SLOTS):
+        if counts[slot] > 0.0:
+            taken[used] = slot
+            used += 1
     if total == 0:
         return slots, counts, smooth, np.empty(0, dtype=np.int64)
     width = min(MOST_SMOOTHING_DEG, max(SMOOTHING_DEG, 12.0 / np.sqrt(total))) * SLOTS / 60.0
     reach = int(4.0 * width)
     for offset in range(-reach, reach + 1):
         weight = np.exp(-0.5 * (offset / width) ** 2)
-        for slot in range(SLOTS):
-            if counts[slot] > 0.0:
-                smooth[(slot + offset) % SLOTS] += weight * counts[slot]
+        for slot in taken[:used]:
+            place = slot + offset
+            place += SLOTS if place < 0 else 0
+            smooth[place - SLOTS if place >= SLOTS else place] += weight * counts[slot]
     peaks = np.empty(SLOTS, dtype=np.int64)
     found = 0
     for slot in range(SLOTS):
         if smooth[slot] > smooth[slot - 1] and smooth[slot] >= smooth[(slot + 1) % SLOTS]:
             peaks[found] = slot
             found += 1
-    return slots, counts, smooth, peaks[:found]
+    return slots, counts, smooth, peaks[:found].copy()
+
+
+@compiled
+def _directed(
+    points: Floats, table: Ints, codes: Ints, counts: Ints, moves: Floats
+) -> tuple[Floats, float, Ints, Floats, Floats, Ints]:
+    """psi6 (N, 2) of each atom and |psi6| of the layer, and the slots of the atoms' surroundings."""
+    psi6, around, order = orders(points, table, codes, counts, moves)
+    slots, counted, smooth, peaks = _slots(around)
+    return psi6, order, slots, counted, smooth, peaks

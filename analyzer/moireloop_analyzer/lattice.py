@@ -9,16 +9,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from moireloop_analyzer.bond_fit import MAX_STRETCH, BondFit, fit_bonds
+from moireloop_analyzer.bins import Ints
+from moireloop_analyzer.bond_fit import MAX_STRETCH
 from moireloop_analyzer.box import Box, Floats
-from moireloop_analyzer.grain import Grains, grains_of, places_of, rings_of
-from moireloop_analyzer.neighbours import Bonds, Ints
-from moireloop_analyzer.position_fit import PositionFit, fit_positions, fitted_with, near_sites
+from moireloop_analyzer.grain import Grains
+from moireloop_analyzer.grain_fit import GrainFit, fit_grain
+from moireloop_analyzer.neighbours import Bonds
+from moireloop_analyzer.polar import Polar, polar_of
+from moireloop_analyzer.position_fit import fitted_with, on_lattice
 from moireloop_analyzer.refusal import Refusal
 
-ROOT_3: Final = math.sqrt(3.0)
-
-MIN_GRAIN_ATOMS: Final = 7
 MIN_CLOSING_BONDS: Final = 3
 MIN_CLOSING_SHARE: Final = 0.9
 SURELY_CLOSED_SIGMAS: Final = 2.5
@@ -34,45 +34,6 @@ SEAM_SHARE: Final = 0.4
 
 
 @dataclass(frozen=True)
-class Polar:
-    """Polar decomposition of the deformation F that maps the ideal lattice of constant 1 to a lattice.
-
-    `rotation_rad` is the angle of R in F = V R, in radians, counter-clockwise. `constant` is the geometric mean of the
-    stretches, and `strain` (2, 2) what distorts the lattice beyond that: V / constant - 1. `slope` is the derivative of
-    the angle by the lattice vectors, as x1, x2, y1, y2.
-    """
-
-    rotation_rad: float
-    constant: float
-    strain: Floats
-    slope: tuple[float, float, float, float]
-
-
-def polar_of(vectors: Floats) -> Polar | None:
-    """The decomposition for lattice vectors (2, 2) as columns, 60 degrees apart before strain; None for mirrored ones.
-
-    With F = vectors @ IDEAL^-1 the angle is atan2(F21 - F12, F11 + F22).
-    """
-    (x1, x2), (y1, y2) = vectors.tolist()
-    xx, xy = x1, (2.0 * x2 - x1) / ROOT_3
-    yx, yy = y1, (2.0 * y2 - y1) / ROOT_3
-    determinant = xx * yy - xy * yx
-    if not determinant > 0:
-        return None
-    sine, cosine, constant = yx - xy, xx + yy, math.sqrt(determinant)
-    size2 = sine * sine + cosine * cosine
-    c, s = cosine / math.sqrt(size2), sine / math.sqrt(size2)
-    strain = np.array([[xx * c - xy * s, xx * s + xy * c], [yx * c - yy * s, yx * s + yy * c]]) / constant - np.eye(2)
-    by_xx, by_xy, by_yx, by_yy = -sine / size2, -cosine / size2, cosine / size2, -sine / size2
-    return Polar(
-        rotation_rad=math.atan2(sine, cosine),
-        constant=constant,
-        strain=strain,
-        slope=(by_xx - by_xy / ROOT_3, 2.0 * by_xy / ROOT_3, by_yx - by_yy / ROOT_3, 2.0 * by_yy / ROOT_3),
-    )
-
-
-@dataclass(frozen=True)
 class LatticeFit:
     """The lattice of the largest grain of one direction in a layer.
 
@@ -81,7 +42,8 @@ class LatticeFit:
     counter-clockwise and defined modulo 60 degrees; `sigma_rad` is its standard error. `constant_angstrom` is the
     geometric mean of the principal stretches, `strain` (2, 2) what distorts the lattice beyond that: V / constant - 1,
     with vectors = V R IDEAL. `atoms` (M,) are those that lie on the lattice, numbered as in the bonds; `closed` the
-    rows of the grains' plane over which it closes; `grains` all atoms that were joined, this one's by the name `name`.
+    rows of the grains' plane over which it closes; `grains` all atoms that were joined, this one's by the name `name`; `order`
+    is |psi6| of its atoms, in [0, 1].
     """
 
     vectors: Floats
@@ -94,51 +56,33 @@ class LatticeFit:
     closed: tuple[bool, bool]
     grains: Grains
     name: int
+    order: float
 
 
-def inverse_of(matrix: Floats) -> Floats:
-    """Inverse of a (2, 2) matrix; numpy's takes longer than all else for small layers."""
-    (xx, xy), (yx, yy) = matrix.tolist()
-    determinant = xx * yy - xy * yx
-    return np.array([[yy / determinant, -xy / determinant], [-yx / determinant, xx / determinant]])
-
-
-def fit_lattice(bonds: Bonds, box: Box, angle_rad: float, member: npt.NDArray[np.bool_]) -> LatticeFit | Refusal:
+def fit_lattice(
+    bonds: Bonds, box: Box, angle_rad: float, member: npt.NDArray[np.bool_], psi6: Floats
+) -> LatticeFit | Refusal:
     """The lattice of the largest grain among the atoms in a mask (N,) that are turned by about this angle.
 
-    First the bonds are assigned to six directions and fitted robustly; then every atom that hangs together by good
-    bonds gets lattice indices, and the lattice is fitted to positions over indices, so that thermal noise averages
-    over the whole layer and vacancies do no harm. Where a grain closes over a periodic direction, the cell vector is
-    a whole number of lattice vectors, and the fit is held to that; where it does not, it is cut open at its seam.
+    Where the grain closes over a periodic direction, the cell vector is a whole number of lattice vectors, and the fit
+    is held to that; where it does not, it is cut open at its seam. psi6 (N, 2) is that of the layer's atoms.
     """
-    fit = fit_bonds(bonds, angle_rad, member)
-    if isinstance(fit, Refusal):
-        return fit
-    grains = grains_of(bonds, fit, member, box.plane)
-    return _fit_to_positions(bonds, grains, fit)
-
-
-def _fit_to_positions(bonds: Bonds, grains: Grains, fit: BondFit) -> LatticeFit | Refusal:
-    """The lattice of the largest set of joined atoms, with closures held."""
-    name = grains.largest
-    atoms, indices, places = places_of(bonds, grains, name)
-    free = fit_positions(indices, places, fit.vectors, bonds.spacing) if len(atoms) >= MIN_GRAIN_ATOMS else None
-    if free is None:
-        return Refusal("too few of its atoms form one lattice")
-    laps, closures = _closures(bonds, grains, name, free)
-    solution = _solution(free, laps, grains.plane, tuple(closure.closed for closure in closures))
+    grain = fit_grain(bonds, box, angle_rad, member)
+    if isinstance(grain, Refusal):
+        return grain
+    closures = _closures(grain, bonds.spacing)
+    solution = _solution(grain, tuple(closure.closed for closure in closures))
     vectors = np.ascontiguousarray(solution[:2].T)
     polar = polar_of(vectors)
     if polar is None:
         return Refusal("its atoms form no triangular lattice")
     if np.abs(polar.strain).max() > MAX_STRAIN:
         return Refusal(f"its lattice is not triangular: it is distorted by {np.abs(polar.strain).max():.0%}")
-    sigma_rad = _rotation_sigma(polar, free.errors)
+    sigma_rad = _rotation_sigma(polar, grain.free.errors)
     if any(closure.doubtful for closure in closures):
-        otherwise = _solution(
-            free, laps, grains.plane, tuple(closure.closed != closure.doubtful for closure in closures)
-        )
+        otherwise = _solution(grain, tuple(closure.closed != closure.doubtful for closure in closures))
         sigma_rad = math.hypot(sigma_rad, 0.5 * _turned(polar, otherwise))
+    atoms, order = on_lattice(grain.indices, grain.places, grain.atoms, vectors, MAX_STRETCH * bonds.spacing, psi6)
     return LatticeFit(
         vectors=vectors,
         origin=solution[2],
@@ -146,17 +90,22 @@ def _fit_to_positions(bonds: Bonds, grains: Grains, fit: BondFit) -> LatticeFit 
         sigma_rad=sigma_rad,
         constant_angstrom=polar.constant,
         strain=polar.strain,
-        atoms=atoms[near_sites(indices, places, vectors, MAX_STRETCH * bonds.spacing)],
+        atoms=atoms,
         closed=(closures[0].closed, closures[1].closed),
-        grains=grains,
-        name=name,
+        grains=grain.grains,
+        name=grain.name,
+        order=order,
     )
 
 
-def _solution(free: PositionFit, laps: Floats, plane: Floats, closed: tuple[bool, ...]) -> Floats:
+def _solution(grain: GrainFit, closed: tuple[bool, ...]) -> Floats:
     """Lattice and origin (3, 2) with the fit held to the cell over the directions that are closed."""
+    if not any(closed):
+        return grain.free.solution
+    if all(closed):
+        return fitted_with(grain.free, grain.laps, grain.grains.plane)
     held = list(closed)
-    return fitted_with(free, laps[held], plane[held]) if any(held) else free.solution
+    return fitted_with(grain.free, grain.laps[held], grain.grains.plane[held])
 
 
 def _turned(polar: Polar, solution: Floats) -> float:
@@ -173,32 +122,28 @@ class Closure:
     doubtful: bool
 
 
-def _closures(bonds: Bonds, grains: Grains, name: int, free: PositionFit) -> tuple[Floats, tuple[Closure, Closure]]:
-    """Lattice indices (2, 2) of going once along each row of the plane, and over which of them the layer closes.
+def _closures(grain: GrainFit, spacing: float) -> tuple[Closure, Closure]:
+    """Over which rows of the grains' plane the layer closes.
 
     It closes where the rings round the direction agree on a lattice vector, and this vector is the cell's but for the
     error of the free fit, or but for a strain that is spread over the layer. Where what is left over is found in the
     bonds through the cut, the layer has a seam there instead.
     """
-    vectors = np.ascontiguousarray(free.solution[:2].T)
-    (xx, xy), (yx, yy) = vectors.tolist()
-    determinant = xx * yy - xy * yx
-    laps = [
-        (round((yy * x - xy * y) / determinant), round((xx * y - yx * x) / determinant))
-        for x, y in grains.plane.tolist()
-    ]
-    spread = (free.errors[:2, :2] + free.errors[2:, 2:]).tolist()
+    (xx, yx), (xy, yy) = grain.free.solution[:2].tolist()
+    errors = grain.free.errors.tolist()
+    mm, mn, nn = errors[0][0] + errors[2][2], errors[0][1] + errors[2][3], errors[1][1] + errors[3][3]
     closures = []
-    counted = rings_of(bonds, grains, name, np.array(laps, dtype=np.int64), vectors)
-    for (m, n), (x, y), rings in zip(laps, grains.plane.tolist(), counted, strict=True):
-        if rings.agreed < max(MIN_CLOSING_BONDS, MIN_CLOSING_SHARE * rings.count):
+    for (m, n), (x, y), (count, agreed, off_x, off_y) in zip(
+        grain.laps.tolist(), grain.grains.plane.tolist(), grain.rings.tolist(), strict=True
+    ):
+        if agreed < max(MIN_CLOSING_BONDS, MIN_CLOSING_SHARE * count):
             closures.append(Closure(closed=False, doubtful=False))
             continue
         gap = (x - xx * m - xy * n, y - yx * m - yy * n)
-        error2 = m * m * spread[0][0] + 2.0 * m * n * spread[0][1] + n * n * spread[1][1]
-        error = math.sqrt(max(0.0, error2)) * (1.0 + FEW_ATOMS / int(grains.sizes[name]))
-        closures.append(_closure(gap, error, rings.offset, bonds.spacing))
-    return np.array(laps, dtype=np.float64), (closures[0], closures[1])
+        error2 = m * m * mm + 2.0 * m * n * mn + n * n * nn
+        error = math.sqrt(max(0.0, error2)) * (1.0 + FEW_ATOMS / len(grain.atoms))
+        closures.append(_closure(gap, error, (off_x, off_y), spacing))
+    return closures[0], closures[1]
 
 
 def _closure(gap: tuple[float, float], error: float, at_cut: tuple[float, float], spacing: float) -> Closure:

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from moireloop_analyzer.bins import Ints, binned, find_runs, runs_for
 from moireloop_analyzer.box import Box, Floats
 from moireloop_analyzer.compiled import compiled
-from moireloop_analyzer.neighbours import MAX_CROWD, Ints, area_of, bins_of, extent_of, sorted_into_bins
 from moireloop_analyzer.refusal import Refusal
 
 MIN_GAP_ANGSTROM: Final = 2.0
@@ -26,6 +26,9 @@ MIN_LAYER_SHARE: Final = 0.05
 MAX_SLOPE: Final = 0.75
 """Steepest bond (rise over in-plane length) that still joins two atoms of one rippled layer."""
 
+JOINED: Final = 1.5 * math.sqrt(2.0)
+"""Joints are sought up to one and a half spacings of layers that have half of the atoms each."""
+
 LONGEST_JOINT_ANGSTROM: Final = 4.5
 """Distance up to which atoms of one layer are joined: above MX2's 3.2 to 3.6, below the distance of layers."""
 
@@ -35,18 +38,19 @@ MOST_SLICES: Final = 100_000
 
 @dataclass(frozen=True)
 class Layers:
-    """Indices of the atoms of both layers; stray atoms are in neither.
+    """Both layers: the atoms (N,) of each and their positions (N, 3); stray atoms are in neither.
 
-    `points` (N, 3) are the positions given, cut open along the stacking direction so that heights compare.
+    The positions are those given, cut open along the stacking direction so that heights compare.
     """
 
     lower: Ints
     upper: Ints
-    points: Floats
+    lower_points: Floats
+    upper_points: Floats
 
 
-def split_layers(points: Floats, box: Box) -> Layers | Refusal:
-    """The two layers that lattice atoms at `points` (N, 3), wrapped into the box, belong to.
+def split_layers(atoms: Ints, points: Floats, box: Box) -> Layers | Refusal:
+    """The two layers that lattice atoms (N,) at `points` (N, 3), wrapped into the box, belong to.
 
     Where the box repeats along the stacking direction it is cut open in the widest gap of the heights, or at its
     own boundary if that gap is nearly as wide. Refused: too few atoms, one layer, more than two, no gap.
@@ -54,8 +58,7 @@ def split_layers(points: Floats, box: Box) -> Layers | Refusal:
     if len(points) < 2 * MIN_LAYER_ATOMS:
         return Refusal(f"expected at least {2 * MIN_LAYER_ATOMS} lattice atoms in two layers, got {len(points)}")
     points = points if box.stacking is None else _cut_open(points, box.stacking, box)
-    _, highs = _clusters(points[:, 2], MIN_GAP_ANGSTROM)
-    labels, sizes, heights = _by_height(points, highs)
+    labels, sizes, heights = _by_height(points, MIN_GAP_ANGSTROM)
     groups = _large(sizes)
     if len(groups) < 2:
         connected = _connected(points, box)
@@ -63,10 +66,12 @@ def split_layers(points: Floats, box: Box) -> Layers | Refusal:
             return connected
         labels, sizes, heights = connected
         groups = _large(sizes)
-    return _two_of(groups, labels, sizes, heights, points)
+    chosen = _two_of(groups, sizes, heights)
+    return chosen if isinstance(chosen, Refusal) else Layers(*_parted(atoms, points, labels, sizes, *chosen))
 
 
-def _two_of(groups: list[int], labels: Ints, sizes: Ints, heights: Floats, points: Floats) -> Layers | Refusal:
+def _two_of(groups: list[int], sizes: Ints, heights: Floats) -> tuple[int, int] | Refusal:
+    """The groups that are the lower and the upper layer."""
     if len(groups) == 0:
         return Refusal(
             "no clear gap between layers: the lattice atoms hang together in no group of a twentieth of them"
@@ -75,11 +80,11 @@ def _two_of(groups: list[int], labels: Ints, sizes: Ints, heights: Floats, point
         return Refusal("no clear gap between layers: the lattice atoms form one layer")
     if len(groups) != 2:
         return Refusal(f"expected two layers, found {len(groups)}")
-    fewest = int(min(sizes[group] for group in groups))
+    one, other = groups
+    fewest = int(min(sizes[one], sizes[other]))
     if fewest < MIN_LAYER_ATOMS:
         return Refusal(f"expected at least {MIN_LAYER_ATOMS} lattice atoms in each layer, got {fewest}")
-    lower, upper = sorted(groups, key=lambda group: float(heights[group]))
-    return Layers(np.flatnonzero(labels == lower), np.flatnonzero(labels == upper), points)
+    return (one, other) if heights[one] <= heights[other] else (other, one)
 
 
 def _large(sizes: Ints) -> list[int]:
@@ -135,92 +140,112 @@ def _clusters(heights: Floats, least_gap: float) -> tuple[Floats, Floats]:
 
 
 @compiled
-def _by_height(points: Floats, highs: Floats) -> tuple[Ints, Ints, Floats]:
-    """Group (N,) of each atom, and the size and mean height of each group."""
+def _by_height(points: Floats, least_gap: float) -> tuple[Ints, Ints, Floats]:
+    """Group (N,) of each atom, parted by gaps of more than this, and the size and mean height of each group."""
+    rises = np.empty(len(points))
+    for i in range(len(points)):
+        rises[i] = points[i, 2]
+    _, highs = _clusters(rises, least_gap)
     labels = np.empty(len(points), dtype=np.int32)
     sizes = np.zeros(len(highs), dtype=np.int64)
     heights = np.zeros(len(highs))
     for i in range(len(points)):
-        group = 0
-        if len(highs) > 8:
-            group = np.searchsorted(highs, points[i, 2])
-        else:
-            while points[i, 2] > highs[group]:
-                group += 1
-        labels[i] = group
-        sizes[group] += 1
-        heights[group] += points[i, 2]
-    return labels, sizes, heights / np.maximum(sizes, 1)
+        low, high = 0, len(highs) - 1
+        while low < high:
+            middle = (low + high) // 2
+            if rises[i] > highs[middle]:
+                low = middle + 1
+            else:
+                high = middle
+        labels[i] = low
+        sizes[low] += 1
+        heights[low] += rises[i]
+    for group in range(len(sizes)):
+        heights[group] /= max(sizes[group], 1)
+    return labels, sizes, heights
+
+
+@compiled
+def _parted(
+    atoms: Ints, points: Floats, labels: Ints, sizes: Ints, lower: int, upper: int
+) -> tuple[Ints, Ints, Floats, Floats]:
+    """The parts of `Layers`."""
+    lower_atoms = np.empty(sizes[lower], dtype=np.int64)
+    upper_atoms = np.empty(sizes[upper], dtype=np.int64)
+    lower_points = np.empty((sizes[lower], 3))
+    upper_points = np.empty((sizes[upper], 3))
+    m = n = 0
+    for i in range(len(labels)):
+        if labels[i] == lower:
+            lower_atoms[m] = atoms[i]
+            for axis in range(3):
+                lower_points[m, axis] = points[i, axis]
+            m += 1
+        elif labels[i] == upper:
+            upper_atoms[n] = atoms[i]
+            for axis in range(3):
+                upper_points[n, axis] = points[i, axis]
+            n += 1
+    return lower_atoms, upper_atoms, lower_points, upper_points
 
 
 def _connected(points: Floats, box: Box) -> tuple[Ints, Ints, Floats] | Refusal:
     """Groups of atoms joined by bonds that are not steep; works where layers ripple by more than their distance."""
-    low, high = extent_of(points, box)
-    spacing = math.sqrt(4.0 * max(area_of(low, high, box), 1e-6) / (math.sqrt(3.0) * len(points)))
-    radius = min(1.5 * spacing, LONGEST_JOINT_ANGSTROM)
-    bins = bins_of(low, high, box, radius, len(points))
+    bins = binned(points, box, JOINED, LONGEST_JOINT_ANGSTROM)
     if isinstance(bins, Refusal):
         return Refusal(f"no layers found: {bins.reason}")
-    atoms, starts, crowd = sorted_into_bins(points, bins)
-    if crowd > MAX_CROWD:
-        return Refusal(f"no layers found: {crowd} atoms lie within a square of {radius:.3g} angstrom")
-    labels = np.empty(len(points), dtype=np.int32)
-    labels[atoms] = _joined(points[atoms], starts, *bins.search, radius**2)
-    sizes = np.bincount(labels)
-    return labels, sizes, np.bincount(labels, points[:, 2]) / sizes
+    return _joined(points, bins.order, bins.grid, bins.starts, bins.moves, bins.radius**2)
+
+
+@compiled
+def _top(parent: Ints, atom: int) -> int:
+    """The first atom of the group of an atom; the ways there are halved."""
+    while parent[atom] != atom:
+        parent[atom] = parent[parent[atom]]
+        atom = parent[atom]
+    return atom
 
 
 @compiled
 def _joined(
-    points: Floats,
-    starts: Ints,
-    counts: tuple[int, int],
-    low: tuple[float, float],
-    per: tuple[float, float],
-    reach: tuple[int, int],
-    most: tuple[int, int],
-    periodic: tuple[bool, bool],
-    inverse: Floats,
-    moves: Floats,
-    longest2: float,
-) -> npt.NDArray[np.int32]:
-    """Number (N,) of the group that each atom is joined to, from 0."""
-    parent = np.arange(len(points))
-    for row in range(counts[0]):
-        for column in range(counts[1]):
-            home = row * counts[1] + column
-            for r in range(row - reach[0], row + reach[0] + 1):
-                cell_a = r // counts[0]
-                if cell_a != 0 and not periodic[0]:
-                    continue
-                for c in range(column - reach[1], column + reach[1] + 1):
-                    cell_b = c // counts[1]
-                    if cell_b != 0 and not periodic[1]:
+    points: Floats, order: Ints, grid: Ints, starts: Ints, moves: Floats, longest2: float
+) -> tuple[Ints, Ints, Floats]:
+    """Number (N,) of the group that each atom is joined to, from 0, and the size and mean height of each group."""
+    total = len(points)
+    parent = np.arange(total)
+    runs = runs_for(grid)
+    for home in range(len(starts) - 1):
+        if starts[home] == starts[home + 1]:
+            continue
+        count = find_runs(home, grid, starts, runs)
+        for r in range(count):
+            code = runs[r, 2]
+            for s in range(starts[home], starts[home + 1]):
+                i = order[s]
+                for t in range(runs[r, 0], runs[r, 1]):
+                    j = order[t]
+                    dx = points[j, 0] + moves[code, 0] - points[i, 0]
+                    dy = points[j, 1] + moves[code, 1] - points[i, 1]
+                    rise = points[j, 2] - points[i, 2]
+                    d2 = dx * dx + dy * dy
+                    if d2 + rise * rise > longest2 or rise * rise > MAX_SLOPE * MAX_SLOPE * d2:
                         continue
-                    code = (cell_a + most[0]) * (2 * most[1] + 1) + cell_b + most[1]
-                    place = (r - cell_a * counts[0]) * counts[1] + c - cell_b * counts[1]
-                    for i in range(starts[home], starts[home + 1]):
-                        for j in range(starts[place], starts[place + 1]):
-                            dx = points[j, 0] + moves[code, 0] - points[i, 0]
-                            dy = points[j, 1] + moves[code, 1] - points[i, 1]
-                            rise = points[j, 2] - points[i, 2]
-                            d2 = dx * dx + dy * dy
-                            if d2 + rise * rise > longest2 or rise * rise > MAX_SLOPE * MAX_SLOPE * d2:
-                                continue
-                            a, b = i, j
-                            while parent[a] != a:
-                                parent[a] = parent[parent[a]]
-                                a = parent[a]
-                            while parent[b] != b:
-                                parent[b] = parent[parent[b]]
-                                b = parent[b]
-                            parent[max(a, b)] = min(a, b)
-    labels = np.empty(len(points), dtype=np.int32)
+                    a, b = _top(parent, s), _top(parent, t)
+                    parent[max(a, b)] = min(a, b)
+    labels = np.empty(total, dtype=np.int32)
+    numbers = np.empty(total, dtype=np.int32)
+    sizes = np.zeros(total, dtype=np.int64)
+    heights = np.zeros(total)
     groups = 0
-    for i in range(len(points)):
-        if parent[i] == i:
-            labels[i] = groups
+    for s in range(total):
+        if parent[s] == s:
+            numbers[s] = groups
             groups += 1
         else:
-            labels[i] = labels[parent[i]]
-    return labels
+            numbers[s] = numbers[parent[s]]
+        labels[order[s]] = numbers[s]
+        sizes[numbers[s]] += 1
+        heights[numbers[s]] += points[order[s], 2]
+    for group in range(groups):
+        heights[group] /= sizes[group]
+    return labels, sizes[:groups].copy(), heights[:groups].copy()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from moireloop_analyzer.bins import Ints
 from moireloop_analyzer.box import Floats
 from moireloop_analyzer.compiled import compiled
-from moireloop_analyzer.neighbours import Bonds, Ints
+from moireloop_analyzer.neighbours import Bonds
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,8 @@ class BondOrder:
 
 def bond_order(bonds: Bonds) -> BondOrder:
     """The six-fold order of a layer."""
-    atoms, around, layer = _orders(bonds.points, bonds.table, bonds.codes, bonds.counts, bonds.bins.moves)
+    atoms, around, layer = orders(bonds.points, bonds.table, bonds.codes, bonds.counts, bonds.bins.moves)
     return BondOrder(atoms, around, layer)
-
-
-def order_of(psi6: Floats, atoms: Ints) -> float:
-    """|psi6| of some of the atoms of a layer, in [0, 1]; psi6 (N, 2) is that of all, atoms (M,) which ones."""
-    return _order_of(psi6, atoms)
 
 
 @compiled
@@ -60,7 +57,7 @@ def _psi6(points: Floats, table: Ints, codes: Ints, counts: Ints, moves: Floats)
 
 @compiled
 def _smoothed(values: Floats, table: Ints, counts: Ints) -> Floats:
-    smooth = np.empty_like(values)
+    smooth = np.empty((len(values), 2))
     for i in range(len(values)):
         real, imaginary = values[i, 0], values[i, 1]
         for k in range(counts[i]):
@@ -72,20 +69,12 @@ def _smoothed(values: Floats, table: Ints, counts: Ints) -> Floats:
 
 
 @compiled
-def _orders(points: Floats, table: Ints, codes: Ints, counts: Ints, moves: Floats) -> tuple[Floats, Floats, float]:
+def orders(points: Floats, table: Ints, codes: Ints, counts: Ints, moves: Floats) -> tuple[Floats, Floats, float]:
+    """The parts of `BondOrder`, from those of `Bonds`."""
     psi6 = _psi6(points, table, codes, counts, moves)
     around = _smoothed(_smoothed(psi6, table, counts), table, counts)
     real = imaginary = 0.0
     for i in range(len(psi6)):
         real += psi6[i, 0]
         imaginary += psi6[i, 1]
-    return psi6, around, min(1.0, np.hypot(real, imaginary) / len(psi6))
-
-
-@compiled
-def _order_of(psi6: Floats, atoms: Ints) -> float:
-    real = imaginary = 0.0
-    for i in atoms:
-        real += psi6[i, 0]
-        imaginary += psi6[i, 1]
-    return float(min(1.0, np.hypot(real, imaginary) / max(len(atoms), 1)))
+    return psi6, around, min(1.0, math.hypot(real, imaginary) / len(psi6))

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from moireloop_analyzer.bins import Ints
 from moireloop_analyzer.box import Floats
 from moireloop_analyzer.compiled import compiled
+from moireloop_analyzer.selection import median_of
 
 RAYLEIGH_MEDIAN: Final = math.sqrt(2.0 * math.log(2.0))
 """Median length of a plane vector with normal components of standard deviation 1."""
@@ -43,21 +44,6 @@ class PositionFit:
     errors: Floats
 
 
-def fit_positions(indices: Floats, places: Floats, start: Floats, spacing: float) -> PositionFit | None:
-    """Least squares of positions over lattice indices, with outliers weighed down; None where too few are left.
-
-    Args:
-        indices: (M, 2) whole numbers.
-        places: (M, 2) in angstrom.
-        start: (2, 2) lattice vectors as columns, near those wanted.
-        spacing: of the lattice, in angstrom.
-    """
-    step = 1 + (len(indices) - 1) // SAMPLED_ATOMS
-    solution, normal, right, errors = _position_fit(indices, places, start, spacing, step)
-    enough = np.isfinite(solution[0, 0]) and normal[2, 2] >= LEAST_WEIGHT
-    return PositionFit(solution, normal, right, errors) if enough else None
-
-
 def fitted_with(fit: PositionFit, laps: Floats, cells: Floats) -> Floats:
     """The solution (3, 2) under the constraints laps @ solution[:2] = cells; laps (K, 2), cells (K, 2), K of 1 or 2."""
     if len(laps) == 2:
@@ -75,21 +61,13 @@ def _held_to_both(fit: PositionFit, laps: Floats, cells: Floats) -> Floats:
     """Two constraints are the lattice; the origin alone is left to be fitted."""
     (m, n), (p, q) = laps.tolist()
     (ax, ay), (bx, by) = cells.tolist()
+    (right_x, right_y), (at_m, at_n, weight) = fit.right[2].tolist(), fit.normal[2].tolist()
     size = m * q - n * p
-    solution = np.array(
-        [[q * ax - n * bx, q * ay - n * by], [m * bx - p * ax, m * by - p * ay], [0.0, 0.0]], dtype=np.float64
-    )
-    solution[:2] /= size
-    solution[2] = (fit.right[2] - fit.normal[2, :2] @ solution[:2]) / fit.normal[2, 2]
-    return solution
-
-
-def near_sites(indices: Floats, places: Floats, vectors: Floats, reach: float) -> npt.NDArray[np.bool_]:
-    """Which atoms (M,) lie no further than `reach` from their sites on the lattice of these vectors (2, 2), as columns.
-
-    The origin is the median of the atoms.
-    """
-    return _near_sites(indices, places, vectors, reach)
+    one_x, one_y = (q * ax - n * bx) / size, (q * ay - n * by) / size
+    two_x, two_y = (m * bx - p * ax) / size, (m * by - p * ay) / size
+    x = (right_x - at_m * one_x - at_n * two_x) / weight
+    y = (right_y - at_m * one_y - at_n * two_y) / weight
+    return np.array([[one_x, one_y], [two_x, two_y], [x, y]])
 
 
 @compiled
@@ -102,7 +80,10 @@ def _inverse(matrix: Floats) -> Floats:
     inverse[0, 1] = inverse[1, 0] = c * e - b * f
     inverse[0, 2] = inverse[2, 0] = b * e - c * d
     inverse[1, 2] = inverse[2, 1] = b * c - a * e
-    inverse /= a * inverse[0, 0] + b * inverse[0, 1] + c * inverse[0, 2]
+    determinant = a * inverse[0, 0] + b * inverse[0, 1] + c * inverse[0, 2]
+    for r in range(3):
+        for k in range(3):
+            inverse[r, k] /= determinant
     return inverse
 
 
@@ -124,22 +105,28 @@ def _weight(misfit2: float, reach2: float) -> float:
 
 
 @compiled
-def _position_fit(
-    indices: Floats, places: Floats, start: Floats, spacing: float, step: int
+def fit_positions(
+    indices: Floats, places: Floats, start: Floats, spacing: float
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Robust solution (3, 2) of places = [indices, 1] @ solution, its normal equations, and the errors of the lattice.
+    """Least squares of positions over lattice indices, with outliers weighed down: the parts of `PositionFit`.
 
-    The normal equations (3, 3) and (3, 2) are those of the last weights. The errors are the covariance (4, 4) of the
+    Their solution is NaN where too few atoms are left. The errors are the covariance (4, 4) of the
     lattice vectors in the order x1, x2, y1, y2, from the scatter of atoms: what each atom's scatter adds to a lattice
     vector is summed over patches of neighbours before it is squared (the sandwich estimate for clusters), since
     neighbours in a crystal move together. Waves longer than a patch are not seen whole, so what the patches show beyond
     independent atoms (and BY_CHANCE) counts LONG_WAVES times; the factor is from the scatter of fits to layers of known
     rotation in molecular dynamics.
+
+    Args:
+        indices: (M, 2) whole numbers.
+        places: (M, 2) in angstrom.
+        start: (2, 2) lattice vectors as columns, near those wanted.
+        spacing: of the lattice, in angstrom.
     """
     total = len(indices)
+    step = 1 + (total - 1) // SAMPLED_ATOMS
     middle = np.zeros(2)
-    low = np.array([np.inf, np.inf])
-    high = np.array([-np.inf, -np.inf])
+    low, high = np.full(2, np.inf), np.full(2, -np.inf)
     for i in range(total):
         for axis in range(2):
             middle[axis] += indices[i, axis]
@@ -156,7 +143,7 @@ def _position_fit(
             i = s * step
             m, n = indices[i, 0] - middle[0], indices[i, 1] - middle[1]
             sampled[s] = places[i, axis] - m * start[axis, 0] - n * start[axis, 1]
-        solution[2, axis] = np.median(sampled)
+        solution[2, axis] = median_of(sampled, len(sampled))
     normal = np.zeros((3, 3))
     right = np.zeros((3, 2))
     reach2 = 0.0
@@ -167,7 +154,7 @@ def _position_fit(
             ex = places[i, 0] - m * solution[0, 0] - n * solution[1, 0] - solution[2, 0]
             ey = places[i, 1] - m * solution[0, 1] - n * solution[1, 1] - solution[2, 1]
             sampled[s] = ex * ex + ey * ey
-        scale = np.sqrt(np.median(sampled)) / RAYLEIGH_MEDIAN
+        scale = math.sqrt(median_of(sampled, len(sampled))) / RAYLEIGH_MEDIAN
         reach2 = (TUKEY * max(scale, 1e-6 * spacing)) ** 2
         mm = mn = nn = m1 = n1 = w1 = mx = my = nx = ny = x1 = y1 = 0.0
         for i in range(total):
@@ -192,8 +179,10 @@ def _position_fit(
         spread = (mm * w1 - m1 * m1) * (nn * w1 - n1 * n1) - (mn * w1 - m1 * n1) ** 2
         if not spread > 1e-6 * (mm * w1 - m1 * m1 + nn * w1 - n1 * n1) ** 2:
             return np.full((3, 2), np.nan), normal, right, np.zeros((4, 4))
-        normal = np.array([[mm, mn, m1], [mn, nn, n1], [m1, n1, w1]])
-        right = np.array([[mx, my], [nx, ny], [x1, y1]])
+        normal[0, 0], normal[0, 1], normal[0, 2] = mm, mn, m1
+        normal[1, 0], normal[1, 1], normal[1, 2] = mn, nn, n1
+        normal[2, 0], normal[2, 1], normal[2, 2] = m1, n1, w1
+        right[0, 0], right[0, 1], right[1, 0], right[1, 1], right[2, 0], right[2, 1] = mx, my, nx, ny, x1, y1
         new = _solved(normal, right)
         change = 0.0
         for r in range(2):
@@ -203,6 +192,8 @@ def _position_fit(
         solution = new
         if change <= TOLERANCE * spacing:
             break
+    if normal[2, 2] < LEAST_WEIGHT:
+        solution[0, 0] = np.nan
     errors = _errors(indices, places, middle, low, high, solution, normal, reach2)
     return solution, normal, right, errors
 
@@ -223,7 +214,7 @@ def _errors(
     single = np.zeros((4, 4))
     row = np.empty(4)
     total = slope = 0.0
-    per = np.array([PATCHES / (high[0] - low[0] + 1.0), PATCHES / (high[1] - low[1] + 1.0)])
+    per_m, per_n = PATCHES / (high[0] - low[0] + 1.0), PATCHES / (high[1] - low[1] + 1.0)
     for i in range(len(indices)):
         m, n = indices[i, 0] - middle[0], indices[i, 1] - middle[1]
         ex = places[i, 0] - m * solution[0, 0] - n * solution[1, 0] - solution[2, 0]
@@ -236,7 +227,7 @@ def _errors(
         pull0 = weight * (inverse[0, 0] * m + inverse[0, 1] * n + inverse[0, 2])
         pull1 = weight * (inverse[1, 0] * m + inverse[1, 1] * n + inverse[1, 2])
         row[0], row[1], row[2], row[3] = pull0 * ex, pull1 * ex, pull0 * ey, pull1 * ey
-        patch = int((indices[i, 0] - low[0]) * per[0]) * PATCHES + int((indices[i, 1] - low[1]) * per[1])
+        patch = int((indices[i, 0] - low[0]) * per_m) * PATCHES + int((indices[i, 1] - low[1]) * per_n)
         for r in range(4):
             patches[patch, r] += row[r]
             for c in range(r, 4):
@@ -245,25 +236,54 @@ def _errors(
         for c in range(r):
             single[r, c] = single[c, r]
     trace = max(single[0, 0] + single[1, 1] + single[2, 2] + single[3, 3], 1e-300)
-    excess = max(0.0, (patches * patches).sum() / trace - BY_CHANCE)
+    together = 0.0
+    for patch in range(PATCHES * PATCHES):
+        for r in range(4):
+            together += patches[patch, r] * patches[patch, r]
+    excess = max(0.0, together / trace - BY_CHANCE)
     freedom = total / max(total - 3.0, 1.0)
     softness = min(2.0, total / slope) if slope > 0 else 2.0
-    errors: Floats = single * ((1.0 + LONG_WAVES * excess) * freedom * softness**2)
-    return errors
+    factor = (1.0 + LONG_WAVES * excess) * freedom * softness**2
+    for r in range(4):
+        for c in range(4):
+            single[r, c] *= factor
+    return single
 
 
 @compiled
-def _near_sites(indices: Floats, places: Floats, vectors: Floats, reach: float) -> npt.NDArray[np.bool_]:
+def on_lattice(
+    indices: Floats, places: Floats, atoms: Ints, vectors: Floats, reach: float, psi6: Floats
+) -> tuple[Ints, float]:
+    """Which of the atoms lie no further than `reach` from their sites on a lattice, and |psi6| of these.
+
+    The origin is the median of the atoms.
+
+    Args:
+        indices, places: as of `fit_positions`.
+        atoms: (M,) their numbers in the layer.
+        vectors: (2, 2) of the lattice, as columns.
+        reach: in angstrom.
+        psi6: (N, 2) of each atom of the layer.
+    """
     total = len(indices)
-    offsets = np.empty((total, 2))
+    step = 1 + (total - 1) // SAMPLED_ATOMS
+    sampled = (total + step - 1) // step
+    off_x, off_y = np.empty(sampled), np.empty(sampled)
+    for s in range(sampled):
+        m, n = indices[s * step, 0], indices[s * step, 1]
+        off_x[s] = places[s * step, 0] - m * vectors[0, 0] - n * vectors[0, 1]
+        off_y[s] = places[s * step, 1] - m * vectors[1, 0] - n * vectors[1, 1]
+    x, y = median_of(off_x, sampled), median_of(off_y, sampled)
+    kept = np.empty(total, dtype=np.int32)
+    found = 0
+    real = imaginary = 0.0
     for i in range(total):
         m, n = indices[i, 0], indices[i, 1]
-        offsets[i, 0] = places[i, 0] - m * vectors[0, 0] - n * vectors[0, 1]
-        offsets[i, 1] = places[i, 1] - m * vectors[1, 0] - n * vectors[1, 1]
-    step = 1 + (total - 1) // SAMPLED_ATOMS
-    x, y = np.median(offsets[::step, 0]), np.median(offsets[::step, 1])
-    near = np.empty(total, dtype=np.bool_)
-    for i in range(total):
-        dx, dy = offsets[i, 0] - x, offsets[i, 1] - y
-        near[i] = dx * dx + dy * dy <= reach * reach
-    return near
+        dx = places[i, 0] - m * vectors[0, 0] - n * vectors[0, 1] - x
+        dy = places[i, 1] - m * vectors[1, 0] - n * vectors[1, 1] - y
+        if dx * dx + dy * dy <= reach * reach:
+            kept[found] = atoms[i]
+            found += 1
+            real += psi6[atoms[i], 0]
+            imaginary += psi6[atoms[i], 1]
+    return kept[:found].copy(), min(1.0, math.hypot(real, imaginary) / max(found, 1))

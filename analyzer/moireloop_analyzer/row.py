@@ -15,10 +15,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from moireloop_analyzer.bins import Ints
 from moireloop_analyzer.box import Box, Floats
 from moireloop_analyzer.compiled import compiled
 from moireloop_analyzer.crystal import Crystal
-from moireloop_analyzer.neighbours import Ints, median
+from moireloop_analyzer.neighbours import median
 from moireloop_analyzer.refusal import Refusal
 
 STARTS: Final = 500
@@ -64,16 +65,13 @@ def row_of(crystal: Crystal, box: Box) -> RowFit | Refusal:
         bonds.points,
         in_grain,
         np.ascontiguousarray(fit.atoms[:: 1 + (len(fit.atoms) - 1) // STARTS]),
-        bonds.starts,
-        bins.counts,
-        bins.low,
-        bins.per,
-        bins.periodic,
-        bins.inverse,
+        bins.starts,
+        bins.grid,
+        bins.frame,
         box.plane,
         fit.grains.wrapped,
         fit.grains.basis,
-        (fit.closed[0] or not bins.periodic[0], fit.closed[1] or not bins.periodic[1]),
+        (fit.closed[0] or not box.periodic[0], fit.closed[1] or not box.periodic[1]),
         np.ascontiguousarray(along if along[0] >= 0 else -along),
         (CAUGHT * fit.constant_angstrom) ** 2,
     )
@@ -97,11 +95,8 @@ def _angles(
     in_grain: npt.NDArray[np.bool_],
     begins: Ints,
     starts: Ints,
-    counts: tuple[int, int],
-    low: tuple[float, float],
-    per: tuple[float, float],
-    periodic: tuple[bool, bool],
-    inverse: Floats,
+    grid: Ints,
+    frame: Floats,
     plane: Floats,
     wrapped: Ints,
     basis: Ints,
@@ -120,21 +115,21 @@ def _angles(
         for _ in range(STEPS):
             rx += along[0]
             ry += along[1]
-            row = int(np.floor(((x + rx) * inverse[0, 0] + (y + ry) * inverse[1, 0] - low[0]) * per[0]))
-            column = int(np.floor(((x + rx) * inverse[0, 1] + (y + ry) * inverse[1, 1] - low[1]) * per[1]))
+            row = int(np.floor(((x + rx) * frame[4] + (y + ry) * frame[6] - frame[0]) * frame[2]))
+            column = int(np.floor(((x + rx) * frame[5] + (y + ry) * frame[7] - frame[1]) * frame[3]))
             best2 = caught2
             bx = by = 0.0
             for r in range(row - 1, row + 2):
-                cell_a = r // counts[0]
-                if cell_a != 0 and not periodic[0]:
+                cell_a = r // grid[0]
+                if cell_a != 0 and grid[6] == 0:
                     continue
                 for c in range(column - 1, column + 2):
-                    cell_b = c // counts[1]
-                    if cell_b != 0 and not periodic[1]:
+                    cell_b = c // grid[1]
+                    if cell_b != 0 and grid[7] == 0:
                         continue
                     move_x = cell_a * plane[0, 0] + cell_b * plane[1, 0] - x
                     move_y = cell_a * plane[0, 1] + cell_b * plane[1, 1] - y
-                    place = (r - cell_a * counts[0]) * counts[1] + c - cell_b * counts[1]
+                    place = (r - cell_a * grid[0]) * grid[1] + c - cell_b * grid[1]
                     for j in range(starts[place], starts[place + 1]):
                         dx = points[j, 0] + move_x
                         dy = points[j, 1] + move_y

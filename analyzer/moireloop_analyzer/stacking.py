@@ -10,13 +10,11 @@ import math
 from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from moireloop_analyzer.bins import Ints, bin_of, find_runs, runs_for
 from moireloop_analyzer.box import Floats
 from moireloop_analyzer.compiled import compiled
 from moireloop_analyzer.crystal import Crystal
-from moireloop_analyzer.lattice import inverse_of
-from moireloop_analyzer.neighbours import Ints
 
 MIN_CONTRAST: Final = 0.2
 """Smallest mean contrast between the two hollow sites, of 1 in a perfect layer, from which the side is known."""
@@ -52,23 +50,19 @@ def stacking_of(lower: Crystal, upper: Crystal, chalcogens: Floats) -> Literal["
 
 def _side_of(crystal: Crystal, chalcogens: Floats) -> float:
     """Mean contrast, in [-1, 1], of a layer's chalcogen atoms: 1 where all are a third of the way along a1 + a2."""
-    if not len(chalcogens):
-        return 0.0
     bonds, fit = crystal.bonds, crystal.fit
-    bins = bonds.bins
-    in_grain = np.zeros(len(bonds.points), dtype=np.bool_)
-    in_grain[fit.atoms] = True
-    contrast, asked = _contrast(
+    return _contrast(
         chalcogens,
         bonds.points,
-        crystal.heights,
-        in_grain,
-        bonds.starts,
-        *bins.search,
-        inverse_of(fit.vectors),
+        bonds.heights,
+        fit.atoms,
+        bonds.bins.grid,
+        bonds.bins.frame,
+        bonds.bins.starts,
+        bonds.bins.moves,
+        fit.vectors,
         (NEAR * fit.constant_angstrom) ** 2,
     )
-    return contrast / asked if asked else 0.0
 
 
 @compiled
@@ -76,47 +70,38 @@ def _contrast(
     chalcogens: Floats,
     points: Floats,
     heights: Floats,
-    in_grain: npt.NDArray[np.bool_],
+    atoms: Ints,
+    grid: Ints,
+    frame: Floats,
     starts: Ints,
-    counts: tuple[int, int],
-    low: tuple[float, float],
-    per: tuple[float, float],
-    reach: tuple[int, int],
-    most: tuple[int, int],
-    periodic: tuple[bool, bool],
-    inverse: Floats,
     moves: Floats,
-    to_steps: Floats,
+    vectors: Floats,
     longest2: float,
-) -> tuple[float, int]:
+) -> float:
+    in_grain = np.zeros(len(points), dtype=np.bool_)
+    lowest, highest = np.inf, -np.inf
+    for i in atoms:
+        in_grain[i] = True
+        lowest, highest = min(lowest, heights[i]), max(highest, heights[i])
+    xx, xy, yx, yy = vectors[0, 0], vectors[0, 1], vectors[1, 0], vectors[1, 1]
+    per_step = 2.0 * math.pi / (xx * yy - xy * yx)
     contrast = 0.0
     asked = 0
-    lowest, highest = heights.min() - NEAR_HEIGHT_ANGSTROM, heights.max() + NEAR_HEIGHT_ANGSTROM
+    runs = runs_for(grid)
     for i in range(len(chalcogens)):
-        x, y = chalcogens[i, 0], chalcogens[i, 1]
-        if chalcogens[i, 2] < lowest or chalcogens[i, 2] > highest:
+        x, y, z = chalcogens[i, 0], chalcogens[i, 1], chalcogens[i, 2]
+        if z < lowest - NEAR_HEIGHT_ANGSTROM or z > highest + NEAR_HEIGHT_ANGSTROM:
             continue
-        row = min(max(int((x * inverse[0, 0] + y * inverse[1, 0] - low[0]) * per[0]), 0), counts[0] - 1)
-        column = min(max(int((x * inverse[0, 1] + y * inverse[1, 1] - low[1]) * per[1]), 0), counts[1] - 1)
-        for r in range(row - reach[0], row + reach[0] + 1):
-            cell_a = r // counts[0]
-            if cell_a != 0 and not periodic[0]:
-                continue
-            for c in range(column - reach[1], column + reach[1] + 1):
-                cell_b = c // counts[1]
-                if cell_b != 0 and not periodic[1]:
+        count = find_runs(bin_of(x, y, grid, frame), grid, starts, runs)
+        for r in range(count):
+            code = runs[r, 2]
+            for j in range(runs[r, 0], runs[r, 1]):
+                dx = x - points[j, 0] - moves[code, 0]
+                dy = y - points[j, 1] - moves[code, 1]
+                far = dx * dx + dy * dy > longest2
+                if far or not in_grain[j] or abs(z - heights[j]) > NEAR_HEIGHT_ANGSTROM:
                     continue
-                code = (cell_a + most[0]) * (2 * most[1] + 1) + cell_b + most[1]
-                place = (r - cell_a * counts[0]) * counts[1] + c - cell_b * counts[1]
-                for j in range(starts[place], starts[place + 1]):
-                    dx = x - points[j, 0] - moves[code, 0]
-                    dy = y - points[j, 1] - moves[code, 1]
-                    if not in_grain[j] or dx * dx + dy * dy > longest2:
-                        continue
-                    if abs(chalcogens[i, 2] - heights[j]) > NEAR_HEIGHT_ANGSTROM:
-                        continue
-                    m = 2.0 * np.pi * (to_steps[0, 0] * dx + to_steps[0, 1] * dy)
-                    n = 2.0 * np.pi * (to_steps[1, 0] * dx + to_steps[1, 1] * dy)
-                    contrast += (np.sin(m) + np.sin(n) - np.sin(m + n)) / (1.5 * np.sqrt(3.0))
-                    asked += 1
-    return contrast, asked
+                m, n = per_step * (yy * dx - xy * dy), per_step * (xx * dy - yx * dx)
+                contrast += math.sin(m) + math.sin(n) - math.sin(m + n)
+                asked += 1
+    return contrast / (1.5 * math.sqrt(3.0) * asked) if asked > 0 else 0.0

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moireloop_analyzer.arguments import checked_arrays, checked_flags, checked_types
-from moireloop_analyzer.atoms import atoms_of, inside
+from moireloop_analyzer.atoms import atoms_of, inside, sample_of
 from moireloop_analyzer.box import Box, box_of
 from moireloop_analyzer.crystal import Crystal, Surveyed, survey
 from moireloop_analyzer.estimate import Floats, Grain, Ints, TwistEstimate
@@ -26,11 +26,6 @@ __all__ = ["TwistEstimate", "measure_twist"]
 DEFAULT_MIN_ORDER: Final = 0.5
 ESTIMATORS: Final = ("lattice", "row")
 SIXTH_TURN_DEG: Final = 60.0
-GOLDEN: Final = (math.sqrt(5.0) - 1.0) / 2.0
-"""Multiples of the golden section fall evenly and in no step with the order in which atoms are listed."""
-
-SAMPLED_CHALCOGENS: Final = 100
-"""Chalcogen atoms that the stacking is told by; they vote, and a hundred votes are enough."""
 
 
 def measure_twist(
@@ -81,10 +76,10 @@ def measure_twist(
         return TwistEstimate(
             reason=f"no atom is of the types {list(metal_types)}; there are {np.unique(kinds)[:10].tolist()}"
         )
-    layers = split_layers(points, box)
+    layers = split_layers(metal, points, box)
     if isinstance(layers, Refusal):
         return TwistEstimate(reason=layers.reason)
-    found = TwistEstimate(lower_atoms=metal[layers.lower], upper_atoms=metal[layers.upper])
+    found = TwistEstimate(lower_atoms=layers.lower, upper_atoms=layers.upper)
     surveyed = _surveyed(found, layers, box, min_order)
     if isinstance(surveyed, TwistEstimate):
         return surveyed
@@ -112,10 +107,10 @@ def _surveyed(
     found: TwistEstimate, layers: Layers, box: Box, min_order: float
 ) -> tuple[TwistEstimate, Crystal, Crystal] | TwistEstimate:
     """The estimate with the orders and grains of both layers, and their crystals; or with the reason of a refusal."""
-    lower = survey(layers.points[layers.lower], box, min_order)
+    lower = survey(layers.lower_points, box, min_order)
     if isinstance(lower, Refusal):
         return replace(found, reason=f"lower layer: {lower.reason}")
-    upper = survey(layers.points[layers.upper], box, min_order)
+    upper = survey(layers.upper_points, box, min_order)
     if isinstance(upper, Refusal):
         return replace(found, reason=f"upper layer: {upper.reason}")
     grains = _grains("lower", found.lower_atoms, lower) + _grains("upper", found.upper_atoms, upper)
@@ -184,8 +179,8 @@ def _completed(
         strain_upper=other.strain,
         vectors_lower=one.vectors.T @ box.axes[:2],
         vectors_upper=other.vectors.T @ box.axes[:2],
-        origin_lower=_in_space(one.origin, lower.heights, box),
-        origin_upper=_in_space(other.origin, upper.heights, box),
+        origin_lower=_in_space(one.origin, lower.bonds.heights, box),
+        origin_upper=_in_space(other.origin, upper.bonds.heights, box),
         moire_angstrom=moire_wavelength(abs(signed), one.constant_angstrom, other.constant_angstrom),
         stacking=stacking,
         lower_grain=found.lower_atoms[lower.bonds.atoms[one.atoms]],
@@ -201,10 +196,7 @@ def _in_space(origin: Floats, heights: Floats, box: Box) -> Floats:
 
 def _chalcogens(places: Floats, kinds: Ints, cell: Floats, types: Sequence[int], box: Box) -> Floats:
     """Positions (M, 3) in the box of some dozens of the chalcogen atoms, with images along a periodic stacking."""
-    chosen = np.flatnonzero(np.any([kinds == kind for kind in types], axis=0)) if len(types) else np.empty(0, np.int64)
-    if len(chosen) > SAMPLED_CHALCOGENS:
-        chosen = chosen[(GOLDEN * np.arange(SAMPLED_CHALCOGENS) % 1.0 * len(chosen)).astype(np.int64)]
-    sample = places[chosen]
+    sample = sample_of(places, kinds, types)
     if box.stacking is not None:
         heights = sample @ box.axes[2] / box.stacking[2]
         sample = sample - np.floor(heights)[:, None] * cell[2]

@@ -1,0 +1,115 @@
+"""The largest grain of one direction in a layer, and the lattice that its atoms fit freely (pure)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from moireloop_analyzer.bins import Ints
+from moireloop_analyzer.bond_fit import fit_bonds
+from moireloop_analyzer.box import Box, Floats
+from moireloop_analyzer.compiled import compiled
+from moireloop_analyzer.grain import Grains, join_grains
+from moireloop_analyzer.neighbours import Bonds
+from moireloop_analyzer.position_fit import PositionFit, fit_positions
+from moireloop_analyzer.refusal import Refusal
+from moireloop_analyzer.rings import gather, laps_of, rings_of
+
+MIN_GRAIN_ATOMS: Final = 7
+
+
+@dataclass(frozen=True)
+class GrainFit:
+    """The largest set of joined atoms, named `name` in the grains, and the lattice that it fits, held to nothing.
+
+    `atoms` (M,), numbered as in the bonds, have the lattice indices `indices` (M, 2) and the positions `places` (M, 2)
+    in angstrom where the cell is cut open. `laps` (2, 2) are the whole lattice steps of going once along each row of
+    the grains' plane, and `rings` (2, 4) the rings of bonds that go so (see `rings_of`).
+    """
+
+    grains: Grains
+    name: int
+    atoms: Ints
+    indices: Floats
+    places: Floats
+    free: PositionFit
+    laps: Floats
+    rings: Floats
+
+
+def fit_grain(bonds: Bonds, box: Box, angle_rad: float, member: npt.NDArray[np.bool_]) -> GrainFit | Refusal:
+    """The largest grain among the atoms in a mask (N,) that are turned by about this angle.
+
+    First the bonds are assigned to six directions and fitted robustly; then every atom that hangs together by good
+    bonds gets lattice indices, and the lattice is fitted to positions over indices, so that thermal noise averages
+    over the whole layer and vacancies do no harm.
+    """
+    if not bonds.spacing > 0:
+        return Refusal("no bonds between its atoms")
+    bins = bonds.bins
+    vectors, scale = fit_bonds(
+        bonds.points, bonds.table, bonds.codes, bonds.counts, bins.moves, member, angle_rad, bonds.spacing
+    )
+    if not math.isfinite(vectors[0, 0]):
+        return Refusal("its bonds do not follow the directions of a triangular lattice")
+    root, sizes, wrapped, basis, plane, name, atoms, indices, places, solution, normal, right, errors, laps, rings = (
+        _fitted(
+            bonds.points,
+            bonds.table,
+            bonds.codes,
+            bonds.counts,
+            bins.images,
+            bins.moves,
+            bins.grid,
+            bins.frame,
+            member,
+            box.plane,
+            bonds.spacing,
+            vectors,
+            scale,
+        )
+    )
+    if len(atoms) < MIN_GRAIN_ATOMS or not math.isfinite(solution[0, 0]):
+        return Refusal("too few of its atoms form one lattice")
+    free = PositionFit(solution, normal, right, errors)
+    return GrainFit(Grains(root, sizes, wrapped, basis, plane), name, atoms, indices, places, free, laps, rings)
+
+
+@compiled
+def _fitted(
+    points: Floats,
+    table: Ints,
+    codes: Ints,
+    counts: Ints,
+    images: Ints,
+    moves: Floats,
+    grid: Ints,
+    frame: Floats,
+    member: npt.NDArray[np.bool_],
+    box_plane: Floats,
+    spacing: float,
+    vectors: Floats,
+    scale: float,
+) -> tuple[
+    Ints, Ints, Ints, Ints, Floats, int, Ints, Floats, Floats, Floats, Floats, Floats, Floats, Floats, Floats
+]:
+    """The parts of `Grains`, and those of `GrainFit` with those of its `PositionFit`, from the parts of `Bonds`."""
+    root, sizes, wrapped, basis, plane, walk, crossing = join_grains(
+        points, table, codes, counts, images, moves, grid, frame, member, box_plane, spacing, vectors, scale
+    )
+    name = 0
+    for i in range(len(sizes)):
+        if sizes[i] > sizes[name]:
+            name = i
+    atoms, indices, places = gather(points, root, walk, wrapped, plane, name, sizes[name])
+    solution, normal, right, errors = fit_positions(indices, places, vectors, spacing)
+    free = np.empty((2, 2))
+    for axis in range(2):
+        free[axis, 0], free[axis, 1] = solution[0, axis], solution[1, axis]
+    laps = laps_of(plane, free)
+    rings = rings_of(points, moves, root, walk, crossing, name, laps, free)
+    return root, sizes, wrapped, basis, plane, name, atoms, indices, places, solution, normal, right, errors, laps, rings
