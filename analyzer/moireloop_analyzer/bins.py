@@ -82,13 +82,13 @@ def _binned(
     for k in range(2):
         if periodic[k]:
             extent[k], extent[2 + k] = 0.0, 1.0
-    whole = plane[0, 0] * plane[1, 1]
+    whole = plane[0, 0] * abs(plane[1, 1])
     wide_a, wide_b = extent[2] - extent[0], extent[3] - extent[1]
     area = whole * wide_a * wide_b
     radius = min(reach * math.sqrt(2.0 * max(area, 1e-6) / (math.sqrt(3.0) * len(points))), longest)
     wide_a, wide_b = max(wide_a, 1e-300), max(wide_b, 1e-300)
     across_a = wide_a * whole / math.hypot(plane[1, 0], plane[1, 1])
-    across_b = wide_b * plane[1, 1]
+    across_b = wide_b * abs(plane[1, 1])
     rows = max(1, int(min(across_a / radius, MOST_BINS)))
     columns = max(1, int(min(across_b / radius, MOST_BINS)))
     while rows * columns > 4 * len(points) + 64:
