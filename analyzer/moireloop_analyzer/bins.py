@@ -50,12 +50,14 @@ def binned(points: Floats, box: Box, reach: float, longest: float) -> Bins | Ref
     The radius is `reach` times the distance of neighbours in a triangular lattice of as many points, but at most
     `longest`, in angstrom; it may exceed the cell. Refused: cells far thinner than that, and points in heaps.
     """
-    radius, crowd, *parts = _binned(points, box.plane, box.inverse, box.periodic, reach, longest)
+    radius, crowd, grid, frame, images, moves, order, starts = _binned(
+        points, box.plane, box.inverse, box.periodic, reach, longest
+    )
     if crowd < 0:
         return Refusal("the cell is far thinner than the distance between its atoms")
     if crowd > MAX_CROWD:
         return Refusal(f"{crowd} atoms lie within a square of {radius:.3g} angstrom")
-    return Bins(*parts, radius)
+    return Bins(grid, frame, images, moves, order, starts, radius)
 
 
 @compiled
@@ -95,8 +97,8 @@ def _binned(
         rows, columns = max(1, rows // 2), max(1, columns // 2)
     grid = np.zeros(8, dtype=np.int64)
     grid[0], grid[1] = rows, columns
-    grid[2] = int(math.ceil(radius * rows / across_a - 1e-9)) if periodic[0] else 1
-    grid[3] = int(math.ceil(radius * columns / across_b - 1e-9)) if periodic[1] else 1
+    grid[2] = math.ceil(radius * rows / across_a - 1e-9) if periodic[0] else 1
+    grid[3] = math.ceil(radius * columns / across_b - 1e-9) if periodic[1] else 1
     for k in range(2):
         if periodic[k]:
             grid[4 + k] = (grid[2 + k] + grid[k] - 1) // grid[k]
@@ -128,7 +130,7 @@ def bin_of(x: float, y: float, grid: Ints, frame: Floats) -> int:
     """The bin that a point lies in, or the nearest one."""
     row = int((x * frame[4] + y * frame[6] - frame[0]) * frame[2])
     column = int((x * frame[5] + y * frame[7] - frame[1]) * frame[3])
-    return min(max(row, 0), grid[0] - 1) * grid[1] + min(max(column, 0), grid[1] - 1)
+    return int(min(max(row, 0), grid[0] - 1) * grid[1] + min(max(column, 0), grid[1] - 1))
 
 
 @compiled

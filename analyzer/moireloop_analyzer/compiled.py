@@ -22,7 +22,7 @@ def compiled(function: Function) -> Function:
     One thread, no bounds checks, IEEE arithmetic (so that a NaN stays one) but for fused multiply-adds. Where neither
     the folder of the package nor the user's cache can be written to, every process compiles for itself.
     """
-    kernel = numba.njit(nogil=True, fastmath={"contract"}, error_model="numpy")(function)
+    kernel: Any = numba.njit(nogil=True, fastmath={"contract"}, error_model="numpy")(function)
     try:
         kernel._cache = _KeptOnDisk(function)
     except RuntimeError:  # numba finds no place for its cache
@@ -41,7 +41,7 @@ def _digest_of(folder: Path) -> str:
 SOURCES: Final = _digest_of(Path(__file__).parent)
 
 
-class _KeptOnDisk(FunctionCache):  # type: ignore[misc]
+class _KeptOnDisk(FunctionCache):
     """Numba's cache of a function, good for as long as no module of this package is changed.
 
     Numba itself looks at the file that a function stands in alone, so that a callee or a constant changed elsewhere
@@ -49,5 +49,7 @@ class _KeptOnDisk(FunctionCache):  # type: ignore[misc]
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__(function)
-        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, source_stamp=SOURCES)
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        self._cache_file = IndexDataCacheFile(  # type: ignore[no-untyped-call]
+            self._cache_path, self._impl.filename_base, source_stamp=SOURCES
+        )

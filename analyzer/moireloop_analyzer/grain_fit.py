@@ -56,27 +56,25 @@ def fit_grain(bonds: Bonds, box: Box, angle_rad: float, member: npt.NDArray[np.b
     )
     if not math.isfinite(vectors[0, 0]):
         return Refusal("its bonds do not follow the directions of a triangular lattice")
-    root, sizes, wrapped, basis, plane, name, atoms, indices, places, solution, normal, right, errors, laps, rings = (
-        _fitted(
-            bonds.points,
-            bonds.table,
-            bonds.codes,
-            bonds.counts,
-            bins.images,
-            bins.moves,
-            bins.grid,
-            bins.frame,
-            member,
-            box.plane,
-            bonds.spacing,
-            vectors,
-            scale,
-        )
+    grains, name, atoms, free, laps, rings = _fitted(
+        bonds.points,
+        bonds.table,
+        bonds.codes,
+        bonds.counts,
+        bins.images,
+        bins.moves,
+        bins.grid,
+        bins.frame,
+        member,
+        box.plane,
+        bonds.spacing,
+        vectors,
+        scale,
     )
-    if len(atoms) < MIN_GRAIN_ATOMS or not math.isfinite(solution[0, 0]):
+    fit = GrainFit(Grains(*grains), name, *atoms, PositionFit(*free), laps, rings)
+    if len(fit.atoms) < MIN_GRAIN_ATOMS or not math.isfinite(fit.free.solution[0, 0]):
         return Refusal("too few of its atoms form one lattice")
-    free = PositionFit(solution, normal, right, errors)
-    return GrainFit(Grains(root, sizes, wrapped, basis, plane), name, atoms, indices, places, free, laps, rings)
+    return fit
 
 
 @compiled
@@ -95,9 +93,14 @@ def _fitted(
     vectors: Floats,
     scale: float,
 ) -> tuple[
-    Ints, Ints, Ints, Ints, Floats, int, Ints, Floats, Floats, Floats, Floats, Floats, Floats, Floats, Floats
+    tuple[Ints, Ints, Ints, Ints, Floats],
+    int,
+    tuple[Ints, Floats, Floats],
+    tuple[Floats, Floats, Floats, Floats],
+    Floats,
+    Floats,
 ]:
-    """The parts of `Grains`, and those of `GrainFit` with those of its `PositionFit`, from the parts of `Bonds`."""
+    """The parts of `GrainFit`, its grains and its free fit by their parts, from the parts of `Bonds`."""
     root, sizes, wrapped, basis, plane, walk, crossing = join_grains(
         points, table, codes, counts, images, moves, grid, frame, member, box_plane, spacing, vectors, scale
     )
@@ -105,11 +108,11 @@ def _fitted(
     for i in range(len(sizes)):
         if sizes[i] > sizes[name]:
             name = i
-    atoms, indices, places = gather(points, root, walk, wrapped, plane, name, sizes[name])
-    solution, normal, right, errors = fit_positions(indices, places, vectors, spacing)
-    free = np.empty((2, 2))
+    atoms = gather(points, root, walk, wrapped, plane, name, sizes[name])
+    free = fit_positions(atoms[1], atoms[2], vectors, spacing)
+    solution, fitted = free[0], np.empty((2, 2))
     for axis in range(2):
-        free[axis, 0], free[axis, 1] = solution[0, axis], solution[1, axis]
-    laps = laps_of(plane, free)
-    rings = rings_of(points, moves, root, walk, crossing, name, laps, free)
-    return root, sizes, wrapped, basis, plane, name, atoms, indices, places, solution, normal, right, errors, laps, rings
+        fitted[axis, 0], fitted[axis, 1] = solution[0, axis], solution[1, axis]
+    laps = laps_of(plane, fitted)
+    rings = rings_of(points, moves, root, walk, crossing, name, laps, fitted)
+    return (root, sizes, wrapped, basis, plane), name, atoms, free, laps, rings

@@ -42,8 +42,8 @@ class LatticeFit:
     counter-clockwise and defined modulo 60 degrees; `sigma_rad` is its standard error. `constant_angstrom` is the
     geometric mean of the principal stretches, `strain` (2, 2) what distorts the lattice beyond that: V / constant - 1,
     with vectors = V R IDEAL. `atoms` (M,) are those that lie on the lattice, numbered as in the bonds; `closed` the
-    rows of the grains' plane over which it closes; `grains` all atoms that were joined, this one's by the name `name`; `order`
-    is |psi6| of its atoms, in [0, 1].
+    rows of the grains' plane over which it closes; `grains` all atoms that were joined, this one's by the name
+    `name`; `order` is |psi6| of its atoms, in [0, 1].
     """
 
     vectors: Floats

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from moireloop_analyzer.bins import Ints, binned, find_runs, runs_for
 from moireloop_analyzer.box import Box, Floats

@@ -61,14 +61,19 @@ class Bonds:
 
 
 def bonds_of(points: Floats, box: Box) -> Bonds | Refusal:
-    """Bonds of a layer at `points` (N, 3), N > 0, wrapped into the box: pairs of up to 1.37 times its spacing."""
+    """Bonds of a layer at `points`, N > 0, wrapped into the box: pairs of up to 1.37 times its spacing.
+
+    The points (N, 3) may lack their heights, which are 0 then.
+    """
     bins = binned(points, box, SEARCHED, math.inf)
     if isinstance(bins, Refusal):
         return bins
-    spacing, *parts = _bonds(points, bins.order, bins.grid, bins.starts, bins.moves, bins.radius)
+    spacing, ordered, heights, table, codes, counts = _bonds(
+        points, bins.order, bins.grid, bins.starts, bins.moves, bins.radius
+    )
     if spacing > 0 and not LEAST_SPACING_ANGSTROM <= spacing <= MOST_SPACING_ANGSTROM:
         return Refusal(f"its atoms are {spacing:.3g} angstrom apart, which no crystal's are")
-    return Bonds(*parts, bins, spacing)
+    return Bonds(ordered, heights, table, codes, counts, bins, spacing)
 
 
 @compiled
@@ -158,10 +163,11 @@ def _bonds(
     image codes (N, K), and how many there are (N,)."""
     total = len(order)
     points = np.empty((total, 2))
-    heights = np.empty(total)
+    heights = np.zeros(total)
     for i in range(total):
         points[i, 0], points[i, 1] = unsorted[order[i], 0], unsorted[order[i], 1]
-        heights[i] = unsorted[order[i], 2]
+        if unsorted.shape[1] > 2:
+            heights[i] = unsorted[order[i], 2]
     spacing = _spacing(points, grid, starts, moves, radius)
     shortest2 = (SHORTEST * spacing) ** 2
     longest2 = min(FIRST_SHELL * spacing, radius) ** 2

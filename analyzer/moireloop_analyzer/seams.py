@@ -6,7 +6,6 @@ import math
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from moireloop_analyzer.bins import Ints
 from moireloop_analyzer.box import Floats

@@ -15,11 +15,11 @@ def median_of(values: Floats, count: int) -> float:
     middle = count // 2
     upper = _selected(values, count, middle)
     if count % 2 == 1:
-        return upper
+        return float(upper)
     lower = values[0]
     for i in range(1, middle):
         lower = max(lower, values[i])
-    return 0.5 * (lower + upper)
+    return float(0.5 * (lower + upper))
 
 
 @compiled
@@ -46,6 +46,6 @@ def _selected(values: Floats, count: int, rank: int) -> float:
                 values[end] = value
                 end += not value > pivot
             if rank < end:
-                return pivot
+                return float(pivot)
             low = end
     return float(values[rank])
