@@ -57,7 +57,7 @@ def _graded(
     """The tight and the loose bonds of a lattice, how many of each there are, and the edges' sums.
 
     A bond (3,) is its first atom, its second one, and its image and lattice step. Each step-th atom's bonds tell of the
-    edges that they cross.
+    edges that they cross; where all atoms' do, the two that are the same bond are looked at once.
     """
     most = 0
     for i in range(len(points)):
@@ -66,7 +66,6 @@ def _graded(
     loose_bonds = np.empty((most, 3), dtype=np.int32)
     tight_ones = loose_ones = 0
     sums = np.zeros((len(edges), max(edges.max(), 1), 4))
-    told = np.empty(4)
     xx, xy, yx, yy = vectors[0, 0], vectors[0, 1], vectors[1, 0], vectors[1, 1]
     determinant = xx * yy - xy * yx
     mx, my, nx, ny = yy / determinant, -xy / determinant, -yx / determinant, xx / determinant
@@ -75,8 +74,8 @@ def _graded(
             continue
         for k in range(counts[i]):
             j, code = table[i, k], codes[i, k]
-            looks = i % step == 0
-            if (j < i and not looks) or not member[j]:
+            looks = step == 1 or i % step == 0
+            if (j < i and (step == 1 or not looks)) or not member[j]:
                 continue
             x = points[j, 0] + moves[code, 0] - points[i, 0]
             y = points[j, 1] + moves[code, 1] - points[i, 1]
@@ -95,8 +94,8 @@ def _graded(
                     loose_bonds[loose_ones, 2] = packed
                     loose_ones += 1
             if looks:
-                told[0], told[1], told[2], told[3] = (1.0, 0.0, ex, ey) if good else (0.0, 1.0, 0.0, 0.0)
-                look_across(points[i, 0], points[i, 1], x, y, told, duals, edges, sums)
+                both_ways = step == 1 and j > i
+                look_across(points[i, 0], points[i, 1], x, y, good, ex, ey, both_ways, duals, edges, sums)
     return tight_bonds, tight_ones, loose_bonds, loose_ones, sums
 
 

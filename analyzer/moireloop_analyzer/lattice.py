@@ -76,8 +76,9 @@ def fit_lattice(
     polar = polar_of(vectors)
     if polar is None:
         return Refusal("its atoms form no triangular lattice")
-    if np.abs(polar.strain).max() > MAX_STRAIN:
-        return Refusal(f"its lattice is not triangular: it is distorted by {np.abs(polar.strain).max():.0%}")
+    distortion = max(abs(part) for part in polar.strain.ravel().tolist())
+    if distortion > MAX_STRAIN:
+        return Refusal(f"its lattice is not triangular: it is distorted by {distortion:.0%}")
     sigma_rad = _rotation_sigma(polar, grain.free.errors)
     if any(closure.doubtful for closure in closures):
         otherwise = _solution(grain, tuple(closure.closed != closure.doubtful for closure in closures))

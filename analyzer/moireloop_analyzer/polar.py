@@ -42,11 +42,12 @@ def polar_of(vectors: Floats) -> Polar | None:
     sine, cosine, constant = yx - xy, xx + yy, math.sqrt(determinant)
     size2 = sine * sine + cosine * cosine
     c, s = cosine / math.sqrt(size2), sine / math.sqrt(size2)
-    strain = np.array([[xx * c - xy * s, xx * s + xy * c], [yx * c - yy * s, yx * s + yy * c]]) / constant - np.eye(2)
+    strain_xx, strain_xy = (xx * c - xy * s) / constant - 1.0, (xx * s + xy * c) / constant
+    strain_yx, strain_yy = (yx * c - yy * s) / constant, (yx * s + yy * c) / constant - 1.0
     by_xx, by_xy, by_yx, by_yy = -sine / size2, -cosine / size2, cosine / size2, -sine / size2
     return Polar(
         rotation_rad=math.atan2(sine, cosine),
         constant=constant,
-        strain=strain,
+        strain=np.array([[strain_xx, strain_xy], [strain_yx, strain_yy]]),
         slope=(by_xx - by_xy / ROOT_3, 2.0 * by_xy / ROOT_3, by_yx - by_yy / ROOT_3, 2.0 * by_yy / ROOT_3),
     )

@@ -82,23 +82,39 @@ def edges_of(plane: Floats, grid: Ints, frame: Floats, atoms: int, spacing: floa
 
 @compiled
 def look_across(
-    x: float, y: float, bond_x: float, bond_y: float, told: Floats, duals: Floats, edges: Ints, sums: Floats
+    x: float,
+    y: float,
+    bond_x: float,
+    bond_y: float,
+    good: bool,
+    off_x: float,
+    off_y: float,
+    both_ways: bool,
+    duals: Floats,
+    edges: Ints,
+    sums: Floats,
 ) -> None:
-    """Add what a bond that begins at (x, y) tells (4,) to the sums of the edges that it crosses on its way up.
+    """Add a bond that begins at (x, y) to the sums of the edges that it crosses on its way up, or on its way down too.
 
-    The sums, shape (4, edges, 4), are of good and of bad bonds, and of the misfits of the good ones along x and y.
+    The sums, shape (4, edges, 4), are of good and of bad bonds, and of the misfits of the good ones along x and y, all
+    taken on their way up.
     """
     for axis in range(len(edges)):
-        span = bond_x * duals[0, axis] + bond_y * duals[1, axis]
-        if edges[axis] == 0 or span <= 0:
+        count = edges[axis]
+        start = (x * duals[0, axis] + y * duals[1, axis]) * count
+        here = int(np.floor(start))
+        there = int(np.floor(start + (bond_x * duals[0, axis] + bond_y * duals[1, axis]) * count))
+        if here == there or (there < here and not both_ways):
             continue
-        start = x * duals[0, axis] + y * duals[1, axis]
-        first = int(np.floor(start * edges[axis])) + 1
-        last = int(np.floor((start + span) * edges[axis]))
-        for edge in range(first, last + 1):
-            place = edge % edges[axis]
-            for part in range(4):
-                sums[axis, place, part] += told[part]
+        up = 1.0 if there > here else -1.0
+        for edge in range(min(here, there) + 1, max(here, there) + 1):
+            place = edge if 0 <= edge < count else edge % count
+            if good:
+                sums[axis, place, 0] += 1.0
+                sums[axis, place, 2] += up * off_x
+                sums[axis, place, 3] += up * off_y
+            else:
+                sums[axis, place, 1] += 1.0
 
 
 @compiled

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Final, Literal
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -79,16 +79,21 @@ def measure_twist(
     layers = split_layers(metal, points, box)
     if isinstance(layers, Refusal):
         return TwistEstimate(reason=layers.reason)
-    found = TwistEstimate(lower_atoms=layers.lower, upper_atoms=layers.upper)
-    surveyed = _surveyed(found, layers, box, min_order)
+    surveyed = _surveyed(layers, box, min_order)
     if isinstance(surveyed, TwistEstimate):
         return surveyed
-    found, lower, upper = surveyed
+    estimate, lower, upper = surveyed
     turned = _between_lattices(lower, upper) if estimator == "lattice" else _between_rows(lower, upper, box)
     if isinstance(turned, Refusal):
-        return replace(found, reason=turned.reason)
+        return estimate(reason=turned.reason)
     chalcogens = _chalcogens(places, kinds, vectors, chalcogen_types, box)
-    return _completed(found, lower, upper, box, turned, stacking_of(lower, upper, chalcogens))
+    stacking = stacking_of(lower, upper, chalcogens)
+    return estimate(
+        lower_grain=layers.lower[lower.bonds.atoms[lower.fit.atoms]],
+        upper_grain=layers.upper[upper.bonds.atoms[upper.fit.atoms]],
+        **_told(lower, upper, box, turned),
+        stacking=stacking,
+    )
 
 
 def _check_choices(
@@ -104,27 +109,24 @@ def _check_choices(
 
 
 def _surveyed(
-    found: TwistEstimate, layers: Layers, box: Box, min_order: float
-) -> tuple[TwistEstimate, Crystal, Crystal] | TwistEstimate:
-    """The estimate with the orders and grains of both layers, and their crystals; or with the reason of a refusal."""
+    layers: Layers, box: Box, min_order: float
+) -> tuple[Callable[..., TwistEstimate], Crystal, Crystal] | TwistEstimate:
+    """What makes an estimate with the atoms, orders and grains of both layers, and their crystals; or a refusal."""
+    estimate = partial(TwistEstimate, lower_atoms=layers.lower, upper_atoms=layers.upper)
     lower = survey(layers.lower_points, box, min_order)
     if isinstance(lower, Refusal):
-        return replace(found, reason=f"lower layer: {lower.reason}")
+        return estimate(reason=f"lower layer: {lower.reason}")
     upper = survey(layers.upper_points, box, min_order)
     if isinstance(upper, Refusal):
-        return replace(found, reason=f"upper layer: {upper.reason}")
-    grains = _grains("lower", found.lower_atoms, lower) + _grains("upper", found.upper_atoms, upper)
-    found = replace(
-        found,
-        order_lower=lower.order,
-        order_upper=upper.order,
-        grains=tuple(sorted(grains, key=lambda grain: -len(grain.atoms))),
-    )
+        return estimate(reason=f"upper layer: {upper.reason}")
+    grains = _grains("lower", layers.lower, lower) + _grains("upper", layers.upper, upper)
+    grains.sort(key=lambda grain: -len(grain.atoms))
+    estimate = partial(estimate, order_lower=lower.order, order_upper=upper.order, grains=tuple(grains))
     if isinstance(lower.crystal, Refusal):
-        return replace(found, reason=f"lower layer: {lower.crystal.reason}")
+        return estimate(reason=f"lower layer: {lower.crystal.reason}")
     if isinstance(upper.crystal, Refusal):
-        return replace(found, reason=f"upper layer: {upper.crystal.reason}")
-    return found, lower.crystal, upper.crystal
+        return estimate(reason=f"upper layer: {upper.crystal.reason}")
+    return estimate, lower.crystal, upper.crystal
 
 
 def _grains(layer: Literal["lower", "upper"], atoms: Ints, surveyed: Surveyed) -> list[Grain]:
@@ -155,37 +157,26 @@ def _between_rows(lower: Crystal, upper: Crystal, box: Box) -> tuple[float, floa
     return other.angle_rad - one.angle_rad, math.hypot(one.sigma_rad, other.sigma_rad)
 
 
-def _completed(
-    found: TwistEstimate,
-    lower: Crystal,
-    upper: Crystal,
-    box: Box,
-    turned: tuple[float, float],
-    stacking: Literal["R", "H"] | None,
-) -> TwistEstimate:
-    """The estimate with the twist, folded, and what the lattices show."""
+def _told(lower: Crystal, upper: Crystal, box: Box, turned: tuple[float, float]) -> dict[str, Any]:
+    """The twist, folded, and what the lattices show."""
     turned_deg = math.degrees(turned[0])
     signed = turned_deg - SIXTH_TURN_DEG * round(turned_deg / SIXTH_TURN_DEG)
     one, other = lower.fit, upper.fit
-    return replace(
-        found,
-        twist_deg=abs(signed),
-        signed_deg=signed,
-        sigma_deg=math.degrees(turned[1]),
-        confidence=min(lower.share, upper.share),
-        lattice_lower_angstrom=one.constant_angstrom,
-        lattice_upper_angstrom=other.constant_angstrom,
-        strain_lower=one.strain,
-        strain_upper=other.strain,
-        vectors_lower=one.vectors.T @ box.axes[:2],
-        vectors_upper=other.vectors.T @ box.axes[:2],
-        origin_lower=_in_space(one.origin, lower.bonds.heights, box),
-        origin_upper=_in_space(other.origin, upper.bonds.heights, box),
-        moire_angstrom=moire_wavelength(abs(signed), one.constant_angstrom, other.constant_angstrom),
-        stacking=stacking,
-        lower_grain=found.lower_atoms[lower.bonds.atoms[one.atoms]],
-        upper_grain=found.upper_atoms[upper.bonds.atoms[other.atoms]],
-    )
+    return {
+        "twist_deg": abs(signed),
+        "signed_deg": signed,
+        "sigma_deg": math.degrees(turned[1]),
+        "confidence": min(lower.share, upper.share),
+        "lattice_lower_angstrom": one.constant_angstrom,
+        "lattice_upper_angstrom": other.constant_angstrom,
+        "strain_lower": one.strain,
+        "strain_upper": other.strain,
+        "vectors_lower": one.vectors.T @ box.axes[:2],
+        "vectors_upper": other.vectors.T @ box.axes[:2],
+        "origin_lower": _in_space(one.origin, lower.bonds.heights, box),
+        "origin_upper": _in_space(other.origin, upper.bonds.heights, box),
+        "moire_angstrom": moire_wavelength(abs(signed), one.constant_angstrom, other.constant_angstrom),
+    }
 
 
 def _in_space(origin: Floats, heights: Floats, box: Box) -> Floats:
