@@ -57,7 +57,7 @@ def _graded(
     """The tight and the loose bonds of a lattice, how many of each there are, and the edges' sums.
 
     A bond (3,) is its first atom, its second one, and its image and lattice step. Each step-th atom's bonds tell of the
-    edges that they cross; where all atoms' do, the two that are the same bond are looked at once.
+    edges that they cross; where all atoms' do, a bond that both of its atoms have is looked at once.
     """
     most = 0
     for i in range(len(points)):
@@ -72,10 +72,11 @@ def _graded(
     for i in range(len(points)):
         if not member[i]:
             continue
+        looks = step == 1 or i % step == 0
         for k in range(counts[i]):
             j, code = table[i, k], codes[i, k]
-            looks = step == 1 or i % step == 0
-            if (j < i and (step == 1 or not looks)) or not member[j]:
+            once = step == 1 and counts[i] < table.shape[1] and counts[j] < table.shape[1]
+            if (j < i and (once or not looks)) or not member[j]:
                 continue
             x = points[j, 0] + moves[code, 0] - points[i, 0]
             y = points[j, 1] + moves[code, 1] - points[i, 1]
@@ -94,8 +95,7 @@ def _graded(
                     loose_bonds[loose_ones, 2] = packed
                     loose_ones += 1
             if looks:
-                both_ways = step == 1 and j > i
-                look_across(points[i, 0], points[i, 1], x, y, good, ex, ey, both_ways, duals, edges, sums)
+                look_across(points[i, 0], points[i, 1], x, y, good, ex, ey, once and j > i, duals, edges, sums)
     return tight_bonds, tight_ones, loose_bonds, loose_ones, sums
 
 
