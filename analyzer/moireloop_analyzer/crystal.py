@@ -10,8 +10,9 @@ import numpy as np
 
 from moireloop_analyzer.bins import Ints
 from moireloop_analyzer.box import Box, Floats
+from moireloop_analyzer.closure import FEW_ATOMS
 from moireloop_analyzer.directions import directions_of
-from moireloop_analyzer.lattice import FEW_ATOMS, LatticeFit, fit_lattice
+from moireloop_analyzer.lattice import LatticeFit, fit_lattice
 from moireloop_analyzer.neighbours import Bonds, bonds_of
 from moireloop_analyzer.refusal import Refusal
 

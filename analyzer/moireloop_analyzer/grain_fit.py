@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -75,6 +75,25 @@ def fit_grain(bonds: Bonds, box: Box, angle_rad: float, member: npt.NDArray[np.b
     if len(fit.atoms) < MIN_GRAIN_ATOMS or not math.isfinite(fit.free.solution[0, 0]):
         return Refusal("too few of its atoms form one lattice")
     return fit
+
+
+def cut_anew(grain: GrainFit, points: Floats, axis: int, at: float) -> GrainFit:
+    """The grain cut open at another fraction of one row of its plane; its fit is left as it was.
+
+    The points (N, 2) are those of the bonds.
+    """
+    over = np.floor((grain.indices @ np.linalg.inv(grain.laps))[:, axis] - at)[:, None]
+    plane, wrapped = grain.grains.plane, grain.grains.wrapped.copy()
+    indices, places = grain.indices - over * grain.laps[axis], grain.places - over * plane[axis]
+    wrapped[grain.atoms] = np.rint((places - points[grain.atoms]) @ np.linalg.inv(plane))
+    return replace(grain, indices=indices, places=places, grains=replace(grain.grains, wrapped=wrapped))
+
+
+def refitted(grain: GrainFit, spacing: float) -> GrainFit:
+    """The grain with the lattice that its atoms fit freely where they are now."""
+    start = np.ascontiguousarray(grain.free.solution[:2].T)
+    free = PositionFit(*fit_positions(grain.indices, grain.places, start, spacing))
+    return replace(grain, free=free) if math.isfinite(free.solution[0, 0]) else grain
 
 
 @compiled

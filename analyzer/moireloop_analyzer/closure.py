@@ -1,0 +1,120 @@
+"""Over which directions of its cell a layer closes, and where it has a seam instead (pure)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+from moireloop_analyzer.box import Floats
+from moireloop_analyzer.grain_fit import GrainFit, cut_anew, refitted
+from moireloop_analyzer.jump import Jump, jumps_of
+from moireloop_analyzer.neighbours import Bonds
+from moireloop_analyzer.position_fit import fitted_with
+
+MIN_CLOSING_BONDS: Final = 3
+MIN_CLOSING_SHARE: Final = 0.9
+SURELY_CLOSED_SIGMAS: Final = 2.5
+CLOSING_SIGMAS: Final = 10.0
+FEW_ATOMS: Final = 20.0
+"""Errors of layers of some dozen atoms, with their strains and gaps, are larger than their scatter says."""
+
+CLOSING_GAP: Final = 0.01
+MAX_CLOSING_GAP: Final = 0.3
+SEAM_SHARE: Final = 0.4
+"""Share of what a layer lacks to close from which it is a seam where it is found at the cut, and not a strain."""
+
+SOUGHT_GAP: Final = 0.04
+"""Where what a layer lacks to close may be more than this share of the spacing, a seam is sought away from the cut."""
+
+SEAM_ODDS: Final = 25.0
+SURE_ODDS: Final = 60.0
+SAME_GAP: Final = (0.6, 1.6)
+"""The gap of a seam is the same within these factors with the longest waves beside it and without."""
+
+
+@dataclass(frozen=True)
+class Closure:
+    """Whether a layer closes over one direction of its cell, and whether that may as well be the other way round.
+
+    `sought` says whether a seam that is not at the cut may still be found.
+    """
+
+    closed: bool
+    doubtful: bool
+    sought: bool = False
+
+
+def held_to(grain: GrainFit, closed: tuple[bool, bool]) -> Floats:
+    """Lattice and origin (3, 2) with the fit held to the cell over the directions that are closed."""
+    if not any(closed):
+        return grain.free.solution
+    if all(closed):
+        return fitted_with(grain.free, grain.laps, grain.grains.plane)
+    held = list(closed)
+    return fitted_with(grain.free, grain.laps[held], grain.grains.plane[held])
+
+
+def closed_or_cut(grain: GrainFit, bonds: Bonds) -> tuple[GrainFit, tuple[Closure, Closure]]:
+    """Over which rows of the grains' plane the layer closes, and the grain cut open where a seam was found.
+
+    It closes where the rings round the direction agree on a lattice vector, and this vector is the cell's but for the
+    error of the free fit, or but for a strain that is spread over the layer. Where what is left over is found in the
+    bonds through the cut, the layer has a seam there instead; and where the atoms jump along another line, a seam
+    there.
+    """
+    spacing = bonds.spacing
+    closures = _closures(grain, spacing)
+    sought = (closures[0].sought, closures[1].sought)
+    if not any(sought):
+        return grain, closures
+    vectors = held_to(grain, (closures[0].closed, closures[1].closed))[:2]
+    jumps = jumps_of(grain.indices, grain.places, vectors, grain.laps, sought, spacing)
+    seams = {axis: jump for axis, jump in enumerate(jumps) if jump is not None and _is_seam(jump, spacing)}
+    if not seams:
+        return grain, closures
+    for axis, jump in seams.items():
+        grain = cut_anew(grain, bonds.points, axis, jump.at)
+    grain = refitted(grain, spacing)
+    one, other = (
+        Closure(closed=False, doubtful=seams[axis].odds < SURE_ODDS) if axis in seams else closure
+        for axis, closure in enumerate(_closures(grain, spacing))
+    )
+    return grain, (one, other)
+
+
+def _is_seam(jump: Jump, spacing: float) -> bool:
+    gap, alone = math.hypot(*jump.gap), float(jump.alone @ jump.gap)
+    same = SAME_GAP[0] * gap * gap <= alone <= SAME_GAP[1] * gap * gap
+    return jump.odds >= SEAM_ODDS and gap >= SOUGHT_GAP * spacing and same
+
+
+def _closures(grain: GrainFit, spacing: float) -> tuple[Closure, Closure]:
+    """Over which rows of the grains' plane the layer closes, as far as the rings, the free fit and the cut tell."""
+    (xx, yx), (xy, yy) = grain.free.solution[:2].tolist()
+    errors = grain.free.errors.tolist()
+    mm, mn, nn = errors[0][0] + errors[2][2], errors[0][1] + errors[2][3], errors[1][1] + errors[3][3]
+    closures = []
+    for (m, n), (x, y), (count, agreed, off_x, off_y) in zip(
+        grain.laps.tolist(), grain.grains.plane.tolist(), grain.rings.tolist(), strict=True
+    ):
+        if agreed < max(MIN_CLOSING_BONDS, MIN_CLOSING_SHARE * count):
+            closures.append(Closure(closed=False, doubtful=False))
+            continue
+        gap = (x - xx * m - xy * n, y - yx * m - yy * n)
+        error2 = m * m * mm + 2.0 * m * n * mn + n * n * nn
+        error = math.sqrt(max(0.0, error2)) * (1.0 + FEW_ATOMS / len(grain.atoms))
+        closure = _closure(gap, error, (off_x, off_y), spacing)
+        sought = closure.closed and math.hypot(*gap) + SURELY_CLOSED_SIGMAS * error > SOUGHT_GAP * spacing
+        closures.append(replace(closure, sought=sought))
+    return closures[0], closures[1]
+
+
+def _closure(gap: tuple[float, float], error: float, at_cut: tuple[float, float], spacing: float) -> Closure:
+    """Whether what a layer lacks to close, a vector, is the error of its fit or a strain, and not a seam."""
+    left = math.hypot(*gap)
+    if left <= SURELY_CLOSED_SIGMAS * error + CLOSING_GAP * spacing:
+        return Closure(closed=True, doubtful=left > SURELY_CLOSED_SIGMAS * error)
+    is_at_cut = at_cut[0] * gap[0] + at_cut[1] * gap[1] >= SEAM_SHARE * left**2
+    may_close = left <= min(CLOSING_SIGMAS * error, MAX_CLOSING_GAP * spacing)
+    return Closure(closed=may_close and not is_at_cut, doubtful=may_close)

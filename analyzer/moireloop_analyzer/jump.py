@@ -1,0 +1,88 @@
+"""Whether the atoms of a layer jump off the lattice that closes over its cell along a line: a seam (pure).
+
+Held to a lattice that closes, the atoms of a layer with a seam are displaced more and more from one side of it to the
+other, and by the whole gap across it: a sawtooth, whichever way the layer was cut open. Waves and strains that belong
+to a layer that closes have no such jump: those of the longest waves, which look most like it, are fitted beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from moireloop_analyzer.box import Floats
+
+MOST_ATOMS: Final = 2000
+FEWEST_LINES, MOST_LINES = 6, 40
+LONGEST_WAVES: Final = ((1, 0), (0, 1), (2, 0), (0, 2), (1, 1), (1, -1))
+OUTLIER: Final = 0.5
+"""Atoms further from their sites than this, in spacings, do not count."""
+
+
+@dataclass(frozen=True)
+class Jump:
+    """The jump along one row of a plane that explains the displacements best.
+
+    It is at the fraction `at` of the row. `odds` is by how much it lowers the squares of the misfits that the longest
+    waves leave, in units of their variance, and `gap` (2,) its vector in angstrom; `alone` (2,) is that without waves.
+    """
+
+    at: float
+    odds: float
+    gap: Floats
+    alone: Floats
+
+
+def jumps_of(
+    indices: Floats, places: Floats, vectors: Floats, laps: Floats, sought: tuple[bool, bool], spacing: float
+) -> list[Jump | None]:
+    """The jump along each row of a plane that is sought.
+
+    Args:
+        indices: (N, 2) lattice indices of the atoms.
+        places: (N, 2) in angstrom.
+        vectors: (2, 2) of the lattice that closes, as rows.
+        laps: (2, 2) lattice steps of going once along each row.
+        sought: along which rows jumps are sought; along both they are fitted together.
+        spacing: of the lattice, in angstrom.
+    """
+    step = 1 + (len(indices) - 1) // MOST_ATOMS
+    moved = places[::step] - indices[::step] @ vectors
+    moved = moved - np.median(moved, axis=0)
+    near = np.hypot(moved[:, 0], moved[:, 1]) < OUTLIER * spacing
+    moved, fractions = moved[near], (indices[::step] @ np.linalg.inv(laps))[near]
+    lines = np.linspace(0.0, 1.0, max(FEWEST_LINES, min(MOST_LINES, int(math.sqrt(len(moved))))), endpoint=False)
+    phases = 2.0 * math.pi * fractions @ np.array(LONGEST_WAVES).T
+    waves = np.column_stack([np.ones(len(moved)), np.cos(phases), np.sin(phases)])
+    found: list[Jump | None] = [None, None]
+    axes = [axis for axis in (0, 1) if sought[axis]]
+    first = {axis: _best(moved, _teeth(fractions[:, axis], lines), waves)[0] for axis in axes}
+    for axis in axes:
+        others = [_teeth(fractions[:, other], lines[[first[other]]]) for other in axes if other != axis]
+        line, odds, gap = _best(moved, _teeth(fractions[:, axis], lines), np.column_stack([waves, *others]))
+        alone = _best(moved, _teeth(fractions[:, axis], lines[[line]]), np.column_stack([waves[:, :1], *others]))[2]
+        found[axis] = Jump(float(lines[line]), odds, gap, alone)
+    return found
+
+
+def _teeth(fractions: Floats, lines: Floats) -> Floats:
+    """Sawteeth (N, L) from -1/2 above each line to 1/2 below it."""
+    teeth: Floats = (fractions[:, None] - lines) % 1.0 - 0.5
+    return teeth
+
+
+def _best(moved: Floats, teeth: Floats, beside: Floats) -> tuple[int, float, Floats]:
+    """Which of the teeth (N, L) explains the displacements (N, 2) best beside others (N, M), how well, and its gap."""
+    q, _ = np.linalg.qr(beside)
+    moved = moved - q @ (q.T @ moved)
+    teeth = teeth - q @ (q.T @ teeth)
+    sizes = np.maximum((teeth * teeth).sum(axis=0), 1e-9)
+    slopes = teeth.T @ moved / sizes[:, None]
+    gains = sizes * (slopes * slopes).sum(axis=1)
+    line = int(gains.argmax())
+    left = max(float((moved * moved).sum() - gains[line]), 1e-9)
+    freedom = max(2 * (len(moved) - beside.shape[1] - 1), 1)
+    return line, float(gains[line]) / (left / freedom), slopes[line]
