@@ -6,9 +6,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from moireloop_analyzer.box import Floats
 from moireloop_analyzer.grain_fit import GrainFit, cut_anew, refitted
-from moireloop_analyzer.jump import Jump, jumps_of
+from moireloop_analyzer.jump import EITHER, Jump, jumps_of
 from moireloop_analyzer.neighbours import Bonds
 from moireloop_analyzer.position_fit import fitted_with
 
@@ -27,6 +29,7 @@ SEAM_SHARE: Final = 0.4
 SOUGHT_GAP: Final = 0.04
 """Where what a layer lacks to close may be more than this share of the spacing, a seam is sought away from the cut."""
 
+ALONG: Final = ((1, 0), (0, 1))
 SEAM_ODDS: Final = 25.0
 SURE_ODDS: Final = 60.0
 SAME_GAP: Final = (0.6, 1.6)
@@ -63,24 +66,35 @@ def closed_or_cut(grain: GrainFit, bonds: Bonds) -> tuple[GrainFit, tuple[Closur
     bonds through the cut, the layer has a seam there instead; and where the atoms jump along another line, a seam
     there.
     """
-    spacing = bonds.spacing
-    closures = _closures(grain, spacing)
-    sought = (closures[0].sought, closures[1].sought)
-    if not any(sought):
+    closures = _closures(grain, bonds.spacing)
+    sought = tuple(axis for axis in ALONG if closures[axis.index(1)].sought)
+    if not sought:
         return grain, closures
     vectors = held_to(grain, (closures[0].closed, closures[1].closed))[:2]
-    jumps = jumps_of(grain.indices, grain.places, vectors, grain.laps, sought, spacing)
-    seams = {axis: jump for axis, jump in enumerate(jumps) if jump is not None and _is_seam(jump, spacing)}
+    jumps = jumps_of(
+        grain.indices, grain.places, vectors, grain.laps, EITHER if sought == ALONG else sought, bonds.spacing
+    )
+    seams = [jump for jump in jumps if _is_seam(jump, bonds.spacing)]
     if not seams:
         return grain, closures
-    for axis, jump in seams.items():
-        grain = cut_anew(grain, bonds.points, axis, jump.at)
-    grain = refitted(grain, spacing)
-    one, other = (
-        Closure(closed=False, doubtful=seams[axis].odds < SURE_ODDS) if axis in seams else closure
-        for axis, closure in enumerate(_closures(grain, spacing))
-    )
-    return grain, (one, other)
+    grain = refitted(_cut_at(seams, grain, bonds.points), bonds.spacing)
+    left = _closures(grain, bonds.spacing)
+    found = [Closure(closed=False, doubtful=jump.odds < SURE_ODDS) for jump in seams]
+    if len(found) == 2:
+        return grain, (found[0], found[1])
+    return grain, ((left[0], found[0]) if seams[0].across == (0, 1) else (found[0], left[1]))
+
+
+def _cut_at(seams: list[Jump], grain: GrainFit, points: Floats) -> GrainFit:
+    """The grain cut open at one seam, and at the other one or where it was; its row goes first but for (0, 1)."""
+    if len(seams) == 2:
+        one, other = seams
+        return cut_anew(grain, points, np.array([one.across, other.across]), (one.at, other.at))
+    (seam,) = seams
+    fractions = grain.indices @ np.linalg.inv(grain.laps)
+    if seam.across == (0, 1):
+        return cut_anew(grain, points, np.eye(2, dtype=np.int64), (float(fractions[:, 0].min()), seam.at))
+    return cut_anew(grain, points, np.array([seam.across, (0, 1)]), (seam.at, float(fractions[:, 1].min())))
 
 
 def _is_seam(jump: Jump, spacing: float) -> bool:

@@ -77,16 +77,23 @@ def fit_grain(bonds: Bonds, box: Box, angle_rad: float, member: npt.NDArray[np.b
     return fit
 
 
-def cut_anew(grain: GrainFit, points: Floats, axis: int, at: float) -> GrainFit:
-    """The grain cut open at another fraction of one row of its plane; its fit is left as it was.
+def cut_anew(grain: GrainFit, points: Floats, across: Ints, at: tuple[float, float]) -> GrainFit:
+    """The grain cut open along other lines: those where coordinates (2,) are `at`; its fit is left as it was.
 
-    The points (N, 2) are those of the bonds.
+    The coordinates are the rows of `across` (2, 2) times the fractions along the rows of the plane, and give its cells
+    each once. The points (N, 2) are those of the bonds.
     """
-    over = np.floor((grain.indices @ np.linalg.inv(grain.laps))[:, axis] - at)[:, None]
-    plane, wrapped = grain.grains.plane, grain.grains.wrapped.copy()
-    indices, places = grain.indices - over * grain.laps[axis], grain.places - over * plane[axis]
+    grains, rows = grain.grains, np.rint(np.linalg.inv(across).T)
+    laps, plane = rows @ grain.laps, rows @ grains.plane
+    over = np.floor(grain.indices @ np.linalg.inv(laps) - at)
+    indices, places = grain.indices - over @ laps, grain.places - over @ plane
+    wrapped = grains.wrapped.copy()
     wrapped[grain.atoms] = np.rint((places - points[grain.atoms]) @ np.linalg.inv(plane))
-    return replace(grain, indices=indices, places=places, grains=replace(grain.grains, wrapped=wrapped))
+    rings = grain.rings
+    if not np.array_equal(rows, np.eye(2)):
+        rings = np.repeat([[*rings[:, :2].min(axis=0), 0.0, 0.0]], 2, axis=0)
+    grains = replace(grains, wrapped=wrapped, basis=across @ grains.basis, plane=plane)
+    return replace(grain, indices=indices, places=places, laps=laps, rings=rings, grains=grains)
 
 
 def refitted(grain: GrainFit, spacing: float) -> GrainFit:

@@ -22,14 +22,19 @@ OUTLIER: Final = 0.5
 """Atoms further from their sites than this, in spacings, do not count."""
 
 
+EITHER: Final = ((1, 0), (0, 1), (1, 1), (1, -1))
+
+
 @dataclass(frozen=True)
 class Jump:
-    """The jump along one row of a plane that explains the displacements best.
+    """The jump across lines of one coordinate of a plane that explains the displacements best.
 
-    It is at the fraction `at` of the row. `odds` is by how much it lowers the squares of the misfits that the longest
-    waves leave, in units of their variance, and `gap` (2,) its vector in angstrom; `alone` (2,) is that without waves.
+    The coordinate is `across` (2,) times the fractions along the rows of the plane; the jump is where it is `at` but
+    for a whole number. `odds` is by how much it lowers the squares of the misfits that the longest waves leave, in
+    units of their variance, and `gap` (2,) its vector in angstrom; `alone` (2,) is that without waves.
     """
 
+    across: tuple[int, int]
     at: float
     odds: float
     gap: Floats
@@ -37,16 +42,21 @@ class Jump:
 
 
 def jumps_of(
-    indices: Floats, places: Floats, vectors: Floats, laps: Floats, sought: tuple[bool, bool], spacing: float
-) -> list[Jump | None]:
-    """The jump along each row of a plane that is sought.
+    indices: Floats,
+    places: Floats,
+    vectors: Floats,
+    laps: Floats,
+    coordinates: tuple[tuple[int, int], ...],
+    spacing: float,
+) -> tuple[Jump, ...]:
+    """The likeliest jump across any of these coordinates and, where there are more of them, the likeliest two.
 
     Args:
         indices: (N, 2) lattice indices of the atoms.
         places: (N, 2) in angstrom.
         vectors: (2, 2) of the lattice that closes, as rows.
-        laps: (2, 2) lattice steps of going once along each row.
-        sought: along which rows jumps are sought; along both they are fitted together.
+        laps: (2, 2) lattice steps of going once along each row of the plane.
+        coordinates: whole multiples of the fractions along both rows.
         spacing: of the lattice, in angstrom.
     """
     step = 1 + (len(indices) - 1) // MOST_ATOMS
@@ -54,18 +64,38 @@ def jumps_of(
     moved = moved - np.median(moved, axis=0)
     near = np.hypot(moved[:, 0], moved[:, 1]) < OUTLIER * spacing
     moved, fractions = moved[near], (indices[::step] @ np.linalg.inv(laps))[near]
-    lines = np.linspace(0.0, 1.0, max(FEWEST_LINES, min(MOST_LINES, int(math.sqrt(len(moved))))), endpoint=False)
+    count = max(FEWEST_LINES, min(MOST_LINES, int(math.sqrt(len(moved)))))
+    lines = np.linspace(0.0, 1.0, count, endpoint=False)
     phases = 2.0 * math.pi * fractions @ np.array(LONGEST_WAVES).T
     waves = np.column_stack([np.ones(len(moved)), np.cos(phases), np.sin(phases)])
-    found: list[Jump | None] = [None, None]
-    axes = [axis for axis in (0, 1) if sought[axis]]
-    first = {axis: _best(moved, _teeth(fractions[:, axis], lines), waves)[0] for axis in axes}
-    for axis in axes:
-        others = [_teeth(fractions[:, other], lines[[first[other]]]) for other in axes if other != axis]
-        line, odds, gap = _best(moved, _teeth(fractions[:, axis], lines), np.column_stack([waves, *others]))
-        alone = _best(moved, _teeth(fractions[:, axis], lines[[line]]), np.column_stack([waves[:, :1], *others]))[2]
-        found[axis] = Jump(float(lines[line]), odds, gap, alone)
-    return found
+    teeth = {across: _teeth(fractions @ np.array(across), lines) for across in coordinates}
+    first = _likeliest(moved, teeth, waves, waves[:, :1])
+    partners = {across: teeth[across] for across in coordinates if _parts(first.across, across)}
+    if not partners:
+        return (first,)
+    second = _likeliest(moved, partners, *_beside(waves, first, fractions))
+    first = _likeliest(moved, {first.across: teeth[first.across]}, *_beside(waves, second, fractions))
+    return first, second
+
+
+def _parts(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two coordinates give the cells of the plane, each once."""
+    return abs(one[0] * other[1] - one[1] * other[0]) == 1
+
+
+def _beside(waves: Floats, jump: Jump, fractions: Floats) -> tuple[Floats, Floats]:
+    """The waves with a jump beside them, and the jump with none but a shift."""
+    tooth = _teeth(fractions @ np.array(jump.across), np.array([jump.at]))
+    return np.column_stack([waves, tooth]), np.column_stack([waves[:, :1], tooth])
+
+
+def _likeliest(moved: Floats, teeth: dict[tuple[int, int], Floats], waves: Floats, no_waves: Floats) -> Jump:
+    found = []
+    for across, candidates in teeth.items():
+        line, odds, gap = _best(moved, candidates, waves)
+        _, _, alone = _best(moved, candidates[:, [line]], no_waves)
+        found.append(Jump(across, line / candidates.shape[1], odds, gap, alone))
+    return max(found, key=lambda jump: jump.odds)
 
 
 def _teeth(fractions: Floats, lines: Floats) -> Floats:
