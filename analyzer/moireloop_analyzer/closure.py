@@ -71,9 +71,10 @@ def closed_or_cut(grain: GrainFit, bonds: Bonds) -> tuple[GrainFit, tuple[Closur
     if not sought:
         return grain, closures
     vectors = held_to(grain, (closures[0].closed, closures[1].closed))[:2]
-    jumps = jumps_of(
-        grain.indices, grain.places, vectors, grain.laps, EITHER if sought == ALONG else sought, bonds.spacing
-    )
+    loose = [closures[axis].sought or not closures[axis].closed for axis in (0, 1)]
+    drifts = tuple(axis for axis in ALONG if not closures[axis.index(1)].closed)
+    coordinates = EITHER if all(loose) else sought
+    jumps = jumps_of(grain.indices, grain.places, vectors, grain.laps, coordinates, drifts, bonds.spacing)
     seams = [jump for jump in jumps if _is_seam(jump, bonds.spacing)]
     if not seams:
         return grain, closures
@@ -91,10 +92,9 @@ def _cut_at(seams: list[Jump], grain: GrainFit, points: Floats) -> GrainFit:
         one, other = seams
         return cut_anew(grain, points, np.array([one.across, other.across]), (one.at, other.at))
     (seam,) = seams
-    fractions = grain.indices @ np.linalg.inv(grain.laps)
     if seam.across == (0, 1):
-        return cut_anew(grain, points, np.eye(2, dtype=np.int64), (float(fractions[:, 0].min()), seam.at))
-    return cut_anew(grain, points, np.array([seam.across, (0, 1)]), (seam.at, float(fractions[:, 1].min())))
+        return cut_anew(grain, points, np.array(ALONG), (math.nan, seam.at))
+    return cut_anew(grain, points, np.array([seam.across, (0, 1)]), (seam.at, math.nan))
 
 
 def _is_seam(jump: Jump, spacing: float) -> bool:

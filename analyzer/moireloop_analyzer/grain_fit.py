@@ -81,11 +81,11 @@ def cut_anew(grain: GrainFit, points: Floats, across: Ints, at: tuple[float, flo
     """The grain cut open along other lines: those where coordinates (2,) are `at`; its fit is left as it was.
 
     The coordinates are the rows of `across` (2, 2) times the fractions along the rows of the plane, and give its cells
-    each once. The points (N, 2) are those of the bonds.
+    each once; where `at` is NaN the atoms stay. The points (N, 2) are those of the bonds.
     """
     grains, rows = grain.grains, np.rint(np.linalg.inv(across).T)
     laps, plane = rows @ grain.laps, rows @ grains.plane
-    over = np.floor(grain.indices @ np.linalg.inv(laps) - at)
+    over = np.nan_to_num(np.floor(grain.indices @ np.linalg.inv(laps) - at))
     indices, places = grain.indices - over @ laps, grain.places - over @ plane
     wrapped = grains.wrapped.copy()
     wrapped[grain.atoms] = np.rint((places - points[grain.atoms]) @ np.linalg.inv(plane))

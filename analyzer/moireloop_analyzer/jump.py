@@ -47,6 +47,7 @@ def jumps_of(
     vectors: Floats,
     laps: Floats,
     coordinates: tuple[tuple[int, int], ...],
+    drifts: tuple[tuple[int, int], ...],
     spacing: float,
 ) -> tuple[Jump, ...]:
     """The likeliest jump across any of these coordinates and, where there are more of them, the likeliest two.
@@ -57,6 +58,7 @@ def jumps_of(
         vectors: (2, 2) of the lattice that closes, as rows.
         laps: (2, 2) lattice steps of going once along each row of the plane.
         coordinates: whole multiples of the fractions along both rows.
+        drifts: those along which the lattice does not close, so that displacements grow along them.
         spacing: of the lattice, in angstrom.
     """
     step = 1 + (len(indices) - 1) // MOST_ATOMS
@@ -67,14 +69,15 @@ def jumps_of(
     count = max(FEWEST_LINES, min(MOST_LINES, int(math.sqrt(len(moved)))))
     lines = np.linspace(0.0, 1.0, count, endpoint=False)
     phases = 2.0 * math.pi * fractions @ np.array(LONGEST_WAVES).T
-    waves = np.column_stack([np.ones(len(moved)), np.cos(phases), np.sin(phases)])
+    free = np.column_stack([np.ones(len(moved)), *(fractions @ np.array(drift) for drift in drifts)])
+    waves = np.column_stack([free, np.cos(phases), np.sin(phases)])
     teeth = {across: _teeth(fractions @ np.array(across), lines) for across in coordinates}
-    first = _likeliest(moved, teeth, waves, waves[:, :1])
+    first = _likeliest(moved, teeth, waves, free)
     partners = {across: teeth[across] for across in coordinates if _parts(first.across, across)}
     if not partners:
         return (first,)
-    second = _likeliest(moved, partners, *_beside(waves, first, fractions))
-    first = _likeliest(moved, {first.across: teeth[first.across]}, *_beside(waves, second, fractions))
+    second = _likeliest(moved, partners, *_beside(waves, free, first, fractions))
+    first = _likeliest(moved, {first.across: teeth[first.across]}, *_beside(waves, free, second, fractions))
     return first, second
 
 
@@ -83,17 +86,17 @@ def _parts(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return abs(one[0] * other[1] - one[1] * other[0]) == 1
 
 
-def _beside(waves: Floats, jump: Jump, fractions: Floats) -> tuple[Floats, Floats]:
-    """The waves with a jump beside them, and the jump with none but a shift."""
+def _beside(waves: Floats, free: Floats, jump: Jump, fractions: Floats) -> tuple[Floats, Floats]:
+    """The waves, and what is left to be free without them, with a jump beside them."""
     tooth = _teeth(fractions @ np.array(jump.across), np.array([jump.at]))
-    return np.column_stack([waves, tooth]), np.column_stack([waves[:, :1], tooth])
+    return np.column_stack([waves, tooth]), np.column_stack([free, tooth])
 
 
-def _likeliest(moved: Floats, teeth: dict[tuple[int, int], Floats], waves: Floats, no_waves: Floats) -> Jump:
+def _likeliest(moved: Floats, teeth: dict[tuple[int, int], Floats], waves: Floats, free: Floats) -> Jump:
     found = []
     for across, candidates in teeth.items():
         line, odds, gap = _best(moved, candidates, waves)
-        _, _, alone = _best(moved, candidates[:, [line]], no_waves)
+        _, _, alone = _best(moved, candidates[:, [line]], free)
         found.append(Jump(across, line / candidates.shape[1], odds, gap, alone))
     return max(found, key=lambda jump: jump.odds)
 
