@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from moireloop_analyzer.box import Floats
 from moireloop_analyzer.grain_fit import GrainFit, cut_anew, refitted
-from moireloop_analyzer.jump import EITHER, Jump, jumps_of
+from moireloop_analyzer.jump import EITHER, Coordinate, Jump, jumps_of
 from moireloop_analyzer.neighbours import Bonds
 from moireloop_analyzer.position_fit import fitted_with
 
@@ -29,7 +30,7 @@ SEAM_SHARE: Final = 0.4
 SOUGHT_GAP: Final = 0.04
 """Where what a layer lacks to close may be more than this share of the spacing, a seam is sought away from the cut."""
 
-ALONG: Final = ((1, 0), (0, 1))
+ALONG: Final[tuple[Coordinate, Coordinate]] = ((1, 0), (0, 1))
 SEAM_ODDS: Final = 25.0
 SURE_ODDS: Final = 60.0
 SAME_GAP: Final = (0.6, 1.6)
@@ -75,26 +76,32 @@ def closed_or_cut(grain: GrainFit, bonds: Bonds) -> tuple[GrainFit, tuple[Closur
     drifts = tuple(axis for axis in ALONG if not closures[axis.index(1)].closed)
     coordinates = EITHER if all(loose) else sought
     jumps = jumps_of(grain.indices, grain.places, vectors, grain.laps, coordinates, drifts, bonds.spacing)
-    seams = [jump for jump in jumps if _is_seam(jump, bonds.spacing)]
+    seams = {jump.across: jump for jump in jumps if _is_seam(jump, bonds.spacing)}
     if not seams:
         return grain, closures
-    grain = refitted(_cut_at(seams, grain, bonds.points), bonds.spacing)
+    rows = _rows(seams, drifts)
+    at = (seams[rows[0]].at if rows[0] in seams else math.nan, seams[rows[1]].at if rows[1] in seams else math.nan)
+    grain = refitted(cut_anew(grain, bonds.points, np.array(rows), at), bonds.spacing)
     left = _closures(grain, bonds.spacing)
-    found = [Closure(closed=False, doubtful=jump.odds < SURE_ODDS) for jump in seams]
-    if len(found) == 2:
-        return grain, (found[0], found[1])
-    return grain, ((left[0], found[0]) if seams[0].across == (0, 1) else (found[0], left[1]))
+    one, other = (
+        Closure(closed=False, doubtful=seams[row].odds < SURE_ODDS)
+        if row in seams
+        else Closure(closed=False, doubtful=False)
+        if row in drifts
+        else closure
+        for row, closure in zip(rows, left, strict=True)
+    )
+    return grain, (one, other)
 
 
-def _cut_at(seams: list[Jump], grain: GrainFit, points: Floats) -> GrainFit:
-    """The grain cut open at one seam, and at the other one or where it was; its row goes first but for (0, 1)."""
+def _rows(seams: Collection[Coordinate], drifts: Collection[Coordinate]) -> tuple[Coordinate, Coordinate]:
+    """The two coordinates along whose lines the cell is cut: those of the seams, and of the cut that is to stay."""
     if len(seams) == 2:
         one, other = seams
-        return cut_anew(grain, points, np.array([one.across, other.across]), (one.at, other.at))
+        return one, other
     (seam,) = seams
-    if seam.across == (0, 1):
-        return cut_anew(grain, points, np.array(ALONG), (math.nan, seam.at))
-    return cut_anew(grain, points, np.array([seam.across, (0, 1)]), (seam.at, math.nan))
+    stays = next((drift for drift in drifts if drift != seam), ALONG[0] if seam == ALONG[1] else ALONG[1])
+    return (stays, seam) if seam == ALONG[1] else (seam, stays)
 
 
 def _is_seam(jump: Jump, spacing: float) -> bool:

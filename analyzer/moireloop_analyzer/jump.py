@@ -22,7 +22,10 @@ OUTLIER: Final = 0.5
 """Atoms further from their sites than this, in spacings, do not count."""
 
 
-EITHER: Final = ((1, 0), (0, 1), (1, 1), (1, -1))
+Coordinate = tuple[int, int]
+"""Whole multiples of the fractions along the rows of a plane."""
+
+EITHER: Final[tuple[Coordinate, ...]] = ((1, 0), (0, 1), (1, 1), (1, -1))
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Jump:
     units of their variance, and `gap` (2,) its vector in angstrom; `alone` (2,) is that without waves.
     """
 
-    across: tuple[int, int]
+    across: Coordinate
     at: float
     odds: float
     gap: Floats
@@ -46,8 +49,8 @@ def jumps_of(
     places: Floats,
     vectors: Floats,
     laps: Floats,
-    coordinates: tuple[tuple[int, int], ...],
-    drifts: tuple[tuple[int, int], ...],
+    coordinates: tuple[Coordinate, ...],
+    drifts: tuple[Coordinate, ...],
     spacing: float,
 ) -> tuple[Jump, ...]:
     """The likeliest jump across any of these coordinates and, where there are more of them, the likeliest two.
@@ -57,7 +60,7 @@ def jumps_of(
         places: (N, 2) in angstrom.
         vectors: (2, 2) of the lattice that closes, as rows.
         laps: (2, 2) lattice steps of going once along each row of the plane.
-        coordinates: whole multiples of the fractions along both rows.
+        coordinates: across whose lines jumps are sought.
         drifts: those along which the lattice does not close, so that displacements grow along them.
         spacing: of the lattice, in angstrom.
     """
@@ -81,7 +84,7 @@ def jumps_of(
     return first, second
 
 
-def _parts(one: tuple[int, int], other: tuple[int, int]) -> bool:
+def _parts(one: Coordinate, other: Coordinate) -> bool:
     """Whether two coordinates give the cells of the plane, each once."""
     return abs(one[0] * other[1] - one[1] * other[0]) == 1
 
@@ -92,7 +95,7 @@ def _beside(waves: Floats, free: Floats, jump: Jump, fractions: Floats) -> tuple
     return np.column_stack([waves, tooth]), np.column_stack([free, tooth])
 
 
-def _likeliest(moved: Floats, teeth: dict[tuple[int, int], Floats], waves: Floats, free: Floats) -> Jump:
+def _likeliest(moved: Floats, teeth: dict[Coordinate, Floats], waves: Floats, free: Floats) -> Jump:
     found = []
     for across, candidates in teeth.items():
         line, odds, gap = _best(moved, candidates, waves)
