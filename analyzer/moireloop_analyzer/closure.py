@@ -94,14 +94,15 @@ def closed_or_cut(grain: GrainFit, bonds: Bonds) -> tuple[GrainFit, tuple[Closur
     return grain, (one, other)
 
 
-def _rows(seams: Collection[Coordinate], drifts: Collection[Coordinate]) -> tuple[Coordinate, Coordinate]:
+def _rows(seams: dict[Coordinate, Jump], drifts: Collection[Coordinate]) -> tuple[Coordinate, Coordinate]:
     """The two coordinates along whose lines the cell is cut: those of the seams, and of the cut that is to stay."""
-    if len(seams) == 2:
+    stays = [drift for drift in drifts if drift not in seams]
+    if len(seams) == 2 and not stays:
         one, other = seams
         return one, other
-    (seam,) = seams
-    stays = next((drift for drift in drifts if drift != seam), ALONG[0] if seam == ALONG[1] else ALONG[1])
-    return (stays, seam) if seam == ALONG[1] else (seam, stays)
+    seam = max(seams, key=lambda across: seams[across].odds)
+    stay = stays[0] if stays else ALONG[0] if seam == ALONG[1] else ALONG[1]
+    return (stay, seam) if seam == ALONG[1] else (seam, stay)
 
 
 def _is_seam(jump: Jump, spacing: float) -> bool:
