@@ -30,8 +30,11 @@ SEAM_SHARE: Final = 0.4
 SOUGHT_GAP: Final = 0.04
 """Where what a layer lacks to close may be more than this share of the spacing, a seam is sought away from the cut."""
 
+LEAST_ATOMS: Final = 100
+"""In layers of fewer atoms a jump and the waves beside it fit anything."""
+
 ALONG: Final[tuple[Coordinate, Coordinate]] = ((1, 0), (0, 1))
-SEAM_ODDS: Final = 25.0
+SEAM_ODDS: Final = 40.0
 SURE_ODDS: Final = 60.0
 SAME_GAP: Final = (0.6, 1.6)
 """The gap of a seam is the same within these factors with the longest waves beside it and without."""
@@ -69,7 +72,7 @@ def closed_or_cut(grain: GrainFit, bonds: Bonds) -> tuple[GrainFit, tuple[Closur
     """
     closures = _closures(grain, bonds.spacing)
     sought = tuple(axis for axis in ALONG if closures[axis.index(1)].sought)
-    if not sought:
+    if not sought or len(grain.atoms) < LEAST_ATOMS:
         return grain, closures
     vectors = held_to(grain, (closures[0].closed, closures[1].closed))[:2]
     loose = [closures[axis].sought or not closures[axis].closed for axis in (0, 1)]
