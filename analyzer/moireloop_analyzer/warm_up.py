@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from moireloop_analyzer.measurement import estimate_of, measurement_of
+from moireloop_analyzer.position_fit import fit_positions
 from moireloop_analyzer.settings import AnalyzerSettings
 from moireloop_broker.messages import Frame, FrameHeader
 
@@ -22,7 +23,8 @@ def warm_up(settings: AnalyzerSettings) -> float:
     """Measure the small bilayer in each way that frames are measured in; answers the seconds it took.
 
     These ways are: whole, without its sulfur, periodic along c (layers that wrap), and one layer alone (layers that no
-    gap parts). The first time on a machine every kernel is compiled and kept on disk; later ones are only loaded.
+    gap parts); beside them the fit to positions, which is made anew where a seam is found. The first time on a machine
+    every kernel is compiled and kept on disk; later ones are only loaded.
     """
     begun_s = time.monotonic()
     whole = small_frame()
@@ -30,6 +32,7 @@ def warm_up(settings: AnalyzerSettings) -> float:
     lower = _with_header(whole, lattice_types=[1])
     for frame in (whole, _metal_of(whole), wrapped, lower):
         measurement_of(estimate_of(frame, settings))
+    fit_positions(np.zeros((1, 2)), np.zeros((1, 2)), np.eye(2), 1.0)
     return time.monotonic() - begun_s
 
 
