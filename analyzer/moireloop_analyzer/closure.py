@@ -30,6 +30,9 @@ SEAM_SHARE: Final = 0.4
 SOUGHT_GAP: Final = 0.04
 """Where what a layer lacks to close may be more than this share of the spacing, a seam is sought away from the cut."""
 
+TOGETHER: Final = 1.0
+"""Excess of the misfits of patches over those of atoms from which it is sought where all else is well."""
+
 LEAST_ATOMS: Final = 100
 """In layers of fewer atoms a jump and the waves beside it fit anything."""
 
@@ -130,7 +133,9 @@ def _closures(grain: GrainFit, spacing: float) -> tuple[Closure, Closure]:
         error2 = m * m * mm + 2.0 * m * n * mn + n * n * nn
         error = math.sqrt(max(0.0, error2)) * (1.0 + FEW_ATOMS / len(grain.atoms))
         closure = _closure(gap, error, (off_x, off_y), spacing)
-        sought = closure.closed and math.hypot(*gap) + SURELY_CLOSED_SIGMAS * error > SOUGHT_GAP * spacing
+        together = closure.doubtful or grain.free.excess > TOGETHER
+        lacks = math.hypot(*gap) + SURELY_CLOSED_SIGMAS * error
+        sought = closure.closed and together and lacks > SOUGHT_GAP * spacing
         closures.append(replace(closure, sought=sought))
     return closures[0], closures[1]
 

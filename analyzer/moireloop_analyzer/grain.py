@@ -65,7 +65,7 @@ def _graded(
     tight_bonds = np.empty((most, 3), dtype=np.int32)
     loose_bonds = np.empty((most, 3), dtype=np.int32)
     tight_ones = loose_ones = 0
-    sums = np.zeros((len(edges), max(edges.max(), 1), 4))
+    sums = np.zeros((len(edges), max(edges[0], edges[1], edges[2], edges[3], 1), 4))
     xx, xy, yx, yy = vectors[0, 0], vectors[0, 1], vectors[1, 0], vectors[1, 1]
     determinant = xx * yy - xy * yx
     mx, my, nx, ny = yy / determinant, -xy / determinant, -yx / determinant, xx / determinant
@@ -213,7 +213,7 @@ def join_grains(
     variance = max(scale, 0.005 * spacing) ** 2
     total = len(points)
     coordinates, duals, edges = edges_of(plane, grid, frame, total, spacing)
-    step = 1 + (total - 1) // max(SAMPLED_ATOMS, SAMPLED_PER_EDGE * edges.max())
+    step = 1 + (total - 1) // max(SAMPLED_ATOMS, SAMPLED_PER_EDGE * max(edges[0], edges[1], edges[2], edges[3]))
     tight_bonds, tight_ones, loose_bonds, loose_ones, sums = _graded(
         points, table, codes, counts, moves, duals, member, vectors, tight, loose, edges, step
     )
@@ -232,11 +232,12 @@ def join_grains(
     for code in range(len(images)):
         cells[code, 0] = p * images[code, 0] + q * images[code, 1]
         cells[code, 1] = r * images[code, 0] + t * images[code, 1]
-    root = np.arange(total).astype(np.int32)
+    root = np.empty(total, dtype=np.int32)
     walk = np.zeros((total, 4), dtype=np.int32)
     sizes = np.ones(total, dtype=np.int32)
     left = -1
     for i in range(total):
+        root[i] = i
         left += member[i]
     crossing = np.empty((tight_ones + loose_ones, 5), dtype=np.int32)
     left, through = _join_inside(tight_bonds, tight_ones, cells, wrapped, root, walk, sizes, left, crossing, 0)

@@ -122,7 +122,7 @@ def _fitted(
     tuple[Ints, Ints, Ints, Ints, Floats],
     int,
     tuple[Ints, Floats, Floats],
-    tuple[Floats, Floats, Floats, Floats],
+    tuple[Floats, Floats, Floats, Floats, float],
     Floats,
     Floats,
 ]:

@@ -36,12 +36,14 @@ class PositionFit:
 
     The origin is that of the indices moved by a whole number. `normal` (3, 3) and `right` (3, 2) are its normal
     equations at the last weights, and `errors` (4, 4) the covariance of the lattice vectors as x1, x2, y1, y2.
+    `excess` is by how much more patches of neighbours are off than atoms that move alone, beyond chance; 0 for those.
     """
 
     solution: Floats
     normal: Floats
     right: Floats
     errors: Floats
+    excess: float
 
 
 def fitted_with(fit: PositionFit, laps: Floats, cells: Floats) -> Floats:
@@ -107,7 +109,7 @@ def _weight(misfit2: float, reach2: float) -> float:
 @compiled
 def fit_positions(
     indices: Floats, places: Floats, start: Floats, spacing: float
-) -> tuple[Floats, Floats, Floats, Floats]:
+) -> tuple[Floats, Floats, Floats, Floats, float]:
     """Least squares of positions over lattice indices, with outliers weighed down: the parts of `PositionFit`.
 
     Their solution is NaN where too few atoms are left. The errors are the covariance (4, 4) of the
@@ -178,7 +180,7 @@ def fit_positions(
             y1 += weight * y
         spread = (mm * w1 - m1 * m1) * (nn * w1 - n1 * n1) - (mn * w1 - m1 * n1) ** 2
         if not spread > 1e-6 * (mm * w1 - m1 * m1 + nn * w1 - n1 * n1) ** 2:
-            return np.full((3, 2), np.nan), normal, right, np.zeros((4, 4))
+            return np.full((3, 2), np.nan), normal, right, np.zeros((4, 4)), 0.0
         normal[0, 0], normal[0, 1], normal[0, 2] = mm, mn, m1
         normal[1, 0], normal[1, 1], normal[1, 2] = mn, nn, n1
         normal[2, 0], normal[2, 1], normal[2, 2] = m1, n1, w1
@@ -194,8 +196,8 @@ def fit_positions(
             break
     if normal[2, 2] < LEAST_WEIGHT:
         solution[0, 0] = np.nan
-    errors = _errors(indices, places, middle, low, high, solution, normal, reach2)
-    return solution, normal, right, errors
+    errors, excess = _errors(indices, places, middle, low, high, solution, normal, reach2)
+    return solution, normal, right, errors, excess
 
 
 @compiled
@@ -208,7 +210,7 @@ def _errors(
     solution: Floats,
     normal: Floats,
     reach2: float,
-) -> Floats:
+) -> tuple[Floats, float]:
     inverse = _inverse(normal)
     patches = np.zeros((PATCHES * PATCHES, 4))
     single = np.zeros((4, 4))
@@ -247,7 +249,7 @@ def _errors(
     for r in range(4):
         for c in range(4):
             single[r, c] *= factor
-    return single
+    return single, excess
 
 
 @compiled
