@@ -23,7 +23,7 @@ from scipy.spatial.distance import cdist
 
 from bench.landscapes import Floats
 from bench.strategies import BUDGET, REPETITIONS, Search, median_of, samples_to_hit
-from moireloop_optimizer import auto, hit_model, repeated_twists, twist_process
+from moireloop_optimizer import auto, hit_model, repeated_twists
 from moireloop_optimizer.hit_model import HitModel
 
 PLACES: Final = (("smooth", 8.5), ("ridges", 8.5), ("plateaus", 2.8), ("bead", 15.42), ("bead", 24.46))
@@ -45,7 +45,6 @@ def _nothing(_: object, points: Floats, *__: object) -> Floats:
 Change = tuple[object, str, object]
 PARTS: Final[Mapping[str, tuple[str, Sequence[Change]]]] = {
     "auto": ("auto", ()),
-    "one set of hyperparameters": ("auto", ((twist_process, "KEPT", 1),)),
     "no repeats": ("auto", ((repeated_twists, "LEAST_GAIN", np.inf),)),
     "repeats always": ("auto", ((repeated_twists, "LEAST_GAIN", -np.inf), (hit_model, "FEWEST_FOR_HABITS", 2))),
     "no climbs": ("auto", ((auto, "CLIMBS", ()),)),

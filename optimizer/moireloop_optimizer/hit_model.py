@@ -1,6 +1,6 @@
 """How likely a run at a point comes within the tolerance of a target, given all runs and those on their way (pure).
 
-Gaussian processes on the twist (twist_process), repeats of twists seen nearby where those predict better
+A Gaussian process on the twist (twist_process), repeats of twists seen nearby where those predict better
 (repeated_twists), and how often runs nearby had a twist at all. What decides what is fitted when is the number of runs,
 so that the same runs in the same order give the same model.
 """
@@ -87,8 +87,7 @@ class HitModel:
         kept = _held(twist_deg, targets)
         self._all_points, self._measured = runs.points[-MOST_HELD:], measured[-MOST_HELD:]
         self._twist_deg = twist_deg
-        theta = fitted.theta if len(kept) <= MOST_FITTED else fitted.theta[:1]
-        self._process = TwistProcess(points[kept], twist_deg[kept], theta)
+        self._process = TwistProcess(points[kept], twist_deg[kept], fitted.theta)
         self._repeats = RepeatedTwists(points[kept], twist_deg[kept], fitted.habits) if fitted.habits else None
         self._pending = pending[:0]
         self._at_pending: Prediction | None = None
@@ -106,22 +105,21 @@ class HitModel:
         return found * self._measured_share(points)
 
     def _of(self, points: Points, at: Prediction, target: Target) -> Floats:
-        mass = mass_within(target.twist_deg, target.tolerance_deg, at.mean_deg, at.total_deg)
+        probability = mass_within(target.twist_deg, target.tolerance_deg, at.mean_deg, at.total_deg)
         if self._at_pending is not None:
-            mass = mass * self._untold(points, at, self._at_pending, target)
-        probability: Floats = self._process.weights @ mass
+            probability = probability * self._untold(points, at, self._at_pending, target)
         if self._repeats is None:
             return probability
         return self._repeats.mass(points, target.twist_deg, target.tolerance_deg, probability, self._pending)
 
     def _untold(self, points: Points, at: Prediction, at_pending: Prediction, target: Target) -> Floats:
-        """(K, m) probability that a hit there would be news: that no pending run would have hit as well."""
+        """(m,) probability that a hit there would be news: that no pending run would have hit as well."""
         covariance = self._process.covariance_deg2(points, at, self._pending, at_pending)
-        total = (at.total_deg**2)[:, :, None]
-        mean = at_pending.mean_deg[:, None, :] + covariance / total * (target.twist_deg - at.mean_deg)[:, :, None]
-        left = np.maximum(at_pending.variance_deg2[:, None, :] - covariance**2 / total, 1e-12)
-        spread = np.sqrt(left + at_pending.noise_deg2[:, None, None])
-        untold: Floats = np.prod(1.0 - mass_within(target.twist_deg, target.tolerance_deg, mean, spread), axis=2)
+        total = (at.total_deg**2)[:, None]
+        mean = at_pending.mean_deg + covariance / total * (target.twist_deg - at.mean_deg)[:, None]
+        left = np.maximum(at_pending.variance_deg2 - covariance**2 / total, 1e-12)
+        spread = np.sqrt(left + at_pending.noise_deg2)
+        untold: Floats = np.prod(1.0 - mass_within(target.twist_deg, target.tolerance_deg, mean, spread), axis=1)
         return untold
 
     def _measured_share(self, points: Points) -> Floats | float:

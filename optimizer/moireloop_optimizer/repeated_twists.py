@@ -1,7 +1,7 @@
 """Twists that come again: where the same few values are drawn by chance, as a small periodic cell has them (pure).
 
 A run either repeats the twist of a run nearby or shows a new one. What a new one may be is told by the different twists
-around, each counted once however often it came, and beyond these by the Gaussian processes or by nothing. Which of
+around, each counted once however often it came, and beyond these by the Gaussian process or by nothing. Which of
 these counts is chosen by how well every run is predicted from the others. The way of counting is that of hierarchical
 Pitman-Yor processes (Y. W. Teh, "A hierarchical Bayesian language model based on Pitman-Yor processes", ACL 2006). Its
 widths are fixed: searched for among a few dozen runs they found what was not there (docs/search.md).
@@ -47,7 +47,7 @@ class Habits:
 
     `discount`: weight that each different twist nearby adds to a new one, and loses itself. `even`: share of any twist
     at all, alike from 0 to 30 degrees, in what a new twist may be beyond those around; the rest is what the Gaussian
-    processes say.
+    process says.
     """
 
     discount: float
@@ -72,7 +72,7 @@ class RepeatedTwists:
         """(m,) probabilities that a run at (m, d) points comes within the tolerance of a target.
 
         Args:
-            beyond: (m,) the same as the Gaussian processes have it.
+            beyond: (m,) the same as the Gaussian process has it.
             pending: (j, d) points on their way; where they lie, a new twist becomes less likely.
         """
         discount, even = self._habits.discount, self._habits.even
@@ -93,12 +93,12 @@ class RepeatedTwists:
 
 
 def choose_habits(points: Points, twist_deg: Floats, density: Floats) -> Habits | None:
-    """The habits that predict left-out runs best; None where the Gaussian processes alone do as well.
+    """The habits that predict left-out runs best; None where the Gaussian process alone does as well.
 
     Args:
         points: (N, d) points of the unit cube.
         twist_deg: (N,) their twists in degrees.
-        density: (N,) density of each by the Gaussian processes that know the others, per degree.
+        density: (N,) density of each by the Gaussian process that knows the others, per degree.
     """
     left_out = _LeftOut(points, twist_deg, density)
     scores = {habits: left_out.score(habits) for habits in (Habits(*both) for both in product(DISCOUNTS, EVEN))}

@@ -1,9 +1,10 @@
-"""Gaussian processes on the twist itself, under several sets of hyperparameters weighted by their evidence (pure).
+"""A Gaussian process on the twist itself (pure).
 
-Each has a Matern-5/2 kernel with a length scale for each dimension, noise in proportion to the signal, and a constant
+It has a Matern-5/2 kernel with a length scale for each dimension, noise in proportion to the signal, and a constant
 mean; mean and variance of the signal are integrated out or taken at their maximum in closed form (Rasmussen and
 Williams, "Gaussian Processes for Machine Learning" (2006), section 2.7 and chapter 5). Length scales and noise are
-searched for by sampling, many at once, since a dozen runs seldom single out one set: the best few make a mixture.
+searched for by sampling, many sets at once, and the most likely set is taken: a mixture of the best few was measured to
+be no better (docs/search.md).
 """
 
 from __future__ import annotations
@@ -33,82 +34,79 @@ SIGNAL_PRIOR: Final = 2.0
 FIRST_DRAWS: Final = 64
 FURTHER_DRAWS: Final = 24
 ROUNDS: Final = 3
-KEPT: Final = 4
 JITTER: Final = 1e-8
 LEAST_SPREAD_DEG: Final = 1e-3
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """At m points under K sets of hyperparameters: means and variances of the twist (K, m), noise variances (K,)."""
+    """At m points: means and variances (m,) of the twist, and the variance of the noise of one run."""
 
     mean_deg: Floats
     variance_deg2: Floats
-    noise_deg2: Floats
+    noise_deg2: float
     whitened: torch.Tensor
 
     @property
     def total_deg(self) -> Floats:
-        """(K, m) standard deviations of one run at each point, in degrees."""
-        total: Floats = np.sqrt(self.variance_deg2 + self.noise_deg2[:, None])
+        """(m,) standard deviations of one run at each point, in degrees."""
+        total: Floats = np.sqrt(self.variance_deg2 + self.noise_deg2)
         return total
 
 
 class TwistProcess:
-    """The mixture, given runs.
+    """The process, given runs.
 
     Args:
         points: (N, d) points of the unit cube, N at least 1.
         twist_deg: (N,) their twists in degrees, all finite.
-        theta: (K, d + 1) logarithms of length scales and noise, as from `fit_theta`.
+        theta: (d + 1,) logarithms of length scales and noise, as from `fit_theta`.
     """
 
     def __init__(self, points: Points, twist_deg: Floats, theta: torch.Tensor) -> None:
         self._center_deg, self._scale_deg = float(twist_deg.mean()), max(float(twist_deg.std()), LEAST_SPREAD_DEG)
         self._x = torch.as_tensor(points, dtype=DOUBLE)
         self._y = torch.as_tensor((twist_deg - self._center_deg) / self._scale_deg, dtype=DOUBLE)
-        self._solved = _solve(self._x, self._y, theta)
-        self.weights: Floats = torch.softmax(self._solved.score, 0).numpy()
+        self._solved = _solve(self._x, self._y, theta[None])
 
     def at(self, points: Points) -> Prediction:
         """The prediction at (m, d) points."""
         solved, x = self._solved, torch.as_tensor(points, dtype=DOUBLE)
-        kernel = _matern(x, self._x, solved.lengths)
-        mean = (kernel @ solved.alpha[:, :, None])[:, :, 0] + solved.mean[:, None]
-        whitened = torch.linalg.solve_triangular(solved.root, kernel.transpose(1, 2), upper=False)
-        variance = (1.0 - (whitened * whitened).sum(1)).clamp_min(1e-10) * solved.signal[:, None]
+        kernel = _matern(x, self._x, solved.lengths)[0]
+        mean = kernel @ solved.alpha[0] + solved.mean[0]
+        whitened = torch.linalg.solve_triangular(solved.root[0], kernel.T, upper=False)
+        variance = (1.0 - (whitened * whitened).sum(0)).clamp_min(1e-10) * solved.signal[0]
         square = self._scale_deg**2
         return Prediction(
             mean.numpy() * self._scale_deg + self._center_deg,
             variance.numpy() * square,
-            (solved.noise * solved.signal).numpy() * square,
+            float(solved.noise[0] * solved.signal[0]) * square,
             whitened,
         )
 
     def covariance_deg2(self, points: Points, at: Prediction, others: Points, at_others: Prediction) -> Floats:
-        """(K, m, j) posterior covariances of the twist at (m, d) points and at (j, d) others."""
+        """(m, j) posterior covariances of the twist at (m, d) points and at (j, d) others."""
         x, o = (torch.as_tensor(rows, dtype=DOUBLE) for rows in (points, others))
-        prior = _matern(x, o, self._solved.lengths)
-        shared = at.whitened.transpose(1, 2) @ at_others.whitened
-        covariance: Floats = ((prior - shared) * self._solved.signal[:, None, None]).numpy() * self._scale_deg**2
+        prior = _matern(x, o, self._solved.lengths)[0]
+        shared = at.whitened.T @ at_others.whitened
+        covariance: Floats = ((prior - shared) * self._solved.signal[0]).numpy() * self._scale_deg**2
         return covariance
 
     def left_out_density(self) -> Floats:
-        """(N,) density, per degree, of each run's twist as the mixture predicts it from the other runs.
+        """(N,) density, per degree, of each run's twist as the process predicts it from the other runs.
 
         Source: Sundararajan and Keerthi, "Predictive Approaches for Choosing Hyperparameters in Gaussian Processes",
         Neural Computation 13, 1103 (2001).
         """
         solved = self._solved
-        precision = torch.diagonal(torch.cholesky_inverse(solved.root), dim1=1, dim2=2)
-        off = (solved.alpha / precision).numpy() * self._scale_deg
-        spread = (solved.signal[:, None] / precision).sqrt().numpy() * self._scale_deg
-        density: Floats = (self.weights[:, None] * normal_density(off, spread)).sum(axis=0)
-        return density
+        precision = torch.cholesky_inverse(solved.root[0]).diagonal()
+        off = (solved.alpha[0] / precision).numpy() * self._scale_deg
+        spread = (solved.signal[0] / precision).sqrt().numpy() * self._scale_deg
+        return normal_density(off, spread)
 
 
 def fit_theta(points: Points, twist_deg: Floats, *, seed: int, start: torch.Tensor | None = None) -> torch.Tensor:
-    """The few most likely sets of hyperparameters, (K, d + 1): logarithms of length scales and of the noise.
+    """The most likely set of hyperparameters, (d + 1,): logarithms of length scales and of the noise.
 
     Drawn from their prior (a Sobol set) and then around the best, in rounds.
 
@@ -116,7 +114,7 @@ def fit_theta(points: Points, twist_deg: Floats, *, seed: int, start: torch.Tens
         points: (N, d) points of the unit cube.
         twist_deg: (N,) their twists in degrees.
         seed: of the draws around the best.
-        start: (k, d + 1) sets to begin with too, such as those of an earlier fit.
+        start: (d + 1,) a set to begin with too, such as that of an earlier fit.
     """
     dimension = points.shape[1]
     x = torch.as_tensor(points, dtype=DOUBLE)
@@ -124,15 +122,14 @@ def fit_theta(points: Points, twist_deg: Floats, *, seed: int, start: torch.Tens
     middle, width = _prior(dimension)
     uniform = qmc.Sobol(dimension + 1, rng=np.random.default_rng(0)).random(FIRST_DRAWS)
     theta = middle + width * torch.as_tensor(ndtri(np.clip(uniform, 1e-3, 1.0 - 1e-3)), dtype=DOUBLE)
-    theta = theta if start is None else torch.cat([theta, start])
+    theta = theta if start is None else torch.cat([theta, start[None]])
     score = _solve(x, y, theta).score
     rng = np.random.default_rng(seed)
     for number in range(ROUNDS):
-        best = theta[score.topk(min(KEPT, len(theta))).indices]
         step = torch.as_tensor(rng.standard_normal((FURTHER_DRAWS, dimension + 1)), dtype=DOUBLE)
-        drawn = best[rng.integers(len(best), size=FURTHER_DRAWS)] + 0.4 * 0.6**number * width * step
+        drawn = theta[score.argmax()] + 0.4 * 0.6**number * width * step
         theta, score = torch.cat([theta, drawn]), torch.cat([score, _solve(x, y, drawn).score])
-    return theta[score.topk(KEPT).indices]
+    return theta[score.argmax()]
 
 
 def normal_density(off: Floats, spread: Floats | float) -> Floats:

@@ -1,4 +1,4 @@
-"""Gaussian processes on the twist, against a calculation of its own."""
+"""The Gaussian process on the twist, against a calculation of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from moireloop_optimizer.twist_process import TwistProcess, fit_theta, mass_with
 
 POINTS = sobol_points(14, 2, seed=3)
 TWISTS = 12.0 + 6.0 * np.sin(4.0 * POINTS[:, 0]) + 3.0 * POINTS[:, 1]
-THETA = torch.log(torch.tensor([[0.4, 0.7, 0.01]], dtype=torch.float64))
+THETA = torch.log(torch.tensor([0.4, 0.7, 0.01], dtype=torch.float64))
 
 
 def correlation(x: Points, others: Points) -> Points:
@@ -39,10 +39,10 @@ def test_mean_and_covariance_are_those_of_the_textbook() -> None:
     process, points = TwistProcess(POINTS, TWISTS, THETA), sobol_points(5, 2, seed=9)
     at = process.at(points)
     mean, covariance, noise = joint(points)
-    np.testing.assert_allclose(at.mean_deg[0], mean, rtol=1e-9)
-    np.testing.assert_allclose(process.covariance_deg2(points, at, points, at)[0], covariance, atol=1e-9)
-    np.testing.assert_allclose(at.variance_deg2[0], np.diag(covariance), atol=1e-9)
-    np.testing.assert_allclose(at.noise_deg2, [noise], rtol=1e-9)
+    np.testing.assert_allclose(at.mean_deg, mean, rtol=1e-9)
+    np.testing.assert_allclose(process.covariance_deg2(points, at, points, at), covariance, atol=1e-9)
+    np.testing.assert_allclose(at.variance_deg2, np.diag(covariance), atol=1e-9)
+    np.testing.assert_allclose(at.noise_deg2, noise, rtol=1e-9)
 
 
 def test_what_is_left_out_is_predicted_without_it() -> None:
@@ -69,7 +69,7 @@ def test_length_scales_are_found() -> None:
     r = np.sqrt(5.0) * np.abs(x[:, None, 0] - x[None, :, 0]) / 0.2
     covariance = (1.0 + r + r**2 / 3.0) * np.exp(-r) + 1e-6 * np.eye(60)
     twists = 15.0 + 4.0 * multivariate_normal(np.zeros(60), covariance, seed=2).rvs()
-    along, across = fit_theta(x, twists, seed=0)[0][:2].exp().tolist()
+    along, across = fit_theta(x, twists, seed=0)[:2].exp().tolist()
     assert along < 0.5
     assert across > 2.0 * along
 
