@@ -3,8 +3,8 @@
 A run either repeats the twist of a run nearby or shows a new one. What a new one may be is told by the different twists
 around, each counted once however often it came, and beyond these by the Gaussian process or by nothing. Which of
 these counts is chosen by how well every run is predicted from the others. The way of counting is that of hierarchical
-Pitman-Yor processes (Y. W. Teh, "A hierarchical Bayesian language model based on Pitman-Yor processes", ACL 2006). Its
-widths are fixed: searched for among a few dozen runs they found what was not there (docs/search.md).
+Pitman-Yor processes (Y. W. Teh, "A hierarchical Bayesian language model based on Pitman-Yor processes", ACL 2006). The
+widths are fixed: searching for them was measured to be no better (docs/search.md).
 """
 
 from __future__ import annotations
