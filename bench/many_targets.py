@@ -12,7 +12,7 @@ from bench.table import Row
 from moireloop_optimizer.auto import AutoStrategy
 from moireloop_optimizer.objective import Target
 
-REPETITIONS: Final = 12
+REPETITIONS: Final = 30
 INITIAL: Final = 6
 BUDGET: Final = 120
 TOLERANCE_DEG: Final = 0.1
@@ -20,6 +20,7 @@ PLACES: Final[dict[str, tuple[float, ...]]] = {
     "smooth": (8.5, 15.0, 25.0),
     "ridges": (8.5, 15.0, 25.0),
     "plateaus": (8.2, 14.4, 25.3),
+    "bead": (8.2, 15.42, 24.46),
 }
 """The seed's three targets, or the coherent twists nearest to them."""
 
