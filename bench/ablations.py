@@ -25,21 +25,33 @@ from bench.landscapes import Floats
 from bench.strategies import BUDGET, REPETITIONS, Search, median_of, samples_to_hit
 from moireloop_optimizer import auto, hit_model, repeated_twists
 from moireloop_optimizer.hit_model import HitModel
+from moireloop_optimizer.objective import Target
+from moireloop_optimizer.space import Points
 
 PLACES: Final = (("smooth", 8.5), ("ridges", 8.5), ("plateaus", 2.8), ("bead", 15.42), ("bead", 24.46))
 PENALTY_REACH: Final = 0.1
 """How far a local penalty reaches, in sides of the unit cube (standard deviation)."""
 
 
-def _penalty(model: Any, points: Floats, *_: object) -> Floats:
-    """(m,) what pending points leave of a probability by their distance alone, as local penalties do."""
-    nearest: Floats = -np.expm1(-0.5 * cdist(points, model._pending, "sqeuclidean") / PENALTY_REACH**2)
-    left: Floats = nearest.prod(axis=1)
-    return left
+class _Penalised(HitModel):
+    """Pending points take away from a probability by their distance alone, as local penalties do."""
+
+    def wait_for(self, points: Points) -> None:
+        """See HitModel; the model itself does not hear of them."""
+        self._shunned = np.concatenate([getattr(self, "_shunned", points[:0]), points])
+
+    def probability(self, points: Points, targets: Sequence[Target]) -> Floats:
+        """See HitModel."""
+        apart = -np.expm1(-0.5 * cdist(points, self._shunned, "sqeuclidean") / PENALTY_REACH**2)
+        left: Floats = super().probability(points, targets) * apart.prod(axis=1)
+        return left
 
 
-def _nothing(_: object, points: Floats, *__: object) -> Floats:
-    return np.ones(len(points))
+class _Deaf(HitModel):
+    """Pending points are not heard of."""
+
+    def wait_for(self, points: Points) -> None:
+        """See HitModel."""
 
 
 Change = tuple[object, str, object]
@@ -49,8 +61,8 @@ PARTS: Final[Mapping[str, tuple[str, Sequence[Change]]]] = {
     "repeats always": ("auto", ((repeated_twists, "LEAST_GAIN", -np.inf), (hit_model, "FEWEST_FOR_HABITS", 2))),
     "no climbs": ("auto", ((auto, "CLIMBS", ()),)),
     "auto, batches of 15": ("auto 15", ()),
-    "local penalties": ("auto 15", ((HitModel, "_untold", _penalty),)),
-    "pending points ignored": ("auto 15", ((HitModel, "_untold", _nothing),)),
+    "local penalties": ("auto 15", ((auto, "HitModel", _Penalised),)),
+    "pending points ignored": ("auto 15", ((auto, "HitModel", _Deaf),)),
 }
 """Who searches, and what is changed in it: of which module or class, what, and into what."""
 

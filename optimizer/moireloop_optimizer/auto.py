@@ -146,14 +146,17 @@ def _usable(runs: Runs) -> Runs:
 
 
 def _without_crowds(runs: Runs, targets: Sequence[Target]) -> Runs:
-    """While a target is missing, the runs without those around the first hit of each other one; its repeats stay."""
+    """While a target is missing, the runs without those around the first hit of each other one that led to it.
+
+    Later ones stay, which may be meant for a target that is missing, and so do repeats of a hit: they tell its scatter.
+    """
     hits = [np.flatnonzero(is_within(runs.twist_deg, target)) for target in targets]
     if all(map(len, hits)):
         return runs
-    firsts = [int(places[0]) for places in hits if len(places)]
+    firsts = np.array([places[0] for places in hits if len(places)], dtype=np.intp)
     distance = cdist(runs.points, runs.points[firsts])
-    kept = ((distance <= EQUAL_WITHIN) | (distance > CROWD)).all(axis=1)
-    kept[firsts] = True
+    later = np.arange(len(runs))[:, None] > firsts
+    kept = ((distance > CROWD) | later).all(axis=1) | (distance <= EQUAL_WITHIN).any(axis=1)
     return Runs(runs.points[kept], runs.twist_deg[kept], runs.sigma_deg[kept])
 
 

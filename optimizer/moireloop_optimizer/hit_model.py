@@ -1,8 +1,8 @@
 """How likely a run at a point comes within the tolerance of a target, given all runs and those on their way (pure).
 
 A Gaussian process on the twist (twist_process), repeats of twists seen nearby where those predict better
-(repeated_twists), and how often runs nearby had a twist at all. What decides what is fitted when is the number of runs,
-so that the same runs in the same order give the same model.
+(repeated_twists), and how often runs nearby had a twist at all. What decides what is fitted when is the number of runs
+that it is given, so that the same runs in the same order give the same model.
 """
 
 from __future__ import annotations

@@ -38,6 +38,9 @@ BEYOND: Final = 4.0
 DISCOUNTS: Final = (0.0, 0.4)
 EVEN: Final = (0.0, 0.5, 1.0)
 ALL_DEG: Final = 30.0
+LEAST_INSIDE: Final = 0.125
+"""As at a corner in three dimensions; with more of them one run at a corner would count for any number."""
+
 TINY: Final = 1e-300
 
 
@@ -73,7 +76,7 @@ class RepeatedTwists:
 
         Args:
             beyond: (m,) the same as the Gaussian process has it.
-            pending: (j, d) points on their way; where they lie, a new twist becomes less likely.
+            pending: (j, d) points on their way; where they lie, any twist becomes less likely to be news.
         """
         discount, even = self._habits.discount, self._habits.even
         squares = cdist(points, self._points, "sqeuclidean")
@@ -81,7 +84,8 @@ class RepeatedTwists:
         near = _nearness(squares, REACH) / inside[:, None]
         wide = _nearness(squares, WIDE_REACH) / inside_wide[:, None] * self._share
         waiting = _nearness(cdist(points, pending, "sqeuclidean"), REACH).sum(axis=1) / inside
-        beyond = (1.0 - even) * beyond + even * 2.0 * tolerance_deg / ALL_DEG
+        span_deg = min(ALL_DEG, target_deg + tolerance_deg) - max(0.0, target_deg - tolerance_deg)
+        beyond = (1.0 - even) * beyond + even * max(0.0, span_deg) / ALL_DEG
         new = wide @ mass_within(target_deg, tolerance_deg, self._twist_deg, NEW_DEG) + BEYOND * beyond
         new /= wide.sum(axis=1) + BEYOND
         same = (near * (1.0 - discount * self._share)) @ mass_within(
@@ -134,12 +138,14 @@ def _nearness(squares: Floats, reach: float) -> Floats:
 
 
 def _inside(points: Points, reach: float) -> Floats:
-    """(m,) how much of what lies around points is in the unit cube, over the same of its middle.
+    """(m,) how much of what lies around points is in the unit cube, over the same of its middle; an eighth at least.
 
-    At a face there are runs on one side only: without this it would look less explored than it is.
+    At a face there are runs on one side only: without this it would look less explored than it is. Points outside count
+    as those at the face before them.
     """
+    points = np.clip(points, 0.0, 1.0)
     along = (ndtr((1.0 - points) / reach) - ndtr(-points / reach)) / (2.0 * ndtr(0.5 / reach) - 1.0)
-    inside: Floats = along.prod(axis=1)
+    inside: Floats = np.maximum(along.prod(axis=1), LEAST_INSIDE)
     return inside
 
 

@@ -88,18 +88,40 @@ def test_a_reached_target_is_searched_for_elsewhere() -> None:
 
 
 def test_a_crowd_around_a_reached_target_does_not_count_while_another_is_missing() -> None:
-    """Its first hit and the repeats of it do: the points are those of the runs without the rest of the crowd."""
+    """Its first hit, the repeats of it and later runs do: the points are those of the runs without the crowd."""
     first = searched([TARGET], 1)
     hit = first.points[-1:]
     beside = np.clip(hit + 0.03 * np.random.default_rng(0).standard_normal((6, 3)), 0.0, 1.0)
     away = runs(first.points[np.linalg.norm(first.points - hit, axis=1) > 0.1])
-    repeated = runs(np.concatenate([away.points, hit, hit, hit]))
-    crowded = runs(np.concatenate([away.points, hit, beside, hit, hit]))
+    repeated = runs(np.concatenate([away.points, hit, hit, beside[:1]]))
+    crowded = runs(np.concatenate([away.points, beside[1:], hit, hit, beside[:1]]))
     targets = [TARGET, FAR]
     ours, fewer = (AutoStrategy(1).suggest(2, data, NOTHING, targets, index=30) for data in (crowded, repeated))
     np.testing.assert_array_equal(ours.points, fewer.points)
     alone, known = (AutoStrategy(1).suggest(2, data, NOTHING, [FAR], index=30) for data in (crowded, repeated))
     assert not np.array_equal(alone.points, known.points)
+
+
+def test_a_target_beside_a_reached_one_is_found() -> None:
+    """Runs that are meant for it lie among those that led to the other one, and count."""
+    close = Target(twist_deg=9.0, tolerance_deg=0.1)
+    for seed in range(4):
+        data = searched([TARGET, close], seed)
+        assert is_within(data.twist_deg, close).any()
+        assert len(data) <= 24
+
+
+@pytest.mark.filterwarnings("error")
+def test_runs_outside_of_the_space_do_no_harm() -> None:
+    """A space made smaller leaves results far outside, and the model goes on with repeats."""
+    points = sobol_points(40, 3, seed=1)
+    twist_deg = np.where(points[:, 0] < 0.5, 8.2, 21.3)
+    points[:2, 2] += 9.0
+    made = AutoStrategy(0).suggest(
+        1, Runs(points, twist_deg, np.full(40, 0.05)), NOTHING, [Target(twist_deg=2.8)], index=40
+    )
+    assert ((made.points >= 0.0) & (made.points <= 1.0)).all()
+    assert not made.fit_failed
 
 
 def test_a_refused_region_is_left() -> None:
