@@ -97,8 +97,9 @@ def _binned(
         rows, columns = max(1, rows // 2), max(1, columns // 2)
     grid = np.zeros(8, dtype=np.int64)
     grid[0], grid[1] = rows, columns
-    grid[2] = math.ceil(radius * rows / across_a - 1e-9) if periodic[0] else 1
-    grid[3] = math.ceil(radius * columns / across_b - 1e-9) if periodic[1] else 1
+    # In a cell that is thinner than any search allows this may be more than a whole number holds.
+    grid[2] = math.ceil(min(radius * rows / across_a, MOST_BINS) - 1e-9) if periodic[0] else 1
+    grid[3] = math.ceil(min(radius * columns / across_b, MOST_BINS) - 1e-9) if periodic[1] else 1
     for k in range(2):
         if periodic[k]:
             grid[4 + k] = (grid[2 + k] + grid[k] - 1) // grid[k]

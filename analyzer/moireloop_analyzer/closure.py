@@ -39,6 +39,9 @@ LEAST_ATOMS: Final = 100
 ALONG: Final[tuple[Coordinate, Coordinate]] = ((1, 0), (0, 1))
 SEAM_ODDS: Final = 40.0
 SURE_ODDS: Final = 60.0
+VACUUM: Final = 1.5
+"""Distance of the rows of atoms on both sides of a line, in spacings, from which there is vacuum between them."""
+
 SAME_GAP: Final = (0.6, 1.6)
 """The gap of a seam is the same within these factors with the longest waves beside it and without."""
 
@@ -71,11 +74,11 @@ def closed_or_cut(grain: GrainFit, bonds: Bonds) -> tuple[GrainFit, tuple[Closur
     It closes where the rings round the direction agree on a lattice vector, and this vector is the cell's but for the
     error of the free fit, or but for a strain that is spread over the layer. Where what is left over is found in the
     bonds through the cut, the layer has a seam there instead; and where the atoms jump along another line, a seam
-    there.
+    there, which is only sought in layers that fill their cell.
     """
     closures = _closures(grain, bonds.spacing)
     sought = tuple(axis for axis in ALONG if closures[axis.index(1)].sought)
-    if not sought or len(grain.atoms) < LEAST_ATOMS:
+    if not sought or len(grain.atoms) < LEAST_ATOMS or not _fills_its_cell(grain, bonds):
         return grain, closures
     vectors = held_to(grain, (closures[0].closed, closures[1].closed))[:2]
     loose = [closures[axis].sought or not closures[axis].closed for axis in (0, 1)]
@@ -84,7 +87,12 @@ def closed_or_cut(grain: GrainFit, bonds: Bonds) -> tuple[GrainFit, tuple[Closur
     jumps = jumps_of(grain.indices, grain.places, vectors, grain.laps, coordinates, drifts, bonds.spacing)
     seams = {jump.across: jump for jump in jumps if _is_seam(jump, bonds.spacing)}
     if not seams:
-        return grain, closures
+        slipped = {jump.across for jump in jumps if jump.returns}
+        one, other = (
+            replace(closure, closed=closure.closed or (closure.doubtful and axis in slipped))
+            for axis, closure in zip(ALONG, closures, strict=True)
+        )
+        return grain, (one, other)
     rows = _rows(seams, drifts)
     at = (seams[rows[0]].at if rows[0] in seams else math.nan, seams[rows[1]].at if rows[1] in seams else math.nan)
     grain = refitted(cut_anew(grain, bonds.points, np.array(rows), at), bonds.spacing)
@@ -98,6 +106,22 @@ def closed_or_cut(grain: GrainFit, bonds: Bonds) -> tuple[GrainFit, tuple[Closur
         for row, closure in zip(rows, left, strict=True)
     )
     return grain, (one, other)
+
+
+def _fills_its_cell(grain: GrainFit, bonds: Bonds) -> bool:
+    """Whether the layer is periodic in both directions, and no line along them or a diagonal goes through vacuum.
+
+    Across vacuum there are no bonds that a seam could break, and no number of lattice steps.
+    """
+    if not bonds.bins.grid[6:].all():
+        return False
+    fractions = bonds.points[:, :2] @ np.linalg.inv(grain.grains.plane)
+    for across in EITHER:
+        height = 1.0 / float(np.hypot(*(np.linalg.inv(grain.grains.plane) @ np.array(across))))
+        along = np.sort(fractions @ np.array(across) % 1.0)
+        if max(float(np.diff(along).max()), along[0] + 1.0 - along[-1]) * height > VACUUM * bonds.spacing:
+            return False
+    return True
 
 
 def _rows(seams: dict[Coordinate, Jump], drifts: Collection[Coordinate]) -> tuple[Coordinate, Coordinate]:
@@ -114,7 +138,7 @@ def _rows(seams: dict[Coordinate, Jump], drifts: Collection[Coordinate]) -> tupl
 def _is_seam(jump: Jump, spacing: float) -> bool:
     gap, alone = math.hypot(*jump.gap), float(jump.alone @ jump.gap)
     same = SAME_GAP[0] * gap * gap <= alone <= SAME_GAP[1] * gap * gap
-    return jump.odds >= SEAM_ODDS and gap >= SOUGHT_GAP * spacing and same
+    return jump.odds >= SEAM_ODDS and gap >= SOUGHT_GAP * spacing and same and not jump.returns
 
 
 def _closures(grain: GrainFit, spacing: float) -> tuple[Closure, Closure]:

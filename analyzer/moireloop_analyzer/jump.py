@@ -8,7 +8,7 @@ to a layer that closes have no such jump: those of the longest waves, which look
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -20,6 +20,10 @@ FEWEST_LINES, MOST_LINES = 6, 40
 LONGEST_WAVES: Final = ((1, 0), (0, 1), (2, 0), (0, 2), (1, 1), (1, -1))
 OUTLIER: Final = 0.5
 """Atoms further from their sites than this, in spacings, do not count."""
+
+LEAST_NET: Final = 0.5
+SURE_ODDS: Final = 40.0
+"""By how much a further jump across the same coordinate must lower the misfits, in variances, to count."""
 
 
 Coordinate = tuple[int, int]
@@ -34,7 +38,9 @@ class Jump:
 
     The coordinate is `across` (2,) times the fractions along the rows of the plane; the jump is where it is `at` but
     for a whole number. `odds` is by how much it lowers the squares of the misfits that the longest waves leave, in
-    units of their variance, and `gap` (2,) its vector in angstrom; `alone` (2,) is that without waves.
+    units of their variance, and `gap` (2,) its vector in angstrom; `alone` (2,) is that without waves. `net` (2,) is
+    what remains of it with the likeliest further jump across the same coordinate: nothing where a band of the
+    layer has slipped, which jumps at both of its sides and closes.
     """
 
     across: Coordinate
@@ -42,6 +48,12 @@ class Jump:
     odds: float
     gap: Floats
     alone: Floats
+    net: Floats
+
+    @property
+    def returns(self) -> bool:
+        """Whether most of it is taken back across the same coordinate, as at the other side of a band that slipped."""
+        return math.hypot(*self.net) < LEAST_NET * math.hypot(*self.gap)
 
 
 def jumps_of(
@@ -78,10 +90,21 @@ def jumps_of(
     first = _likeliest(moved, teeth, waves, free)
     partners = {across: teeth[across] for across in coordinates if _parts(first.across, across)}
     if not partners:
-        return (first,)
+        return (_with_net(first, moved, teeth, waves),)
     second = _likeliest(moved, partners, *_beside(waves, free, first, fractions))
     first = _likeliest(moved, {first.across: teeth[first.across]}, *_beside(waves, free, second, fractions))
-    return first, second
+    return _with_net(first, moved, teeth, waves), _with_net(second, moved, teeth, waves)
+
+
+def _with_net(jump: Jump, moved: Floats, teeth: dict[Coordinate, Floats], waves: Floats) -> Jump:
+    """The jump with what a further one across the same coordinate leaves of it."""
+    candidates = teeth[jump.across]
+    tooth = candidates[:, [round(jump.at * candidates.shape[1])]]
+    line, odds, further = _best(moved, candidates, np.column_stack([waves, tooth]))
+    if odds < SURE_ODDS:
+        return jump
+    _, _, gap = _best(moved, tooth, np.column_stack([waves, candidates[:, line]]))
+    return replace(jump, net=gap + further)
 
 
 def _parts(one: Coordinate, other: Coordinate) -> bool:
@@ -100,7 +123,7 @@ def _likeliest(moved: Floats, teeth: dict[Coordinate, Floats], waves: Floats, fr
     for across, candidates in teeth.items():
         line, odds, gap = _best(moved, candidates, waves)
         _, _, alone = _best(moved, candidates[:, [line]], free)
-        found.append(Jump(across, line / candidates.shape[1], odds, gap, alone))
+        found.append(Jump(across, line / candidates.shape[1], odds, gap, alone, net=gap))
     return max(found, key=lambda jump: jump.odds)
 
 

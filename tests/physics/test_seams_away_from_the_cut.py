@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bench.twist_accuracy import outcome_of
+from moireloop_analyzer import TwistEstimate, measure_twist
 from moireloop_analyzer.jump import EITHER, Jump, jumps_of
 from tests.physics.corpus import case_of
 
@@ -52,3 +53,59 @@ def test_a_jump_is_found_where_it_is(across: tuple[int, int]) -> None:
 def test_a_wave_is_no_jump() -> None:
     """However large, and with the noise of the atoms."""
     assert max(jump.odds for jump in displaced((0.0, 0.0), 0.0, (1, 0), 0.5)) < 25.0
+
+
+A, ROW = 3.2, 3.2 * 0.75**0.5
+COLUMNS, ROWS = 30, 24
+
+
+def layer(slip: float, wave: float, seed: int) -> Floats:
+    """A layer (N, 2) with noise and waves whose upper half is shifted along the rows; it is not turned."""
+    rng = np.random.default_rng(seed)
+    i, j = np.mgrid[:COLUMNS, :ROWS].reshape(2, -1)
+    places = np.column_stack([i * A + (j % 2) * A / 2.0, j * ROW])
+    fractions = places / [COLUMNS * A, ROWS * ROW]
+    for wave_vector in ([1, 0], [1, 1], [2, 0], [1, -1], [0, 1]):
+        phase, size = rng.uniform(0.0, 2.0 * np.pi), rng.normal(size=2) * wave
+        places = places + size * np.sin(2.0 * np.pi * (fractions @ wave_vector) + phase)[:, None]
+    places[:, 0] += slip * (fractions[:, 1] > 0.5)
+    noisy: Floats = places + rng.normal(scale=0.1, size=places.shape)
+    return noisy
+
+
+def measured(slip: float, wave: float, seed: int, across_angstrom: float, *, periodic: bool) -> TwistEstimate:
+    """The twist of a layer with a slip on one without, periodic along the rows, and across them with this length."""
+    lower, upper = layer(slip, wave, seed), layer(0.0, 0.0, seed + 1000)
+    positions = np.concatenate([np.pad(lower, ((0, 0), (0, 1))), np.pad(upper, ((0, 0), (0, 1)), constant_values=6.0)])
+    positions[: len(lower), 2] = 0.0
+    positions[len(lower) :, :2] = upper
+    cell = np.diag([COLUMNS * A, across_angstrom, 30.0])
+    return measure_twist(positions, np.ones(len(positions), dtype=int), cell, (True, periodic, False))
+
+
+@pytest.mark.parametrize(("slip", "wave"), [(0.3, 0.1), (0.5, 0.0), (0.5, 0.1)])
+def test_a_band_that_slipped_is_no_seam(slip: float, wave: float) -> None:
+    """It jumps there and back, and the layer closes: most such layers have no twist, none a wrong one."""
+    errors = []
+    for seed in range(8):
+        found = measured(slip, wave, seed, ROWS * ROW, periodic=True)
+        assert found.signed_deg is not None
+        assert found.sigma_deg is not None
+        assert abs(found.signed_deg) < max(0.1, 3.0 * found.sigma_deg)
+        errors.append(abs(found.signed_deg))
+    assert np.median(errors) < 1e-6
+
+
+@pytest.mark.parametrize("length", [1.0, 80.0, 85.0, 200.0])
+def test_a_ribbon_does_not_depend_on_the_vector_that_it_does_not_repeat_along(length: float) -> None:
+    """Nor has it a seam across that one."""
+    found = [measured(0.4, 0.1, 5, across, periodic=False).signed_deg for across in (120.0, length)]
+    assert found[0] is not None
+    assert found[1] == pytest.approx(found[0], abs=1e-9)
+
+
+def test_a_ribbon_in_vacuum_is_the_ribbon() -> None:
+    """Whether the empty direction counts as periodic or not, and however wide it is."""
+    ribbon = measured(0.4, 0.1, 5, 120.0, periodic=False).signed_deg
+    for vacuum in (15.0, 20.0):
+        assert measured(0.4, 0.1, 5, ROWS * ROW + vacuum, periodic=True).signed_deg == pytest.approx(ribbon, abs=1e-3)
