@@ -8,20 +8,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
-from multiprocessing import get_context
 from typing import Any, Final
 from unittest.mock import patch
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 from scipy.spatial.distance import cdist
 
 from bench.landscapes import Floats
+from bench.search_pool import search_pool
 from bench.strategies import BUDGET, REPETITIONS, Search, median_of, samples_to_hit
 from moireloop_optimizer import auto, hit_model, repeated_twists
 from moireloop_optimizer.hit_model import HitModel
@@ -98,7 +96,7 @@ def main() -> int:
     parser.add_argument("--repetitions", type=int, default=REPETITIONS)
     parser.add_argument("--processes", type=int, default=2)
     chosen = parser.parse_args()
-    with ProcessPoolExecutor(chosen.processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+    with search_pool(chosen.processes) as pool:
         shown = table(chosen.repetitions, pool.map)
     Console(width=None if sys.stdout.isatty() else 140).print(shown)
     return 0

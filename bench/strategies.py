@@ -10,14 +10,12 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +23,7 @@ from bench.foreign import ax_samples, regret_on, tpe_samples
 from bench.landscapes import landscapes
 from bench.published import Published
 from bench.search import search
+from bench.search_pool import search_pool
 from moireloop_optimizer.auto import AutoStrategy
 from moireloop_optimizer.objective import Target
 from moireloop_optimizer.per_target import PerTarget
@@ -157,7 +156,7 @@ def make(wanted: Sequence[Search], path: Path, processes: int) -> None:
     """Make searches and append each to the file when it is done."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
-        ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool,
+        search_pool(processes) as pool,
         path.open("a", encoding="utf-8") as file,
     ):
         running = {pool.submit(samples_to_hit, one): one for one in wanted}

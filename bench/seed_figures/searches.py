@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
-import torch
 
 from bench.landscapes import Landscape
 from bench.published import Published
 from bench.search import Trace, search
+from bench.search_pool import search_pool
 from moireloop_optimizer.objective import Target
 from moireloop_optimizer.per_target import PerTarget
 from moireloop_optimizer.strategies import strategy_named
@@ -124,7 +122,7 @@ def _made(landscape: Landscape, setups: Sequence[Setup], processes: int) -> Iter
     if processes == 1 or not setups:
         yield from map(searched, repeat(landscape), setups)
         return
-    with ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+    with search_pool(processes) as pool:
         yield from pool.map(searched, repeat(landscape), setups)
 
 

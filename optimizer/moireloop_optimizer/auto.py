@@ -142,7 +142,7 @@ def _cloud(centers: Points, widths: Floats, rng: np.random.Generator) -> Points:
 def _usable(runs: Runs) -> Runs:
     """The runs at finite points within 100 widths of the search space: others only hurt the numerics."""
     near = np.isfinite(runs.points).all(axis=1) & (np.abs(runs.points - 0.5) < FARTHEST).all(axis=1)
-    return Runs(runs.points[near], runs.twist_deg[near], runs.sigma_deg[near])
+    return runs.where(near)
 
 
 def _without_crowds(runs: Runs, targets: Sequence[Target]) -> Runs:
@@ -157,7 +157,7 @@ def _without_crowds(runs: Runs, targets: Sequence[Target]) -> Runs:
     distance = cdist(runs.points, runs.points[firsts])
     later = np.arange(len(runs))[:, None] > firsts
     kept = ((distance > CROWD) | later).all(axis=1) | (distance <= EQUAL_WITHIN).any(axis=1)
-    return Runs(runs.points[kept], runs.twist_deg[kept], runs.sigma_deg[kept])
+    return runs.where(kept)
 
 
 def _any_within(twist_deg: Floats, targets: Sequence[Target]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

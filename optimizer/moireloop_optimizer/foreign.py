@@ -114,7 +114,7 @@ class _Fed:
     def tell(self, runs: Runs) -> None:
         """Let the generator know what it does not know yet; where it cannot take that, a new one gets it all."""
         inside = ((runs.points >= -ROUNDING) & (runs.points <= 1 + ROUNDING)).all(axis=1)
-        known = Runs(runs.points[inside], runs.twist_deg[inside], runs.sigma_deg[inside])
+        known = runs.where(inside)
         if not np.isfinite(known.twist_deg).any():
             return
         if not self._is_extended_by(known):

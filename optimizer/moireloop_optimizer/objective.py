@@ -50,6 +50,11 @@ class Runs:
     def __len__(self) -> int:
         return len(self.points)
 
+    def where(self, mask: npt.ArrayLike) -> Runs:
+        """The runs in a mask (N,), in their order."""
+        chosen = np.asarray(mask, dtype=np.bool_)
+        return Runs(self.points[chosen], self.twist_deg[chosen], self.sigma_deg[chosen])
+
 
 @dataclass(frozen=True)
 class Observed:

@@ -27,7 +27,7 @@ class Replicating:
     def suggest(self, n: int, runs: Runs, pending: Points, targets: Sequence[Target], *, index: int) -> Suggestion:
         """The next n points; see suggestion.Strategy."""
         inside = ((runs.points >= 0.0) & (runs.points <= 1.0)).all(axis=1)
-        within = Runs(runs.points[inside], runs.twist_deg[inside], runs.sigma_deg[inside])
+        within = runs.where(inside)
         repeated = next_replicates(within, pending, targets, goal=self._goal, n=n)
         points = _points(repeated, runs.points.shape[1])
         left = n - len(repeated)
