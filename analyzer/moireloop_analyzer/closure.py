@@ -11,7 +11,7 @@ import numpy as np
 
 from moireloop_analyzer.box import Floats
 from moireloop_analyzer.grain_fit import GrainFit, cut_anew, refitted
-from moireloop_analyzer.jump import EITHER, Coordinate, Jump, jumps_of
+from moireloop_analyzer.jump import EITHER, JUMP_ODDS, Coordinate, Jump, jumps_of
 from moireloop_analyzer.neighbours import Bonds
 from moireloop_analyzer.position_fit import fitted_with
 
@@ -37,8 +37,9 @@ LEAST_ATOMS: Final = 100
 """In layers of fewer atoms a jump and the waves beside it fit anything."""
 
 ALONG: Final[tuple[Coordinate, Coordinate]] = ((1, 0), (0, 1))
-SEAM_ODDS: Final = 40.0
 SURE_ODDS: Final = 60.0
+"""Odds of a jump from which the seam there is beyond doubt."""
+
 VACUUM: Final = 1.5
 """Distance of the rows of atoms on both sides of a line, in spacings, from which there is vacuum between them."""
 
@@ -115,10 +116,11 @@ def _fills_its_cell(grain: GrainFit, bonds: Bonds) -> bool:
     """
     if not bonds.bins.grid[6:].all():
         return False
-    fractions = bonds.points[:, :2] @ np.linalg.inv(grain.grains.plane)
+    inverse = np.linalg.inv(grain.grains.plane)
     for across in EITHER:
-        height = 1.0 / float(np.hypot(*(np.linalg.inv(grain.grains.plane) @ np.array(across))))
-        along = np.sort(fractions @ np.array(across) % 1.0)
+        dual = inverse @ np.array(across)
+        height = 1.0 / math.hypot(*dual)
+        along = np.sort(bonds.points @ dual % 1.0)
         if max(float(np.diff(along).max()), along[0] + 1.0 - along[-1]) * height > VACUUM * bonds.spacing:
             return False
     return True
@@ -138,7 +140,7 @@ def _rows(seams: dict[Coordinate, Jump], drifts: Collection[Coordinate]) -> tupl
 def _is_seam(jump: Jump, spacing: float) -> bool:
     gap, alone = math.hypot(*jump.gap), float(jump.alone @ jump.gap)
     same = SAME_GAP[0] * gap * gap <= alone <= SAME_GAP[1] * gap * gap
-    return jump.odds >= SEAM_ODDS and gap >= SOUGHT_GAP * spacing and same and not jump.returns
+    return jump.odds >= JUMP_ODDS and gap >= SOUGHT_GAP * spacing and same and not jump.returns
 
 
 def _closures(grain: GrainFit, spacing: float) -> tuple[Closure, Closure]:

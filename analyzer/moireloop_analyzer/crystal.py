@@ -12,6 +12,7 @@ from moireloop_analyzer.bins import Ints
 from moireloop_analyzer.box import Box, Floats
 from moireloop_analyzer.closure import FEW_ATOMS
 from moireloop_analyzer.directions import directions_of
+from moireloop_analyzer.grain_fit import MIN_GRAIN_ATOMS
 from moireloop_analyzer.lattice import LatticeFit, fit_lattice
 from moireloop_analyzer.neighbours import Bonds, bonds_of
 from moireloop_analyzer.refusal import Refusal
@@ -19,7 +20,6 @@ from moireloop_analyzer.refusal import Refusal
 MIN_CRYSTAL_SHARE: Final = 0.37
 """Share of a layer's atoms on one lattice from which their direction is the layer's, however unsure."""
 
-MIN_GRAIN_ATOMS: Final = 7
 LEAST_GRAIN_SHARE: Final = 0.02
 MAX_SIGMA_DEG: Final = 1.0
 """Standard error of a layer's direction above which it has none, times the square of its grain's share of the layer.

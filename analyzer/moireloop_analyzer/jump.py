@@ -21,10 +21,11 @@ LONGEST_WAVES: Final = ((1, 0), (0, 1), (2, 0), (0, 2), (1, 1), (1, -1))
 OUTLIER: Final = 0.5
 """Atoms further from their sites than this, in spacings, do not count."""
 
-LEAST_NET: Final = 0.5
-SURE_ODDS: Final = 40.0
-"""By how much a further jump across the same coordinate must lower the misfits, in variances, to count."""
+JUMP_ODDS: Final = 40.0
+"""By how much a jump must lower the squares of the misfits, in their variances, to be one."""
 
+LEAST_NET: Final = 0.5
+"""Share of a gap that must remain beside a further jump: a band that slipped jumps back, and the layer closes."""
 
 Coordinate = tuple[int, int]
 """Whole multiples of the fractions along the rows of a plane."""
@@ -101,7 +102,7 @@ def _with_net(jump: Jump, moved: Floats, teeth: dict[Coordinate, Floats], waves:
     candidates = teeth[jump.across]
     tooth = candidates[:, [round(jump.at * candidates.shape[1])]]
     line, odds, further = _best(moved, candidates, np.column_stack([waves, tooth]))
-    if odds < SURE_ODDS:
+    if odds < JUMP_ODDS:
         return jump
     _, _, gap = _best(moved, tooth, np.column_stack([waves, candidates[:, line]]))
     return replace(jump, net=gap + further)

@@ -187,9 +187,3 @@ def _bonds(
                 codes[i, k] = near[k, 1]
             counts[i] = found
     return spacing, points, heights, table, codes, counts
-
-
-def median(values: Floats) -> float:
-    """Upper median; numpy's own takes longer than all else for small layers."""
-    middle = len(values) // 2
-    return float(np.partition(values, middle)[middle])
