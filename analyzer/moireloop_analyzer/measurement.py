@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +23,7 @@ LONGEST_REASON = 1000
 
 def measure_frame(frame: Frame, settings: AnalyzerSettings) -> Measurement:
     """Twist and order of a frame; whatever is wrong with the frame becomes a reason."""
-    return measurement_of(estimate_of(frame, settings), settings.min_confidence)
+    return measurement_of(estimate_of(frame, settings), settings.min_confidence, frame.header.cell)
 
 
 def estimate_of(frame: Frame, settings: AnalyzerSettings) -> TwistEstimate:
@@ -43,8 +45,13 @@ def estimate_of(frame: Frame, settings: AnalyzerSettings) -> TwistEstimate:
         return TwistEstimate(reason=f"analysis failed: {type(error).__name__}: {error}"[:LONGEST_REASON])
 
 
-def measurement_of(estimate: TwistEstimate, min_confidence: float = 0.0) -> Measurement:
-    """The message that carries an estimate; a twist of less than the smallest confidence is a reason there."""
+def measurement_of(
+    estimate: TwistEstimate, min_confidence: float = 0.0, cell: Sequence[Sequence[float]] | None = None
+) -> Measurement:
+    """The message that carries an estimate; a twist of less than the smallest confidence is a reason there.
+
+    `cell` has the vectors (3, 3) of the frame's cell as rows, in angstrom, the first two in the plane of the layers.
+    """
     found = refused_below(min_confidence, estimate)
     return Measurement(
         twist_deg=found.twist_deg,
@@ -60,6 +67,9 @@ def measurement_of(estimate: TwistEstimate, min_confidence: float = 0.0) -> Meas
         stacking=found.stacking,
         grains_lower=_grains(found, "lower"),
         grains_upper=_grains(found, "upper"),
+        cell_vectors_angstrom=_in_plane(None if cell is None else np.asarray(cell, dtype=np.float64)),
+        lower_vectors_angstrom=_in_plane(found.vectors_lower),
+        upper_vectors_angstrom=_in_plane(found.vectors_upper),
     )
 
 
@@ -72,6 +82,11 @@ def refused_below(min_confidence: float, estimate: TwistEstimate) -> TwistEstima
     return replace(
         estimate, twist_deg=None, signed_deg=None, sigma_deg=None, moire_angstrom=None, stacking=None, reason=reason
     )
+
+
+def _in_plane(vectors: npt.NDArray[np.floating[Any]] | None) -> list[float] | None:
+    """x and y of the first two vectors, row by row."""
+    return None if vectors is None else [float(value) for value in vectors[:2, :2].flat]
 
 
 def _grains(estimate: TwistEstimate, layer: str) -> int | None:

@@ -1,6 +1,6 @@
 """Every message of moireloop, declared once: events of the log, observations, frames and control (pure).
 
-A message travels as MessagePack of its fields. The field `tag` names the kind and its version ("result/2") and
+A message travels as MessagePack of its fields. The field `tag` names the kind and its version ("result/3") and
 selects the model. Fields that a model does not declare are refused, and so are numbers that are not finite.
 Times are seconds since the Unix epoch; other units stand in the names.
 """
@@ -38,6 +38,7 @@ Attempt = Annotated[int, Field(ge=1, le=1_000_000)]
 Seconds = Annotated[FiniteFloat, Field(ge=0)]
 TwistDeg = Annotated[FiniteFloat, Field(ge=0, le=30)]
 Order = Annotated[FiniteFloat, Field(ge=0, le=1)]
+PlaneVectors = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4)]
 Row = Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]
 Element = Annotated[str, Field(pattern=r"^([A-Z][a-z]?)?$", max_length=2)]
 Parameters = Annotated[dict[Identifier, FiniteFloat], Field(min_length=1, max_length=32)]
@@ -86,7 +87,8 @@ class Measurement(Message):
     `twist_deg` is in [0, 30]; `signed_deg` in [-30, 30] keeps the sense of rotation; `sigma_deg` is a standard error.
     Orders are |psi6| in [0, 1]; lattice constants and the wavelength of the moire pattern are in angstrom.
     `confidence` is the share of atoms that lie on the lattice of their layer's majority grain, in the layer where it is
-    smaller; `grains_lower` and `grains_upper` count the grains of each layer.
+    smaller; `grains_lower` and `grains_upper` count the grains of each layer. Vectors in the plane are x and y of the
+    first, then of the second, in angstrom: those of the cell, and of the lattices that the twist is taken from.
     """
 
     twist_deg: TwistDeg | None = None
@@ -102,6 +104,9 @@ class Measurement(Message):
     stacking: Literal["R", "H"] | None = None
     grains_lower: Annotated[int, Field(ge=0)] | None = None
     grains_upper: Annotated[int, Field(ge=0)] | None = None
+    cell_vectors_angstrom: PlaneVectors | None = None
+    lower_vectors_angstrom: PlaneVectors | None = None
+    upper_vectors_angstrom: PlaneVectors | None = None
 
     @model_validator(mode="after")
     def _number_or_reason(self) -> Self:
@@ -241,7 +246,7 @@ class Result(Message):
     frame.
     """
 
-    tag: Literal["result/2"] = "result/2"
+    tag: Literal["result/3"] = "result/3"
     candidate: Candidate
     attempt: Attempt
     outcome: Literal["measured", "refused", "failed", "cancelled"]
@@ -291,7 +296,7 @@ class Observation(Message):
     Temperature, pressure and energies are those of the whole system, as the frame's header has them.
     """
 
-    tag: Literal["observation/3"] = "observation/3"
+    tag: Literal["observation/4"] = "observation/4"
     candidate_id: Identifier
     attempt: Attempt
     step: Annotated[int, Field(ge=0)]

@@ -118,7 +118,7 @@ class CampaignClient:
         """Messages as they come, each once and in order; what was missed is replayed.
 
         Args:
-            topics: the topics of docs/protocol.md, such as "result/2" or "observation/3".
+            topics: the topics of docs/protocol.md, such as "result/3" or "observation/4".
             since: replay what came after this id first ("0-0": everything); None begins with what comes next.
             wait_s: end when nothing has come for so long.
 

@@ -65,7 +65,7 @@ def _twist_columns(targets: Sequence[Target]) -> Columns:
     columns: Columns = {
         name: (_TYPES.get(name, pa.float64()), _part("measurement", name))
         for name in Measurement.model_fields
-        if name not in ("reason", "moire_angstrom")
+        if name not in ("reason", "moire_angstrom") and not name.endswith("vectors_angstrom")
     }
     columns["nearest_target_deg"] = (pa.float64(), lambda result: _nearest_deg(result, targets))
     columns["regret_deg"] = (pa.float64(), lambda result: _nearest_regret_deg(result, targets))

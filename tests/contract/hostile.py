@@ -86,7 +86,7 @@ NOT_MESSAGES: Final[dict[str, Hostile]] = {
     "tag of 200 kB": Hostile(_packed({"tag": "x" * 200_000}), "tag"),
     "tag with control characters": Hostile(_packed({"tag": "\x1b[2J\r\n2026-01-01 ERROR all is lost"}), "?[2J??2026"),
     "version 0": Hostile(_packed({"tag": "status_request/0"}), "status_request/0"),
-    "version to come": Hostile(_packed({"tag": "result/2"}), "result/2"),
+    "version to come": Hostile(_packed({"tag": "result/3"}), "result/3"),
 }
 """What no reader of any message takes."""
 
@@ -97,7 +97,7 @@ REQUESTS: Final[dict[str, Hostile]] = NOT_MESSAGES | {
     "unknown field": Hostile(_packed({"tag": "status_request/1", "method": "os.system"}), "method"),
     "2000 unknown fields": Hostile(_packed({"tag": "status_request/1"} | {f"f{n}": n for n in range(2000)}), "f0"),
     "field name of 200 kB": Hostile(_packed({"tag": "status_request/1", "x" * 200_000: 1}), "xxx"),
-    "result sent as a request": Hostile(_packed({"tag": "result/2"}), "result/2"),
+    "result sent as a request": Hostile(_packed({"tag": "result/3"}), "result/3"),
     "limit of 10^12": _replay(limit=10**12),
     "limit of nothing": _replay(limit=0),
     "id that is no id": _replay(since="yesterday"),
@@ -106,9 +106,9 @@ REQUESTS: Final[dict[str, Hostile]] = NOT_MESSAGES | {
     "id with a line end": _replay(since="0-0\n"),
     "id of Redis's own making": _replay(since="$"),
     "nil as id": _replay(since=None),
-    "33 topics": _replay(topics=["result/2"] * 33),
+    "33 topics": _replay(topics=["result/3"] * 33),
     "topic of 65 characters": _replay(topics=["x" * 65]),
-    "topics that are no list": _replay(topics="result/2"),
+    "topics that are no list": _replay(topics="result/3"),
     "NaN": _propose(parameters={"temperature_k": float("nan")}),
     "infinity": _propose(parameters={"temperature_k": float("-inf")}),
     "text for a number": _propose(parameters={"temperature_k": "2000"}),
@@ -148,7 +148,7 @@ _CANDIDATE: Final[dict[str, Any]] = {
     "proposed_s": 1.0,
 }
 _RESULT: Final[dict[str, Any]] = {
-    "tag": "result/2",
+    "tag": "result/3",
     "candidate": _CANDIDATE,
     "attempt": 1,
     "outcome": "measured",
@@ -156,7 +156,7 @@ _RESULT: Final[dict[str, Any]] = {
     "times": {"proposed_s": 1.0},
 }
 _OBSERVATION: Final[dict[str, Any]] = {
-    "tag": "observation/3",
+    "tag": "observation/4",
     "candidate_id": "c1",
     "attempt": 1,
     "step": 100,
@@ -166,7 +166,7 @@ _OBSERVATION: Final[dict[str, Any]] = {
 
 
 def _result(says: str, **changes: Any) -> Hostile:
-    return Hostile(_packed(_RESULT | changes), f"result/2{says}")
+    return Hostile(_packed(_RESULT | changes), f"result/3{says}")
 
 
 def _array(shape: list[int], values: int) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _analyses(x: dict[str, Any], **more: dict[str, Any]) -> dict[str, Any]:
 
 
 def _observation(says: str, **changes: Any) -> Hostile:
-    return Hostile(_packed(_OBSERVATION | changes), f"observation/3{says}")
+    return Hostile(_packed(_OBSERVATION | changes), f"observation/4{says}")
 
 
 EVENTS: Final[dict[str, Hostile]] = NOT_MESSAGES | {
@@ -249,7 +249,7 @@ FRAMES: Final[dict[str, HostileFrame]] = {
     "one empty part": HostileFrame([b""], "4 parts"),
     "topic alone": HostileFrame([b"frame/3"], "4 parts"),
     "five parts": HostileFrame([b"frame/3", _packed(_HEADER), _POSITIONS, _TYPES, b""], "4 parts"),
-    "wrong topic": HostileFrame([b"result/2", _packed(_HEADER), _POSITIONS, _TYPES], "topic"),
+    "wrong topic": HostileFrame([b"result/3", _packed(_HEADER), _POSITIONS, _TYPES], "topic"),
     "topic of 1 MB": HostileFrame([b"frame/3" * 150_000, _packed(_HEADER), _POSITIONS, _TYPES], "topic"),
     "version to come": HostileFrame([b"frame/1", _packed(_HEADER), _POSITIONS, _TYPES], "topic"),
     "empty header": HostileFrame([b"frame/3", b"", _POSITIONS, _TYPES], "MessagePack"),

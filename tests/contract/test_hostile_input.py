@@ -61,7 +61,7 @@ def test_hostile_request_is_refused_with_its_reason(hostile: Hostile) -> None:
 @pytest.mark.parametrize("hostile", EVENTS.values(), ids=EVENTS.keys())
 def test_hostile_event_is_refused_with_its_reason(hostile: Hostile, read: Reader) -> None:
     """A hostile event is malformed, and the text names the part that is wrong, in one short line."""
-    says = "observation/3" if read is unpack_event and hostile.says.startswith("observation/3") else hostile.says
+    says = "observation/4" if read is unpack_event and hostile.says.startswith("observation/4") else hostile.says
     refused(lambda: read(hostile.data), says)
 
 

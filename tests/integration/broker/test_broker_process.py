@@ -112,7 +112,7 @@ def settled(broker: BrokerProcess, *names: str) -> None:
 def test_subscriber_gets_what_was_before_and_what_comes(broker: BrokerProcess, outside: CampaignClient) -> None:
     """A late subscriber replays the log and goes on live, each message once and in order."""
     settled(broker, "c1", "c2")
-    stream = outside.subscribe(["result/2"], since="0-0", wait_s=10)
+    stream = outside.subscribe(["result/3"], since="0-0", wait_s=10)
     first = [next(stream), next(stream)]
     settled(broker, "c3")
     messages = [*first, next(stream)]
@@ -125,7 +125,7 @@ def test_subscriber_gets_what_was_before_and_what_comes(broker: BrokerProcess, o
 def test_subscriber_misses_nothing_when_the_broker_is_killed(broker: BrokerProcess, outside: CampaignClient) -> None:
     """Events written while no relay runs reach a subscriber that was there before, without a gap."""
     settled(broker, "c1")
-    stream = outside.subscribe(["result/2"], since="0-0", wait_s=30)
+    stream = outside.subscribe(["result/3"], since="0-0", wait_s=30)
     next(stream)
     broker.kill()
     wait_until(lambda: not answers(broker.connection.redis_url), "Redis ended with its broker")
@@ -138,7 +138,7 @@ def test_subscriber_misses_nothing_when_the_broker_is_killed(broker: BrokerProce
 
 def test_observations_are_published_with_ids_of_their_own(broker: BrokerProcess, outside: CampaignClient) -> None:
     """Observations come on their topic, and are replayed alone."""
-    stream = outside.subscribe(["observation/3"], since="0-0", wait_s=10)
+    stream = outside.subscribe(["observation/4"], since="0-0", wait_s=10)
     client = broker.connection.open_redis()
     seen = Observation(
         candidate_id="c1", attempt=1, step=100, time_ps=0.4, measurement=Measurement(reason="upper layer: amorphous")
@@ -166,8 +166,8 @@ def test_analyses_follow_their_observations(broker: BrokerProcess, outside: Camp
     assert [next(stream).message, next(stream).message] == [seen, analysed]
     stream.close()
     assert [entry.message for entry in outside.events([FRAME_ANALYSED])] == [analysed]
-    with pytest.raises(RequestRefused, match="MixedReplay: frame_analysed/1 and observation/3 have ids of their own"):
-        outside.events([*topics, "result/2"])
+    with pytest.raises(RequestRefused, match="MixedReplay: frame_analysed/1 and observation/4 have ids of their own"):
+        outside.events([*topics, "result/3"])
 
 
 def test_candidates_from_outside_are_checked_and_queued(broker: BrokerProcess, outside: CampaignClient) -> None:
@@ -334,12 +334,12 @@ def test_subscriber_to_several_topics_gets_them_in_the_order_of_the_log(
     broker: BrokerProcess, outside: CampaignClient
 ) -> None:
     """Cancels and results of several candidates come interleaved as they were written, without a gap."""
-    stream = outside.subscribe(["cancel_requested/1", "result/2"], since="0-0", wait_s=10)
+    stream = outside.subscribe(["cancel_requested/1", "result/3"], since="0-0", wait_s=10)
     settled(broker, "c1")
     first = [next(stream), next(stream)]
     settled(broker, "c2", "c3")
     messages = [*first, *(next(stream) for _ in range(4))]
-    assert [m.message.tag for m in messages] == ["cancel_requested/1", "result/2"] * 3
+    assert [m.message.tag for m in messages] == ["cancel_requested/1", "result/3"] * 3
     ids = [tuple(map(int, m.id.split("-"))) for m in messages]
     assert ids == sorted(set(ids))
     stream.close()

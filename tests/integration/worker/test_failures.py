@@ -129,7 +129,7 @@ def test_failure_has_its_reason_and_the_pool_goes_on(
     campaign.propose("c1")
     pool = start_pool(campaign)
     cause.blow(campaign, pool.pid)
-    (result,) = campaign.wait_for("result/2")[:1]
+    (result,) = campaign.wait_for("result/3")[:1]
     failed = campaign.events("run_failed/1")[0]
     assert (result.candidate.candidate_id, result.outcome) == ("c0", "failed")
     assert (failed.candidate_id, failed.attempt, failed.charged) == ("c0", 1, True)

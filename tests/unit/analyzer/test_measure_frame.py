@@ -10,7 +10,7 @@ import pytest
 
 from moireloop_analyzer.measurement import measure_frame
 from moireloop_analyzer.settings import AnalyzerSettings
-from moireloop_broker.messages import Frame, FrameHeader
+from moireloop_broker.messages import Frame, FrameHeader, Measurement
 
 FRAMES = Path(__file__).parents[2] / "physics" / "bead_frames.npz"
 SULFUR = 3
@@ -94,6 +94,25 @@ def test_order_of_the_atoms_does_not_matter() -> None:
     _, first = cold_bilayer(np.random.default_rng(5))
     order = np.random.default_rng(6).permutation(len(first.positions))
     other = Frame(first.header, first.positions[order], first.types[order])
-    expected = {name: value for name, value in measure_frame(first, SETTINGS).model_dump().items() if value is not None}
-    measured = {name: value for name, value in measure_frame(other, SETTINGS).model_dump().items() if value is not None}
+    expected, measured = (numbers_of(measure_frame(one, SETTINGS)) for one in (first, other))
     assert measured == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def numbers_of(measurement: Measurement) -> dict[str, float]:
+    """All numbers of a measurement by name, those of vectors with their place."""
+    fields = measurement.model_dump(exclude_none=True)
+    return {f"{name}.{place}": one for name, value in fields.items() for place, one in enumerate(np.atleast_1d(value))}
+
+
+def test_vectors_in_the_plane_are_those_of_the_cell_and_make_the_twist() -> None:
+    """Sixty degrees between those of a layer, the second to the left of the first."""
+    with np.load(FRAMES) as stored:
+        cell = stored["cell"][0]
+        measurement = measure_frame(frame(stored["positions"][0], stored["types"][0], cell), SETTINGS)
+    assert measurement.cell_vectors_angstrom == pytest.approx(cell[:2, :2].ravel())
+    turned = []
+    for vectors in (measurement.lower_vectors_angstrom, measurement.upper_vectors_angstrom):
+        first, second = np.reshape(np.array(vectors), (2, 2)) @ [1.0, 1.0j]
+        assert np.degrees(np.angle(second / first)) == pytest.approx(60.0, abs=10.0)
+        turned.append(np.angle(first + second * np.exp(-1j * np.pi / 3.0), deg=True))
+    assert measurement.twist_deg == pytest.approx(abs((turned[1] - turned[0] + 30.0) % 60.0 - 30.0), abs=1e-6)
