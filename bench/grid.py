@@ -34,6 +34,9 @@ LEVELS: Final = {
 SEEDS: Final = 3
 GRID_FILE: Final = Path(__file__).parent / "data" / "bead_grid.parquet"
 COLUMNS: Final = (*LEVELS, "seed", "outcome", "twist_deg", "sigma_deg", "order_lower", "order_upper")
+LATTICES: Final = ("cell_vectors_angstrom", "lower_vectors_angstrom", "upper_vectors_angstrom")
+"""Further columns, of four numbers each: see Measurement."""
+
 PATIENCE_S: Final = 6 * 3600.0
 
 CAMPAIGN: Final = """
@@ -104,10 +107,13 @@ def make(folder: Path, workers: int) -> None:
 
 def write(results: Sequence[Result], path: Path) -> None:
     """The table of the grid: a row for each run, in the order of the points and seeds."""
-    table = results_table(results, (), {}).select(list(COLUMNS)).sort_by("seed")
+    table = results_table(results, (), {}).select(list(COLUMNS))
+    for name in LATTICES:
+        vectors = [getattr(result.measurement, name, None) for result in results]
+        table = table.append_column(name, pa.array(vectors, pa.list_(pa.float32())))
     small = pa.schema([field.with_type(pa.float32()) if field.name in SMALL else field for field in table.schema])
     path.parent.mkdir(exist_ok=True)
-    pyarrow.parquet.write_table(table.cast(small), path, compression="zstd")
+    pyarrow.parquet.write_table(table.cast(small).sort_by("seed"), path, compression="zstd")
 
 
 SMALL: Final = ("order_lower", "order_upper", "sigma_deg")

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet
 
-from bench.grid import GRID_FILE, LEVELS
+from bench.grid import GRID_FILE, LATTICES, LEVELS
 
 Floats = npt.NDArray[np.float64]
 
@@ -91,6 +91,14 @@ class Plateaus:
         return min(COHERENT_DEG, key=lambda twist: abs(twist - wish))
 
 
+@dataclass(frozen=True)
+class GridRun:
+    """A run of the grid: its twist in degrees, NaN where there was none, and its lattices (3, 2, 2) as in `Runs`."""
+
+    twist_deg: float
+    lattices: Floats
+
+
 class Emulator:
     """The bead model, from the runs of the grid.
 
@@ -106,30 +114,40 @@ class Emulator:
 
     def __init__(self, path: Path = GRID_FILE) -> None:
         self._shape = tuple(len(levels) for levels in LEVELS.values())
-        self._runs: list[list[float]] = [[] for _ in range(int(np.prod(self._shape)))]
+        self._runs: list[list[GridRun]] = [[] for _ in range(int(np.prod(self._shape)))]
         rows = pyarrow.parquet.read_table(path).to_pylist()
         for row in rows:
             place = [int(np.abs(levels - row[name]).argmin()) for name, levels in LEVELS.items()]
-            twist = np.nan if row["twist_deg"] is None else row["twist_deg"]
-            self._runs[int(np.ravel_multi_index(place, self._shape))].append(twist)
+            self._runs[int(np.ravel_multi_index(place, self._shape))].append(_grid_run(row))
 
     @property
     def twists_deg(self) -> Floats:
         """Twists of all runs of the grid, in degrees; NaN where there was none."""
-        return np.array([twist for runs in self._runs for twist in runs])
+        return np.array([run.twist_deg for runs in self._runs for run in runs])
 
     def draw(self, point: Floats, rng: np.random.Generator) -> float | None:
         """See Landscape."""
+        twist_deg = self.draw_run(point, rng).twist_deg
+        return None if np.isnan(twist_deg) else twist_deg
+
+    def draw_run(self, point: Floats, rng: np.random.Generator) -> GridRun:
+        """The same with the lattices of that run."""
         steps = np.array(self._shape) - 1
         along = np.clip(point, 0.0, 1.0) * steps
         low = np.minimum(along.astype(int), steps - 1)
         corner = low + (rng.random(DIMENSION) < along - low)
-        twist = float(rng.choice(self.runs_at(tuple(corner))))
-        return None if np.isnan(twist) else twist
+        runs = self.runs_at(tuple(corner))
+        return runs[int(rng.choice(len(runs)))]
 
-    def runs_at(self, place: tuple[int, ...]) -> list[float]:
-        """Twists in degrees of the runs at a place of the grid, given by its three indices."""
+    def runs_at(self, place: tuple[int, ...]) -> list[GridRun]:
+        """The runs at a place of the grid, given by its three indices."""
         return self._runs[int(np.ravel_multi_index(place, self._shape))]
+
+
+def _grid_run(row: dict[str, Any]) -> GridRun:
+    lattices = [row[name] or [np.nan] * 4 for name in LATTICES]
+    twist_deg = np.nan if row["twist_deg"] is None else row["twist_deg"]
+    return GridRun(twist_deg, np.array(lattices, dtype=np.float64).reshape(3, 2, 2))
 
 
 def _folded(twist_deg: float) -> float:

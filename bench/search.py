@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.landscapes import DIMENSION, Floats, Landscape
+from bench.landscapes import DIMENSION, Emulator, Floats, Landscape
 from moireloop_optimizer.objective import Runs, Target, is_within
 from moireloop_optimizer.sobol import sobol_points
 from moireloop_optimizer.suggestion import Strategy
@@ -21,13 +21,15 @@ SIGMA_DEG: Final = 0.05
 class Trace:
     """All samples of a search in their order: points (N, d) and twists (N,) in degrees, NaN where there was none.
 
-    `aims` (N,) are the places of the targets that they were proposed for, -1 for the initial samples.
+    `aims` (N,) are the places of the targets that they were proposed for, -1 for the initial samples. `lattices` as in
+    `Runs`, where the landscape has any.
     """
 
     points: Floats
     twist_deg: Floats
     aims: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
     initial: int
+    lattices: Floats | None = None
 
     def regret_deg(self, target: Target) -> Floats:
         """(N,) distances from a target, infinite where there was no twist."""
@@ -77,15 +79,26 @@ def search(
 
 def runs_of_trace(trace: Trace) -> Runs:
     """What a strategy is told of a search so far."""
-    return Runs(trace.points, trace.twist_deg, np.where(np.isfinite(trace.twist_deg), SIGMA_DEG, np.nan))
+    sigma_deg = np.where(np.isfinite(trace.twist_deg), SIGMA_DEG, np.nan)
+    return Runs(trace.points, trace.twist_deg, sigma_deg, trace.lattices)
 
 
 def _with_runs(trace: Trace, landscape: Landscape, points: Floats, aims: Sequence[int], seed: int) -> Trace:
     first = len(trace.points)
-    twists = [landscape.draw(point, np.random.default_rng((seed, first + place))) for place, point in enumerate(points)]
+    randoms = [np.random.default_rng((seed, first + place)) for place in range(len(points))]
+    lattices: Floats | None = None
+    if isinstance(landscape, Emulator):
+        runs = [landscape.draw_run(point, rng) for point, rng in zip(points, randoms, strict=True)]
+        twist_deg = [run.twist_deg for run in runs]
+        new = np.array([run.lattices for run in runs])
+        lattices = new if trace.lattices is None else np.concatenate([trace.lattices, new])
+    else:
+        twists = [landscape.draw(point, rng) for point, rng in zip(points, randoms, strict=True)]
+        twist_deg = [np.nan if twist is None else twist for twist in twists]
     return Trace(
         np.concatenate([trace.points, points]),
-        np.concatenate([trace.twist_deg, [np.nan if twist is None else twist for twist in twists]]),
+        np.concatenate([trace.twist_deg, twist_deg]),
         np.concatenate([trace.aims, np.asarray(aims, dtype=np.int64)]),
         trace.initial,
+        lattices,
     )

@@ -132,7 +132,7 @@ def grid_twists_deg(landscape: Landscape) -> Floats:
     twists = np.full((*shape, SEEDS), np.nan)
     for place in np.ndindex(*shape):
         if isinstance(landscape, Emulator):
-            runs = landscape.runs_at(place)[:SEEDS]
+            runs = [run.twist_deg for run in landscape.runs_at(place)[:SEEDS]]
         else:
             point = np.array(place) / (np.array(shape) - 1)
             number = int(np.ravel_multi_index(place, shape))

@@ -12,8 +12,10 @@ the unit cube; candidates are proposed inside only.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,8 @@ from moireloop_broker.messages import Result
 from moireloop_optimizer.space import MissingParameter, Points, SearchSpace
 
 logger = logging.getLogger(__name__)
+
+UNKNOWN_LATTICES: Final = [math.nan] * 12
 
 
 class Target(BaseModel):
@@ -40,12 +44,15 @@ class Target(BaseModel):
 class Runs:
     """What runs came to: unit cube points (N, d), and for each its twist and its standard error, both (N,) in degrees.
 
-    A twist is NaN where there was none to report, an error where it is not known.
+    A twist is NaN where there was none to report, an error where it is not known. `lattices` (N, 3, 2, 2) has as rows
+    the vectors, in the plane and in one unit of length, of the cell of each run, of its lower layer and of its upper
+    one; NaN where they are not known, None where those of no run are.
     """
 
     points: Points
     twist_deg: npt.NDArray[np.float64]
     sigma_deg: npt.NDArray[np.float64]
+    lattices: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.points)
@@ -53,7 +60,8 @@ class Runs:
     def where(self, mask: npt.ArrayLike) -> Runs:
         """The runs in a mask (N,), in their order."""
         chosen = np.asarray(mask, dtype=np.bool_)
-        return Runs(self.points[chosen], self.twist_deg[chosen], self.sigma_deg[chosen])
+        lattices = None if self.lattices is None else self.lattices[chosen]
+        return Runs(self.points[chosen], self.twist_deg[chosen], self.sigma_deg[chosen], lattices)
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,7 @@ def runs_of(results: Iterable[Result], space: SearchSpace) -> Runs:
     """What can be learnt from results, in their order (see the top of this module)."""
     rows: list[list[float]] = []
     twists: list[tuple[float, float]] = []
+    lattices: list[list[float]] = []
     for result in results:
         if result.outcome not in ("measured", "refused"):
             continue
@@ -113,8 +122,11 @@ def runs_of(results: Iterable[Result], space: SearchSpace) -> Runs:
             logger.warning("result left out candidate=%s reason=%s", result.candidate.candidate_id, error)
             continue
         twists.append(_twist_and_error(result))
+        lattices.append(_cell_and_layers(result))
+    points = np.array(rows, dtype=np.float64).reshape(-1, space.dimension)
     twist_deg, sigma_deg = np.array(twists, dtype=np.float64).reshape(-1, 2).T
-    return Runs(np.array(rows, dtype=np.float64).reshape(-1, space.dimension), twist_deg, sigma_deg)
+    vectors = np.array(lattices, dtype=np.float64).reshape(-1, 3, 2, 2)
+    return Runs(points, twist_deg, sigma_deg, vectors if np.isfinite(vectors).any() else None)
 
 
 def toward(runs: Runs, target: Target) -> Observed:
@@ -131,3 +143,13 @@ def _twist_and_error(result: Result) -> tuple[float, float]:
     if measured is None or measured.twist_deg is None:
         return np.nan, np.nan
     return measured.twist_deg, np.nan if measured.sigma_deg is None else measured.sigma_deg
+
+
+def _cell_and_layers(result: Result) -> list[float]:
+    """Twelve numbers: vectors of the cell and of both layers; NaN where they, or a twist, are not known."""
+    measured = result.measurement
+    if measured is None or measured.twist_deg is None:
+        return UNKNOWN_LATTICES
+    vectors = (measured.cell_vectors_angstrom, measured.lower_vectors_angstrom, measured.upper_vectors_angstrom)
+    flat = [value for each in vectors if each is not None for value in each]
+    return flat if len(flat) == len(UNKNOWN_LATTICES) else UNKNOWN_LATTICES

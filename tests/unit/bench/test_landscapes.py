@@ -23,7 +23,7 @@ def test_on_a_place_of_the_grid_the_emulator_draws_from_its_runs() -> None:
     emulator, rng = Emulator(), np.random.default_rng(0)
     place = (3, 2, 5)
     point = np.array([3 / 8, 2 / 6, 5 / 15])
-    runs = emulator.runs_at(place)
+    runs = [run.twist_deg for run in emulator.runs_at(place)]
     drawn = [emulator.draw(point, rng) for _ in range(300)]
     for twist in set(runs):
         share = np.mean([one == twist for one in drawn])
@@ -34,7 +34,7 @@ def test_between_places_it_draws_from_the_corners_around() -> None:
     """In the middle of a cell each of the eight corners gives an eighth."""
     emulator, rng = Emulator(), np.random.default_rng(1)
     corners = [(i, j, k) for i in (4, 5) for j in (1, 2) for k in (7, 8)]
-    runs = {twist for corner in corners for twist in emulator.runs_at(corner)}
+    runs = {run.twist_deg for corner in corners for run in emulator.runs_at(corner)}
     drawn = {emulator.draw(np.array([4.5 / 8, 1.5 / 6, 7.5 / 15]), rng) for _ in range(2000)}
     assert drawn == {None if np.isnan(twist) else twist for twist in runs}
 
