@@ -21,7 +21,7 @@ from scipy.spatial.distance import cdist
 from bench.landscapes import Floats
 from bench.search_pool import search_pool
 from bench.strategies import BUDGET, REPETITIONS, Search, median_of, samples_to_hit
-from moireloop_optimizer import auto, hit_model, repeated_twists
+from moireloop_optimizer import auto, hit_model, layer_pairs, repeated_twists
 from moireloop_optimizer.hit_model import HitModel
 from moireloop_optimizer.objective import Target
 from moireloop_optimizer.space import Points
@@ -56,6 +56,7 @@ Change = tuple[object, str, object]
 PARTS: Final[Mapping[str, tuple[str, Sequence[Change]]]] = {
     "auto": ("auto", ()),
     "no repeats": ("auto", ((repeated_twists, "LEAST_GAIN", np.inf),)),
+    "no layers": ("auto", ((layer_pairs, "FEWEST", np.inf),)),
     "repeats always": ("auto", ((repeated_twists, "LEAST_GAIN", -np.inf), (hit_model, "FEWEST_FOR_HABITS", 2))),
     "no climbs": ("auto", ((auto, "CLIMBS", ()),)),
     "auto, batches of 15": ("auto 15", ()),

@@ -42,9 +42,11 @@ TARGETS_DEG: Final[dict[str, tuple[float, ...]]] = {
     "smooth": (8.5,),
     "ridges": (8.5,),
     "plateaus": (8.2, 2.8),
-    "bead": (8.5, 15.42, 24.46),
+    "bead": (8.5, 9.97, 13.61, 15.42, 19.71, 24.46, 26.41),
 }
-"""The seed's 8.5, 15 and 25 degrees, or the coherent twists nearest to them; and the rarest plateau."""
+"""The seed's 8.5, or the coherent twist nearest to it; the rarest plateau; and all coherent twists that 1 to 5 % of the
+bead model's runs have, to which 15.42 and 24.46 belong, those nearest to the seed's 15 and 25.
+"""
 
 REFERENCE: Final = "thompson"
 WHO: Final = ("auto", "auto 15", REFERENCE, "thompson draws", "random", "tpe", "ax")

@@ -15,6 +15,7 @@ from moireloop_optimizer.space import Points, SearchSpace
 class Question(BaseModel):
     """Ask for n points; points are rows of unit cube coordinates; twists and their errors, in degrees, may be NaN.
 
+    `lattices` has 12 numbers for each run, as in objective.Runs, or nothing where those of no run are known.
     `replicates` is how often each recipe that hit is to be repeated. `options` and `suggest_s` are for the strategies
     of others: arguments of the class, and the seconds that it has.
     """
@@ -29,6 +30,7 @@ class Question(BaseModel):
     points: list[list[float]]
     twist_deg: list[float]
     sigma_deg: list[float]
+    lattices: list[list[float]] = []
     pending: list[list[float]]
     targets: list[Target]
     replicates: int = 0
@@ -38,7 +40,8 @@ class Question(BaseModel):
     @property
     def runs(self) -> Runs:
         """What has been measured."""
-        return Runs(self._rows(self.points), np.array(self.twist_deg), np.array(self.sigma_deg))
+        lattices = np.array(self.lattices, dtype=np.float64).reshape(-1, 3, 2, 2) if self.lattices else None
+        return Runs(self._rows(self.points), np.array(self.twist_deg), np.array(self.sigma_deg), lattices)
 
     @property
     def pending_points(self) -> Points:

@@ -1,8 +1,8 @@
 """How likely a run at a point comes within the tolerance of a target, given all runs and those on their way (pure).
 
-A Gaussian process on the twist (twist_process), repeats of twists seen nearby where those predict better
-(repeated_twists), and how often runs nearby had a twist at all. What decides what is fitted when is the number of runs
-that it is given, so that the same runs in the same order give the same model.
+A Gaussian process on the twist (twist_process), repeats of twists seen nearby and pairs of layers seen apart where
+those predict better (repeated_twists, layer_pairs), and how often runs nearby had a twist at all. What decides what is
+fitted when is the number of runs that it is given, so that the same runs in the same order give the same model.
 """
 
 from __future__ import annotations
@@ -45,16 +45,17 @@ class FitCache:
 
     fits: dict[tuple[int, bytes], _Fitted] = field(default_factory=dict)
 
-    def at(self, points: Points, twist_deg: Floats) -> _Fitted:
-        """The fit for as many of the runs as the schedule has, made now if it was not made before."""
-        steps = schedule(len(points))
+    def at(self, runs: Runs) -> _Fitted:
+        """The fit for as many of the runs, all with a twist, as the schedule has; made now if not made before."""
+        steps = schedule(len(runs))
         number = len(steps) - 1
         start = number - number % FRESH_EVERY
         earlier: _Fitted | None = None
         for count in steps[start:]:
-            key = (count, twist_deg[:count].tobytes() + points[:count].tobytes())
+            first = runs.where(np.arange(len(runs)) < count)
+            key = (count, first.twist_deg.tobytes() + first.points.tobytes())
             if key not in self.fits:
-                self.fits[key] = _fit(points[:count], twist_deg[:count], earlier)
+                self.fits[key] = _fit(first, earlier)
             earlier = self.fits[key]
         self.fits = {key: fit for key, fit in self.fits.items() if key[0] in steps[start:]}
         if earlier is None:
@@ -82,13 +83,14 @@ class HitModel:
 
     def __init__(self, runs: Runs, pending: Points, targets: Sequence[Target], cache: FitCache) -> None:
         measured = np.isfinite(runs.twist_deg)
-        points, twist_deg = runs.points[measured], runs.twist_deg[measured]
-        fitted = cache.at(points, twist_deg)
-        kept = _held(twist_deg, targets)
+        known = runs.where(measured)
+        fitted = cache.at(known)
+        held = known.where(_held(known.twist_deg, targets))
         self._all_points, self._measured = runs.points[-MOST_HELD:], measured[-MOST_HELD:]
-        self._twist_deg = twist_deg
-        self._process = TwistProcess(points[kept], twist_deg[kept], fitted.theta)
-        self._repeats = RepeatedTwists(points[kept], twist_deg[kept], fitted.habits) if fitted.habits else None
+        self._process = TwistProcess(held.points, held.twist_deg, fitted.theta)
+        self._repeats: RepeatedTwists | None = None
+        if fitted.habits is not None:
+            self._repeats = RepeatedTwists(held.points, held.twist_deg, fitted.habits, held.lattices)
         self._pending = pending[:0]
         self._at_pending: Prediction | None = None
         self.wait_for(pending)
@@ -130,24 +132,25 @@ class HitModel:
         return share
 
 
-def _fit(points: Points, twist_deg: Floats, earlier: _Fitted | None) -> _Fitted:
-    some = np.unique(np.linspace(0, len(points) - 1, min(len(points), MOST_FITTED)).round().astype(int))
-    x, y = points[some], twist_deg[some]
-    theta = fit_theta(x, y, seed=len(points), start=earlier.theta if earlier else None)
-    if len(x) < FEWEST_FOR_HABITS:
+def _fit(runs: Runs, earlier: _Fitted | None) -> _Fitted:
+    some = np.linspace(0, len(runs) - 1, min(len(runs), MOST_FITTED)).round().astype(int)
+    few = runs.where(np.isin(np.arange(len(runs)), some))
+    x, y = few.points, few.twist_deg
+    theta = fit_theta(x, y, seed=len(runs), start=earlier.theta if earlier else None)
+    if len(few) < FEWEST_FOR_HABITS:
         return _Fitted(theta, None)
     density = TwistProcess(x, y, theta).left_out_density()
-    return _Fitted(theta, choose_habits(x, y, density))
+    return _Fitted(theta, choose_habits(x, y, density, few.lattices))
 
 
-def _held(twist_deg: Floats, targets: Sequence[Target]) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """Rows that the model holds, in their order."""
+def _held(twist_deg: Floats, targets: Sequence[Target]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """(N,) which rows the model holds."""
     count = len(twist_deg)
     if count <= MOST_HELD:
-        return np.arange(count)
+        return np.ones(count, dtype=np.bool_)
     third = MOST_HELD // 3
     distance = np.min([np.abs(twist_deg - target.twist_deg) for target in targets], axis=0)
-    even = np.linspace(0, count - 1, third).astype(int)
-    return np.unique(
-        np.concatenate([np.argsort(distance, kind="stable")[:third], even, np.arange(count - third, count)])
-    )
+    held = np.arange(count) >= count - third
+    held[np.argsort(distance, kind="stable")[:third]] = True
+    held[np.linspace(0, count - 1, third).astype(int)] = True
+    return held

@@ -1,22 +1,23 @@
 """Twists that come again: where the same few values are drawn by chance, as a small periodic cell has them (pure).
 
 A run either repeats the twist of a run nearby or shows a new one. What a new one may be is told by the different twists
-around, each counted once however often it came, and beyond these by the Gaussian process or by nothing. Which of
-these counts is chosen by how well every run is predicted from the others. The way of counting is that of hierarchical
+around, each counted once however often it came, and beyond these by the Gaussian process or by nothing; where layers
+are known, first by pairs of those seen apart (layer_pairs). Which of these counts is chosen by how well every run is
+predicted from the others. The way of counting is that of hierarchical
 Pitman-Yor processes (Y. W. Teh, "A hierarchical Bayesian language model based on Pitman-Yor processes", ACL 2006). The
 widths are fixed: searching for them was measured to be no better (docs/search.md).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final
 
 import numpy as np
-from scipy.spatial.distance import cdist
-from scipy.special import ndtr
 
+from moireloop_optimizer.layer_pairs import Foretold, LayerPairs, Reaches, choose_reaches, foretell_left_out
+from moireloop_optimizer.nearness import inside, nearness, without_own
 from moireloop_optimizer.space import Points
 from moireloop_optimizer.twist_process import Floats, mass_within, normal_density
 
@@ -38,9 +39,6 @@ BEYOND: Final = 4.0
 DISCOUNTS: Final = (0.0, 0.4)
 EVEN: Final = (0.0, 0.5, 1.0)
 ALL_DEG: Final = 30.0
-LEAST_INSIDE: Final = 0.125
-"""As at a corner in three dimensions; with more of them one run at a corner would count for any number."""
-
 TINY: Final = 1e-300
 
 
@@ -50,11 +48,12 @@ class Habits:
 
     `discount`: weight that each different twist nearby adds to a new one, and loses itself. `even`: share of any twist
     at all, alike from 0 to 30 degrees, in what a new twist may be beyond those around; the rest is what the Gaussian
-    process says.
+    process says. `reaches`: of layers, where pairs of them foretell new twists.
     """
 
     discount: float
     even: float
+    reaches: Reaches | None = None
 
 
 class RepeatedTwists:
@@ -64,12 +63,15 @@ class RepeatedTwists:
         points: (N, d) points of the unit cube.
         twist_deg: (N,) their twists in degrees, all finite.
         habits: as from `choose_habits`.
+        lattices: (N, 3, 2, 2) as in `objective.Runs`; None where no layers are known.
     """
 
-    def __init__(self, points: Points, twist_deg: Floats, habits: Habits) -> None:
+    def __init__(self, points: Points, twist_deg: Floats, habits: Habits, lattices: Floats | None = None) -> None:
         self._points, self._twist_deg, self._habits = points, twist_deg, habits
-        squares = cdist(points, points, "sqeuclidean")
-        self._share = _shares(_others(_nearness(squares, REACH)), twist_deg[:, None] - twist_deg)
+        self._share = _shares(without_own(nearness(points, points, REACH)), twist_deg[:, None] - twist_deg)
+        self._pairs: LayerPairs | None = None
+        if habits.reaches is not None and lattices is not None:
+            self._pairs = LayerPairs(points, twist_deg, lattices, habits.reaches)
 
     def mass(self, points: Points, target_deg: float, tolerance_deg: float, beyond: Floats, pending: Points) -> Floats:
         """(m,) probabilities that a run at (m, d) points comes within the tolerance of a target.
@@ -79,15 +81,15 @@ class RepeatedTwists:
             pending: (j, d) points on their way; where they lie, any twist becomes less likely to be news.
         """
         discount, even = self._habits.discount, self._habits.even
-        squares = cdist(points, self._points, "sqeuclidean")
-        inside, inside_wide = _inside(points, REACH), _inside(points, WIDE_REACH)
-        near = _nearness(squares, REACH) / inside[:, None]
-        wide = _nearness(squares, WIDE_REACH) / inside_wide[:, None] * self._share
-        waiting = _nearness(cdist(points, pending, "sqeuclidean"), REACH).sum(axis=1) / inside
+        near = nearness(points, self._points, REACH) / inside(points, REACH)[:, None]
+        wide = nearness(points, self._points, WIDE_REACH) / inside(points, WIDE_REACH)[:, None] * self._share
+        waiting = nearness(points, pending, REACH).sum(axis=1) / inside(points, REACH)
         span_deg = min(ALL_DEG, target_deg + tolerance_deg) - max(0.0, target_deg - tolerance_deg)
         beyond = (1.0 - even) * beyond + even * max(0.0, span_deg) / ALL_DEG
         new = wide @ mass_within(target_deg, tolerance_deg, self._twist_deg, NEW_DEG) + BEYOND * beyond
         new /= wide.sum(axis=1) + BEYOND
+        if self._pairs is not None:
+            new = _or_foretold(new, self._pairs.hits(points, target_deg, tolerance_deg, pending))
         same = (near * (1.0 - discount * self._share)) @ mass_within(
             target_deg, tolerance_deg, self._twist_deg, SAME_DEG
         )
@@ -96,16 +98,22 @@ class RepeatedTwists:
         return mass
 
 
-def choose_habits(points: Points, twist_deg: Floats, density: Floats) -> Habits | None:
+def choose_habits(points: Points, twist_deg: Floats, density: Floats, lattices: Floats | None = None) -> Habits | None:
     """The habits that predict left-out runs best; None where the Gaussian process alone does as well.
 
     Args:
         points: (N, d) points of the unit cube.
         twist_deg: (N,) their twists in degrees.
         density: (N,) density of each by the Gaussian process that knows the others, per degree.
+        lattices: (N, 3, 2, 2) as in `objective.Runs`; None where no layers are known.
     """
     left_out = _LeftOut(points, twist_deg, density)
-    scores = {habits: left_out.score(habits) for habits in (Habits(*both) for both in product(DISCOUNTS, EVEN))}
+    counts = [Habits(*both) for both in product(DISCOUNTS, EVEN)]
+    scores = {habits: left_out.score(habits) for habits in counts}
+    reaches = None if lattices is None else choose_reaches(points, twist_deg, lattices)
+    if lattices is not None and reaches is not None:
+        foretold = foretell_left_out(points, twist_deg, lattices, reaches)
+        scores |= {replace(habits, reaches=reaches): left_out.score(habits, foretold) for habits in counts}
     best = max(scores, key=lambda habits: scores[habits])
     alone = float(np.log(density + TINY).sum())
     return best if scores[best] > alone + LEAST_GAIN else None
@@ -115,44 +123,28 @@ class _LeftOut:
     """Every run as the others predict it."""
 
     def __init__(self, points: Points, twist_deg: Floats, density: Floats) -> None:
-        squares, apart_deg = cdist(points, points, "sqeuclidean"), twist_deg[:, None] - twist_deg
-        near, wide = _others(_nearness(squares, REACH)), _others(_nearness(squares, WIDE_REACH))
+        apart_deg = twist_deg[:, None] - twist_deg
+        near, wide = (without_own(nearness(points, points, reach)) for reach in (REACH, WIDE_REACH))
         self._density, self._share = density, _shares(near, apart_deg)
-        self._near = near / _inside(points, REACH)[:, None]
-        self._wide = wide / _inside(points, WIDE_REACH)[:, None] * self._share
+        self._near = near / inside(points, REACH)[:, None]
+        self._wide = wide / inside(points, WIDE_REACH)[:, None] * self._share
         self._same = self._near * normal_density(apart_deg, SAME_DEG)
         self._new = (self._wide * normal_density(apart_deg, NEW_DEG)).sum(axis=1)
 
-    def score(self, habits: Habits) -> float:
-        """Summed log density of the runs' twists."""
+    def score(self, habits: Habits, foretold: Foretold | None = None) -> float:
+        """Summed log density of the runs' twists, by layers too where they foretell any."""
         beyond = (1.0 - habits.even) * self._density + habits.even / ALL_DEG
         new = (self._new + BEYOND * beyond) / (self._wide.sum(axis=1) + BEYOND)
+        new = new if foretold is None else _or_foretold(new, foretold)
         opened = FRESH + habits.discount * (self._near @ self._share)
         density = self._same @ (1.0 - habits.discount * self._share) + opened * new
         return float(np.log(density / (FRESH + self._near.sum(axis=1)) + TINY).sum())
 
 
-def _nearness(squares: Floats, reach: float) -> Floats:
-    nearness: Floats = np.exp(-0.5 * squares / reach**2)
-    return nearness
-
-
-def _inside(points: Points, reach: float) -> Floats:
-    """(m,) how much of what lies around points is in the unit cube, over the same of its middle; an eighth at least.
-
-    At a face there are runs on one side only: without this it would look less explored than it is. Points outside count
-    as those at the face before them.
-    """
-    points = np.clip(points, 0.0, 1.0)
-    along = (ndtr((1.0 - points) / reach) - ndtr(-points / reach)) / (2.0 * ndtr(0.5 / reach) - 1.0)
-    inside: Floats = np.maximum(along.prod(axis=1), LEAST_INSIDE)
-    return inside
-
-
-def _others(nearness: Floats) -> Floats:
-    """The same with nothing on the diagonal: no run speaks for itself."""
-    np.fill_diagonal(nearness, 0.0)
-    return nearness
+def _or_foretold(new: Floats, foretold: Foretold) -> Floats:
+    """What a new twist may be (m,): a pair of known layers, or else what it is taken for without them."""
+    either: Floats = foretold.share + (1.0 - foretold.known) * new
+    return either
 
 
 def _shares(near: Floats, apart_deg: Floats) -> Floats:

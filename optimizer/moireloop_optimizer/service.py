@@ -146,6 +146,7 @@ class OptimizerService:
             points=runs.points.tolist(),
             twist_deg=runs.twist_deg.tolist(),
             sigma_deg=runs.sigma_deg.tolist(),
+            lattices=[] if runs.lattices is None else runs.lattices.reshape(len(runs), -1).tolist(),
             pending=self._planner.pending_points.tolist(),
             targets=list(self._planner.targets),
             replicates=self._planner.settings.replicates,

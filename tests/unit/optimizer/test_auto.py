@@ -137,9 +137,10 @@ def test_a_refused_region_is_left() -> None:
 def test_fits_are_begun_from_the_one_before() -> None:
     """Between two numbers of the schedule there is no fit, and only fits that are still of use are kept."""
     cache, points = FitCache(), sobol_points(60, 3, seed=6)
-    first = cache.at(points[:50], twists_deg(points[:50]))
-    assert cache.at(points[:51], twists_deg(points[:51])) is first
-    assert cache.at(points, twists_deg(points)) is not first
+    first, one_more, everything = (runs(points[:count]) for count in (50, 51, 60))
+    fit = cache.at(first)
+    assert cache.at(one_more) is fit
+    assert cache.at(everything) is not fit
     assert len(cache.fits) <= 3
 
 

@@ -1,0 +1,189 @@
+"""Twists foretold from layers: what the lower layer of one run and the upper one of another would make (pure).
+
+A twist is the difference of two orientations. In a small periodic cell each layer takes one of a few that the cell
+admits, and which one it takes depends on the growth parameters more plainly than their difference does. So layers that
+were seen in different runs foretell twists that no run has shown. A lattice keeps its place in the cell: that of one
+run is put into the cell of another as an affine deformation would take it there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from moireloop_optimizer.nearness import Reach, inside, nearness, without_own
+from moireloop_optimizer.space import Points
+from moireloop_optimizer.twist_process import Floats, mass_within, normal_density
+
+REACHES: Final = (0.1, 0.2, 0.4, 1.0)
+"""How far a layer may speak for others along an axis, in sides of the unit cube (standard deviations)."""
+
+FIRST_REACH: Final = 0.2
+SWEEPS: Final = 2
+FEWEST: Final = 5
+"""Runs whose layers are known from which on anything is foretold."""
+
+SAME_DEG: Final = 0.03
+"""Width of an orientation that comes again."""
+
+FRESH: Final = 1.0
+"""Weight, in runs, of an orientation that was not seen."""
+
+AGREE_DEG: Final = 0.1
+"""How far the twist of a run may be from that of its two lattices."""
+
+LEAST_AREA: Final = 1e-6
+SYMMETRY_DEG: Final = 60.0
+HEXAGONAL: Final = np.array([[1.0, 0.0], [0.5, math.sqrt(0.75)]])
+CELL, LOWER, UPPER = range(3)
+
+
+@dataclass(frozen=True)
+class Reaches:
+    """How far along each axis the lower and the upper layers of runs speak for those of others."""
+
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """At m points: the share (m,) that pairs of known layers give to a twist, and the share (m,) of all such pairs.
+
+    The first is a probability where a target is asked for, and a density per degree where a twist is.
+    """
+
+    share: Floats
+    known: Floats
+
+
+class LayerPairs:
+    """All pairs of a lower layer of one run and an upper one of another.
+
+    Args:
+        points: (N, d) points of the unit cube.
+        twist_deg: (N,) their twists in degrees.
+        lattices: (N, 3, 2, 2) as in `objective.Runs`, NaN where they are not known.
+        reaches: as from `choose_reaches`.
+    """
+
+    def __init__(self, points: Points, twist_deg: Floats, lattices: Floats, reaches: Reaches) -> None:
+        known = are_known(twist_deg, lattices)
+        self._points, self._reaches = points[known], reaches
+        self._twist_deg = pair_twists_deg(lattices[known])
+
+    def hits(self, points: Points, target_deg: float, tolerance_deg: float, pending: Points) -> Foretold:
+        """The probability that a run at (m, d) points comes within the tolerance of a target.
+
+        Args:
+            pending: (j, d) points on their way; where they lie, any upper layer becomes less likely to be news.
+        """
+        lower = _weights(points, self._points, self._reaches.lower, pending[:0])
+        upper = _weights(points, self._points, self._reaches.upper, pending)
+        hit = mass_within(target_deg, tolerance_deg, self._twist_deg, SAME_DEG)
+        return Foretold(((lower @ hit) * upper).sum(axis=1), lower.sum(axis=1) * upper.sum(axis=1))
+
+
+def are_known(twist_deg: Floats, lattices: Floats) -> npt.NDArray[np.bool_]:
+    """(N,) whether the layers of each run are known, and make its twist: those of another convention do not."""
+    finite = np.asarray(np.isfinite(lattices).all(axis=(1, 2, 3)), dtype=np.bool_)
+    safe = np.where(finite[:, None, None, None], lattices, HEXAGONAL)
+    own_deg = _folded(_turned_deg(safe[:, UPPER]) - _turned_deg(safe[:, LOWER]))
+    known: npt.NDArray[np.bool_] = (
+        finite & (np.abs(np.linalg.det(safe[:, CELL])) > LEAST_AREA) & (np.abs(own_deg - twist_deg) <= AGREE_DEG)
+    )
+    return known
+
+
+def choose_reaches(points: Points, twist_deg: Floats, lattices: Floats) -> Reaches | None:
+    """The reaches by which the orientation of each run's layers is foretold best from the others.
+
+    None where too few are known; see LayerPairs for the arguments.
+    """
+    known = are_known(twist_deg, lattices)
+    if known.sum() < FEWEST:
+        return None
+    lower, upper = (_reach_of(points[known], turned) for turned in _orientations_deg(lattices[known]))
+    return Reaches(lower, upper)
+
+
+def foretell_left_out(points: Points, twist_deg: Floats, lattices: Floats, reaches: Reaches) -> Foretold:
+    """The density of every run's twist (N,) as the layers of the other runs foretell it."""
+    known = np.flatnonzero(are_known(twist_deg, lattices))
+    lower, upper = (_weights_of_others(points, known, reach) for reach in (reaches.lower, reaches.upper))
+    pairs_deg = pair_twists_deg(lattices[known])
+    density = [
+        below @ normal_density(pairs_deg - twist, SAME_DEG) @ above
+        for below, above, twist in zip(lower, upper, twist_deg, strict=True)
+    ]
+    return Foretold(np.array(density), lower.sum(axis=1) * upper.sum(axis=1))
+
+
+def pair_twists_deg(lattices: Floats) -> Floats:
+    """(N, N) twists in degrees, in [0, 30], that the lower layer of run i makes with the upper one of run j.
+
+    That one is put into the cell of run i. `lattices` (N, 3, 2, 2) must be known.
+    """
+    lower, upper = _orientations_deg(lattices)
+    return _folded(upper - lower.diagonal()[:, None])
+
+
+def _orientations_deg(lattices: Floats) -> tuple[Floats, Floats]:
+    """(N, N) orientations of the lower layer of run j in the cell of run i, in degrees, and of the upper one."""
+    cells = lattices[:, CELL]
+    places = lattices[:, (LOWER, UPPER)] @ np.linalg.inv(cells)[:, None]
+    lower, upper = _turned_deg(np.einsum("jlab,ibc->lijac", places, cells))
+    return lower, upper
+
+
+def _turned_deg(vectors: Floats) -> Floats:
+    """(...) rotation parts of the polar decompositions that take a hexagonal lattice along x to (..., 2, 2) vectors."""
+    strained = np.linalg.solve(HEXAGONAL, vectors)
+    turned: Floats = np.degrees(
+        np.arctan2(strained[..., 0, 1] - strained[..., 1, 0], strained[..., 0, 0] + strained[..., 1, 1])
+    )
+    return turned
+
+
+def _folded(turned_deg: Floats) -> Floats:
+    half = 0.5 * SYMMETRY_DEG
+    folded: Floats = np.abs((turned_deg + half) % SYMMETRY_DEG - half)
+    return folded
+
+
+def _reach_of(points: Points, turned_deg: Floats) -> tuple[float, ...]:
+    """The reach along each axis by which left-out orientations, on the diagonal of (N, N), are foretold best."""
+    same = normal_density(_folded(turned_deg - turned_deg.diagonal()[:, None]), SAME_DEG)
+    everyone = np.arange(len(points))
+
+    def score(reach: Sequence[float]) -> float:
+        weights = _weights_of_others(points, everyone, reach)
+        left = 1.0 - weights.sum(axis=1)
+        return float(np.log((weights * same).sum(axis=1) + left / SYMMETRY_DEG).sum())
+
+    reach = [FIRST_REACH] * points.shape[1]
+    for _ in range(SWEEPS):
+        for axis in range(len(reach)):
+            reach = max(([*reach[:axis], width, *reach[axis + 1 :]] for width in REACHES), key=score)
+    return tuple(reach)
+
+
+def _weights(points: Points, runs: Points, reach: Reach, pending: Points) -> Floats:
+    """(m, N) probabilities that a layer at a point is as that of each run; what is left of 1 is for a new one."""
+    share = inside(points, reach)[:, None]
+    near = nearness(points, runs, reach) / share
+    waiting = nearness(points, pending, reach).sum(axis=1, keepdims=True) / share
+    weights: Floats = near / (FRESH + waiting + near.sum(axis=1, keepdims=True))
+    return weights
+
+
+def _weights_of_others(points: Points, known: npt.NDArray[np.intp], reach: Reach) -> Floats:
+    """(N, k) the same at every run, by those runs whose layers are known other than itself."""
+    near = without_own(nearness(points, points, reach))[:, known] / inside(points, reach)[:, None]
+    weights: Floats = near / (FRESH + near.sum(axis=1, keepdims=True))
+    return weights
