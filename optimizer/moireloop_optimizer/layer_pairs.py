@@ -8,13 +8,13 @@ run is put into the cell of another as an affine deformation would take it there
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from moireloop_optimizer.nearness import Reach, inside, nearness, without_own
 from moireloop_optimizer.space import Points
@@ -31,6 +31,9 @@ FEWEST: Final = 5
 SAME_DEG: Final = 0.03
 """Width of an orientation that comes again."""
 
+FARTHEST: Final = 6.0
+"""In those widths: what is farther off is another orientation."""
+
 FRESH: Final = 1.0
 """Weight, in runs, of an orientation that was not seen."""
 
@@ -39,7 +42,10 @@ AGREE_DEG: Final = 0.1
 
 LEAST_AREA: Final = 1e-6
 SYMMETRY_DEG: Final = 60.0
-HEXAGONAL: Final = np.array([[1.0, 0.0], [0.5, math.sqrt(0.75)]])
+SPOKES: Final = np.exp(1j * np.radians([30.0, -90.0]))
+"""By what the two lattice vectors, as complex numbers, are multiplied: the argument of their sum is the rotation."""
+
+SQUARE: Final = np.eye(2)
 CELL, LOWER, UPPER = range(3)
 
 
@@ -76,6 +82,7 @@ class LayerPairs:
         known = are_known(twist_deg, lattices)
         self._points, self._reaches = points[known], reaches
         self._twist_deg = pair_twists_deg(lattices[known])
+        self._hit: dict[tuple[float, float], csr_array] = {}
 
     def hits(self, points: Points, target_deg: float, tolerance_deg: float, pending: Points) -> Foretold:
         """The probability that a run at (m, d) points comes within the tolerance of a target.
@@ -85,14 +92,23 @@ class LayerPairs:
         """
         lower = _weights(points, self._points, self._reaches.lower, pending[:0])
         upper = _weights(points, self._points, self._reaches.upper, pending)
-        hit = mass_within(target_deg, tolerance_deg, self._twist_deg, SAME_DEG)
-        return Foretold(((lower @ hit) * upper).sum(axis=1), lower.sum(axis=1) * upper.sum(axis=1))
+        share = ((lower @ self._hits_of(target_deg, tolerance_deg)) * upper).sum(axis=1)
+        return Foretold(share, lower.sum(axis=1) * upper.sum(axis=1))
+
+    def _hits_of(self, target_deg: float, tolerance_deg: float) -> csr_array:
+        """(N, N) probability that each pair comes within the tolerance; of most it is as good as none."""
+        key = target_deg, tolerance_deg
+        if key not in self._hit:
+            places = np.nonzero(np.abs(self._twist_deg - target_deg) <= tolerance_deg + FARTHEST * SAME_DEG)
+            hit = mass_within(target_deg, tolerance_deg, self._twist_deg[places], SAME_DEG)
+            self._hit[key] = csr_array((hit, places), shape=self._twist_deg.shape)
+        return self._hit[key]
 
 
 def are_known(twist_deg: Floats, lattices: Floats) -> npt.NDArray[np.bool_]:
     """(N,) whether the layers of each run are known, and make its twist: those of another convention do not."""
     finite = np.asarray(np.isfinite(lattices).all(axis=(1, 2, 3)), dtype=np.bool_)
-    safe = np.where(finite[:, None, None, None], lattices, HEXAGONAL)
+    safe = np.where(finite[:, None, None, None], lattices, SQUARE)
     own_deg = _folded(_turned_deg(safe[:, UPPER]) - _turned_deg(safe[:, LOWER]))
     known: npt.NDArray[np.bool_] = (
         finite & (np.abs(np.linalg.det(safe[:, CELL])) > LEAST_AREA) & (np.abs(own_deg - twist_deg) <= AGREE_DEG)
@@ -137,17 +153,19 @@ def _orientations_deg(lattices: Floats) -> tuple[Floats, Floats]:
     """(N, N) orientations of the lower layer of run j in the cell of run i, in degrees, and of the upper one."""
     cells = lattices[:, CELL]
     places = lattices[:, (LOWER, UPPER)] @ np.linalg.inv(cells)[:, None]
-    lower, upper = _turned_deg(np.einsum("jlab,ibc->lijac", places, cells))
+    lower, upper = (np.angle(_in_plane(cells) @ (SPOKES @ places[:, layer]).T, deg=True) for layer in (0, 1))
     return lower, upper
 
 
 def _turned_deg(vectors: Floats) -> Floats:
-    """(...) rotation parts of the polar decompositions that take a hexagonal lattice along x to (..., 2, 2) vectors."""
-    strained = np.linalg.solve(HEXAGONAL, vectors)
-    turned: Floats = np.degrees(
-        np.arctan2(strained[..., 0, 1] - strained[..., 1, 0], strained[..., 0, 0] + strained[..., 1, 1])
-    )
+    """(N,) rotation parts of the polar decompositions that take a hexagonal lattice along x to (N, 2, 2) vectors."""
+    turned: Floats = np.angle(_in_plane(vectors) @ SPOKES, deg=True)
     return turned
+
+
+def _in_plane(vectors: Floats) -> npt.NDArray[np.complex128]:
+    """(N, 2) vectors as complex numbers."""
+    return vectors[..., 0] + 1j * vectors[..., 1]
 
 
 def _folded(turned_deg: Floats) -> Floats:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from moireloop_optimizer.layer_pairs import HEXAGONAL
 from moireloop_optimizer.twist_process import Floats
 
+HEXAGONAL = np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
 CELL_ANGSTROM = 38.0
 LATTICE_ANGSTROM = 3.16
 
