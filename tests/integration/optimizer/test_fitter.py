@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
-from moireloop_optimizer.fit_protocol import Answer, Question
+from moireloop_optimizer.fit_protocol import Answer, Question, pack, unpack_question
 from moireloop_optimizer.fitter import FitProcessLost, Fitter
 from moireloop_optimizer.objective import Target
 from moireloop_optimizer.sobol import sobol_points
@@ -66,6 +66,18 @@ def test_it_answers_with_points_inside(fitter: Fitter, strategy: str) -> None:
     points = np.array(first.points)
     assert points.shape == (2, 2)
     assert ((points >= 0) & (points <= 1)).all()
+
+
+def test_lattices_reach_the_process(fitter: Fitter) -> None:
+    """Runs of a question that was packed have them; and it is answered."""
+    lattices = np.random.default_rng(0).random((len(POINTS), 12))
+    lattices[3] = np.nan
+    put = question("auto", lattices=lattices.tolist())
+    runs = unpack_question(pack(put)).runs
+    assert runs.lattices is not None
+    assert runs.lattices.reshape(-1, 12) == pytest.approx(lattices, nan_ok=True)
+    assert question().runs.lattices is None
+    assert ask_and_wait(fitter, put).made_by == ["auto"] * 2
 
 
 def test_it_gives_way_to_the_md(fitter: Fitter) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from moireloop_broker.messages import Candidate
+from moireloop_broker.messages import Candidate, Result
 from moireloop_optimizer.objective import Target, best_result, is_reached, objective, regret_deg, runs_of, toward
 from moireloop_optimizer.space import SearchSpace
 from tests.unit.optimizer.campaign_events import candidate, result
@@ -80,3 +80,40 @@ def test_a_target_is_reached_within_its_tolerance() -> None:
     """The tolerance itself still counts."""
     assert is_reached([result(candidate("a"), twist_deg=8.5)], TARGET)
     assert not is_reached([result(candidate("a"), twist_deg=8.6)], TARGET)
+
+
+def with_vectors(name: str, twist_deg: float, upper: list[float] | None) -> Result:
+    """A measured result that tells its cell and lower layer, and perhaps its upper one."""
+    vectors = {
+        "cell_vectors_angstrom": [38.0, 0.0, 19.0, 33.0],
+        "lower_vectors_angstrom": [3.0, 0.0, 1.5, 2.5],
+        "upper_vectors_angstrom": upper,
+    }
+    told = result(candidate(name), twist_deg=twist_deg)
+    assert told.measurement is not None
+    return told.model_copy(update={"measurement": told.measurement.model_copy(update=vectors)})
+
+
+def test_lattices_are_told_where_all_vectors_are() -> None:
+    """Cell, lower and upper layer as rows; NaN for a run without one of them, and for one without a twist."""
+    told = runs_of(
+        [
+            with_vectors("c1", 5.0, [3.0, 0.5, 1.0, 2.75]),
+            with_vectors("c2", 6.0, None),
+            result(candidate("c3"), "refused"),
+        ],
+        SPACE,
+    )
+    assert told.lattices is not None
+    assert told.lattices[0].tolist() == [
+        [[38.0, 0.0], [19.0, 33.0]],
+        [[3.0, 0.0], [1.5, 2.5]],
+        [[3.0, 0.5], [1.0, 2.75]],
+    ]
+    assert np.isnan(told.lattices[1:]).all()
+    assert told.where([True, False, False]).lattices is not None
+
+
+def test_there_are_no_lattices_where_no_run_tells_them() -> None:
+    """As from the results of scripts without a bilayer, or of an older campaign."""
+    assert runs_of([result(candidate("c1")), with_vectors("c2", 6.0, None)], SPACE).lattices is None
