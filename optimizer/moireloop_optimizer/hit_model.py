@@ -53,7 +53,7 @@ class FitCache:
         earlier: _Fitted | None = None
         for count in steps[start:]:
             first = runs.where(np.arange(len(runs)) < count)
-            key = (count, first.twist_deg.tobytes() + first.points.tobytes())
+            key = (count, b"".join(each.tobytes() for each in _told(first)))
             if key not in self.fits:
                 self.fits[key] = _fit(first, earlier)
             earlier = self.fits[key]
@@ -61,6 +61,11 @@ class FitCache:
         if earlier is None:
             raise ValueError("expected at least one run with a twist, got none")
         return earlier
+
+
+def _told(runs: Runs) -> list[Floats]:
+    """All arrays that a fit depends on."""
+    return [runs.points, runs.twist_deg, *([] if runs.lattices is None else [runs.lattices])]
 
 
 def schedule(n: int) -> list[int]:

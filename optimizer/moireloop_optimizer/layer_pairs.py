@@ -88,12 +88,14 @@ class LayerPairs:
         """The probability that a run at (m, d) points comes within the tolerance of a target.
 
         Args:
-            pending: (j, d) points on their way; where they lie, any upper layer becomes less likely to be news.
+            pending: (j, d) points on their way; where they lie, any pair becomes less likely to be news, and nothing
+                else likelier.
         """
-        lower = _weights(points, self._points, self._reaches.lower, pending[:0])
-        upper = _weights(points, self._points, self._reaches.upper, pending)
+        lower = _weights(points, self._points, self._reaches.lower)
+        upper = _weights(points, self._points, self._reaches.upper)
+        untold = _untold(points, self._points, self._reaches.upper, pending)
         share = ((lower @ self._hits_of(target_deg, tolerance_deg)) * upper).sum(axis=1)
-        return Foretold(share, lower.sum(axis=1) * upper.sum(axis=1))
+        return Foretold(untold * share, lower.sum(axis=1) * upper.sum(axis=1))
 
     def _hits_of(self, target_deg: float, tolerance_deg: float) -> csr_array:
         """(N, N) probability that each pair comes within the tolerance; of most it is as good as none."""
@@ -191,13 +193,19 @@ def _reach_of(points: Points, turned_deg: Floats) -> tuple[float, ...]:
     return tuple(reach)
 
 
-def _weights(points: Points, runs: Points, reach: Reach, pending: Points) -> Floats:
+def _weights(points: Points, runs: Points, reach: Reach) -> Floats:
     """(m, N) probabilities that a layer at a point is as that of each run; what is left of 1 is for a new one."""
-    share = inside(points, reach)[:, None]
-    near = nearness(points, runs, reach) / share
-    waiting = nearness(points, pending, reach).sum(axis=1, keepdims=True) / share
-    weights: Floats = near / (FRESH + waiting + near.sum(axis=1, keepdims=True))
+    near = nearness(points, runs, reach) / inside(points, reach)[:, None]
+    weights: Floats = near / (FRESH + near.sum(axis=1, keepdims=True))
     return weights
+
+
+def _untold(points: Points, runs: Points, reach: Reach, pending: Points) -> Floats:
+    """(m,) factors in (0, 1] by which pending points make what is known there less likely to be news."""
+    waiting, near = (nearness(points, others, reach).sum(axis=1) for others in (pending, runs))
+    told = FRESH * inside(points, reach) + near
+    untold: Floats = told / (told + waiting)
+    return untold
 
 
 def _weights_of_others(points: Points, known: npt.NDArray[np.intp], reach: Reach) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -142,6 +144,13 @@ def test_fits_are_begun_from_the_one_before() -> None:
     assert cache.at(one_more) is fit
     assert cache.at(everything) is not fit
     assert len(cache.fits) <= 3
+
+
+def test_runs_whose_lattices_are_known_have_a_fit_of_their_own() -> None:
+    """The same points and twists with other lattices are other runs."""
+    cache, known = FitCache(), runs(sobol_points(20, 3, seed=6))
+    bare = cache.at(known)
+    assert cache.at(replace(known, lattices=np.ones((20, 3, 2, 2)))) is not bare
 
 
 def test_the_schedule_grows_by_an_eighth() -> None:

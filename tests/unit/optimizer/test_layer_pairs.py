@@ -14,7 +14,7 @@ from moireloop_optimizer.layer_pairs import (
     foretell_left_out,
     pair_twists_deg,
 )
-from moireloop_optimizer.repeated_twists import choose_habits
+from moireloop_optimizer.repeated_twists import Habits, RepeatedTwists, choose_habits
 from moireloop_optimizer.sobol import sobol_points
 from moireloop_optimizer.twist_process import Floats
 from tests.unit.optimizer.bilayers import bilayers
@@ -59,13 +59,24 @@ def test_a_twist_that_no_run_has_shown_is_foretold_where_its_layers_meet() -> No
 
 
 def test_shares_of_pairs_never_exceed_those_that_are_known() -> None:
-    """At random places, for any target; pending points take away from them."""
+    """At random places, for any target."""
     points, pairs = np.random.default_rng(1).random((30, 2)), LayerPairs(POINTS, TWIST_DEG, LATTICES, SHORT)
     free = pairs.hits(points, 8.2, 30.0, NOTHING)
     assert (free.share <= free.known + 1e-12).all()
     assert (free.known < 1.0).all()
-    waited = pairs.hits(points, 8.2, 30.0, points)
-    assert (waited.known < free.known).all()
+
+
+def test_pending_points_make_no_twist_likelier() -> None:
+    """Not even one that no pair foretells, at any place; and all less likely where they are."""
+    points = np.random.default_rng(2).random((40, 2))
+    model = RepeatedTwists(POINTS, TWIST_DEG, Habits(0.0, 1.0, SHORT), LATTICES)
+    beyond = np.full(40, 0.2 / 30.0)
+    for target_deg in (*np.unique(TWIST_DEG.round(2)), 22.5):
+        free, waited = (
+            model.mass(points, float(target_deg), 0.1, beyond, pending) for pending in (NOTHING, points[:20])
+        )
+        assert (waited <= free).all()
+        assert (waited[:20] < 0.9 * free[:20]).all()
 
 
 def test_the_reach_of_a_layer_is_long_along_what_does_not_matter() -> None:
