@@ -343,6 +343,10 @@ Published = Annotated[EventOfLog | Observation | FrameAnalysed, Field(discrimina
 """What the relay publishes: every event of the log, and what was observed in frames."""
 
 
+EARLIER: Final = {"result/1": "result/3", "result/2": "result/3", "observation/3": "observation/4"}
+"""Tags on record in campaigns of earlier versions: all of their fields are still there, later ones have defaults."""
+
+
 class Stamp(Message):
     """Part two of a published message: its id, and the id before it on the same topic ("0-0" for the first).
 
@@ -548,13 +552,13 @@ def pack(message: Message) -> bytes:
 
 def unpack_event(data: bytes) -> Event:
     """An event of the log. Raises MalformedMessage."""
-    event: Event = _validated(_ADAPTERS["event"], _decoded(data))
+    event: Event = _validated(_ADAPTERS["event"], _recorded(data))
     return event
 
 
 def unpack_published(data: bytes) -> Published:
     """The body of a published message. Raises MalformedMessage."""
-    message: Published = _validated(_ADAPTERS["published"], _decoded(data))
+    message: Published = _validated(_ADAPTERS["published"], _recorded(data))
     return message
 
 
@@ -610,6 +614,13 @@ def _decoded(data: bytes | memoryview) -> Any:
         return msgpack.unpackb(data, raw=False, strict_map_key=True)
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise MalformedMessage(f"expected MessagePack, got {bytes(data[:40])!r}: {error}") from error
+
+
+def _recorded(data: bytes | memoryview) -> Any:
+    """What was written down, perhaps by an earlier version, with the tag of today."""
+    fields = _decoded(data)
+    tag = fields.get("tag") if isinstance(fields, dict) else None
+    return {**fields, "tag": EARLIER[tag]} if isinstance(tag, str) and tag in EARLIER else fields
 
 
 def _validated(adapter: TypeAdapter[T], fields: Any) -> T:

@@ -86,7 +86,7 @@ NOT_MESSAGES: Final[dict[str, Hostile]] = {
     "tag of 200 kB": Hostile(_packed({"tag": "x" * 200_000}), "tag"),
     "tag with control characters": Hostile(_packed({"tag": "\x1b[2J\r\n2026-01-01 ERROR all is lost"}), "?[2J??2026"),
     "version 0": Hostile(_packed({"tag": "status_request/0"}), "status_request/0"),
-    "version to come": Hostile(_packed({"tag": "result/3"}), "result/3"),
+    "version to come": Hostile(_packed({"tag": "result/9"}), "result/9"),
 }
 """What no reader of any message takes."""
 

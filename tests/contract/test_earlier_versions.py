@@ -1,0 +1,58 @@
+"""What campaigns of earlier versions have on record can still be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import pytest
+
+from moireloop_broker.messages import (
+    EARLIER,
+    MalformedMessage,
+    Message,
+    Observation,
+    Result,
+    unpack_as,
+    unpack_event,
+    unpack_published,
+    unpack_request,
+)
+from tests.contract.page import golden_examples
+
+SINCE: dict[str, set[str]] = {"result/1": {"analyses"}, "result/2": set(), "observation/3": set()}
+VECTORS = {"cell_vectors_angstrom", "lower_vectors_angstrom", "upper_vectors_angstrom"}
+MODELS: dict[str, type[Message]] = {"result": Result, "observation": Observation}
+
+
+def as_written(tag: str) -> dict[str, Any]:
+    """The page's example with the fields that a message of this tag had."""
+    model = MODELS[tag.partition("/")[0]]
+    fields, _ = golden_examples()[model.__name__]
+    measurement = {name: value for name, value in fields["measurement"].items() if name not in VECTORS}
+    kept = {name: value for name, value in fields.items() if name not in SINCE[tag]}
+    return {**kept, "tag": tag, "measurement": measurement}
+
+
+@pytest.mark.parametrize("tag", EARLIER)
+def test_earlier_records_are_read_as_messages_of_today(tag: str) -> None:
+    """All that they have is there, and what came since has its default."""
+    fields = as_written(tag)
+    read = unpack_published(msgpack.packb(fields))
+    assert isinstance(read, Result | Observation)
+    assert read.tag == EARLIER[tag]
+    assert read.measurement is not None
+    assert read.measurement.upper_vectors_angstrom is None
+    today = unpack_as(type(read), msgpack.packb({**fields, "tag": EARLIER[tag]}))
+    assert read == today
+    if isinstance(read, Result):
+        assert unpack_event(msgpack.packb(fields)) == read
+
+
+@pytest.mark.parametrize("tag", ["result/0", "result/9", ["result/2"], {"result/2": 1}, None])
+def test_other_tags_are_not(tag: Any) -> None:
+    """Neither in the log, nor is an earlier one a request."""
+    with pytest.raises(MalformedMessage):
+        unpack_event(msgpack.packb({**as_written("result/2"), "tag": tag}))
+    with pytest.raises(MalformedMessage):
+        unpack_request(msgpack.packb(as_written("result/2")))
