@@ -13,19 +13,22 @@ from tests.system.test_command_line import moireloop
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
+RESULTS = 60
+"""Runs of 0.2 s: after the first result some twenty Sobol points may be queued at once, before a model can be asked."""
+
 pytestmark = pytest.mark.timeout(600)
 
 
 def test_campaign_with_a_strategy_of_ones_own(campaign: Callable[..., RunningCampaign], tmp_path: Path) -> None:
     """It chooses the candidates after the initial design; what the file has become is told when going on with it."""
-    running = campaign(results=24, strategy="own_strategy.py:LocalWalk")
+    running = campaign(results=RESULTS, strategy="own_strategy.py:LocalWalk")
     shutil.copy(EXAMPLES / "own_strategy.py", tmp_path)
     # A recipe that hits early would take the last runs for its repeats.
     running.file.write_text(f"{running.file.read_text(encoding='utf-8')}replicates = 0\n", encoding="utf-8")
     running.start()
     code, output = running.end(280)
     assert code == 0, output
-    running.assert_exactly_one_result_each(24)
+    running.assert_exactly_one_result_each(RESULTS)
     results = running.results_of_log()
     assert {result.candidate.strategy for result in results[-2:]} == {"LocalWalk"}
     kept = running.folder / "strategy" / "own_strategy.py"
@@ -39,13 +42,13 @@ def assert_goes_on_with_the_edited_file(running: RunningCampaign) -> None:
     file = running.file.with_name("own_strategy.py")
     file.write_text(file.read_text(encoding="utf-8").replace("LocalWalk", "Stroll"), encoding="utf-8")
     text = running.file.read_text(encoding="utf-8").replace("LocalWalk", "Stroll")
-    running.file.write_text(text.replace("results = 24", "results = 30"), encoding="utf-8")
+    running.file.write_text(text.replace(f"results = {RESULTS}", f"results = {RESULTS + 6}"), encoding="utf-8")
     running.start("resume")
     code, output = running.end(280)
     assert code == 0, output
     assert "changed optimizer.strategy: other content of own_strategy.py" in output
     made_by = [result.candidate.strategy for result in running.results_of_log()]
-    assert len(made_by) == 30
+    assert len(made_by) == RESULTS + 6
     assert made_by[-1] == "Stroll"
 
 
