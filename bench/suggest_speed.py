@@ -47,7 +47,7 @@ def random_runs(name: str, count: int) -> Runs:
 
 
 def _suggest(strategy: AutoStrategy, runs: Runs, count: int, pending: Points) -> float:
-    first = runs.where(np.arange(len(runs)) < count)
+    first = runs.first(count)
     begun_s = time.perf_counter()
     strategy.suggest(1, first, pending, TARGETS, index=count)
     return time.perf_counter() - begun_s

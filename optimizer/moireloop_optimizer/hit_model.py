@@ -52,7 +52,7 @@ class FitCache:
         start = number - number % FRESH_EVERY
         earlier: _Fitted | None = None
         for count in steps[start:]:
-            first = runs.where(np.arange(len(runs)) < count)
+            first = runs.first(count)
             key = (count, b"".join(each.tobytes() for each in _told(first)))
             if key not in self.fits:
                 self.fits[key] = _fit(first, earlier)

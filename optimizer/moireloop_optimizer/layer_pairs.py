@@ -91,11 +91,15 @@ class LayerPairs:
             pending: (j, d) points on their way; where they lie, any pair becomes less likely to be news, and nothing
                 else likelier.
         """
-        lower = _weights(points, self._points, self._reaches.lower)
-        upper = _weights(points, self._points, self._reaches.upper)
-        untold = _untold(points, self._points, self._reaches.upper, pending)
+        near_lower, near_upper = (
+            nearness(points, self._points, reach) / inside(points, reach)[:, None]
+            for reach in (self._reaches.lower, self._reaches.upper)
+        )
+        lower, upper = _weights(near_lower), _weights(near_upper)
         share = ((lower @ self._hits_of(target_deg, tolerance_deg)) * upper).sum(axis=1)
-        return Foretold(untold * share, lower.sum(axis=1) * upper.sum(axis=1))
+        told = FRESH + near_upper.sum(axis=1)
+        waiting = nearness(points, pending, self._reaches.upper).sum(axis=1) / inside(points, self._reaches.upper)
+        return Foretold(share * told / (told + waiting), lower.sum(axis=1) * upper.sum(axis=1))
 
     def _hits_of(self, target_deg: float, tolerance_deg: float) -> csr_array:
         """(N, N) probability that each pair comes within the tolerance; of most it is as good as none."""
@@ -193,23 +197,12 @@ def _reach_of(points: Points, turned_deg: Floats) -> tuple[float, ...]:
     return tuple(reach)
 
 
-def _weights(points: Points, runs: Points, reach: Reach) -> Floats:
+def _weights(near: Floats) -> Floats:
     """(m, N) probabilities that a layer at a point is as that of each run; what is left of 1 is for a new one."""
-    near = nearness(points, runs, reach) / inside(points, reach)[:, None]
     weights: Floats = near / (FRESH + near.sum(axis=1, keepdims=True))
     return weights
-
-
-def _untold(points: Points, runs: Points, reach: Reach, pending: Points) -> Floats:
-    """(m,) factors in (0, 1] by which pending points make what is known there less likely to be news."""
-    waiting, near = (nearness(points, others, reach).sum(axis=1) for others in (pending, runs))
-    told = FRESH * inside(points, reach) + near
-    untold: Floats = told / (told + waiting)
-    return untold
 
 
 def _weights_of_others(points: Points, known: npt.NDArray[np.intp], reach: Reach) -> Floats:
     """(N, k) the same at every run, by those runs whose layers are known other than itself."""
-    near = without_own(nearness(points, points, reach))[:, known] / inside(points, reach)[:, None]
-    weights: Floats = near / (FRESH + near.sum(axis=1, keepdims=True))
-    return weights
+    return _weights(without_own(nearness(points, points, reach))[:, known] / inside(points, reach)[:, None])

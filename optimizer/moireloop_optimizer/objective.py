@@ -57,6 +57,10 @@ class Runs:
     def __len__(self) -> int:
         return len(self.points)
 
+    def first(self, count: int) -> Runs:
+        """So many runs from the start."""
+        return self.where(np.arange(len(self)) < count)
+
     def where(self, mask: npt.ArrayLike) -> Runs:
         """The runs in a mask (N,), in their order."""
         chosen = np.asarray(mask, dtype=np.bool_)
