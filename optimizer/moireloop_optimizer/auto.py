@@ -2,10 +2,8 @@
 
 The seed models the distance from the target, which throws away on which side of it a twist lies. Here the twist is
 modelled (hit_model), and the next point is the one at which a run most likely comes within the tolerance of a target
-that no run has reached; of each target what pending runs would tell as well does not count again. The crowd of runs
-that led to a target is left out while other targets are missing: it would bend the model to a corner of the space.
-Once every target is reached the search goes on for other recipes, away from those that it has. docs/search.md says
-what was measured.
+that no run has reached; of each target what pending runs would tell as well does not count again. Once every target is
+reached the search goes on for other recipes, away from those that it has. docs/search.md says what was measured.
 """
 
 from __future__ import annotations
@@ -19,7 +17,6 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from moireloop_optimizer.hit_model import FitCache, HitModel
-from moireloop_optimizer.hit_probability import EQUAL_WITHIN
 from moireloop_optimizer.objective import Runs, Target, is_within
 from moireloop_optimizer.sobol import sobol_points
 from moireloop_optimizer.space import Points
@@ -36,9 +33,6 @@ SUMMITS: Final = 6
 LOCAL_WIDTHS: Final = (0.02, 0.08, 0.2)
 CLIMBS: Final = (0.05, 0.015, 0.004)
 CLIMB_POINTS: Final = 64
-CROWD: Final = 0.1
-"""How far around a recipe, in sides of the unit cube, other runs are left out while targets are missing."""
-
 OTHER_RECIPE: Final = 0.2
 """How far a recipe keeps the search away once its target is reached, in sides of the unit cube."""
 
@@ -56,7 +50,7 @@ class AutoStrategy:
 
     def suggest(self, n: int, runs: Runs, pending: Points, targets: Sequence[Target], *, index: int) -> Suggestion:
         """The next n points; see suggestion.Strategy."""
-        runs = _without_crowds(_usable(runs), targets)
+        runs = _usable(runs)
         if np.isfinite(runs.twist_deg).sum() < 2:
             return self._stand_in(n, runs, targets, index, failed=False)
         began = time.perf_counter()
@@ -143,21 +137,6 @@ def _usable(runs: Runs) -> Runs:
     """The runs at finite points within 100 widths of the search space: others only hurt the numerics."""
     near = np.isfinite(runs.points).all(axis=1) & (np.abs(runs.points - 0.5) < FARTHEST).all(axis=1)
     return runs.where(near)
-
-
-def _without_crowds(runs: Runs, targets: Sequence[Target]) -> Runs:
-    """While a target is missing, the runs without those around the first hit of each other one that led to it.
-
-    Later ones stay, which may be meant for a target that is missing, and so do repeats of a hit: they tell its scatter.
-    """
-    hits = [np.flatnonzero(is_within(runs.twist_deg, target)) for target in targets]
-    if all(map(len, hits)):
-        return runs
-    firsts = np.array([places[0] for places in hits if len(places)], dtype=np.intp)
-    distance = cdist(runs.points, runs.points[firsts])
-    later = np.arange(len(runs))[:, None] > firsts
-    kept = ((distance > CROWD) | later).all(axis=1) | (distance <= EQUAL_WITHIN).any(axis=1)
-    return runs.where(kept)
 
 
 def _any_within(twist_deg: Floats, targets: Sequence[Target]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

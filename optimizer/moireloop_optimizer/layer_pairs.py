@@ -2,8 +2,9 @@
 
 A twist is the difference of two orientations. In a small periodic cell each layer takes one of a few that the cell
 admits, and which one it takes depends on the growth parameters more plainly than their difference does. So layers that
-were seen in different runs foretell twists that no run has shown. A lattice keeps its place in the cell: that of one
-run is put into the cell of another as an affine deformation would take it there.
+were seen in different runs foretell twists that no run has shown; and where the upper one was not seen, those that the
+cell admits (coherent_layers). A lattice keeps its place in the cell: that of one run is put into the cell of another as
+an affine deformation would take it there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
+from moireloop_optimizer.coherent_layers import FARTHEST, LEAST_AREA, SAME_DEG, CoherentUppers
+from moireloop_optimizer.hexagonal import SPOKES, SYMMETRY_DEG, folded, in_plane, turned_deg
 from moireloop_optimizer.nearness import Reach, inside, nearness, without_own
 from moireloop_optimizer.space import Points
 from moireloop_optimizer.twist_process import Floats, mass_within, normal_density
@@ -28,22 +31,11 @@ SWEEPS: Final = 2
 FEWEST: Final = 5
 """Runs whose layers are known from which on anything is foretold."""
 
-SAME_DEG: Final = 0.03
-"""Width of an orientation that comes again."""
-
-FARTHEST: Final = 6.0
-"""In those widths: what is farther off is another orientation."""
-
 FRESH: Final = 1.0
 """Weight, in runs, of an orientation that was not seen."""
 
 AGREE_DEG: Final = 0.1
 """How far the twist of a run may be from that of its two lattices."""
-
-LEAST_AREA: Final = 1e-6
-SYMMETRY_DEG: Final = 60.0
-SPOKES: Final = np.exp(1j * np.radians([30.0, -90.0]))
-"""By what the two lattice vectors, as complex numbers, are multiplied: the argument of their sum is the rotation."""
 
 SQUARE: Final = np.eye(2)
 CELL, LOWER, UPPER = range(3)
@@ -69,7 +61,7 @@ class Foretold:
 
 
 class LayerPairs:
-    """All pairs of a lower layer of one run and an upper one of another.
+    """All pairs of a lower layer of one run and an upper one of another, or one that is new.
 
     Args:
         points: (N, d) points of the unit cube.
@@ -82,6 +74,7 @@ class LayerPairs:
         known = are_known(twist_deg, lattices)
         self._points, self._reaches = points[known], reaches
         self._twist_deg = pair_twists_deg(lattices[known])
+        self._unseen = _unseen_uppers(lattices[known])
         self._hit: dict[tuple[float, float], csr_array] = {}
 
     def hits(self, points: Points, target_deg: float, tolerance_deg: float, pending: Points) -> Foretold:
@@ -96,10 +89,12 @@ class LayerPairs:
             for reach in (self._reaches.lower, self._reaches.upper)
         )
         lower, upper = _weights(near_lower), _weights(near_upper)
+        unseen = 1.0 - upper.sum(axis=1)
         share = ((lower @ self._hits_of(target_deg, tolerance_deg)) * upper).sum(axis=1)
+        share += unseen * (lower @ self._unseen.hits(target_deg, tolerance_deg))
         told = FRESH + near_upper.sum(axis=1)
         waiting = nearness(points, pending, self._reaches.upper).sum(axis=1) / inside(points, self._reaches.upper)
-        return Foretold(share * told / (told + waiting), lower.sum(axis=1) * upper.sum(axis=1))
+        return Foretold(share * told / (told + waiting), _foretold_share(lower, unseen, self._unseen))
 
     def _hits_of(self, target_deg: float, tolerance_deg: float) -> csr_array:
         """(N, N) probability that each pair comes within the tolerance; of most it is as good as none."""
@@ -115,7 +110,7 @@ def are_known(twist_deg: Floats, lattices: Floats) -> npt.NDArray[np.bool_]:
     """(N,) whether the layers of each run are known, and make its twist: those of another convention do not."""
     finite = np.asarray(np.isfinite(lattices).all(axis=(1, 2, 3)), dtype=np.bool_)
     safe = np.where(finite[:, None, None, None], lattices, SQUARE)
-    own_deg = _folded(_turned_deg(safe[:, UPPER]) - _turned_deg(safe[:, LOWER]))
+    own_deg = folded(turned_deg(safe[:, UPPER]) - turned_deg(safe[:, LOWER]))
     known: npt.NDArray[np.bool_] = (
         finite & (np.abs(np.linalg.det(safe[:, CELL])) > LEAST_AREA) & (np.abs(own_deg - twist_deg) <= AGREE_DEG)
     )
@@ -139,11 +134,12 @@ def foretell_left_out(points: Points, twist_deg: Floats, lattices: Floats, reach
     known = np.flatnonzero(are_known(twist_deg, lattices))
     lower, upper = (_weights_of_others(points, known, reach) for reach in (reaches.lower, reaches.upper))
     pairs_deg = pair_twists_deg(lattices[known])
+    unseen_uppers, unseen = _unseen_uppers(lattices[known]), 1.0 - upper.sum(axis=1)
     density = [
-        below @ normal_density(pairs_deg - twist, SAME_DEG) @ above
-        for below, above, twist in zip(lower, upper, twist_deg, strict=True)
+        below @ (normal_density(pairs_deg - twist, SAME_DEG) @ above + new * unseen_uppers.density(twist))
+        for below, above, new, twist in zip(lower, upper, unseen, twist_deg, strict=True)
     ]
-    return Foretold(np.array(density), lower.sum(axis=1) * upper.sum(axis=1))
+    return Foretold(np.array(density), _foretold_share(lower, unseen, unseen_uppers))
 
 
 def pair_twists_deg(lattices: Floats) -> Floats:
@@ -152,37 +148,30 @@ def pair_twists_deg(lattices: Floats) -> Floats:
     That one is put into the cell of run i. `lattices` (N, 3, 2, 2) must be known.
     """
     lower, upper = _orientations_deg(lattices)
-    return _folded(upper - lower.diagonal()[:, None])
+    return folded(upper - lower.diagonal()[:, None])
+
+
+def _unseen_uppers(lattices: Floats) -> CoherentUppers:
+    return CoherentUppers(lattices[:, CELL], lattices[:, LOWER], lattices[:, UPPER])
+
+
+def _foretold_share(lower: Floats, unseen: Floats, unseen_uppers: CoherentUppers) -> Floats:
+    """(m,) probability that the lower layer is a known one, and the upper one known too or one that the cell admits."""
+    share: Floats = lower.sum(axis=1) * (1.0 - unseen) + unseen * (lower @ unseen_uppers.share)
+    return share
 
 
 def _orientations_deg(lattices: Floats) -> tuple[Floats, Floats]:
     """(N, N) orientations of the lower layer of run j in the cell of run i, in degrees, and of the upper one."""
     cells = lattices[:, CELL]
     places = lattices[:, (LOWER, UPPER)] @ np.linalg.inv(cells)[:, None]
-    lower, upper = (np.angle(_in_plane(cells) @ (SPOKES @ places[:, layer]).T, deg=True) for layer in (0, 1))
+    lower, upper = (np.angle(in_plane(cells) @ (SPOKES @ places[:, layer]).T, deg=True) for layer in (0, 1))
     return lower, upper
-
-
-def _turned_deg(vectors: Floats) -> Floats:
-    """(N,) rotation parts of the polar decompositions that take a hexagonal lattice along x to (N, 2, 2) vectors."""
-    turned: Floats = np.angle(_in_plane(vectors) @ SPOKES, deg=True)
-    return turned
-
-
-def _in_plane(vectors: Floats) -> npt.NDArray[np.complex128]:
-    """(N, 2) vectors as complex numbers."""
-    return vectors[..., 0] + 1j * vectors[..., 1]
-
-
-def _folded(turned_deg: Floats) -> Floats:
-    half = 0.5 * SYMMETRY_DEG
-    folded: Floats = np.abs((turned_deg + half) % SYMMETRY_DEG - half)
-    return folded
 
 
 def _reach_of(points: Points, turned_deg: Floats) -> tuple[float, ...]:
     """The reach along each axis by which left-out orientations, on the diagonal of (N, N), are foretold best."""
-    same = normal_density(_folded(turned_deg - turned_deg.diagonal()[:, None]), SAME_DEG)
+    same = normal_density(folded(turned_deg - turned_deg.diagonal()[:, None]), SAME_DEG)
     everyone = np.arange(len(points))
 
     def score(reach: Sequence[float]) -> float:

@@ -1,10 +1,10 @@
 """A Gaussian process on the twist itself (pure).
 
-It has a Matern-5/2 kernel with a length scale for each dimension, noise in proportion to the signal, and a constant
-mean; mean and variance of the signal are integrated out or taken at their maximum in closed form (Rasmussen and
-Williams, "Gaussian Processes for Machine Learning" (2006), section 2.7 and chapter 5). Length scales and noise are
-searched for by sampling, many sets at once, and the most likely set is taken: a mixture of the best few was measured to
-be no better (docs/search.md).
+It has a Matern-5/2 kernel with a length scale for each dimension, noise in proportion to the signal, a constant mean
+and a linear trend; mean, trend and variance of the signal are integrated out or taken at their maximum in closed form
+(Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), section 2.7 and chapter 5). Length scales and
+noise are searched for by sampling, many sets at once, and the most likely set is taken: a mixture of the best few was
+measured to be no better (docs/search.md).
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ from moireloop_optimizer.space import Points
 Floats = npt.NDArray[np.float64]
 DOUBLE: Final = torch.float64
 
-LENGTH_MEDIAN, LENGTH_WIDTH = 0.5, 0.9
-NOISE_MEDIAN, NOISE_WIDTH = 1e-2, 2.5
+LENGTH_MEDIAN, LENGTH_WIDTH = 0.25, 0.6
+NOISE_MEDIAN, NOISE_WIDTH = 1e-4, 2.5
 """Log-normal priors: of length scales, in sides of the unit cube, and of the noise variance over the signal's."""
+
+TREND_PRIOR: Final = 3.0
+"""Prior variance of the slope along each axis, in the signal's, per side of the unit cube."""
 
 SIGNAL_PRIOR: Final = 2.0
 """Runs that the prior of the signal's variance (that of the twists seen) counts for."""
@@ -72,10 +75,11 @@ class TwistProcess:
     def at(self, points: Points) -> Prediction:
         """The prediction at (m, d) points."""
         solved, x = self._solved, torch.as_tensor(points, dtype=DOUBLE)
-        kernel = _matern(x, self._x, solved.lengths)[0]
+        kernel = _covariance(x, self._x, solved.lengths)[0]
         mean = kernel @ solved.alpha[0] + solved.mean[0]
         whitened = torch.linalg.solve_triangular(solved.root[0], kernel.T, upper=False)
-        variance = (1.0 - (whitened * whitened).sum(0)).clamp_min(1e-10) * solved.signal[0]
+        prior = 1.0 + TREND_PRIOR * _inside(x).square().sum(1)
+        variance = (prior - (whitened * whitened).sum(0)).clamp_min(1e-10) * solved.signal[0]
         square = self._scale_deg**2
         return Prediction(
             mean.numpy() * self._scale_deg + self._center_deg,
@@ -87,7 +91,7 @@ class TwistProcess:
     def covariance_deg2(self, points: Points, at: Prediction, others: Points, at_others: Prediction) -> Floats:
         """(m, j) posterior covariances of the twist at (m, d) points and at (j, d) others."""
         x, o = (torch.as_tensor(rows, dtype=DOUBLE) for rows in (points, others))
-        prior = _matern(x, o, self._solved.lengths)[0]
+        prior = _covariance(x, o, self._solved.lengths)[0]
         shared = at.whitened.T @ at_others.whitened
         covariance: Floats = ((prior - shared) * self._solved.signal[0]).numpy() * self._scale_deg**2
         return covariance
@@ -163,7 +167,7 @@ def _solve(x: torch.Tensor, y: torch.Tensor, theta: torch.Tensor) -> _Solved:
     """Condition K processes on standardized twists; the score is the log evidence and log prior of theta."""
     lengths, noise, n = theta[:, :-1].exp(), theta[:, -1].exp(), len(y)
     identity = torch.eye(n, dtype=DOUBLE)
-    covariance = _matern(x, x, lengths) + (noise[:, None, None] + JITTER) * identity
+    covariance = _covariance(x, x, lengths) + (noise[:, None, None] + JITTER) * identity
     root, failed = torch.linalg.cholesky_ex(covariance)
     columns = torch.stack([y, torch.ones_like(y)], dim=-1).expand(len(theta), n, 2)
     by_y, by_one = torch.cholesky_solve(columns, root).unbind(-1)
@@ -185,8 +189,14 @@ def _prior(dimension: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.tensor(middle, dtype=DOUBLE), torch.tensor([LENGTH_WIDTH] * dimension + [NOISE_WIDTH], dtype=DOUBLE)
 
 
-def _matern(x: torch.Tensor, others: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """(K, m, j) Matern-5/2 correlations under (K, d) length scales."""
+def _covariance(x: torch.Tensor, others: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """(K, m, j) covariances under (K, d) length scales, in the signal's variance: Matern-5/2 and the trend."""
     scaled = math.sqrt(5.0) * torch.cdist(x / lengths[:, None], others / lengths[:, None])
-    correlation: torch.Tensor = (1.0 + scaled + scaled * scaled / 3.0) * torch.exp(-scaled)
-    return correlation
+    rough = (1.0 + scaled + scaled * scaled / 3.0) * torch.exp(-scaled)
+    covariance: torch.Tensor = rough + TREND_PRIOR * _inside(x) @ _inside(others).T
+    return covariance
+
+
+def _inside(x: torch.Tensor) -> torch.Tensor:
+    """Points as seen from the middle of the cube; those outside count as those at the face before them."""
+    return x.clamp(0.0, 1.0) - 0.5

@@ -89,21 +89,6 @@ def test_a_reached_target_is_searched_for_elsewhere() -> None:
     assert np.linalg.norm(made.points[:, None] - known, axis=-1).min() > 0.05
 
 
-def test_a_crowd_around_a_reached_target_does_not_count_while_another_is_missing() -> None:
-    """Its first hit, the repeats of it and later runs do: the points are those of the runs without the crowd."""
-    first = searched([TARGET], 1)
-    hit = first.points[-1:]
-    beside = np.clip(hit + 0.03 * np.random.default_rng(0).standard_normal((6, 3)), 0.0, 1.0)
-    away = runs(first.points[np.linalg.norm(first.points - hit, axis=1) > 0.1])
-    repeated = runs(np.concatenate([away.points, hit, hit, beside[:1]]))
-    crowded = runs(np.concatenate([away.points, beside[1:], hit, hit, beside[:1]]))
-    targets = [TARGET, FAR]
-    ours, fewer = (AutoStrategy(1).suggest(2, data, NOTHING, targets, index=30) for data in (crowded, repeated))
-    np.testing.assert_array_equal(ours.points, fewer.points)
-    alone, known = (AutoStrategy(1).suggest(2, data, NOTHING, [FAR], index=30) for data in (crowded, repeated))
-    assert not np.array_equal(alone.points, known.points)
-
-
 def test_a_target_beside_a_reached_one_is_found() -> None:
     """Runs that are meant for it lie among those that led to the other one, and count."""
     close = Target(twist_deg=9.0, tolerance_deg=0.1)

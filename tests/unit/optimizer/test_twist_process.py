@@ -16,9 +16,9 @@ THETA = torch.log(torch.tensor([0.4, 0.7, 0.01], dtype=torch.float64))
 
 
 def correlation(x: Points, others: Points) -> Points:
-    """Matern-5/2 with length scales 0.4 and 0.7, written out."""
+    """Matern-5/2 with length scales 0.4 and 0.7, and slopes of variance 3, written out."""
     r = np.sqrt(5.0 * (((x[:, None] - others) / [0.4, 0.7]) ** 2).sum(-1))
-    found: Points = (1.0 + r + r**2 / 3.0) * np.exp(-r)
+    found: Points = (1.0 + r + r**2 / 3.0) * np.exp(-r) + 3.0 * (x - 0.5) @ (others - 0.5).T
     return found
 
 
@@ -57,7 +57,8 @@ def test_what_is_left_out_is_predicted_without_it() -> None:
         inside = np.linalg.inv(correlation(POINTS[rest], POINTS[rest]) + (0.01 + 1e-8) * np.eye(len(y) - 1))
         across = correlation(POINTS[[left_out]], POINTS[rest])[0]
         expected = mean + across @ inside @ (y[rest] - mean)
-        variance = signal * (1.01 + 1e-8 - across @ inside @ across)
+        own = correlation(POINTS[[left_out]], POINTS[[left_out]])[0, 0]
+        variance = signal * (own + 0.01 + 1e-8 - across @ inside @ across)
         np.testing.assert_allclose(
             density[left_out], norm.pdf(y[left_out], expected, np.sqrt(variance)) / TWISTS.std(), rtol=1e-6
         )

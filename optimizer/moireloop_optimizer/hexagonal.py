@@ -1,0 +1,48 @@
+"""Hexagonal lattices in the plane, their two vectors about 60 degrees apart: rotation, distortion, area (pure).
+
+As complex numbers, the vectors of a lattice are those of a regular one along x times `a`, plus the conjugates of those
+times `b`: |a| + |b| and |a| - |b| are the principal stretches, and the argument of `a` is the rotation of the polar
+decomposition.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from moireloop_optimizer.twist_process import Floats
+
+Complex = npt.NDArray[np.complex128]
+
+SYMMETRY_DEG: Final = 60.0
+SPOKES: Final = np.exp(1j * np.radians([30.0, -90.0])) / np.sqrt(3.0)
+"""By what the two vectors are multiplied: their sum is `a`, and `b` with the conjugates of these."""
+
+TINY: Final = 1e-300
+
+
+def in_plane(vectors: Floats) -> Complex:
+    """(...) vectors (..., 2) as complex numbers."""
+    return vectors[..., 0] + 1j * vectors[..., 1]
+
+
+def turned_deg(lattices: Floats) -> Floats:
+    """(...) rotations in degrees that take a lattice along x to (..., 2, 2) lattices."""
+    turned: Floats = np.angle(in_plane(lattices) @ SPOKES, deg=True)
+    return turned
+
+
+def distortion(a: Complex, b: Complex) -> Floats:
+    """Logarithm of the ratio of the principal stretches; infinite where a lattice is flat or left-handed."""
+    least = np.abs(a) - np.abs(b)
+    ratio: Floats = np.log((np.abs(a) + np.abs(b)) / np.maximum(least, TINY))
+    return np.where(least > 0.0, ratio, np.inf)
+
+
+def folded(angle_deg: Floats) -> Floats:
+    """Angles in degrees between lattices, in [0, 30]: 60 degrees and the sign make no difference."""
+    half = 0.5 * SYMMETRY_DEG
+    small: Floats = np.abs((angle_deg + half) % SYMMETRY_DEG - half)
+    return small
