@@ -21,12 +21,19 @@ from scipy.spatial.distance import cdist
 from bench.landscapes import Floats
 from bench.search_pool import search_pool
 from bench.strategies import BUDGET, REPETITIONS, Search, median_of, samples_to_hit
-from moireloop_optimizer import auto, hit_model, layer_pairs, repeated_twists
+from moireloop_optimizer import auto, coherent_layers, hit_model, layer_pairs, repeated_twists, twist_process
 from moireloop_optimizer.hit_model import HitModel
 from moireloop_optimizer.objective import Target
 from moireloop_optimizer.space import Points
 
-PLACES: Final = (("smooth", 8.5), ("ridges", 8.5), ("plateaus", 2.8), ("bead", 15.42), ("bead", 24.46))
+PLACES: Final = (
+    ("smooth", 8.5),
+    ("ridges", 8.5),
+    ("plateaus", 2.8),
+    ("bead", 15.42),
+    ("bead", 19.71),
+    ("bead", 24.46),
+)
 PENALTY_REACH: Final = 0.1
 """How far a local penalty reaches, in sides of the unit cube (standard deviation)."""
 
@@ -55,8 +62,10 @@ class _Deaf(HitModel):
 Change = tuple[object, str, object]
 PARTS: Final[Mapping[str, tuple[str, Sequence[Change]]]] = {
     "auto": ("auto", ()),
+    "no trend": ("auto", ((twist_process, "TREND_PRIOR", 0.0),)),
     "no repeats": ("auto", ((repeated_twists, "LEAST_GAIN", np.inf),)),
     "no layers": ("auto", ((layer_pairs, "FEWEST", np.inf),)),
+    "only layers seen": ("auto", ((coherent_layers, "LONGEST", 0.0),)),
     "repeats always": ("auto", ((repeated_twists, "LEAST_GAIN", -np.inf), (hit_model, "FEWEST_FOR_HABITS", 2))),
     "no climbs": ("auto", ((auto, "CLIMBS", ()),)),
     "auto, batches of 15": ("auto 15", ()),

@@ -36,8 +36,8 @@ def turned_deg(lattices: Floats) -> Floats:
 
 def distortion(a: Complex, b: Complex) -> Floats:
     """Logarithm of the ratio of the principal stretches; infinite where a lattice is flat or left-handed."""
-    least = np.abs(a) - np.abs(b)
-    ratio: Floats = np.log((np.abs(a) + np.abs(b)) / np.maximum(least, TINY))
+    most, least = np.abs(a) + np.abs(b), np.abs(a) - np.abs(b)
+    ratio = np.log(np.maximum(most, TINY) / np.maximum(least, TINY))
     return np.where(least > 0.0, ratio, np.inf)
 
 

@@ -80,3 +80,21 @@ def test_mass_within_is_the_integral_of_the_density() -> None:
     grid = np.linspace(7.9, 8.1, 2001)
     expected = np.trapezoid(norm.pdf(grid, 8.3, 0.2), grid)
     np.testing.assert_allclose(mass_within(8.0, 0.1, np.array(8.3), 0.2), expected, rtol=1e-5)
+
+
+def test_a_slope_is_followed_beyond_the_runs() -> None:
+    """Over waves across it, where runs cover half of the cube and the twist is far from their mean in the other."""
+    points = 0.5 * sobol_points(20, 2, seed=4)
+    twists = 5.0 + 20.0 * points[:, 0] + 2.0 * np.sin(25.0 * points[:, 1])
+    beyond = TwistProcess(points, twists, fit_theta(points, twists, seed=0)).at(np.array([[0.9, 0.25]]))
+    np.testing.assert_allclose(beyond.mean_deg, 23.0, atol=2.0)
+
+
+def test_a_run_far_outside_does_not_tilt_the_trend() -> None:
+    """It counts as one at the face before it, so that the slope inside stays that of the runs inside."""
+    far = np.concatenate([POINTS, [[80.0, 0.5]]])
+    inside, both = (
+        TwistProcess(points, twists, THETA).at(POINTS).mean_deg
+        for points, twists in ((POINTS, TWISTS), (far, np.append(TWISTS, TWISTS.mean())))
+    )
+    np.testing.assert_allclose(both, inside, atol=0.5)
