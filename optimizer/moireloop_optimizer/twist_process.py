@@ -24,7 +24,7 @@ from moireloop_optimizer.space import Points
 Floats = npt.NDArray[np.float64]
 DOUBLE: Final = torch.float64
 
-LENGTH_MEDIAN, LENGTH_WIDTH = 0.25, 0.6
+LENGTH_MEDIAN, LENGTH_WIDTH = 0.3, 0.9
 NOISE_MEDIAN, NOISE_WIDTH = 1e-4, 2.5
 """Log-normal priors: of length scales, in sides of the unit cube, and of the noise variance over the signal's."""
 
