@@ -1,4 +1,4 @@
-"""Hexagonal lattices in the plane, their two vectors about 60 degrees apart: rotation, distortion, area (pure).
+"""Hexagonal lattices in the plane, their two vectors about 60 degrees apart: rotation, distortion, spacing (pure).
 
 As complex numbers, the vectors of a lattice are those of a regular one along x times `a`, plus the conjugates of those
 times `b`: |a| + |b| and |a| - |b| are the principal stretches, and the argument of `a` is the rotation of the polar
@@ -20,7 +20,11 @@ SYMMETRY_DEG: Final = 60.0
 SPOKES: Final = np.exp(1j * np.radians([30.0, -90.0])) / np.sqrt(3.0)
 """By what the two vectors are multiplied: their sum is `a`, and `b` with the conjugates of these."""
 
-TINY: Final = 1e-300
+SAME_DEG: Final = 0.03
+"""Width of an orientation that comes again."""
+
+FARTHEST: Final = 6.0
+"""In those widths: what is farther off is another orientation."""
 
 
 def in_plane(vectors: Floats) -> Complex:
@@ -37,8 +41,15 @@ def turned_deg(lattices: Floats) -> Floats:
 def distortion(a: Complex, b: Complex) -> Floats:
     """Logarithm of the ratio of the principal stretches; infinite where a lattice is flat or left-handed."""
     most, least = np.abs(a) + np.abs(b), np.abs(a) - np.abs(b)
-    ratio = np.log(np.maximum(most, TINY) / np.maximum(least, TINY))
-    return np.where(least > 0.0, ratio, np.inf)
+    regular = least > 0.0
+    ratio: Floats = np.log(np.where(regular, most, 1.0)) - np.log(np.where(regular, least, 1.0))
+    return np.where(regular, ratio, np.inf)
+
+
+def spacing(lattices: Floats) -> Floats:
+    """(...) distance of neighbours in the regular lattice that has as much area to a site as (..., 2, 2) lattices."""
+    distance: Floats = np.sqrt(np.abs(np.linalg.det(lattices)) / np.sin(np.radians(SYMMETRY_DEG)))
+    return distance
 
 
 def folded(angle_deg: Floats) -> Floats:

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from moireloop_optimizer.coherent_layers import FARTHEST, LEAST_AREA, SAME_DEG, CoherentUppers
-from moireloop_optimizer.hexagonal import SPOKES, SYMMETRY_DEG, folded, in_plane, turned_deg
+from moireloop_optimizer.coherent_layers import CoherentUppers
+from moireloop_optimizer.hexagonal import FARTHEST, SAME_DEG, SPOKES, SYMMETRY_DEG, folded, in_plane, turned_deg
 from moireloop_optimizer.nearness import Reach, inside, nearness, without_own
 from moireloop_optimizer.space import Points
 from moireloop_optimizer.twist_process import Floats, mass_within, normal_density
@@ -37,6 +37,10 @@ FRESH: Final = 1.0
 AGREE_DEG: Final = 0.1
 """How far the twist of a run may be from that of its two lattices."""
 
+LEAST_AREA: Final = 1e-6
+LARGEST: Final = 1e6
+"""Of a cell's area and of any component of a vector, in the unit that the vectors have: angstrom."""
+
 SQUARE: Final = np.eye(2)
 CELL, LOWER, UPPER = range(3)
 
@@ -51,7 +55,7 @@ class Reaches:
 
 @dataclass(frozen=True)
 class Foretold:
-    """At m points: the share (m,) that pairs of known layers give to a twist, and the share (m,) of all such pairs.
+    """At m points: the share (m,) that what is foretold gives to a twist, and the share (m,) of all that is foretold.
 
     The first is a probability where a target is asked for, and a density per degree where a twist is.
     """
@@ -94,7 +98,7 @@ class LayerPairs:
         share += unseen * (lower @ self._unseen.hits(target_deg, tolerance_deg))
         told = FRESH + near_upper.sum(axis=1)
         waiting = nearness(points, pending, self._reaches.upper).sum(axis=1) / inside(points, self._reaches.upper)
-        return Foretold(share * told / (told + waiting), _foretold_share(lower, unseen, self._unseen))
+        return Foretold(share * told / (told + waiting), _known_share(lower, unseen, self._unseen))
 
     def _hits_of(self, target_deg: float, tolerance_deg: float) -> csr_array:
         """(N, N) probability that each pair comes within the tolerance; of most it is as good as none."""
@@ -108,7 +112,7 @@ class LayerPairs:
 
 def are_known(twist_deg: Floats, lattices: Floats) -> npt.NDArray[np.bool_]:
     """(N,) whether the layers of each run are known, and make its twist: those of another convention do not."""
-    finite = np.asarray(np.isfinite(lattices).all(axis=(1, 2, 3)), dtype=np.bool_)
+    finite = np.asarray((np.abs(lattices) <= LARGEST).all(axis=(1, 2, 3)), dtype=np.bool_)
     safe = np.where(finite[:, None, None, None], lattices, SQUARE)
     own_deg = folded(turned_deg(safe[:, UPPER]) - turned_deg(safe[:, LOWER]))
     known: npt.NDArray[np.bool_] = (
@@ -139,7 +143,7 @@ def foretell_left_out(points: Points, twist_deg: Floats, lattices: Floats, reach
         below @ (normal_density(pairs_deg - twist, SAME_DEG) @ above + new * unseen_uppers.density(twist))
         for below, above, new, twist in zip(lower, upper, unseen, twist_deg, strict=True)
     ]
-    return Foretold(np.array(density), _foretold_share(lower, unseen, unseen_uppers))
+    return Foretold(np.array(density), _known_share(lower, unseen, unseen_uppers))
 
 
 def pair_twists_deg(lattices: Floats) -> Floats:
@@ -155,7 +159,7 @@ def _unseen_uppers(lattices: Floats) -> CoherentUppers:
     return CoherentUppers(lattices[:, CELL], lattices[:, LOWER], lattices[:, UPPER])
 
 
-def _foretold_share(lower: Floats, unseen: Floats, unseen_uppers: CoherentUppers) -> Floats:
+def _known_share(lower: Floats, unseen: Floats, unseen_uppers: CoherentUppers) -> Floats:
     """(m,) probability that the lower layer is a known one, and the upper one known too or one that the cell admits."""
     share: Floats = lower.sum(axis=1) * (1.0 - unseen) + unseen * (lower @ unseen_uppers.share)
     return share

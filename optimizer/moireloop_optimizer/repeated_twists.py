@@ -2,7 +2,7 @@
 
 A run either repeats the twist of a run nearby or shows a new one. What a new one may be is told by the different twists
 around, each counted once however often it came, and beyond these by the Gaussian process or by nothing; where layers
-are known, first by pairs of those seen apart (layer_pairs). Which of these counts is chosen by how well every run is
+are known, first by pairs of them (layer_pairs). Which of these counts is chosen by how well every run is
 predicted from the others. The way of counting is that of hierarchical
 Pitman-Yor processes (Y. W. Teh, "A hierarchical Bayesian language model based on Pitman-Yor processes", ACL 2006). The
 widths are fixed: searching for them was measured to be no better (docs/search.md).
@@ -142,7 +142,7 @@ class _LeftOut:
 
 
 def _or_foretold(new: Floats, foretold: Foretold) -> Floats:
-    """What a new twist may be (m,): a pair of known layers, or else what it is taken for without them."""
+    """What a new twist may be (m,): what layers foretell, or else what it is taken for without them."""
     either: Floats = foretold.share + (1.0 - foretold.known) * new
     return either
 
