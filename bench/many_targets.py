@@ -1,4 +1,9 @@
-"""What three targets in one campaign cost, over the hardest of them alone."""
+"""What three targets in one campaign cost, over the hardest of them alone.
+
+Which one is the hardest is told search by search, from the same initial samples: the one that takes longest. Where hits
+come by chance no target is the hardest for all searches, and even three campaigns at once, one for each, take longer
+than the median of any.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from bench.table import Row
 from moireloop_optimizer.auto import AutoStrategy
 from moireloop_optimizer.objective import Target
 
-REPETITIONS: Final = 30
+REPETITIONS: Final = 60
 INITIAL: Final = 6
 BUDGET: Final = 120
 TOLERANCE_DEG: Final = 0.1
@@ -42,22 +47,20 @@ def samples_to_all(name: str, targets_deg: Sequence[float], repetition: int) -> 
 
 
 def rows() -> list[Row]:
-    """Median samples for all three over the median for the hardest alone."""
+    """Median over searches of the samples for all three over those for the one that takes longest alone."""
     return [_row(name, targets_deg) for name, targets_deg in PLACES.items()]
 
 
 def _row(name: str, targets_deg: tuple[float, ...]) -> Row:
-    alone = {one: _samples(name, (one,)) for one in targets_deg}
-    hardest, most = max(((one, median(samples)) for one, samples in alone.items()), key=lambda pair: pair[1])
+    alone = [_samples(name, (one,)) for one in targets_deg]
     together = _samples(name, targets_deg)
-    slowest = [max(each) for each in zip(*alone.values(), strict=True)]
-    each_time = median(all_three / one for all_three, one in zip(together, slowest, strict=True))
+    slowest = [max(each) for each in zip(*alone, strict=True)]
+    ratio = median(all_three / one for all_three, one in zip(together, slowest, strict=True))
     told = (
-        f"medians of {REPETITIONS}: {median(together):g} samples for all three; {hardest:g} alone "
-        f"{most:g}; over the slowest of each search {each_time:.2f}"
+        f"medians of {REPETITIONS}: {median(together):g} samples for all three, {median(slowest):g} for the slowest "
+        f"alone; {', '.join(f'{median(samples):g}' for samples in alone)} for each"
     )
-    ratio = median(together) / most
-    return Row(f"{name}: three targets at once over the hardest", ratio, "", 1.5, "at most", told)
+    return Row(f"{name}: three targets at once over the slowest alone", ratio, "", 1.5, "at most", told)
 
 
 def _samples(name: str, targets_deg: Sequence[float]) -> list[int]:

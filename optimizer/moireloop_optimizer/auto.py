@@ -31,8 +31,8 @@ SPREAD_POINTS: Final = 512
 LOCAL_POINTS: Final = 256
 SUMMITS: Final = 6
 LOCAL_WIDTHS: Final = (0.02, 0.08, 0.2)
-CLIMBS: Final = (0.05, 0.015, 0.004)
-CLIMB_POINTS: Final = 64
+CLIMBS: Final = (0.08, 0.03, 0.012, 0.004)
+CLIMB_POINTS: Final = 128
 OTHER_RECIPE: Final = 0.2
 """How far a recipe keeps the search away once its target is reached, in sides of the unit cube."""
 
