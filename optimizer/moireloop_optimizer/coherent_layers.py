@@ -19,7 +19,7 @@ from moireloop_optimizer.hexagonal import (
     SYMMETRY_DEG,
     distortion,
     folded,
-    in_plane,
+    put_into,
     spacing,
     turned_deg,
 )
@@ -162,8 +162,8 @@ def _whole_cells(lengths: Floats, sites: Floats) -> Whole:
 
 def _admitted(cells: Floats, sites: Floats, whole: Whole) -> tuple[Places, Floats, Floats]:
     """The layers of which the vectors of (n,) cells are (K,) whole numbers: cell, weight and orientation in degrees."""
-    places, corners = np.linalg.inv(whole), in_plane(cells)
-    a, b = (corners @ (spokes @ places).T for spokes in (SPOKES, SPOKES.conj()))
+    places = np.linalg.inv(whole)
+    a, b = put_into(cells, places), put_into(cells, places, SPOKES.conj())
     more = np.log(np.linalg.det(whole) / sites[:, None])
     log_weight = -0.5 * ((distortion(a, b) / DISTORTION) ** 2 + (more / SITES) ** 2)
     row, column = np.nonzero(log_weight >= LEAST_LOG_WEIGHT)

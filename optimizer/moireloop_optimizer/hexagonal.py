@@ -32,6 +32,12 @@ def in_plane(vectors: Floats) -> Complex:
     return vectors[..., 0] + 1j * vectors[..., 1]
 
 
+def put_into(cells: Floats, places: Floats, spokes: Complex = SPOKES) -> Complex:
+    """(N, K) `a` of (K, 2, 2) lattices, told in vectors of a cell, in each of (N, 2, 2) cells; `b` by other spokes."""
+    parts: Complex = in_plane(cells) @ (spokes @ places).T
+    return parts
+
+
 def turned_deg(lattices: Floats) -> Floats:
     """(...) rotations in degrees that take a lattice along x to (..., 2, 2) lattices."""
     turned: Floats = np.angle(in_plane(lattices) @ SPOKES, deg=True)

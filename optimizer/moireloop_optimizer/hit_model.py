@@ -1,6 +1,6 @@
 """How likely a run at a point comes within the tolerance of a target, given all runs and those on their way (pure).
 
-A Gaussian process on the twist (twist_process), repeats of twists seen nearby and pairs of layers seen apart where
+A Gaussian process on the twist (twist_process), repeats of twists seen nearby and twists foretold from layers where
 those predict better (repeated_twists, layer_pairs), and how often runs nearby had a twist at all. What decides what is
 fitted when is the number of runs that it is given, so that the same runs in the same order give the same model.
 """

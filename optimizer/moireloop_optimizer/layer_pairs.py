@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from moireloop_optimizer.coherent_layers import CoherentUppers
-from moireloop_optimizer.hexagonal import FARTHEST, SAME_DEG, SPOKES, SYMMETRY_DEG, folded, in_plane, turned_deg
+from moireloop_optimizer.hexagonal import FARTHEST, SAME_DEG, SYMMETRY_DEG, folded, put_into, turned_deg
 from moireloop_optimizer.nearness import Reach, inside, nearness, without_own
 from moireloop_optimizer.space import Points
 from moireloop_optimizer.twist_process import Floats, mass_within, normal_density
@@ -79,7 +79,7 @@ class LayerPairs:
         self._points, self._reaches = points[known], reaches
         self._twist_deg = pair_twists_deg(lattices[known])
         self._unseen = _unseen_uppers(lattices[known])
-        self._hit: dict[tuple[float, float], csr_array] = {}
+        self._hit: dict[tuple[float, float], tuple[csr_array, Floats]] = {}
 
     def hits(self, points: Points, target_deg: float, tolerance_deg: float, pending: Points) -> Foretold:
         """The probability that a run at (m, d) points comes within the tolerance of a target.
@@ -94,19 +94,21 @@ class LayerPairs:
         )
         lower, upper = _weights(near_lower), _weights(near_upper)
         unseen = 1.0 - upper.sum(axis=1)
-        share = ((lower @ self._hits_of(target_deg, tolerance_deg)) * upper).sum(axis=1)
-        share += unseen * (lower @ self._unseen.hits(target_deg, tolerance_deg))
+        pairs, unseen_pairs = self._hits_of(target_deg, tolerance_deg)
+        share = ((lower @ pairs) * upper).sum(axis=1)
+        share += unseen * (lower @ unseen_pairs)
         told = FRESH + near_upper.sum(axis=1)
         waiting = nearness(points, pending, self._reaches.upper).sum(axis=1) / inside(points, self._reaches.upper)
         return Foretold(share * told / (told + waiting), _known_share(lower, unseen, self._unseen))
 
-    def _hits_of(self, target_deg: float, tolerance_deg: float) -> csr_array:
-        """(N, N) probability that each pair comes within the tolerance; of most it is as good as none."""
+    def _hits_of(self, target_deg: float, tolerance_deg: float) -> tuple[csr_array, Floats]:
+        """Probability that each pair (N, N) comes within the tolerance, for most none; and with new uppers (N,)."""
         key = target_deg, tolerance_deg
         if key not in self._hit:
             places = np.nonzero(np.abs(self._twist_deg - target_deg) <= tolerance_deg + FARTHEST * SAME_DEG)
             hit = mass_within(target_deg, tolerance_deg, self._twist_deg[places], SAME_DEG)
-            self._hit[key] = csr_array((hit, places), shape=self._twist_deg.shape)
+            pairs = csr_array((hit, places), shape=self._twist_deg.shape)
+            self._hit[key] = pairs, self._unseen.hits(target_deg, tolerance_deg)
         return self._hit[key]
 
 
@@ -129,7 +131,7 @@ def choose_reaches(points: Points, twist_deg: Floats, lattices: Floats) -> Reach
     known = are_known(twist_deg, lattices)
     if known.sum() < FEWEST:
         return None
-    lower, upper = (_reach_of(points[known], turned) for turned in _orientations_deg(lattices[known]))
+    lower, upper = (_reach_of(points[known], angle_deg) for angle_deg in _orientations_deg(lattices[known]))
     return Reaches(lower, upper)
 
 
@@ -169,13 +171,13 @@ def _orientations_deg(lattices: Floats) -> tuple[Floats, Floats]:
     """(N, N) orientations of the lower layer of run j in the cell of run i, in degrees, and of the upper one."""
     cells = lattices[:, CELL]
     places = lattices[:, (LOWER, UPPER)] @ np.linalg.inv(cells)[:, None]
-    lower, upper = (np.angle(in_plane(cells) @ (SPOKES @ places[:, layer]).T, deg=True) for layer in (0, 1))
+    lower, upper = (np.angle(put_into(cells, places[:, layer]), deg=True) for layer in (0, 1))
     return lower, upper
 
 
-def _reach_of(points: Points, turned_deg: Floats) -> tuple[float, ...]:
+def _reach_of(points: Points, angle_deg: Floats) -> tuple[float, ...]:
     """The reach along each axis by which left-out orientations, on the diagonal of (N, N), are foretold best."""
-    same = normal_density(folded(turned_deg - turned_deg.diagonal()[:, None]), SAME_DEG)
+    same = normal_density(folded(angle_deg - angle_deg.diagonal()[:, None]), SAME_DEG)
     everyone = np.arange(len(points))
 
     def score(reach: Sequence[float]) -> float:

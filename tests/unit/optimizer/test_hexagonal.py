@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moireloop_optimizer.hexagonal import SPOKES, distortion, folded, in_plane, turned_deg
+from moireloop_optimizer.hexagonal import SPOKES, distortion, folded, in_plane, spacing, turned_deg
 from tests.unit.optimizer.bilayers import HEXAGONAL
 
 RNG = np.random.default_rng(5)
@@ -32,3 +32,11 @@ def test_a_flat_or_left_handed_lattice_is_infinitely_distorted() -> None:
 def test_angles_are_folded_by_the_symmetry_of_the_lattice() -> None:
     """Sixty degrees are none, and the sign is none."""
     assert folded(np.array([0.0, 60.0, -60.0, 359.0, 31.0, -8.2, 188.2])) == pytest.approx([0, 0, 0, 1, 29, 8.2, 8.2])
+
+
+def test_spacing_is_that_of_the_regular_lattice_of_the_same_area() -> None:
+    """A shear leaves it alone, and a stretch by two along one axis makes it the root of two."""
+    sheared = 3.16 * HEXAGONAL @ np.array([[1.0, 0.0], [0.3, 1.0]])
+    assert spacing(np.stack([3.16 * HEXAGONAL, sheared, sheared * [2.0, 1.0]])) == pytest.approx(
+        [3.16, 3.16, 3.16 * np.sqrt(2.0)]
+    )
