@@ -21,10 +21,10 @@ from scipy.spatial.distance import cdist
 from bench.landscapes import Floats
 from bench.search_pool import search_pool
 from bench.strategies import BUDGET, REPETITIONS, Search, median_of, samples_to_hit
-from moireloop_optimizer import auto, coherent_layers, hit_model, layer_pairs, repeated_twists, twist_process
-from moireloop_optimizer.hit_model import HitModel
-from moireloop_optimizer.objective import Target
-from moireloop_optimizer.space import Points
+from moireloop_broker.contract.search import Points, Target
+from moireloop_optimizer.auto import coherent_layers, hit_model, layer_pairs, repeated_twists, twist_process
+from moireloop_optimizer.auto import strategy as auto
+from moireloop_optimizer.auto.hit_model import HitModel
 
 PLACES: Final = (
     ("smooth", 8.5),

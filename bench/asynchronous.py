@@ -18,10 +18,11 @@ import numpy as np
 from bench.landscapes import DIMENSION, Floats, Landscape, landscapes
 from bench.search import SIGMA_DEG
 from bench.table import Row
-from moireloop_optimizer.auto import AutoStrategy
-from moireloop_optimizer.objective import Runs, Target, is_within
+from moireloop_broker.contract.search import Target
+from moireloop_optimizer.auto.strategy import AutoStrategy
+from moireloop_optimizer.runs import Runs, is_within
 from moireloop_optimizer.sobol import sobol_points
-from moireloop_optimizer.suggestion import Strategy
+from moireloop_optimizer.strategy import Strategy
 
 WORKERS: Final = 8
 INITIAL: Final = 8

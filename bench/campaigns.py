@@ -8,9 +8,12 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from moireloop.campaign_file import Campaign, load_campaign
-from moireloop.conductor import Conductor
+from moireloop.campaign_file.campaign import Campaign
+from moireloop.campaign_file.load import load_campaign
+from moireloop.session.conductor import Conductor
+from moireloop.session.lock import locked
 from moireloop_broker.connection import Connection, read_connection
+from moireloop_broker.folder import CampaignFolder
 
 TEMPLATE = """
 name = "bench"
@@ -45,7 +48,7 @@ def campaign_of(
             encoding="utf-8",
         )
         campaign = load_campaign(file, "run")
-        campaign.place.create()
+        CampaignFolder(campaign.folder).create()
         yield campaign
 
 
@@ -54,11 +57,11 @@ def session(
     campaign: Campaign, *, resumed: bool = False, without: Collection[str] = ()
 ) -> Iterator[tuple[Conductor, Connection]]:
     """The services of a campaign, without some of them, while the block runs."""
-    with campaign.place.locked():
-        conductor = Conductor(campaign, campaign.place, resumed=resumed, without=without)
+    with locked(CampaignFolder(campaign.folder)):
+        conductor = Conductor(campaign, CampaignFolder(campaign.folder), resumed=resumed, without=without)
         try:
             conductor.start()
-            yield conductor, read_connection(campaign.place.connection_file)
+            yield conductor, read_connection(CampaignFolder(campaign.folder).connection_file)
         finally:
             conductor.close()
 

@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 from bench.table import Row
-from moireloop.campaign_file import load_campaign
-from moireloop.results import utilisation
-from moireloop.stored_log import stored_records
+from moireloop.campaign_file.load import load_campaign
+from moireloop.results.results import utilisation
+from moireloop.session.records import stored_records
+from moireloop_broker.folder import CampaignFolder
 
 DEMO = Path(__file__).parent.parent / "examples" / "demo.toml"
 
@@ -26,7 +27,7 @@ def rows() -> list[Row]:
             [sys.executable, "-m", "moireloop", "run", str(file)], check=True, stdout=subprocess.DEVNULL, timeout=600
         )
         elapsed_s = time.perf_counter() - begun_s
-        used = utilisation(stored_records(load_campaign(file, "look").place)[0].results)
+        used = utilisation(stored_records(CampaignFolder(load_campaign(file, "look").folder))[0].results)
     baseline = f"{used.md_s:.1f} s in LAMMPS of {used.wall_s:.1f} s between first and last lease"
     return [
         Row("demo, from start to table and figures", elapsed_s, "s", 120, "at most"),

@@ -15,14 +15,14 @@ import pyarrow.parquet
 
 from bench.campaigns import campaign_of, session, wait_until
 from bench.table import Row
-from moireloop.results import early_ends
-from moireloop_analyzer.early_end import decide_along, frames_needed
+from moireloop.results.results import early_ends
+from moireloop_analyzer.service.early_end import decide_along, frames_needed
+from moireloop_analyzer.service.settled_twist import median_twist_deg
 from moireloop_analyzer.settings import EarlyEndSettings, SettledPolicy
-from moireloop_analyzer.settled_twist import median_twist_deg
-from moireloop_broker.event_log import EventLog
-from moireloop_broker.messages import EarlyEndOrdered, Result
-from moireloop_broker.observations import Observations
-from moireloop_broker.series import Series, SeriesPoint
+from moireloop_broker.contract.events import EarlyEndOrdered, Result
+from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.observations import Observations
+from moireloop_broker.state.series import Series, SeriesPoint
 
 RUNS = 36
 SLOW_RUNS = 8

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from bench.landscapes import DIMENSION, Floats, Landscape
-from moireloop_optimizer.objective import Target
+from moireloop_broker.contract.search import Target
 
 NAMES: Final = tuple(f"x{axis}" for axis in range(DIMENSION))
 NO_TWIST_DEG: Final = 30.0

@@ -13,9 +13,9 @@ import numpy as np
 import zmq
 
 from bench.table import Row
-from moireloop_broker.curve import Curve
-from moireloop_broker.frame_stream import COPY_BELOW_BYTES, FramePublisher, FrameReceiver
-from moireloop_broker.messages import Frame, FrameHeader, frame_parts
+from moireloop_broker.contract.frames import Frame, FrameHeader, frame_parts
+from moireloop_broker.streams.curve import Curve
+from moireloop_broker.streams.frames import COPY_BELOW_BYTES, FramePublisher, FrameReceiver
 
 SIZES = ((10_000, 20_000), (1_200_000, 1500), (12_000_000, 150))
 ROUNDS = 5

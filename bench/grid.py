@@ -19,10 +19,11 @@ import pyarrow.parquet
 from rich.console import Console
 
 from bench.campaigns import session, wait_until
-from moireloop.campaign_file import keep_copy, load_campaign
-from moireloop.results_table import results_table
-from moireloop_broker.messages import Candidate, Result
-from moireloop_broker.work_queue import WorkQueue
+from moireloop.campaign_file.load import keep_copy, load_campaign
+from moireloop.results.table import results_table
+from moireloop_broker.contract.events import Candidate, Result
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.state.work_queue import WorkQueue
 
 LEVELS: Final = {
     "temperature_k": np.linspace(1500.0, 4500.0, 9),
@@ -88,8 +89,8 @@ def make(folder: Path, workers: int) -> None:
     file.write_text(CAMPAIGN.format(results=len(wanted), workers=workers), encoding="utf-8")
     resumed = (folder / "grid.campaign").exists()
     campaign = load_campaign(file, "resume" if resumed else "run")
-    campaign.place.create()
-    keep_copy(file, campaign.place)
+    CampaignFolder(campaign.folder).create()
+    keep_copy(file, CampaignFolder(campaign.folder))
     with session(campaign, resumed=resumed, without=("optimizer",)) as (conductor, connection):
         client = connection.open_redis()
         queue = WorkQueue(client, connection.keys)

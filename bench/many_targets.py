@@ -14,8 +14,8 @@ from typing import Final
 from bench.landscapes import landscapes
 from bench.search import search
 from bench.table import Row
-from moireloop_optimizer.auto import AutoStrategy
-from moireloop_optimizer.objective import Target
+from moireloop_broker.contract.search import Target
+from moireloop_optimizer.auto.strategy import AutoStrategy
 
 REPETITIONS: Final = 60
 INITIAL: Final = 6

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 # The model module comes first: it imports BoTorch past the warnings of its imports.
-from moireloop_optimizer.model import DOUBLE, Fitted, fit, informative
+from moireloop_optimizer.regret.model import DOUBLE, Fitted, fit, informative
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated", category=DeprecationWarning)
@@ -26,10 +26,10 @@ with warnings.catch_warnings():
     from botorch.sampling.normal import SobolQMCNormalSampler
     from botorch.utils.sampling import manual_seed
 
-from moireloop_optimizer.objective import Observed
-from moireloop_optimizer.seed_strategies import Chosen
+from moireloop_broker.contract.search import Points
+from moireloop_optimizer.regret.strategies import Chosen
+from moireloop_optimizer.runs import Observed
 from moireloop_optimizer.sobol import sobol_points
-from moireloop_optimizer.space import Points
 
 PublishedName = Literal["qei", "thompson", "thompson-draws"]
 

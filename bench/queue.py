@@ -10,10 +10,10 @@ import redis
 
 from bench.campaigns import campaign_of, session, wait_until
 from bench.table import Row
-from moireloop_broker.event_log import EventLog
-from moireloop_broker.messages import Candidate, Result, RunLeased
-from moireloop_broker.redis_keys import Keys
-from moireloop_broker.work_queue import WorkQueue
+from moireloop_broker.contract.events import Candidate, Result, RunLeased
+from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.work_queue import WorkQueue
 
 CANDIDATES = 3000
 SINGLE = 200

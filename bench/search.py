@@ -9,9 +9,10 @@ from typing import Final
 import numpy as np
 
 from bench.landscapes import DIMENSION, Emulator, Floats, Landscape
-from moireloop_optimizer.objective import Runs, Target, is_within
+from moireloop_broker.contract.search import Target
+from moireloop_optimizer.runs import Runs, is_within
 from moireloop_optimizer.sobol import sobol_points
-from moireloop_optimizer.suggestion import Strategy
+from moireloop_optimizer.strategy import Strategy
 
 SIGMA_DEG: Final = 0.05
 """Standard error that a measured twist is said to have."""

@@ -24,11 +24,11 @@ from bench.landscapes import landscapes
 from bench.published import Published
 from bench.search import search
 from bench.search_pool import search_pool
-from moireloop_optimizer.auto import AutoStrategy
-from moireloop_optimizer.objective import Target
-from moireloop_optimizer.per_target import PerTarget
-from moireloop_optimizer.seed_strategies import seed_strategy
-from moireloop_optimizer.suggestion import Strategy
+from moireloop_broker.contract.search import Target
+from moireloop_optimizer.auto.strategy import AutoStrategy
+from moireloop_optimizer.regret.per_target import PerTarget
+from moireloop_optimizer.regret.strategies import seed_strategy
+from moireloop_optimizer.strategy import Strategy
 
 TOLERANCE_DEG: Final = 0.1
 BUDGET: Final = 120

@@ -13,15 +13,15 @@ from statistics import median
 from mpi4py import MPI
 
 from bench.table import Row
-from moireloop_broker.frame_stream import FramePublisher, FrameReceiver
-from moireloop_broker.messages import Candidate
-from moireloop_broker.part_stream import PartSender
-from moireloop_broker.work_queue import Lease
-from moireloop_worker.engine import Engine, Watch
-from moireloop_worker.frame_outlet import FrameOutlet
-from moireloop_worker.growth import GrowthModel, Plan
+from moireloop_broker.contract.events import Candidate
+from moireloop_broker.state.work_queue import Lease
+from moireloop_broker.streams.frames import FramePublisher, FrameReceiver
+from moireloop_broker.streams.parts import PartSender
+from moireloop_worker.lammps.engine import Engine, Watch
 from moireloop_worker.models import growth_model, growth_settings
-from moireloop_worker.runner import FrameWatch
+from moireloop_worker.models.growth_model import GrowthModel, Plan
+from moireloop_worker.run.frame_outlet import FrameOutlet
+from moireloop_worker.run.leader import FrameWatch
 
 EVERY_STEPS = 100
 LEASE = Lease(Candidate(candidate_id="c1", parameters={"x": 1.0}, seed=1, proposed_s=0.0), 1, "bench", 0.0, 0.0)

@@ -11,8 +11,8 @@ from scipy.spatial import cKDTree
 from bench.table import Row
 from bench.twist_speed import hot_frame, measured
 from moireloop_analyzer import Snapshot
-from moireloop_analyzer.pair_correlation import DEFAULT_BINS, DEFAULT_RADIUS_ANGSTROM, pair_correlation
-from moireloop_analyzer.structure_analyses import diffraction_analysis, pair_correlation_analysis
+from moireloop_analyzer.structure.analyzers import diffraction_analysis, pair_correlation_analysis
+from moireloop_analyzer.structure.pair_correlation import DEFAULT_BINS, DEFAULT_RADIUS_ANGSTROM, pair_correlation
 
 PAIRS_MS = {864: 2.0, 100_000: 500.0}
 ANALYSES_MS = {864: 15.0, 100_000: 1500.0}

@@ -14,10 +14,10 @@ import numpy as np
 from bench.landscapes import DIMENSION, landscapes
 from bench.search import runs_of_trace, search
 from bench.table import Row
-from moireloop_optimizer.auto import AutoStrategy
-from moireloop_optimizer.objective import Runs, Target
+from moireloop_broker.contract.search import Points, Target
+from moireloop_optimizer.auto.strategy import AutoStrategy
+from moireloop_optimizer.runs import Runs
 from moireloop_optimizer.sobol import sobol_points
-from moireloop_optimizer.space import Points
 
 LANDSCAPES: Final = ("ridges", "bead")
 """By the Gaussian process alone, and with repeats and pairs of layers."""

@@ -10,11 +10,12 @@ import redis
 
 from bench.campaigns import campaign_of, session, wait_until
 from bench.table import Row
-from moireloop_broker.analysis_queue import AnalysisQueue
-from moireloop_broker.event_log import EventLog
-from moireloop_broker.messages import Candidate, Frame, FrameHeader, Measurement, Result, RunReport
-from moireloop_broker.redis_keys import Keys
-from moireloop_broker.work_queue import WorkQueue
+from moireloop_broker.contract.events import Candidate, Measurement, Result, RunReport
+from moireloop_broker.contract.frames import Frame, FrameHeader
+from moireloop_broker.state.analysis_queue import AnalysisQueue
+from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.work_queue import WorkQueue
 from moireloop_optimizer.sobol import sobol_points
 
 EARLIER = 200

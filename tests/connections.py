@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from moireloop_broker.connection import Connection
-from moireloop_broker.curve import Curve
+from moireloop_broker.streams.curve import Curve
 
 
 def connection_of(campaign: str, folder: Path, redis_url: str, **fields: object) -> Connection:

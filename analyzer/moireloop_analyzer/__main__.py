@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from moireloop_analyzer.service import open_analyzer
-from moireloop_broker.service import run_service
+from moireloop_analyzer.service.analyzer import open_analyzer
+from moireloop_broker.processes.service_loop import run_service
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="moireloop_analyzer")

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from moireloop_broker.messages import MAX_ANALYSIS_ENTRIES, MAX_ANALYSIS_VALUES
+from moireloop_broker.contract.events import MAX_ANALYSIS_ENTRIES, MAX_ANALYSIS_VALUES
 
 if TYPE_CHECKING:
     from moireloop_analyzer.estimate import TwistEstimate
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
 LONGEST_REASON: Final = 1000
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating[Any]]
+
 Ints = npt.NDArray[np.integer[Any]]
 
 

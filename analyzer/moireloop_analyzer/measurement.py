@@ -14,7 +14,8 @@ from moireloop_analyzer.analysis import Snapshot
 from moireloop_analyzer.estimate import TwistEstimate
 from moireloop_analyzer.settings import AnalyzerSettings
 from moireloop_analyzer.twist import measure_twist
-from moireloop_broker.messages import Frame, Measurement
+from moireloop_broker.contract.events import Measurement
+from moireloop_broker.contract.frames import Frame
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from moireloop_broker.messages import MAX_ANALYSES, Identifier
+from moireloop_broker.contract.events import MAX_ANALYSES
+from moireloop_broker.contract.message import Identifier
 
 Estimator = Literal["lattice", "row"]
 

@@ -10,21 +10,23 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from moireloop_analyzer.arguments import checked_arrays, checked_flags, checked_types
-from moireloop_analyzer.atoms import atoms_of, inside, sample_of
-from moireloop_analyzer.box import Box, box_of
-from moireloop_analyzer.crystal import Crystal, Surveyed, survey
 from moireloop_analyzer.estimate import Floats, Grain, Ints, TwistEstimate
-from moireloop_analyzer.layers import Layers, split_layers
-from moireloop_analyzer.moire import moire_wavelength
+from moireloop_analyzer.geometry.arguments import checked_arrays, checked_flags, checked_types
+from moireloop_analyzer.geometry.box import Box, box_of
+from moireloop_analyzer.geometry.moire import moire_wavelength
+from moireloop_analyzer.lattice.crystal import Crystal, Surveyed, survey
+from moireloop_analyzer.lattice.row import row_of
+from moireloop_analyzer.lattice.stacking import stacking_of
+from moireloop_analyzer.layers.atoms import atoms_of, inside, sample_of
+from moireloop_analyzer.layers.separation import Layers, split_layers
 from moireloop_analyzer.refusal import Refusal
-from moireloop_analyzer.row import row_of
-from moireloop_analyzer.stacking import stacking_of
 
 __all__ = ["TwistEstimate", "measure_twist"]
 
 DEFAULT_MIN_ORDER: Final = 0.5
+
 ESTIMATORS: Final = ("lattice", "row")
+
 SIXTH_TURN_DEG: Final = 60.0
 
 

@@ -7,15 +7,19 @@ from typing import Final
 
 import numpy as np
 
+from moireloop_analyzer.lattice.position_fit import fit_positions
 from moireloop_analyzer.measurement import estimate_of, measurement_of
-from moireloop_analyzer.position_fit import fit_positions
 from moireloop_analyzer.settings import AnalyzerSettings
-from moireloop_broker.messages import Frame, FrameHeader
+from moireloop_broker.contract.frames import Frame, FrameHeader
 
 CELLS: Final = 8
+
 LATTICE_ANGSTROM: Final = 3.16
+
 SULFUR_HEIGHT_ANGSTROM: Final = 1.57
+
 SPACING_ANGSTROM: Final = 6.15
+
 NOISE_ANGSTROM: Final = 0.05
 
 

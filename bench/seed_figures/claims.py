@@ -38,7 +38,7 @@ from bench.seed_figures.searches import (
     SMALL_BATCH,
     Traces,
 )
-from moireloop_optimizer.objective import Target
+from moireloop_broker.contract.search import Target
 
 Verdict = Literal["holds", "does not hold", "open"]
 

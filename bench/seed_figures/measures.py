@@ -12,7 +12,8 @@ import numpy.typing as npt
 from bench.grid import LEVELS, SEEDS
 from bench.landscapes import Emulator, Floats, Landscape
 from bench.search import Trace
-from moireloop_optimizer.objective import Target, is_within
+from moireloop_broker.contract.search import Target
+from moireloop_optimizer.runs import is_within
 
 NEAR_DEG: Final = 0.15
 """What the paper calls near: its 8.39 to 8.57 for 8.5 are, its 8.2 is not."""

@@ -12,9 +12,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from bench.grid import LEVELS
 from bench.landscapes import Floats
 from bench.search import Trace
-from moireloop.figures import BLUE, GREEN, GREY, VERMILLION
-from moireloop.labels import label
-from moireloop_optimizer.objective import Target
+from moireloop.figures.style import BLUE, GREEN, GREY, VERMILLION
+from moireloop.results.labels import label
+from moireloop_broker.contract.search import Target
 
 ORANGE, SKY, PURPLE = "#E69F00", "#56B4E9", "#CC79A7"
 

@@ -18,7 +18,7 @@ from bench.seed_figures.claims import TARGETS_DEG, Evidence
 from bench.seed_figures.measures import cycles
 from bench.seed_figures.panels import SMALL, Parameter, grid
 from bench.seed_figures.searches import BATCH, SMALL_BATCH
-from moireloop.figures import BLUE, LARGEST_TWIST_DEG, TWIST_COLOURS, VERMILLION, new_figure
+from moireloop.figures.style import BLUE, LARGEST_TWIST_DEG, TWIST_COLOURS, VERMILLION, new_figure
 
 SHEARS_SHOWN: Final = 6
 FEW: Final = 5

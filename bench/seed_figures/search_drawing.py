@@ -28,8 +28,8 @@ from bench.seed_figures.panels import (
     mark_tolerance,
 )
 from bench.seed_figures.searches import BATCH, SMALL_BATCH
-from moireloop.figures import VERMILLION, new_figure
-from moireloop_optimizer.objective import Target
+from moireloop.figures.style import VERMILLION, new_figure
+from moireloop_broker.contract.search import Target
 
 
 @dataclass(frozen=True)

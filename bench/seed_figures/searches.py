@@ -20,10 +20,10 @@ from bench.landscapes import Landscape
 from bench.published import Published
 from bench.search import Trace, search
 from bench.search_pool import search_pool
-from moireloop_optimizer.objective import Target
-from moireloop_optimizer.per_target import PerTarget
+from moireloop_broker.contract.search import Target
+from moireloop_optimizer.regret.per_target import PerTarget
 from moireloop_optimizer.strategies import strategy_named
-from moireloop_optimizer.suggestion import Strategy
+from moireloop_optimizer.strategy import Strategy
 
 INITIAL: Final = 13
 """Initial samples; the paper does not say, its sample 38 in cycle 5 of 5 and 58 in cycle 4 of 15 imply about 13."""

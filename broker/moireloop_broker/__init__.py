@@ -1,1 +1,3 @@
 """Wire contract, ZeroMQ streams, Redis state and the broker service (pure)."""
+
+from __future__ import annotations

@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from moireloop_broker.broker_service import open_broker
-from moireloop_broker.service import run_service
+from moireloop_broker.processes.service_loop import run_service
+from moireloop_broker.service.broker import open_broker
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="moireloop_broker")

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import secrets
-import tempfile
+import socket
 from pathlib import Path
-from typing import Any, cast
 
 import redis
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from moireloop_broker.curve import Curve
-from moireloop_broker.frame_stream import FramePublisher, FrameReceiver
-from moireloop_broker.messages import Identifier
-from moireloop_broker.part_stream import PartSender
-from moireloop_broker.redis_keys import Keys
-from moireloop_broker.redis_server import open_client
+from moireloop_broker.contract.message import Identifier
+from moireloop_broker.files import write_synced
+from moireloop_broker.state.endpoints import frame_endpoints
+from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.redis_client import open_client
+from moireloop_broker.streams.curve import Curve
+from moireloop_broker.streams.frames import FramePublisher, FrameReceiver
+from moireloop_broker.streams.parts import PartSender
 
 FILE_NAME = "connection.json"
-SETTINGS_FILE_NAME = "settings.json"
 
 
 class NoConnectionFile(RuntimeError):
@@ -79,11 +77,6 @@ class Connection(BaseModel):
         return receiver
 
 
-def frame_endpoints(client: redis.Redis, keys: Keys) -> frozenset[str]:
-    """Where the analyzers alive receive frames."""
-    return frozenset(endpoint.decode() for endpoint in cast("list[bytes]", client.hvals(keys.endpoints)))
-
-
 def read_connection(path: Path | str) -> Connection:
     """The connection described by a file (or by the file of that name in a campaign folder).
 
@@ -109,22 +102,7 @@ def read_connection(path: Path | str) -> Connection:
 
 def write_connection(connection: Connection, path: Path) -> None:
     """Write the connection file, mode 0600, in one atomic step."""
-    write_private(path, connection.model_dump_json(indent=2) + "\n")
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 in one atomic step."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
-        raise
+    write_synced(path, connection.model_dump_json(indent=2) + "\n")
 
 
 def new_password() -> str:
@@ -132,29 +110,8 @@ def new_password() -> str:
     return secrets.token_hex(24)
 
 
-def read_settings(client: redis.Redis, keys: Keys, section: str) -> Any:
-    """One section of the campaign's settings.
-
-    Raises:
-        LookupError: the campaign has no such section.
-    """
-    stored = cast("bytes | None", client.hget(keys.settings, section))
-    if stored is None:
-        raise LookupError(f"expected settings of section {section!r} of the campaign, got none")
-    return json.loads(stored)
-
-
-def read_settings_file(folder: Path) -> dict[str, Any]:
-    """All sections of the campaign's settings, as the conductor left them in the campaign's folder."""
-    sections: dict[str, Any] = json.loads((folder / SETTINGS_FILE_NAME).read_text(encoding="utf-8"))
-    return sections
-
-
-def write_settings_file(folder: Path, sections: dict[str, Any]) -> None:
-    """Leave the campaign's settings for the broker, which puts them into Redis when it starts."""
-    write_private(folder / SETTINGS_FILE_NAME, json.dumps(sections, indent=2) + "\n")
-
-
-def write_settings(client: redis.Redis, keys: Keys, sections: dict[str, Any]) -> None:
-    """Put the campaign's settings into Redis for its services, all sections at once."""
-    client.hset(keys.settings, mapping={name: json.dumps(value) for name, value in sections.items()})
+def free_port(host: str) -> int:
+    """A TCP port that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])

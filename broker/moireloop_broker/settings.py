@@ -1,11 +1,12 @@
-"""Settings of the streams, the state server and the sockets, as they stand in a campaign file (pure)."""
+"""Types that settings of all packages use, and the sections of the campaign file that the broker owns (pure)."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
@@ -27,9 +28,9 @@ RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 
 
 class Settings(BaseModel):
-    """Base of the settings: frozen, unknown keys refused."""
+    """Base of all settings: frozen, strict, without unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class RedisSettings(Settings):
@@ -65,3 +66,29 @@ class FrameSettings(Settings):
         description="frames of more atoms are not put together in the worker: each MPI rank sends its own part",
     )
     transport: Literal["ipc", "tcp"] = Field(default="ipc", description="ipc on one machine, tcp across machines")
+
+
+Positive = Annotated[FiniteFloat, Field(gt=0)]
+
+NotNegative = Annotated[FiniteFloat, Field(ge=0)]
+
+Fraction = Annotated[FiniteFloat, Field(ge=0, le=1)]
+
+Steps = Annotated[int, Field(ge=1, le=10_000_000_000)]
+
+CellCount = Annotated[int, Field(ge=2, le=10_000)]
+
+Cells = Annotated[tuple[CellCount, CellCount], Field(strict=False)]
+
+
+def _beside_the_campaign_file(path: Path, info: ValidationInfo) -> Path:
+    """Absolute; a relative path is relative to the folder `beside` of the validation's context, if there is one."""
+    beside = (info.context or {}).get("beside")
+    try:
+        return path if beside is None else (Path(beside) / path.expanduser()).resolve()
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"expected a path, got {str(path)!r}: {error}") from error
+
+
+UserFile = Annotated[Path, Field(strict=False), AfterValidator(_beside_the_campaign_file)]
+"""A file of the user's own. The campaign file names it relative to itself; workers are given an absolute path."""

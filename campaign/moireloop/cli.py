@@ -11,54 +11,44 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import redis
 import zmq
 from rich.console import Console, RenderableType
 
-from moireloop.analyses import failed_analyses
-from moireloop.analysis_check import analysis_warnings
-from moireloop.campaign_file import (
-    Campaign,
-    CampaignFileError,
-    Purpose,
-    changes_on_resume,
-    keep_copy,
-    load_campaign,
-    load_copy,
-    refuse_unreachable,
-)
-from moireloop.client import CampaignClient, NotRunning, RequestRefused, connect
-from moireloop.conductor import ServiceFailed, StartInterrupted
-from moireloop.folder import CampaignFolder, CampaignIsRunning
-from moireloop.growth_script import keep_script, script_lines, started_model
-from moireloop.history import TOPICS, History
-from moireloop.output_files import (
-    NoSuchRun,
-    write_analyses,
-    write_figures,
-    write_results,
-    write_run_figures,
-    write_trajectories,
-)
-from moireloop.progress import Progress, failure_line, failure_lines, line, picture, progress_of
-from moireloop.progress_view import ProgressView
-from moireloop.recipes_view import recipes_table, target_lines, width_of
-from moireloop.results import early_ends, utilisation
-from moireloop.session_view import EXIT_FAILED, EXIT_KILLED, conduct
-from moireloop.sessions import NameTaken, StillEnding, forget_session, refuse_taken_name
-from moireloop.stored_log import live_series, stored_records, stored_status
-from moireloop.strategy_file import keep_strategy
+from moireloop.campaign_file.analysis_check import analysis_warnings
+from moireloop.campaign_file.campaign import Campaign
+from moireloop.campaign_file.changes import changes_on_resume
+from moireloop.campaign_file.errors import CampaignFileError
+from moireloop.campaign_file.growth_script import keep_script, script_lines, started_model
+from moireloop.campaign_file.load import Purpose, keep_copy, load_campaign, load_copy, refuse_unreachable
+from moireloop.campaign_file.strategy_file import keep_strategy
+from moireloop.client.client import CampaignClient, NotRunning, RequestRefused
+from moireloop.figures.files import NoSuchRun, write_figures, write_run_figures
+from moireloop.results.analyses import failed_analyses
+from moireloop.results.files import write_analyses, write_results, write_trajectories
+from moireloop.results.results import early_ends, utilisation
+from moireloop.session.history import TOPICS, History
+from moireloop.session.lock import CampaignIsRunning, holder_of, locked, refuse_if_held
+from moireloop.session.opening import NameTaken, StillEnding, forget_session, refuse_taken_name
+from moireloop.session.progress import Progress, progress_of
+from moireloop.session.records import _connected, _live_history, _look, _records, stored_status
+from moireloop.session.startup import ServiceFailed, StartInterrupted
+from moireloop.terminal.picture import failure_line, failure_lines, line, picture
+from moireloop.terminal.progress_view import ProgressView
+from moireloop.terminal.recipes_table import recipes_table, target_lines, width_of
+from moireloop.terminal.session_view import EXIT_FAILED, EXIT_KILLED, conduct
 from moireloop_broker.connection import NoConnectionFile
-from moireloop_broker.messages import Status
-from moireloop_broker.redis_server import RedisUnavailable
-from moireloop_broker.series import Series
+from moireloop_broker.contract.control import Status
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.service.redis_server import RedisUnavailable
+from moireloop_broker.state.series import Series
+from moireloop_worker.lammps.restarts import remove_restart_files_of
 
 EXIT_BAD_INPUT: Final = 2
-WATCH_EVERY_S: Final = 0.5
 
-T = TypeVar("T")
+WATCH_EVERY_S: Final = 0.5
 
 console = Console()
 
@@ -68,6 +58,7 @@ class NeverStarted(ValueError):
 
 
 BAD_INPUT: Final = (CampaignIsRunning, NeverStarted, NoConnectionFile, NameTaken, NoSuchRun)
+
 FAILURES: Final = (
     ServiceFailed, NotRunning, RequestRefused, RedisUnavailable, StillEnding, redis.RedisError, zmq.ZMQError, OSError,
 )  # fmt: skip
@@ -77,13 +68,13 @@ def run(path: Path, *, fresh: bool = False) -> int:
     """Start a campaign and stay until it ends."""
     with _held(path, "fresh" if fresh else "run") as campaign:
         if fresh:
-            forget_session(campaign.place)
-            campaign.place.clear()
-            campaign.place.create()
+            forget_session(CampaignFolder(campaign.folder))
+            CampaignFolder(campaign.folder).clear()
+            CampaignFolder(campaign.folder).create()
             refuse_taken_name(campaign)
         keep_script(campaign)
         keep_strategy(campaign)
-        keep_copy(path, campaign.place)
+        keep_copy(path, CampaignFolder(campaign.folder))
         return _conduct(campaign, resumed=False)
 
 
@@ -91,19 +82,19 @@ def resume(path: Path) -> int:
     """Go on with a campaign that was stopped or killed, also with changed bounds, budget or targets."""
     with _held(path, "resume") as campaign:
         for change in [
-            *changes_on_resume(load_copy(campaign.place), campaign),
+            *changes_on_resume(load_copy(CampaignFolder(campaign.folder)), campaign),
             *filter(None, [keep_strategy(campaign)]),
         ]:
             console.print(f"changed {change}", highlight=False, markup=False)
-        keep_copy(path, campaign.place)
-        return _conduct(campaign, resumed=campaign.place.connection_file.exists())
+        keep_copy(path, CampaignFolder(campaign.folder))
+        return _conduct(campaign, resumed=CampaignFolder(campaign.folder).connection_file.exists())
 
 
 def status(path: Path) -> int:
     """One look at a campaign, whether it runs or not."""
     campaign = _started(path)
     console.print(
-        _look(campaign.place, lambda client: _picture(campaign, client), _stored_line),
+        _look(CampaignFolder(campaign.folder), lambda client: _picture(campaign, client), _stored_line),
         highlight=False,
         soft_wrap=True,
         markup=False,
@@ -115,11 +106,11 @@ def watch(path: Path) -> int:
     """Live progress of a campaign that another terminal runs, until it ends."""
     campaign = _started(path)
     history, since = History(), "0-0"
-    if campaign.place.holder() is None:
+    if holder_of(CampaignFolder(campaign.folder)) is None:
         console.print("the campaign does not run")
         return 0
-    with _connected(campaign.place) as client, ProgressView(console) as view:
-        while campaign.place.holder() is not None:
+    with _connected(CampaignFolder(campaign.folder)) as client, ProgressView(console) as view:
+        while holder_of(CampaignFolder(campaign.folder)) is not None:
             try:
                 fresh = client.events(TOPICS, since)
                 now = client.status()
@@ -137,10 +128,10 @@ def watch(path: Path) -> int:
 def stop(path: Path) -> int:
     """Let running candidates finish, then stop; `moireloop resume` goes on from there."""
     campaign = _started(path)
-    if campaign.place.holder() is None:
+    if holder_of(CampaignFolder(campaign.folder)) is None:
         console.print("the campaign does not run")
         return 0
-    with _connected(campaign.place) as client:
+    with _connected(CampaignFolder(campaign.folder)) as client:
         client.stop("moireloop stop")
     console.print("draining: no more candidates are leased, those that run come to their results")
     return 0
@@ -149,14 +140,14 @@ def stop(path: Path) -> int:
 def results(path: Path) -> int:
     """Table of the best recipes; writes results and trajectories, each as .parquet and .csv, and analyses.parquet."""
     campaign = _started(path)
-    _show_results(campaign, *_records(campaign.place))
+    _show_results(campaign, *_records(CampaignFolder(campaign.folder)))
     return 0
 
 
 def figures(path: Path, *, run: Sequence[str] = ()) -> int:
     """Draw the figures into the campaign's folder."""
     campaign = _started(path)
-    for figure in _draw(campaign, *_records(campaign.place), run):
+    for figure in _draw(campaign, *_records(CampaignFolder(campaign.folder)), run):
         console.print(str(figure), highlight=False, soft_wrap=True)
     return 0
 
@@ -240,29 +231,23 @@ def _let_go_of_stdout() -> None:
 def _held(path: Path, purpose: Purpose) -> Iterator[Campaign]:
     """The campaign of a file, its folder locked. Checked again under the lock: another may have been faster."""
     with contextlib.suppress(OSError):
-        load_campaign(path, "look").place.refuse_if_held()
+        refuse_if_held(CampaignFolder(load_campaign(path, "look").folder))
     campaign = load_campaign(path, purpose)
     refuse_unreachable(campaign, path)
     if purpose == "run":
         refuse_taken_name(campaign)
-    campaign.place.create()
-    with campaign.place.locked():
+    CampaignFolder(campaign.folder).create()
+    with locked(CampaignFolder(campaign.folder)):
         yield load_campaign(path, purpose)
 
 
 def _started(path: Path) -> Campaign:
     campaign = load_campaign(path, "look")
-    if not campaign.place.was_started:
+    if not CampaignFolder(campaign.folder).was_started:
         raise NeverStarted(
             f"{path}: campaign {campaign.name!r} was never started in {campaign.folder}; use `moireloop run {path}`"
         )
     return campaign
-
-
-def _connected(folder: CampaignFolder) -> CampaignClient:
-    if not folder.connection_file.exists():
-        raise NotRunning(f"the campaign in {folder.root} is only starting; try again in a moment")
-    return connect(folder.connection_file)
 
 
 def _conduct(campaign: Campaign, *, resumed: bool) -> int:
@@ -270,7 +255,7 @@ def _conduct(campaign: Campaign, *, resumed: bool) -> int:
     drawn = _draw(campaign, session.history, session.all_series)
     _show_results(campaign, session.history, session.all_series)
     for result in session.history.results:
-        campaign.place.forget_restart_files(result.candidate.candidate_id)
+        remove_restart_files_of(CampaignFolder(campaign.folder).runs, result.candidate.candidate_id)
     for figure in drawn:
         console.print(f"figure   {figure}", highlight=False, soft_wrap=True)
     console.print(f"ended    {session.reason}", highlight=False, soft_wrap=True)
@@ -281,19 +266,20 @@ def _draw(
     campaign: Campaign, history: History, all_series: Sequence[Series], named: Sequence[str] = ()
 ) -> tuple[Path, ...]:
     found, targets, model = history.results, campaign.targets, started_model(campaign)
+    folder = CampaignFolder(campaign.folder)
     return (
-        *write_figures(campaign.place, found, campaign.bounds, targets, campaign.name, all_series),
-        *write_run_figures(campaign.place, found, all_series, targets, model, campaign.analyzers, named),
+        *write_figures(folder, found, campaign.bounds, targets, campaign.name, all_series),
+        *write_run_figures(folder, found, all_series, targets, model, campaign.analyzers, named),
     )
 
 
 def _show_results(campaign: Campaign, history: History, all_series: Sequence[Series]) -> None:
     """Write the files first, so that they are there also when nobody reads what is shown."""
-    results_files = write_results(campaign.place, history.results, campaign.targets, campaign.bounds)
+    results_files = write_results(CampaignFolder(campaign.folder), history.results, campaign.targets, campaign.bounds)
     written = (
         *results_files,
-        *write_trajectories(campaign.place, all_series),
-        *write_analyses(campaign.place, history.results),
+        *write_trajectories(CampaignFolder(campaign.folder), all_series),
+        *write_analyses(CampaignFolder(campaign.folder), history.results),
     )
     if console.is_terminal:
         console.print(recipes_table(history.results, campaign.targets, campaign.bounds, width=console.width))
@@ -311,14 +297,6 @@ def _show_results(campaign: Campaign, history: History, all_series: Sequence[Ser
         console.print(failed, highlight=False, markup=False, soft_wrap=True)
     for path in written:
         console.print(f"results  {path}", highlight=False, soft_wrap=True)
-
-
-def _records(folder: CampaignFolder) -> tuple[History, list[Series]]:
-    return _look(folder, lambda client: (_live_history(client), live_series(folder)), stored_records)
-
-
-def _live_history(client: CampaignClient) -> History:
-    return History.of(entry.message for entry in client.events(TOPICS))
 
 
 def _progress(campaign: Campaign, now: Status, history: History) -> Progress:
@@ -350,15 +328,3 @@ def _stored_line(folder: CampaignFolder) -> str:
     summary = "; ".join([*parts, *([str(early)] if early else [])])
     failures = [failure_line(failed, time.time()) for failed in history.last_failures]
     return "\n".join([summary, *failures, *failed_analyses(history.results)])
-
-
-def _look(folder: CampaignFolder, live: Callable[[CampaignClient], T], stored: Callable[[CampaignFolder], T]) -> T:
-    """Ask the running services or, where nobody runs them (any more), the state that they left."""
-    if folder.holder() is not None:
-        try:
-            with _connected(folder) as client:
-                return live(client)
-        except NotRunning:
-            if folder.holder() is not None:
-                raise
-    return stored(folder)

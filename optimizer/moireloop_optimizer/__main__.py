@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from moireloop_broker.service import run_service
-from moireloop_optimizer.service import open_optimizer
+from moireloop_broker.processes.service_loop import run_service
+from moireloop_optimizer.service.optimizer import open_optimizer
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="moireloop_optimizer")

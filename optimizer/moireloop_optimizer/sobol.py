@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import qmc
 
-from moireloop_optimizer.space import Points
+from moireloop_broker.contract.search import Points
 
 LONGEST = 2**30
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from moireloop_optimizer.auto import AutoStrategy
-from moireloop_optimizer.per_target import PerTarget
-from moireloop_optimizer.seed_strategies import seed_strategy
+from moireloop_optimizer.auto.strategy import AutoStrategy
+from moireloop_optimizer.regret.per_target import PerTarget
+from moireloop_optimizer.regret.strategies import seed_strategy
+from moireloop_optimizer.strategy import Strategy
 from moireloop_optimizer.strategy_names import OWN_NAMES
-from moireloop_optimizer.suggestion import Strategy
 
 
 def strategy_named(name: str, seed: int) -> Strategy:

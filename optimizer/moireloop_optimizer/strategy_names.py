@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from moireloop_optimizer.suggestion import REPLICATE, STAND_IN
+from moireloop_optimizer.strategy import REPLICATE, STAND_IN
 
 OwnName = Literal["auto", "qei", "thompson", "random"]
+
 OWN_NAMES: Final[tuple[str, ...]] = get_args(OwnName)
+
 DEFAULT_STRATEGY: Final = "auto"
 
 FORMS: Final = f"{', '.join(OWN_NAMES)}, a name that a package registers, package.module:Class or file.py:Class"
+
 LONGEST_NAME: Final = 64
+
 TAKEN_NAMES: Final = frozenset({*OWN_NAMES, STAND_IN, REPLICATE, "initial", "outside"})
 """Names that say of a candidate that something else than a generator made it."""
 

@@ -11,7 +11,10 @@ from typing import Any, Final
 
 import msgpack
 
-from moireloop_broker.messages import MAX_FRAME_ATOMS, MAX_MESSAGE_BYTES, StatusRequest, pack
+from moireloop_broker.contract.codec import pack
+from moireloop_broker.contract.control import StatusRequest
+from moireloop_broker.contract.frames import MAX_FRAME_ATOMS
+from moireloop_broker.contract.message import MAX_MESSAGE_BYTES
 
 
 @dataclass(frozen=True)

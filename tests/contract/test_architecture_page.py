@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from moireloop_broker.redis_keys import KEYS
+from moireloop_broker.state.keys import KEYS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -47,7 +47,7 @@ def test_no_service_is_forgotten() -> None:
         path.parent.name
         for folder in ("broker", "worker", "analyzer", "optimizer")
         for path in (ROOT / folder).rglob("__main__.py")
-    } | {"moireloop_worker.pool_service", "moireloop_optimizer.fit_process"}
+    } | {"moireloop_worker.pool.service", "moireloop_optimizer.service.fit_process"}
     assert [program for program in programs if not re.search(rf"{program}\b", SECTIONS["Processes"])] == []
 
 

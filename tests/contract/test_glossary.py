@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moireloop_broker.messages import CampaignChanged, Result
+from moireloop_broker.contract.events import CampaignChanged, Result
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("broker", "worker", "analyzer", "optimizer", "campaign")

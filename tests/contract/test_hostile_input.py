@@ -10,14 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from moireloop_broker.messages import (
-    MAX_ERROR_CHARACTERS,
-    Frame,
-    FrameHeader,
-    MalformedMessage,
-    Message,
-    Stamp,
-    frame_from_parts,
+from moireloop_broker.contract.codec import (
     pack,
     unpack_as,
     unpack_event,
@@ -25,6 +18,9 @@ from moireloop_broker.messages import (
     unpack_reply,
     unpack_request,
 )
+from moireloop_broker.contract.control import Stamp
+from moireloop_broker.contract.frames import Frame, FrameHeader, frame_from_parts
+from moireloop_broker.contract.message import MAX_ERROR_CHARACTERS, MalformedMessage, Message
 from tests.contract.hostile import EVENTS, FRAMES, NOT_MESSAGES, REQUESTS, TOO_LARGE, Hostile, HostileFrame
 from tests.contract.page import golden_examples
 

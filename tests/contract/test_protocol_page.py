@@ -11,19 +11,14 @@ from typing import Any, get_args
 import msgpack
 import pytest
 
-from moireloop_broker import broker_service, control, frame_stream, messages, redis_keys, topics
 from moireloop_broker.connection import Connection
-from moireloop_broker.curve import Curve
-from moireloop_broker.messages import (
+from moireloop_broker.contract import control as said
+from moireloop_broker.contract import events, frames, message, topics
+from moireloop_broker.contract.codec import pack, unpack_as, unpack_published, unpack_reply, unpack_request
+from moireloop_broker.contract.control import (
     Accepted,
     CancelRequest,
-    Event,
-    FrameAnalysed,
-    MalformedMessage,
-    Message,
-    Observation,
     ProposeRequest,
-    Published,
     Replay,
     ReplayRequest,
     Reply,
@@ -32,19 +27,22 @@ from moireloop_broker.messages import (
     Status,
     StatusRequest,
     StopRequest,
-    frame_from_parts,
-    pack,
-    unpack_as,
-    unpack_published,
-    unpack_reply,
-    unpack_request,
 )
+from moireloop_broker.contract.events import Event, FrameAnalysed, Observation, Published
+from moireloop_broker.contract.frames import frame_from_parts
+from moireloop_broker.contract.message import MalformedMessage, Message
+from moireloop_broker.service import broker as broker_service
+from moireloop_broker.service import control
+from moireloop_broker.state import keys as redis_keys
+from moireloop_broker.streams import frames as frame_stream
+from moireloop_broker.streams.curve import Curve
 from tests.contract.page import PAGE, blocks, from_hex, golden_examples, rows, sections
 from tests.contract.wire_types import PATTERNS, described
 
 MODELS: dict[str, type[Message]] = {
     name: model
-    for name, model in vars(messages).items()
+    for module in (said, events, frames, message)
+    for name, model in vars(module).items()
     if inspect.isclass(model) and issubclass(model, Message) and model is not Message
 }
 TAGGED = {name: model for name, model in MODELS.items() if "tag" in model.model_fields}
@@ -167,15 +165,15 @@ def test_limits_are_those_of_the_code() -> None:
     """Each limit has the value of the code."""
     assert [int(value.split()[0]) for _, value, _ in rows("Limits")] == [
         control.MAX_REQUEST_BYTES,
-        messages.MAX_MESSAGE_BYTES,
+        message.MAX_MESSAGE_BYTES,
         control.MAX_REPLAY_BYTES,
         broker_service.PUBLISHED_QUEUE,
         redis_keys.OBSERVATIONS_KEPT,
         redis_keys.OBSERVED_BYTES_KEPT,
-        messages.MAX_ANALYSES,
-        messages.MAX_ANALYSIS_VALUES,
-        messages.MAX_FRAME_ATOMS,
-        messages.MAX_FINAL_ATOMS,
+        events.MAX_ANALYSES,
+        events.MAX_ANALYSIS_VALUES,
+        frames.MAX_FRAME_ATOMS,
+        frames.MAX_FINAL_ATOMS,
         frame_stream.MAX_FRAME_BYTES,
         frame_stream.RECEIVED_QUEUE_FRAMES,
     ]

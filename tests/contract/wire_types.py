@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from moireloop_broker.messages import Message
+from moireloop_broker.contract.message import Message
 
 PATTERNS: Final[dict[str, str]] = {
     "name": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from moireloop_broker.connection import new_password
-from moireloop_broker.redis_server import RedisServer, free_port
+from moireloop_broker.connection import free_port, new_password
+from moireloop_broker.service.redis_server import RedisServer
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moireloop_analyzer.coordination import Coordination, coordination, first_peak_share, neighbour_counts
 from moireloop_analyzer.refusal import Refusal
+from moireloop_analyzer.structure.coordination import Coordination, coordination, first_peak_share, neighbour_counts
 from tests.physics.bilayers import Bilayer
 from tests.physics.mx2 import CHALCOGENS, METALS, mx2
 

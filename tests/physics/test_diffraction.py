@@ -11,16 +11,9 @@ import numpy as np
 import pytest
 from scipy.special import jv
 
-from moireloop_analyzer.diffraction import (
-    RINGS,
-    Diffraction,
-    diffract,
-    intensities,
-    pattern,
-    ring_vectors,
-)
-from moireloop_analyzer.form_factors import BOHR_ANGSTROM, scatterer
-from moireloop_analyzer.moire import moire_wavelength
+from moireloop_analyzer.geometry.moire import moire_wavelength
+from moireloop_analyzer.structure.diffraction import RINGS, Diffraction, diffract, intensities, pattern, ring_vectors
+from moireloop_analyzer.structure.form_factors import BOHR_ANGSTROM, scatterer
 from tests.physics.bilayers import BASIS, SPACING, Bilayer, Floats, commensurate_twist_deg, rotation
 from tests.physics.mx2 import MOS2, lattices_of, mx2
 

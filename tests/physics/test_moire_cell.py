@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moireloop_analyzer.moire import moire_wavelength
-from moireloop_analyzer.moire_cell import moire_corner, moire_vectors, sixty, turned_to
+from moireloop_analyzer.geometry.moire import moire_corner, moire_vectors, moire_wavelength, sixty, turned_to
 from tests.physics.bilayers import BASIS, SPACING, commensurate_twist_deg, rotation
 from tests.physics.mx2 import lattices_of, mx2
 

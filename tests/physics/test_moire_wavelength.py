@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from moireloop_analyzer.moire import moire_wavelength
+from moireloop_analyzer.geometry.moire import moire_wavelength
 from tests.physics.bilayers import SPACING, commensurate, twist_of
 
 

@@ -9,9 +9,9 @@ import time
 import numpy as np
 import pytest
 
-from moireloop_analyzer.coordination import neighbour_counts
-from moireloop_analyzer.pair_correlation import PairCorrelation, pair_correlation
 from moireloop_analyzer.refusal import Refusal
+from moireloop_analyzer.structure.coordination import neighbour_counts
+from moireloop_analyzer.structure.pair_correlation import PairCorrelation, pair_correlation
 from tests.physics.bilayers import SPACING, Floats
 from tests.physics.mx2 import HALF_THICKNESS, mx2
 

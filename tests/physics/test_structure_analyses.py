@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from moireloop_analyzer import Snapshot, measure_twist
-from moireloop_analyzer.registry import load_analyzers
-from moireloop_analyzer.structure_analyses import diffraction_analysis, pair_correlation_analysis
+from moireloop_analyzer.plugins.registry import load_analyzers
+from moireloop_analyzer.structure.analyzers import diffraction_analysis, pair_correlation_analysis
 from tests.physics.bilayers import Bilayer, rotation
 from tests.physics.mx2 import CHALCOGENS, METALS, MOS2, mx2
 

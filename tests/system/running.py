@@ -13,11 +13,12 @@ from pathlib import Path
 import psutil
 
 from moireloop import NotRunning, connect
-from moireloop.campaign_file import load_campaign
-from moireloop.stored_log import stored_state
+from moireloop.campaign_file.load import load_campaign
+from moireloop.session.records import stored_state
 from moireloop_broker.connection import NoConnectionFile, read_connection
-from moireloop_broker.event_log import EventLog
-from moireloop_broker.messages import CandidateQueued, Event, Result
+from moireloop_broker.contract.events import CandidateQueued, Event, Result
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.state.event_log import EventLog
 from tests.waiting import wait_until
 
 CAMPAIGN = """
@@ -162,7 +163,7 @@ class RunningCampaign:
 
     def events(self) -> list[Event]:
         """The whole log of the campaign after its end."""
-        with stored_state(load_campaign(self.file, "look").place) as (client, connection):
+        with stored_state(CampaignFolder(load_campaign(self.file, "look").folder)) as (client, connection):
             return [event for _, event in EventLog(client, connection.keys).replay()]
 
     def results_of_log(self) -> list[Result]:

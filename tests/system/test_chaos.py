@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from moireloop_broker.connection import read_connection
-from moireloop_broker.messages import Result, ServiceChanged
+from moireloop_broker.contract.events import Result, ServiceChanged
 from tests.system.running import RunningCampaign
 from tests.waiting import wait_until
 
@@ -23,7 +23,7 @@ VICTIMS = (
     ("moireloop_optimizer",),
     ("-m moireloop_broker",),
     ("redis-server",),
-    ("moireloop_worker.pool_service",),
+    ("moireloop_worker.pool.service",),
     ("--name worker-0", "mpi4py"),
     ("hydra",),
 )

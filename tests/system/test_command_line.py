@@ -14,8 +14,9 @@ import pytest
 import redis
 
 from moireloop import connect
-from moireloop_broker.redis_keys import Keys
-from moireloop_broker.redis_server import RedisServer, free_port
+from moireloop_broker.connection import free_port
+from moireloop_broker.service.redis_server import RedisServer
+from moireloop_broker.state.keys import Keys
 from tests.system.running import RunningCampaign
 from tests.unit.campaign.wrong_files import WRONG_FILES, WrongFile
 from tests.waiting import wait_until
@@ -113,7 +114,7 @@ def test_fresh_run_after_everything_was_killed(campaign: Make) -> None:
     """What a killed campaign left, sockets too, is no obstacle."""
     running = campaign(results=4, steps=(40_000, 40_000))
     running.start()
-    wait_until(lambda: running.find("moireloop_worker.pool_service") is not None, "the pool")
+    wait_until(lambda: running.find("moireloop_worker.pool.service") is not None, "the pool")
     with connect(running.folder / "connection.json") as client:
         assert client.status().campaign == "short"
     sockets = running.socket_folder()

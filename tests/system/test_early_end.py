@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyarrow.parquet
 import pytest
 
-from moireloop_broker.messages import EarlyEndOrdered, Event, Result
+from moireloop_broker.contract.events import EarlyEndOrdered, Event, Result
 from tests.system.running import RunningCampaign
 
 Make = Callable[..., RunningCampaign]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from moireloop.start_condition import WAITING
+from moireloop.session.start_condition import WAITING
 from tests.system.running import RunningCampaign
 from tests.waiting import wait_until
 
@@ -23,7 +23,7 @@ def test_workers_begin_when_the_first_analyzer_is_there(campaign: Callable[..., 
     assert analyzer is not None
     analyzer.send_signal(signal.SIGSTOP)
     wait_until(lambda: running.output.read_text().count(WAITING) > 1, "the output says twice what is waited for", 60)
-    assert running.find("moireloop_worker.pool_service") is None
+    assert running.find("moireloop_worker.pool.service") is None
     analyzer.send_signal(signal.SIGCONT)
     code, output = running.end()
     assert code == 0, output

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from moireloop import connect
-from moireloop_broker.messages import CampaignChanged, RunFailed, ServiceChanged
+from moireloop_broker.contract.events import CampaignChanged, RunFailed, ServiceChanged
 from tests.system.running import RunningCampaign
 from tests.waiting import wait_until
 
@@ -26,7 +26,7 @@ def crashed(events: list[object]) -> set[str]:
         (("moireloop_optimizer",), "optimizer"),
         (("-m moireloop_broker",), "broker"),
         (("redis-server",), "redis"),
-        (("moireloop_worker.pool_service",), "pool"),
+        (("moireloop_worker.pool.service",), "pool"),
     ],
     ids=["analyzer", "optimizer", "broker", "redis", "pool"],
 )

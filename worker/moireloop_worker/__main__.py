@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from moireloop_worker.worker_service import main
+from moireloop_worker.run.worker import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from moireloop_broker.campaign_state import CampaignState
-from moireloop_broker.connection import Connection, write_settings
-from moireloop_broker.redis_server import RedisServer
-from moireloop_broker.work_queue import WorkQueue
+from moireloop_broker.connection import Connection
+from moireloop_broker.service.redis_server import RedisServer
+from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.settings_store import write_settings
+from moireloop_broker.state.work_queue import WorkQueue
 from tests.connections import connection_of
 
 _numbers = itertools.count()

@@ -10,24 +10,19 @@ import numpy.typing as npt
 import pytest
 import zmq
 
-from moireloop_analyzer.service import AnalyzerService
-from moireloop_broker.campaign_state import CampaignState
-from moireloop_broker.connection import Connection, frame_endpoints, write_settings
-from moireloop_broker.event_log import EventLog
-from moireloop_broker.frame_stream import FramePublisher
-from moireloop_broker.messages import (
-    Candidate,
-    Frame,
-    FrameHeader,
-    Observation,
-    Result,
-    RunReport,
-    frame_parts,
-    unpack_published,
-)
-from moireloop_broker.observations import Observations
-from moireloop_broker.series import SeriesPoint
-from moireloop_broker.work_queue import Lease, WorkQueue
+from moireloop_analyzer.service.analyzer import AnalyzerService
+from moireloop_broker.connection import Connection
+from moireloop_broker.contract.codec import unpack_published
+from moireloop_broker.contract.events import Candidate, Observation, Result, RunReport
+from moireloop_broker.contract.frames import Frame, FrameHeader, frame_parts
+from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.endpoints import frame_endpoints
+from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.observations import Observations
+from moireloop_broker.state.series import SeriesPoint
+from moireloop_broker.state.settings_store import write_settings
+from moireloop_broker.state.work_queue import Lease, WorkQueue
+from moireloop_broker.streams.frames import FramePublisher
 from tests.contract.hostile import CONTRADICTING_PARTS
 from tests.waiting import wait_until
 

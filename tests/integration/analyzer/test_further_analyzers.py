@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from moireloop_analyzer.service import AnalyzerService
-from moireloop_broker.campaign_state import CampaignState
-from moireloop_broker.connection import Connection, write_connection, write_settings
-from moireloop_broker.event_log import EventLog
-from moireloop_broker.messages import AnalysisArray, AnalysisOutcome, FrameAnalysed, Observation, unpack_published
+from moireloop_analyzer.service.analyzer import AnalyzerService
+from moireloop_broker.connection import Connection, write_connection
+from moireloop_broker.contract.codec import unpack_published
+from moireloop_broker.contract.events import AnalysisArray, AnalysisOutcome, FrameAnalysed, Observation
+from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.settings_store import write_settings
 from tests.installed import install
 from tests.integration.analyzer.test_analyzer_service import bilayer, finished, frame, results, stepped_until
 from tests.waiting import wait_until

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from moireloop_broker.campaign_state import CampaignState
-from moireloop_broker.redis_keys import KEYS, Keys
-from moireloop_broker.redis_server import RedisServer
-from moireloop_broker.work_queue import WorkQueue
+from moireloop_broker.service.redis_server import RedisServer
+from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.keys import KEYS, Keys
+from moireloop_broker.state.work_queue import WorkQueue
 
 _numbers = itertools.count()
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import redis
 
-from moireloop_broker import redis_server as redis_server_module
-from moireloop_broker.connection import new_password
-from moireloop_broker.messages import Candidate
-from moireloop_broker.redis_keys import Keys
-from moireloop_broker.redis_server import RedisServer, RedisUnavailable, free_port, open_client
-from moireloop_broker.work_queue import Lease, WorkQueue
+from moireloop_broker.connection import free_port, new_password
+from moireloop_broker.contract.events import Candidate
+from moireloop_broker.service import redis_server as redis_server_module
+from moireloop_broker.service.redis_server import RedisServer, RedisUnavailable
+from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.redis_client import open_client
+from moireloop_broker.state.work_queue import Lease, WorkQueue
 
 
 def private_server(folder: Path) -> RedisServer:

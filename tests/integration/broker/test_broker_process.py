@@ -17,17 +17,11 @@ import pytest
 import zmq
 
 from moireloop import connect
-from moireloop.client import CampaignClient, NotRunning, RequestRefused
-from moireloop_broker.campaign_state import CampaignState
-from moireloop_broker.connection import (
-    NoConnectionFile,
-    new_password,
-    read_connection,
-    write_connection,
-    write_settings_file,
-)
-from moireloop_broker.curve import Curve
-from moireloop_broker.messages import (
+from moireloop.client.client import CampaignClient, NotRunning, RequestRefused
+from moireloop_broker.connection import NoConnectionFile, free_port, new_password, read_connection, write_connection
+from moireloop_broker.contract.codec import pack
+from moireloop_broker.contract.control import StatusRequest
+from moireloop_broker.contract.events import (
     AnalysisArray,
     AnalysisOutcome,
     Candidate,
@@ -35,13 +29,14 @@ from moireloop_broker.messages import (
     Measurement,
     Observation,
     Result,
-    StatusRequest,
-    pack,
 )
-from moireloop_broker.observations import Observations
-from moireloop_broker.redis_server import answers, free_port
-from moireloop_broker.topics import FRAME_ANALYSED, OBSERVATION
-from moireloop_broker.work_queue import WorkQueue
+from moireloop_broker.contract.topics import FRAME_ANALYSED, OBSERVATION
+from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.observations import Observations
+from moireloop_broker.state.redis_client import answers
+from moireloop_broker.state.settings_store import write_settings_file
+from moireloop_broker.state.work_queue import WorkQueue
+from moireloop_broker.streams.curve import Curve
 from tests.connections import connection_of
 from tests.contract.hostile import REQUESTS, TOO_LARGE
 from tests.contract.page import blocks, rows

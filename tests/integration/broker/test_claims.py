@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from moireloop_broker import analysis_queue, claim_keeper
-from moireloop_broker.analysis_queue import AnalysisQueue, FinishedRun
-from moireloop_broker.claim_keeper import ClaimKeeper
-from moireloop_broker.redis_keys import Keys
-from moireloop_broker.work_queue import WorkQueue
+from moireloop_analyzer.service import claim_keeper
+from moireloop_analyzer.service.claim_keeper import ClaimKeeper
+from moireloop_broker.state import analysis_queue
+from moireloop_broker.state.analysis_queue import AnalysisQueue, FinishedRun
+from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.work_queue import WorkQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report, results
 from tests.waiting import wait_until
 

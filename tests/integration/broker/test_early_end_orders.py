@@ -8,13 +8,13 @@ import time
 import pytest
 import redis
 
-from moireloop_broker.analysis_queue import AnalysisQueue
-from moireloop_broker.event_log import EventLog
-from moireloop_broker.messages import EarlyEndOrdered, Measurement, Result
-from moireloop_broker.orders import Orders
-from moireloop_broker.redis_keys import ORDERS_KEPT_S, Keys
-from moireloop_broker.redis_server import RedisServer
-from moireloop_broker.work_queue import Lease, LeaseLost, WorkQueue
+from moireloop_broker.contract.events import EarlyEndOrdered, Measurement, Result
+from moireloop_broker.service.redis_server import RedisServer
+from moireloop_broker.state.analysis_queue import AnalysisQueue
+from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.keys import ORDERS_KEPT_S, Keys
+from moireloop_broker.state.orders import Orders
+from moireloop_broker.state.work_queue import Lease, LeaseLost, WorkQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report
 
 WHY = "twist within 0 degrees over 4 frames up to step 8 of 20"

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import zmq
 
-from moireloop_broker.curve import Curve
-from moireloop_broker.frame_stream import FramePublisher, FrameReceiver
-from moireloop_broker.messages import Frame, FrameHeader, frame_parts
+from moireloop_broker.contract.frames import Frame, FrameHeader, frame_parts
+from moireloop_broker.streams.curve import Curve
+from moireloop_broker.streams.frames import FramePublisher, FrameReceiver
 from tests.contract.hostile import FRAMES
 from tests.waiting import wait_until
 

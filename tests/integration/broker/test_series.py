@@ -8,12 +8,12 @@ import time
 import pytest
 import redis
 
-from moireloop_broker import observations as observations_module
-from moireloop_broker.analysis_queue import AnalysisQueue
-from moireloop_broker.messages import Candidate, Measurement, Observation
-from moireloop_broker.observations import Observations
-from moireloop_broker.redis_keys import Keys
-from moireloop_broker.work_queue import WorkQueue
+from moireloop_broker.contract.events import Candidate, Measurement, Observation
+from moireloop_broker.state import observations as observations_module
+from moireloop_broker.state.analysis_queue import AnalysisQueue
+from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.observations import Observations
+from moireloop_broker.state.work_queue import WorkQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report
 
 

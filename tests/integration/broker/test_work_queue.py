@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import redis
 
-from moireloop_broker.analysis_queue import AnalysisQueue
-from moireloop_broker.campaign_state import CampaignState
-from moireloop_broker.event_log import EventLog
-from moireloop_broker.messages import Candidate, Event, Frame, FrameHeader, Measurement, Result, RunReport
-from moireloop_broker.redis_keys import Keys
-from moireloop_broker.work_queue import AttemptLimits, Lease, LeaseLost, WorkQueue
+from moireloop_broker.contract.events import Candidate, Event, Measurement, Result, RunReport
+from moireloop_broker.contract.frames import Frame, FrameHeader
+from moireloop_broker.state.analysis_queue import AnalysisQueue
+from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.work_queue import AttemptLimits, Lease, LeaseLost, WorkQueue
 
 
 def candidate(candidate_id: str = "c1") -> Candidate:

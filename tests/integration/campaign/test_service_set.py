@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from moireloop import service_set
-from moireloop.service_set import Crash, ServiceSet, ServiceSpec
-from moireloop_broker.exits import EXIT_CANNOT_SERVE
+from moireloop.session import service_set
+from moireloop.session.service_set import Crash, ServiceSet, ServiceSpec
+from moireloop_broker.processes.exits import EXIT_CANNOT_SERVE
 from tests.waiting import wait_until
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from moireloop.campaign_file import Campaign, load_campaign
-from moireloop.sessions import LONGEST_SOCKET_PLACE, NameTaken, close_session, open_session
-from moireloop_broker.frame_stream import FrameReceiver
-from moireloop_broker.redis_server import RedisServer
+from moireloop.campaign_file.campaign import Campaign
+from moireloop.campaign_file.load import load_campaign
+from moireloop.session.opening import LONGEST_SOCKET_PLACE, NameTaken, close_session, open_session
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.service.redis_server import RedisServer
+from moireloop_broker.streams.frames import FrameReceiver
 from tests.system.running import CAMPAIGN
 
 
@@ -21,17 +23,17 @@ def campaign(folder: Path, redis_url: str | None = None) -> Campaign:
     joined = f'\n[redis]\nurl = "{redis_url}"\n' if redis_url else ""
     (folder / "short.toml").write_text(text + joined)
     loaded = load_campaign(folder / "short.toml")
-    loaded.place.create()
+    CampaignFolder(loaded.folder).create()
     return loaded
 
 
 def test_of_two_campaigns_of_one_name_one_gets_the_server(tmp_path: Path, redis_server: RedisServer) -> None:
     """The second is refused, and the first opens its next session as before."""
     first, second = campaign(tmp_path / "a", redis_server.url), campaign(tmp_path / "b", redis_server.url)
-    close_session(open_session(first, first.place))
+    close_session(open_session(first, CampaignFolder(first.folder)))
     with pytest.raises(NameTaken, match="'short'"):
-        open_session(second, second.place)
-    close_session(open_session(first, first.place))
+        open_session(second, CampaignFolder(second.folder))
+    close_session(open_session(first, CampaignFolder(first.folder)))
 
 
 def test_sockets_go_where_their_paths_are_short_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +42,7 @@ def test_sockets_go_where_their_paths_are_short_enough(tmp_path: Path, monkeypat
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
     alone = campaign(tmp_path / "a")
-    connection = open_session(alone, alone.place)
+    connection = open_session(alone, CampaignFolder(alone.folder))
     assert len(str(Path(connection.socket_folder).parent)) <= LONGEST_SOCKET_PLACE
     FrameReceiver(f"ipc://{connection.socket_folder}/analyzer-1234.sock").close()
     close_session(connection)

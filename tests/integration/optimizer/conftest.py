@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moireloop_broker.analysis_queue import AnalysisQueue
-from moireloop_broker.campaign_state import CampaignState
-from moireloop_broker.connection import write_connection, write_settings
-from moireloop_broker.event_log import EventLog
-from moireloop_broker.messages import Candidate, Event, Frame, FrameHeader, Measurement, Result, RunReport
-from moireloop_broker.redis_server import RedisServer
-from moireloop_broker.work_queue import WorkQueue
-from moireloop_optimizer.fitter import Fitter
+from moireloop_broker.connection import write_connection
+from moireloop_broker.contract.events import Candidate, Event, Measurement, Result, RunReport
+from moireloop_broker.contract.frames import Frame, FrameHeader
+from moireloop_broker.service.redis_server import RedisServer
+from moireloop_broker.state.analysis_queue import AnalysisQueue
+from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.settings_store import write_settings
+from moireloop_broker.state.work_queue import WorkQueue
+from moireloop_optimizer.service.fitter import Fitter
 from tests.connections import connection_of
 
 _numbers = itertools.count()

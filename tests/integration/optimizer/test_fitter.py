@@ -11,11 +11,10 @@ import numpy as np
 import psutil
 import pytest
 
-from moireloop_optimizer.fit_protocol import Answer, Question, pack, unpack_question
-from moireloop_optimizer.fitter import FitProcessLost, Fitter
-from moireloop_optimizer.objective import Target
+from moireloop_broker.contract.search import SearchSpace, Target
+from moireloop_optimizer.service.fit_protocol import Answer, Question, pack, unpack_question
+from moireloop_optimizer.service.fitter import FitProcessLost, Fitter
 from moireloop_optimizer.sobol import sobol_points
-from moireloop_optimizer.space import SearchSpace
 from tests.waiting import wait_until
 
 POINTS = sobol_points(10, 2, seed=0)

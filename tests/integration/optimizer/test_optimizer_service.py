@@ -15,14 +15,13 @@ from typing import Any
 import psutil
 import pytest
 
-from moireloop_broker.connection import read_settings
-from moireloop_broker.messages import Candidate
-from moireloop_optimizer.fitter import Fitter
-from moireloop_optimizer.objective import Target
-from moireloop_optimizer.planner import Planner
-from moireloop_optimizer.service import OptimizerService
+from moireloop_broker.contract.events import Candidate
+from moireloop_broker.contract.search import SearchSpace, Target
+from moireloop_broker.state.settings_store import read_settings
+from moireloop_optimizer.service.fitter import Fitter
+from moireloop_optimizer.service.optimizer import OptimizerService
+from moireloop_optimizer.service.planner import Planner
 from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
-from moireloop_optimizer.space import SearchSpace
 from tests.integration.optimizer.conftest import CampaignInRedis
 from tests.waiting import wait_until
 

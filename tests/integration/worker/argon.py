@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moireloop_worker.growth import Plan, Stage
+from moireloop_worker.models.growth_model import Plan, Stage
 
 KCAL_MOL_EV = 1 / 23.060548
 """From a table of conversion factors, apart from the constants that the code uses."""

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from mpi4py import MPI
 
-from moireloop_broker.connection import write_settings
-from moireloop_broker.redis_server import RedisServer
-from moireloop_worker.engine import Engine
+from moireloop_broker.service.redis_server import RedisServer
+from moireloop_broker.state.settings_store import write_settings
+from moireloop_worker.lammps.engine import Engine
 from tests.integration.worker.worker_campaign import Campaign, alive, family, new_campaign
 
 StartPool = Callable[[Campaign], subprocess.Popen[bytes]]
@@ -67,7 +67,7 @@ def start_pool() -> Iterator[StartPool]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(campaign: Campaign) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "moireloop_worker.pool_service", "--connection", str(campaign.file)]
+        command = [sys.executable, "-m", "moireloop_worker.pool.service", "--connection", str(campaign.file)]
         started.append(subprocess.Popen(command))
         return started[-1]
 

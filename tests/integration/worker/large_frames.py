@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from moireloop_broker.frame_stream import FramePublisher
-from moireloop_broker.messages import Candidate, Frame, FrameHeader
-from moireloop_broker.part_stream import PartSender
-from moireloop_broker.work_queue import Lease
-from moireloop_worker.engine import Engine, Watch
-from moireloop_worker.frame_outlet import FrameOutlet
-from moireloop_worker.growth import Plan, Selection, Snapshot, Stage
+from moireloop_broker.contract.events import Candidate
+from moireloop_broker.contract.frames import Frame, FrameHeader
+from moireloop_broker.state.work_queue import Lease
+from moireloop_broker.streams.frames import FramePublisher
+from moireloop_broker.streams.parts import PartSender
+from moireloop_worker.lammps.engine import Engine, Watch
+from moireloop_worker.models.growth_model import Plan, Selection, Snapshot, Stage
 from moireloop_worker.models.noop import Noop
-from moireloop_worker.runner import FrameWatch
-from moireloop_worker.settings import NoopSettings
+from moireloop_worker.models.settings import NoopSettings
+from moireloop_worker.run.frame_outlet import FrameOutlet
+from moireloop_worker.run.leader import FrameWatch
 from tests.integration.worker.argon import argon
 
 COMM = MPI.COMM_WORLD

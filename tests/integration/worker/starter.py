@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from moireloop_worker.launcher import LocalLauncher
+from moireloop_worker.launchers.local import LocalLauncher
 
 if __name__ == "__main__":
     command, ranks, folder = json.loads(sys.argv[1])

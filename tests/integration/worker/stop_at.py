@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from moireloop_worker.engine import Watch
-from moireloop_worker.growth import Snapshot
+from moireloop_worker.lammps.engine import Watch
+from moireloop_worker.models.growth_model import Snapshot
 
 
 class StopAt(Watch):

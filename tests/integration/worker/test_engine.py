@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moireloop_worker.engine import Engine, LammpsError, Watch
-from moireloop_worker.growth import Plan, Snapshot, Stage
+from moireloop_worker.lammps.engine import Engine, LammpsError, Watch
 from moireloop_worker.models.bead import Bead
-from moireloop_worker.settings import BeadSettings
+from moireloop_worker.models.growth_model import Plan, Snapshot, Stage
+from moireloop_worker.models.settings import BeadSettings
 
 SETTINGS = BeadSettings(
     cells=(6, 6), melt_steps=200, equilibrate_steps=50, anneal_steps=400, quench_steps=5000, damping_ps=0.1

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moireloop_analyzer.assembly import Assembly
-from moireloop_broker.frame_stream import FrameReceiver
-from moireloop_broker.messages import Frame
+from moireloop_analyzer.service.assembly import Assembly
+from moireloop_broker.contract.frames import Frame
+from moireloop_broker.streams.frames import FrameReceiver
 from tests.integration.worker.large_frames import SIDE, SPACING
 from tests.waiting import wait_until
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moireloop_worker.engine import Ended, Engine
-from moireloop_worker.growth import Plan
+from moireloop_worker.lammps.engine import Ended, Engine
+from moireloop_worker.lammps.restarts import RestartFiles
+from moireloop_worker.models.growth_model import Plan
 from moireloop_worker.models.mos2 import Mos2
-from moireloop_worker.mos2_settings import ReaxffSettings, ReboSettings
-from moireloop_worker.restarts import RestartFiles
+from moireloop_worker.models.mos2_settings import ReaxffSettings, ReboSettings
 from tests.integration.worker.lammps_files import data_of, thermo_of
 from tests.integration.worker.stop_at import StopAt
 

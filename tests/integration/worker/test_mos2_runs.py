@@ -9,17 +9,17 @@ import pytest
 from mpi4py import MPI
 
 from moireloop_analyzer import measure_twist
-from moireloop_broker.messages import Candidate
-from moireloop_broker.work_queue import Lease
-from moireloop_worker.engine import Engine, Watch
-from moireloop_worker.evaluation import Evaluator
-from moireloop_worker.growth import Snapshot
+from moireloop_broker.contract.events import Candidate
+from moireloop_broker.state.work_queue import Lease
+from moireloop_worker.lammps.engine import Engine, Watch
 from moireloop_worker.models.bead import Bead
+from moireloop_worker.models.growth_model import Snapshot
 from moireloop_worker.models.mos2 import Mos2, rebo_file
-from moireloop_worker.molten import NotMolten, hexatic_order
-from moireloop_worker.mos2_settings import ReaxffSettings, ReboSettings
-from moireloop_worker.preparation import PreparedStructures, prepared_structure
-from moireloop_worker.settings import BeadSettings
+from moireloop_worker.models.mos2_settings import ReaxffSettings, ReboSettings
+from moireloop_worker.models.settings import BeadSettings
+from moireloop_worker.run.evaluation import Evaluator
+from moireloop_worker.run.molten import NotMolten, hexatic_order
+from moireloop_worker.run.preparation import PreparedStructures, prepared_structure
 
 REAXFF = Path(__file__).parents[4] / "shared" / "data" / "ffield.reax.MoS"
 needs_reaxff = pytest.mark.skipif(not REAXFF.exists(), reason=f"the seed's force field is not there: {REAXFF}")

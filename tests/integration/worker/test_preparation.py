@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from mpi4py import MPI
 
-from moireloop_worker.engine import Engine, Watch
-from moireloop_worker.growth import Preparation
+from moireloop_worker.lammps.engine import Engine, Watch
 from moireloop_worker.models.bead import Bead
-from moireloop_worker.preparation import PreparationStopped, PreparedStructures, prepared_structure
-from moireloop_worker.settings import BeadSettings
+from moireloop_worker.models.growth_model import Preparation
+from moireloop_worker.models.settings import BeadSettings
+from moireloop_worker.run.preparation import PreparationStopped, PreparedStructures, prepared_structure
 
 LOCKER = """
 import sys, time

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from moireloop_worker.engine import Ended, Engine, LammpsError, Watch
-from moireloop_worker.growth import Plan, Stage
+from moireloop_worker.lammps.engine import Ended, Engine, LammpsError, Watch
+from moireloop_worker.lammps.restarts import RestartFiles
 from moireloop_worker.models.bead import Bead
-from moireloop_worker.molten import NotMolten
-from moireloop_worker.preparation import PreparationStopped, PreparedStructures, prepared_structure
-from moireloop_worker.restarts import RestartFiles
-from moireloop_worker.settings import BeadSettings
+from moireloop_worker.models.growth_model import Plan, Stage
+from moireloop_worker.models.settings import BeadSettings
+from moireloop_worker.run.molten import NotMolten
+from moireloop_worker.run.preparation import PreparationStopped, PreparedStructures, prepared_structure
 from tests.integration.worker.lammps_files import Floats, data_of, thermo_of
 from tests.integration.worker.stop_at import StopAt
 

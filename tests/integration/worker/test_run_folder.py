@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from moireloop_broker.messages import Candidate
-from moireloop_broker.work_queue import Lease
-from moireloop_worker.chunks import FRAMES_AT_ONCE
-from moireloop_worker.engine import Engine, Watch
-from moireloop_worker.evaluation import Evaluated, Evaluator
-from moireloop_worker.growth import Plan, Snapshot
+from moireloop_broker.contract.events import Candidate
+from moireloop_broker.state.work_queue import Lease
+from moireloop_worker.lammps.chunks import FRAMES_AT_ONCE
+from moireloop_worker.lammps.engine import Engine, Watch
 from moireloop_worker.models.bead import Bead
+from moireloop_worker.models.growth_model import Plan, Snapshot
 from moireloop_worker.models.noop import Noop
-from moireloop_worker.settings import BeadSettings, NoopSettings
+from moireloop_worker.models.settings import BeadSettings, NoopSettings
+from moireloop_worker.run.evaluation import Evaluated, Evaluator
 from tests.integration.worker.lammps_files import Floats, cell_of, data_of, extxyz_of, thermo_of
 from tests.integration.worker.stop_at import StopAt
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moireloop.growth_script import found_script
-from moireloop_worker.engine import Ended, Engine, Watch
-from moireloop_worker.growth import Plan, Snapshot
+from moireloop.campaign_file.growth_script import found_script
+from moireloop_worker.lammps.engine import Ended, Engine, Watch
+from moireloop_worker.lammps.restarts import RestartFiles
+from moireloop_worker.models.growth_model import Plan, Snapshot
 from moireloop_worker.models.script import Script
-from moireloop_worker.restarts import RestartFiles
-from moireloop_worker.script_settings import ScriptSettings
+from moireloop_worker.models.script_settings import ScriptSettings
 from tests.integration.worker.stop_at import StopAt
 from tests.unit.worker.scripts import GOOD, settings
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from moireloop.lammps_check import why_lammps_does_not_start
-from moireloop_worker.lammps_settings import LammpsSettings
-from moireloop_worker.launcher import LocalLauncher
+from moireloop.campaign_file.lammps_check import why_lammps_does_not_start
+from moireloop_worker.launchers.local import LocalLauncher
+from moireloop_worker.settings import LammpsSettings
 from tests.integration.worker.worker_campaign import SMALL_BEAD, Campaign
 from tests.waiting import wait_until
 

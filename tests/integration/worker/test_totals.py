@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moireloop_worker.engine import Engine, LammpsError, Watch
-from moireloop_worker.growth import Selection, Snapshot
+from moireloop_worker.lammps.engine import Engine, LammpsError, Watch
+from moireloop_worker.models.growth_model import Selection, Snapshot
 from tests.integration.worker.argon import KCAL_MOL_EV, argon
 
 

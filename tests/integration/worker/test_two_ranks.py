@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from moireloop_worker.engine import ABORT_EXIT, Engine
+from moireloop_worker.lammps.engine import ABORT_EXIT, Engine
 from moireloop_worker.models.bead import Bead
-from moireloop_worker.settings import BeadSettings
+from moireloop_worker.models.settings import BeadSettings
 
 SCRIPT = Path(__file__).parent / "two_ranks.py"
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from moireloop_broker.messages import frame_from_parts
-from moireloop_broker.orders import Orders
-from moireloop_worker.launcher import LocalLauncher, LocalWorker
+from moireloop_broker.contract.frames import frame_from_parts
+from moireloop_broker.state.orders import Orders
+from moireloop_worker.launchers.local import LocalLauncher, LocalWorker
 from tests.integration.worker.worker_campaign import (
     LONG_BEAD,
     SMALL_BEAD,

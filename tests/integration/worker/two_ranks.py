@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from moireloop_worker.engine import Engine, LammpsError, Watch
-from moireloop_worker.gathering import Atoms, gathered
-from moireloop_worker.growth import Plan
+from moireloop_worker.lammps.engine import Engine, LammpsError, Watch
+from moireloop_worker.lammps.gathering import Atoms, gathered
+from moireloop_worker.lammps.restarts import RestartFiles
 from moireloop_worker.models.bead import Bead
-from moireloop_worker.quiet_broadcast import quiet_broadcast
-from moireloop_worker.restarts import RestartFiles
-from moireloop_worker.settings import BeadSettings
+from moireloop_worker.models.growth_model import Plan
+from moireloop_worker.models.settings import BeadSettings
+from moireloop_worker.run.ranks import quiet_broadcast
 
 COMM = MPI.COMM_WORLD
 SETTINGS = BeadSettings(cells=(8, 8), anneal_steps=30, quench_steps=30)

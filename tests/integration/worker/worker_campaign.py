@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moireloop_broker.campaign_state import CampaignState
 from moireloop_broker.connection import Connection, write_connection
-from moireloop_broker.event_log import EventLog
-from moireloop_broker.messages import Candidate, Event
-from moireloop_broker.redis_server import RedisServer
-from moireloop_broker.work_queue import WorkQueue
+from moireloop_broker.contract.events import Candidate, Event
+from moireloop_broker.service.redis_server import RedisServer
+from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.work_queue import WorkQueue
 from tests.connections import connection_of
 from tests.waiting import wait_until
 

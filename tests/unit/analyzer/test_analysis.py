@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from moireloop_analyzer import Analysis
-from moireloop_broker.messages import MAX_ANALYSIS_ENTRIES, MAX_ANALYSIS_VALUES
+from moireloop_broker.contract.events import MAX_ANALYSIS_ENTRIES, MAX_ANALYSIS_VALUES
 
 
 def test_numbers_and_arrays_of_any_kind_become_floats() -> None:

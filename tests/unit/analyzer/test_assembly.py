@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moireloop_analyzer.assembly import BEGUN_FRAMES, Assembly, PartRefused
-from moireloop_broker.messages import MAX_FRAME_ATOMS, Frame, FrameHeader
+from moireloop_analyzer.service.assembly import BEGUN_FRAMES, Assembly, PartRefused
+from moireloop_broker.contract.frames import MAX_FRAME_ATOMS, Frame, FrameHeader
 
 
 def part(number: int, parts: int = 3, *, atoms: int = 2, **changes: Any) -> Frame:

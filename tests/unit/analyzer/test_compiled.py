@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-COMPILED = Path(__file__).parents[3] / "analyzer" / "moireloop_analyzer" / "compiled.py"
+COMPILED = Path(__file__).parents[3] / "analyzer" / "moireloop_analyzer" / "geometry" / "compiled.py"
 CALLEE = """
-from package.compiled import compiled
+from package.geometry.compiled import compiled
 
 @compiled
 def answer(number: float) -> float:
@@ -18,7 +18,7 @@ def answer(number: float) -> float:
 """
 CALLER = """
 from package.callee import answer
-from package.compiled import compiled
+from package.geometry.compiled import compiled
 
 @compiled
 def twice(number: float) -> float:
@@ -42,7 +42,9 @@ def test_a_kernel_is_compiled_anew_when_its_callee_in_another_module_changes(
     package = tmp_path / "package"
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / "compiled.py").write_text(COMPILED.read_text())
+    (package / "geometry").mkdir()
+    (package / "geometry" / "__init__.py").touch()
+    (package / "geometry" / "compiled.py").write_text(COMPILED.read_text())
     (package / "caller.py").write_text(CALLER)
     (package / "callee.py").write_text(CALLEE.format("2.0"))
     assert [told_in(tmp_path), told_in(tmp_path)] == ["6.0 0", "6.0 1"]

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from moireloop_analyzer.early_end import (
+from moireloop_analyzer.service.early_end import (
     Decision,
     decide,
     decide_along,
@@ -18,7 +18,7 @@ from moireloop_analyzer.early_end import (
     standard_error_deg,
 )
 from moireloop_analyzer.settings import EarlyEndSettings, HopelessPolicy, SettledPolicy
-from moireloop_broker.series import SeriesPoint
+from moireloop_broker.state.series import SeriesPoint
 
 PLANNED = 2000
 SETTLED = EarlyEndSettings(settled=SettledPolicy(frames=3, within_deg=0.1, after_fraction=0.25, min_order=0.6))

@@ -10,7 +10,8 @@ import pytest
 
 from moireloop_analyzer.measurement import measure_frame
 from moireloop_analyzer.settings import AnalyzerSettings
-from moireloop_broker.messages import Frame, FrameHeader, Measurement
+from moireloop_broker.contract.events import Measurement
+from moireloop_broker.contract.frames import Frame, FrameHeader
 
 FRAMES = Path(__file__).parents[2] / "physics" / "bead_frames.npz"
 SULFUR = 3

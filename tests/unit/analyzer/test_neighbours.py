@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moireloop_analyzer.box import Box, Floats, box_of
-from moireloop_analyzer.neighbours import FIRST_SHELL, MOST_NEIGHBOURS, SEARCHED, SHORTEST, Bonds, bonds_of
+from moireloop_analyzer.geometry.box import Box, Floats, box_of
+from moireloop_analyzer.layers.neighbours import FIRST_SHELL, MOST_NEIGHBOURS, SEARCHED, SHORTEST, Bonds, bonds_of
 from moireloop_analyzer.refusal import Refusal
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moireloop_analyzer.registry import AnalyzerUnusable, load_analyzer, load_analyzers
+from moireloop_analyzer.plugins.registry import AnalyzerUnusable, load_analyzer, load_analyzers
 from tests.installed import install
 
 MODULE = """

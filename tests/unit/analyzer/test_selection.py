@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moireloop_analyzer.selection import median_of
+from moireloop_analyzer.geometry.median import median_of
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 64, 501, 1000])

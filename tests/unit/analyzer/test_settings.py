@@ -63,7 +63,9 @@ def test_defaults_are_those_of_the_measurement() -> None:
     assert AnalyzerSettings().estimator == parameters["estimator"].default
 
 
-@pytest.mark.parametrize("module", ["moireloop_analyzer.settings", "moireloop_analyzer.registry", "moireloop.cli"])
+@pytest.mark.parametrize(
+    "module", ["moireloop_analyzer.settings", "moireloop_analyzer.plugins.registry", "moireloop.cli"]
+)
 def test_reading_a_campaign_file_waits_for_no_compiler(module: str) -> None:
     """Neither the settings nor the command line import numba or torch; the settings not even SciPy."""
     spared = ("numba", "torch") if module == "moireloop.cli" else ("numba", "torch", "scipy")

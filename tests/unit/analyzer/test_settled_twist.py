@@ -6,8 +6,9 @@ import math
 
 import pytest
 
-from moireloop_analyzer.settled_twist import settled_measurement
-from moireloop_broker.messages import FrameHeader, Measurement
+from moireloop_analyzer.service.settled_twist import settled_measurement
+from moireloop_broker.contract.events import Measurement
+from moireloop_broker.contract.frames import FrameHeader
 from tests.unit.analyzer.test_early_end import points
 
 FINAL = Measurement(

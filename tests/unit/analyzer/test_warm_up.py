@@ -16,7 +16,7 @@ from numba.core.dispatcher import Dispatcher
 from moireloop_analyzer.measurement import measure_frame
 from moireloop_analyzer.settings import AnalyzerSettings
 from moireloop_analyzer.warm_up import small_frame, warm_up
-from moireloop_broker.messages import Frame
+from moireloop_broker.contract.frames import Frame
 
 
 def compiled():

@@ -6,7 +6,7 @@ import pytest
 
 from bench.ablations import PARTS, without
 from bench.strategies import Search, samples_to_hit
-from moireloop_optimizer import auto
+from moireloop_optimizer.auto import strategy as auto
 
 PLACE = ("plateaus", 8.2, 0)
 

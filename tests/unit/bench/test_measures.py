@@ -23,7 +23,7 @@ from bench.seed_figures.measures import (
     spread,
     tolerance_deg,
 )
-from moireloop_optimizer.objective import Target
+from moireloop_broker.contract.search import Target
 from moireloop_optimizer.sobol import sobol_points
 
 TARGET = Target(twist_deg=8.5, tolerance_deg=0.15)

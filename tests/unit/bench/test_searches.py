@@ -10,7 +10,7 @@ import pytest
 from bench.landscapes import Smooth
 from bench.published import Published, PublishedName
 from bench.seed_figures.searches import AS_PUBLISHED, BESIDE, Setup, all_searched, read, searched, setups
-from moireloop_optimizer.objective import Observed
+from moireloop_optimizer.runs import Observed
 from moireloop_optimizer.sobol import sobol_points
 
 NOTHING = np.zeros((0, 3))

@@ -11,8 +11,8 @@ import pytest
 from bench.asynchronous import WORKERS, clocked
 from bench.landscapes import Smooth
 from bench.strategies import WHO, Search, median_of, ratio_of, read, samples_to_hit, searches
-from moireloop_optimizer.auto import AutoStrategy
-from moireloop_optimizer.objective import Target
+from moireloop_broker.contract.search import Target
+from moireloop_optimizer.auto.strategy import AutoStrategy
 
 
 def test_the_median_counts_searches_that_never_hit_as_more_than_the_budget() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moireloop_broker.backoff import FIRST_S, LONGEST_S, Backoff
+from moireloop_broker.processes.backoff import FIRST_S, LONGEST_S, Backoff
 
 
 def test_waits_double_up_to_the_longest() -> None:

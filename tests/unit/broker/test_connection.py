@@ -14,12 +14,11 @@ from moireloop_broker.connection import (
     NoConnectionFile,
     new_password,
     read_connection,
-    read_settings_file,
     write_connection,
-    write_private,
-    write_settings_file,
 )
-from moireloop_broker.curve import Curve
+from moireloop_broker.files import write_synced
+from moireloop_broker.state.settings_store import read_settings_file, write_settings_file
+from moireloop_broker.streams.curve import Curve
 from tests.connections import connection_of
 
 
@@ -74,9 +73,9 @@ def test_reader_never_sees_half_a_file(tmp_path: Path) -> None:
 def test_failed_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     """A text that cannot be written changes nothing."""
     path = tmp_path / "secret"
-    write_private(path, "old")
+    write_synced(path, "old")
     with pytest.raises(UnicodeEncodeError):
-        write_private(path, "half a pair: \ud800")
+        write_synced(path, "half a pair: \ud800")
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["secret"]
 
@@ -104,7 +103,7 @@ def test_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None
 def test_file_that_is_none_of_ours_is_refused(tmp_path: Path, text: str, says: str) -> None:
     """The text says which field is wrong."""
     path = tmp_path / FILE_NAME
-    write_private(path, text)
+    write_synced(path, text)
     with pytest.raises(NoConnectionFile, match=says):
         read_connection(path)
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from moireloop_broker.lifeline import ANY_PARENT, lifeline_command
+from moireloop_broker.processes.lifeline import ANY_PARENT, lifeline_command
 from tests.waiting import wait_until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 PARENT = """
 import signal, subprocess, sys
-from moireloop_broker.lifeline import lifeline_command
+from moireloop_broker.processes.lifeline import lifeline_command
 child = subprocess.Popen(lifeline_command(sys.argv[2:], signal.Signals(int(sys.argv[1]))))
 print(child.pid, flush=True)
 child.wait()

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from moireloop_broker.redis_keys import KEYS, Keys
+from moireloop_broker.state.keys import KEYS, Keys
 
 FAMILIES: dict[str, Callable[[Keys, str], str]] = {
     "candidate:{id}": Keys.candidate,

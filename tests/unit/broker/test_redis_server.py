@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from moireloop_broker.redis_server import answers, find_server, free_port
+from moireloop_broker.connection import free_port
+from moireloop_broker.service.redis_server import find_server
+from moireloop_broker.state.redis_client import answers
 
 
 def executable(folder: Path, name: str) -> Path:

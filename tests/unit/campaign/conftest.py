@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from moireloop_broker.messages import Candidate, Measurement, Result, RunReport, StageTimes
+from moireloop_broker.contract.events import Candidate, Measurement, Result, RunReport, StageTimes
 
 MakeResult = Callable[..., Result]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from moireloop.analyses import analyses_table, failed_analyses
-from moireloop_broker.messages import AnalysisArray, AnalysisOutcome
+from moireloop.results.analyses import analyses_table, failed_analyses
+from moireloop_broker.contract.events import AnalysisArray, AnalysisOutcome
 from tests.unit.campaign.conftest import MakeResult
 
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 from matplotlib.text import Annotation
 
-from moireloop.bilayer_figure import (
+from moireloop.figures.bilayer import (
     WIDEST_ANGSTROM,
     WIDTH_ANGSTROM,
     FittedLattice,
@@ -21,7 +21,7 @@ from moireloop.bilayer_figure import (
     bilayer_figure,
     bilayer_title,
 )
-from moireloop.final_structure import NoStructure, lattices_of, read_structure
+from moireloop.figures.final_structure import NoStructure, lattices_of, read_structure
 from moireloop_analyzer.settings import AnalyzerSettings
 from tests.physics.bilayers import BASIS, commensurate, crystal, rotation, square, stacked, twist_of
 

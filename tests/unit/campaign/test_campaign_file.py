@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from moireloop.campaign_errors import Problem, as_lines
-from moireloop.campaign_file import CampaignFileError, changes_on_resume, keep_copy, load_campaign, load_copy
-from moireloop.folder import CampaignFolder
-from moireloop_worker.mos2_settings import ReaxffSettings
+from moireloop.campaign_file.changes import changes_on_resume
+from moireloop.campaign_file.errors import CampaignFileError, as_lines
+from moireloop.campaign_file.load import keep_copy, load_campaign, load_copy
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.problems import Problem
+from moireloop_worker.models.mos2_settings import ReaxffSettings
 from tests.unit.campaign.wrong_files import GOOD, WRONG_FILES, WrongFile
 from tests.unit.campaign.wrong_scripts import WRONG_SCRIPTS
 from tests.unit.campaign.wrong_strategies import WRONG_STRATEGIES
@@ -175,7 +177,7 @@ def test_folder_that_was_made_but_not_started_can_be_run(tmp_path: Path) -> None
     """A run that ended before it began does not block its folder."""
     folder = started(tmp_path)
     folder.campaign_copy.unlink()
-    assert load_campaign(tmp_path / "search.toml", "run", cores=4).place == folder
+    assert CampaignFolder(load_campaign(tmp_path / "search.toml", "run", cores=4).folder) == folder
 
 
 def test_copy_knows_its_folder(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from moireloop.campaign_file import keep_copy
+from moireloop.campaign_file.load import keep_copy
 from moireloop.cli import COMMANDS, main
-from moireloop.folder import CampaignFolder
 from moireloop_broker.connection import write_connection
+from moireloop_broker.folder import CampaignFolder
 from tests.connections import connection_of
 from tests.unit.campaign.wrong_files import GOOD, WRONG_FILES, WrongFile
 from tests.unit.campaign.wrong_scripts import WRONG_SCRIPTS
@@ -26,8 +26,9 @@ LOOKING = ("status", "watch", "stop", "results", "figures")
 HOLD = """
 import sys
 from pathlib import Path
-from moireloop.folder import CampaignFolder
-with CampaignFolder(Path(sys.argv[1])).locked():
+from moireloop.session.lock import locked
+from moireloop_broker.folder import CampaignFolder
+with locked(CampaignFolder(Path(sys.argv[1]))):
     print("held", flush=True)
     sys.stdin.read()
 """

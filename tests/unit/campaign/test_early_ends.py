@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from moireloop.results import early_ends, saved_steps
-from moireloop.results_table import results_table
-from moireloop_optimizer.objective import Target
+from moireloop.results.results import early_ends, saved_steps
+from moireloop.results.table import results_table
+from moireloop_broker.contract.search import Target
 from tests.unit.campaign.conftest import MakeResult
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from moireloop.ending import Ending, ending_of, failure_of, should_drain, without_success
-from moireloop.progress import Progress, progress_of
-from moireloop.resumption import withdrawals
-from moireloop_broker.messages import CandidateQueued, Event, Result, Status
+from moireloop.session.ending import Ending, ending_of, failure_of, should_drain, without_success
+from moireloop.session.progress import Progress, progress_of
+from moireloop.session.resumption import withdrawals
+from moireloop_broker.contract.control import Status
+from moireloop_broker.contract.events import CandidateQueued, Event, Result
 
 MakeResult = Callable[..., Result]
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from moireloop.figures import best_so_far, regret_figure, space_figure
-from moireloop.folder import CampaignFolder
-from moireloop.labels import duration, label
-from moireloop.output_files import write_figures
-from moireloop_broker.messages import Result
-from moireloop_optimizer.objective import Target
+from moireloop.figures.files import write_figures
+from moireloop.figures.search import best_so_far, regret_figure, space_figure
+from moireloop.results.labels import duration, label
+from moireloop_broker.contract.events import Result
+from moireloop_broker.contract.search import Target
+from moireloop_broker.folder import CampaignFolder
 from tests.unit.campaign.conftest import MakeResult
 
 TARGETS = [Target(twist_deg=8.2, tolerance_deg=0.3), Target(twist_deg=21.8, tolerance_deg=0.5)]

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from moireloop.folder import CampaignFolder, CampaignIsRunning
+from moireloop.session.lock import CampaignIsRunning, holder_of, locked
+from moireloop_broker.folder import CampaignFolder
+from moireloop_worker.lammps.restarts import remove_restart_files_of
 
 HOLD = """
 import sys
 from pathlib import Path
-from moireloop.folder import CampaignFolder
-with CampaignFolder(Path(sys.argv[1])).locked():
+from moireloop.session.lock import locked
+from moireloop_broker.folder import CampaignFolder
+with locked(CampaignFolder(Path(sys.argv[1]))):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -51,14 +54,14 @@ def test_everything_made_is_known_as_its_own(folder: CampaignFolder) -> None:
 
 def test_two_cannot_hold_one_folder(folder: CampaignFolder) -> None:
     """While one holds the folder, another is refused and told who it is; afterwards it is free."""
-    with folder.locked():
-        holder = folder.holder()
+    with locked(folder):
+        holder = holder_of(folder)
         assert holder is not None
         assert holder.pid == os.getpid()
-        with pytest.raises(CampaignIsRunning, match=f"process {os.getpid()} "), folder.locked():
+        with pytest.raises(CampaignIsRunning, match=f"process {os.getpid()} "), locked(folder):
             pass
-    assert folder.holder() is None
-    with folder.locked():
+    assert holder_of(folder) is None
+    with locked(folder):
         pass
 
 
@@ -70,18 +73,18 @@ def test_lock_of_a_killed_process_is_free(folder: CampaignFolder) -> None:
     with process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
-        holder = folder.holder()
+        holder = holder_of(folder)
         assert holder is not None
         assert holder.pid == process.pid
         process.send_signal(signal.SIGKILL)
-    assert folder.holder() is None
-    with folder.locked():
+    assert holder_of(folder) is None
+    with locked(folder):
         pass
 
 
 def test_nobody_holds_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """Asking who holds a folder makes nothing."""
-    assert CampaignFolder(tmp_path / "none").holder() is None
+    assert holder_of(CampaignFolder(tmp_path / "none")) is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -103,10 +106,10 @@ def fill(folder: CampaignFolder) -> None:
 def test_clearing_removes_what_a_campaign_left(folder: CampaignFolder) -> None:
     """All of our own goes but the lock, which is held meanwhile."""
     fill(folder)
-    with folder.locked():
+    with locked(folder):
         folder.clear()
         assert {path.name for path in folder.root.iterdir()} <= {folder.lock_file.name, folder.services_lock.name}
-        assert folder.holder() is not None
+        assert holder_of(folder) is not None
 
 
 def test_clearing_spares_what_is_not_ours(folder: CampaignFolder, tmp_path: Path) -> None:
@@ -129,7 +132,7 @@ def test_restart_files_of_a_finished_candidate_go(folder: CampaignFolder) -> Non
         (folder.runs / "c1" / attempt).mkdir(parents=True)
         for name in ("restart.100", "restart.100.json", ".restart.7.raw", "log.lammps"):
             (folder.runs / "c1" / attempt / name).touch()
-    folder.forget_restart_files("c1")
-    folder.forget_restart_files("c2")
+    remove_restart_files_of(folder.runs, "c1")
+    remove_restart_files_of(folder.runs, "c2")
     left = sorted(path.relative_to(folder.runs).as_posix() for path in folder.runs.rglob("*") if path.is_file())
     assert left == ["c1/attempt-1/log.lammps", "c1/attempt-2/log.lammps"]

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from moireloop.campaign_file import Campaign, CampaignFileError, keep_copy, load_campaign
+from moireloop.campaign_file.campaign import Campaign
+from moireloop.campaign_file.errors import CampaignFileError
+from moireloop.campaign_file.growth_script import found_script, growth_section, keep_script, started_model
+from moireloop.campaign_file.load import keep_copy, load_campaign
 from moireloop.cli import main
-from moireloop.conductor import settings_sections
-from moireloop.growth_script import found_script, growth_section, keep_script, started_model
+from moireloop.session.startup import settings_sections
+from moireloop_broker.folder import CampaignFolder
 from moireloop_worker.models import growth_model, growth_settings
-from moireloop_worker.script_settings import ReadScript, ScriptSettings
+from moireloop_worker.models.script_settings import ReadScript, ScriptSettings
 from tests.unit.campaign.wrong_scripts import SCRIPT, WITH_SCRIPT
 
 REBO = SCRIPT.replace("pair_style lj/cut 5.0", "pair_style rebomos").replace("1 1 0.01 2.0", "* * MoS.rebomos Mo")
@@ -28,9 +31,9 @@ def written(folder: Path, script: str = SCRIPT, text: str = WITH_SCRIPT) -> Path
 def kept(path: Path) -> Campaign:
     """The campaign of a file that was started, its folder made."""
     campaign = load_campaign(path, "run", cores=4)
-    campaign.place.create()
+    CampaignFolder(campaign.folder).create()
     keep_script(campaign)
-    keep_copy(path, campaign.place)
+    keep_copy(path, CampaignFolder(campaign.folder))
     return campaign
 
 
@@ -64,7 +67,7 @@ def test_what_runs_is_the_copy(tmp_path: Path) -> None:
     before = growth_section(campaign)
     (tmp_path / "growth.in").write_text(SCRIPT.replace("32.0", "95.94"))
     assert growth_section(campaign) == before
-    assert (campaign.place.script / "growth.in").read_text() == SCRIPT
+    assert (CampaignFolder(campaign.folder).script / "growth.in").read_text() == SCRIPT
 
 
 def test_frame_interval_may_change_on_resume(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from moireloop.history import History
-from moireloop.results import utilisation
-from moireloop_broker.messages import CampaignChanged, Result, RunFailed, ServiceChanged
+from moireloop.results.results import utilisation
+from moireloop.session.history import History
+from moireloop_broker.contract.events import CampaignChanged, Result, RunFailed, ServiceChanged
 
 MakeResult = Callable[..., Result]
 

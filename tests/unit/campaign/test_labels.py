@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moireloop.labels import with_error
+from moireloop.results.labels import with_error
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,12 @@ from typing import Any, Literal
 import pytest
 from rich.console import Console
 
-from moireloop.progress import Progress, is_line_due, line, picture, progress_of, time_left_s
-from moireloop.progress_view import ProgressView
-from moireloop_broker.messages import Result, RunFailed, ServiceChanged, Status, WorkerStatus
-from moireloop_optimizer.objective import Target
+from moireloop.session.progress import Progress, progress_of, time_left_s
+from moireloop.terminal.picture import is_line_due, line, picture
+from moireloop.terminal.progress_view import ProgressView
+from moireloop_broker.contract.control import Status, WorkerStatus
+from moireloop_broker.contract.events import Result, RunFailed, ServiceChanged
+from moireloop_broker.contract.search import Target
 from tests.unit.campaign.conftest import MakeResult
 
 TARGETS = [Target(twist_deg=8.2, tolerance_deg=0.3)]

@@ -11,19 +11,20 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from moireloop.campaign_file import Campaign, load_campaign
+from moireloop.campaign_file.campaign import Campaign
+from moireloop.campaign_file.load import load_campaign
 from moireloop.cli import COMMANDS
-from moireloop.folder import CampaignFolder
-from moireloop.results_table import results_table
+from moireloop.results.table import results_table
 from moireloop_analyzer.settings import AnalyzerSettings, HopelessPolicy, SettledPolicy
+from moireloop_broker.contract.search import Target
+from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSettings
-from moireloop_optimizer.objective import Target
 from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
-from moireloop_worker.lammps_settings import LammpsSettings
 from moireloop_worker.models import required_parameters
-from moireloop_worker.mos2_settings import Mos2Settings, ReaxffSettings, ReboSettings
-from moireloop_worker.script_settings import ScriptSettings
-from moireloop_worker.settings import BeadSettings, NoopSettings, PoolSettings
+from moireloop_worker.models.mos2_settings import Mos2Settings, ReaxffSettings, ReboSettings
+from moireloop_worker.models.script_settings import ScriptSettings
+from moireloop_worker.models.settings import BeadSettings, NoopSettings
+from moireloop_worker.settings import LammpsSettings, PoolSettings
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

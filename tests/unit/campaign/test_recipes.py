@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 
-from moireloop.recipes import (
+from moireloop.results.recipes import (
     Recipe,
     best_recipes,
     cluster_name,
@@ -20,9 +20,9 @@ from moireloop.recipes import (
     recipe_runs,
     recipes_of,
 )
-from moireloop.results_table import results_table
-from moireloop_broker.messages import Result
-from moireloop_optimizer.objective import Target
+from moireloop.results.table import results_table
+from moireloop_broker.contract.events import Result
+from moireloop_broker.contract.search import Target
 from tests.unit.campaign.conftest import MakeResult, result
 
 NEAR = Target(twist_deg=8.2, tolerance_deg=0.3)

@@ -6,10 +6,10 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from moireloop.recipes_view import probability_text, recipes_table, target_lines, width_of
-from moireloop_broker.messages import Result
-from moireloop_optimizer.hit_probability import HitProbability
-from moireloop_optimizer.objective import Target
+from moireloop.terminal.recipes_table import probability_text, recipes_table, target_lines, width_of
+from moireloop_broker.contract.events import Result
+from moireloop_broker.contract.search import Target
+from moireloop_optimizer.repeats.hit_probability import HitProbability
 from tests.unit.campaign.conftest import MakeResult
 
 NEAR = Target(twist_deg=8.2, tolerance_deg=0.3)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from moireloop.folder import CampaignFolder
-from moireloop.output_files import write_results
-from moireloop.results import utilisation, wavelength_angstrom
-from moireloop.results_table import results_table
-from moireloop_broker.messages import AnalysisArray, AnalysisOutcome
-from moireloop_optimizer.objective import Target
+from moireloop.results.files import write_results
+from moireloop.results.results import utilisation, wavelength_angstrom
+from moireloop.results.table import results_table
+from moireloop_broker.contract.events import AnalysisArray, AnalysisOutcome
+from moireloop_broker.contract.search import Target
+from moireloop_broker.folder import CampaignFolder
 from tests.unit.campaign.conftest import MakeResult
 
 NEAR = Target(twist_deg=8.2, tolerance_deg=0.3)

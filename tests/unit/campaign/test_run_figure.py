@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from moireloop.run_figure import kind_of, refused_stretches, run_figure
-from moireloop_broker.series import Series, SeriesPoint
-from moireloop_optimizer.objective import Target
+from moireloop.figures.run import kind_of, refused_stretches, run_figure
+from moireloop_broker.contract.search import Target
+from moireloop_broker.state.series import Series, SeriesPoint
 from tests.unit.campaign.conftest import MakeResult
 from tests.unit.campaign.test_trajectories import series_of
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import matplotlib.image
 import pytest
 
-from moireloop.folder import CampaignFolder
-from moireloop.output_files import NoSuchRun, write_run_figures
+from moireloop.figures.files import NoSuchRun, write_run_figures
 from moireloop_analyzer.settings import AnalyzerSettings
-from moireloop_broker.messages import Result
-from moireloop_broker.series import Series
-from moireloop_optimizer.objective import Target
+from moireloop_broker.contract.events import Result
+from moireloop_broker.contract.search import Target
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.state.series import Series
 from moireloop_worker.models import growth_model, growth_settings
 from tests.unit.campaign.conftest import MakeResult
 from tests.unit.campaign.test_bilayer_figure import write_data

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from moireloop.campaign_file import Campaign, load_campaign
-from moireloop.conductor import settings_sections
-from moireloop.strategy_file import keep_strategy
+from moireloop.campaign_file.campaign import Campaign
+from moireloop.campaign_file.load import load_campaign
+from moireloop.campaign_file.strategy_file import keep_strategy
+from moireloop.session.startup import settings_sections
+from moireloop_broker.folder import CampaignFolder
 from tests.unit.campaign.wrong_files import GOOD
 
 OWN = "class Mine:\n    def __init__(self, vocs): pass\n    def suggest(self, n): pass\n    def ingest(self, r): pass\n"
@@ -17,7 +19,7 @@ def started(folder: Path, strategy: str = "own.py:Mine", text: str = OWN) -> Cam
     (folder / "own.py").write_text(text)
     (folder / "search.toml").write_text(GOOD.replace('strategy = "qei"', f'strategy = "{strategy}"'))
     campaign = load_campaign(folder / "search.toml", "look")
-    campaign.place.create()
+    CampaignFolder(campaign.folder).create()
     return campaign
 
 
@@ -45,12 +47,12 @@ def test_other_strategies_keep_nothing(tmp_path: Path) -> None:
         campaign = started(tmp_path, strategy)
         assert keep_strategy(campaign) is None
         assert campaign.optimizer.strategy == strategy
-        assert not campaign.place.strategy.exists()
+        assert not CampaignFolder(campaign.folder).strategy.exists()
 
 
 def test_clearing_removes_the_copy(tmp_path: Path) -> None:
     """`run --fresh` leaves nothing of the earlier one."""
     campaign = started(tmp_path)
     keep_strategy(campaign)
-    campaign.place.clear()
-    assert not campaign.place.strategy.exists()
+    CampaignFolder(campaign.folder).clear()
+    assert not CampaignFolder(campaign.folder).strategy.exists()

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from moireloop.structure_figure import PIXELS, USUAL_REACH, pattern_of, reach_of, structure_figure
-from moireloop_broker.messages import AnalysisArray, AnalysisOutcome
+from moireloop.figures.structure import PIXELS, USUAL_REACH, pattern_of, reach_of, structure_figure
+from moireloop_broker.contract.events import AnalysisArray, AnalysisOutcome
 from tests.physics.bilayers import SPACING
 from tests.physics.mx2 import MOS2, mx2
 

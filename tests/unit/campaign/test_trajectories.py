@@ -11,12 +11,12 @@ import pyarrow.parquet
 import pytest
 from matplotlib.lines import Line2D
 
-from moireloop.folder import CampaignFolder
-from moireloop.output_files import write_trajectories
-from moireloop.trajectories import trajectories_table
-from moireloop.trajectory_figure import last_attempts, trajectory_figure
-from moireloop_broker.series import Series, SeriesPoint
-from moireloop_optimizer.objective import Target
+from moireloop.figures.trajectories import last_attempts, trajectory_figure
+from moireloop.results.files import write_trajectories
+from moireloop.results.trajectories import trajectories_table
+from moireloop_broker.contract.search import Target
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.state.series import Series, SeriesPoint
 from tests.unit.campaign.conftest import MakeResult
 
 MOLTEN = "upper layer is amorphous"

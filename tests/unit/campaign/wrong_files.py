@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from moireloop.campaign_file import Purpose
+from moireloop.campaign_file.load import Purpose
 
 GOOD = """\
 name = "search"

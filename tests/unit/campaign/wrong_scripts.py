@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from moireloop.campaign_file import keep_copy, load_campaign
-from moireloop.growth_script import keep_script
+from moireloop.campaign_file.growth_script import keep_script
+from moireloop.campaign_file.load import keep_copy, load_campaign
+from moireloop_broker.folder import CampaignFolder
 from tests.unit.campaign.wrong_files import GOOD, WrongFile
 
 SCRIPT = """\
@@ -69,9 +70,9 @@ def _script_without_seeds(path: Path) -> None:
 def _started_with_script(path: Path) -> None:
     _script("32.0", "95.94")(path)
     started = load_campaign(path, "run", cores=4)
-    started.place.create()
+    CampaignFolder(started.folder).create()
     keep_script(started)
-    keep_copy(path, started.place)
+    keep_copy(path, CampaignFolder(started.folder))
     _script()(path)
 
 

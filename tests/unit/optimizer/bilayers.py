@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from moireloop_optimizer.twist_process import Floats
+from moireloop_optimizer.auto.twist_process import Floats
 
 HEXAGONAL = np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
 CELL_ANGSTROM = 38.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from moireloop_broker.messages import (
+from moireloop_broker.contract.events import (
     CampaignChanged,
     Candidate,
     CandidateQueued,

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from moireloop_optimizer.auto import NAME, AutoStrategy
-from moireloop_optimizer.hit_model import FitCache, schedule
-from moireloop_optimizer.objective import Runs, Target, is_within
+from moireloop_broker.contract.search import Points, Target
+from moireloop_optimizer.auto.hit_model import FitCache, schedule
+from moireloop_optimizer.auto.strategy import NAME, AutoStrategy
+from moireloop_optimizer.runs import Runs, is_within
 from moireloop_optimizer.sobol import sobol_points
-from moireloop_optimizer.space import Points
 
 NOTHING = np.zeros((0, 3))
 TARGET = Target(twist_deg=8.5, tolerance_deg=0.1)

@@ -8,17 +8,11 @@ from itertools import product
 import numpy as np
 import pytest
 
-from moireloop_optimizer.coherent_layers import (
-    DISTORTION,
-    LEAST_LOG_WEIGHT,
-    LONGEST,
-    SITES,
-    CoherentUppers,
-)
-from moireloop_optimizer.hexagonal import SAME_DEG
-from moireloop_optimizer.layer_pairs import LayerPairs, Reaches
+from moireloop_optimizer.auto.coherent_layers import DISTORTION, LEAST_LOG_WEIGHT, LONGEST, SITES, CoherentUppers
+from moireloop_optimizer.auto.hexagonal import SAME_DEG
+from moireloop_optimizer.auto.layer_pairs import LayerPairs, Reaches
+from moireloop_optimizer.auto.twist_process import Floats, mass_within
 from moireloop_optimizer.sobol import sobol_points
-from moireloop_optimizer.twist_process import Floats, mass_within
 from tests.unit.optimizer.bilayers import HEXAGONAL
 
 ANGSTROM = 3.16

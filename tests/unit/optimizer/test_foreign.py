@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from gest_api.vocs import VOCS
 
-from moireloop_optimizer.foreign import ForeignStrategy, told_regret_deg
-from moireloop_optimizer.generator_calls import made
-from moireloop_optimizer.objective import Runs, Target
+from moireloop_broker.contract.search import Points, SearchSpace, Target
+from moireloop_optimizer.generators.calls import made
+from moireloop_optimizer.generators.foreign import ForeignStrategy, told_regret_deg
+from moireloop_optimizer.runs import Runs
 from moireloop_optimizer.sobol import sobol_points
-from moireloop_optimizer.space import Points, SearchSpace
-from moireloop_optimizer.suggestion import Suggestion
+from moireloop_optimizer.strategy import Suggestion
 
 SPACE = SearchSpace({"temperature_k": [1000.0, 2000.0], "lattice_strain": [0.0, 0.1]})
 NOTHING = np.zeros((0, 2))

@@ -12,8 +12,8 @@ import pytest
 from gest_api.generator import Generator
 from gest_api.vocs import VOCS
 
+from moireloop_broker.contract.search import Target
 from moireloop_optimizer import TwistGenerator
-from moireloop_optimizer.objective import Target
 
 VARIABLES = {"temperature_k": [1500.0, 3000.0], "lattice_strain": [0.0, 0.05]}
 SPACE = VOCS.model_validate({"variables": VARIABLES, "observables": ["twist_deg"], "constants": {"cells": 12}})

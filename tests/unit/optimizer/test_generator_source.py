@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moireloop_optimizer.generator_source import GeneratorUnusable, generator_class, registered_names, why_unknown
+from moireloop_optimizer.generators.source import GeneratorUnusable, generator_class, registered_names, why_unknown
 from tests.installed import install
 
 

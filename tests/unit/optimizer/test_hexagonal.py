@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moireloop_optimizer.hexagonal import SPOKES, distortion, folded, in_plane, spacing, turned_deg
+from moireloop_optimizer.auto.hexagonal import SPOKES, distortion, folded, in_plane, spacing, turned_deg
 from tests.unit.optimizer.bilayers import HEXAGONAL
 
 RNG = np.random.default_rng(5)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
 
-from moireloop_optimizer.hit_probability import HitProbability, equal_rows, jeffreys_interval, repeats_of
-from moireloop_optimizer.space import SearchSpace
+from moireloop_broker.contract.search import SearchSpace
+from moireloop_optimizer.repeats.hit_probability import HitProbability, equal_rows, jeffreys_interval, repeats_of
 
 SPACE = SearchSpace.model_validate({"temperature_k": [1500.0, 4500.0], "lattice_strain": [-0.013, 0.05]})
 UNIT = st.floats(0.0, 1.0)

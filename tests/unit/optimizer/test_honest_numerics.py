@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from moireloop_optimizer.objective import Runs, Target
+from moireloop_broker.contract.search import SearchSpace, Target
+from moireloop_optimizer.runs import Runs
 from moireloop_optimizer.sobol import sobol_points
-from moireloop_optimizer.space import SearchSpace
 from moireloop_optimizer.strategies import strategy_named
 from moireloop_optimizer.strategy_names import OWN_NAMES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moireloop_optimizer.layer_pairs import (
+from moireloop_optimizer.auto.layer_pairs import (
     REACHES,
     LayerPairs,
     Reaches,
@@ -14,9 +14,9 @@ from moireloop_optimizer.layer_pairs import (
     foretell_left_out,
     pair_twists_deg,
 )
-from moireloop_optimizer.repeated_twists import Habits, RepeatedTwists, choose_habits
+from moireloop_optimizer.auto.repeated_twists import Habits, RepeatedTwists, choose_habits
+from moireloop_optimizer.auto.twist_process import Floats
 from moireloop_optimizer.sobol import sobol_points
-from moireloop_optimizer.twist_process import Floats
 from tests.unit.optimizer.bilayers import bilayers
 
 COUNT = 48

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from moireloop_optimizer.model import MAX_FIT_POINTS, fit
-from moireloop_optimizer.objective import Observed
+from moireloop_optimizer.regret.model import MAX_FIT_POINTS, fit
+from moireloop_optimizer.runs import Observed
 from moireloop_optimizer.sobol import sobol_points
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moireloop_optimizer.pace import MOST_AHEAD, Pace
+from moireloop_optimizer.service.pace import MOST_AHEAD, Pace
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,10 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from moireloop_broker.messages import CancelRequested, Candidate, Event
-from moireloop_optimizer.objective import Target
-from moireloop_optimizer.planner import Planner, candidate_id, candidate_seed
+from moireloop_broker.contract.events import CancelRequested, Candidate, Event
+from moireloop_broker.contract.search import SearchSpace, Target
+from moireloop_optimizer.service.planner import Planner, candidate_id, candidate_seed
 from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
-from moireloop_optimizer.space import SearchSpace
 from tests.unit.optimizer.campaign_events import candidate, changed, failed, finished, leased, queued, result
 
 NOW_S = 200.0

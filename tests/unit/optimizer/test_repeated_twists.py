@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from moireloop_optimizer.repeated_twists import Habits, RepeatedTwists, choose_habits
+from moireloop_broker.contract.search import Points
+from moireloop_optimizer.auto.repeated_twists import Habits, RepeatedTwists, choose_habits
 from moireloop_optimizer.sobol import sobol_points
-from moireloop_optimizer.space import Points
 
 POINTS = sobol_points(40, 2, seed=1)
 LEFT = POINTS[:, 0] < 0.5

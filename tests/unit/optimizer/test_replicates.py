@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moireloop_optimizer.hit_probability import equal_rows
-from moireloop_optimizer.objective import Runs, Target, is_within
-from moireloop_optimizer.replicates import SHARE_WHEN_FOUND, Replicate, next_replicates
-from moireloop_optimizer.space import Points
+from moireloop_broker.contract.search import Points, Target
+from moireloop_optimizer.repeats.hit_probability import equal_rows
+from moireloop_optimizer.repeats.replicates import SHARE_WHEN_FOUND, Replicate, next_replicates
+from moireloop_optimizer.runs import Runs, is_within
 
 NEAR, FAR = Target(twist_deg=8.0, tolerance_deg=0.5), Target(twist_deg=21.0, tolerance_deg=0.5)
 NONE_PENDING = np.zeros((0, 1))

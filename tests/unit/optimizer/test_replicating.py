@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from moireloop_optimizer.objective import Runs, Target
-from moireloop_optimizer.replicating import Replicating
+from moireloop_broker.contract.search import Target
+from moireloop_optimizer.repeats.replicates import Replicating
+from moireloop_optimizer.runs import Runs
 from moireloop_optimizer.sobol import sobol_points
 from moireloop_optimizer.strategies import strategy_named
-from moireloop_optimizer.suggestion import REPLICATE
+from moireloop_optimizer.strategy import REPLICATE
 
 POINTS = sobol_points(20, 3, seed=1)
 TWISTS = np.where(np.arange(20) == 7, 8.5, 2.0 + np.arange(20.0))

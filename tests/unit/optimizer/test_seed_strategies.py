@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moireloop_optimizer.objective import Observed
-from moireloop_optimizer.seed_strategies import SeedName, seed_strategy
+from moireloop_broker.contract.search import Points
+from moireloop_optimizer.regret.strategies import SeedName, seed_strategy
+from moireloop_optimizer.runs import Observed
 from moireloop_optimizer.sobol import sobol_points
-from moireloop_optimizer.space import Points
 
 NOTHING = np.zeros((0, 3))
 MODELS: list[SeedName] = ["qei", "thompson"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moireloop_optimizer.session_clock import SessionClock
+from moireloop_optimizer.service.session_clock import SessionClock
 from tests.unit.optimizer.campaign_events import changed
 
 

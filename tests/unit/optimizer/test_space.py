@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from moireloop_optimizer.space import (
+from moireloop_broker.contract.search import (
     BadRange,
     EmptyRange,
     InvertedRange,

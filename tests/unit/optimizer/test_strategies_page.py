@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moireloop_optimizer.foreign import ForeignStrategy
-from moireloop_optimizer.generator_source import GROUP, generator_class
-from moireloop_optimizer.objective import Runs, Target
+from moireloop_broker.contract.search import SearchSpace, Target
+from moireloop_optimizer.generators.foreign import ForeignStrategy
+from moireloop_optimizer.generators.source import GROUP, generator_class
+from moireloop_optimizer.runs import Runs
 from moireloop_optimizer.settings import OptimizerSettings
 from moireloop_optimizer.sobol import sobol_points
-from moireloop_optimizer.space import SearchSpace
 
 PAGE = Path(__file__).parents[3] / "docs" / "strategies.md"
 TEXT = PAGE.read_text(encoding="utf-8")

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from scipy.stats import multivariate_normal, norm
 
+from moireloop_broker.contract.search import Points
+from moireloop_optimizer.auto.twist_process import TwistProcess, fit_theta, mass_within
 from moireloop_optimizer.sobol import sobol_points
-from moireloop_optimizer.space import Points
-from moireloop_optimizer.twist_process import TwistProcess, fit_theta, mass_within
 
 POINTS = sobol_points(14, 2, seed=3)
 TWISTS = 12.0 + 6.0 * np.sin(4.0 * POINTS[:, 0]) + 3.0 * POINTS[:, 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from moireloop_worker.script_settings import ReadScript
+from moireloop_worker.models.script_settings import ReadScript
 
 GOOD = """\
 units metal

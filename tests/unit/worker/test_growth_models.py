@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from moireloop_worker.growth import (
+from moireloop_worker.models.bead import Bead
+from moireloop_worker.models.growth_model import (
     LARGEST_SEED,
     GrowthModel,
     ParametersRefused,
@@ -18,12 +19,11 @@ from moireloop_worker.growth import (
     quoted,
     run_seed,
 )
-from moireloop_worker.models.bead import Bead
 from moireloop_worker.models.mos2 import Mos2
+from moireloop_worker.models.mos2_settings import ReboSettings
 from moireloop_worker.models.noop import Noop
-from moireloop_worker.mos2_settings import ReboSettings
-from moireloop_worker.run_frames import RunFrames, frame_of
-from moireloop_worker.settings import BeadSettings, NoopSettings
+from moireloop_worker.models.settings import BeadSettings, NoopSettings
+from moireloop_worker.run.frames import RunFrames, frame_of
 
 PARAMETERS = {"temperature_k": 2000.0, "lattice_strain": 0.02, "shear_strain": 0.05}
 

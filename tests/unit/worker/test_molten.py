@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from moireloop_analyzer.box import Box, box_of
-from moireloop_analyzer.neighbours import Bonds, bonds_of
-from moireloop_analyzer.order import bond_order
-from moireloop_worker.growth import Molten, Snapshot
-from moireloop_worker.molten import NotMolten, hexatic_order, refuse_crystal
+from moireloop_analyzer.geometry.box import Box, box_of
+from moireloop_analyzer.layers.neighbours import Bonds, bonds_of
+from moireloop_analyzer.layers.order import bond_order
+from moireloop_worker.models.growth_model import Molten, Snapshot
+from moireloop_worker.run.molten import NotMolten, hexatic_order, refuse_crystal
 
 CELL = np.array([[1.0, 0.0], [0.5, math.sqrt(0.75)]]) * 3.16
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from moireloop_worker.growth import Molten, Once, Plan
 from moireloop_worker.models import growth_model, growth_settings, required_parameters
+from moireloop_worker.models.growth_model import Molten, Once, Plan
 from moireloop_worker.models.mos2 import Mos2, rebo_file
-from moireloop_worker.mos2_settings import ReaxffSettings, ReboSettings
+from moireloop_worker.models.mos2_settings import ReaxffSettings, ReboSettings
 
 PARAMETERS = {"temperature_k": 2500.0, "lattice_strain": 0.02, "shear_strain": 0.055}
 FIELD = Path("/data/ffield.reax.MoS")

@@ -6,9 +6,11 @@ import signal
 
 import pytest
 
-from moireloop_worker.launcher import Exit, exit_of, last_words
-from moireloop_worker.lease_keeper import renewal_period_s
-from moireloop_worker.pool import Pool
+from moireloop_broker.processes.exits import last_words
+from moireloop_worker.launchers.launcher import Exit
+from moireloop_worker.launchers.local import exit_of
+from moireloop_worker.pool.decisions import Pool
+from moireloop_worker.run.lease_keeper import renewal_period_s
 
 KILLED = b"""=   PID 77 RUNNING AT node-3
 =   EXIT CODE: 9

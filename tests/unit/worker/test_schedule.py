@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from moireloop_worker.growth import Once, Plan, Stage
-from moireloop_worker.schedule import FORGET, Leg, beginning, conclusion, legs
+from moireloop_worker.lammps.schedule import FORGET, Leg, beginning, conclusion, legs
+from moireloop_worker.models.growth_model import Once, Plan, Stage
 
 PLAN = Plan(
     setup=("units metal",),

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from moireloop_worker.lammps_settings import LammpsSettings
 from moireloop_worker.models import growth_model, growth_settings, required_parameters
-from moireloop_worker.settings import BeadSettings, NoopSettings, PoolSettings
+from moireloop_worker.models.settings import BeadSettings, NoopSettings
+from moireloop_worker.settings import LammpsSettings, PoolSettings
 
 
 def test_growth_section_chooses_its_model() -> None:

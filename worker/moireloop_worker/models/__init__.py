@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from moireloop_worker.growth import GrowthModel, Limits
 from moireloop_worker.models.bead import Bead
+from moireloop_worker.models.growth_model import GrowthModel, Limits
 from moireloop_worker.models.mos2 import Mos2
+from moireloop_worker.models.mos2_settings import ReaxffSettings, ReboSettings
 from moireloop_worker.models.noop import Noop
 from moireloop_worker.models.script import Script
-from moireloop_worker.mos2_settings import ReaxffSettings, ReboSettings
-from moireloop_worker.script_settings import ReadScript, ScriptSettings
-from moireloop_worker.settings import BeadSettings, GrowthSettings, NoopSettings
+from moireloop_worker.models.script_settings import ReadScript, ScriptSettings
+from moireloop_worker.models.settings import BeadSettings, GrowthSettings, NoopSettings
 
 _ADAPTER: Final[TypeAdapter[Any]] = TypeAdapter(GrowthSettings)
 

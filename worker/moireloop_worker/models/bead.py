@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from moireloop_worker.growth import (
+from moireloop_worker.models.growth_model import (
     LARGEST_SEED,
     Limits,
     Molten,
@@ -27,11 +27,14 @@ from moireloop_worker.growth import (
     content_key,
     quoted,
 )
-from moireloop_worker.settings import BeadSettings
+from moireloop_worker.models.settings import BeadSettings
 
 LOWER: Final = 1
+
 UPPER: Final = 2
+
 MARGIN_ANGSTROM: Final = 8.0
+
 PARAMETERS: Final[Mapping[str, Limits]] = MappingProxyType(
     {"temperature_k": (1.0, 20_000.0), "lattice_strain": (-0.05, 0.25), "shear_strain": (-0.5, 0.5)}
 )

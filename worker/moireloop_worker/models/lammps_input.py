@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 PLACEHOLDER: Final = re.compile(r"\{\{(.*?)\}\}")
+
 _WORD: Final = re.compile(r""""(?P<double>[^"]*)"(?!\S)|'(?P<single>[^']*)'(?!\S)|(?P<bare>[^\s"']\S*)""")
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from moireloop_worker.growth import (
+from moireloop_worker.models.growth_model import (
     LARGEST_SEED,
     Limits,
     Molten,
@@ -28,18 +28,26 @@ from moireloop_worker.growth import (
     content_key,
     quoted,
 )
-from moireloop_worker.mos2_settings import Mos2Settings, ReaxffSettings, ReboSettings
+from moireloop_worker.models.mos2_settings import Mos2Settings, ReaxffSettings, ReboSettings
 
 LOWER_MO: Final = 1
+
 LOWER_S: Final = 2
+
 UPPER_MO: Final = 3
+
 UPPER_S: Final = 4
+
 ELEMENTS: Final = ("Mo", "S", "Mo", "S")
+
 MASSES_G_MOL: Final = (95.95, 32.06, 95.95, 32.06)
 """Standard atomic weights (IUPAC 2021)."""
+
 KCAL_MOL_PER_EV: Final = 23.060548
 """From the exact CODATA 2018 constants and 1 kcal = 4184 J."""
+
 BAR_PER_ATM: Final = 1.01325
+
 PARAMETERS: Final[Mapping[str, Limits]] = MappingProxyType(
     {"temperature_k": (1.0, 20_000.0), "lattice_strain": (-0.2, 0.5), "shear_strain": (-0.5, 0.5)}
 )

@@ -11,11 +11,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from moireloop_worker.growth import Limits, Preparation, Snapshot, Still
-from moireloop_worker.settings import NoopSettings
+from moireloop_worker.models.growth_model import Limits, Preparation, Snapshot, Still
+from moireloop_worker.models.settings import NoopSettings
 
 SPACING_ANGSTROM: Final = 6.3
+
 HEIGHT_ANGSTROM: Final = 30.0
+
 PARAMETERS: Final[Mapping[str, Limits]] = MappingProxyType(
     {"temperature_k": (1.0, 1e6), "lattice_strain": (-1.0, 1.0), "shear_strain": (-1.0, 1.0)}
 )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from moireloop_worker.growth import (
+from moireloop_worker.models.growth_model import (
     Directions,
     Limits,
     Once,
@@ -25,12 +25,16 @@ from moireloop_worker.growth import (
 )
 from moireloop_worker.models.lammps_input import Command, ScriptRefused, Wrong, commands_of
 from moireloop_worker.models.script_rules import BOX_MAKERS, file_words, is_once, refusal
-from moireloop_worker.script_settings import ReadScript
+from moireloop_worker.models.script_settings import ReadScript
 
 SEED: Final = "seed"
+
 FRAME_STEPS: Final = "frame_steps"
+
 MORE_SEEDS: Final = re.compile(r"seed([2-9]|[1-9]\d{1,3})")
+
 ANY_NUMBER: Final = (-sys.float_info.max, sys.float_info.max)
+
 TIMESTEPS: Final[Mapping[str, tuple[float, float]]] = {"metal": (0.001, 1.0), "real": (1.0, 0.001)}
 """Unit style -> LAMMPS's default time step, and one unit of time in ps (LAMMPS manual, `units`)."""
 

@@ -17,11 +17,15 @@ BOX_MAKERS: Final = frozenset({"create_box", "read_data"})
 """Commands that make the cell, one of them the atoms too: what a restart file stands in for begins with them."""
 
 _FLOW: Final = "moireloop has to know the steps of a run beforehand: write the commands out one after another"
+
 _STEPS: Final = "moireloop counts the steps"
+
 _WRITES: Final = (
     "all workers would write the same file; frames, LAMMPS's log and the final structure are kept for each run anyway"
 )
+
 _SHELL: Final = "a script runs LAMMPS commands and nothing else; do it before the campaign"
+
 _MANY: Final = "a candidate is one plain run"
 
 REFUSED: Final[Mapping[str, str]] = MappingProxyType(
@@ -64,12 +68,14 @@ _OUTPUTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "processors": frozenset({"file"}),
     }
 )
+
 _FIX_OUTPUTS: Final = (
     (("ave/", "print", "vector", "saed/"), frozenset({"file", "append"})),
     (("balance",), frozenset({"out"})),
     (("ttm",), frozenset({"outfile"})),
     (("electrode/",), frozenset({"write_mat", "write_inv", "write_vec"})),
 )
+
 _SUFFIX: Final = re.compile(r"/(kk(/host|/device)?|omp|gpu|intel|opt)$")
 
 _ONCE: Final = frozenset(
@@ -81,6 +87,7 @@ _ONCE: Final = frozenset(
 )  # fmt: skip
 
 _REQUIRED_FILES: Final[Mapping[str, int]] = MappingProxyType({"read_data": 1, "molecule": 2, "ndx2group": 1})
+
 _FIRST_WORD_OF_FILES: Final[Mapping[str, int]] = MappingProxyType(
     {
         "molecule": 2, "pair_style": 2, "pair_coeff": 3, "bond_coeff": 2, "angle_coeff": 2, "dihedral_coeff": 2,

@@ -1,0 +1,1 @@
+"""Cells, distances and neighbourhoods, and how kernels are compiled (pure)."""

@@ -1,0 +1,1 @@
+"""Fitting a layer's lattice, whole or in grains, with its uncertainty (pure)."""

@@ -1,0 +1,1 @@
+"""Which atoms form which layer, and the order and directions of their bonds (pure)."""

@@ -1,0 +1,1 @@
+"""The analyzer service: frames in, observations and results out, early ends (pure)."""

@@ -1,0 +1,208 @@
+"""The analyzer service: frames become observations, finished runs become results (main)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from moireloop_analyzer.measurement import measure_frame
+from moireloop_analyzer.plugins.host import Analyst
+from moireloop_analyzer.service.assembly import Assembly, PartRefused
+from moireloop_analyzer.service.claim_keeper import ClaimKeeper
+from moireloop_analyzer.service.early_end import decide_at, frames_needed
+from moireloop_analyzer.service.settled_twist import settled_measurement
+from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
+from moireloop_analyzer.warm_up import warm_up
+from moireloop_broker.connection import Connection, read_connection
+from moireloop_broker.contract.events import AnalysisOutcome, FrameAnalysed, Measurement, Observation
+from moireloop_broker.contract.frames import Frame
+from moireloop_broker.state.analysis_queue import AnalysisQueue, FinishedRun
+from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.observations import Observations
+from moireloop_broker.state.orders import Orders
+from moireloop_broker.state.settings_store import read_settings
+
+log = logging.getLogger(__name__)
+
+FRAMES_AT_ONCE = 8
+
+FRAME_WAIT_S = 0.02
+
+FRAMES_S = 0.5
+
+COUNT_EVERY_S = 1.0
+
+MAX_DELIVERIES = 3
+
+
+class AnalyzerService:
+    """One analyzer; any number of them share the frames and the finished runs."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        client = connection.open_redis()
+        self._client = client
+        self._keys = connection.keys
+        self._name = name
+        self._settings = AnalyzerSettings.model_validate(read_settings(client, self._keys, "analyzers"))
+        self._policies = EarlyEndSettings.model_validate(read_settings(client, self._keys, "early_end"))
+        self._window = frames_needed(self._policies)
+        self._targets_deg = [target["twist_deg"] for target in read_settings(client, self._keys, "targets")]
+        self._observations = Observations(client, self._keys)
+        self._orders = Orders(client, self._keys)
+        self._finished = AnalysisQueue(client, self._keys, name)
+        self._claim = ClaimKeeper(self._finished)
+        self._run: FinishedRun | None = None
+        self._measured: Measurement | None = None
+        self._campaign = CampaignState(client, self._keys, connection.campaign)
+        log.info("preparing kernels: loaded, or compiled once per installation, which takes up to a minute")
+        log.info("kernels ready seconds=%.1f", warm_up(self._settings))
+        self._analyst = Analyst(self._settings) if self._settings.analyses else None
+        if self._analyst is not None:
+            self._analyst.start()
+        self._frames = connection.open_frame_receiver(name)
+        self._assembly = Assembly()
+        self._whole = 0
+        self._contradicting = 0
+        self._counted_at_s = time.monotonic()
+
+    def step(self) -> None:
+        """Measure one finished run, observe the frames that are there, and wait a moment when there is neither.
+
+        Frames that take long to measure do not keep finished runs waiting for more than one of them. Further analyzers
+        work in a process of their own: observations and orders do not wait for them, the result of a run does.
+        """
+        is_busy = self._take_finished()
+        begun_s = time.monotonic()
+        for number in range(FRAMES_AT_ONCE):
+            wait_s = FRAME_WAIT_S if not is_busy and number == 0 else 0
+            if (received := self._frames.receive(wait_s)) is None:
+                self._assembly.forget(time.monotonic())
+                break
+            if (frame := self._assembled(received)) is not None:
+                self._observe(frame)
+            if time.monotonic() - begun_s > FRAMES_S:
+                break
+        self._note_analyses()
+        self._count()
+
+    def close(self) -> None:
+        """Withdraw from the frame stream."""
+        self._client.hdel(self._keys.endpoints, self._name)
+        self._frames.close()
+        self._claim.close()
+        if self._analyst is not None:
+            self._analyst.close()
+        self._client.close()
+
+    def _assembled(self, received: Frame) -> Frame | None:
+        """The whole frame, if that is what was received or if its last part was."""
+        try:
+            whole = self._assembly.add(received, time.monotonic())
+        except PartRefused as error:
+            self._contradicting += 1
+            log.warning("part of a frame refused candidate=%s reason=%s", received.header.candidate_id, error)
+            return None
+        self._whole += whole is not None
+        return whole
+
+    def _take_finished(self) -> bool:
+        """Measure the next finished run, if none is waiting for its analyses; whether there was one."""
+        if self._run is not None:
+            self._claim.hold(self._run)
+            return False
+        if (run := self._finished.take(0)) is None:
+            return False
+        self._claim.hold(run)
+        self._run, self._measured = run, self._measure_finished(run)
+        if self._analyst is None or run.deliveries > MAX_DELIVERIES:
+            self._settle(self._measured, {})
+        else:
+            self._analyst.add(run.frame, may_drop=False)
+        return True
+
+    def _measure_finished(self, run: FinishedRun) -> Measurement:
+        if run.deliveries > MAX_DELIVERIES:
+            return Measurement(reason=f"analysis failed: {run.deliveries - 1} analyzers died of this frame")
+        return measure_frame(run.frame, self._settings)
+
+    def _settle(self, measurement: Measurement, analyses: dict[str, AnalysisOutcome]) -> None:
+        run, self._run, self._measured = self._run, None, None
+        self._claim.drop()
+        if run is not None:
+            self._finished.settle(run, self._settled(run, measurement), analyses, seen=measurement)
+
+    def _settled(self, run: FinishedRun, measurement: Measurement) -> Measurement:
+        """What the result says: of a run that was ended as settled, the twist of the frames that showed it."""
+        policy = self._policies.settled
+        if policy is None or run.report.ended != "settled":
+            return measurement
+        points = self._observations.newest(run.candidate.candidate_id, run.attempt, policy.frames + 1)
+        return settled_measurement(run.frame.header, measurement, points, policy.frames)
+
+    def _note_analyses(self) -> None:
+        """Publish what the further analyzers have made of frames, and settle the run that waited for them."""
+        for done in self._analyst.finished() if self._analyst is not None else ():
+            header = done.header
+            if self._run is not None and self._measured is not None and header is self._run.frame.header:
+                self._settle(self._measured, done.analyses)
+                continue
+            analysed = FrameAnalysed(
+                candidate_id=header.candidate_id,
+                attempt=header.attempt,
+                step=header.step,
+                time_ps=header.time_ps,
+                temperature_k=header.temperature_k,
+                analyses=done.analyses,
+            )
+            self._observations.add_analyses(analysed)
+
+    def _observe(self, frame: Frame) -> None:
+        """Publish what a frame shows, and end its run where the series says so."""
+        header = frame.header
+        points = self._observations.add(self._observation(frame), self._window)
+        if self._analyst is not None and self._settings.analyses_of == "every":
+            self._analyst.add(frame, may_drop=True)
+        decision = decide_at(header.step, points, self._policies, self._targets_deg)
+        if decision is None:
+            return
+        ordered = self._orders.end_early(
+            header.candidate_id, header.attempt, decision.ending, decision.reason, decision.step
+        )
+        if ordered == "ordered":
+            log.info("run ended early candidate=%s %s: %s", header.candidate_id, decision.ending, decision.reason)
+
+    def _observation(self, frame: Frame) -> Observation:
+        header = frame.header
+        return Observation(
+            candidate_id=header.candidate_id,
+            attempt=header.attempt,
+            step=header.step,
+            time_ps=header.time_ps,
+            temperature_k=header.temperature_k,
+            pressure_bar=header.pressure_bar,
+            potential_ev=header.potential_ev,
+            kinetic_ev=header.kinetic_ev,
+            final=header.final,
+            planned_steps=header.planned_steps,
+            measurement=measure_frame(frame, self._settings),
+        )
+
+    def _count(self) -> None:
+        if time.monotonic() - self._counted_at_s < COUNT_EVERY_S:
+            return
+        received, self._whole = self._whole, 0
+        malformed = self._frames.malformed + self._contradicting
+        self._frames.malformed = self._contradicting = 0
+        incomplete, self._assembly.incomplete = self._assembly.incomplete, 0
+        counted = {"frames_received": received, "frames_malformed": malformed, "frames_incomplete": incomplete}
+        if self._analyst is not None:
+            counted |= {"analyses_failed": self._analyst.failed, "analyses_dropped": self._analyst.dropped}
+            self._analyst.failed = self._analyst.dropped = 0
+        self._campaign.count(counted)
+        self._counted_at_s = time.monotonic()
+
+
+def open_analyzer(connection_file: Path, name: str) -> AnalyzerService:
+    """The analyzer `name` of the campaign that a connection file describes."""
+    return AnalyzerService(read_connection(connection_file), name)

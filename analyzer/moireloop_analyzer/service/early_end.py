@@ -1,0 +1,140 @@
+"""When a run in flight is over before its schedule is: its twist has settled, or it is hopeless (pure).
+
+A periodic cell admits only discrete coherent twists. A layer that has locked into one of them keeps it through
+the quench as a rule, so the rest of the schedule adds nothing to the twist; one that is still molten, or lies far from
+all that is wanted, may be given up in favour of another candidate.
+
+Equal twists alone do not tell a locked layer from one that wanders: three frames of standard error 0.5 degrees are
+within 0.05 degrees of each other by chance in one of 360 windows, and a run has many. So the mean of the window
+must be known well enough, and the order must not be rising any more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from moireloop_analyzer.settings import EarlyEndSettings, HopelessPolicy, SettledPolicy
+from moireloop_broker.state.series import SeriesPoint
+
+LEAST_SIGMA_DEG: Final = 1e-6
+
+LEAST_SPREAD_DEG: Final = 0.0005
+
+
+@dataclass(frozen=True)
+class Decision:
+    """To end a run at this step, and why."""
+
+    ending: Literal["settled", "hopeless"]
+    reason: str
+    step: int
+
+
+def frames_needed(policies: EarlyEndSettings) -> int:
+    """The newest points of a series that a decision looks at; 0 where both policies are off."""
+    return max((policy.frames for policy in (policies.settled, policies.hopeless) if policy), default=0)
+
+
+def decide(points: Sequence[SeriesPoint], policies: EarlyEndSettings, targets_deg: Sequence[float]) -> Decision | None:
+    """Whether a run is to end now; None while it goes on.
+
+    Args:
+        points: the newest points of one attempt by step, oldest first, as many as there are or more than
+            `frames_needed`. Frames that were dropped are simply not there: a window of so many frames then spans
+            more of the run, never fewer frames.
+        policies: which of the two are on, and their numbers.
+        targets_deg: the wanted twists in degrees.
+    """
+    if not points or points[-1].final or points[-1].fraction is None:
+        return None
+    if policies.settled is not None and (reason := _why_settled(points, policies.settled)):
+        return Decision("settled", reason, points[-1].step)
+    if policies.hopeless is not None and (reason := _why_hopeless(points, policies.hopeless, targets_deg)):
+        return Decision("hopeless", reason, points[-1].step)
+    return None
+
+
+def decide_at(
+    step: int, points: Sequence[SeriesPoint], policies: EarlyEndSettings, targets_deg: Sequence[float]
+) -> Decision | None:
+    """The decision that the arrival of the frame of this step leads to, the newest points given as to `decide`.
+
+    A frame that newer ones have overtaken leads to none, so that the decision does not depend on when it came; the
+    frames after it find it in its place.
+    """
+    return decide(points, policies, targets_deg) if points and points[-1].step == step else None
+
+
+def decide_along(
+    points: Sequence[SeriesPoint], policies: EarlyEndSettings, targets_deg: Sequence[float]
+) -> Decision | None:
+    """The first decision that a run with this whole series would have met; None if it would have run to its end."""
+    needed = frames_needed(policies)
+    ends = range(1, len(points) + 1)
+    decisions = (decide(points[max(0, end - needed) : end], policies, targets_deg) for end in ends)
+    return next((decision for decision in decisions if decision is not None), None)
+
+
+def _window(points: Sequence[SeriesPoint], frames: int, after_fraction: float) -> Sequence[SeriesPoint]:
+    """The newest so many points; empty before that part of the schedule, or while there are fewer."""
+    is_due = len(points) >= frames and (points[-1].fraction or 0.0) >= after_fraction
+    return points[-frames:] if is_due else ()
+
+
+def _why_settled(points: Sequence[SeriesPoint], policy: SettledPolicy) -> str | None:
+    window = _window(points, policy.frames, policy.after_fraction)
+    twists = [point.twist_deg for point in window if point.twist_deg is not None and _is_ordered(point, policy)]
+    if not window or len(twists) < len(window):
+        return None
+    spread, sigma_deg = max(twists) - min(twists), standard_error_deg(window)
+    if spread > policy.within_deg or sigma_deg > policy.sigma_deg or _order_spread(window) > policy.order_within:
+        return None
+    still = f"twist within {round(spread, 3):g} degrees" if spread >= LEAST_SPREAD_DEG else "twist unchanged"
+    told = f"{still}, standard error {round(sigma_deg, 3):g},"
+    return f"{told} over {len(window)} frames {_where(window)}"
+
+
+def standard_error_deg(points: Iterable[SeriesPoint]) -> float:
+    """Standard error of the mean twist of some frames, each weighted by its own; infinite where one is unknown."""
+    sigmas = [point.sigma_deg for point in points]
+    known = [max(sigma, LEAST_SIGMA_DEG) for sigma in sigmas if sigma is not None]
+    if not known or len(known) < len(sigmas):
+        return math.inf
+    return math.sqrt(1 / sum(1 / sigma**2 for sigma in known))
+
+
+def _order_spread(window: Sequence[SeriesPoint]) -> float:
+    """The change of |psi6| in the layer where it changes more."""
+    orders = ([p.order_lower or 0.0 for p in window], [p.order_upper or 0.0 for p in window])
+    return max(max(layer) - min(layer) for layer in orders)
+
+
+def _is_ordered(point: SeriesPoint, policy: SettledPolicy) -> bool:
+    return min(point.order_lower or 0.0, point.order_upper or 0.0) >= policy.min_order
+
+
+def _why_hopeless(points: Sequence[SeriesPoint], policy: HopelessPolicy, targets_deg: Sequence[float]) -> str | None:
+    window = _window(points, policy.frames, policy.after_fraction)
+    found = [_why_no_good(point, policy, targets_deg) for point in window]
+    reasons = sorted({reason for reason in found if reason is not None})
+    if not window or None in found:
+        return None
+    return f"{' or '.join(reasons)} in {len(window)} frames {_where(window)}"
+
+
+def _why_no_good(point: SeriesPoint, policy: HopelessPolicy, targets_deg: Sequence[float]) -> str | None:
+    if point.twist_deg is None:
+        return "no twist" if policy.without_twist else None
+    if policy.distance_deg is None:
+        return None
+    beyond_deg = policy.distance_deg + (point.sigma_deg or 0.0)
+    if all(abs(point.twist_deg - target) > beyond_deg for target in targets_deg):
+        return f"twist more than {policy.distance_deg:g} degrees off every target"
+    return None
+
+
+def _where(window: Sequence[SeriesPoint]) -> str:
+    return f"up to step {window[-1].step} of {window[-1].planned_steps}"

@@ -1,0 +1,1 @@
+"""Pair correlation, coordination and diffraction (pure)."""

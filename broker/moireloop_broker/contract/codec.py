@@ -1,0 +1,103 @@
+"""Every message of moireloop, declared once: events of the log, observations, frames and control (pure).
+
+A message travels as MessagePack of its fields. The field `tag` names the kind and its version ("result/3") and
+selects the model. Fields that a model does not declare are refused, and so are numbers that are not finite.
+Times are seconds since the Unix epoch; other units stand in the names.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final, TypeVar
+
+import msgpack
+from pydantic import TypeAdapter, ValidationError
+
+from moireloop_broker.contract.control import Reply, Request
+from moireloop_broker.contract.events import Event, Published
+from moireloop_broker.contract.message import MAX_ERROR_CHARACTERS, MAX_MESSAGE_BYTES, MalformedMessage, Message
+
+EARLIER: Final = {"result/1": "result/3", "result/2": "result/3", "observation/3": "observation/4"}
+"""Tags on record in campaigns of earlier versions: all of their fields are still there, later ones have defaults."""
+
+T = TypeVar("T")
+
+M = TypeVar("M", bound=Message)
+
+_ADAPTERS: Final[dict[str, TypeAdapter[Any]]] = {
+    "published": TypeAdapter(Published),
+    "event": TypeAdapter(Event),
+    "request": TypeAdapter(Request),
+    "reply": TypeAdapter(Reply),
+}
+
+
+def pack(message: Message) -> bytes:
+    """MessagePack bytes of a message, fields by name."""
+    packed: bytes = msgpack.packb(message.model_dump(), use_bin_type=True)
+    return packed
+
+
+def unpack_event(data: bytes) -> Event:
+    """An event of the log. Raises MalformedMessage."""
+    event: Event = _validated(_ADAPTERS["event"], _recorded(data))
+    return event
+
+
+def unpack_published(data: bytes) -> Published:
+    """The body of a published message. Raises MalformedMessage."""
+    message: Published = _validated(_ADAPTERS["published"], _recorded(data))
+    return message
+
+
+def unpack_request(data: bytes) -> Request:
+    """A request to the control endpoint. Raises MalformedMessage."""
+    request: Request = _validated(_ADAPTERS["request"], _decoded(data))
+    return request
+
+
+def unpack_reply(data: bytes) -> Reply:
+    """An answer of the control endpoint. Raises MalformedMessage."""
+    reply: Reply = _validated(_ADAPTERS["reply"], _decoded(data))
+    return reply
+
+
+def unpack_as(model: type[M], data: bytes) -> M:
+    """One message of a known model. Raises MalformedMessage."""
+    message: M = _validated(_adapter_of(model), _decoded(data))
+    return message
+
+
+def _decoded(data: bytes | memoryview) -> Any:
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise MalformedMessage(f"expected at most {MAX_MESSAGE_BYTES} bytes, got {len(data)}")
+    try:
+        return msgpack.unpackb(data, raw=False, strict_map_key=True)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        raise MalformedMessage(f"expected MessagePack, got {bytes(data[:40])!r}: {error}") from error
+
+
+def _recorded(data: bytes | memoryview) -> Any:
+    """What was written down, perhaps by an earlier version, with the tag of today."""
+    fields = _decoded(data)
+    tag = fields.get("tag") if isinstance(fields, dict) else None
+    return {**fields, "tag": EARLIER[tag]} if isinstance(tag, str) and tag in EARLIER else fields
+
+
+def _validated(adapter: TypeAdapter[T], fields: Any) -> T:
+    try:
+        return adapter.validate_python(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "message"
+        raise MalformedMessage(_printable(f"{where}: {first['msg']}")) from error
+
+
+def _printable(text: str) -> str:
+    """One short line without control characters, since the text holds what came and goes into logs and answers."""
+    return "".join(c if c.isprintable() else "?" for c in text[:MAX_ERROR_CHARACTERS])
+
+
+@cache
+def _adapter_of(model: type[M]) -> TypeAdapter[M]:
+    return TypeAdapter(model)

@@ -1,0 +1,123 @@
+"""What controllers may ask of the broker, and what it returns (pure)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from moireloop_broker.contract.message import Attempt, Identifier, LogId, Message, Parameters, Reason, Seconds
+
+
+class Stamp(Message):
+    """Part two of a published message: its id, and the id before it on the same topic ("0-0" for the first).
+
+    A subscriber whose last id differs from `previous` has missed messages and replays from the id it has.
+    """
+
+    tag: Literal["stamp/1"] = "stamp/1"
+    id: LogId
+    previous: LogId
+
+
+class StatusRequest(Message):
+    """Ask for the state of the campaign."""
+
+    tag: Literal["status_request/1"] = "status_request/1"
+
+
+class ReplayRequest(Message):
+    """Ask for messages of the log after the id `since`, oldest first, at most `limit`; `topics` empty means all."""
+
+    tag: Literal["replay_request/1"] = "replay_request/1"
+    since: LogId = "0-0"
+    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
+    topics: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=32)] = []
+
+
+class ProposeRequest(Message):
+    """Put a candidate of one's own into the queue. The same `candidate_id` twice is one candidate."""
+
+    tag: Literal["propose_request/1"] = "propose_request/1"
+    candidate_id: Identifier
+    parameters: Parameters
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+class CancelRequest(Message):
+    """End a candidate early, queued or running."""
+
+    tag: Literal["cancel_request/1"] = "cancel_request/1"
+    candidate_id: Identifier
+    reason: Reason
+
+
+class StopRequest(Message):
+    """Let running candidates finish, lease no more, then stop the campaign; `resume` goes on from there."""
+
+    tag: Literal["stop_request/1"] = "stop_request/1"
+    reason: Reason = "asked to stop"
+
+
+Request = Annotated[
+    StatusRequest | ReplayRequest | ProposeRequest | CancelRequest | StopRequest, Field(discriminator="tag")
+]
+"""What the control endpoint understands."""
+
+
+class WorkerStatus(Message):
+    """One worker: the candidate that it holds (None when idle) and the last step that it reported."""
+
+    worker: Identifier
+    candidate_id: Identifier | None = None
+    attempt: Attempt | None = None
+    step: Annotated[int, Field(ge=0)] = 0
+    seen_s: Seconds
+
+
+class Status(Message):
+    """State of a campaign. `counts` has queued, running, analysing and, per outcome, results."""
+
+    tag: Literal["status/1"] = "status/1"
+    campaign: Identifier
+    state: Literal["started", "resumed", "draining", "stopped", "completed"]
+    counts: dict[str, int]
+    counters: dict[str, int]
+    workers: list[WorkerStatus]
+    services: dict[str, str]
+    last_id: LogId
+
+
+class ReplayEntry(Message):
+    """One entry of the log: its stamp's id, its topic and the MessagePack bytes of the event."""
+
+    id: LogId
+    topic: str
+    body: bytes
+
+
+class Replay(Message):
+    """Answer to a replay request; `last_id` continues it, `complete` is whether the log ended there."""
+
+    tag: Literal["replay/1"] = "replay/1"
+    entries: list[ReplayEntry]
+    last_id: LogId
+    complete: bool
+
+
+class Accepted(Message):
+    """The request was carried out (or had been before)."""
+
+    tag: Literal["accepted/1"] = "accepted/1"
+
+
+class Refusal(Message):
+    """The request was not carried out: the error's name, and what was expected and what came."""
+
+    tag: Literal["refusal/1"] = "refusal/1"
+    error: str
+    message: str
+
+
+Reply = Annotated[Status | Replay | Accepted | Refusal, Field(discriminator="tag")]
+"""What the control endpoint answers."""

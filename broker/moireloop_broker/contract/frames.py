@@ -1,0 +1,124 @@
+"""One frame of a run on the wire (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal, Self
+
+import msgpack
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, FiniteFloat, TypeAdapter, model_validator
+
+from moireloop_broker.contract.codec import _decoded, _validated
+from moireloop_broker.contract.message import Attempt, Element, Identifier, MalformedMessage, Message, Row
+
+MAX_FRAME_ATOMS: Final = 200_000_000
+
+MAX_FINAL_ATOMS: Final = 40_000_000
+"""Atoms of a final frame, 13 bytes each: a Redis value has at most 512 MiB (redis.io/docs, `proto-max-bulk-len`)."""
+
+MAX_PARTS: Final = 4096
+
+FRAME_TOPIC: Final = b"frame/3"
+
+
+class FrameHeader(Message):
+    """Part two of a frame message; the raw buffers follow as parts three and four.
+
+    `cell` holds the rows a, b, c in angstrom. Positions are `dtype` (N, 3) in angstrom, little-endian, row by row;
+    types are uint8 (N,). `lattice_types` are the types whose in-plane lattice carries the twist; `elements` has the
+    chemical symbol of type 1 first, "" where it is unknown, and may be shorter than there are types. Temperature,
+    pressure and energies are those of the whole system, atoms that are not sent included; None where not known.
+    With `parts` above 1 the message is one part of a frame: the headers of all its parts differ in `shape` and
+    `part` alone.
+    """
+
+    tag: Literal["frame/3"] = "frame/3"
+    candidate_id: Identifier
+    attempt: Attempt
+    step: Annotated[int, Field(ge=0)]
+    time_ps: FiniteFloat
+    cell: Annotated[list[Row], Field(min_length=3, max_length=3)]
+    periodic: Annotated[list[bool], Field(min_length=3, max_length=3)]
+    dtype: Literal["<f4"] = "<f4"
+    shape: Annotated[list[Annotated[int, Field(ge=0, le=MAX_FRAME_ATOMS)]], Field(min_length=2, max_length=2)]
+    lattice_types: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(min_length=1, max_length=16)]
+    elements: Annotated[list[Element], Field(max_length=255)] = []
+    temperature_k: FiniteFloat | None = None
+    pressure_bar: FiniteFloat | None = None
+    potential_ev: FiniteFloat | None = None
+    kinetic_ev: FiniteFloat | None = None
+    final: bool = False
+    planned_steps: Annotated[int, Field(ge=0)] = 0
+    part: Annotated[int, Field(ge=0, lt=MAX_PARTS)] = 0
+    parts: Annotated[int, Field(ge=1, le=MAX_PARTS)] = 1
+
+    @model_validator(mode="after")
+    def _part_of_parts(self) -> Self:
+        if self.part >= self.parts:
+            raise ValueError(f"expected a part below {self.parts}, the number of parts, got {self.part}")
+        return self
+
+    def at(
+        self,
+        step: int,
+        time_ps: float,
+        cell: list[list[float]],
+        temperature_k: float | None = None,
+        pressure_bar: float | None = None,
+        potential_ev: float | None = None,
+        kinetic_ev: float | None = None,
+    ) -> Self:
+        """The header of another frame of the same run. Finite numbers are taken on trust: the receiver checks them."""
+        changed = {
+            "step": step,
+            "time_ps": time_ps,
+            "cell": cell,
+            "temperature_k": temperature_k,
+            "pressure_bar": pressure_bar,
+            "potential_ev": potential_ev,
+            "kinetic_ev": kinetic_ev,
+        }
+        return self.model_copy(update=changed)
+
+
+class Frame:
+    """Positions of one instant of a run: a header, positions float32 (N, 3) in angstrom and types uint8 (N,)."""
+
+    __slots__ = ("header", "positions", "types")
+
+    def __init__(self, header: FrameHeader, positions: npt.NDArray[np.float32], types: npt.NDArray[np.uint8]) -> None:
+        self.header = header
+        self.positions = positions
+        self.types = types
+
+
+_FRAME_HEADER: Final = TypeAdapter(FrameHeader)
+
+
+def frame_parts(frame: Frame) -> list[bytes | memoryview]:
+    """The multipart message of a frame; positions and types are passed on as buffers, not copied."""
+    header: bytes = msgpack.packb(frame.header.__dict__)  # flat: model_dump would give the same, more slowly
+    return [FRAME_TOPIC, header, frame.positions.reshape(-1).view(np.uint8).data, frame.types.data]
+
+
+def frame_from_parts(parts: Sequence[bytes | memoryview]) -> Frame:
+    """The frame in a multipart message, its arrays views of the buffers received.
+
+    Raises:
+        MalformedMessage: wrong number of parts, a bad header, or buffers that do not fit the header's shape.
+    """
+    if len(parts) != 4:
+        raise MalformedMessage(f"expected a frame of 4 parts, got {len(parts)}")
+    topic, header_bytes, positions, types = parts
+    if topic != FRAME_TOPIC:
+        raise MalformedMessage(f"expected topic {FRAME_TOPIC!r}, got {bytes(topic[:40])!r}")
+    header: FrameHeader = _validated(_FRAME_HEADER, _decoded(header_bytes))
+    atoms, columns = header.shape
+    expected, came = (atoms * 12, atoms, 3), (len(positions), len(types), columns)
+    if expected != came:
+        raise MalformedMessage(
+            f"expected buffers of {atoms} x 3 float32 and {atoms} uint8, got {came[:2]} bytes and shape {header.shape}"
+        )
+    return Frame(header, np.frombuffer(positions, "<f4").reshape(atoms, 3), np.frombuffer(types, np.uint8))

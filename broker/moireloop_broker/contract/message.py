@@ -1,0 +1,43 @@
+"""What every message is: frozen, strict, units in its names (pure)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+
+MAX_ERROR_CHARACTERS: Final = 500
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+LogId = Annotated[str, Field(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
+
+Reason = Annotated[str, Field(min_length=1, max_length=4000)]
+
+Attempt = Annotated[int, Field(ge=1, le=1_000_000)]
+
+Seconds = Annotated[FiniteFloat, Field(ge=0)]
+
+TwistDeg = Annotated[FiniteFloat, Field(ge=0, le=30)]
+
+Order = Annotated[FiniteFloat, Field(ge=0, le=1)]
+
+PlaneVectors = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4)]
+
+Row = Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]
+
+Element = Annotated[str, Field(pattern=r"^([A-Z][a-z]?)?$", max_length=2)]
+
+Parameters = Annotated[dict[Identifier, FiniteFloat], Field(min_length=1, max_length=32)]
+
+
+class MalformedMessage(ValueError):
+    """Bytes from outside are not a message of this contract; the text says which part and why."""
+
+
+class Message(BaseModel):
+    """Base of all messages: frozen, strict, without unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

@@ -1,0 +1,31 @@
+"""The topics of the ZeroMQ streams: the one place that names them (pure).
+
+A published message has three parts: topic, stamp (MessagePack of `Stamp`), body (MessagePack of the message). The topic
+is the message's tag, so that a subscriber chooses by a prefix: b"result/" for all versions, b"" for everything.
+A frame has the topic FRAME and travels on its own sockets, from a worker to an analyzer.
+"""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+
+from moireloop_broker.contract.events import Event, FrameAnalysed, Observation, Published
+from moireloop_broker.contract.frames import FRAME_TOPIC
+
+FRAME: Final = FRAME_TOPIC
+
+OBSERVATION: Final[str] = Observation.model_fields["tag"].default
+
+FRAME_ANALYSED: Final[str] = FrameAnalysed.model_fields["tag"].default
+
+OBSERVED_TOPICS: Final = frozenset({OBSERVATION, FRAME_ANALYSED})
+"""Topics of the stream of what was observed in frames, which has ids of its own."""
+
+LOG_TOPICS: Final[frozenset[str]] = frozenset(
+    model.model_fields["tag"].default for model in get_args(get_args(Event)[0])
+)
+
+
+def topic_of(message: Published) -> bytes:
+    """The topic under which a message is published."""
+    return message.tag.encode("ascii")

@@ -1,0 +1,1 @@
+"""How a process lives: its loop, its parent, its children, and how it ended (pure)."""

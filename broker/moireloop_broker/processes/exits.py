@@ -1,0 +1,51 @@
+"""How a process ended, in words, and how a service says that starting it again is of no use (adapter)."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import time
+from dataclasses import dataclass
+from typing import Final
+
+EXIT_DIED: Final = 1
+
+EXIT_CANNOT_SERVE: Final = 69
+"""EX_UNAVAILABLE of sysexits.h."""
+
+
+class CannotServe(RuntimeError):
+    """A service cannot do its work here, and starting it again is of no use; the text says what is missing."""
+
+
+def exit_reason(code: int) -> str:
+    """How a process ended, in words, from its return code."""
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"killed by {signal.Signals(-code).name}"
+        return f"killed by signal {-code}"
+    return f"ended with exit code {code}"
+
+
+@dataclass
+class _End:
+    asked_s: float | None = None
+
+
+_end = _End()
+
+
+def end_soon() -> None:
+    """This process was asked to end: from now on a Redis server that is away is hardly waited for."""
+    _end.asked_s = time.monotonic()
+
+
+NOISE: Final = re.compile(r"^\s*$|^=|PID \d+ RUNNING AT|EXIT (CODE|STRING)|CLEANUP MESSAGES|typically refers|FAQ page")
+
+
+def last_words(words: bytes) -> str:
+    """The last line of a log that says something, without MPI's own remarks. Pure."""
+    lines = words.decode(errors="replace").splitlines()
+    said = [line.strip() for line in lines if not NOISE.search(line) and not line.startswith("Abort(")]
+    return said[-1][:1000] if said else ""

@@ -1,0 +1,71 @@
+"""The loop that every service runs in: signals, logging, and an exit code that tells the truth (main)."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Protocol
+
+from moireloop_broker.processes.exits import EXIT_CANNOT_SERVE, EXIT_DIED, CannotServe, end_soon
+
+log = logging.getLogger(__name__)
+
+
+class Service(Protocol):
+    """One unit of work at a time, each short, so that a signal is heard soon."""
+
+    def step(self) -> None:
+        """Do what there is to do, waiting at most a second for it."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+class StopSignal:
+    """Becomes true at SIGTERM. SIGINT is left to the conductor, which tells its services itself."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self.stopped = True
+        end_soon()
+
+    def __bool__(self) -> bool:
+        return self.stopped
+
+
+def log_to_stderr() -> None:
+    """Log lines on stderr, which the conductor sends into the campaign's folder."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+
+
+def run_service(name: str, open_service: Callable[[], Service]) -> int:
+    """Run a service until SIGTERM; answers its exit code.
+
+    It is 0 when asked to stop, EXIT_CANNOT_SERVE when it cannot do its work here, EXIT_DIED when its loop died.
+    """
+    log_to_stderr()
+    stop = StopSignal()
+    service = None
+    try:
+        service = open_service()
+        log.info("service started name=%s", name)
+        while not stop:
+            service.step()
+    except CannotServe as error:
+        log.critical("service cannot do its work name=%s reason=%s", name, error)
+        return EXIT_CANNOT_SERVE
+    except Exception:
+        log.exception("service died name=%s", name)
+        return EXIT_DIED
+    finally:
+        if service is not None:
+            service.close()
+    log.info("service stopped name=%s", name)
+    return 0

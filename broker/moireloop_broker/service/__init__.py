@@ -1,0 +1,1 @@
+"""The broker: relays the log, serves controllers, watches leases, owns the private Redis (pure)."""

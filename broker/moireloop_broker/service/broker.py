@@ -1,0 +1,162 @@
+"""The broker service: Redis, relay, control endpoint and the watch over leases (main)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+import redis
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from moireloop_broker.connection import Connection, read_connection
+from moireloop_broker.service.control import MAX_REQUEST_BYTES, Control
+from moireloop_broker.service.private_redis import start_redis
+from moireloop_broker.service.relay import Relay
+from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.settings_store import read_settings_file, write_settings
+from moireloop_broker.state.work_queue import AttemptLimits, WorkQueue
+from moireloop_broker.streams.curve import Gatekeeper
+
+log = logging.getLogger(__name__)
+
+HOUSEKEEPING_EVERY_S = 0.5
+
+GRACE = 0.5
+"""Of a lease's length, which leaves a worker time for one renewal: those come at least three times a lease."""
+
+REFUSED_HANDSHAKES = (
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+
+BIND_PATIENCE_S = 10.0
+
+PUBLISHED_QUEUE = 100_000
+
+
+class Endpoint:
+    """One bound CURVE socket and the watch over its handshakes."""
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        kind: int,
+        address: str,
+        connection: Connection,
+        options: dict[int, int],
+    ) -> None:
+        self.socket = context.socket(kind)
+        self.socket.linger = 0
+        for option, value in options.items():
+            self.socket.setsockopt(option, value)
+        connection.curve.secure_server(self.socket)
+        self._monitor = self.socket.get_monitor_socket(REFUSED_HANDSHAKES)
+        deadline = time.monotonic() + BIND_PATIENCE_S
+        while True:
+            try:
+                self.socket.bind(address)
+                return
+            except zmq.ZMQError as error:
+                if error.errno != zmq.EADDRINUSE or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def take_refused(self) -> int:
+        """How many handshakes failed since the last call: no key, a wrong key, or not ZeroMQ at all."""
+        refused = 0
+        while self._monitor.poll(0):
+            recv_monitor_message(self._monitor)
+            refused += 1
+        return refused
+
+    def close(self) -> None:
+        """Close the socket and its monitor."""
+        self.socket.disable_monitor()
+        self.socket.close()
+
+
+class Broker:
+    """Owns the sockets; `step` answers controllers and looks after leases, a thread relays the log."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._server = start_redis(connection)
+        self._client = connection.open_redis()
+        keys = connection.keys
+        self._campaign = CampaignState(self._client, keys, connection.campaign)
+        settings = read_settings_file(Path(connection.folder))
+        write_settings(self._client, keys, settings)
+        workers = settings["workers"]
+        limits = AttemptLimits(max_attempts=workers["max_attempts"])
+        self._lease_s = float(workers["lease_s"])
+        self._queue = WorkQueue(self._client, keys, lease_s=self._lease_s, limits=limits)
+        self._queue.create()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._gatekeeper = Gatekeeper(self._context, connection.curve)
+        self._events = Endpoint(self._context, zmq.PUB, connection.events, connection, {zmq.SNDHWM: PUBLISHED_QUEUE})
+        self._requests = Endpoint(
+            self._context, zmq.ROUTER, connection.control, connection, {zmq.MAXMSGSIZE: MAX_REQUEST_BYTES}
+        )
+        bounds = {name: (low, high) for name, (low, high) in settings["space"].items()}
+        self._control = Control(self._client, keys, self._campaign, bounds, self._requests.socket)
+        self._kept_house_at_s = 0.0
+        self._closing = threading.Event()
+        self._relay_error: BaseException | None = None
+        self._relay_thread = threading.Thread(target=self._relay, name="relay", daemon=True)
+        self._relay_thread.start()
+
+    def step(self) -> None:
+        """Answer one controller, and twice a second look after Redis, leases and counters."""
+        if self._relay_error is not None:
+            raise self._relay_error
+        if time.monotonic() - self._kept_house_at_s >= HOUSEKEEPING_EVERY_S:
+            self._keep_house()
+            self._kept_house_at_s = time.monotonic()
+        self._control.step(HOUSEKEEPING_EVERY_S / 5)
+
+    def close(self) -> None:
+        """Stop the relay, close the sockets, and end the private Redis server last."""
+        self._closing.set()
+        self._relay_thread.join(5)
+        self._requests.close()
+        self._events.close()
+        self._gatekeeper.close()
+        self._context.destroy(linger=0)
+        self._client.close()
+        if self._server is not None:
+            self._server.stop()
+
+    def _keep_house(self) -> None:
+        if self._server is not None and self._server.ensure():
+            self._campaign.service_changed("redis", "crashed", "ended unasked and was started again")
+        for candidate_id in self._queue.expire_leases(self._lease_s * GRACE):
+            log.warning("lease expired candidate=%s", candidate_id)
+        refused = self._events.take_refused() + self._requests.take_refused()
+        malformed, self._control.malformed = self._control.malformed, 0
+        self._campaign.count(
+            {
+                "handshakes_refused": refused,
+                "clients_denied": self._gatekeeper.take_denied(),
+                "requests_malformed": malformed,
+            }
+        )
+
+    def _relay(self) -> None:
+        try:
+            client = self._connection.open_redis()
+            relay = Relay(client, self._connection.keys, self._events.socket)
+            while not self._closing.is_set():
+                relay.step(0.2)
+            client.close()
+        except redis.RedisError as error:
+            if not self._closing.is_set():
+                self._relay_error = error
+        except Exception as error:
+            self._relay_error = error
+
+
+def open_broker(connection_file: Path) -> Broker:
+    """The broker of the campaign that a connection file describes."""
+    return Broker(read_connection(connection_file))

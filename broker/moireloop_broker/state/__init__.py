@@ -1,0 +1,1 @@
+"""What is stored: every Redis key, and every change of it (pure)."""

@@ -1,0 +1,72 @@
+"""The campaign as a whole: its state, its services, its counters (adapter)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Literal, cast
+
+import redis
+
+from moireloop_broker.contract.codec import pack, unpack_as
+from moireloop_broker.contract.control import Status, WorkerStatus
+from moireloop_broker.contract.events import CampaignChanged, ServiceChanged
+from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.scripts import Scripts
+from moireloop_broker.state.work_queue import WorkQueue
+
+State = Literal["started", "resumed", "draining", "stopped", "completed"]
+
+ServiceState = Literal["started", "stopped", "crashed"]
+
+
+class CampaignState:
+    """Reads and changes what concerns no single candidate."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, campaign: str) -> None:
+        self._client = client
+        self._keys = keys
+        self._campaign = campaign
+        self._scripts = Scripts(client)
+        self._log = EventLog(client, keys)
+        self._queue = WorkQueue(client, keys)
+
+    @property
+    def state(self) -> State | None:
+        """The campaign's state; None before its first start."""
+        stored = cast("bytes | None", self._client.get(self._keys.state))
+        return cast("State", stored.decode()) if stored else None
+
+    def change(self, state: State, reason: str | None = None) -> bool:
+        """Enter a state and log it; False when the campaign is in it already."""
+        event = CampaignChanged(state=state, reason=reason, at_s=time.time())
+        return bool(self._scripts.run("set_state", [self._keys.state, self._keys.log], [state, pack(event)]))
+
+    def service_changed(self, service: str, state: ServiceState, reason: str | None = None) -> None:
+        """Log that a service started, stopped or crashed."""
+        self._client.hset(self._keys.services, service, state)
+        self._log.append(ServiceChanged(service=service, state=state, reason=reason, at_s=time.time()))
+
+    def count(self, amounts: Mapping[str, int]) -> None:
+        """Add to counters such as `frames_dropped`; zeros are left out."""
+        pipeline = self._client.pipeline(transaction=False)
+        for name, amount in amounts.items():
+            if amount:
+                pipeline.hincrby(self._keys.counters, name, amount)
+        pipeline.execute()
+
+    def status(self) -> Status:
+        """The whole state in one message."""
+        counters = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.counters))
+        workers = cast("list[bytes]", self._client.hvals(self._keys.workers))
+        services = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.services))
+        return Status(
+            campaign=self._campaign,
+            state=self.state or "stopped",
+            counts=self._queue.counts(),
+            counters={name.decode(): int(value) for name, value in sorted(counters.items())},
+            workers=sorted((unpack_as(WorkerStatus, packed) for packed in workers), key=lambda w: w.worker),
+            services={name.decode(): state.decode() for name, state in sorted(services.items())},
+            last_id=self._log.last_id(),
+        )

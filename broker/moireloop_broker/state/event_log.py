@@ -1,0 +1,69 @@
+"""The event log and the observations: two Redis streams of packed messages (adapter)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import redis
+
+from moireloop_broker.contract.codec import pack, unpack_event
+from moireloop_broker.contract.events import Event
+from moireloop_broker.state.keys import EVENT_FIELD, Keys
+
+START = "0-0"
+
+Entry = tuple[str, bytes]
+
+
+class LogRolledBack(RuntimeError):
+    """The log has lost events that were read before: who follows it must forget them and read it anew.
+
+    Redis answers before it has written while an fsync of its append-only file takes long (redis.io/docs, AOF
+    persistence, `everysec`), so kill -9 at that moment takes its last commands with it.
+    """
+
+
+class EventLog:
+    """Reads the log, and appends the events that change no candidate's state."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def append(self, event: Event) -> str:
+        """Write an event; answers its id."""
+        return _text(self._client.xadd(self._keys.log, cast("Any", {EVENT_FIELD: pack(event)})))
+
+    def read(self, since: str = START, limit: int = 1000, block_s: float = 0) -> list[tuple[str, Event]]:
+        """Up to `limit` events after the id `since`, oldest first; waits up to `block_s` for the first one.
+
+        Raises:
+            LogRolledBack: there is no event `since` (any more).
+        """
+        entries = self.read_streams({self._keys.log: since}, limit, block_s)
+        if since != START and not self._client.xrange(self._keys.log, since, since):
+            raise LogRolledBack(f"expected event {since} in the log, which was read before, and it is gone")
+        return [(entry_id, unpack_event(body)) for entry_id, body in entries.get(self._keys.log, [])]
+
+    def read_streams(self, since: Mapping[str, str], limit: int, block_s: float) -> dict[str, list[Entry]]:
+        """Packed entries of several streams after the given ids."""
+        block = max(1, round(block_s * 1000)) if block_s > 0 else None
+        answer: Any = self._client.xread(cast("Any", dict(since)), count=limit, block=block)
+        return {_text(stream): [(_text(i), fields[EVENT_FIELD]) for i, fields in rows] for stream, rows in answer or []}
+
+    def replay(self, since: str = START) -> Iterator[tuple[str, Event]]:
+        """Every event after `since` up to the present end."""
+        while entries := self.read(since):
+            yield from entries
+            since = entries[-1][0]
+
+    def last_id(self) -> str:
+        """Id of the newest event, "0-0" when there is none."""
+        newest: Any = self._client.xrevrange(self._keys.log, count=1)
+        return _text(newest[0][0]) if newest else START
+
+
+def _text(value: Any) -> str:
+    text: str = value.decode() if isinstance(value, bytes) else value
+    return text

@@ -1,0 +1,59 @@
+"""Observations: published through their own stream, and kept with each run as its series (adapter)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import redis
+
+from moireloop_broker.contract.codec import pack
+from moireloop_broker.contract.events import FrameAnalysed, Observation
+from moireloop_broker.state.keys import EVENT_FIELD, OBSERVATIONS_KEPT, OBSERVED_BYTES_KEPT, POINTS_KEPT, Keys
+from moireloop_broker.state.scripts import Scripts
+from moireloop_broker.state.series import Series, SeriesPoint, pack_point, point_of, unpack_point
+
+
+class Observations:
+    """Writes observations, and reads the series that they make."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+        self._scripts = Scripts(client)
+
+    def add(self, observation: Observation, window: int = 0) -> list[SeriesPoint]:
+        """Publish an observation and put it into the series of its attempt, in one step.
+
+        The same step again changes nothing and is not published. An attempt that was never begun has no series.
+
+        Returns:
+            The newest `window` points of the series by step, oldest first, this one among them if it is one of these.
+        """
+        candidate_id, attempt = observation.candidate_id, observation.attempt
+        keys = [self._keys.observations, self._keys.series(candidate_id, attempt), self._keys.candidate(candidate_id)]
+        point = pack_point(point_of(observation, observation.measurement))
+        args: list[str | bytes | int | float] = [
+            pack(observation), OBSERVATIONS_KEPT, attempt, observation.step, point, POINTS_KEPT, window,
+        ]  # fmt: skip
+        return [unpack_point(data) for data in self._scripts.run("observe", keys, args)]
+
+    def newest(self, candidate_id: str, attempt: int, window: int) -> list[SeriesPoint]:
+        """The newest `window` points of a series by step, oldest first."""
+        stored = self._client.zrange(self._keys.series(candidate_id, attempt), -window, -1)
+        return [unpack_point(data) for data in cast("list[bytes]", stored)]
+
+    def add_analyses(self, analysed: FrameAnalysed) -> None:
+        """Publish what further analyzers made of a frame; of large messages fewer are kept."""
+        packed = pack(analysed)
+        kept = min(OBSERVATIONS_KEPT, OBSERVED_BYTES_KEPT // len(packed))
+        self._client.xadd(self._keys.observations, {EVENT_FIELD: packed}, maxlen=kept, approximate=True)
+
+    def all_series(self) -> Iterator[Series]:
+        """The series of every attempt of every candidate, in the order of candidates and attempts."""
+        prefix = self._keys.series_prefix
+        found = {key.decode().removeprefix(prefix) for key in self._client.scan_iter(f"{prefix}*", count=1000)}
+        split = (name.rsplit(":", 1) for name in found)
+        for candidate_id, attempt in sorted((candidate_id, int(attempt)) for candidate_id, attempt in split):
+            points = cast("list[bytes]", self._client.zrange(self._keys.series(candidate_id, attempt), 0, -1))
+            yield Series(candidate_id, attempt, [unpack_point(data) for data in points])

@@ -1,0 +1,58 @@
+"""The one way to open a Redis connection (adapter)."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from moireloop_broker.processes.exits import _end
+
+RETRIES = 80
+
+ENDING_S = 2.0
+
+
+class Patience(ExponentialBackoff):
+    """Waits between tries that grow up to half a second; none once the process is to end, but for ENDING_S."""
+
+    def __init__(self) -> None:
+        super().__init__(cap=0.5, base=0.01)
+
+    def compute(self, failures: int) -> float:
+        """Seconds to wait after so many failures. Raises redis.ConnectionError when there is no more time."""
+        if _end.asked_s is not None and time.monotonic() - _end.asked_s > ENDING_S:
+            raise redis.ConnectionError("redis does not answer, and this process is to end")
+        return float(super().compute(failures))
+
+
+def open_client(url: str) -> redis.Redis:
+    """A connection that outlives a restart of the server: commands are tried again for about half a minute."""
+    return redis.Redis.from_url(
+        url,
+        retry=Retry(Patience(), RETRIES),
+        retry_on_error=[redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError],
+        socket_keepalive=True,
+        socket_timeout=30,
+        socket_connect_timeout=5,
+        protocol=2,
+    )
+
+
+def answers(url: str) -> bool:
+    """Whether a server with this URL and password answers PING now."""
+    return why_silent(url) is None
+
+
+def why_silent(url: str) -> str | None:
+    """Why no server with this URL and password answers PING now; None when one does."""
+    client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=None, protocol=2)
+    with contextlib.closing(client):
+        try:
+            client.ping()
+        except redis.RedisError as error:
+            return str(error)
+        return None

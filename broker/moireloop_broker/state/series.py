@@ -1,0 +1,78 @@
+"""The series of a run: what the analyzers saw in its frames, one compact point each, by step (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgpack
+
+from moireloop_broker.contract.events import Measurement, Observation
+from moireloop_broker.contract.frames import FrameHeader
+from moireloop_broker.contract.message import MalformedMessage
+
+
+class SeriesPoint(NamedTuple):
+    """One frame of a run: when it was, and its twist and order, or the reason why there is no twist.
+
+    `planned_steps` are the steps of the whole run, 0 where they are unknown; `final` marks the frame at its end.
+    Units and ranges are those of `Observation` and `Measurement`.
+    """
+
+    step: int
+    time_ps: float
+    temperature_k: float | None
+    twist_deg: float | None
+    sigma_deg: float | None
+    order_lower: float | None
+    order_upper: float | None
+    reason: str | None
+    planned_steps: int
+    final: bool
+    confidence: float | None = None
+
+    @property
+    def fraction(self) -> float | None:
+        """Share of the planned steps that were done, in [0, 1]; None where the plan is unknown."""
+        return min(1.0, self.step / self.planned_steps) if self.planned_steps else None
+
+
+@dataclass(frozen=True)
+class Series:
+    """The points of one attempt of a candidate, in the order of their steps."""
+
+    candidate_id: str
+    attempt: int
+    points: Sequence[SeriesPoint]
+
+
+def point_of(frame: FrameHeader | Observation, measurement: Measurement) -> SeriesPoint:
+    """The point that a frame and its measurement make."""
+    return SeriesPoint(
+        step=frame.step,
+        time_ps=frame.time_ps,
+        temperature_k=frame.temperature_k,
+        twist_deg=measurement.twist_deg,
+        sigma_deg=measurement.sigma_deg,
+        order_lower=measurement.order_lower,
+        order_upper=measurement.order_upper,
+        reason=measurement.reason,
+        planned_steps=frame.planned_steps,
+        final=frame.final,
+        confidence=measurement.confidence,
+    )
+
+
+def pack_point(point: SeriesPoint) -> bytes:
+    """MessagePack of a point's fields, in their order and without their names."""
+    packed: bytes = msgpack.packb(tuple(point))
+    return packed
+
+
+def unpack_point(data: bytes) -> SeriesPoint:
+    """A packed point. Raises MalformedMessage."""
+    fields = msgpack.unpackb(data)
+    if not isinstance(fields, list) or len(fields) != len(SeriesPoint._fields):
+        raise MalformedMessage(f"expected a point of {len(SeriesPoint._fields)} fields, got {data[:40]!r}")
+    return SeriesPoint(*fields)

@@ -1,0 +1,223 @@
+"""The frame stream: workers push, analyzers pull, ZeroMQ in between (adapter).
+
+A worker connects to every analyzer and ZeroMQ deals the frames out to those that have room. Both ends are bounded. When
+all analyzers are behind, the publisher keeps the newest frames up to `kept_bytes`, drops the oldest and counts them; it
+never blocks. docs/adr/0002 says why no process stands between the two.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import zmq
+
+from moireloop_broker.contract.frames import Frame, frame_from_parts, frame_parts
+from moireloop_broker.contract.message import MalformedMessage
+from moireloop_broker.streams.curve import Curve, Gatekeeper
+
+log = logging.getLogger(__name__)
+
+DONTWAIT = int(zmq.DONTWAIT)
+
+DONTWAIT_MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
+
+COPY_BELOW_BYTES = 64 * 1024
+
+SENT_QUEUE_FRAMES = (8, 1000)
+
+RECEIVED_QUEUE_FRAMES = 128
+
+RECEIVED_QUEUE_BYTES = 128 * 1024 * 1024
+
+KEPT_BYTES = 64 * 1024 * 1024
+
+MAX_FRAME_BYTES = 4 * 1024**3
+
+Parts = Sequence[bytes | memoryview]
+
+
+def queue_length(frame_bytes: int, kept_bytes: int) -> int:
+    """Frames that the sending socket may queue: about `kept_bytes` of them, within SENT_QUEUE_FRAMES."""
+    least, most = SENT_QUEUE_FRAMES
+    return max(least, min(most, kept_bytes // max(1, frame_bytes)))
+
+
+def pushed(socket: zmq.Socket[bytes], parts: Parts) -> bool:
+    """Whether there was room for a frame, which is then sent; a message goes whole or not at all."""
+    send, copy = socket.send, len(parts[2]) < COPY_BELOW_BYTES
+    try:
+        send(parts[0], DONTWAIT_MORE, copy)
+    except zmq.Again:
+        return False
+    send(parts[1], DONTWAIT_MORE, copy)
+    send(parts[2], DONTWAIT_MORE, copy)
+    send(parts[3], DONTWAIT, copy)
+    return True
+
+
+class FramePublisher:
+    """The worker's end. Every call returns at once."""
+
+    def __init__(
+        self,
+        find_endpoints: Callable[[], frozenset[str]],
+        *,
+        curve: Curve | None = None,
+        kept_bytes: int = KEPT_BYTES,
+        context: zmq.Context[zmq.Socket[bytes]] | None = None,
+    ) -> None:
+        self.sent = 0
+        self.dropped = 0
+        self._find_endpoints = find_endpoints
+        self._waiting: deque[Parts] = deque()
+        self._waiting_bytes = 0
+        self._kept_bytes = kept_bytes
+        self._connected: frozenset[str] = frozenset()
+        self._wanted: frozenset[str] = frozenset()
+        self._socket = (context or zmq.Context.instance()).socket(zmq.PUSH)
+        self._socket.immediate = True
+        self._socket.linger = 0
+        self._socket.reconnect_ivl = 50
+        if curve is not None:
+            curve.secure_client(self._socket)
+        self.look_up()
+
+    def publish(self, frame: Frame) -> None:
+        """Send a frame, or keep it for the next call when no analyzer has room."""
+        parts = frame_parts(frame)
+        if not self._connected:
+            self._socket.sndhwm = queue_length(len(parts[2]), self._kept_bytes)
+        self._follow()
+        if not self._waiting and self._sent(parts):
+            return
+        self._waiting.append(parts)
+        self._waiting_bytes += len(parts[2])
+        self._flush()
+        while len(self._waiting) > 1 and self._waiting_bytes > self._kept_bytes:
+            self._waiting_bytes -= len(self._waiting.popleft()[2])
+            self.dropped += 1
+
+    def look_up(self) -> None:
+        """Ask anew where the analyzers are; may be called from another thread than `publish`."""
+        self._wanted = self._find_endpoints()
+
+    def idle(self) -> None:
+        """Between two runs: look the analyzers up and send what waits."""
+        self.look_up()
+        if self._waiting:
+            self._follow()
+            self._flush()
+
+    @property
+    def endpoints(self) -> frozenset[str]:
+        """Where the analyzers were when they were last looked up."""
+        return self._wanted
+
+    @property
+    def waiting(self) -> int:
+        """Frames that wait for room."""
+        return len(self._waiting)
+
+    def flush(self, wait_s: float) -> bool:
+        """Send what waits, waiting up to `wait_s` for room; whether all of it is sent. Not for use while MD runs."""
+        deadline = time.monotonic() + wait_s
+        self._flush()
+        while self._waiting and (left_s := deadline - time.monotonic()) > 0:
+            self._socket.poll(max(1, round(left_s * 1000)), zmq.POLLOUT)
+            self._flush()
+        return not self._waiting
+
+    def close(self) -> None:
+        """Close the socket; frames that wait are dropped."""
+        self.dropped += len(self._waiting)
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        self._socket.close()
+
+    def _follow(self) -> None:
+        wanted = self._wanted
+        if wanted == self._connected:
+            return
+        for endpoint in wanted - self._connected:
+            self._socket.connect(endpoint)
+        for endpoint in self._connected - wanted:
+            self._socket.disconnect(endpoint)
+        self._connected = wanted
+
+    def _flush(self) -> None:
+        while self._waiting and self._sent(self._waiting[0]):
+            self._waiting_bytes -= len(self._waiting.popleft()[2])
+
+    def _sent(self, parts: Parts) -> bool:
+        if not pushed(self._socket, parts):
+            return False
+        self.sent += 1
+        return True
+
+
+class FrameReceiver:
+    """The analyzer's end: a bound socket whose frames are views of what ZeroMQ received."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        curve: Curve | None = None,
+        context: zmq.Context[zmq.Socket[bytes]] | None = None,
+    ) -> None:
+        self.received = 0
+        self.malformed = 0
+        self._largest_bytes = 0
+        context = context or zmq.Context.instance()
+        self._gatekeeper = Gatekeeper(context, curve) if curve is not None else None
+        self._socket = context.socket(zmq.PULL)
+        self._socket.rcvhwm = RECEIVED_QUEUE_FRAMES
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+        if curve is not None:
+            curve.secure_server(self._socket)
+        self._socket.bind(endpoint)
+        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+    def receive(self, wait_s: float) -> Frame | None:
+        """The next frame, None when none comes within `wait_s`. Malformed ones are counted and passed over."""
+        while True:
+            try:
+                parts = self._receive_parts()
+            except zmq.Again:
+                if wait_s <= 0 or not self._socket.poll(round(wait_s * 1000)):
+                    return None
+                wait_s = 0
+                continue
+            try:
+                frame = frame_from_parts(parts)
+            except MalformedMessage as error:
+                self.malformed += 1
+                log.warning("frame refused reason=%s", error)
+                continue
+            self.received += 1
+            if frame.positions.nbytes > self._largest_bytes:
+                self._bound_queue(frame.positions.nbytes)
+            return frame
+
+    def _bound_queue(self, frame_bytes: int) -> None:
+        """Let fewer frames wait in the socket when they are large: about RECEIVED_QUEUE_BYTES from each sender."""
+        self._largest_bytes = frame_bytes
+        self._socket.rcvhwm = max(2, min(RECEIVED_QUEUE_FRAMES, RECEIVED_QUEUE_BYTES // frame_bytes))
+
+    def _receive_parts(self) -> Parts:
+        """One message. (pyzmq's `recv_multipart` asks the socket after every part, which costs more than the part.)"""
+        part = self._socket.recv(DONTWAIT, copy=False)
+        parts = [part.buffer]
+        while part.more:
+            part = self._socket.recv(copy=False)
+            parts.append(part.buffer)
+        return parts
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close(linger=0)
+        if self._gatekeeper is not None:
+            self._gatekeeper.close()

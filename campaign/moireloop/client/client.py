@@ -1,0 +1,245 @@
+"""What an outside program uses: results, status, live messages with replay, and requests (adapter).
+
+It needs the connection file alone, and talks to the broker's two sockets, never to Redis.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Generic, Self, TypeVar, cast
+
+import zmq
+
+from moireloop_broker.connection import Connection, read_connection
+from moireloop_broker.contract.codec import pack, unpack_as, unpack_published, unpack_reply
+from moireloop_broker.contract.control import (
+    CancelRequest,
+    ProposeRequest,
+    Refusal,
+    Replay,
+    ReplayRequest,
+    Reply,
+    Request,
+    Stamp,
+    Status,
+    StatusRequest,
+    StopRequest,
+)
+from moireloop_broker.contract.events import Published, Result
+from moireloop_broker.contract.message import MalformedMessage, Parameters
+from moireloop_broker.contract.topics import OBSERVED_TOPICS
+from moireloop_broker.state.event_log import START
+
+RESULT = Result.model_fields["tag"].default
+
+ASK_AGAIN_AFTER_S = 2.0
+
+PAGE = 1000
+
+P = TypeVar("P", bound="Published", covariant=True)
+
+
+class NotRunning(RuntimeError):
+    """Nothing answers at the campaign's control endpoint."""
+
+
+class RequestRefused(RuntimeError):
+    """The broker refused a request; the text has the error's name and its message."""
+
+
+@dataclass(frozen=True)
+class Received(Generic[P]):
+    """A message of the log and its id, from which a later call goes on."""
+
+    id: str
+    message: P
+
+
+class CampaignClient:
+    """A running campaign, seen from outside. Use one instance in one thread.
+
+    Args:
+        connection: what the connection file says.
+        timeout_s: how long a request may wait for its answer.
+    """
+
+    def __init__(self, connection: Connection, *, timeout_s: float = 10.0) -> None:
+        self._connection = connection
+        self._timeout_s = timeout_s
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._requests: zmq.Socket[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._context.destroy(linger=0)
+
+    def status(self) -> Status:
+        """State of the campaign. Raises NotRunning."""
+        return cast("Status", self._ask(StatusRequest()))
+
+    def results(self, since: str = START) -> list[Received[Result]]:
+        """All results after the id `since`, oldest first. Raises NotRunning."""
+        return [cast("Received[Result]", entry) for entry in self.events([RESULT], since)]
+
+    def events(self, topics: Iterable[str], since: str = START) -> list[Received[Published]]:
+        """All messages of these topics after the id `since`, oldest first. Raises NotRunning, RequestRefused."""
+        return list(self._replay(since, list(topics)))
+
+    def propose(self, candidate_id: str, parameters: Parameters, *, seed: int = 0) -> None:
+        """Queue a candidate of one's own; the same id twice is one. Raises NotRunning, RequestRefused."""
+        self._ask(ProposeRequest(candidate_id=candidate_id, parameters=parameters, seed=seed))
+
+    def cancel(self, candidate_id: str, reason: str) -> None:
+        """End a candidate early. Raises NotRunning, RequestRefused."""
+        self._ask(CancelRequest(candidate_id=candidate_id, reason=reason))
+
+    def stop(self, reason: str = "asked to stop") -> None:
+        """Let running candidates finish, then stop the campaign. Raises NotRunning."""
+        self._ask(StopRequest(reason=reason))
+
+    def subscribe(
+        self, topics: Iterable[str] = (RESULT,), since: str | None = None, *, wait_s: float = float("inf")
+    ) -> Generator[Received[Published], None, None]:
+        """Messages as they come, each once and in order; what was missed is replayed.
+
+        Args:
+            topics: the topics of docs/protocol.md, such as "result/3" or "observation/4".
+            since: replay what came after this id first ("0-0": everything); None begins with what comes next.
+            wait_s: end when nothing has come for so long.
+
+        Raises:
+            NotRunning: the campaign does not answer.
+        """
+        wanted = list(topics)
+        of_log, observed = (_Stream([t for t in wanted if (t in OBSERVED_TOPICS) is which]) for which in (False, True))
+        streams = [stream for stream in (of_log, observed) if stream.topics]
+        socket = self._context.socket(zmq.SUB)
+        try:
+            self._subscribe_socket(socket, streams)
+            for stream in streams:
+                stream.last_id = since if since is not None else self._present_end(stream)
+            yield from self._follow(socket, streams, wait_s)
+        finally:
+            socket.close(linger=0)
+
+    def _subscribe_socket(self, socket: zmq.Socket[bytes], streams: list[_Stream]) -> None:
+        socket.rcvhwm = 100_000
+        self._connection.curve.secure_client(socket)
+        for stream in streams:
+            for topic in stream.topics:
+                socket.subscribe(topic)
+        socket.connect(self._connection.events)
+
+    def _follow(
+        self, socket: zmq.Socket[bytes], streams: list[_Stream], wait_s: float
+    ) -> Iterator[Received[Published]]:
+        heard_at_s = time.monotonic()
+        for stream in streams:
+            yield from self._catch_up(stream)
+        while time.monotonic() - heard_at_s < wait_s:
+            remaining_s = wait_s - (time.monotonic() - heard_at_s)
+            if socket.poll(round(min(ASK_AGAIN_AFTER_S, max(0.0, remaining_s)) * 1000)):
+                fresh = self._take(socket, streams)
+            else:
+                fresh = [entry for stream in streams for entry in self._catch_up(stream)]
+            if fresh:
+                heard_at_s = time.monotonic()
+            yield from fresh
+
+    def _take(self, socket: zmq.Socket[bytes], streams: list[_Stream]) -> list[Received[Published]]:
+        """What a message from the socket brings: itself, nothing if it is old, or a replay where some were missed.
+
+        Stamps count each topic alone, so with several topics only the log tells their order and what is missing.
+        """
+        topic, stamp_bytes, body = socket.recv_multipart()
+        stamp, name = unpack_as(Stamp, stamp_bytes), topic.decode()
+        stream = next(stream for stream in streams if name in stream.topics)
+        if stream.last_id is None:
+            return [stream.accept(stamp.id, unpack_published(body))]
+        if _order(stamp.id) <= _order(stream.last_id):
+            return []
+        if len(stream.topics) > 1 or _order(stamp.previous) > _order(stream.last_id):
+            return list(self._catch_up(stream))
+        return [stream.accept(stamp.id, unpack_published(body))]
+
+    def _catch_up(self, stream: _Stream) -> Iterator[Received[Published]]:
+        if stream.last_id is not None:
+            for entry in self._replay(stream.last_id, stream.topics):
+                yield stream.accept(entry.id, entry.message)
+
+    def _present_end(self, stream: _Stream) -> str | None:
+        """Id of the log's newest event; None for observations, which begin with the first that comes."""
+        return None if OBSERVED_TOPICS.intersection(stream.topics) else self.status().last_id
+
+    def _replay(self, since: str, topics: list[str]) -> Iterator[Received[Published]]:
+        while True:
+            page = cast("Replay", self._ask(ReplayRequest(since=since, limit=PAGE, topics=topics)))
+            for entry in page.entries:
+                yield Received(entry.id, unpack_published(entry.body))
+            since = page.last_id
+            if page.complete:
+                return
+
+    def _ask(self, request: Request) -> Reply:
+        socket = self._requests or self._open_requests()
+        socket.send(pack(request))
+        if not socket.poll(round(self._timeout_s * 1000)):
+            socket.close(linger=0)
+            self._requests = None
+            raise NotRunning(
+                f"nothing answers at {self._connection.control} within {self._timeout_s:g} s: "
+                f"campaign {self._connection.campaign!r} does not run, or the keys are not its keys"
+            )
+        try:
+            reply = unpack_reply(socket.recv())
+        except MalformedMessage as error:
+            raise RequestRefused(f"the answer is not understood: {error}") from error
+        if isinstance(reply, Refusal):
+            raise RequestRefused(f"{reply.error}: {reply.message}")
+        return reply
+
+    def _open_requests(self) -> zmq.Socket[bytes]:
+        socket = self._context.socket(zmq.REQ)
+        socket.linger = 0
+        self._connection.curve.secure_client(socket)
+        socket.connect(self._connection.control)
+        self._requests = socket
+        return socket
+
+
+class _Stream:
+    """How far a subscription has come in the log, or in the observations."""
+
+    def __init__(self, topics: list[str]) -> None:
+        self.topics = topics
+        self.last_id: str | None = START
+
+    def accept(self, entry_id: str, message: Published) -> Received[Published]:
+        self.last_id = entry_id
+        return Received(entry_id, message)
+
+
+def _order(log_id: str) -> tuple[int, int]:
+    milliseconds, number = log_id.split("-")
+    return int(milliseconds), int(number)
+
+
+def connect(connection_file: Path | str, *, timeout_s: float = 10.0) -> CampaignClient:
+    """A running campaign, by its connection file or its folder.
+
+    Raises:
+        NoConnectionFile: the file is missing, open to others, or malformed.
+    """
+    return CampaignClient(read_connection(connection_file), timeout_s=timeout_s)

@@ -1,0 +1,1 @@
+"""The figures of a campaign and of a single run (pure)."""

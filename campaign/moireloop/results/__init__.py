@@ -1,0 +1,1 @@
+"""What a campaign came to: results, recipes, trajectories, and their tables (pure)."""

@@ -1,0 +1,70 @@
+"""What further analyzers made of the final frames: as a table, and which of them failed (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import pyarrow as pa
+
+from moireloop_broker.contract.events import AnalysisOutcome, Result
+
+SCHEMA: Final = pa.schema(
+    {
+        "candidate_id": pa.string(),
+        "attempt": pa.int64(),
+        "analyzer": pa.string(),
+        "name": pa.string(),
+        "shape": pa.list_(pa.int64()),
+        "values": pa.list_(pa.float64()),
+        "reason": pa.string(),
+    }
+)
+
+LONGEST_SHOWN: Final = 200
+
+
+def analyses_table(results: Iterable[Result]) -> pa.Table:
+    """One row for each number, each array, and each reason why there is none, in the order of the results.
+
+    `shape` is empty for a number, and `values` are flat, the last axis fastest; both are null where there is only a
+    `reason`. `name` is null where the reason is that of the whole analysis.
+    """
+    rows = [
+        {"candidate_id": result.candidate.candidate_id, "attempt": result.attempt, "analyzer": analyzer, **row}
+        for result in results
+        for analyzer, outcome in result.analyses.items()
+        for row in _rows(outcome)
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def failed_analyses(results: Iterable[Result]) -> tuple[str, ...]:
+    """A line for each analyzer that failed: of how many results, and the last reason."""
+    asked: dict[str, int] = {}
+    failed: dict[str, list[str]] = {}
+    for result in results:
+        for analyzer, outcome in result.analyses.items():
+            asked[analyzer] = asked.get(analyzer, 0) + 1
+            if outcome.reason is not None:
+                failed.setdefault(analyzer, []).append(outcome.reason)
+    return tuple(
+        f"analyses failed: {analyzer} {len(reasons)} of {asked[analyzer]} ({_short(reasons[-1])})"
+        for analyzer, reasons in failed.items()
+    )
+
+
+def _rows(outcome: AnalysisOutcome) -> Iterator[Mapping[str, Any]]:
+    if outcome.reason is not None:
+        yield {"reason": outcome.reason}
+    for name, number in outcome.numbers.items():
+        yield {"name": name, "shape": [], "values": [number]}
+    for name, array in outcome.arrays.items():
+        yield {"name": name, "shape": array.shape, "values": array.values}
+    for name, reason in outcome.reasons.items():
+        yield {"name": name, "reason": reason}
+
+
+def _short(reason: str) -> str:
+    text = " ".join(reason.split())
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]} ..."

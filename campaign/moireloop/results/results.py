@@ -1,0 +1,111 @@
+"""What results say of themselves, and how well the workers were used (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from moireloop_analyzer.geometry.moire import moire_wavelength
+from moireloop_broker.contract.events import Result
+from moireloop_broker.contract.search import Target
+from moireloop_optimizer.runs import regret_deg
+
+
+@dataclass(frozen=True)
+class Utilisation:
+    """Time that workers spent inside LAMMPS, and the wall time in which they could have, in seconds."""
+
+    md_s: float
+    wall_s: float
+
+    @property
+    def fraction(self) -> float | None:
+        """md_s / wall_s, or None before any run has ended."""
+        return self.md_s / self.wall_s if self.wall_s > 0 else None
+
+
+@dataclass(frozen=True)
+class EarlyEnds:
+    """What ending runs early has saved: how many runs, and steps that were not computed of those that were planned."""
+
+    settled: int
+    hopeless: int
+    saved_steps: int
+    planned_steps: int
+
+    def __str__(self) -> str:
+        share = 100 * self.saved_steps / self.planned_steps
+        return f"early end saved {share:.0f} % of the steps: {self.settled} settled, {self.hopeless} hopeless"
+
+
+def saved_steps(result: Result) -> int | None:
+    """Steps of the plan that an early end saved, 0 for a run that was completed; None where there is no telling."""
+    report = result.report
+    if report is None or not report.planned_steps or report.ended == "cancelled":
+        return None
+    return max(0, report.planned_steps - report.steps) if report.ended in ("settled", "hopeless") else 0
+
+
+def early_ends(results: Iterable[Result]) -> EarlyEnds | None:
+    """What early ends have saved over all runs that came to their end; None where no run was ended early."""
+    told = [(result.report, saved) for result in results if (saved := saved_steps(result)) is not None]
+    endings = [report.ended for report, _ in told if report is not None]
+    if not {"settled", "hopeless"} & set(endings):
+        return None
+    planned = sum(report.planned_steps for report, _ in told if report is not None)
+    return EarlyEnds(endings.count("settled"), endings.count("hopeless"), sum(saved for _, saved in told), planned)
+
+
+def regret_of(result: Result, target: Target) -> float | None:
+    """Distance of the final twist from a target, in degrees; None where there is no twist."""
+    return None if result.twist_deg is None else regret_deg(result.twist_deg, target)
+
+
+def nearest_target(result: Result, targets: Sequence[Target]) -> Target | None:
+    """The target that the result came nearest to; None without a twist or targets."""
+    twist = result.twist_deg
+    if twist is None:
+        return None
+    return min(targets, key=lambda target: regret_deg(twist, target), default=None)
+
+
+def utilisation(results: Iterable[Result], resumed_at_s: Sequence[float] = ()) -> Utilisation:
+    """Time inside LAMMPS over wall time, summed over workers.
+
+    A worker's wall time runs from its first lease to the end of its last; a pause between two sessions of
+    the campaign, given by the times at which it was resumed, is not counted. Only runs that reached their
+    end have a report; an attempt that died counts as idle time between its neighbours.
+
+    Args:
+        results: in any order.
+        resumed_at_s: seconds since the epoch at which the campaign was resumed.
+    """
+    spans: dict[tuple[str, int], tuple[float, float]] = {}
+    md_s = 0.0
+    for result in results:
+        if result.report is None:
+            continue
+        report = result.report
+        begin = result.times.leased_s if result.times.leased_s is not None else report.started_s
+        end = max(report.finished_s, begin)
+        session = sum(begin >= resumed_s for resumed_s in resumed_at_s)
+        first, last = spans.get((report.worker, session), (begin, end))
+        spans[report.worker, session] = (min(first, begin), max(last, end))
+        md_s += report.md_s
+    return Utilisation(md_s, sum(last - first for first, last in spans.values()))
+
+
+def wavelength_angstrom(result: Result) -> float | None:
+    """Moire wavelength of the final bilayer in angstrom; None without a twist, or where it is infinite."""
+    measured = result.measurement
+    if measured is None or measured.twist_deg is None:
+        return None
+    lower, upper = measured.lattice_lower_angstrom, measured.lattice_upper_angstrom
+    if lower is None or upper is None:
+        return None
+    return moire_wavelength(measured.twist_deg, lower, upper)
+
+
+def parameter_names(results: Iterable[Result]) -> list[str]:
+    """Names of all growth parameters, in the order in which they first appear."""
+    return list(dict.fromkeys(name for result in results for name in result.candidate.parameters))

@@ -1,0 +1,309 @@
+"""Runs one campaign: starts the services, watches them, knows when it is over, and keeps its results (main)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import redis
+
+from moireloop.campaign_file.campaign import Campaign
+from moireloop.session.ending import Ending, ending_of, failure_of, should_drain, without_success
+from moireloop.session.history import History
+from moireloop.session.opening import close_session, open_session
+from moireloop.session.progress import Progress, progress_of
+from moireloop.session.resumption import withdrawals
+from moireloop.session.service_set import Crash, ServiceSet, ServiceSpec
+from moireloop.session.start_condition import ANALYZER_PREFIX, may_begin
+from moireloop.session.startup import (
+    FORERUNNERS_END_S,
+    ONE_THREAD,
+    READY_S,
+    ServiceFailed,
+    StartInterrupted,
+    _has_settings,
+    service_specs,
+    settings_sections,
+)
+from moireloop_broker.connection import Connection
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.state.campaign_state import CampaignState, ServiceState
+from moireloop_broker.state.endpoints import frame_endpoints
+from moireloop_broker.state.event_log import START, EventLog, LogRolledBack
+from moireloop_broker.state.observations import Observations
+from moireloop_broker.state.redis_client import answers
+from moireloop_broker.state.series import Series
+from moireloop_broker.state.settings_store import write_settings_file
+from moireloop_broker.state.work_queue import WorkQueue
+
+log = logging.getLogger(__name__)
+
+MAX_CRASHES = 7
+
+PATIENCE_S = 15.0
+
+FULL_BYTES = 1024 * 1024
+
+
+def full_disk_hint(folder: Path, free_bytes: int) -> str:
+    """What is likely wrong when services die and the disk is full: their last words did not fit on it either."""
+    return f", and the disk of {folder} is full" if free_bytes < FULL_BYTES else ""
+
+
+class Conductor:
+    """One session of one campaign. The caller holds the folder's lock.
+
+    Args:
+        resumed: whether it goes on from an earlier session.
+        without: services not to start, such as "optimizer" where candidates come from outside alone.
+    """
+
+    def __init__(
+        self, campaign: Campaign, folder: CampaignFolder, *, resumed: bool, without: Collection[str] = ()
+    ) -> None:
+        self.campaign = campaign
+        self.folder = folder
+        self.history = History()
+        self.started_s = time.time()
+        self._resumed = resumed
+        self._without = frozenset(without)
+        self._services = ServiceSet(folder.services_lock)
+        self._unlogged: list[tuple[str, ServiceState, str | None]] = []
+        self._pool: ServiceSpec | None = None
+        self._waited_s = 0.0
+        self._drain_reason: str | None = None
+        self._last_id = START
+        self._progress: Progress | None = None
+        self._failure: str | None = None
+        self._connection: Connection | None = None
+        self._client: redis.Redis | None = None
+
+    def start(self, interrupted: Callable[[], bool] = lambda: False) -> None:
+        """Start all services and let the campaign begin, or go on; the pool starts in a later step.
+
+        Args:
+            interrupted: whether somebody asked for the end meanwhile.
+
+        Raises:
+            ServiceFailed: the broker or its Redis does not come up, or services of a killed session do not end.
+            StartInterrupted: `interrupted` became true before the broker was ready.
+        """
+        for name in ONE_THREAD:
+            os.environ.setdefault(name, "1")
+        self._claim_services(interrupted)
+        write_settings_file(self.folder.root, settings_sections(self.campaign))
+        connection = open_session(self.campaign, self.folder)
+        self._connection = connection
+        self._start_broker(connection, interrupted)
+        self._client = redis.Redis.from_url(connection.redis_url, socket_timeout=5, retry=None, protocol=2)
+        if self._resumed:
+            self._clear_earlier_session()
+        self._state().change("resumed" if self._resumed else "started")
+        for spec in service_specs(self.campaign, self.folder):
+            if spec.name == "pool" and spec.name not in self._without:
+                self._pool = spec
+            elif spec.name not in self._without:
+                self._start(spec)
+
+    def step(self) -> Progress | None:
+        """Restart what died, let the workers begin, and look at the state; None while Redis does not answer.
+
+        Raises:
+            ServiceFailed: a service cannot do its work or has died again and again, or Redis has lost the state.
+        """
+        for crash in self._services.watch():
+            self._note_crash(crash)
+        try:
+            self._read_log()
+            self._log_services()
+            self._apply_drain()
+            self._let_workers_begin()
+            self._progress = self._look()
+        except redis.RedisError as error:
+            log.info("redis does not answer now reason=%s", error)
+            return None
+        self._drain_in_time(self._progress)
+        self._drain_when_all_fails(self._progress)
+        return self._progress
+
+    def ending(self) -> Ending | None:
+        """Whether the campaign is over, and how."""
+        ending = ending_of(self._progress, self.campaign.budget.results) if self._progress else None
+        if ending is not None and self._failure is not None:
+            return Ending(False, self._failure, is_failure=True)
+        return ending and without_success(ending, self.history.results)
+
+    def all_series(self) -> list[Series]:
+        """The series of all runs so far; none where Redis does not answer."""
+        with contextlib.suppress(redis.RedisError):
+            return list(Observations(self._redis(), self._opened().keys).all_series())
+        return []
+
+    def drain(self, reason: str) -> None:
+        """Lease no more candidates from the next step on that finds Redis; what runs comes to its result."""
+        self._drain_reason = self._drain_reason or reason
+
+    def finish(self, ending: Ending) -> None:
+        """Write down how it ended and end the services, the broker last."""
+        names = self._services.names()
+        self._services.stop([n for n in names if n in ("optimizer", "pool")], PATIENCE_S)
+        self._services.stop([n for n in names if n.startswith(ANALYZER_PREFIX)], PATIENCE_S)
+        with contextlib.suppress(redis.RedisError):
+            self._read_log()
+            self._state().change("completed" if ending.is_complete else "stopped", ending.reason)
+        self.close()
+
+    def close(self) -> None:
+        """End every service that still runs, at once if need be."""
+        self._services.stop([n for n in self._services.names() if n != "broker"], PATIENCE_S / 3)
+        self._services.stop(["broker"], PATIENCE_S)
+        if self._client is not None:
+            self._client.close()
+        if self._connection is not None:
+            close_session(self._connection)
+        self._services.release()
+
+    def _claim_services(self, interrupted: Callable[[], bool]) -> None:
+        """Wait for services of a session that was killed: they end by themselves, but not at once."""
+        deadline = time.monotonic() + FORERUNNERS_END_S
+        while not self._services.claim():
+            if interrupted():
+                raise StartInterrupted("interrupted while services of an earlier session were ending")
+            if time.monotonic() > deadline:
+                lock = self.folder.services_lock
+                raise ServiceFailed(
+                    f"services of an earlier session still run (fuser {lock} shows them); end them first"
+                )
+            time.sleep(0.05)
+
+    def _start_broker(self, connection: Connection, interrupted: Callable[[], bool]) -> None:
+        log_file = self.folder.log_of("broker")
+        command = [sys.executable, "-m", "moireloop_broker", "--connection", str(self.folder.connection_file)]
+        self._start(ServiceSpec("broker", command, log_file))
+        deadline = time.monotonic() + READY_S
+        sections = settings_sections(self.campaign)
+        while not (answers(connection.redis_url) and _has_settings(connection, sections)):
+            if interrupted():
+                raise StartInterrupted("interrupted before the campaign began; `moireloop resume` starts it")
+            for crash in self._services.watch():
+                raise ServiceFailed(f"the broker does not start: {crash.reason} (see {log_file})")
+            if time.monotonic() > deadline:
+                raise ServiceFailed(f"the broker is not ready after {READY_S:g} s (see {log_file})")
+            time.sleep(0.02)
+
+    def _start(self, spec: ServiceSpec) -> None:
+        self._services.start(spec)
+        self._unlogged.append((spec.name, "started", None))
+
+    def _let_workers_begin(self) -> None:
+        """Start the pool when an analyzer is there, or none for too long; the wall time counts from then."""
+        if self._pool is None or self._drain_reason is not None or self._state().state == "draining":
+            return
+        self._waited_s = time.time() - self.started_s
+        analyzers = sum(name.startswith(ANALYZER_PREFIX) for name in self._services.names())
+        announced = len(frame_endpoints(self._redis(), self._opened().keys))
+        if not may_begin(analyzers, announced, self._waited_s):
+            return
+        if analyzers and not announced:
+            log.warning("workers begin without an analyzer waited_s=%.0f", self._waited_s)
+        self._start(self._pool)
+        self._pool = None
+
+    def _wall_time_s(self) -> float | None:
+        budget_s = self.campaign.budget.wall_time_s
+        return None if budget_s is None else budget_s + self._waited_s
+
+    def _clear_earlier_session(self) -> None:
+        client, connection = self._redis(), self._opened()
+        keys = connection.keys
+        queue = WorkQueue(client, keys)
+        queue.create()
+        self._read_log()
+        client.delete(keys.endpoints, keys.workers, keys.services)
+        queue.release_all("the session that ran it is over")
+        withdrawn = withdrawals(
+            [event for _, event in EventLog(client, keys).replay()], self.campaign.bounds, self.campaign.budget.results
+        )
+        for candidate_id, reason in withdrawn.items():
+            queue.cancel(candidate_id, reason)
+
+    def _note_crash(self, crash: Crash) -> None:
+        self._unlogged += [(crash.service, "crashed", crash.reason), (crash.service, "started", None)]
+        log.warning("service crashed name=%s reason=%s", crash.service, crash.reason)
+        log_file = self.folder.log_of(crash.service)
+        if crash.is_final:
+            raise ServiceFailed(f"{crash.service} cannot do its work: {crash.reason} (see {log_file})")
+        if crash.deaths >= MAX_CRASHES:
+            hint = full_disk_hint(self.folder.root, shutil.disk_usage(self.folder.root).free)
+            raise ServiceFailed(f"{crash.service} died {MAX_CRASHES} times{hint}: {crash.reason} (see {log_file})")
+
+    def _log_services(self) -> None:
+        while self._unlogged:
+            self._state().service_changed(*self._unlogged[0])
+            self._unlogged.pop(0)
+
+    def _read_log(self) -> None:
+        try:
+            for entry_id, event in EventLog(self._redis(), self._opened().keys).replay(self._last_id):
+                self._last_id = entry_id
+                self.history.note(event)
+        except LogRolledBack as error:
+            log.warning("reading the log anew reason=%s", error)
+            self._last_id = START
+            self.history = History()
+
+    def _apply_drain(self) -> None:
+        state = self._state()
+        present = state.state
+        if present is None:
+            raise ServiceFailed("the Redis server has lost the campaign: was it emptied, or started without its data?")
+        if self._drain_reason is not None and present in ("started", "resumed"):
+            state.change("draining", self._drain_reason)
+
+    def _drain_in_time(self, progress: Progress) -> None:
+        if progress.state == "draining":
+            return
+        runs_s = [r.report.finished_s - r.report.started_s for r in self.history.results if r.report is not None]
+        run_s = sorted(runs_s)[len(runs_s) // 2] if runs_s else None
+        if should_drain(progress.elapsed_s, self._wall_time_s(), run_s):
+            self.drain(f"the wall time of {self.campaign.budget.wall_time_s:g} s leaves no time for another run")
+
+    def _drain_when_all_fails(self, progress: Progress) -> None:
+        self._failure = self._failure or failure_of(
+            self.history.results_since(self.started_s), self.campaign.workers.count
+        )
+        if self._failure is not None and progress.state != "draining":
+            self.drain(self._failure)
+
+    def _look(self) -> Progress:
+        return progress_of(
+            self._state().status(),
+            self.history.results,
+            self.campaign.targets,
+            budget_results=self.campaign.budget.results,
+            started_s=self.started_s,
+            now_s=time.time(),
+            wall_time_s=self._wall_time_s(),
+            resumed_at_s=self.history.resumed_at_s,
+            last_crash=self.history.last_crash,
+            last_failures=self.history.last_failures,
+        )
+
+    def _state(self) -> CampaignState:
+        return CampaignState(self._redis(), self._opened().keys, self.campaign.name)
+
+    def _redis(self) -> redis.Redis:
+        if self._client is None:
+            raise RuntimeError("expected a started conductor")
+        return self._client
+
+    def _opened(self) -> Connection:
+        if self._connection is None:
+            raise RuntimeError("expected a started conductor")
+        return self._connection

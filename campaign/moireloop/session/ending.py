@@ -1,0 +1,64 @@
+"""When a campaign is over (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moireloop.session.progress import Progress
+from moireloop_broker.contract.events import Result
+
+FAILED_AT_FIRST = 5
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a campaign's session ended: with its budget spent, drained, or given up as a failure."""
+
+    is_complete: bool
+    reason: str
+    is_failure: bool = False
+
+
+def ending_of(progress: Progress, budget_results: int) -> Ending | None:
+    """The end of a session: the budget is spent, or it drains and nothing runs any more; None before that."""
+    if progress.running or progress.analysing:
+        return None
+    if progress.done >= budget_results and not progress.queued:
+        return Ending(True, f"all {budget_results} results are there")
+    if progress.state == "draining":
+        return Ending(False, f"drained with {progress.done} of {budget_results} results")
+    return None
+
+
+def failure_of(results: Sequence[Result], workers: int) -> str | None:
+    """Why a campaign should not spend more node-hours: all of its first candidates failed. None while there is hope.
+
+    Args:
+        results: all results so far, in the order of the log.
+        workers: the number of workers; so many candidates, and at least FAILED_AT_FIRST, must have failed.
+    """
+    counted = [result for result in results if result.outcome != "cancelled"]
+    if len(counted) < max(FAILED_AT_FIRST, workers) or any(result.outcome != "failed" for result in counted):
+        return None
+    return f"given up: all of the first {len(counted)} candidates failed, the last with: {counted[-1].reason}"
+
+
+def without_success(ending: Ending, results: Sequence[Result]) -> Ending:
+    """The same ending, but a failure, and saying so, where every candidate failed."""
+    counted = [result for result in results if result.outcome != "cancelled"]
+    if not ending.is_complete or not counted or any(result.outcome != "failed" for result in counted):
+        return ending
+    reason = f"{ending.reason}, and every one failed, the last with: {counted[-1].reason}"
+    return Ending(True, reason, is_failure=True)
+
+
+def should_drain(elapsed_s: float, wall_time_s: float | None, run_s: float | None) -> bool:
+    """Whether to lease no more: the wall time is over, or a run that starts now would not end within it.
+
+    Args:
+        elapsed_s: seconds spent so far.
+        wall_time_s: the budget's wall time in seconds; None without one.
+        run_s: how long a run takes, in seconds; None before the first has ended.
+    """
+    return wall_time_s is not None and elapsed_s + (run_s or 0.0) >= wall_time_s

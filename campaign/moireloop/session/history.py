@@ -1,0 +1,57 @@
+"""What the log tells of a campaign so far: its results, its sessions, its last failures and crash (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from moireloop_broker.contract.events import CampaignChanged, Published, Result, RunFailed, ServiceChanged
+
+TOPICS: Final = tuple(
+    model.model_fields["tag"].default for model in (Result, RunFailed, CampaignChanged, ServiceChanged)
+)
+"""Topics of the events that a history is made of."""
+
+FAILURES_KEPT: Final = 5
+
+
+@dataclass
+class History:
+    """Grows with the events of the log. Results stand in its order; sessions are told by the times of their starts.
+
+    `last_failures` are the last attempts that failed by themselves, oldest first, at most FAILURES_KEPT.
+    """
+
+    results: list[Result] = field(default_factory=list)
+    session_starts_s: list[float] = field(default_factory=list)
+    last_crash: ServiceChanged | None = None
+    last_failures: list[RunFailed] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, events: Iterable[Published]) -> Self:
+        """The history that these events tell."""
+        history = cls()
+        for event in events:
+            history.note(event)
+        return history
+
+    @property
+    def resumed_at_s(self) -> list[float]:
+        """When the campaign was resumed, in seconds since the epoch."""
+        return self.session_starts_s[1:]
+
+    def note(self, event: Published) -> None:
+        """Take in the next event."""
+        if isinstance(event, Result):
+            self.results.append(event)
+        elif isinstance(event, RunFailed) and event.charged:
+            self.last_failures = [*self.last_failures, event][-FAILURES_KEPT:]
+        elif isinstance(event, ServiceChanged) and event.state == "crashed":
+            self.last_crash = event
+        elif isinstance(event, CampaignChanged) and event.state in ("started", "resumed"):
+            self.session_starts_s.append(event.at_s)
+
+    def results_since(self, started_s: float) -> list[Result]:
+        """The results that were logged after a moment, in seconds since the epoch."""
+        return [result for result in self.results if (result.times.logged_s or 0.0) >= started_s]

@@ -1,0 +1,163 @@
+"""What a person sees of a running campaign, as a picture for a terminal and as a line of text (pure)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from moireloop.results.analyses import failed_analyses
+from moireloop.results.labels import duration
+from moireloop.results.recipes import Recipe, recipe_runs, recipes_of
+from moireloop.results.results import EarlyEnds, early_ends, utilisation
+from moireloop.session.start_condition import awaits_analyzer
+from moireloop_broker.contract.control import Status, WorkerStatus
+from moireloop_broker.contract.events import Result, RunFailed, ServiceChanged
+from moireloop_broker.contract.search import Target
+
+COUNTED: Final = ("measured", "refused", "failed")
+
+OUTCOMES: Final = (*COUNTED, "cancelled")
+
+SILENT_AFTER_S: Final = 10.0
+
+RATE_WINDOW: Final = 20
+
+
+@dataclass(frozen=True)
+class WorkerLine:
+    """One worker and what it does."""
+
+    worker: str
+    doing: str
+    is_busy: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """All that is shown of a campaign at one moment."""
+
+    campaign: str
+    state: str
+    queued: int
+    running: int
+    analysing: int
+    outcomes: Mapping[str, int]
+    budget_results: int
+    best: tuple[tuple[Target, Recipe | None], ...]
+    workers: tuple[WorkerLine, ...]
+    utilisation: float | None
+    early: EarlyEnds | None
+    elapsed_s: float
+    left_s: float | None
+    awaits_analyzer: bool
+    down: tuple[str, ...]
+    last_crash: ServiceChanged | None
+    last_failures: tuple[RunFailed, ...]
+    failed_analyses: tuple[str, ...]
+    now_s: float
+
+    @property
+    def done(self) -> int:
+        """Results so far that count towards the budget: all but the cancelled ones."""
+        return sum(self.outcomes.get(outcome, 0) for outcome in COUNTED)
+
+
+def progress_of(
+    status: Status,
+    results: Sequence[Result],
+    targets: Sequence[Target],
+    *,
+    budget_results: int,
+    started_s: float,
+    now_s: float,
+    wall_time_s: float | None = None,
+    resumed_at_s: Sequence[float] = (),
+    last_crash: ServiceChanged | None = None,
+    last_failures: Sequence[RunFailed] = (),
+) -> Progress:
+    """What to show of a campaign.
+
+    Args:
+        results: all results so far, in the order of the log.
+        started_s: when this session began (the start, or the last resume), seconds since the epoch.
+        now_s: seconds since the epoch.
+        wall_time_s: the budget of wall time of this session, if there is one.
+        resumed_at_s: when the campaign was resumed; pauses do not count against the utilisation.
+        last_crash: the log's last service crash, if there was one.
+        last_failures: the last attempts that failed, oldest first.
+    """
+    outcomes, ran = _outcomes(status, results), recipe_runs(results)
+    elapsed_s = max(0.0, now_s - started_s)
+    remaining = max(0, budget_results - sum(outcomes[outcome] for outcome in COUNTED))
+    return Progress(
+        campaign=status.campaign,
+        state=status.state,
+        queued=status.counts.get("queued", 0),
+        running=status.counts.get("running", 0),
+        analysing=status.counts.get("analysing", 0),
+        outcomes=outcomes,
+        budget_results=budget_results,
+        best=tuple((target, next(iter(recipes_of(ran, target, n=1)), None)) for target in targets),
+        workers=tuple(_worker_line(worker, now_s) for worker in sorted(status.workers, key=lambda w: w.worker)),
+        utilisation=utilisation(results, resumed_at_s).fraction,
+        early=early_ends(results),
+        elapsed_s=elapsed_s,
+        left_s=time_left_s(_session_times(results, started_s), remaining, now_s, elapsed_s, wall_time_s),
+        awaits_analyzer=awaits_analyzer(status.state, status.services),
+        down=tuple(name for name, state in sorted(status.services.items()) if state == "crashed"),
+        last_crash=last_crash,
+        last_failures=tuple(last_failures),
+        failed_analyses=failed_analyses(results),
+        now_s=now_s,
+    )
+
+
+def time_left_s(
+    ended_s: Sequence[float],
+    remaining: int,
+    now_s: float,
+    elapsed_s: float = 0.0,
+    wall_time_s: float | None = None,
+) -> float | None:
+    """Time until the budget is used up, from the pace of the last results; None while the pace is unknown.
+
+    Args:
+        ended_s: when the results of this session came, seconds since the epoch, in order.
+        remaining: results still to come.
+        wall_time_s: the budget of wall time, which may end the campaign first.
+    """
+    limit_s = math.inf if wall_time_s is None else max(0.0, wall_time_s - elapsed_s)
+    pace_s = math.inf
+    if remaining == 0:
+        return 0.0
+    recent = ended_s[-RATE_WINDOW:]
+    if len(recent) >= 3 and recent[-1] > recent[0]:
+        interval_s = (recent[-1] - recent[0]) / (len(recent) - 1)
+        pace_s = max(0.0, remaining * interval_s - (now_s - recent[-1]))
+    left_s = min(limit_s, pace_s)
+    return left_s if math.isfinite(left_s) else None
+
+
+def _outcomes(status: Status, results: Sequence[Result]) -> dict[str, int]:
+    seen = {outcome: sum(result.outcome == outcome for result in results) for outcome in OUTCOMES}
+    return {outcome: max(seen[outcome], status.counts.get(outcome, 0)) for outcome in OUTCOMES}
+
+
+def _session_times(results: Sequence[Result], started_s: float) -> list[float]:
+    ended = (result.times.logged_s for result in results if result.outcome in COUNTED)
+    return sorted(time_s for time_s in ended if time_s is not None and time_s >= started_s)
+
+
+def _worker_line(worker: WorkerStatus, now_s: float) -> WorkerLine:
+    silent_s = now_s - worker.seen_s
+    silence = f", silent for {duration(silent_s)}" if silent_s > SILENT_AFTER_S else ""
+    if worker.candidate_id is None:
+        return WorkerLine(worker.worker, f"waits for a candidate{silence}", False)
+    again = f", attempt {worker.attempt}" if (worker.attempt or 1) > 1 else ""
+    return WorkerLine(worker.worker, f"{worker.candidate_id}, step {worker.step}{again}{silence}", True)
+
+
+def _name(worker: WorkerStatus) -> str:
+    return worker.worker

@@ -1,0 +1,93 @@
+"""The event log of a campaign that does not run, from its Redis, started for a moment if it is private (adapter)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import redis
+
+from moireloop.client.client import CampaignClient, NotRunning, connect
+from moireloop.session.history import TOPICS, History
+from moireloop.session.lock import holder_of, locked
+from moireloop_broker.connection import Connection, read_connection
+from moireloop_broker.contract.control import Status
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.service.private_redis import start_redis
+from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.observations import Observations
+from moireloop_broker.state.series import Series
+
+T = TypeVar("T")
+
+
+def _connected(folder: CampaignFolder) -> CampaignClient:
+    if not folder.connection_file.exists():
+        raise NotRunning(f"the campaign in {folder.root} is only starting; try again in a moment")
+    return connect(folder.connection_file)
+
+
+def _records(folder: CampaignFolder) -> tuple[History, list[Series]]:
+    return _look(folder, lambda client: (_live_history(client), live_series(folder)), stored_records)
+
+
+def _live_history(client: CampaignClient) -> History:
+    return History.of(entry.message for entry in client.events(TOPICS))
+
+
+def _look(folder: CampaignFolder, live: Callable[[CampaignClient], T], stored: Callable[[CampaignFolder], T]) -> T:
+    """Ask the running services or, where nobody runs them (any more), the state that they left."""
+    if holder_of(folder) is not None:
+        try:
+            with _connected(folder) as client:
+                return live(client)
+        except NotRunning:
+            if holder_of(folder) is not None:
+                raise
+    return stored(folder)
+
+
+@contextmanager
+def stored_state(folder: CampaignFolder) -> Iterator[tuple[redis.Redis, Connection]]:
+    """A connection to the state of a campaign that nobody runs now; the folder is locked meanwhile.
+
+    Raises:
+        NoConnectionFile: no campaign was ever started in the folder.
+        CampaignIsRunning: somebody runs it.
+    """
+    connection = read_connection(folder.connection_file)
+    with locked(folder):
+        server = start_redis(connection)
+        client = redis.Redis.from_url(connection.redis_url, socket_timeout=30, protocol=2)
+        try:
+            with contextlib.closing(client):
+                yield client, connection
+        finally:
+            if server is not None:
+                server.stop()
+
+
+def stored_records(folder: CampaignFolder) -> tuple[History, list[Series]]:
+    """The history of a campaign that does not run, and the series of its runs."""
+    with stored_state(folder) as (client, connection):
+        return _history(client, connection), list(Observations(client, connection.keys).all_series())
+
+
+def live_series(folder: CampaignFolder) -> list[Series]:
+    """The series of the runs of a campaign that runs now. Raises redis.RedisError."""
+    connection = read_connection(folder.connection_file)
+    with contextlib.closing(redis.Redis.from_url(connection.redis_url, socket_timeout=30, protocol=2)) as client:
+        return list(Observations(client, connection.keys).all_series())
+
+
+def stored_status(folder: CampaignFolder) -> tuple[Status, History]:
+    """State of a campaign that does not run, and its history."""
+    with stored_state(folder) as (client, connection):
+        return CampaignState(client, connection.keys, connection.campaign).status(), _history(client, connection)
+
+
+def _history(client: redis.Redis, connection: Connection) -> History:
+    return History.of(event for _, event in EventLog(client, connection.keys).replay())

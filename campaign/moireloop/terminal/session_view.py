@@ -1,0 +1,86 @@
+"""One session in the foreground: conductor, live progress, and what Ctrl-C means (main)."""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+from types import FrameType
+from typing import Final
+
+from rich.console import Console
+
+from moireloop.campaign_file.campaign import Campaign
+from moireloop.session.conductor import Conductor
+from moireloop.session.ending import Ending
+from moireloop.session.history import History
+from moireloop.terminal.progress_view import ProgressView
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.state.series import Series
+
+TICK_S: Final = 0.2
+
+EXIT_FAILED: Final = 1
+
+EXIT_KILLED: Final = 130
+
+
+@dataclass(frozen=True)
+class Session:
+    """How a session ended, and the campaign's history and the series of its runs up to then."""
+
+    history: History
+    all_series: list[Series]
+    reason: str
+    exit_code: int
+
+
+class Interrupts:
+    """Counts SIGINT and SIGTERM: the first asks to drain, the second to end at once."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+
+    def _note(self, _signal: int, _frame: FrameType | None) -> None:
+        self.count += 1
+
+
+def conduct(campaign: Campaign, console: Console, *, resumed: bool) -> Session:
+    """Run the campaign until it is complete, drained or killed.
+
+    Raises:
+        ServiceFailed: a service does not start or dies again and again; everything else was ended.
+        StartInterrupted: asked to end before the services were ready; everything was ended.
+    """
+    interrupts = Interrupts()
+    conductor = Conductor(campaign, CampaignFolder(campaign.folder), resumed=resumed)
+    try:
+        conductor.start(lambda: interrupts.count > 0)
+        ending = _follow(conductor, interrupts, console)
+        all_series = conductor.all_series()
+        if ending is not None:
+            conductor.finish(ending)
+            return Session(conductor.history, all_series, ending.reason, EXIT_FAILED if ending.is_failure else 0)
+        return Session(conductor.history, all_series, "killed; `moireloop resume` goes on from here", EXIT_KILLED)
+    finally:
+        conductor.close()
+
+
+def _follow(conductor: Conductor, interrupts: Interrupts, console: Console) -> Ending | None:
+    asked = 0
+    with ProgressView(console) as view:
+        while True:
+            progress = conductor.step()
+            if progress is not None:
+                view.show(progress, time.monotonic())
+            if (ending := conductor.ending()) is not None:
+                return ending
+            if interrupts.count > 1:
+                return None
+            if interrupts.count > asked:
+                asked = interrupts.count
+                conductor.drain("interrupted")
+                console.print("draining: running candidates come to their results; Ctrl-C again kills", style="yellow")
+            time.sleep(TICK_S)

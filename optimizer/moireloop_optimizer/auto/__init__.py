@@ -1,0 +1,1 @@
+"""The default strategy: a model of the twist itself (pure)."""

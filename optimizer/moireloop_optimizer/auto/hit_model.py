@@ -1,0 +1,165 @@
+"""How likely a run at a point comes within the tolerance of a target, given all runs and those on their way (pure).
+
+A Gaussian process on the twist (twist_process), repeats of twists seen nearby and twists foretold from layers where
+those predict better (repeated_twists, layer_pairs), and how often runs nearby had a twist at all. What decides what is
+fitted when is the number of runs that it is given, so that the same runs in the same order give the same model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import torch
+from scipy.spatial.distance import cdist
+
+from moireloop_broker.contract.search import Points, Target
+from moireloop_optimizer.auto.repeated_twists import Habits, RepeatedTwists, choose_habits
+from moireloop_optimizer.auto.twist_process import Floats, Prediction, TwistProcess, fit_theta, mass_within
+from moireloop_optimizer.runs import Runs
+
+MOST_FITTED: Final = 160
+"""Runs that hyperparameters and habits are fitted to, evenly spaced in their order."""
+
+MOST_HELD: Final = 1200
+"""Runs that the model holds; beyond, the newest, those nearest to the targets, and some of the others."""
+
+FEWEST_FOR_HABITS: Final = 5
+
+MOST_PENDING: Final = 64
+
+GROWTH: Final = 1.12
+
+FRESH_EVERY: Final = 3
+
+REFUSAL_REACH: Final = 0.2
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    theta: torch.Tensor
+    habits: Habits | None
+
+
+@dataclass
+class FitCache:
+    """Fits by the number of runs that they saw, so that each is begun from the one before it."""
+
+    fits: dict[tuple[int, bytes], _Fitted] = field(default_factory=dict)
+
+    def at(self, runs: Runs) -> _Fitted:
+        """The fit for as many of the runs, all with a twist, as the schedule has; made now if not made before."""
+        steps = schedule(len(runs))
+        number = len(steps) - 1
+        start = number - number % FRESH_EVERY
+        earlier: _Fitted | None = None
+        for count in steps[start:]:
+            first = runs.first(count)
+            key = (count, b"".join(each.tobytes() for each in _told(first)))
+            if key not in self.fits:
+                self.fits[key] = _fit(first, earlier)
+            earlier = self.fits[key]
+        self.fits = {key: fit for key, fit in self.fits.items() if key[0] in steps[start:]}
+        if earlier is None:
+            raise ValueError("expected at least one run with a twist, got none")
+        return earlier
+
+
+def _told(runs: Runs) -> list[Floats]:
+    """All arrays that a fit depends on."""
+    return [runs.points, runs.twist_deg, *([] if runs.lattices is None else [runs.lattices])]
+
+
+def schedule(n: int) -> list[int]:
+    """Numbers of runs at which there is a fit, up to n: each about an eighth more than the one before."""
+    steps = [1]
+    while (following := max(steps[-1] + 1, int(steps[-1] * GROWTH))) <= n:
+        steps.append(following)
+    return steps
+
+
+class HitModel:
+    """What N runs, one of them with a twist at least, say of a further one.
+
+    Args:
+        runs: what was measured.
+        pending: (m, d) points on their way; beyond 64 the newest.
+        targets: wanted twists; those that the model is held small for.
+        cache: fits made before.
+    """
+
+    def __init__(self, runs: Runs, pending: Points, targets: Sequence[Target], cache: FitCache) -> None:
+        measured = np.isfinite(runs.twist_deg)
+        known = runs.where(measured)
+        fitted = cache.at(known)
+        held = known.where(_held(known.twist_deg, targets))
+        self._all_points, self._measured = runs.points[-MOST_HELD:], measured[-MOST_HELD:]
+        self._process = TwistProcess(held.points, held.twist_deg, fitted.theta)
+        self._repeats: RepeatedTwists | None = None
+        if fitted.habits is not None:
+            self._repeats = RepeatedTwists(held.points, held.twist_deg, fitted.habits, held.lattices)
+        self._pending = pending[:0]
+        self._at_pending: Prediction | None = None
+        self.wait_for(pending)
+
+    def wait_for(self, points: Points) -> None:
+        """Take in (j, d) further points on their way."""
+        self._pending = np.concatenate([self._pending, points])[-MOST_PENDING:]
+        self._at_pending = self._process.at(self._pending) if len(self._pending) else None
+
+    def probability(self, points: Points, targets: Sequence[Target]) -> Floats:
+        """(T, m) probabilities that a run at (m, d) points comes within the tolerance of each of T targets."""
+        at = self._process.at(points)
+        found = np.stack([self._of(points, at, target) for target in targets])
+        return found * self._measured_share(points)
+
+    def _of(self, points: Points, at: Prediction, target: Target) -> Floats:
+        probability = mass_within(target.twist_deg, target.tolerance_deg, at.mean_deg, at.total_deg)
+        if self._at_pending is not None:
+            probability = probability * self._untold(points, at, self._at_pending, target)
+        if self._repeats is None:
+            return probability
+        return self._repeats.mass(points, target.twist_deg, target.tolerance_deg, probability, self._pending)
+
+    def _untold(self, points: Points, at: Prediction, at_pending: Prediction, target: Target) -> Floats:
+        """(m,) probability that a hit there would be news: that no pending run would have hit as well."""
+        covariance = self._process.covariance_deg2(points, at, self._pending, at_pending)
+        total = (at.total_deg**2)[:, None]
+        mean = at_pending.mean_deg + covariance / total * (target.twist_deg - at.mean_deg)[:, None]
+        left = np.maximum(at_pending.variance_deg2 - covariance**2 / total, 1e-12)
+        spread = np.sqrt(left + at_pending.noise_deg2)
+        untold: Floats = np.prod(1.0 - mass_within(target.twist_deg, target.tolerance_deg, mean, spread), axis=1)
+        return untold
+
+    def _measured_share(self, points: Points) -> Floats | float:
+        if self._measured.all():
+            return 1.0
+        nearness = np.exp(-0.5 * cdist(points, self._all_points, "sqeuclidean") / REFUSAL_REACH**2)
+        share: Floats = (nearness @ self._measured + self._measured.mean()) / (nearness.sum(axis=1) + 1.0)
+        return share
+
+
+def _fit(runs: Runs, earlier: _Fitted | None) -> _Fitted:
+    some = np.linspace(0, len(runs) - 1, min(len(runs), MOST_FITTED)).round().astype(int)
+    few = runs.where(np.isin(np.arange(len(runs)), some))
+    x, y = few.points, few.twist_deg
+    theta = fit_theta(x, y, seed=len(runs), start=earlier.theta if earlier else None)
+    if len(few) < FEWEST_FOR_HABITS:
+        return _Fitted(theta, None)
+    density = TwistProcess(x, y, theta).left_out_density()
+    return _Fitted(theta, choose_habits(x, y, density, few.lattices))
+
+
+def _held(twist_deg: Floats, targets: Sequence[Target]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """(N,) which rows the model holds."""
+    count = len(twist_deg)
+    if count <= MOST_HELD:
+        return np.ones(count, dtype=np.bool_)
+    third = MOST_HELD // 3
+    distance = np.min([np.abs(twist_deg - target.twist_deg) for target in targets], axis=0)
+    held = np.arange(count) >= count - third
+    held[np.argsort(distance, kind="stable")[:third]] = True
+    held[np.linspace(0, count - 1, third).astype(int)] = True
+    return held

@@ -1,0 +1,159 @@
+"""Twists that come again: where the same few values are drawn by chance, as a small periodic cell has them (pure).
+
+A run either repeats the twist of a run nearby or shows a new one. What a new one may be is told by the different twists
+around, each counted once however often it came, and beyond these by the Gaussian process or by nothing; where layers
+are known, first by pairs of them (layer_pairs). Which of these counts is chosen by how well every run is
+predicted from the others. The way of counting is that of hierarchical
+Pitman-Yor processes (Y. W. Teh, "A hierarchical Bayesian language model based on Pitman-Yor processes", ACL 2006). The
+widths are fixed: searching for them was measured to be no better (docs/search.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Final
+
+import numpy as np
+
+from moireloop_broker.contract.search import Points
+from moireloop_optimizer.auto.layer_pairs import Foretold, LayerPairs, Reaches, choose_reaches, foretell_left_out
+from moireloop_optimizer.auto.nearness import inside, nearness, without_own
+from moireloop_optimizer.auto.twist_process import Floats, mass_within, normal_density
+
+LEAST_GAIN: Final = 3.0
+"""Gain in summed log density of left-out runs from which on repeats are believed in."""
+
+REACH: Final = 0.2
+
+WIDE_REACH: Final = 0.4
+"""How far a run speaks for repeats and for new twists, in sides of the unit cube (standard deviations)."""
+
+SAME_DEG: Final = 0.03
+
+NEW_DEG: Final = 4.0
+"""Widths of a repeated twist, and of new ones around those that are known."""
+
+FRESH: Final = 1.0
+
+BEYOND: Final = 4.0
+"""Weights, in runs, of a new twist, and among new ones of what no run around has shown."""
+
+DISCOUNTS: Final = (0.0, 0.4)
+
+EVEN: Final = (0.0, 0.5, 1.0)
+
+ALL_DEG: Final = 30.0
+
+TINY: Final = 1e-300
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How twists repeat.
+
+    `discount`: weight that each different twist nearby adds to a new one, and loses itself. `even`: share of any twist
+    at all, alike from 0 to 30 degrees, in what a new twist may be beyond those around; the rest is what the Gaussian
+    process says. `reaches`: of layers, where pairs of them foretell new twists.
+    """
+
+    discount: float
+    even: float
+    reaches: Reaches | None = None
+
+
+class RepeatedTwists:
+    """What N runs say of the next one, by their habits.
+
+    Args:
+        points: (N, d) points of the unit cube.
+        twist_deg: (N,) their twists in degrees, all finite.
+        habits: as from `choose_habits`.
+        lattices: (N, 3, 2, 2) as in `objective.Runs`; None where no layers are known.
+    """
+
+    def __init__(self, points: Points, twist_deg: Floats, habits: Habits, lattices: Floats | None = None) -> None:
+        self._points, self._twist_deg, self._habits = points, twist_deg, habits
+        self._share = _shares(without_own(nearness(points, points, REACH)), twist_deg[:, None] - twist_deg)
+        self._pairs: LayerPairs | None = None
+        if habits.reaches is not None and lattices is not None:
+            self._pairs = LayerPairs(points, twist_deg, lattices, habits.reaches)
+
+    def mass(self, points: Points, target_deg: float, tolerance_deg: float, beyond: Floats, pending: Points) -> Floats:
+        """(m,) probabilities that a run at (m, d) points comes within the tolerance of a target.
+
+        Args:
+            beyond: (m,) the same as the Gaussian process has it.
+            pending: (j, d) points on their way; where they lie, any twist becomes less likely to be news.
+        """
+        discount, even = self._habits.discount, self._habits.even
+        near = nearness(points, self._points, REACH) / inside(points, REACH)[:, None]
+        wide = nearness(points, self._points, WIDE_REACH) / inside(points, WIDE_REACH)[:, None] * self._share
+        waiting = nearness(points, pending, REACH).sum(axis=1) / inside(points, REACH)
+        span_deg = min(ALL_DEG, target_deg + tolerance_deg) - max(0.0, target_deg - tolerance_deg)
+        beyond = (1.0 - even) * beyond + even * max(0.0, span_deg) / ALL_DEG
+        new = wide @ mass_within(target_deg, tolerance_deg, self._twist_deg, NEW_DEG) + BEYOND * beyond
+        new /= wide.sum(axis=1) + BEYOND
+        if self._pairs is not None:
+            new = _or_foretold(new, self._pairs.hits(points, target_deg, tolerance_deg, pending))
+        same = (near * (1.0 - discount * self._share)) @ mass_within(
+            target_deg, tolerance_deg, self._twist_deg, SAME_DEG
+        )
+        opened = FRESH + discount * (near @ self._share)
+        mass: Floats = (same + opened * new) / (FRESH + near.sum(axis=1) + waiting)
+        return mass
+
+
+def choose_habits(points: Points, twist_deg: Floats, density: Floats, lattices: Floats | None = None) -> Habits | None:
+    """The habits that predict left-out runs best; None where the Gaussian process alone does as well.
+
+    Args:
+        points: (N, d) points of the unit cube.
+        twist_deg: (N,) their twists in degrees.
+        density: (N,) density of each by the Gaussian process that knows the others, per degree.
+        lattices: (N, 3, 2, 2) as in `objective.Runs`; None where no layers are known.
+    """
+    left_out = _LeftOut(points, twist_deg, density)
+    counts = [Habits(*both) for both in product(DISCOUNTS, EVEN)]
+    scores = {habits: left_out.score(habits) for habits in counts}
+    reaches = None if lattices is None else choose_reaches(points, twist_deg, lattices)
+    if lattices is not None and reaches is not None:
+        foretold = foretell_left_out(points, twist_deg, lattices, reaches)
+        scores |= {replace(habits, reaches=reaches): left_out.score(habits, foretold) for habits in counts}
+    best = max(scores, key=lambda habits: scores[habits])
+    alone = float(np.log(density + TINY).sum())
+    return best if scores[best] > alone + LEAST_GAIN else None
+
+
+class _LeftOut:
+    """Every run as the others predict it."""
+
+    def __init__(self, points: Points, twist_deg: Floats, density: Floats) -> None:
+        apart_deg = twist_deg[:, None] - twist_deg
+        near, wide = (without_own(nearness(points, points, reach)) for reach in (REACH, WIDE_REACH))
+        self._density, self._share = density, _shares(near, apart_deg)
+        self._near = near / inside(points, REACH)[:, None]
+        self._wide = wide / inside(points, WIDE_REACH)[:, None] * self._share
+        self._same = self._near * normal_density(apart_deg, SAME_DEG)
+        self._new = (self._wide * normal_density(apart_deg, NEW_DEG)).sum(axis=1)
+
+    def score(self, habits: Habits, foretold: Foretold | None = None) -> float:
+        """Summed log density of the runs' twists, by layers too where they foretell any."""
+        beyond = (1.0 - habits.even) * self._density + habits.even / ALL_DEG
+        new = (self._new + BEYOND * beyond) / (self._wide.sum(axis=1) + BEYOND)
+        new = new if foretold is None else _or_foretold(new, foretold)
+        opened = FRESH + habits.discount * (self._near @ self._share)
+        density = self._same @ (1.0 - habits.discount * self._share) + opened * new
+        return float(np.log(density / (FRESH + self._near.sum(axis=1)) + TINY).sum())
+
+
+def _or_foretold(new: Floats, foretold: Foretold) -> Floats:
+    """What a new twist may be (m,): what layers foretell, or else what it is taken for without them."""
+    either: Floats = foretold.share + (1.0 - foretold.known) * new
+    return either
+
+
+def _shares(near: Floats, apart_deg: Floats) -> Floats:
+    """(N,) the share of each run in its twist: one over the runs nearby that have the same, itself included."""
+    shares: Floats = 1.0 / (1.0 + (near * np.exp(-0.5 * (apart_deg / (2.0 * SAME_DEG)) ** 2)).sum(axis=1))
+    return shares

@@ -1,0 +1,152 @@
+"""The default strategy: the point that most likely hits a target, by a model of the twist itself (pure).
+
+The seed models the distance from the target, which throws away on which side of it a twist lies. Here the twist is
+modelled (hit_model), and the next point is the one at which a run most likely comes within the tolerance of a target
+that no run has reached; of each target what pending runs would tell as well does not count again. Once every target is
+reached the search goes on for other recipes, away from those that it has. docs/search.md says what was measured.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from moireloop_broker.contract.search import Points, Target
+from moireloop_optimizer.auto.hit_model import FitCache, HitModel
+from moireloop_optimizer.auto.twist_process import Floats
+from moireloop_optimizer.runs import Runs, is_within
+from moireloop_optimizer.sobol import sobol_points
+from moireloop_optimizer.strategy import STAND_IN, Suggestion
+
+logger = logging.getLogger(__name__)
+
+NAME: Final = "auto"
+
+FARTHEST: Final = 100.0
+
+SPREAD_POINTS: Final = 512
+
+LOCAL_POINTS: Final = 256
+
+SUMMITS: Final = 6
+
+LOCAL_WIDTHS: Final = (0.02, 0.08, 0.2)
+
+CLIMBS: Final = (0.08, 0.03, 0.012, 0.004)
+
+CLIMB_POINTS: Final = 128
+
+OTHER_RECIPE: Final = 0.2
+"""How far a recipe keeps the search away once its target is reached, in sides of the unit cube."""
+
+
+class AutoStrategy:
+    """See the top of this module. It holds nothing but fits that it can make again.
+
+    Args:
+        seed: of its random numbers.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._cache = FitCache()
+
+    def suggest(self, n: int, runs: Runs, pending: Points, targets: Sequence[Target], *, index: int) -> Suggestion:
+        """The next n points; see suggestion.Strategy."""
+        runs = _usable(runs)
+        if np.isfinite(runs.twist_deg).sum() < 2:
+            return self._stand_in(n, runs, targets, index, failed=False)
+        began = time.perf_counter()
+        try:
+            model = HitModel(runs, pending, targets, self._cache)
+            fit_s = time.perf_counter() - began
+            points, aims = self._search(n, model, runs, targets, index)
+        except (RuntimeError, ValueError, ArithmeticError) as error:
+            logger.warning("model of no use strategy=%s runs=%d reason=%s", NAME, len(runs), error)
+            return self._stand_in(n, runs, targets, index, failed=True)
+        if not np.isfinite(points).all():
+            logger.warning("model of no use strategy=%s runs=%d reason=not finite", NAME, len(runs))
+            return self._stand_in(n, runs, targets, index, failed=True)
+        elapsed_s = time.perf_counter() - began
+        return Suggestion(np.clip(points, 0.0, 1.0), tuple(aims), (NAME,) * n, False, fit_s, elapsed_s - fit_s)
+
+    def _search(
+        self, n: int, model: HitModel, runs: Runs, targets: Sequence[Target], index: int
+    ) -> tuple[Points, list[int]]:
+        missing = [aim for aim, target in enumerate(targets) if not is_within(runs.twist_deg, target).any()]
+        aims_of = missing or list(range(len(targets)))
+        wanted = [targets[aim] for aim in aims_of]
+        known = None if missing else runs.points[_any_within(runs.twist_deg, targets)]
+        points = np.zeros((n, runs.points.shape[1]))
+        aims = []
+        for k in range(n):
+            rng = np.random.default_rng((self._seed, index + k))
+            found, worth = _best_point(model, runs, wanted, known, rng)
+            points[k] = found
+            aims.append(aims_of[int(worth.argmax())])
+            model.wait_for(found[np.newaxis])
+        return points, aims
+
+    def _stand_in(self, n: int, runs: Runs, targets: Sequence[Target], index: int, *, failed: bool) -> Suggestion:
+        points = sobol_points(n, runs.points.shape[1], seed=self._seed, index=index)
+        aims = tuple((index + k) % len(targets) for k in range(n))
+        return Suggestion(points, aims, (STAND_IN,) * n, failed)
+
+
+def _best_point(
+    model: HitModel, runs: Runs, wanted: Sequence[Target], known: Points | None, rng: np.random.Generator
+) -> tuple[Points, Floats]:
+    """The point (d,) of greatest summed probability, and its probability for each target (T,).
+
+    From a random set and clouds around the runs nearest to the targets, then in ever smaller clouds around the best.
+    """
+    points = _pool(runs, wanted, rng)
+    worth = _worth(model, points, wanted, known)
+    for width in CLIMBS:
+        best = points[np.argsort(-worth.sum(axis=0), kind="stable")[:SUMMITS]]
+        around = _cloud(best, np.full((CLIMB_POINTS, 1), width), rng)
+        points = np.concatenate([points, around])
+        worth = np.concatenate([worth, _worth(model, around, wanted, known)], axis=1)
+    place = int(worth.sum(axis=0).argmax())
+    return points[place], worth[:, place]
+
+
+def _worth(model: HitModel, points: Points, wanted: Sequence[Target], known: Points | None) -> Floats:
+    """(T, m) probabilities of hits, less near recipes that are known, where there are any."""
+    probability = model.probability(points, wanted)
+    if known is None or not len(known):
+        return probability
+    nearest = cdist(points, known, "sqeuclidean").min(axis=1)
+    elsewhere: Floats = probability * -np.expm1(-0.5 * nearest / OTHER_RECIPE**2)
+    return elsewhere
+
+
+def _pool(runs: Runs, wanted: Sequence[Target], rng: np.random.Generator) -> Points:
+    distance = np.min([np.abs(runs.twist_deg - target.twist_deg) for target in wanted], axis=0)
+    summits = runs.points[np.argsort(np.where(np.isfinite(distance), distance, np.inf), kind="stable")[:SUMMITS]]
+    widths = rng.choice(LOCAL_WIDTHS, size=(LOCAL_POINTS, 1))
+    spread = sobol_points(SPREAD_POINTS, runs.points.shape[1], seed=int(rng.integers(2**31)))
+    return np.concatenate([spread, _cloud(summits, widths, rng)])
+
+
+def _cloud(centers: Points, widths: Floats, rng: np.random.Generator) -> Points:
+    """As many points (m, d) as there are widths (m, 1), each normally distributed around one of the centers."""
+    around = centers[rng.integers(len(centers), size=len(widths))]
+    cloud: Points = np.clip(around + widths * rng.standard_normal(around.shape), 0.0, 1.0)
+    return cloud
+
+
+def _usable(runs: Runs) -> Runs:
+    """The runs at finite points within 100 widths of the search space: others only hurt the numerics."""
+    near = np.isfinite(runs.points).all(axis=1) & (np.abs(runs.points - 0.5) < FARTHEST).all(axis=1)
+    return runs.where(near)
+
+
+def _any_within(twist_deg: Floats, targets: Sequence[Target]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    within: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.any([is_within(twist_deg, t) for t in targets], axis=0)
+    return within

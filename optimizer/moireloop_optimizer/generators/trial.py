@@ -1,0 +1,60 @@
+"""Makes one generator once: `python -m moireloop_optimizer.generators.trial`, the settings on stdin (main).
+
+What is wrong is printed as JSON: the key of the section [optimizer] and the reason, or null.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from moireloop_broker.contract.search import SearchSpace, Target
+from moireloop_optimizer.generators.calls import made, reason_of
+from moireloop_optimizer.generators.source import GeneratorUnusable, generator_class
+
+
+class Trial(BaseModel):
+    """What to make: as a campaign file says it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    strategy: str
+    options: dict[str, Any]
+    space: SearchSpace
+    target: Target
+    seed: int
+
+
+def problem_of(trial: Trial) -> tuple[str, str] | None:
+    """The key that is wrong, and why; None when the generator can be made."""
+    try:
+        found = generator_class(trial.strategy)
+    except GeneratorUnusable as error:
+        return "strategy", str(error)
+    reason = _why_not(trial, found, trial.options)
+    if reason is None:
+        return None
+    is_options = bool(trial.options) and _why_not(trial, found, {}) is None
+    return ("options" if is_options else "strategy"), f"{trial.strategy} cannot be made: {reason}"
+
+
+def _why_not(trial: Trial, found: Any, options: dict[str, Any]) -> str | None:
+    try:
+        made(found, trial.space, options, trial.target, trial.seed)
+    except (Exception, SystemExit) as error:  # it is somebody's class: whatever may be wrong with it
+        return reason_of(error)
+    return None
+
+
+def main() -> int:
+    """Try it; the exit code is 0 whatever it came to, unless it brings the process down."""
+    found = problem_of(Trial.model_validate_json(sys.stdin.read()))
+    sys.stdout.write(f"\n{json.dumps(found)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

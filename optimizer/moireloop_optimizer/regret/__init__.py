@@ -1,0 +1,1 @@
+"""The paper's strategies: a model of the regret (pure)."""

@@ -1,0 +1,1 @@
+"""How surely a recipe hits, and which to run again (pure)."""

@@ -1,0 +1,147 @@
+"""From results to what the model learns: regret in degrees against a target, and its negative, the objective (pure).
+
+What the outcomes become:
+    measured: its regret.
+    refused: the run was carried out and gave no twist, which says something about this point, so it informs
+        the model as the worst regret measured so far; while nothing has been measured it is left out.
+    failed, cancelled: they say nothing about the point (a lost machine, a person's wish) and are left out.
+A result outside the bounds (of a campaign resumed with others) informs the model from where it lies, outside
+the unit cube; candidates are proposed inside only.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from moireloop_broker.contract.events import Result
+from moireloop_broker.contract.search import MissingParameter, Points, SearchSpace, Target
+
+logger = logging.getLogger(__name__)
+
+UNKNOWN_LATTICES: Final = [math.nan] * 12
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What runs came to: unit cube points (N, d), and for each its twist and its standard error, both (N,) in degrees.
+
+    A twist is NaN where there was none to report, an error where it is not known. `lattices` (N, 3, 2, 2) has as rows
+    the vectors, in the plane and in one unit of length, of the cell of each run, of its lower layer and of its upper
+    one; NaN where they are not known, None where those of no run are.
+    """
+
+    points: Points
+    twist_deg: npt.NDArray[np.float64]
+    sigma_deg: npt.NDArray[np.float64]
+    lattices: npt.NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def first(self, count: int) -> Runs:
+        """So many runs from the start."""
+        return self.where(np.arange(len(self)) < count)
+
+    def where(self, mask: npt.ArrayLike) -> Runs:
+        """The runs in a mask (N,), in their order."""
+        chosen = np.asarray(mask, dtype=np.bool_)
+        lattices = None if self.lattices is None else self.lattices[chosen]
+        return Runs(self.points[chosen], self.twist_deg[chosen], self.sigma_deg[chosen], lattices)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a model of the regret learns from: unit cube points (N, d), objective values (N,) in degrees, <= 0."""
+
+    points: Points
+    values: npt.NDArray[np.float64]
+
+
+def regret_deg(twist_deg: float, target: Target) -> float:
+    """|twist - target| in degrees: the seed's absolute error of a sampled twist."""
+    return abs(twist_deg - target.twist_deg)
+
+
+def objective(twist_deg: float, target: Target) -> float:
+    """What is maximised: the negative regret in degrees."""
+    return -regret_deg(twist_deg, target)
+
+
+def best_result(results: Iterable[Result], target: Target) -> Result | None:
+    """The measured result of least regret, the earliest of equals; None while nothing has been measured."""
+    best: tuple[float, Result] | None = None
+    for result in results:
+        if result.outcome != "measured" or result.twist_deg is None:
+            continue
+        regret = regret_deg(result.twist_deg, target)
+        if best is None or regret < best[0]:
+            best = (regret, result)
+    return best[1] if best else None
+
+
+def is_reached(results: Iterable[Result], target: Target) -> bool:
+    """Whether a measured twist lies within the target's tolerance."""
+    best = best_result(results, target)
+    return (
+        best is not None and best.twist_deg is not None and regret_deg(best.twist_deg, target) <= target.tolerance_deg
+    )
+
+
+def is_within(twist_deg: npt.NDArray[np.float64], target: Target) -> npt.NDArray[np.bool_]:
+    """(N,) whether each of (N,) twists in degrees lies within a target's tolerance; one that is NaN does not."""
+    within: npt.NDArray[np.bool_] = np.abs(twist_deg - target.twist_deg) <= target.tolerance_deg
+    return within
+
+
+def runs_of(results: Iterable[Result], space: SearchSpace) -> Runs:
+    """What can be learnt from results, in their order (see the top of this module)."""
+    rows: list[list[float]] = []
+    twists: list[tuple[float, float]] = []
+    lattices: list[list[float]] = []
+    for result in results:
+        if result.outcome not in ("measured", "refused"):
+            continue
+        try:
+            rows.append(space.to_unit([result.candidate.parameters])[0].tolist())
+        except MissingParameter as error:
+            logger.warning("result left out candidate=%s reason=%s", result.candidate.candidate_id, error)
+            continue
+        twists.append(_twist_and_error(result))
+        lattices.append(_cell_and_layers(result))
+    points = np.array(rows, dtype=np.float64).reshape(-1, space.dimension)
+    twist_deg, sigma_deg = np.array(twists, dtype=np.float64).reshape(-1, 2).T
+    vectors = np.array(lattices, dtype=np.float64).reshape(-1, 3, 2, 2)
+    return Runs(points, twist_deg, sigma_deg, vectors if np.isfinite(vectors).any() else None)
+
+
+def toward(runs: Runs, target: Target) -> Observed:
+    """What a model of the regret may learn from runs about a target: a run without a twist counts as the worst."""
+    measured = np.isfinite(runs.twist_deg)
+    if not measured.any():
+        return Observed(runs.points[:0], np.zeros(0))
+    values = -np.abs(runs.twist_deg - target.twist_deg)
+    return Observed(runs.points, np.where(measured, values, values[measured].min()))
+
+
+def _twist_and_error(result: Result) -> tuple[float, float]:
+    measured = result.measurement
+    if measured is None or measured.twist_deg is None:
+        return np.nan, np.nan
+    return measured.twist_deg, np.nan if measured.sigma_deg is None else measured.sigma_deg
+
+
+def _cell_and_layers(result: Result) -> list[float]:
+    """Twelve numbers: vectors of the cell and of both layers; NaN where they, or a twist, are not known."""
+    measured = result.measurement
+    if measured is None or measured.twist_deg is None:
+        return UNKNOWN_LATTICES
+    vectors = (measured.cell_vectors_angstrom, measured.lower_vectors_angstrom, measured.upper_vectors_angstrom)
+    flat = [value for each in vectors if each is not None for value in each]
+    return flat if len(flat) == len(UNKNOWN_LATTICES) else UNKNOWN_LATTICES

@@ -1,0 +1,1 @@
+"""The optimizer service: results in, candidates out, fits in a process of its own (pure)."""

@@ -1,0 +1,85 @@
+"""What passes between the service and its fit process: MessagePack of one question, one answer (pure)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from moireloop_broker.contract.search import Points, SearchSpace, Target
+from moireloop_optimizer.runs import Runs
+
+
+class Question(BaseModel):
+    """Ask for n points; points are rows of unit cube coordinates; twists and their errors, in degrees, may be NaN.
+
+    `lattices` has 12 numbers for each run, as in objective.Runs, or nothing where those of no run are known.
+    `replicates` is how often each recipe that hit is to be repeated. `options` and `suggest_s` are for the strategies
+    of others: arguments of the class, and the seconds that it has.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    strategy: str
+    seed: int
+    n: int
+    index: int
+    space: SearchSpace
+    points: list[list[float]]
+    twist_deg: list[float]
+    sigma_deg: list[float]
+    lattices: list[list[float]] = []
+    pending: list[list[float]]
+    targets: list[Target]
+    replicates: int = 0
+    options: dict[str, Any] = {}
+    suggest_s: float = 60.0
+
+    @property
+    def runs(self) -> Runs:
+        """What has been measured."""
+        lattices = np.array(self.lattices, dtype=np.float64).reshape(-1, 3, 2, 2) if self.lattices else None
+        return Runs(self._rows(self.points), np.array(self.twist_deg), np.array(self.sigma_deg), lattices)
+
+    @property
+    def pending_points(self) -> Points:
+        """(m, d) pending points."""
+        return self._rows(self.pending)
+
+    def _rows(self, rows: list[list[float]]) -> Points:
+        return np.array(rows, dtype=np.float64).reshape(-1, self.space.dimension)
+
+
+class Answer(BaseModel):
+    """The points asked for, and how they came about; see suggestion.Suggestion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    points: list[list[float]]
+    aims: list[int]
+    made_by: list[str]
+    fit_failed: bool = False
+    fit_s: float = 0.0
+    acquisition_s: float = 0.0
+
+
+def pack(message: Question | Answer) -> bytes:
+    """MessagePack bytes of a question or an answer."""
+    packed: bytes = msgpack.packb(message.model_dump())
+    return packed
+
+
+def unpack_question(data: bytes) -> Question:
+    """The question in MessagePack bytes."""
+    return Question.model_validate(_fields(data))
+
+
+def unpack_answer(data: bytes) -> Answer:
+    """The answer in MessagePack bytes."""
+    return Answer.model_validate(_fields(data))
+
+
+def _fields(data: bytes) -> Any:
+    return msgpack.unpackb(data)

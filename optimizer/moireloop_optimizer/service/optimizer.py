@@ -1,0 +1,248 @@
+"""The optimizer service: follows the event log, asks the fit process, proposes candidates (main)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import redis
+from pydantic import TypeAdapter
+
+from moireloop_broker.connection import read_connection
+from moireloop_broker.contract.events import Candidate
+from moireloop_broker.contract.search import Points, SearchSpace, Target
+from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.event_log import START, EventLog
+from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.settings_store import read_settings
+from moireloop_broker.state.work_queue import WorkQueue
+from moireloop_optimizer.service.fit_protocol import Answer, Question
+from moireloop_optimizer.service.fitter import ALARM_S, LONGEST_ANSWER_S, FitProcessLost, Fitter
+from moireloop_optimizer.service.planner import Place, Planner
+from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
+from moireloop_optimizer.sobol import sobol_points
+from moireloop_optimizer.strategy import STAND_IN
+from moireloop_optimizer.strategy_names import is_own
+
+logger = logging.getLogger(__name__)
+
+READ_LIMIT = 1000
+
+IDLE_S = 0.5
+
+ANSWER_WAIT_S = 0.02
+
+LEAST_RESULTS = 2
+
+MOST_LOSSES = 3
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A place filled: a (d,) point of the unit cube, and what chose it."""
+
+    place: Place
+    point: Points
+    made_by: str
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Places for which the fit process is asked."""
+
+    places: list[Place]
+    began_s: float
+    fitter_was_warm: bool
+
+
+class OptimizerService:
+    """Keeps the queue filled. Its state is the planner's, rebuilt from the log, and the job in the fit process."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, campaign: str, planner: Planner, fitter: Fitter) -> None:
+        self._client = client
+        self._log = EventLog(client, keys)
+        self._queue = WorkQueue(client, keys)
+        self._campaign = CampaignState(client, keys, campaign)
+        self._planner = planner
+        self._fitter = fitter
+        self._since = START
+        self._job: _Job | None = None
+        self._busy = True
+        self._losses = 0
+
+    @property
+    def planner(self) -> Planner:
+        """What the service knows of the campaign."""
+        return self._planner
+
+    def step(self) -> None:
+        """Take in new events and answers, then propose or ask; waits at most half a second."""
+        filled = self._take_answer(self._job) if self._job is not None else None
+        self._follow_log(0.0 if self._busy or self._job else IDLE_S)
+        if self._job is None:
+            self._busy = self._begin()
+        elif filled is not None:
+            self._finish(filled)
+
+    def close(self) -> None:
+        """End the fit process and the connection."""
+        self._fitter.close()
+        self._client.close()
+
+    def _follow_log(self, block_s: float) -> None:
+        """Read the log to its end, so that what we proposed is known before the next decision."""
+        while entries := self._log.read(self._since, READ_LIMIT, block_s):
+            for entry_id, event in entries:
+                self._planner.apply(event)
+                self._since = entry_id
+            block_s = 0.0
+
+    def _begin(self) -> bool:
+        """Propose what needs no model, else put a question; whether there was something to do."""
+        places = self._planner.places(self._planner.wanted(time.time()))
+        if not places:
+            return False
+        learnt = self._is_learnt()
+        unmodelled = [place for place in places if place.number <= self._planner.settings.initial or not learnt]
+        if unmodelled:
+            self._propose([self._by_sobol(place, self._unmodelled_name(place)) for place in unmodelled])
+            return True
+        if self._planner.settings.mode == "async":
+            places = places[: self._planner.pace.at_once(self._planner.workers)]
+        self._ask(_Job(places, time.monotonic(), self._fitter.is_warm))
+        return True
+
+    def _is_learnt(self) -> bool:
+        if self._planner.settings.strategy == "random" or self._is_given_up:
+            return False
+        runs = self._planner.runs
+        return len(runs) >= LEAST_RESULTS and bool(np.isfinite(runs.twist_deg).any())
+
+    @property
+    def _is_given_up(self) -> bool:
+        """Whether somebody else's strategy has brought down its process so often that it is asked no more."""
+        return self._losses >= MOST_LOSSES and not is_own(self._planner.settings.strategy)
+
+    def _unmodelled_name(self, place: Place) -> str:
+        settings = self._planner.settings
+        if place.number <= settings.initial:
+            return "initial"
+        return "random" if settings.strategy == "random" else STAND_IN
+
+    def _by_sobol(self, place: Place, made_by: str) -> Proposal:
+        settings, dimension = self._planner.settings, self._planner.space.dimension
+        point = sobol_points(1, dimension, seed=settings.seed, index=place.number - 1)[0]
+        return Proposal(place, point, made_by)
+
+    def _ask(self, job: _Job) -> None:
+        self._job = job
+        runs = self._planner.runs
+        question = Question(
+            strategy=self._planner.settings.strategy,
+            seed=self._planner.settings.seed,
+            n=len(job.places),
+            index=job.places[0].number - 1,
+            space=self._planner.space,
+            points=runs.points.tolist(),
+            twist_deg=runs.twist_deg.tolist(),
+            sigma_deg=runs.sigma_deg.tolist(),
+            lattices=[] if runs.lattices is None else runs.lattices.reshape(len(runs), -1).tolist(),
+            pending=self._planner.pending_points.tolist(),
+            targets=list(self._planner.targets),
+            replicates=self._planner.settings.replicates,
+            options=self._planner.settings.options,
+            suggest_s=self._planner.settings.suggest_s,
+        )
+        try:
+            self._fitter.ask(question)
+        except FitProcessLost as error:
+            self._finish(self._without(job, error))
+
+    def _take_answer(self, job: _Job) -> list[Proposal] | None:
+        try:
+            answer = self._fitter.answer(ANSWER_WAIT_S)
+        except FitProcessLost as error:
+            return self._without(job, error)
+        return None if answer is None else self._filled(job, answer)
+
+    def _filled(self, job: _Job, answer: Answer) -> list[Proposal]:
+        self._losses = 0
+        if answer.fit_failed:
+            self._campaign.count({"fits_failed": 1})
+        logger.info(
+            "points chosen n=%d made_by=%s fit_s=%.3f acquisition_s=%.3f",
+            len(job.places),
+            ",".join(dict.fromkeys(answer.made_by)),
+            answer.fit_s,
+            answer.acquisition_s,
+        )
+        if job.fitter_was_warm:
+            self._planner.pace.suggested(time.monotonic() - job.began_s)
+        chosen = zip(job.places, answer.points, answer.aims, answer.made_by, strict=True)
+        return [self._filled_place(place, np.array(point), aim, made_by) for place, point, aim, made_by in chosen]
+
+    def _filled_place(self, place: Place, point: Points, aim: int, made_by: str) -> Proposal:
+        if made_by == STAND_IN:
+            return self._by_sobol(place, made_by)
+        return Proposal(replace(place, target=self._planner.targets[aim]), point, made_by)
+
+    def _without(self, job: _Job, error: FitProcessLost) -> list[Proposal]:
+        """All places filled from the Sobol sequence: the workers shall not wait for a new process."""
+        self._losses += 1
+        logger.error("fit process lost reason=%s", error)
+        if self._is_given_up:
+            logger.error("strategy given up for this session strategy=%s", self._planner.settings.strategy)
+        self._campaign.count({"fit_processes_lost": 1})
+        return [self._by_sobol(place, STAND_IN) for place in job.places]
+
+    def _finish(self, filled: list[Proposal]) -> None:
+        self._job, self._busy = None, True
+        self._propose(filled[: self._planner.allowed(time.time())])
+
+    def _propose(self, proposals: list[Proposal]) -> None:
+        space = self._planner.space
+        for proposal in proposals:
+            place = proposal.place
+            candidate = Candidate(
+                candidate_id=place.candidate_id,
+                parameters=space.from_unit(proposal.point[np.newaxis])[0],
+                seed=place.seed,
+                target_deg=place.target.twist_deg,
+                strategy=proposal.made_by,
+                proposed_s=time.time(),
+            )
+            if not self._queue.propose(candidate):
+                logger.warning("candidate id taken candidate=%s", place.candidate_id)
+                self._planner.taken(place.candidate_id)
+
+
+def open_optimizer(connection_file: Path) -> OptimizerService:
+    """The service of the campaign that a connection file describes.
+
+    Raises:
+        NoConnectionFile: no usable connection file.
+        LookupError: the campaign's settings lack a section.
+        pydantic.ValidationError: a section is not valid.
+    """
+    connection = read_connection(connection_file)
+    client, keys = connection.open_redis(), connection.keys
+    settings = OptimizerSettings.model_validate(read_settings(client, keys, "optimizer"))
+    planner = Planner(
+        SearchSpace.model_validate(read_settings(client, keys, "space")),
+        TypeAdapter(list[Target]).validate_python(read_settings(client, keys, "targets")),
+        settings,
+        BudgetSettings.model_validate(read_settings(client, keys, "budget")),
+        _workers(read_settings(client, keys, "workers")),
+    )
+    fitter = Fitter(settings.threads, max(LONGEST_ANSWER_S, settings.suggest_s + ALARM_S))
+    if settings.strategy != "random":
+        fitter.start()
+    return OptimizerService(client, keys, connection.campaign, planner, fitter)
+
+
+def _workers(section: dict[str, Any]) -> int:
+    return int(section["count"])

@@ -1,0 +1,232 @@
+"""What to propose and when: events of the log in, numbered places for candidates out, without any I/O (pure).
+
+The planner is rebuilt by feeding it the log from its start. Events may come twice, or the whole log again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from moireloop_broker.contract.events import (
+    CampaignChanged,
+    Candidate,
+    CandidateQueued,
+    Event,
+    Result,
+    RunFailed,
+    RunFinished,
+    RunLeased,
+)
+from moireloop_broker.contract.search import MissingParameter, Points, SearchSpace, Target
+from moireloop_optimizer.runs import Runs, best_result, is_reached, runs_of
+from moireloop_optimizer.service.pace import Pace
+from moireloop_optimizer.service.session_clock import SessionClock
+from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
+
+logger = logging.getLogger(__name__)
+
+OUTSIDE = "outside"
+
+QUEUED, RUNNING, ANALYSING, FAILED = range(4)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A candidate to be filled with parameters: its running number from 1, its id, seed and target."""
+
+    number: int
+    candidate_id: str
+    seed: int
+    target: Target
+
+
+@dataclass(frozen=True)
+class _Pending:
+    candidate: Candidate
+    attempt: int
+    stage: int
+    leased_s: float | None = None
+
+
+def candidate_id(number: int) -> str:
+    """Id of the optimizer's candidate of a running number: c00001, c00002 ..."""
+    return f"c{number:05d}"
+
+
+def candidate_seed(campaign_seed: int, number: int) -> int:
+    """Seed of a candidate's run, in [0, 2**31), from the campaign's seed and the candidate's number."""
+    return int(np.random.SeedSequence((campaign_seed, number)).generate_state(1)[0]) >> 1
+
+
+class Planner:
+    """The optimizer's view of the campaign, and its decisions.
+
+    A candidate is pending while it is queued, running, finished but not analysed, or waiting for another attempt.
+    Proposals and results together never exceed the budget: pending candidates hold a place of it, measured,
+    refused and failed results use one up, a cancelled one gives its place back. Candidates from outside count
+    like our own, since they take the same workers.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        targets: Sequence[Target],
+        settings: OptimizerSettings,
+        budget: BudgetSettings,
+        workers: int,
+    ) -> None:
+        if not targets:
+            raise ValueError("expected at least one target, got none")
+        self.space = space
+        self.targets = tuple(targets)
+        self.settings = settings
+        self.budget = budget
+        self.workers = workers
+        self.pace = Pace()
+        self.clock = SessionClock()
+        self._pending: dict[str, _Pending] = {}
+        self._results: dict[str, Result] = {}
+        self._own: set[str] = set()
+        self._taken: set[str] = set()
+        self._reached: set[Target] = set()
+        self._next = 1
+
+    def apply(self, event: Event) -> None:
+        """Take in one event of the log; one that is known already changes nothing."""
+        match event:
+            case CandidateQueued():
+                self._queued(event)
+            case RunLeased():
+                self._moved(event.candidate_id, event.attempt, RUNNING, event.leased_s)
+            case RunFinished():
+                self._moved(event.candidate_id, event.attempt, ANALYSING, event.report.finished_s)
+            case RunFailed():
+                self._moved(event.candidate_id, event.attempt, FAILED, event.failed_s)
+            case Result():
+                self._settled(event)
+            case CampaignChanged():
+                self.clock.changed(event)
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """All results, in the order of the log."""
+        return tuple(self._results.values())
+
+    @property
+    def counted(self) -> int:
+        """Results that use up the budget: all but the cancelled ones."""
+        return sum(result.outcome != "cancelled" for result in self._results.values())
+
+    @property
+    def room(self) -> int:
+        """How many more candidates the budget allows."""
+        return max(0, self.budget.results - self.counted - len(self._pending))
+
+    @property
+    def pending_points(self) -> Points:
+        """(m, d) unit cube points of the pending candidates that have values for all parameters, oldest first."""
+        rows = []
+        for pending in self._pending.values():
+            try:
+                rows.append(self.space.to_unit([pending.candidate.parameters])[0])
+            except MissingParameter as error:
+                logger.debug("pending left out candidate=%s reason=%s", pending.candidate.candidate_id, error)
+        return np.array(rows, dtype=np.float64).reshape(-1, self.space.dimension)
+
+    @property
+    def runs(self) -> Runs:
+        """What can be learnt from the results so far."""
+        return runs_of(self._results.values(), self.space)
+
+    def best(self, target: Target) -> Result | None:
+        """The measured result closest to a target so far."""
+        return best_result(self._results.values(), target)
+
+    def is_complete(self, now_s: float) -> bool:
+        """Whether the budget is used up (in results or in time) and nothing is pending any more."""
+        return not self._pending and (self.counted >= self.budget.results or self._out_of_time(now_s))
+
+    def wanted(self, now_s: float) -> int:
+        """How many candidates to propose now (`now_s`: seconds since the epoch)."""
+        if not self.allowed(now_s):
+            return 0
+        missing_initial = max(0, self.settings.initial - self._next + 1)
+        if self.settings.mode == "batch":
+            return min(self.room, self._batch_wanted(missing_initial))
+        return min(self.room, max(missing_initial, self._ahead_wanted()))
+
+    def allowed(self, now_s: float) -> int:
+        """How many candidates may be proposed at most: the budget's room, none out of time or while draining."""
+        return 0 if self.clock.is_closed or self._out_of_time(now_s) else self.room
+
+    def places(self, count: int) -> list[Place]:
+        """The next `count` places for candidates, cycling over the targets not yet reached (all, when all are)."""
+        open_targets = [target for target in self.targets if target not in self._reached] or list(self.targets)
+        places: list[Place] = []
+        number = self._next
+        while len(places) < count:
+            if not self._is_known(candidate_id(number)):
+                target = open_targets[(number - 1) % len(open_targets)]
+                seed = candidate_seed(self.settings.seed, number)
+                places.append(Place(number, candidate_id(number), seed, target))
+            number += 1
+        return places
+
+    def taken(self, name: str) -> None:
+        """Take in that a candidate id is in use, though the log has not told of it: its place is passed over."""
+        self._taken.add(name)
+
+    def _batch_wanted(self, missing_initial: int) -> int:
+        if any(name in self._own for name in self._pending):
+            return 0
+        return missing_initial or self.settings.n_batch
+
+    def _ahead_wanted(self) -> int:
+        stages = [pending.stage for pending in self._pending.values()]
+        free = max(0, self.workers - stages.count(RUNNING))
+        return max(0, self.pace.ahead(self.workers) + free - stages.count(QUEUED))
+
+    def _out_of_time(self, now_s: float) -> bool:
+        limit_s = self.budget.wall_time_s
+        return limit_s is not None and self.clock.elapsed_s(now_s) >= limit_s
+
+    def _is_known(self, name: str) -> bool:
+        return name in self._pending or name in self._results or name in self._taken
+
+    def _queued(self, event: CandidateQueued) -> None:
+        name = event.candidate.candidate_id
+        known = self._pending.get(name)
+        if name in self._results or (known and (known.attempt, known.stage) >= (event.attempt, QUEUED)):
+            return
+        self._pending[name] = _Pending(event.candidate, event.attempt, QUEUED)
+        self._count_own(event.candidate)
+
+    def _moved(self, name: str, attempt: int, stage: int, at_s: float) -> None:
+        known = self._pending.get(name)
+        if known is None or (known.attempt, known.stage) >= (attempt, stage):
+            return
+        if stage == RUNNING:
+            self._pending[name] = replace(known, attempt=attempt, stage=stage, leased_s=at_s)
+            return
+        if stage == ANALYSING and known.leased_s is not None and known.attempt == attempt:
+            self.pace.ran(at_s - known.leased_s)
+        self._pending[name] = replace(known, attempt=attempt, stage=stage, leased_s=None)
+
+    def _settled(self, result: Result) -> None:
+        name = result.candidate.candidate_id
+        self._pending.pop(name, None)
+        if name in self._results:
+            return
+        self._results[name] = result
+        self._count_own(result.candidate)
+        self._reached.update(target for target in self.targets if is_reached([result], target))
+
+    def _count_own(self, candidate: Candidate) -> None:
+        if candidate.strategy != OUTSIDE:
+            self._own.add(candidate.candidate_id)
+        while self._is_known(candidate_id(self._next)):
+            self._next += 1

@@ -1,0 +1,1 @@
+"""Running LAMMPS: commands in, frames and restart files out (pure)."""

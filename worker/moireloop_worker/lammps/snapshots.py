@@ -1,0 +1,226 @@
+"""Snapshots of a running LAMMPS, taken without interrupting it (adapter).
+
+LAMMPS calls back at each multiple of `every_steps` (fix external). The callback copies what the snapshot needs and
+nothing more; the rest waits until the chunk of MD is over and is then done for all its snapshots at a stroke. Between
+two pieces of MD all caches are cold: what takes 50 microseconds in a loop takes 300 there, and a step of a small
+system takes 70.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from mpi4py import MPI
+
+from moireloop_broker.contract.frames import MAX_FINAL_ATOMS
+from moireloop_worker.lammps.gathering import Atoms, gathered
+from moireloop_worker.lammps.library import library_function
+from moireloop_worker.lammps.totals import Totals, TotalsReader
+from moireloop_worker.models.growth_model import Selection, Snapshot
+
+FIX: Final = "moireloop_frames"
+
+NEVER: Final = 2_000_000_000
+
+NOT_NULL: Final = 1
+
+_Callback: Any = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
+)
+
+
+class TooManyAtoms(ValueError):
+    """A final frame of so many atoms cannot be kept."""
+
+
+class _Record(NamedTuple):
+    """One rank's part of a snapshot, as copied from LAMMPS."""
+
+    step: int
+    box: bytes
+    places: bytes
+    ids: bytes
+    types: bytes
+
+
+class SnapshotRecorder:
+    """Takes snapshots of one LAMMPS instance. All ranks call its methods.
+
+    Rank 0 gets whole snapshots, with positions in angstrom in the order of the atoms' ids. Where the selection says so
+    each rank gets its own part of a recorded snapshot instead, in any order.
+    LAMMPS calls back in the middle of its step; temperature, pressure and energies of a snapshot are those of the
+    end of the step, read at the next call back or after the chunk.
+    `callback_s` sums the time that LAMMPS was held up.
+    """
+
+    def __init__(self, instance: Any, communicator: MPI.Intracomm) -> None:
+        library = instance.lib
+        self._handle: Any = instance.lmp
+        self._comm = communicator
+        self._id_type = f"<i{instance.extract_setting('tagint')}"
+        self._id_bytes = instance.extract_setting("tagint")
+        self._instance = instance
+        self._totals = TotalsReader(instance)
+        self._per_atom = library_function(library, "lammps_extract_atom", ctypes.c_void_p, ctypes.c_char_p)
+        self._extract_box = library_function(library, "lammps_extract_box", None, *[ctypes.c_void_p] * 7)
+        self._call_back = library_function(
+            library, "lammps_set_fix_external_callback", None, ctypes.c_char_p, _Callback, ctypes.c_void_p
+        )
+        self._box = (ctypes.c_double * 9)()
+        self._flags = (ctypes.c_int * 4)()
+        self._box_places = _addresses(self._box, self._flags)
+        self._callback: Any = _Callback(self._on_step)
+        self._records: list[_Record] = []
+        self._records_totals: list[Totals] = []
+        self._selection = Selection()
+        self._in_parts = False
+        self._error: BaseException | None = None
+        self._last = self._end = 0
+        self.callback_s = 0.0
+
+    def commands(self, every_steps: int) -> tuple[str, ...]:
+        """LAMMPS commands that make it call back at multiples of `every_steps` (0: never); `start` comes after them."""
+        call_back = (f"fix {FIX} all external pf/callback {every_steps} {NEVER}",) if every_steps else ()
+        return (*self._totals.commands(every_steps), *call_back)
+
+    def start(self, first: int, end: int, every_steps: int, selection: Selection) -> None:
+        """Record from now on, after step `first` and before step `end`, the atoms of a selection.
+
+        Raises:
+            TooManyAtoms: the final frame could not be kept.
+        """
+        self._records.clear()
+        self._records_totals.clear()
+        self._selection = selection
+        if not every_steps:
+            return
+        atoms = self._selected_atoms()
+        if atoms > MAX_FINAL_ATOMS:
+            raise TooManyAtoms(
+                f'expected at most {MAX_FINAL_ATOMS} atoms in a final frame, got {atoms}; [frames] atoms = "lattice" '
+                "leaves out those that the analysis does not need"
+            )
+        self._in_parts = selection.part_atoms is not None and self._comm.size > 1 and atoms > selection.part_atoms
+        self._last, self._end = first, end
+        self._call_back(self._handle, FIX.encode(), self._callback, NOT_NULL)
+
+    def recorded(self, timestep_ps: float) -> list[Snapshot]:
+        """The snapshots since the last call, oldest first: whole ones on rank 0 and none on the others, or own parts.
+
+        Raises:
+            NotANumber: on all ranks; the potential energy of a snapshot is not a number.
+        """
+        if self._error is not None:
+            raise self._error
+        self._read_totals()
+        records, self._records = self._records, []
+        totals, self._records_totals = self._records_totals, []
+        atoms = [self._atoms(record) for record in records]
+        if self._in_parts:
+            return [self._part(*one, timestep_ps) for one in zip(records, atoms, totals, strict=True)]
+        return self._whole(records, atoms, totals, timestep_ps)
+
+    def rest(self) -> None:
+        """Record nothing more until the next `start`."""
+        self._end = 0
+
+    def end_commands(self) -> tuple[str, ...]:
+        """LAMMPS commands before the `run 0` that `present` needs."""
+        return self._totals.end_commands()
+
+    def present(self, step: int, timestep_ps: float) -> Snapshot | None:
+        """The present instant after `end_commands` and a `run 0`, whole, on rank 0; None on the others.
+
+        Raises:
+            NotANumber: on all ranks; the potential energy is not a number.
+        """
+        totals = self._totals.read_end(step)
+        ids, places = self._per_atom(self._handle, b"id"), self._per_atom(self._handle, b"x")
+        record = self._record(step, self._instance.extract_setting("nlocal"), ids, places)
+        snapshots = self._whole([record], [self._atoms(record)], [totals], timestep_ps)
+        return snapshots[0] if snapshots else None
+
+    def _on_step(self, _data: int, step: int, atoms: int, ids: int, places: int, _forces: int) -> None:
+        """Called by LAMMPS, also when it sets a stage up. An error must not pass through LAMMPS."""
+        if step <= self._last:
+            return
+        began = time.perf_counter()
+        self._last = step
+        try:
+            self._read_totals()
+            if step < self._end:
+                self._records.append(self._record(step, atoms, ids, places))
+        except Exception as error:
+            self._error = error
+        self.callback_s += time.perf_counter() - began
+
+    def _record(self, step: int, atoms: int, ids: int | None, places: int | None) -> _Record:
+        self._extract_box(self._handle, *self._box_places)
+        if not atoms or ids is None or places is None:
+            return _Record(step, bytes(self._box), b"", b"", b"")
+        first_place = ctypes.c_void_p.from_address(places).value
+        copied = ctypes.string_at
+        return _Record(
+            step,
+            bytes(self._box),
+            copied(first_place or 0, atoms * 24),
+            copied(ids, atoms * self._id_bytes),
+            copied(self._per_atom(self._handle, b"type"), atoms * 4),
+        )
+
+    def _read_totals(self) -> None:
+        """The totals of the last record, which LAMMPS has since the end of that step."""
+        if len(self._records_totals) < len(self._records):
+            self._records_totals.append(self._totals.read(self._records[-1].step))
+
+    def _selected_atoms(self) -> int:
+        """Atoms of the selection on all ranks."""
+        here = self._instance.extract_setting("nlocal")
+        if self._selection.types and here:
+            types = np.frombuffer(ctypes.string_at(self._per_atom(self._handle, b"type"), here * 4), dtype="<i4")
+            here = int(np.isin(types, self._selection.types).sum())
+        return int(self._comm.allreduce(here))
+
+    def _atoms(self, record: _Record) -> Atoms:
+        ids = np.frombuffer(record.ids, dtype=self._id_type)
+        places, types = np.frombuffer(record.places).reshape(-1, 3), np.frombuffer(record.types, dtype="<i4")
+        atoms = Atoms(ids, places, types)
+        return atoms.of_types(np.array(self._selection.types)) if self._selection.types else atoms
+
+    def _whole(
+        self, records: list[_Record], atoms: list[Atoms], totals: list[Totals], timestep_ps: float
+    ) -> list[Snapshot]:
+        if self._comm.size > 1 and records:
+            atoms = gathered(self._comm, atoms)
+        if not atoms:
+            return []
+        return [
+            _snapshot(record, part.in_order(), total, timestep_ps)
+            for record, part, total in zip(records, atoms, totals, strict=True)
+        ]
+
+    def _part(self, record: _Record, atoms: Atoms, totals: Totals, timestep_ps: float) -> Snapshot:
+        return replace(_snapshot(record, atoms, totals, timestep_ps), part=self._comm.rank, parts=self._comm.size)
+
+
+def _snapshot(record: _Record, atoms: Atoms, totals: Totals, timestep_ps: float) -> Snapshot:
+    x_low, y_low, z_low, x_high, y_high, z_high, xy, yz, xz = np.frombuffer(record.box).tolist()
+    return Snapshot(
+        step=record.step,
+        time_ps=record.step * timestep_ps,
+        cell=np.array([[x_high - x_low, 0, 0], [xy, y_high - y_low, 0], [xz, yz, z_high - z_low]]),
+        positions=atoms.places.astype(np.float32),
+        types=atoms.types.astype(np.uint8),
+        **totals._asdict(),
+    )
+
+
+def _addresses(box: Any, flags: Any) -> tuple[ctypes.c_void_p, ...]:
+    """Where lammps_extract_box writes: low and high corner, xy, yz, xz into `box`, two sets of flags into `flags`."""
+    start, other = ctypes.addressof(box), ctypes.addressof(flags)
+    places = (start, start + 24, start + 48, start + 56, start + 64, other, other + 12)
+    return tuple(ctypes.c_void_p(place) for place in places)

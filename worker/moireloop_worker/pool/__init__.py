@@ -1,0 +1,1 @@
+"""Keeping workers alive: when one is started, stopped or given up (pure)."""

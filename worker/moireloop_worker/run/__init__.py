@@ -1,0 +1,1 @@
+"""One run of a candidate, from its lease to its final frame (pure)."""

@@ -1,0 +1,233 @@
+"""The worker: takes candidates one after another and runs them in one LAMMPS process (main).
+
+Rank 0 (`Leader`) talks to Redis and ZeroMQ; the others (`follow`) do with a candidate what rank 0 broadcasts.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
+
+import redis
+from mpi4py import MPI
+
+from moireloop_broker.contract.events import RunReport
+from moireloop_broker.state.work_queue import Lease, LeaseLost, WorkQueue
+from moireloop_worker.lammps.engine import LammpsError, Watch
+from moireloop_worker.launchers.launcher import COMPLETED_WORDS
+from moireloop_worker.models.growth_model import GrowthModel, ParametersRefused, Snapshot
+from moireloop_worker.run.evaluation import Evaluated, Evaluator
+from moireloop_worker.run.frame_outlet import FrameOutlet
+from moireloop_worker.run.frames import RunFrames, frame_of
+from moireloop_worker.run.lease_keeper import LeaseKeeper
+from moireloop_worker.run.molten import NotMolten
+from moireloop_worker.run.preparation import PreparationStopped
+from moireloop_worker.run.ranks import CannotWrite, quiet_broadcast
+
+log = logging.getLogger(__name__)
+
+TAKE_WAIT_S: Final = 0.5
+
+
+class FrameWatch(Watch):
+    """Publishes the frames of one run, or this rank's parts of them."""
+
+    def __init__(self, lease: Lease, model: GrowthModel, outlet: FrameOutlet) -> None:
+        self._frames = RunFrames(lease.candidate.candidate_id, lease.attempt, model)
+        self._outlet = outlet
+
+    def begin(self, planned_steps: int) -> None:
+        """Note what is planned, for the frames."""
+        self._frames.planned_steps = planned_steps
+
+    def frame(self, snapshot: Snapshot) -> None:
+        """Publish it; never waits."""
+        self._outlet.publish(self._frames.frame(snapshot))
+
+    def ended(self) -> None:
+        """Let go of what waits."""
+        self._outlet.ended()
+
+
+class RunWatch(FrameWatch):
+    """Stops a run, too: by order, when its lease is gone, or when the worker is to end."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        model: GrowthModel,
+        outlet: FrameOutlet,
+        keeper: LeaseKeeper,
+        stopping: Callable[[], bool],
+        *,
+        within_a_frame: bool,
+    ) -> None:
+        super().__init__(lease, model, outlet)
+        self.within_a_frame = within_a_frame
+        self._keeper = keeper
+        self._stopping = stopping
+
+    def stop(self, step: int) -> bool:
+        """Whether there is a reason to stop."""
+        return self._keeper.verdict(step) != "held" or self._stopping()
+
+    def goes_on(self, step: int) -> bool:
+        """Whether the run was stopped only because the worker is to end."""
+        return self._keeper.verdict(step) == "held"
+
+    def concludes(self, step: int) -> bool:
+        """Whether what it led to stands beside the structures of whole runs. A cancelled run ends as it is, at once."""
+        return self._keeper.verdict(step) in ("settled", "hopeless")
+
+
+class Leader:
+    """Rank 0: takes a candidate, has all ranks run it, and hands in what came of it.
+
+    Args:
+        stopping: whether the worker was asked to end; asked after each chunk of a run.
+        provenance: what is the same for all runs of this worker.
+        begin: told each lease before it is run.
+        within_a_frame: hear an order to end a run before its next frame is due.
+    """
+
+    def __init__(
+        self,
+        communicator: MPI.Intracomm,
+        worker: str,
+        evaluator: Evaluator,
+        queue: WorkQueue,
+        keeper: LeaseKeeper,
+        outlet: FrameOutlet,
+        stopping: Callable[[], bool],
+        provenance: Mapping[str, str],
+        begin: Callable[[Lease], None],
+        within_a_frame: bool,
+    ) -> None:
+        self._comm = communicator
+        self._worker = worker
+        self._evaluator = evaluator
+        self._queue = queue
+        self._keeper = keeper
+        self._outlet = outlet
+        self._stopping = stopping
+        self._provenance = provenance
+        self._begin = begin
+        self._within_a_frame = within_a_frame
+
+    def step(self) -> None:
+        """Run one candidate; return after TAKE_WAIT_S when there is none."""
+        lease = self._queue.take(self._worker, TAKE_WAIT_S)
+        if lease is None:
+            self._outlet.idle()
+            return
+        self._keeper.hold(lease)
+        self._begin(lease)
+        try:
+            quiet_broadcast(self._comm, lease)
+            self._run(lease)
+        finally:
+            self._keeper.drop()
+
+    def close(self) -> None:
+        """Let the other ranks and the thread end. Not after an error: then MPI ends the ranks."""
+        quiet_broadcast(self._comm, None)
+        self._keeper.close()
+        self._outlet.close()
+        self._evaluator.engine.close()
+
+    def _run(self, lease: Lease) -> None:
+        model = self._evaluator.model
+        within_a_frame = self._within_a_frame
+        watch = RunWatch(lease, model, self._outlet, self._keeper, self._stopping, within_a_frame=within_a_frame)
+        before = (self._evaluator.engine.md_s, self._outlet.sent, self._outlet.dropped, time.time())
+        try:
+            evaluated = self._evaluator.evaluate(lease, watch)
+        except (LammpsError, NotMolten, ParametersRefused, CannotWrite) as error:
+            reason = str(error)
+            self._insist(lambda: self._queue.fail(lease, reason))
+        except PreparationStopped:
+            self._give_up(lease, 0)
+        else:
+            self._hand_in(lease, evaluated, before)
+
+    def _hand_in(self, lease: Lease, evaluated: Evaluated, before: tuple[float, int, int, float]) -> None:
+        verdict = self._keeper.verdict(evaluated.steps)
+        if evaluated.final is None or evaluated.goes_on or (evaluated.stopped and verdict in ("held", "lost")):
+            self._give_up(lease, evaluated.steps)
+            return
+        report = self._report(lease, evaluated, before, verdict if evaluated.stopped else "completed")
+        candidate_id, planned = lease.candidate.candidate_id, evaluated.planned_steps
+        model, snapshot = self._evaluator.model, evaluated.final
+        final = frame_of(candidate_id, lease.attempt, model, snapshot, planned_steps=planned, final=True)
+        try:
+            self._insist(lambda: self._queue.finish(lease, report, final))
+        except LeaseLost as error:
+            log.warning("run abandoned reason=%s", error)
+            return
+        self._evaluator.forget_restarts(lease)
+        log.info("%s candidate=%s steps=%d", COMPLETED_WORDS, candidate_id, report.steps)
+
+    def _give_up(self, lease: Lease, step: int) -> None:
+        """A run was stopped without a result: its lease was lost, or the worker is to end and gives it back."""
+        candidate_id = lease.candidate.candidate_id
+        if self._keeper.verdict(step) == "lost":
+            log.warning("run abandoned, lease lost candidate=%s attempt=%d", candidate_id, lease.attempt)
+            return
+        log.info("run given back candidate=%s step=%d", candidate_id, step)
+        reason = f"{self._worker} ended at step {step} and gave the candidate back"
+        self._insist(lambda: self._queue.fail(lease, reason, charged=False))
+
+    def _report(
+        self, lease: Lease, evaluated: Evaluated, before: tuple[float, int, int, float], ended: str
+    ) -> RunReport:
+        md_s, sent, dropped, started_s = before
+        own = {
+            "candidate_seed": str(lease.candidate.seed),
+            "run_seed": str(evaluated.run_seed),
+            "prepared": evaluated.preparation_key,
+        }
+        resumed = evaluated.resumed_from
+        if resumed is not None:
+            own["resumed_from"] = resumed.origin
+        return RunReport(
+            worker=self._worker,
+            started_s=started_s,
+            finished_s=time.time(),
+            steps=evaluated.steps,
+            resumed_from_step=resumed.step if resumed else 0,
+            md_s=self._evaluator.engine.md_s - md_s,
+            frames_sent=self._outlet.sent - sent,
+            frames_dropped=self._outlet.dropped - dropped,
+            planned_steps=evaluated.planned_steps,
+            ended=cast("Any", ended),
+            provenance={**self._provenance, **own},
+        )
+
+    def _insist(self, call: Callable[[], object]) -> None:
+        """Tell Redis, as long as it takes: a run's outcome is not given up for a server that is away."""
+        while True:
+            try:
+                call()
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                if self._stopping():
+                    raise
+                log.warning("redis is away, trying again error=%s", error)
+                self._keeper.alive()
+            else:
+                return
+
+
+def follow(
+    communicator: MPI.Intracomm, evaluator: Evaluator, outlet: FrameOutlet, hold: Callable[[Lease], None]
+) -> None:
+    """The other ranks: evaluate what rank 0 broadcasts until it says that this was all."""
+    while (lease := quiet_broadcast(communicator, None)) is not None:
+        hold(lease)
+        try:
+            evaluator.evaluate(lease, FrameWatch(lease, evaluator.model, outlet))
+        except (LammpsError, NotMolten, ParametersRefused, CannotWrite, PreparationStopped) as error:
+            log.info("run ended early rank=%d reason=%s", communicator.rank, error)
+    outlet.close()
+    evaluator.engine.close()

@@ -1,0 +1,151 @@
+"""Holds a worker's lease while LAMMPS runs, and tells what became of it and what was ordered (adapter).
+
+A thread of its own renews the lease now and then, and whenever there is word for the worker; it says what the worker
+does and looks up where frames go. LAMMPS runs outside Python's lock meanwhile. A worker that makes no progress any
+more, because one of its ranks is stuck, must not hold its lease for ever: its attempt fails, and it ends itself with
+all its ranks.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, Literal
+
+import redis
+
+from moireloop_broker.contract.control import WorkerStatus
+from moireloop_broker.state.orders import Order, Orders
+from moireloop_broker.state.work_queue import Lease, LeaseLost, WorkQueue
+
+log = logging.getLogger(__name__)
+
+RENEWALS_PER_S: Final = 1000
+
+SHORTEST_PERIOD_S: Final = 0.5
+
+Verdict = Literal["held", "lost"] | Order
+
+
+def renewal_period_s(lease_s: float, workers: int) -> float:
+    """Seconds between two renewals: a third of the lease or less, so that an order whose word was lost is heard soon.
+
+    Many workers renew more rarely, so that Redis sees about a thousand renewals a second at most.
+    """
+    return min(lease_s / 3, max(SHORTEST_PERIOD_S, workers / RENEWALS_PER_S))
+
+
+class LeaseKeeper:
+    """Renews the lease that it was given until it is told to drop it.
+
+    Args:
+        queue: used by this object's thread alone, as are `orders`.
+        period_s: seconds between renewals.
+        stall_s: seconds without progress after which the attempt fails and the worker ends.
+        between: called in the thread after each renewal; may raise redis.RedisError.
+    """
+
+    def __init__(
+        self,
+        worker: str,
+        queue: WorkQueue,
+        orders: Orders,
+        period_s: float,
+        stall_s: float,
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._worker = worker
+        self._queue = queue
+        self._orders = orders
+        self._period_s = period_s
+        self._stall_s = stall_s
+        self._between = between
+        self._lock = threading.Lock()
+        self._lease: Lease | None = None
+        self._verdict: Verdict = "held"
+        self._step = 0
+        self._progress_s = time.monotonic()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)
+        self._thread.start()
+
+    def hold(self, lease: Lease) -> None:
+        """Renew this lease from now on."""
+        with self._lock:
+            self._lease, self._verdict, self._step = lease, "held", 0
+            self._progress_s = time.monotonic()
+
+    def drop(self) -> None:
+        """Renew no more."""
+        with self._lock:
+            self._lease = None
+
+    def verdict(self, step: int) -> Verdict:
+        """What became of the lease by the last renewal; `step` is the progress to tell.
+
+        To ask is a sign of life: LAMMPS has come back from a chunk of steps, or waits for another's preparation.
+        """
+        self._step = step
+        self.alive()
+        return self._verdict
+
+    def alive(self) -> None:
+        """The worker is not stuck."""
+        self._progress_s = time.monotonic()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closing.set()
+        self._thread.join(timeout=5)
+
+    def _keep(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._orders.wait(self._worker, self._period_s)
+                self._renew()
+                self._between()
+            except redis.RedisError as error:
+                log.warning("redis does not answer, trying again error=%s", error)
+                self._closing.wait(self._period_s)
+            except Exception:
+                log.exception("lease keeper died, ending the worker")
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def _renew(self) -> None:
+        with self._lock:
+            lease = self._lease
+        if lease is not None:
+            self._end_if_stalled(lease)
+            verdict = self._ask(lease)
+            with self._lock:
+                if self._lease is lease:
+                    self._verdict = verdict
+        self._queue.report_worker(self._status(lease))
+
+    def _ask(self, lease: Lease) -> Verdict:
+        try:
+            return self._queue.renew(lease, self._step) or "held"
+        except LeaseLost:
+            return "lost"
+
+    def _status(self, lease: Lease | None) -> WorkerStatus:
+        return WorkerStatus(
+            worker=self._worker,
+            candidate_id=lease.candidate.candidate_id if lease else None,
+            attempt=lease.attempt if lease else None,
+            step=self._step if lease else 0,
+            seen_s=time.time(),
+        )
+
+    def _end_if_stalled(self, lease: Lease) -> None:
+        silent_s = time.monotonic() - self._progress_s
+        if silent_s <= self._stall_s:
+            return
+        reason = f"stuck: no progress for {silent_s:.0f} s at step {self._step} (workers.stall_s = {self._stall_s:g})"
+        log.critical("%s, ending the worker candidate=%s", reason, lease.candidate.candidate_id)
+        self._queue.fail(lease, reason)
+        os.kill(os.getpid(), signal.SIGKILL)  # mpiexec ends the other ranks

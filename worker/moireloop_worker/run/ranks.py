@@ -1,0 +1,51 @@
+"""What rank 0 does for all ranks, so that an error of its own is one of all of them (adapter)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from mpi4py import MPI
+
+T = TypeVar("T")
+
+
+class CannotWrite(RuntimeError):
+    """A file or folder of a run cannot be written, be it that the disk is full; the text names it and says why."""
+
+
+def on_first_rank(communicator: MPI.Intracomm, act: Callable[[], T]) -> T:
+    """What `act` answers on rank 0, on all ranks; it is called on rank 0 alone.
+
+    Raises:
+        CannotWrite: on all ranks, when `act` raised an OSError on rank 0, or CannotWrite itself.
+    """
+    answer: T | CannotWrite | None = None
+    if communicator.rank == 0:
+        try:
+            answer = act()
+        except CannotWrite as error:
+            answer = error
+        except OSError as error:
+            answer = CannotWrite(f"cannot write {error.filename or 'a file'}: {error.strerror or error}")
+    agreed: T | CannotWrite = quiet_broadcast(communicator, answer)
+    if isinstance(agreed, CannotWrite):
+        raise agreed
+    return agreed
+
+
+POLL_S: Final = 0.002
+
+
+def quiet_broadcast(communicator: MPI.Intracomm, value: Any) -> Any:
+    """The value of rank 0 on all ranks; `value` is looked at on rank 0 alone."""
+    if communicator.size == 1:
+        return value
+    if communicator.rank == 0:
+        requests = [communicator.isend(value, dest=rank) for rank in range(1, communicator.size)]
+        MPI.Request.waitall(requests)
+        return value
+    while not communicator.iprobe(source=0):
+        time.sleep(POLL_S)
+    return communicator.recv(source=0)

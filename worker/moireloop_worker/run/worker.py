@@ -1,0 +1,164 @@
+"""Wires one worker together from a connection file and the campaign's settings (main)."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import socket
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from mpi4py import MPI
+
+from moireloop_broker.connection import Connection, read_connection
+from moireloop_broker.processes.service_loop import StopSignal, log_to_stderr
+from moireloop_broker.settings import FrameSettings
+from moireloop_broker.state.orders import Orders
+from moireloop_broker.state.settings_store import read_settings
+from moireloop_broker.state.work_queue import AttemptLimits, Lease, WorkQueue
+from moireloop_worker.lammps.engine import Engine
+from moireloop_worker.launchers.launcher import STARTED_WORDS
+from moireloop_worker.models import growth_model, growth_settings
+from moireloop_worker.models.growth_model import GrowthModel, Selection
+from moireloop_worker.run.evaluation import Evaluator
+from moireloop_worker.run.frame_outlet import FrameOutlet
+from moireloop_worker.run.leader import Leader, follow
+from moireloop_worker.run.lease_keeper import LeaseKeeper, renewal_period_s
+from moireloop_worker.settings import LammpsSettings, PoolSettings
+
+log = logging.getLogger(__name__)
+
+
+def open_queue(connection: Connection, pool: PoolSettings) -> WorkQueue:
+    """The work queue over a Redis connection of its own."""
+    limits = AttemptLimits(max_attempts=pool.max_attempts)
+    return WorkQueue(connection.open_redis(), connection.keys, lease_s=pool.lease_s, limits=limits)
+
+
+def selection_of(frames: FrameSettings, model: GrowthModel) -> Selection:
+    """The atoms in frames."""
+    return Selection(model.lattice_types if frames.atoms == "lattice" else (), frames.part_atoms)
+
+
+class LoneErrors:
+    """Reports the error of one rank while the others are stuck, right before the worker is aborted."""
+
+    def __init__(self, open_queue: Callable[[], WorkQueue]) -> None:
+        self._open_queue = open_queue
+        self._lease: Lease | None = None
+
+    def hold(self, lease: Lease) -> None:
+        """What this rank works at from now on."""
+        self._lease = lease
+
+    def report(self, message: str) -> None:
+        """Fail the present candidate with LAMMPS's message."""
+        if self._lease is not None:
+            self._open_queue().fail(self._lease, message)
+
+
+class Worker:
+    """All that one rank of a worker has: settings, engine, and on rank 0 the leader.
+
+    It goes into the campaign's folder: LAMMPS takes no path with a quote, a star or a letter beyond ASCII, and so
+    it is given paths within that folder alone.
+    """
+
+    def __init__(self, communicator: MPI.Intracomm, connection: Connection, name: str) -> None:
+        client, keys = connection.open_redis(), connection.keys
+        self.comm = communicator
+        self.name = name
+        self.connection = connection
+        self.pool = PoolSettings.model_validate(read_settings(client, keys, "workers"))
+        self.may_end_early = any(read_settings(client, keys, "early_end").values())
+        frames = FrameSettings.model_validate(read_settings(client, keys, "frames"))
+        model = growth_model(growth_settings(read_settings(client, keys, "growth")))
+        self.lone_errors = LoneErrors(lambda: open_queue(connection, self.pool))
+        self.lammps = LammpsSettings.model_validate(read_settings(client, keys, "lammps"))
+        engine = Engine(
+            communicator,
+            on_lone_error=self.lone_errors.report,
+            library=None if self.lammps.library is None else str(self.lammps.library),
+            arguments=self.lammps.arguments,
+        )
+        os.chdir(connection.folder)
+        selection = selection_of(frames, model)
+        self.evaluator = Evaluator(
+            communicator, engine, model, Path(), frames.every_steps, self.pool.restart_s, selection
+        )
+        first = communicator.rank == 0
+        whole = connection.open_frame_publisher() if first else None
+        self.outlet = FrameOutlet(communicator, whole, connection.open_part_sender(chooses=first))
+
+    def leader(self, stopping: Callable[[], bool]) -> Leader:
+        """Rank 0's part."""
+        period_s = renewal_period_s(self.pool.lease_s, self.pool.count)
+        queue = open_queue(self.connection, self.pool)
+        orders = Orders(self.connection.open_redis(), self.connection.keys)
+        keeper = LeaseKeeper(
+            self.name,
+            open_queue(self.connection, self.pool),
+            orders,
+            period_s,
+            self.pool.stall_s,
+            self.outlet.look_up,
+        )
+        return Leader(
+            self.comm,
+            self.name,
+            self.evaluator,
+            queue,
+            keeper,
+            self.outlet,
+            stopping,
+            self.provenance(),
+            self.lone_errors.hold,
+            self.may_end_early,
+        )
+
+    def provenance(self) -> dict[str, str]:
+        """What is the same for all runs of this worker."""
+        lammps = {
+            "lammps_library": str(self.lammps.library or ""),
+            "lammps_arguments": " ".join(self.lammps.arguments),
+        }
+        return {
+            **{name: value for name, value in lammps.items() if value},
+            "model": self.evaluator.model.name,
+            "lammps_version": str(self.evaluator.engine.version),
+            "force_field_sha256": self.evaluator.force_field_sha256,
+            "moireloop_version": version("moireloop"),
+            "host": socket.gethostname(),
+            "ranks": str(self.comm.size),
+        }
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one rank of a worker until SIGTERM; answers its exit code."""
+    parser = argparse.ArgumentParser(prog="moireloop_worker")
+    parser.add_argument("--connection", type=Path, required=True)
+    parser.add_argument("--name", required=True)
+    chosen = parser.parse_args(arguments)
+    log_to_stderr()
+    stop = StopSignal()
+    try:
+        worker = Worker(MPI.COMM_WORLD, read_connection(chosen.connection), chosen.name)
+        if worker.comm.rank != 0:
+            follow(worker.comm, worker.evaluator, worker.outlet, worker.lone_errors.hold)
+            return 0
+        _lead(worker, stop)
+    except Exception:
+        log.exception("worker died name=%s rank=%d", chosen.name, MPI.COMM_WORLD.rank)
+        return 1
+    return 0
+
+
+def _lead(worker: Worker, stop: StopSignal) -> None:
+    leader = worker.leader(lambda: bool(stop))
+    log.info("%s name=%s ranks=%d", STARTED_WORDS, worker.name, worker.comm.size)
+    while not stop:
+        leader.step()
+    leader.close()
+    log.info("worker stopped name=%s", worker.name)
