@@ -15,7 +15,7 @@ from rich.table import Table
 
 from bench.table import Row
 from moireloop_analyzer.twist import TwistEstimate
-from tests.physics.corpus import FAMILIES, REFUSALS, Case, case_of, disturbed_cases, refusal_cases, refusal_of
+from tests.helpers.corpus import FAMILIES, REFUSALS, Case, case_of, disturbed_cases, refusal_cases, refusal_of
 
 CLOSE_DEG, ALLOWED_DEG = 0.1, 0.25
 EXACT_DEG = 1e-6

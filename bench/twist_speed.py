@@ -15,8 +15,8 @@ import numpy as np
 
 from bench.table import Row
 from moireloop_analyzer.twist import TwistEstimate, measure_twist
-from tests.physics.corpus.build import Case, undirected
-from tests.physics.corpus.plan import Plan
+from tests.helpers.corpus.build import Case, undirected
+from tests.helpers.corpus.plan import Plan
 
 GOALS_MS = {864: 0.5, 10_000: 3.0, 100_000: 25.0, 1_000_000: 300.0}
 PEER_MS = {864: 5.5, 100_000: 19.0}

@@ -10,7 +10,7 @@ import pytest
 from moireloop_broker.contract.codec import EARLIER, unpack_as, unpack_event, unpack_published, unpack_request
 from moireloop_broker.contract.events import Observation, Result
 from moireloop_broker.contract.message import MalformedMessage, Message
-from tests.contract.page import golden_examples
+from tests.helpers.page import golden_examples
 
 SINCE: dict[str, set[str]] = {"result/1": {"analyses"}, "result/2": set(), "observation/3": set()}
 VECTORS = {"cell_vectors_angstrom", "lower_vectors_angstrom", "upper_vectors_angstrom"}

@@ -21,8 +21,8 @@ from moireloop_broker.contract.codec import (
 from moireloop_broker.contract.control import Stamp
 from moireloop_broker.contract.frames import Frame, FrameHeader, frame_from_parts
 from moireloop_broker.contract.message import MAX_ERROR_CHARACTERS, MalformedMessage, Message
-from tests.contract.hostile import EVENTS, FRAMES, NOT_MESSAGES, REQUESTS, TOO_LARGE, Hostile, HostileFrame
-from tests.contract.page import golden_examples
+from tests.helpers.hostile import EVENTS, FRAMES, NOT_MESSAGES, REQUESTS, TOO_LARGE, Hostile, HostileFrame
+from tests.helpers.page import golden_examples
 
 Reader = Callable[[bytes], Any]
 READERS: dict[str, Reader] = {

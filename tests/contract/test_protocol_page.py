@@ -36,8 +36,8 @@ from moireloop_broker.service import control
 from moireloop_broker.state import keys as redis_keys
 from moireloop_broker.streams import frames as frame_stream
 from moireloop_broker.streams.curve import Curve
-from tests.contract.page import PAGE, blocks, from_hex, golden_examples, rows, sections
 from tests.contract.wire_types import PATTERNS, described
+from tests.helpers.page import PAGE, blocks, from_hex, golden_examples, rows, sections
 
 MODELS: dict[str, type[Message]] = {
     name: model

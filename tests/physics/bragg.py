@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from tests.physics.bilayers import Bilayer, Floats
-from tests.physics.corpus.layers import Flags
+from tests.helpers.bilayers import Bilayer, Floats
+from tests.helpers.corpus.layers import Flags
 from tests.physics.structure_factor import turn_of_waves_deg
 
 PIXEL_ANGSTROM = 0.8

@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.helpers.kernels import compiled_kernels
+
+__all__ = ["compiled_kernels"]
+
 
 @pytest.fixture
 def rng() -> np.random.Generator:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tests.physics.bilayers import Floats
+from tests.helpers.bilayers import Floats
 
 
 def diffraction_direction_deg(points: Floats, spacing: float) -> float:

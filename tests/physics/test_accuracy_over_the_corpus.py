@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench.twist_accuracy import Outcome, outcome_of, summary_of
-from tests.physics.corpus import FAMILIES, case_of, disturbed_cases
+from tests.helpers.corpus import FAMILIES, case_of, disturbed_cases
 
 CASES = 19 * (len(FAMILIES) - 1)
 

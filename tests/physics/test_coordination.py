@@ -10,8 +10,8 @@ import pytest
 
 from moireloop_analyzer.refusal import Refusal
 from moireloop_analyzer.structure.coordination import Coordination, coordination, first_peak_share, neighbour_counts
-from tests.physics.bilayers import Bilayer
-from tests.physics.mx2 import CHALCOGENS, METALS, mx2
+from tests.helpers.bilayers import Bilayer
+from tests.helpers.mx2 import CHALCOGENS, METALS, mx2
 
 
 def numbers(bilayer: Bilayer) -> Coordination:

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from tests.physics.corpus import FAMILIES, case_of, disturbed_cases
-from tests.physics.corpus.layers import least_error_deg
+from tests.helpers.corpus import FAMILIES, case_of, disturbed_cases
+from tests.helpers.corpus.layers import least_error_deg
 
 
 def test_a_number_always_gives_the_same_case() -> None:

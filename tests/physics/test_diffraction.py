@@ -14,8 +14,8 @@ from scipy.special import jv
 from moireloop_analyzer.geometry.moire import moire_wavelength
 from moireloop_analyzer.structure.diffraction import RINGS, Diffraction, diffract, intensities, pattern, ring_vectors
 from moireloop_analyzer.structure.form_factors import BOHR_ANGSTROM, scatterer
-from tests.physics.bilayers import BASIS, SPACING, Bilayer, Floats, commensurate_twist_deg, rotation
-from tests.physics.mx2 import MOS2, lattices_of, mx2
+from tests.helpers.bilayers import BASIS, SPACING, Bilayer, Floats, commensurate_twist_deg, rotation
+from tests.helpers.mx2 import MOS2, lattices_of, mx2
 
 WSE2_ON_MOS2 = {1: "Mo", 2: "S", 3: "W", 4: "Se"}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from moireloop_analyzer.geometry.moire import moire_corner, moire_vectors, moire_wavelength, sixty, turned_to
-from tests.physics.bilayers import BASIS, SPACING, commensurate_twist_deg, rotation
-from tests.physics.mx2 import lattices_of, mx2
+from tests.helpers.bilayers import BASIS, SPACING, commensurate_twist_deg, rotation
+from tests.helpers.mx2 import lattices_of, mx2
 
 
 def test_the_moire_cell_of_a_commensurate_bilayer_tiles_its_cell() -> None:

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from moireloop_analyzer.geometry.moire import moire_wavelength
-from tests.physics.bilayers import SPACING, commensurate, twist_of
+from tests.helpers.bilayers import SPACING, commensurate, twist_of
 
 
 def test_mos2_at_8_7_degrees_has_20_8_angstrom() -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.physics.bilayers import SPACING, commensurate, square, twist_of
+from tests.helpers.bilayers import SPACING, commensurate, square, twist_of
 
 
 @pytest.mark.parametrize("periodic", [True, False])

@@ -12,8 +12,8 @@ import pytest
 from moireloop_analyzer.refusal import Refusal
 from moireloop_analyzer.structure.coordination import neighbour_counts
 from moireloop_analyzer.structure.pair_correlation import PairCorrelation, pair_correlation
-from tests.physics.bilayers import SPACING, Floats
-from tests.physics.mx2 import HALF_THICKNESS, mx2
+from tests.helpers.bilayers import SPACING, Floats
+from tests.helpers.mx2 import HALF_THICKNESS, mx2
 
 GAS = 1500
 SHEARED = np.array([[31.0, 0.0, 0.0], [9.0, 26.0, 0.0], [-2.0, 3.0, 14.0]])

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.physics.bilayers import BASIS, Bilayer, commensurate, crystal, rotation, square, stacked, twist_of
+from tests.helpers.bilayers import BASIS, Bilayer, commensurate, crystal, rotation, square, stacked, twist_of
 
 
 def scattered(count: int, length: float, rng: np.random.Generator, *, apart: float = 0.0) -> np.ndarray:

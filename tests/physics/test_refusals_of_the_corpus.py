@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.physics.corpus import REFUSALS, refusal_of
+from tests.helpers.corpus import REFUSALS, refusal_of
 
 
 @pytest.mark.parametrize("family", REFUSALS)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from moireloop_analyzer.twist import measure_twist
-from tests.physics.bilayers import BASIS, Bilayer, Floats, commensurate, commensurate_twist_deg, rotation, square
+from tests.helpers.bilayers import BASIS, Bilayer, Floats, commensurate, commensurate_twist_deg, rotation, square
 
 
 def by_rows(bilayer: Bilayer) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import pytest
 from bench.twist_accuracy import outcome_of
 from moireloop_analyzer import TwistEstimate, measure_twist
 from moireloop_analyzer.lattice.jump import EITHER, Jump, jumps_of
-from tests.physics.corpus import case_of
+from tests.helpers.corpus import case_of
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 

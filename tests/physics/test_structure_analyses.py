@@ -10,8 +10,8 @@ import pytest
 from moireloop_analyzer import Snapshot, measure_twist
 from moireloop_analyzer.plugins.registry import load_analyzers
 from moireloop_analyzer.structure.analyzers import diffraction_analysis, pair_correlation_analysis
-from tests.physics.bilayers import Bilayer, rotation
-from tests.physics.mx2 import CHALCOGENS, METALS, MOS2, mx2
+from tests.helpers.bilayers import Bilayer, rotation
+from tests.helpers.mx2 import CHALCOGENS, METALS, MOS2, mx2
 
 RINGS = {f"{layer}_{ring}_{by}" for layer in ("lower", "upper") for ring in (10, 11, 20) for by in ("xray", "electron")}
 

@@ -11,10 +11,10 @@ import math
 import numpy as np
 import pytest
 
+from tests.helpers.bilayers import Floats
+from tests.helpers.corpus import FAMILIES, Case, disturbed_cases
+from tests.helpers.corpus.layers import Flags
 from tests.physics import bragg
-from tests.physics.bilayers import Floats
-from tests.physics.corpus import FAMILIES, Case, disturbed_cases
-from tests.physics.corpus.layers import Flags
 
 LONG_WAVES_DEG = 0.2
 """By what a window on one piece of a layer is misled by waves longer than itself."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.physics.bilayers import (
+from tests.helpers.bilayers import (
     BASIS,
     SPACING,
     Bilayer,

@@ -21,9 +21,9 @@ import numpy as np
 import pytest
 
 from moireloop_analyzer.twist import TwistEstimate, measure_twist
+from tests.helpers.bilayers import Bilayer
+from tests.helpers.corpus import folded
 from tests.physics import bragg
-from tests.physics.bilayers import Bilayer
-from tests.physics.corpus import folded
 
 LOWER_MO, UPPER_MO = 1, 3
 

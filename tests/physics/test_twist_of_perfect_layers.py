@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from moireloop_analyzer.twist import measure_twist
-from tests.physics.bilayers import (
+from tests.helpers.bilayers import (
     BASIS,
     SPACING,
     Bilayer,

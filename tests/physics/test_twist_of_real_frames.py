@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.physics.bilayers import Bilayer, twist_of
+from tests.helpers.bilayers import Bilayer, twist_of
 from tests.physics.structure_factor import diffraction_direction_deg
 
 with np.load(Path(__file__).with_name("bead_frames.npz")) as stored:

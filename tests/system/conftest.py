@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.kernels import compiled_kernels
 from tests.system.running import RunningCampaign
+
+__all__ = ["compiled_kernels"]
 
 
 @pytest.fixture

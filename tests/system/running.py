@@ -19,7 +19,7 @@ from moireloop_broker.connection import NoConnectionFile, read_connection
 from moireloop_broker.contract.events import CandidateQueued, Event, Result
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.event_log import EventLog
-from tests.waiting import wait_until
+from tests.helpers.waiting import wait_until
 
 CAMPAIGN = """
 name = "short"

@@ -14,8 +14,8 @@ import pytest
 
 from moireloop_broker.connection import read_connection
 from moireloop_broker.contract.events import Result, ServiceChanged
+from tests.helpers.waiting import wait_until
 from tests.system.running import RunningCampaign
-from tests.waiting import wait_until
 
 Make = Callable[..., RunningCampaign]
 VICTIMS = (

@@ -17,9 +17,9 @@ from moireloop import connect
 from moireloop_broker.connection import free_port
 from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.state.keys import Keys
+from tests.helpers.waiting import wait_until
+from tests.helpers.wrong_campaign_files import WRONG_FILES, WrongFile
 from tests.system.running import RunningCampaign
-from tests.unit.campaign.wrong_files import WRONG_FILES, WrongFile
-from tests.waiting import wait_until
 
 README = Path(__file__).parents[2] / "README.md"
 Make = Callable[..., RunningCampaign]

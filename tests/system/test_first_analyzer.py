@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from moireloop.session.start_condition import WAITING
+from tests.helpers.waiting import wait_until
 from tests.system.running import RunningCampaign
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from tests.installed import install
+from tests.helpers.installed import install
 from tests.system.running import RunningCampaign
 
 PAGE = (Path(__file__).parents[2] / "docs" / "analyzers.md").read_text(encoding="utf-8")

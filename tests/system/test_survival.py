@@ -9,8 +9,8 @@ import pytest
 
 from moireloop import connect
 from moireloop_broker.contract.events import CampaignChanged, RunFailed, ServiceChanged
+from tests.helpers.waiting import wait_until
 from tests.system.running import RunningCampaign
-from tests.waiting import wait_until
 
 Make = Callable[..., RunningCampaign]
 

@@ -13,7 +13,10 @@ from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.settings_store import write_settings
 from moireloop_broker.state.work_queue import WorkQueue
-from tests.connections import connection_of
+from tests.helpers.connections import connection_of
+from tests.helpers.kernels import compiled_kernels
+
+__all__ = ["compiled_kernels"]
 
 _numbers = itertools.count()
 

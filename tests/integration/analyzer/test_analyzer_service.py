@@ -23,8 +23,8 @@ from moireloop_broker.state.series import SeriesPoint
 from moireloop_broker.state.settings_store import write_settings
 from moireloop_broker.state.work_queue import Lease, WorkQueue
 from moireloop_broker.streams.frames import FramePublisher
-from tests.contract.hostile import CONTRADICTING_PARTS
-from tests.waiting import wait_until
+from tests.helpers.hostile import CONTRADICTING_PARTS
+from tests.helpers.waiting import wait_until
 
 LATTICE_ANGSTROM = 3.16
 CELLS = 14

@@ -16,9 +16,9 @@ from moireloop_broker.contract.events import AnalysisArray, AnalysisOutcome, Fra
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.settings_store import write_settings
-from tests.installed import install
+from tests.helpers.installed import install
+from tests.helpers.waiting import wait_until
 from tests.integration.analyzer.test_analyzer_service import bilayer, finished, frame, results, stepped_until
-from tests.waiting import wait_until
 
 MODULE = """
 import os

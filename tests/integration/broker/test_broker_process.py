@@ -37,10 +37,10 @@ from moireloop_broker.state.redis_client import answers
 from moireloop_broker.state.settings_store import write_settings_file
 from moireloop_broker.state.work_queue import WorkQueue
 from moireloop_broker.streams.curve import Curve
-from tests.connections import connection_of
-from tests.contract.hostile import REQUESTS, TOO_LARGE
-from tests.contract.page import blocks, rows
-from tests.waiting import wait_until
+from tests.helpers.connections import connection_of
+from tests.helpers.hostile import REQUESTS, TOO_LARGE
+from tests.helpers.page import blocks, rows
+from tests.helpers.waiting import wait_until
 
 
 class BrokerProcess:

@@ -14,8 +14,8 @@ from moireloop_broker.state import analysis_queue
 from moireloop_broker.state.analysis_queue import AnalysisQueue, FinishedRun
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.work_queue import WorkQueue
+from tests.helpers.waiting import wait_until
 from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report, results
-from tests.waiting import wait_until
 
 IDLE_S = 0.4
 

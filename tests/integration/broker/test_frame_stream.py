@@ -13,8 +13,8 @@ import zmq
 from moireloop_broker.contract.frames import Frame, FrameHeader, frame_parts
 from moireloop_broker.streams.curve import Curve
 from moireloop_broker.streams.frames import FramePublisher, FrameReceiver
-from tests.contract.hostile import FRAMES
-from tests.waiting import wait_until
+from tests.helpers.hostile import FRAMES
+from tests.helpers.waiting import wait_until
 
 
 def frame(step: int, atoms: int = 1000) -> Frame:

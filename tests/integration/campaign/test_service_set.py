@@ -11,7 +11,7 @@ import pytest
 from moireloop.session import service_set
 from moireloop.session.service_set import Crash, ServiceSet, ServiceSpec
 from moireloop_broker.processes.exits import EXIT_CANNOT_SERVE
-from tests.waiting import wait_until
+from tests.helpers.waiting import wait_until
 
 
 @pytest.fixture

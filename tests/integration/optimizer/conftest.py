@@ -22,7 +22,7 @@ from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.settings_store import write_settings
 from moireloop_broker.state.work_queue import WorkQueue
 from moireloop_optimizer.service.fitter import Fitter
-from tests.connections import connection_of
+from tests.helpers.connections import connection_of
 
 _numbers = itertools.count()
 

@@ -15,7 +15,7 @@ from moireloop_broker.contract.search import SearchSpace, Target
 from moireloop_optimizer.service.fit_protocol import Answer, Question, pack, unpack_question
 from moireloop_optimizer.service.fitter import FitProcessLost, Fitter
 from moireloop_optimizer.sobol import sobol_points
-from tests.waiting import wait_until
+from tests.helpers.waiting import wait_until
 
 POINTS = sobol_points(10, 2, seed=0)
 SPACE = SearchSpace({"temperature_k": [1500.0, 3000.0], "lattice_strain": [0.0, 0.05]})

@@ -22,8 +22,8 @@ from moireloop_optimizer.service.fitter import Fitter
 from moireloop_optimizer.service.optimizer import OptimizerService
 from moireloop_optimizer.service.planner import Planner
 from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
+from tests.helpers.waiting import wait_until
 from tests.integration.optimizer.conftest import CampaignInRedis
-from tests.waiting import wait_until
 
 NewCampaign = Callable[..., CampaignInRedis]
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from moireloop_worker.lammps.writable import make_room
+from tests.helpers.waiting import wait_until
 from tests.integration.worker.conftest import StartPool
 from tests.integration.worker.worker_campaign import LONG_BEAD, SMALL_BEAD, Campaign, ranks_of
-from tests.waiting import wait_until
 
 Make = Callable[..., Campaign]
 Inject = Callable[[Campaign, int], None]

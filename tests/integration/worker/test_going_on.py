@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from moireloop_worker.launchers.local import LocalLauncher, LocalWorker
+from tests.helpers.waiting import wait_until
 from tests.integration.worker.lammps_files import thermo_of
 from tests.integration.worker.worker_campaign import SMALL_BEAD, Campaign, alive, family, ranks_of
-from tests.waiting import wait_until
 
 Make = Callable[..., Campaign]
 Start = Callable[..., LocalWorker]

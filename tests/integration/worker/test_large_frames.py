@@ -16,8 +16,8 @@ import pytest
 from moireloop_analyzer.service.assembly import Assembly
 from moireloop_broker.contract.frames import Frame
 from moireloop_broker.streams.frames import FrameReceiver
+from tests.helpers.waiting import wait_until
 from tests.integration.worker.large_frames import SIDE, SPACING
-from tests.waiting import wait_until
 
 SCRIPT = "tests.integration.worker.large_frames"
 ROOT = Path(__file__).parents[3]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.waiting import wait_until
 from tests.integration.worker.conftest import StartPool
 from tests.integration.worker.worker_campaign import (
     LONG_BEAD,
@@ -23,7 +24,6 @@ from tests.integration.worker.worker_campaign import (
     family,
     ranks_of,
 )
-from tests.waiting import wait_until
 
 Make = Callable[..., Campaign]
 

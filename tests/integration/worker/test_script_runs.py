@@ -13,8 +13,8 @@ from moireloop_worker.lammps.restarts import RestartFiles
 from moireloop_worker.models.growth_model import Plan, Snapshot
 from moireloop_worker.models.script import Script
 from moireloop_worker.models.script_settings import ScriptSettings
+from tests.helpers.growth_scripts import GOOD, settings
 from tests.integration.worker.stop_at import StopAt
-from tests.unit.worker.scripts import GOOD, settings
 
 HOT = {"temperature_k": 900.0}
 

@@ -12,8 +12,8 @@ import pytest
 from moireloop.campaign_file.lammps_check import why_lammps_does_not_start
 from moireloop_worker.launchers.local import LocalLauncher
 from moireloop_worker.settings import LammpsSettings
+from tests.helpers.waiting import wait_until
 from tests.integration.worker.worker_campaign import SMALL_BEAD, Campaign
-from tests.waiting import wait_until
 
 SHORT_BEAD = {**SMALL_BEAD, "equilibrate_steps": 5, "anneal_steps": 20, "quench_steps": 20}
 OMP = ("-sf", "omp", "-pk", "omp", "2")

@@ -16,6 +16,9 @@ import pytest
 from moireloop_broker.contract.frames import frame_from_parts
 from moireloop_broker.state.orders import Orders
 from moireloop_worker.launchers.local import LocalLauncher, LocalWorker
+from tests.helpers.growth_scripts import GOOD
+from tests.helpers.growth_scripts import settings as script_settings
+from tests.helpers.waiting import wait_until
 from tests.integration.worker.worker_campaign import (
     LONG_BEAD,
     SMALL_BEAD,
@@ -24,9 +27,6 @@ from tests.integration.worker.worker_campaign import (
     family,
     ranks_of,
 )
-from tests.unit.worker.scripts import GOOD
-from tests.unit.worker.scripts import settings as script_settings
-from tests.waiting import wait_until
 
 Make = Callable[..., Campaign]
 Start = Callable[..., LocalWorker]

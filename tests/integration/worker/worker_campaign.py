@@ -15,8 +15,8 @@ from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.work_queue import WorkQueue
-from tests.connections import connection_of
-from tests.waiting import wait_until
+from tests.helpers.connections import connection_of
+from tests.helpers.waiting import wait_until
 
 _numbers = itertools.count()
 

@@ -19,7 +19,7 @@ from moireloop_broker.connection import (
 from moireloop_broker.files import write_synced
 from moireloop_broker.state.settings_store import read_settings_file, write_settings_file
 from moireloop_broker.streams.curve import Curve
-from tests.connections import connection_of
+from tests.helpers.connections import connection_of
 
 
 def connection(folder: Path, campaign: str = "demo") -> Connection:

@@ -16,9 +16,9 @@ from moireloop.campaign_file.load import keep_copy
 from moireloop.cli import COMMANDS, main
 from moireloop_broker.connection import write_connection
 from moireloop_broker.folder import CampaignFolder
-from tests.connections import connection_of
-from tests.unit.campaign.wrong_files import GOOD, WRONG_FILES, WrongFile
-from tests.unit.campaign.wrong_scripts import WRONG_SCRIPTS
+from tests.helpers.connections import connection_of
+from tests.helpers.wrong_campaign_files import GOOD, WRONG_FILES, WrongFile
+from tests.helpers.wrong_scripts import WRONG_SCRIPTS
 
 MOST_CORES = 4
 ALONE = GOOD.replace('url = "redis://127.0.0.1:6379/0"', "")

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from moireloop_broker.contract.events import Candidate, Result
 from moireloop_broker.contract.search import SearchSpace, Target
 from moireloop_optimizer.runs import best_result, is_reached, objective, regret_deg, runs_of, toward
-from tests.unit.optimizer.campaign_events import candidate, result
+from tests.helpers.campaign_events import candidate, result
 
 SPACE = SearchSpace.model_validate({"temperature_k": [1000, 3000], "lattice_strain": [0.0, 0.05]})
 TARGET = Target(twist_deg=8.0)
