@@ -27,7 +27,7 @@ PLACES: Final[dict[str, tuple[float, ...]]] = {
     "plateaus": (8.2, 14.4, 25.3),
     "bead": (8.2, 15.42, 24.46),
 }
-"""The seed's three targets, or the coherent twists nearest to them."""
+"""The paper's three targets, or the coherent twists nearest to them."""
 
 
 def samples_to_all(name: str, targets_deg: Sequence[float], repetition: int) -> int:

@@ -1,4 +1,4 @@
-"""The seed's strategies as its Methods put them, for comparisons in the bench (pure).
+"""The paper's strategies as its Methods put them, for comparisons in the bench (pure).
 
 They share the model of `moireloop_optimizer.model` (single-task GP, Matern kernel) and differ from the strategies of
 the same names there: a batch is optimized jointly, and nothing is drawn around the best points so far.
@@ -62,7 +62,7 @@ class Published:
         self._seed = seed
 
     def suggest(self, n: int, observed: Observed, pending: Points, *, index: int) -> Chosen:
-        """The next n points; see seed_strategies.SeedStrategy. A Sobol set where there is nothing to learn from."""
+        """The next n points; see seed_strategies.PaperStrategy. A Sobol set where there is nothing to learn from."""
         data = informative(observed)
         if data is None:
             return Chosen(sobol_points(n, observed.points.shape[1], seed=self._seed, index=index), "sobol")

@@ -1,4 +1,4 @@
-"""How many samples each strategy needs up to the first hit of a target: ours, the seed's, Optuna's and Ax's (main).
+"""How many samples each strategy needs up to the first hit of a target: ours, the paper's, Optuna's and Ax's (main).
 
 `python -m bench.strategies` makes the searches that its file does not have yet, two at a time, and prints the table;
 `--show` prints it alone. Searches of one repetition share the random numbers of their runs.
@@ -27,7 +27,7 @@ from bench.search_pool import search_pool
 from moireloop_broker.contract.search import Target
 from moireloop_optimizer.auto.strategy import AutoStrategy
 from moireloop_optimizer.regret.per_target import PerTarget
-from moireloop_optimizer.regret.strategies import seed_strategy
+from moireloop_optimizer.regret.strategies import paper_strategy
 from moireloop_optimizer.strategy import Strategy
 
 TOLERANCE_DEG: Final = 0.1
@@ -44,13 +44,13 @@ TARGETS_DEG: Final[dict[str, tuple[float, ...]]] = {
     "plateaus": (8.2, 2.8),
     "bead": (8.5, 9.97, 13.61, 15.42, 19.71, 24.46, 26.41),
 }
-"""The seed's 8.5, or the coherent twist nearest to it; the rarest plateau; and all coherent twists that 1 to 5 % of the
-bead model's runs have, to which 15.42 and 24.46 belong, those nearest to the seed's 15 and 25.
+"""The paper's 8.5, or the coherent twist nearest to it; the rarest plateau; and all coherent twists that 1 to 5 % of
+the bead model's runs have, to which 15.42 and 24.46 belong, those nearest to the paper's 15 and 25.
 """
 
 REFERENCE: Final = "thompson"
 WHO: Final = ("auto", "auto 15", REFERENCE, "thompson draws", "random", "tpe", "ax")
-"""auto, one sample at a time and 15; the seed's Thompson sampling in batches of 15, and the other reading of it."""
+"""auto, one sample at a time and 15; the paper's Thompson sampling in batches of 15, and the other reading of it."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _strategy(wanted: Search) -> Strategy | None:
         case "thompson draws":
             return PerTarget(Published("thompson-draws", wanted.repetition))
         case "moireloop thompson":
-            return PerTarget(seed_strategy("thompson", wanted.repetition))
+            return PerTarget(paper_strategy("thompson", wanted.repetition))
         case "random":
             return None
     raise ValueError(f"expected one of {', '.join(WHO)}, got {wanted.who!r}")

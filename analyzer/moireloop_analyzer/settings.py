@@ -38,7 +38,7 @@ class AnalyzerSettings(BaseModel):
     )
     estimator: Estimator = Field(
         default="lattice",
-        description="how the twist is measured: from lattices fitted to both layers, or as the seed did from rows "
+        description="how the twist is measured: from lattices fitted to both layers, or as the paper did from rows "
         "of atoms",
     )
     analyses: Annotated[tuple[Identifier, ...], Field(strict=False, max_length=MAX_ANALYSES)] = Field(

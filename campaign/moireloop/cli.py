@@ -41,6 +41,7 @@ from moireloop.terminal.recipes_table import recipes_table, target_lines, width_
 from moireloop.terminal.session_view import EXIT_FAILED, EXIT_KILLED, conduct
 from moireloop_broker.connection import NoConnectionFile
 from moireloop_broker.contract.control import Status
+from moireloop_broker.contract.events import BUDGET_OUTCOMES
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.service.redis_server import RedisUnavailable
 from moireloop_broker.state.series import Series
@@ -321,7 +322,7 @@ def _picture(campaign: Campaign, client: CampaignClient) -> RenderableType:
 
 def _stored_line(folder: CampaignFolder) -> str:
     stored, history = stored_status(folder)
-    done = sum(stored.counts[outcome] for outcome in ("measured", "refused", "failed"))
+    done = sum(stored.counts[outcome] for outcome in BUDGET_OUTCOMES)
     counts = ", ".join(f"{count} {name}" for name, count in stored.counts.items() if count)
     parts = [f"{stored.campaign} does not run", f"state {stored.state}, {done} results", counts or "nothing yet"]
     early = early_ends(history.results)

@@ -65,7 +65,7 @@ class Observed:
 
 
 def regret_deg(twist_deg: float, target: Target) -> float:
-    """|twist - target| in degrees: the seed's absolute error of a sampled twist."""
+    """|twist - target| in degrees: the paper's absolute error of a sampled twist."""
     return abs(twist_deg - target.twist_deg)
 
 
@@ -106,7 +106,7 @@ def runs_of(results: Iterable[Result], space: SearchSpace) -> Runs:
     twists: list[tuple[float, float]] = []
     lattices: list[list[float]] = []
     for result in results:
-        if result.outcome not in ("measured", "refused"):
+        if not result.informs_model:
             continue
         try:
             rows.append(space.to_unit([result.candidate.parameters])[0].tolist())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moireloop_optimizer.auto.strategy import AutoStrategy
 from moireloop_optimizer.regret.per_target import PerTarget
-from moireloop_optimizer.regret.strategies import seed_strategy
+from moireloop_optimizer.regret.strategies import paper_strategy
 from moireloop_optimizer.strategy import Strategy
 from moireloop_optimizer.strategy_names import OWN_NAMES
 
@@ -19,6 +19,6 @@ def strategy_named(name: str, seed: int) -> Strategy:
         case "auto":
             return AutoStrategy(seed)
         case "qei" | "thompson" | "random":
-            return PerTarget(seed_strategy(name, seed))
+            return PerTarget(paper_strategy(name, seed))
         case _:
             raise ValueError(f"expected a strategy out of {', '.join(OWN_NAMES)}, got {name!r}")

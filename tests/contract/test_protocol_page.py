@@ -148,7 +148,7 @@ def test_refusals_are_those_of_the_code() -> None:
     names = set()
     for call in ast.walk(tree):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
-            given = {"RequestRefused": call.args[:1], "Refusal": [k.value for k in call.keywords if k.arg == "error"]}
+            given = {"InvalidRequest": call.args[:1], "Refused": [k.value for k in call.keywords if k.arg == "error"]}
             names |= {a.value for a in given.get(call.func.id, []) if isinstance(a, ast.Constant)}
     assert {code(error) for error, _ in rows("Refusals")} == names
 

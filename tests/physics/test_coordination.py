@@ -1,4 +1,4 @@
-"""Coordination numbers and the seed's order parameter, of crystals, their sizes, and frames of molecular dynamics."""
+"""Coordination numbers and the paper's order parameter, of crystals, their sizes, and frames of molecular dynamics."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_the_seeds_order_without_pairs_is_zero() -> None:
 
 @pytest.mark.parametrize("ends", [2.4, 2.6])
 def test_the_ends_of_the_window_belong_to_it(ends: float) -> None:
-    """As the seed writes it, [2.4, 2.6]."""
+    """As the paper writes it, [2.4, 2.6]."""
     assert first_peak_share([[0.0, 0, 0], [ends, 0, 0]], np.eye(3) * 20, (False, False, False)) == 1.0
 
 

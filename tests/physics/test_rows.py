@@ -1,4 +1,4 @@
-"""The seed's Algorithm 1 from many starting atoms: the direction of rows, not the rotation of lattices."""
+"""The paper's Algorithm 1 from many starting atoms: the direction of rows, not the rotation of lattices."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The direction of a layer's rows of atoms: Algorithm 1 of the seed, from many starting atoms (pure).
+"""The direction of a layer's rows of atoms: Algorithm 1 of the paper, from many starting atoms (pure).
 
 From an atom the row is followed neighbour by neighbour; where the next atom is missing, a ghost stands in for it, moved
 on by the same step, and the row goes on behind it. A straight line through the atoms of the row has its direction.
-The seed starts at one atom and takes the smallest polar angle among its neighbours; here every row starts along the
+The paper starts at one atom and takes the smallest polar angle among its neighbours; here every row starts along the
 lattice direction nearest to the cell's vector a, in each layer, and the median of many rows is taken.
 """
 

@@ -19,8 +19,8 @@ from moireloop_broker.contract.events import AnalysisOutcome, FrameAnalysed, Mea
 from moireloop_broker.contract.frames import Frame
 from moireloop_broker.state.analysis_queue import AnalysisQueue, FinishedRun
 from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.observations import Observations
-from moireloop_broker.state.orders import Orders
 from moireloop_broker.state.settings_store import read_settings
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class AnalyzerService:
         self._window = frames_needed(self._policies)
         self._targets_deg = [target["twist_deg"] for target in read_settings(client, self._keys, "targets")]
         self._observations = Observations(client, self._keys)
-        self._orders = Orders(client, self._keys)
+        self._instructions = Instructions(client, self._keys)
         self._finished = AnalysisQueue(client, self._keys, name)
         self._claim = ClaimKeeper(self._finished)
         self._run: FinishedRun | None = None
@@ -70,7 +70,7 @@ class AnalyzerService:
         """Measure one finished run, observe the frames that are there, and wait a moment when there is neither.
 
         Frames that take long to measure do not keep finished runs waiting for more than one of them. Further analyzers
-        work in a process of their own: observations and orders do not wait for them, the result of a run does.
+        work in a process of their own: observations and instructions do not wait for them, the result of a run does.
         """
         is_busy = self._take_finished()
         begun_s = time.monotonic()
@@ -166,7 +166,7 @@ class AnalyzerService:
         decision = decide_at(header.step, points, self._policies, self._targets_deg)
         if decision is None:
             return
-        ordered = self._orders.end_early(
+        ordered = self._instructions.end_early(
             header.candidate_id, header.attempt, decision.ending, decision.reason, decision.step
         )
         if ordered == "ordered":

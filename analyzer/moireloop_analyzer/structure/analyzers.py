@@ -22,7 +22,7 @@ ROLES: Final = {(1, 1): "metal_metal", (1, 2): "metal_chalcogen", (2, 2): "chalc
 
 
 def pair_correlation_analysis(snapshot: Snapshot) -> Analysis:
-    """g(r) to 8 angstrom, its first peak, the seed's order parameter and coordination numbers.
+    """g(r) to 8 angstrom, its first peak, the paper's order parameter and coordination numbers.
 
     Numbers: `first_peak_angstrom`, `first_peak_height`, `seed_order`, `thickness_angstrom`, `chalcogens_around_metal`,
     `metals_around_chalcogen`, `metals_around_metal`, `six_fold_share`. Arrays (120,): `radius_angstrom`, `g`, and of

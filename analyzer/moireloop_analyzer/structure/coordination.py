@@ -1,4 +1,4 @@
-"""Nearest neighbours: how many an atom has, and the seed's order parameter that counts them (pure)."""
+"""Nearest neighbours: how many an atom has, and the paper's order parameter that counts them (pure)."""
 
 from __future__ import annotations
 
@@ -123,9 +123,9 @@ def first_peak_share(
     window_angstrom: tuple[float, float] = SEED_WINDOW_ANGSTROM,
     cutoff_angstrom: float = SEED_CUTOFF_ANGSTROM,
 ) -> float | Refusal:
-    """The seed's order parameter as a share in [0, 1]: pairs inside the window over pairs inside the cutoff.
+    """The paper's order parameter as a share in [0, 1]: pairs inside the window over pairs inside the cutoff.
 
-    Positions (N, 3) and cell (3, 3) are in angstrom. The seed counts the pairs in 2.4 to 2.6 angstrom, where the
+    Positions (N, 3) and cell (3, 3) are in angstrom. The paper counts the pairs in 2.4 to 2.6 angstrom, where the
     Mo-S bond of pristine MoS2 lies, of the pair correlation up to 3 angstrom; the share does not grow with N. It
     is 0 without pairs. Raises ValueError for a window that does not lie within the cutoff.
     """

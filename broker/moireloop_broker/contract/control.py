@@ -111,7 +111,7 @@ class Accepted(Message):
     tag: Literal["accepted/1"] = "accepted/1"
 
 
-class Refusal(Message):
+class Refused(Message):
     """The request was not carried out: the error's name, and what was expected and what came."""
 
     tag: Literal["refusal/1"] = "refusal/1"
@@ -119,5 +119,5 @@ class Refusal(Message):
     message: str
 
 
-Reply = Annotated[Status | Replay | Accepted | Refusal, Field(discriminator="tag")]
+Reply = Annotated[Status | Replay | Accepted | Refused, Field(discriminator="tag")]
 """What the control endpoint answers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import Field, FiniteFloat, model_validator
 
@@ -210,6 +210,17 @@ class EarlyEndOrdered(Message):
     ordered_s: Seconds
 
 
+Outcome = Literal["measured", "refused", "failed", "cancelled"]
+
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
+
+BUDGET_OUTCOMES: Final[tuple[Outcome, ...]] = ("measured", "refused", "failed")
+"""Outcomes that use up the budget."""
+
+MODEL_OUTCOMES: Final[tuple[Outcome, ...]] = ("measured", "refused")
+"""Outcomes of runs that came to their end, so that they say something about their parameters."""
+
+
 class Result(Message):
     """What a candidate came to. There is exactly one for each candidate.
 
@@ -222,7 +233,7 @@ class Result(Message):
     tag: Literal["result/3"] = "result/3"
     candidate: Candidate
     attempt: Attempt
-    outcome: Literal["measured", "refused", "failed", "cancelled"]
+    outcome: Outcome
     reason: Reason | None = None
     measurement: Measurement | None = None
     analyses: Analyses = {}
@@ -237,6 +248,16 @@ class Result(Message):
         if self.outcome in ("refused", "failed") and (twist is not None or self.reason is None):
             raise ValueError(f"expected a reason and no twist with outcome {self.outcome!r}")
         return self
+
+    @property
+    def counts_for_budget(self) -> bool:
+        """Whether the candidate uses up the budget: every one does that was not cancelled."""
+        return self.outcome in BUDGET_OUTCOMES
+
+    @property
+    def informs_model(self) -> bool:
+        """Whether the run says something about its parameters: it came to its end, with a twist or without."""
+        return self.outcome in MODEL_OUTCOMES
 
     @property
     def twist_deg(self) -> float | None:

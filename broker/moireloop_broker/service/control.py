@@ -13,7 +13,7 @@ from moireloop_broker.contract.control import (
     Accepted,
     CancelRequest,
     ProposeRequest,
-    Refusal,
+    Refused,
     Replay,
     ReplayEntry,
     ReplayRequest,
@@ -36,7 +36,7 @@ MAX_REQUEST_BYTES = 1024 * 1024
 MAX_REPLAY_BYTES = 2 * 1024 * 1024
 
 
-class RequestRefused(Exception):
+class InvalidRequest(Exception):
     """A well-formed request that cannot be carried out; `error` is its name on the wire."""
 
     def __init__(self, error: str, message: str) -> None:
@@ -78,9 +78,9 @@ class Control:
         except MalformedMessage as error:
             self.malformed += 1
             log.warning("request refused reason=%s", error)
-            return Refusal(error="MalformedMessage", message=str(error)[:1000])
-        except RequestRefused as error:
-            return Refusal(error=error.error, message=str(error))
+            return Refused(error="MalformedMessage", message=str(error)[:1000])
+        except InvalidRequest as error:
+            return Refused(error=error.error, message=str(error))
 
     def _carry_out(self, request: Request) -> Reply:
         if isinstance(request, StatusRequest):
@@ -98,13 +98,13 @@ class Control:
     def _propose(self, request: ProposeRequest) -> Reply:
         if request.parameters.keys() != self._bounds.keys():
             expected, came = sorted(self._bounds), sorted(request.parameters)
-            raise RequestRefused("UnknownParameters", f"expected parameters {expected}, got {came}")
+            raise InvalidRequest("UnknownParameters", f"expected parameters {expected}, got {came}")
         for name, value in request.parameters.items():
             low, high = self._bounds[name]
             if not low <= value <= high:
-                raise RequestRefused("OutOfBounds", f"expected {name} in [{low:g}, {high:g}], got {value:g}")
+                raise InvalidRequest("OutOfBounds", f"expected {name} in [{low:g}, {high:g}], got {value:g}")
         if self._queue.draining():
-            raise RequestRefused("Draining", "the campaign drains or has ended; it takes no more candidates")
+            raise InvalidRequest("Draining", "the campaign drains or has ended; it takes no more candidates")
         self._queue.propose(
             Candidate(
                 candidate_id=request.candidate_id,
@@ -118,18 +118,18 @@ class Control:
     def _cancel(self, request: CancelRequest) -> Reply:
         outcome = self._queue.cancel(request.candidate_id, request.reason)
         if outcome == "unknown":
-            raise RequestRefused("UnknownCandidate", f"expected a known candidate, got {request.candidate_id!r}")
+            raise InvalidRequest("UnknownCandidate", f"expected a known candidate, got {request.candidate_id!r}")
         if outcome == "late":
-            raise RequestRefused("TooLate", f"the run of {request.candidate_id} is over")
+            raise InvalidRequest("TooLate", f"the run of {request.candidate_id} is over")
         return Accepted()
 
     def _replay(self, request: ReplayRequest) -> Reply:
         wanted = frozenset(request.topics)
         if unknown := wanted - LOG_TOPICS - OBSERVED_TOPICS:
-            raise RequestRefused("UnknownTopic", f"expected topics of docs/protocol.md, got {sorted(unknown)}")
+            raise InvalidRequest("UnknownTopic", f"expected topics of docs/protocol.md, got {sorted(unknown)}")
         observed = sorted(wanted & OBSERVED_TOPICS)
         if observed and wanted - OBSERVED_TOPICS:
-            raise RequestRefused("MixedReplay", f"{' and '.join(observed)} have ids of their own: replay them alone")
+            raise InvalidRequest("MixedReplay", f"{' and '.join(observed)} have ids of their own: replay them alone")
         stream = self._keys.observations if observed else self._keys.log
         rows = self._log.read_streams({stream: request.since}, request.limit, 0).get(stream, [])
         entries: list[ReplayEntry] = []

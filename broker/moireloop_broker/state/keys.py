@@ -20,7 +20,7 @@ OBSERVED_BYTES_KEPT: Final = 256 * 1024 * 1024
 
 POINTS_KEPT: Final = 10_000
 
-ORDERS_KEPT_S: Final = 60
+INSTRUCTIONS_KEPT_S: Final = 60
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ KEYS: Final = (
     KeySpec("finals", "stream", "finish", "an entry lives until the candidate's result is in the log"),
     KeySpec("final:{id}", "string", "finish", "the final frame, until the candidate's result is in the log"),
     KeySpec("candidate:{id}", "hash", "state changes", "campaign; state of one candidate"),
-    KeySpec("orders:{worker}", "list", "end_early, cancel", f"wakes a worker; {ORDERS_KEPT_S} s at most"),
+    KeySpec("instructions:{worker}", "list", "end_early, cancel", f"wakes a worker; {INSTRUCTIONS_KEPT_S} s at most"),
     KeySpec("counts", "hash", "state changes", "campaign; how many candidates are in each state"),
     KeySpec("counters", "hash", "all services", "campaign; refused messages, dropped frames and the like"),
     KeySpec("workers", "hash", "workers", "campaign; worker -> what it does and when it last said so"),
@@ -90,6 +90,6 @@ class Keys:
         """What the analyzers saw in the frames of one attempt."""
         return f"{self.series_prefix}{candidate_id}:{attempt}"
 
-    def orders(self, worker: str) -> str:
+    def instructions(self, worker: str) -> str:
         """Word for a worker that it should look at once what was ordered."""
-        return f"{self.prefix}orders:{worker}"
+        return f"{self.prefix}instructions:{worker}"

@@ -29,8 +29,8 @@ from moireloop_broker.contract.events import (
     StageTimes,
 )
 from moireloop_broker.contract.frames import Frame, frame_parts
-from moireloop_broker.state.keys import ANALYZERS_GROUP, ORDERS_KEPT_S, WORKERS_GROUP, Keys
-from moireloop_broker.state.orders import Order
+from moireloop_broker.state.instructions import Instruction
+from moireloop_broker.state.keys import ANALYZERS_GROUP, INSTRUCTIONS_KEPT_S, WORKERS_GROUP, Keys
 from moireloop_broker.state.scripts import Scripts
 
 log = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class WorkQueue:
         outcome = self._scripts.run("lease", keys, args)
         return lease if outcome == b"leased" else None
 
-    def renew(self, lease: Lease, step: int) -> Order | None:
+    def renew(self, lease: Lease, step: int) -> Instruction | None:
         """Hold the lease for another period and tell the step reached; answers what was ordered meanwhile.
 
         Raises:
@@ -142,7 +142,7 @@ class WorkQueue:
         answer: bytes = self._scripts.run("renew", keys, cast("Any", args))
         if answer == b"lost":
             raise LeaseLost(f"{lease.candidate.candidate_id} attempt {lease.attempt} is no longer leased")
-        return cast("Order", answer.decode()) if answer else None
+        return cast("Instruction", answer.decode()) if answer else None
 
     def report_worker(self, status: WorkerStatus) -> None:
         """Say what a worker does, for `status`."""
@@ -222,9 +222,9 @@ class WorkQueue:
         fields = cast("dict[bytes, bytes]", held)
         event = CancelRequested(candidate_id=candidate_id, reason=reason)
         result = _unmeasured(fields, int(fields[b"attempt"]), "cancelled", reason)
-        orders = self._keys.orders(fields.get(b"worker", b"").decode())
-        keys = [self._keys.candidate(candidate_id), self._keys.log, self._keys.counts, self._keys.queue, orders]
-        answer: bytes = self._scripts.run("cancel", keys, [reason, pack(event), pack(result), ORDERS_KEPT_S])
+        instructions = self._keys.instructions(fields.get(b"worker", b"").decode())
+        keys = [self._keys.candidate(candidate_id), self._keys.log, self._keys.counts, self._keys.queue, instructions]
+        answer: bytes = self._scripts.run("cancel", keys, [reason, pack(event), pack(result), INSTRUCTIONS_KEPT_S])
         return answer.decode()
 
     def draining(self) -> bool:

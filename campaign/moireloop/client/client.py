@@ -19,7 +19,7 @@ from moireloop_broker.contract.codec import pack, unpack_as, unpack_published, u
 from moireloop_broker.contract.control import (
     CancelRequest,
     ProposeRequest,
-    Refusal,
+    Refused,
     Replay,
     ReplayRequest,
     Reply,
@@ -206,7 +206,7 @@ class CampaignClient:
             reply = unpack_reply(socket.recv())
         except MalformedMessage as error:
             raise RequestRefused(f"the answer is not understood: {error}") from error
-        if isinstance(reply, Refusal):
+        if isinstance(reply, Refused):
             raise RequestRefused(f"{reply.error}: {reply.message}")
         return reply
 

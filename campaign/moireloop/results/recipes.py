@@ -25,8 +25,6 @@ CLUSTER_SIDE: Final = 0.25
 
 LACKING: Final = 2.0
 
-COUNTED: Final = ("measured", "refused")
-
 Bounds = Mapping[str, tuple[float, float]]
 
 Rank = tuple[bool, float, float, float, float, float]
@@ -90,7 +88,7 @@ class RecipeRuns:
 
 def recipe_runs(results: Iterable[Result]) -> RecipeRuns:
     """Which results are runs of which recipe, in the order in which they came."""
-    counted = [result for result in results if result.outcome in COUNTED]
+    counted = [result for result in results if result.informs_model]
     label = equal_rows(_scaled(counted))
     seen: set[tuple[int, int]] = set()
     kept: list[int] = []

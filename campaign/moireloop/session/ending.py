@@ -38,7 +38,7 @@ def failure_of(results: Sequence[Result], workers: int) -> str | None:
         results: all results so far, in the order of the log.
         workers: the number of workers; so many candidates, and at least FAILED_AT_FIRST, must have failed.
     """
-    counted = [result for result in results if result.outcome != "cancelled"]
+    counted = [result for result in results if result.counts_for_budget]
     if len(counted) < max(FAILED_AT_FIRST, workers) or any(result.outcome != "failed" for result in counted):
         return None
     return f"given up: all of the first {len(counted)} candidates failed, the last with: {counted[-1].reason}"
@@ -46,7 +46,7 @@ def failure_of(results: Sequence[Result], workers: int) -> str | None:
 
 def without_success(ending: Ending, results: Sequence[Result]) -> Ending:
     """The same ending, but a failure, and saying so, where every candidate failed."""
-    counted = [result for result in results if result.outcome != "cancelled"]
+    counted = [result for result in results if result.counts_for_budget]
     if not ending.is_complete or not counted or any(result.outcome != "failed" for result in counted):
         return ending
     reason = f"{ending.reason}, and every one failed, the last with: {counted[-1].reason}"

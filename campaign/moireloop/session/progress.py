@@ -13,12 +13,8 @@ from moireloop.results.recipes import Recipe, recipe_runs, recipes_of
 from moireloop.results.results import EarlyEnds, early_ends, utilisation
 from moireloop.session.start_condition import awaits_analyzer
 from moireloop_broker.contract.control import Status, WorkerStatus
-from moireloop_broker.contract.events import Result, RunFailed, ServiceChanged
+from moireloop_broker.contract.events import BUDGET_OUTCOMES, OUTCOMES, Result, RunFailed, ServiceChanged
 from moireloop_broker.contract.search import Target
-
-COUNTED: Final = ("measured", "refused", "failed")
-
-OUTCOMES: Final = (*COUNTED, "cancelled")
 
 SILENT_AFTER_S: Final = 10.0
 
@@ -61,7 +57,7 @@ class Progress:
     @property
     def done(self) -> int:
         """Results so far that count towards the budget: all but the cancelled ones."""
-        return sum(self.outcomes.get(outcome, 0) for outcome in COUNTED)
+        return sum(self.outcomes.get(outcome, 0) for outcome in BUDGET_OUTCOMES)
 
 
 def progress_of(
@@ -90,7 +86,7 @@ def progress_of(
     """
     outcomes, ran = _outcomes(status, results), recipe_runs(results)
     elapsed_s = max(0.0, now_s - started_s)
-    remaining = max(0, budget_results - sum(outcomes[outcome] for outcome in COUNTED))
+    remaining = max(0, budget_results - sum(outcomes[outcome] for outcome in BUDGET_OUTCOMES))
     return Progress(
         campaign=status.campaign,
         state=status.state,
@@ -146,7 +142,7 @@ def _outcomes(status: Status, results: Sequence[Result]) -> dict[str, int]:
 
 
 def _session_times(results: Sequence[Result], started_s: float) -> list[float]:
-    ended = (result.times.logged_s for result in results if result.outcome in COUNTED)
+    ended = (result.times.logged_s for result in results if result.counts_for_budget)
     return sorted(time_s for time_s in ended if time_s is not None and time_s >= started_s)
 
 

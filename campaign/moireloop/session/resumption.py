@@ -25,7 +25,7 @@ def withdrawals(events: Iterable[Event], bounds: Bounds, budget_results: int) ->
             waiting[event.candidate.candidate_id] = event.candidate
         elif isinstance(event, Result):
             waiting.pop(event.candidate.candidate_id, None)
-            counted += event.outcome != "cancelled"
+            counted += event.counts_for_budget
     outside = {name for name, candidate in waiting.items() if not _is_within(candidate.parameters, bounds)}
     inside = [name for name in waiting if name not in outside]
     beyond = inside[max(0, budget_results - counted) :]

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from moireloop.results.labels import label, with_error
 from moireloop.results.recipes import (
-    COUNTED,
     Bounds,
     Recipe,
     cluster_leaders,
@@ -84,7 +83,7 @@ def recipes_table(
 def target_lines(results: Sequence[Result], targets: Sequence[Target]) -> list[str]:
     """What came of each target: its hits and the first of them, its regret, and how sure its surest recipe is."""
     ran = recipe_runs(results)
-    counted = [result for result in results if result.outcome != "cancelled"]
+    counted = [result for result in results if result.counts_for_budget]
     return [_target_line(counted, target, next(iter(recipes_of(ran, target, n=1)), None)) for target in targets]
 
 
@@ -114,7 +113,7 @@ def was_ended_early(result: Result) -> bool:
 
 def _target_line(results: Sequence[Result], target: Target, surest: Recipe | None) -> str:
     name = f"target {target.twist_deg:g}°"
-    regrets = [regret_of(result, target) if result.outcome in COUNTED else None for result in results]
+    regrets = [regret_of(result, target) if result.informs_model else None for result in results]
     known = [regret for regret in regrets if regret is not None]
     if surest is None or not known:
         return f"{name}: {NOTHING}"

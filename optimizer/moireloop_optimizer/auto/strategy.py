@@ -1,6 +1,6 @@
 """The default strategy: the point that most likely hits a target, by a model of the twist itself (pure).
 
-The seed models the distance from the target, which throws away on which side of it a twist lies. Here the twist is
+The paper models the distance from the target, which throws away on which side of it a twist lies. Here the twist is
 modelled (hit_model), and the next point is the one at which a run most likely comes within the tolerance of a target
 that no run has reached; of each target what pending runs would tell as well does not count again. Once every target is
 reached the search goes on for other recipes, away from those that it has. docs/search.md says what was measured.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from moireloop_broker.contract.search import Points, Target
-from moireloop_optimizer.regret.strategies import Chosen, SeedStrategy
+from moireloop_optimizer.regret.strategies import Chosen, PaperStrategy
 from moireloop_optimizer.runs import Runs, is_within, toward
 from moireloop_optimizer.strategy import Suggestion
 
@@ -15,7 +15,7 @@ from moireloop_optimizer.strategy import Suggestion
 class PerTarget:
     """Asks a strategy for each target in turn, once a target is reached for the others only; for all when all are."""
 
-    def __init__(self, strategy: SeedStrategy) -> None:
+    def __init__(self, strategy: PaperStrategy) -> None:
         self._strategy = strategy
 
     def suggest(self, n: int, runs: Runs, pending: Points, targets: Sequence[Target], *, index: int) -> Suggestion:

@@ -1,4 +1,4 @@
-"""The seed's strategies, on the regret against one target: expected improvement, Thompson sampling, random (pure)."""
+"""The paper's strategies, on the regret against one target: expected improvement, Thompson sampling, random (pure)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ with warnings.catch_warnings():
 
 logger = logging.getLogger(__name__)
 
-SeedName = Literal["qei", "thompson", "random"]
+PaperName = Literal["qei", "thompson", "random"]
 
 MC_SAMPLES = 128
 
@@ -67,7 +67,7 @@ class Chosen:
     acquisition_s: float = 0.0
 
 
-class SeedStrategy(Protocol):
+class PaperStrategy(Protocol):
     """Chooses the next points for one target."""
 
     def suggest(self, n: int, observed: Observed, pending: Points, *, index: int) -> Chosen:
@@ -106,7 +106,7 @@ class QeiStrategy:
         self._seed = seed
 
     def suggest(self, n: int, observed: Observed, pending: Points, *, index: int) -> Chosen:
-        """The next n points; see SeedStrategy."""
+        """The next n points; see PaperStrategy."""
         return _modelled(self._choose, "qei", n, observed, pending, (self._seed, index))
 
     def _choose(self, fitted: Fitted, pending: torch.Tensor, n: int, seed: int) -> torch.Tensor:
@@ -129,13 +129,13 @@ class ThompsonStrategy:
         self._seed = seed
 
     def suggest(self, n: int, observed: Observed, pending: Points, *, index: int) -> Chosen:
-        """The next n points; see SeedStrategy. None of them is a pending point or another of them."""
+        """The next n points; see PaperStrategy. None of them is a pending point or another of them."""
         return _modelled(_thompson_draws, "thompson", n, observed, pending, (self._seed, index))
 
 
-def seed_strategy(name: SeedName, seed: int) -> SeedStrategy:
+def paper_strategy(name: PaperName, seed: int) -> PaperStrategy:
     """The strategy of a name, drawing its random numbers from a seed."""
-    strategies: dict[SeedName, type[RandomStrategy] | type[QeiStrategy] | type[ThompsonStrategy]] = {
+    strategies: dict[PaperName, type[RandomStrategy] | type[QeiStrategy] | type[ThompsonStrategy]] = {
         "random": RandomStrategy,
         "qei": QeiStrategy,
         "thompson": ThompsonStrategy,

@@ -119,7 +119,7 @@ class Planner:
     @property
     def counted(self) -> int:
         """Results that use up the budget: all but the cancelled ones."""
-        return sum(result.outcome != "cancelled" for result in self._results.values())
+        return sum(result.counts_for_budget for result in self._results.values())
 
     @property
     def room(self) -> int:

@@ -18,7 +18,7 @@ from moireloop_broker.state.work_queue import Lease
 from moireloop_broker.streams.frames import FramePublisher
 from moireloop_broker.streams.parts import PartSender
 from moireloop_worker.lammps.engine import Engine, Watch
-from moireloop_worker.models.growth_model import Plan, Selection, Snapshot, Stage
+from moireloop_worker.models.growth_model import Configuration, Plan, Selection, Stage
 from moireloop_worker.models.noop import Noop
 from moireloop_worker.models.settings import NoopSettings
 from moireloop_worker.run.frame_outlet import FrameOutlet
@@ -34,9 +34,9 @@ class Recorder(Watch):
     """Keeps all snapshots."""
 
     def __init__(self) -> None:
-        self.snapshots: list[Snapshot] = []
+        self.snapshots: list[Configuration] = []
 
-    def frame(self, snapshot: Snapshot) -> None:
+    def frame(self, snapshot: Configuration) -> None:
         self.snapshots.append(snapshot)
 
 
@@ -52,7 +52,7 @@ def wait_for(path: Path) -> None:
         time.sleep(0.02)
 
 
-def rows(snapshots: list[Snapshot]) -> list[list[list[float]]]:
+def rows(snapshots: list[Configuration]) -> list[list[list[float]]]:
     """Of each snapshot its atoms, type and place, in an order of their own."""
     atoms = (np.column_stack([s.types, s.positions]) for s in snapshots)
     return [one[np.lexsort(one.T)].tolist() for one in atoms]
@@ -70,7 +70,9 @@ def gathered_and_in_parts(_: Path) -> Any:
     if everything is None or told is None:
         return None
     from_parts = [
-        Snapshot(0, 0.0, None, a.cell, np.concatenate([a.positions, b.positions]), np.concatenate([a.types, b.types]))
+        Configuration(
+            0, 0.0, None, a.cell, np.concatenate([a.positions, b.positions]), np.concatenate([a.types, b.types])
+        )
         for a, b in zip(*everything, strict=True)
     ]
     assert final is not None

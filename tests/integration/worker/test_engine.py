@@ -10,7 +10,7 @@ import pytest
 
 from moireloop_worker.lammps.engine import Engine, LammpsError, Watch
 from moireloop_worker.models.bead import Bead
-from moireloop_worker.models.growth_model import Plan, Snapshot, Stage
+from moireloop_worker.models.growth_model import Configuration, Plan, Stage
 from moireloop_worker.models.settings import BeadSettings
 
 SETTINGS = BeadSettings(
@@ -23,10 +23,10 @@ class Recorder(Watch):
     """Keeps all frames; stops the run at a step."""
 
     def __init__(self, stop_at: float = float("inf")) -> None:
-        self.frames: list[Snapshot] = []
+        self.frames: list[Configuration] = []
         self._stop_at = stop_at
 
-    def frame(self, snapshot: Snapshot) -> None:
+    def frame(self, snapshot: Configuration) -> None:
         self.frames.append(snapshot)
 
     def stop(self, step: int) -> bool:
@@ -46,7 +46,7 @@ def short(plan: Plan) -> Plan:
     return replace(plan, stages=tuple(replace(stage, steps=20) for stage in plan.stages))
 
 
-def final(engine: Engine, plan: Plan, every_steps: int = 0) -> Snapshot:
+def final(engine: Engine, plan: Plan, every_steps: int = 0) -> Configuration:
     snapshot = engine.run(plan, every_steps=every_steps).final
     assert snapshot is not None
     return snapshot

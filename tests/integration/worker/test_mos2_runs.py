@@ -13,7 +13,7 @@ from moireloop_broker.contract.events import Candidate
 from moireloop_broker.state.work_queue import Lease
 from moireloop_worker.lammps.engine import Engine, Watch
 from moireloop_worker.models.bead import Bead
-from moireloop_worker.models.growth_model import Snapshot
+from moireloop_worker.models.growth_model import Configuration
 from moireloop_worker.models.mos2 import Mos2, rebo_file
 from moireloop_worker.models.mos2_settings import ReaxffSettings, ReboSettings
 from moireloop_worker.models.settings import BeadSettings
@@ -22,7 +22,7 @@ from moireloop_worker.run.molten import NotMolten, hexatic_order
 from moireloop_worker.run.preparation import PreparedStructures, prepared_structure
 
 REAXFF = Path(__file__).parents[4] / "shared" / "data" / "ffield.reax.MoS"
-needs_reaxff = pytest.mark.skipif(not REAXFF.exists(), reason=f"the seed's force field is not there: {REAXFF}")
+needs_reaxff = pytest.mark.skipif(not REAXFF.exists(), reason=f"the paper's force field is not there: {REAXFF}")
 PARAMETERS = {"temperature_k": 2000.0, "lattice_strain": 0.0, "shear_strain": 0.0555}
 BRIEF = {"preset": "small", "cells": (5, 5), "melt_ps": 0.3, "equilibrate_ps": 0.05}
 
@@ -32,7 +32,7 @@ def prepare(engine: Engine, model: Mos2 | Bead, folder: Path) -> Path:
     return Path(prepared_structure(MPI.COMM_WORLD, engine, PreparedStructures(folder), preparation, Watch()))
 
 
-def order(snapshot: Snapshot, layer_type: int) -> float:
+def order(snapshot: Configuration, layer_type: int) -> float:
     return hexatic_order(snapshot.positions[snapshot.types == layer_type, :2], snapshot.cell[:2, :2])
 
 
@@ -40,9 +40,9 @@ class Frames(Watch):
     """Keeps what it sees."""
 
     def __init__(self) -> None:
-        self.seen: list[Snapshot] = []
+        self.seen: list[Configuration] = []
 
-    def frame(self, snapshot: Snapshot) -> None:
+    def frame(self, snapshot: Configuration) -> None:
         self.seen.append(snapshot)
 
 
@@ -123,7 +123,7 @@ def test_reaxff_starts_from_a_perfect_bilayer(engine: Engine) -> None:
 
 @needs_reaxff
 def test_reaxff_melts_and_runs(engine: Engine, tmp_path: Path) -> None:
-    """The seed's force field goes through the whole protocol, in femtoseconds and kcal/mol."""
+    """The paper's force field goes through the whole protocol, in femtoseconds and kcal/mol."""
     brief = {**BRIEF, "cells": (4, 4), "melt_ps": 0.1, "equilibrate_ps": 0.02, "molten_order": 1.0}
     settings = {**brief, "force_field": REAXFF, "anneal_ps": 0.02, "quench_ps": 0.02}
     model = Mos2(ReaxffSettings.model_validate(settings, strict=False))

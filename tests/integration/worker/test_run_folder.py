@@ -19,7 +19,7 @@ from moireloop_broker.state.work_queue import Lease
 from moireloop_worker.lammps.chunks import FRAMES_AT_ONCE
 from moireloop_worker.lammps.engine import Engine, Watch
 from moireloop_worker.models.bead import Bead
-from moireloop_worker.models.growth_model import Plan, Snapshot
+from moireloop_worker.models.growth_model import Configuration, Plan
 from moireloop_worker.models.noop import Noop
 from moireloop_worker.models.settings import BeadSettings, NoopSettings
 from moireloop_worker.run.evaluation import Evaluated, Evaluator
@@ -54,7 +54,7 @@ def runs(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run
     return Runs(engine, tmp_path)
 
 
-def final_of(evaluated: Evaluated) -> Snapshot:
+def final_of(evaluated: Evaluated) -> Configuration:
     assert evaluated.final is not None
     return evaluated.final
 

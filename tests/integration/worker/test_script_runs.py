@@ -10,7 +10,7 @@ import pytest
 from moireloop.campaign_file.growth_script import found_script
 from moireloop_worker.lammps.engine import Ended, Engine, Watch
 from moireloop_worker.lammps.restarts import RestartFiles
-from moireloop_worker.models.growth_model import Plan, Snapshot
+from moireloop_worker.models.growth_model import Configuration, Plan
 from moireloop_worker.models.script import Script
 from moireloop_worker.models.script_settings import ScriptSettings
 from tests.helpers.growth_scripts import GOOD, settings
@@ -23,9 +23,9 @@ class Recorder(Watch):
     """Keeps all frames."""
 
     def __init__(self) -> None:
-        self.frames: list[Snapshot] = []
+        self.frames: list[Configuration] = []
 
-    def frame(self, snapshot: Snapshot) -> None:
+    def frame(self, snapshot: Configuration) -> None:
         self.frames.append(snapshot)
 
 
@@ -43,7 +43,7 @@ class Settled(StopAt, Recorder):
         return True
 
 
-def final(ended: Ended) -> Snapshot:
+def final(ended: Ended) -> Configuration:
     assert ended.final is not None
     return ended.final
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from moireloop_worker.lammps.engine import Engine, LammpsError, Watch
-from moireloop_worker.models.growth_model import Selection, Snapshot
+from moireloop_worker.models.growth_model import Configuration, Selection
 from tests.integration.worker.argon import KCAL_MOL_EV, argon
 
 
@@ -28,13 +28,13 @@ class Recorder(Watch):
     """Keeps all frames."""
 
     def __init__(self) -> None:
-        self.frames: list[Snapshot] = []
+        self.frames: list[Configuration] = []
 
-    def frame(self, snapshot: Snapshot) -> None:
+    def frame(self, snapshot: Configuration) -> None:
         self.frames.append(snapshot)
 
 
-def totals(snapshot: Snapshot) -> list[Any]:
+def totals(snapshot: Configuration) -> list[Any]:
     return [snapshot.temperature_k, snapshot.pressure_bar, snapshot.potential_ev, snapshot.kinetic_ev]
 
 

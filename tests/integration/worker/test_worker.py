@@ -14,7 +14,7 @@ import msgpack
 import pytest
 
 from moireloop_broker.contract.frames import frame_from_parts
-from moireloop_broker.state.orders import Orders
+from moireloop_broker.state.instructions import Instructions
 from moireloop_worker.launchers.local import LocalLauncher, LocalWorker
 from tests.helpers.growth_scripts import GOOD
 from tests.helpers.growth_scripts import settings as script_settings
@@ -190,9 +190,9 @@ def test_script_that_is_ended_early_does_what_follows_its_runs(
     campaign.propose("c0")
     start(campaign)
     running(campaign, "c0")
-    orders = Orders(campaign.connection.open_redis(), campaign.connection.keys)
+    instructions = Instructions(campaign.connection.open_redis(), campaign.connection.keys)
     if ending == "settled":
-        assert orders.end_early("c0", 1, "settled", "twist does not change", 100) == "ordered"
+        assert instructions.end_early("c0", 1, "settled", "twist does not change", 100) == "ordered"
     else:
         assert campaign.queue.cancel("c0", "not wanted") == "asked"
     (finished,) = campaign.wait_for("run_finished/1")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from bench.grid import LEVELS, SEEDS
+from bench.paper_figures.claims import Evidence
+from bench.paper_figures.searches import AS_PUBLISHED, BATCH, MAIN_TARGET_DEG, OTHER_TARGETS_DEG, Setup
 from bench.search import Trace
-from bench.seed_figures.claims import Evidence
-from bench.seed_figures.searches import AS_PUBLISHED, BATCH, MAIN_TARGET_DEG, OTHER_TARGETS_DEG, Setup
 from moireloop_optimizer.sobol import sobol_points
 
 REPETITIONS = 3

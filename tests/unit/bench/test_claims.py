@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.seed_figures.claims import Claim, Evidence, all_claims, compared
-from bench.seed_figures.searches import BATCH, Setup
+from bench.paper_figures.claims import Claim, Evidence, all_claims, compared
+from bench.paper_figures.searches import BATCH, Setup
 from tests.unit.bench.made_up import GRID_DEG, HIT_FIRST, evidence, searched
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from bench.seed_figures.__main__ import figures, markdown
-from bench.seed_figures.claims import all_claims
-from bench.seed_figures.parameter_drawing import histogram
+from bench.paper_figures.__main__ import figures, markdown
+from bench.paper_figures.claims import all_claims
+from bench.paper_figures.parameter_drawing import histogram
 from tests.unit.bench.made_up import GRID_DEG, HIT_FIRST, evidence
 
 

@@ -7,8 +7,7 @@ import pytest
 
 from bench.grid import LEVELS, SEEDS
 from bench.landscapes import Plateaus, Smooth
-from bench.search import Trace
-from bench.seed_figures.measures import (
+from bench.paper_figures.measures import (
     best_per_cycle_deg,
     closest_deg,
     cycles,
@@ -23,6 +22,7 @@ from bench.seed_figures.measures import (
     spread,
     tolerance_deg,
 )
+from bench.search import Trace
 from moireloop_broker.contract.search import Target
 from moireloop_optimizer.sobol import sobol_points
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bench.landscapes import Smooth
+from bench.paper_figures.searches import AS_PUBLISHED, BESIDE, Setup, all_searched, read, searched, setups
 from bench.published import Published, PublishedName
-from bench.seed_figures.searches import AS_PUBLISHED, BESIDE, Setup, all_searched, read, searched, setups
 from moireloop_optimizer.runs import Observed
 from moireloop_optimizer.sobol import sobol_points
 

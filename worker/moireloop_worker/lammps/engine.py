@@ -17,15 +17,15 @@ from typing import Any, Final, NoReturn
 
 from mpi4py import MPI
 
+from moireloop_worker.lammps.capture import SnapshotRecorder, TooManyAtoms
 from moireloop_worker.lammps.chunks import Chunks
 from moireloop_worker.lammps.command_record import CommandRecord
 from moireloop_worker.lammps.library import CommandAborted, CommandFailed, Lammps, LammpsLibrary
 from moireloop_worker.lammps.restarts import RestartFiles, RestartPoint
 from moireloop_worker.lammps.schedule import Leg, beginning, conclusion, legs
-from moireloop_worker.lammps.snapshots import SnapshotRecorder, TooManyAtoms
 from moireloop_worker.lammps.totals import NotANumber
 from moireloop_worker.lammps.writable import opens
-from moireloop_worker.models.growth_model import Plan, Selection, Snapshot, quoted
+from moireloop_worker.models.growth_model import Configuration, Plan, Selection, quoted
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Ended:
 
     steps: int
     stopped: bool
-    final: Snapshot | None
+    final: Configuration | None
     resumed_from: RestartPoint | None = None
     goes_on: bool = False
 
@@ -69,7 +69,7 @@ class Watch:
     def begin(self, planned_steps: int) -> None:
         """Called before a candidate's run, with the steps of its whole plan; not before a preparation."""
 
-    def frame(self, snapshot: Snapshot) -> None:
+    def frame(self, snapshot: Configuration) -> None:
         """Called for each multiple of `every_steps` but the last step of the run, soon after it.
 
         On all ranks, one after another alike, where each rank gets its own part; else on rank 0.
@@ -287,7 +287,7 @@ class Engine:
         self._record.command(command)
         self._command(command)
 
-    def _present(self, step: int, plan: Plan) -> Snapshot | None:
+    def _present(self, step: int, plan: Plan) -> Configuration | None:
         """The last instant. Its forces are computed once more, since LAMMPS tallies energies on order alone.
 
         LAMMPS's own counter is beyond the plan's steps when the last stage has minimized.

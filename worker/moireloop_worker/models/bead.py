@@ -1,6 +1,6 @@
 """Growth model `bead`: one Lennard-Jones bead for each MX2 formula unit (pure).
 
-The protocol is the seed's (Bagchi et al., Methods): melt the upper layer on a crystalline lower one and equilibrate;
+The protocol is the paper's (Bagchi et al., Methods): melt the upper layer on a crystalline lower one and equilibrate;
 then, for each candidate, rescale the cell by 1 + lattice_strain, shear it by shear_strain, anneal at temperature_k
 and quench slowly to 0 K, with a Langevin thermostat and reflecting walls above and below. The layers differ in the
 depth of their Lennard-Jones potential: a two-dimensional Lennard-Jones crystal melts near k T = 0.4 epsilon, so

@@ -69,7 +69,7 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class Snapshot:
+class Configuration:
     """One instant of a run.
 
     `cell` holds the rows a, b, c in angstrom, (3, 3); `positions` float32 (N, 3) in angstrom and `types` uint8 (N,)
@@ -95,7 +95,7 @@ class Snapshot:
 class Selection:
     """Which atoms snapshots hold: those of `types`, all if it is empty.
 
-    Snapshots of more than `part_atoms` of them are not put together: each rank keeps its own part. None: never.
+    Configurations of more than `part_atoms` of them are not put together: each rank keeps its own part. None: never.
     """
 
     types: tuple[int, ...] = ()
@@ -106,7 +106,7 @@ class Selection:
 class Still:
     """A run without MD: what would be its last snapshot."""
 
-    snapshot: Snapshot
+    snapshot: Configuration
 
 
 @dataclass(frozen=True)

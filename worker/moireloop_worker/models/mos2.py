@@ -1,4 +1,4 @@
-"""Growth models `mos2-rebo` and `mos2-reaxff`: the seed's protocol with a potential of MoS2 (pure).
+"""Growth models `mos2-rebo` and `mos2-reaxff`: the paper's protocol with a potential of MoS2 (pure).
 
 Bagchi et al., Methods: melt the upper layer of a 2H bilayer above a crystalline lower one, equilibrate both; then, for
 each candidate, rescale the cell in its plane by 1 + lattice_strain, shear it by shear_strain, hold it at temperature_k
@@ -234,7 +234,7 @@ def _forces(settings: Mos2Settings, potential: Potential) -> tuple[str, ...]:
 def _equilibration(settings: Mos2Settings, potential: Potential) -> tuple[str, ...]:
     """Equilibrate at a temperature and an in-plane pressure.
 
-    The thermostat is Berendsen's as in the seed; LAMMPS's Berendsen barostat refuses a tilted cell, so the pressure
+    The thermostat is Berendsen's as in the paper; LAMMPS's Berendsen barostat refuses a tilted cell, so the pressure
     is kept by a Nose-Hoover barostat.
     """
     cold_k = settings.equilibrate_k

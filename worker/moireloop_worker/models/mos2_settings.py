@@ -1,6 +1,6 @@
 """What a campaign file may say of the growth models of MoS2 (pure).
 
-The defaults are the protocol of the seed (Bagchi et al., Methods), preset `seed`; what the seed leaves open is chosen
+The defaults are the protocol of the paper (Bagchi et al., Methods), preset `paper`. What it leaves open is chosen
 here. docs/science.md says which is which, and how the preset `small` was found.
 """
 
@@ -8,27 +8,36 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, FiniteFloat
+from pydantic import BeforeValidator, Field, FiniteFloat
 
 from moireloop_broker.settings import Cells, Fraction, Positive, Settings, UserFile
 
+PAPER: Final = "paper"
+
 SMALL: Final = "small"
 
+FORMER_NAMES: Final = {"seed": PAPER}
+"""What earlier versions called a preset. Campaign files of that time are still read."""
 
-def by_preset(seed: Any, small: Any, description: str) -> Any:
-    """A field whose default is the paper's with preset `seed`, and another with preset `small`."""
+
+def _present_name(preset: Any) -> Any:
+    return FORMER_NAMES.get(preset, preset) if isinstance(preset, str) else preset
+
+
+def by_preset(paper: Any, small: Any, description: str) -> Any:
+    """A field whose default is the paper's with preset `paper`, and another with preset `small`."""
     return Field(
-        default_factory=lambda given: small if given.get("preset") == SMALL else seed,
+        default_factory=lambda given: small if given.get("preset") == SMALL else paper,
         description=description,
-        json_schema_extra={"seed": seed, SMALL: small},
+        json_schema_extra={PAPER: paper, SMALL: small},
     )
 
 
 class Mos2Settings(Settings):
     """Settings of both potentials: the bilayer, the walls and the protocol."""
 
-    preset: Literal["seed", "small"] = Field(
-        default="seed", description="defaults of the other keys: the paper's, or shorter ones for two cores"
+    preset: Annotated[Literal["paper", "small"], BeforeValidator(_present_name)] = Field(
+        default="paper", description="defaults of the other keys: the paper's, or shorter ones for two cores"
     )
     cells: Cells = by_preset((12, 12), (6, 6), "unit cells of one layer along a and b; each has 6 atoms")
     prepared_seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
@@ -85,7 +94,7 @@ class ReboSettings(Mos2Settings):
 
 
 class ReaxffSettings(Mos2Settings):
-    """Growth model `mos2-reaxff`: the seed's reactive force field."""
+    """Growth model `mos2-reaxff`: the paper's reactive force field."""
 
     model: Literal["mos2-reaxff"] = Field(default="mos2-reaxff", description="growth model: MoS2 with ReaxFF")
     force_field: UserFile = Field(description="file of the ReaxFF parameters, with Mo and S")

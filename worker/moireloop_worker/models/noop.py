@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from moireloop_worker.models.growth_model import Limits, Preparation, Snapshot, Still
+from moireloop_worker.models.growth_model import Configuration, Limits, Preparation, Still
 from moireloop_worker.models.settings import NoopSettings
 
 SPACING_ANGSTROM: Final = 6.3
@@ -49,7 +49,7 @@ class Noop:
         return self._still
 
 
-def _bilayer(cells: tuple[int, int], lattice_angstrom: float) -> Snapshot:
+def _bilayer(cells: tuple[int, int], lattice_angstrom: float) -> Configuration:
     """Two hexagonal layers of `cells` in AB stacking; types 1 (lower) and 2 (upper)."""
     a = lattice_angstrom * np.array([1.0, 0.0, 0.0])
     b = lattice_angstrom * np.array([0.5, math.sqrt(0.75), 0.0])
@@ -59,4 +59,4 @@ def _bilayer(cells: tuple[int, int], lattice_angstrom: float) -> Snapshot:
     cell = np.array([cells[0] * a, cells[1] * b, [0.0, 0.0, HEIGHT_ANGSTROM]])
     positions: npt.NDArray[np.float32] = np.concatenate([lower, upper]).astype(np.float32)
     types = np.repeat(np.array([1, 2], dtype=np.uint8), len(lower))
-    return Snapshot(0, 0.0, None, cell, positions, types)
+    return Configuration(0, 0.0, None, cell, positions, types)

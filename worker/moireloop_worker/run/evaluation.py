@@ -12,11 +12,11 @@ from moireloop_worker.lammps.engine import ALL_ATOMS, Engine, Watch
 from moireloop_worker.lammps.restarts import RestartFiles, RestartPoint
 from moireloop_worker.lammps.writable import make_room
 from moireloop_worker.models.growth_model import (
+    Configuration,
     GrowthModel,
     Plan,
     Preparation,
     Selection,
-    Snapshot,
     Still,
     content_key,
     name_of,
@@ -37,7 +37,7 @@ class Evaluated:
     steps: int
     planned_steps: int
     stopped: bool
-    final: Snapshot | None
+    final: Configuration | None
     run_seed: int
     preparation_key: str
     resumed_from: RestartPoint | None = None

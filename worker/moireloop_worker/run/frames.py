@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 from moireloop_broker.contract.frames import Frame, FrameHeader
-from moireloop_worker.models.growth_model import GrowthModel, Snapshot
+from moireloop_worker.models.growth_model import Configuration, GrowthModel
 
 
 def frame_of(
     candidate_id: str,
     attempt: int,
     model: GrowthModel,
-    snapshot: Snapshot,
+    snapshot: Configuration,
     *,
     planned_steps: int = 0,
     final: bool = False,
@@ -50,7 +50,7 @@ class RunFrames:
         self._header: FrameHeader | None = None
         self.planned_steps = 0
 
-    def frame(self, snapshot: Snapshot) -> Frame:
+    def frame(self, snapshot: Configuration) -> Frame:
         """The frame message of a snapshot of this run."""
         if self._header is None or self._header.shape[0] != len(snapshot.positions):
             self._header = frame_of(

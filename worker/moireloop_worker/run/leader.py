@@ -17,7 +17,7 @@ from moireloop_broker.contract.events import RunReport
 from moireloop_broker.state.work_queue import Lease, LeaseLost, WorkQueue
 from moireloop_worker.lammps.engine import LammpsError, Watch
 from moireloop_worker.launchers.launcher import COMPLETED_WORDS
-from moireloop_worker.models.growth_model import GrowthModel, ParametersRefused, Snapshot
+from moireloop_worker.models.growth_model import Configuration, GrowthModel, ParametersRefused
 from moireloop_worker.run.evaluation import Evaluated, Evaluator
 from moireloop_worker.run.frame_outlet import FrameOutlet
 from moireloop_worker.run.frames import RunFrames, frame_of
@@ -42,7 +42,7 @@ class FrameWatch(Watch):
         """Note what is planned, for the frames."""
         self._frames.planned_steps = planned_steps
 
-    def frame(self, snapshot: Snapshot) -> None:
+    def frame(self, snapshot: Configuration) -> None:
         """Publish it; never waits."""
         self._outlet.publish(self._frames.frame(snapshot))
 

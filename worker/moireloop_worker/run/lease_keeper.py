@@ -19,7 +19,7 @@ from typing import Final, Literal
 import redis
 
 from moireloop_broker.contract.control import WorkerStatus
-from moireloop_broker.state.orders import Order, Orders
+from moireloop_broker.state.instructions import Instruction, Instructions
 from moireloop_broker.state.work_queue import Lease, LeaseLost, WorkQueue
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ RENEWALS_PER_S: Final = 1000
 
 SHORTEST_PERIOD_S: Final = 0.5
 
-Verdict = Literal["held", "lost"] | Order
+Verdict = Literal["held", "lost"] | Instruction
 
 
 def renewal_period_s(lease_s: float, workers: int) -> float:
@@ -43,7 +43,7 @@ class LeaseKeeper:
     """Renews the lease that it was given until it is told to drop it.
 
     Args:
-        queue: used by this object's thread alone, as are `orders`.
+        queue: used by this object's thread alone, as are `instructions`.
         period_s: seconds between renewals.
         stall_s: seconds without progress after which the attempt fails and the worker ends.
         between: called in the thread after each renewal; may raise redis.RedisError.
@@ -53,14 +53,14 @@ class LeaseKeeper:
         self,
         worker: str,
         queue: WorkQueue,
-        orders: Orders,
+        instructions: Instructions,
         period_s: float,
         stall_s: float,
         between: Callable[[], None] = lambda: None,
     ) -> None:
         self._worker = worker
         self._queue = queue
-        self._orders = orders
+        self._instructions = instructions
         self._period_s = period_s
         self._stall_s = stall_s
         self._between = between
@@ -105,7 +105,7 @@ class LeaseKeeper:
     def _keep(self) -> None:
         while not self._closing.is_set():
             try:
-                self._orders.wait(self._worker, self._period_s)
+                self._instructions.wait(self._worker, self._period_s)
                 self._renew()
                 self._between()
             except redis.RedisError as error:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from moireloop_worker.models.growth_model import Molten, Snapshot
+from moireloop_worker.models.growth_model import Configuration, Molten
 
 NEIGHBOURS: Final = 6
 
@@ -19,7 +19,7 @@ class NotMolten(Exception):
     """A prepared layer is still, or again, a crystal; the text says how ordered it is and what to change."""
 
 
-def refuse_crystal(snapshot: Snapshot, molten: Molten) -> None:
+def refuse_crystal(snapshot: Configuration, molten: Molten) -> None:
     """Nothing if the layer is as disordered as it must be. Raises NotMolten."""
     order = hexatic_order(snapshot.positions[snapshot.types == molten.layer_type, :2], snapshot.cell[:2, :2])
     if order > molten.max_order:

@@ -25,7 +25,7 @@ from mpi4py import MPI
 from moireloop_worker.lammps.engine import Engine, Watch
 from moireloop_worker.lammps.restarts import RestartFiles
 from moireloop_worker.lammps.writable import make_room
-from moireloop_worker.models.growth_model import Molten, Preparation, Snapshot
+from moireloop_worker.models.growth_model import Configuration, Molten, Preparation
 from moireloop_worker.run.molten import NotMolten, refuse_crystal
 from moireloop_worker.run.ranks import on_first_rank, quiet_broadcast
 
@@ -52,11 +52,11 @@ class _Preparing(Watch):
         self._molten = molten
         self.refusal: str | None = None
 
-    def frame(self, snapshot: Snapshot) -> None:
+    def frame(self, snapshot: Configuration) -> None:
         if self._molten is not None and snapshot.step == self._molten.step:
             self.refusal = _refusal(snapshot, self._molten)
 
-    def final(self, snapshot: Snapshot) -> None:
+    def final(self, snapshot: Configuration) -> None:
         """The very last instant, which is no frame."""
         self.frame(snapshot)
 
@@ -217,7 +217,7 @@ class _Choice:
     raw: Path | None = None
 
 
-def _refusal(snapshot: Snapshot, molten: Molten) -> str | None:
+def _refusal(snapshot: Configuration, molten: Molten) -> str | None:
     """Why a structure cannot be used; None where it can be."""
     try:
         refuse_crystal(snapshot, molten)

@@ -15,7 +15,7 @@ from mpi4py import MPI
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.processes.service_loop import StopSignal, log_to_stderr
 from moireloop_broker.settings import FrameSettings
-from moireloop_broker.state.orders import Orders
+from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.state.work_queue import AttemptLimits, Lease, WorkQueue
 from moireloop_worker.lammps.engine import Engine
@@ -96,11 +96,11 @@ class Worker:
         """Rank 0's part."""
         period_s = renewal_period_s(self.pool.lease_s, self.pool.count)
         queue = open_queue(self.connection, self.pool)
-        orders = Orders(self.connection.open_redis(), self.connection.keys)
+        instructions = Instructions(self.connection.open_redis(), self.connection.keys)
         keeper = LeaseKeeper(
             self.name,
             open_queue(self.connection, self.pool),
-            orders,
+            instructions,
             period_s,
             self.pool.stall_s,
             self.outlet.look_up,

@@ -1,6 +1,6 @@
 -- Ask for the early end of a candidate: a queued one is settled at once, a running one is told at once.
 -- Answers 'cancelled', 'asked', 'late' (its run is over) or 'unknown'.
--- KEYS candidate log counts queue orders   ARGV reason cancel_event result_event orders_kept_s
+-- KEYS candidate log counts queue instructions   ARGV reason cancel_event result_event instructions_kept_s
 local held = redis.call('HMGET', KEYS[1], 'state', 'cancel', 'entry')
 if not held[1] then
   return 'unknown'

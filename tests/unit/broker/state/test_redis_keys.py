@@ -13,7 +13,7 @@ FAMILIES: dict[str, Callable[[Keys, str], str]] = {
     "candidate:{id}": Keys.candidate,
     "final:{id}": Keys.final_frame,
     "series:{id}:{attempt}": partial(Keys.series, attempt=1),
-    "orders:{worker}": Keys.orders,
+    "instructions:{worker}": Keys.instructions,
 }
 
 

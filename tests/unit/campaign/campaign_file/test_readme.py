@@ -71,8 +71,8 @@ def default_of(field: FieldInfo) -> str:
     if field.is_required():
         return "needed"
     if isinstance(field.json_schema_extra, dict):
-        seed, small = (json.dumps(field.json_schema_extra[preset]) for preset in ("seed", "small"))
-        return f"`{seed}`; small `{small}`"
+        paper, small = (json.dumps(field.json_schema_extra[preset]) for preset in ("paper", "small"))
+        return f"`{paper}`; small `{small}`"
     return "none" if field.default is None else f"`{json.dumps(field.default)}`"
 
 

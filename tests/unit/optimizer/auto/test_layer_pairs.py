@@ -111,7 +111,7 @@ def test_pairs_are_believed_where_they_foretell_better() -> None:
 
 @pytest.mark.parametrize("kind", ["not finite", "flat cell", "other convention"])
 def test_layers_that_do_not_make_the_twist_are_not_known(kind: str) -> None:
-    """One NaN, a cell without area, or a twist of the seed's convention; the others stay."""
+    """One NaN, a cell without area, or a twist of the paper's convention; the others stay."""
     lattices, twist_deg = LATTICES.copy(), TWIST_DEG.copy()
     spoil(kind, lattices, twist_deg)
     known = are_known(twist_deg, lattices)

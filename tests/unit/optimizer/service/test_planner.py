@@ -122,7 +122,7 @@ def test_a_failed_attempt_waits_for_the_next() -> None:
 
 
 def test_batch_mode_waits_for_all_results() -> None:
-    """The seed's mode: the initial design, then n_batch at a time, each only when the last has its results."""
+    """The paper's mode: the initial design, then n_batch at a time, each only when the last has its results."""
     plan = planner(mode="batch")
     assert plan.wanted(NOW_S) == 4
     own = [candidate(candidate_id(number)) for number in range(1, 8)]

@@ -11,10 +11,10 @@ import pytest
 from moireloop_worker.models.bead import Bead
 from moireloop_worker.models.growth_model import (
     LARGEST_SEED,
+    Configuration,
     GrowthModel,
     ParametersRefused,
     Plan,
-    Snapshot,
     Still,
     quoted,
     run_seed,
@@ -54,7 +54,7 @@ def test_cell_is_strained_and_sheared() -> None:
 )
 def test_frames_name_the_elements(model: GrowthModel, elements: list[str]) -> None:
     """A frame says which element each type is, where the types are elements."""
-    snapshot = Snapshot(
+    snapshot = Configuration(
         step=1, time_ps=0.0, temperature_k=None, cell=np.eye(3), positions=np.zeros((1, 3), np.float32),
         types=np.ones(1, np.uint8),
     )  # fmt: skip

@@ -32,7 +32,7 @@ def commands(plan: Plan) -> list[str]:
 
 
 @pytest.mark.parametrize("settings", [ReboSettings(), ReaxffSettings(force_field=FIELD)])
-def test_preset_seed_is_the_papers_protocol(settings: ReboSettings | ReaxffSettings) -> None:
+def test_preset_paper_is_the_protocol_of_the_paper(settings: ReboSettings | ReaxffSettings) -> None:
     """864 atoms; melt 50 ps, equilibrate 50 ps at 300 K; 50 ps at T, quench to 0 K over 0.5 ns or 1e6 steps."""
     model = Mos2(settings)
     assert 6 * settings.cells[0] * settings.cells[1] == 864
@@ -53,7 +53,7 @@ def test_seeds_melt_is_that_of_the_seeds_force_field() -> None:
 
 
 def test_preset_small_can_be_changed_key_by_key() -> None:
-    """A key that is given stands, the others of the preset too; what a preset does not name is the seed's."""
+    """A key that is given stands, the others of the preset too; what a preset does not name is the paper's."""
     settings = growth_settings({"model": "mos2-rebo", "preset": "small", "quench_ps": 3.0})
     assert isinstance(settings, ReboSettings)
     assert settings.quench_ps == 3.0
@@ -113,3 +113,10 @@ def test_parameters_are_the_seeds() -> None:
     """Temperature, lattice strain and shear strain."""
     assert list(required_parameters(ReboSettings())) == ["temperature_k", "lattice_strain", "shear_strain"]
     assert isinstance(growth_model(ReboSettings()), Mos2)
+
+
+def test_preset_of_earlier_versions_is_read() -> None:
+    """A file that says `seed` means the paper's numbers; what is kept of it says `paper`."""
+    former = growth_settings({"model": "mos2-rebo", "preset": "seed"})
+    assert former == ReboSettings()
+    assert former.model_dump()["preset"] == "paper"

@@ -10,7 +10,7 @@ import pytest
 from moireloop_analyzer.geometry.box import Box, box_of
 from moireloop_analyzer.layers.neighbours import Bonds, bonds_of
 from moireloop_analyzer.layers.order import bond_order
-from moireloop_worker.models.growth_model import Molten, Snapshot
+from moireloop_worker.models.growth_model import Configuration, Molten
 from moireloop_worker.run.molten import NotMolten, hexatic_order, refuse_crystal
 
 CELL = np.array([[1.0, 0.0], [0.5, math.sqrt(0.75)]]) * 3.16
@@ -64,7 +64,7 @@ def test_crystal_is_refused_with_what_to_do() -> None:
     box = np.diag([1.0, 1.0, 20.0])
     box[:2, :2] = cell
     types = np.repeat(np.array([1, 3], dtype=np.uint8), 36)
-    snapshot = Snapshot(10, 0.1, 300.0, box, positions, types)
+    snapshot = Configuration(10, 0.1, 300.0, box, positions, types)
     refuse_crystal(snapshot, Molten(3, 0.4, 10))
     with pytest.raises(
         NotMolten, match=r"expected a molten upper layer of \|psi6\| at most 0.4 .* got 1.00; melt it hotter"

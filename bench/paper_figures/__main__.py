@@ -1,4 +1,4 @@
-"""`python -m bench.seed_figures`: makes the searches that are missing, draws the figures, tells the claims (main)."""
+"""`python -m bench.paper_figures`: makes the searches that are missing, draws the figures, tells the claims (main)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rich.table import Table
 
 from bench.grid import GRID_FILE
 from bench.landscapes import Emulator, Landscape, Plateaus, Ridges, Smooth
+from bench.paper_figures import parameter_drawing, search_drawing
+from bench.paper_figures.claims import Claim, Evidence, all_claims
+from bench.paper_figures.measures import grid_twists_deg
+from bench.paper_figures.panels import parameters
+from bench.paper_figures.searches import Setup, Traces, all_searched, digest, setups
 from bench.published import SETTINGS
-from bench.seed_figures import parameter_drawing, search_drawing
-from bench.seed_figures.claims import Claim, Evidence, all_claims
-from bench.seed_figures.measures import grid_twists_deg
-from bench.seed_figures.panels import parameters
-from bench.seed_figures.searches import Setup, Traces, all_searched, digest, setups
 
 ANALYTIC: dict[str, type[Smooth] | type[Ridges] | type[Plateaus]] = {
     "smooth": Smooth,
@@ -32,8 +32,8 @@ DOTS_PER_INCH = 130
 
 def main() -> int:
     """Draw the figures of a landscape into a folder."""
-    parser = argparse.ArgumentParser(prog="python -m bench.seed_figures", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("build/seed-figures"), help="where figures and samples go")
+    parser = argparse.ArgumentParser(prog="python -m bench.paper_figures", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("build/paper-figures"), help="where figures and samples go")
     parser.add_argument(
         "--repetitions", type=int, default=3, metavar="N", help="searches of each kind; the paper has 3"
     )
@@ -100,7 +100,7 @@ def _evidence(landscape: Landscape, wanted: Sequence[Setup], made: Iterable[Trac
 
 
 def markdown(claims: Sequence[Claim]) -> str:
-    """The claims as a table for docs/seed-figures.md."""
+    """The claims as a table for docs/paper-figures.md."""
     rows = [f"| {claim.letter} | {claim.said} | {claim.measured} | {claim.verdict} |" for claim in claims]
     return "\n".join(["| | The paper says | Measured | Verdict |", "|---|---|---|---|", *rows]) + "\n"
 

@@ -1,6 +1,6 @@
-"""Orders to runs in flight: an analyzer ends a run early, and its worker hears of it at once (adapter).
+"""Instructions to runs in flight: an analyzer ends a run early, and its worker hears of it at once (adapter).
 
-What is ordered stands with the candidate, fenced by the attempt, where the worker looks whenever it renews its lease.
+The instruction stands with the candidate, fenced by the attempt, where the worker looks whenever it renews its lease.
 A word in the worker's own list only wakes it up to look now; so a word that is lost costs one renewal period.
 """
 
@@ -13,15 +13,15 @@ import redis
 
 from moireloop_broker.contract.codec import pack
 from moireloop_broker.contract.events import EarlyEndOrdered
-from moireloop_broker.state.keys import ORDERS_KEPT_S, Keys
+from moireloop_broker.state.keys import INSTRUCTIONS_KEPT_S, Keys
 from moireloop_broker.state.scripts import Scripts
 
 EarlyEnding = Literal["settled", "hopeless"]
 
-Order = Literal["settled", "hopeless", "cancelled"]
+Instruction = Literal["settled", "hopeless", "cancelled"]
 
 
-class Orders:
+class Instructions:
     """The road from who decides to the worker that runs a candidate. One instance is used by one thread at a time."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
@@ -30,21 +30,21 @@ class Orders:
         self._scripts = Scripts(client)
 
     def end_early(self, candidate_id: str, attempt: int, ending: EarlyEnding, reason: str, step: int) -> str:
-        """Order the end of an attempt that is running; the first such order stands.
+        """Ask for the end of an attempt that is running; the first such instruction stands.
 
         Returns:
-            "ordered", "again" (an earlier order stands) or "late" (this attempt does not run any more).
+            "ordered", "again" (an earlier instruction stands) or "late" (this attempt does not run any more).
         """
         candidate = self._keys.candidate(candidate_id)
         worker = (cast("bytes | None", self._client.hget(candidate, "worker")) or b"").decode()
         event = EarlyEndOrdered(
             candidate_id=candidate_id, attempt=attempt, ending=ending, reason=reason, step=step, ordered_s=time.time()
         )
-        keys = [candidate, self._keys.log, self._keys.orders(worker)]
-        args: list[str | bytes | int | float] = [attempt, worker, ending, reason, pack(event), ORDERS_KEPT_S]
+        keys = [candidate, self._keys.log, self._keys.instructions(worker)]
+        args: list[str | bytes | int | float] = [attempt, worker, ending, reason, pack(event), INSTRUCTIONS_KEPT_S]
         answer: bytes = self._scripts.run("end_early", keys, args)
         return answer.decode()
 
     def wait(self, worker: str, wait_s: float) -> bool:
         """Whether there is word for a worker that it should look now; waits up to `wait_s` for one."""
-        return self._client.blpop([self._keys.orders(worker)], timeout=wait_s) is not None
+        return self._client.blpop([self._keys.instructions(worker)], timeout=wait_s) is not None

@@ -1,4 +1,4 @@
-"""Figures S1 to S4 of the seed's paper: the landscape, its twists, and how a search moves through it (pure)."""
+"""Figures S1 to S4 of the paper's paper: the landscape, its twists, and how a search moves through it (pure)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 
 from bench.grid import LEVELS
 from bench.landscapes import Floats
+from bench.paper_figures.claims import TARGETS_DEG, Evidence
+from bench.paper_figures.measures import cycles
+from bench.paper_figures.panels import SMALL, Parameter, grid
+from bench.paper_figures.searches import BATCH, SMALL_BATCH
 from bench.search import Trace
-from bench.seed_figures.claims import TARGETS_DEG, Evidence
-from bench.seed_figures.measures import cycles
-from bench.seed_figures.panels import SMALL, Parameter, grid
-from bench.seed_figures.searches import BATCH, SMALL_BATCH
 from moireloop.figures.style import BLUE, LARGEST_TWIST_DEG, TWIST_COLOURS, VERMILLION, new_figure
 
 SHEARS_SHOWN: Final = 6

@@ -1,4 +1,4 @@
-"""Snapshots of a running LAMMPS, taken without interrupting it (adapter).
+"""Configurations of a running LAMMPS, taken without interrupting it (adapter).
 
 LAMMPS calls back at each multiple of `every_steps` (fix external). The callback copies what the snapshot needs and
 nothing more; the rest waits until the chunk of MD is over and is then done for all its snapshots at a stroke. Between
@@ -20,7 +20,7 @@ from moireloop_broker.contract.frames import MAX_FINAL_ATOMS
 from moireloop_worker.lammps.gathering import Atoms, gathered
 from moireloop_worker.lammps.library import library_function
 from moireloop_worker.lammps.totals import Totals, TotalsReader
-from moireloop_worker.models.growth_model import Selection, Snapshot
+from moireloop_worker.models.growth_model import Configuration, Selection
 
 FIX: Final = "moireloop_frames"
 
@@ -108,7 +108,7 @@ class SnapshotRecorder:
         self._last, self._end = first, end
         self._call_back(self._handle, FIX.encode(), self._callback, NOT_NULL)
 
-    def recorded(self, timestep_ps: float) -> list[Snapshot]:
+    def recorded(self, timestep_ps: float) -> list[Configuration]:
         """The snapshots since the last call, oldest first: whole ones on rank 0 and none on the others, or own parts.
 
         Raises:
@@ -132,7 +132,7 @@ class SnapshotRecorder:
         """LAMMPS commands before the `run 0` that `present` needs."""
         return self._totals.end_commands()
 
-    def present(self, step: int, timestep_ps: float) -> Snapshot | None:
+    def present(self, step: int, timestep_ps: float) -> Configuration | None:
         """The present instant after `end_commands` and a `run 0`, whole, on rank 0; None on the others.
 
         Raises:
@@ -193,7 +193,7 @@ class SnapshotRecorder:
 
     def _whole(
         self, records: list[_Record], atoms: list[Atoms], totals: list[Totals], timestep_ps: float
-    ) -> list[Snapshot]:
+    ) -> list[Configuration]:
         if self._comm.size > 1 and records:
             atoms = gathered(self._comm, atoms)
         if not atoms:
@@ -203,13 +203,13 @@ class SnapshotRecorder:
             for record, part, total in zip(records, atoms, totals, strict=True)
         ]
 
-    def _part(self, record: _Record, atoms: Atoms, totals: Totals, timestep_ps: float) -> Snapshot:
+    def _part(self, record: _Record, atoms: Atoms, totals: Totals, timestep_ps: float) -> Configuration:
         return replace(_snapshot(record, atoms, totals, timestep_ps), part=self._comm.rank, parts=self._comm.size)
 
 
-def _snapshot(record: _Record, atoms: Atoms, totals: Totals, timestep_ps: float) -> Snapshot:
+def _snapshot(record: _Record, atoms: Atoms, totals: Totals, timestep_ps: float) -> Configuration:
     x_low, y_low, z_low, x_high, y_high, z_high, xy, yz, xz = np.frombuffer(record.box).tolist()
-    return Snapshot(
+    return Configuration(
         step=record.step,
         time_ps=record.step * timestep_ps,
         cell=np.array([[x_high - x_low, 0, 0], [xy, y_high - y_low, 0], [xz, yz, z_high - z_low]]),

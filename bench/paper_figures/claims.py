@@ -1,4 +1,4 @@
-"""The claims of the seed's paper, each with the numbers of one landscape and a verdict (pure).
+"""The claims of the paper's paper, each with the numbers of one landscape and a verdict (pure).
 
 A comparison is made repetition by repetition: it holds where the 95 % bootstrap interval of the mean difference lies
 on the claimed side of zero, does not hold where it lies on the other, and is open where it holds zero, or where there
@@ -16,8 +16,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 
 from bench.landscapes import Floats
-from bench.search import Trace
-from bench.seed_figures.measures import (
+from bench.paper_figures.measures import (
     COHERENT_DEG,
     Interval,
     closest_deg,
@@ -31,13 +30,14 @@ from bench.seed_figures.measures import (
     spread,
     tolerance_deg,
 )
-from bench.seed_figures.searches import (
+from bench.paper_figures.searches import (
     BATCH,
     MAIN_TARGET_DEG,
     OTHER_TARGETS_DEG,
     SMALL_BATCH,
     Traces,
 )
+from bench.search import Trace
 from moireloop_broker.contract.search import Target
 
 Verdict = Literal["holds", "does not hold", "open"]

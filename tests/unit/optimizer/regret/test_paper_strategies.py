@@ -1,4 +1,4 @@
-"""The seed's strategies on analytic landscapes and on data that carry nothing."""
+"""The paper's strategies on analytic landscapes and on data that carry nothing."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from moireloop_broker.contract.search import Points
-from moireloop_optimizer.regret.strategies import SeedName, seed_strategy
+from moireloop_optimizer.regret.strategies import PaperName, paper_strategy
 from moireloop_optimizer.runs import Observed
 from moireloop_optimizer.sobol import sobol_points
 
 NOTHING = np.zeros((0, 3))
-MODELS: list[SeedName] = ["qei", "thompson"]
-ALL: list[SeedName] = ["qei", "thompson", "random"]
+MODELS: list[PaperName] = ["qei", "thompson"]
+ALL: list[PaperName] = ["qei", "thompson", "random"]
 
 
 SUMMIT = np.array([0.7, 0.35, 0.6])
@@ -29,9 +29,9 @@ def observed(n: int, seed: int = 0) -> Observed:
     return Observed(points, objective(points))
 
 
-def least_regret(name: SeedName, seed: int, *, initial: int = 8, rounds: int = 5, each: int = 2) -> float:
+def least_regret(name: PaperName, seed: int, *, initial: int = 8, rounds: int = 5, each: int = 2) -> float:
     """Least regret in degrees after a search of initial + rounds * each evaluations."""
-    strategy = seed_strategy(name, seed)
+    strategy = paper_strategy(name, seed)
     points = sobol_points(initial, 3, seed=seed)
     for _ in range(rounds):
         data = Observed(points, objective(points))
@@ -48,42 +48,42 @@ def test_models_beat_the_random_search() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_same_seed_and_data_give_the_same_points(name: SeedName) -> None:
+def test_the_same_seed_and_data_give_the_same_points(name: PaperName) -> None:
     """Bit for bit; another index gives other points."""
-    first, again = (seed_strategy(name, 3).suggest(2, observed(12), NOTHING, index=12) for _ in range(2))
+    first, again = (paper_strategy(name, 3).suggest(2, observed(12), NOTHING, index=12) for _ in range(2))
     np.testing.assert_array_equal(first.points, again.points)
     assert first.made_by == name
-    other = seed_strategy(name, 3).suggest(2, observed(12), NOTHING, index=14)
+    other = paper_strategy(name, 3).suggest(2, observed(12), NOTHING, index=14)
     assert not np.array_equal(first.points, other.points)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_pending_points_are_counted(name: SeedName) -> None:
+def test_pending_points_are_counted(name: PaperName) -> None:
     """With its own suggestion pending, a strategy suggests something else."""
-    strategy = seed_strategy(name, 0)
+    strategy = paper_strategy(name, 0)
     first = strategy.suggest(1, observed(12), NOTHING, index=12).points
     second = strategy.suggest(1, observed(12), first, index=12).points
     assert np.linalg.norm(first - second) > 1e-3
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_many_pending_points_do_no_harm(name: SeedName) -> None:
+def test_many_pending_points_do_no_harm(name: PaperName) -> None:
     """Sixty pending points, some of them equal, some outside the bounds of a resumed campaign."""
     pending = np.concatenate([sobol_points(58, 3, seed=9), np.full((2, 3), 0.5), [[3.0, -2.0, 0.5]]])
-    made = seed_strategy(name, 0).suggest(2, observed(12), pending, index=12)
+    made = paper_strategy(name, 0).suggest(2, observed(12), pending, index=12)
     assert made.made_by == name
     assert ((made.points >= 0) & (made.points <= 1)).all()
 
 
 def test_a_batch_has_no_point_twice() -> None:
-    """A batch of the seed's size of 15 by Thompson sampling."""
-    points = seed_strategy("thompson", 0).suggest(15, observed(12), NOTHING, index=12).points
+    """A batch of the paper's size of 15 by Thompson sampling."""
+    points = paper_strategy("thompson", 0).suggest(15, observed(12), NOTHING, index=12).points
     assert len(np.unique(points, axis=0)) == 15
 
 
 def test_a_batch_longer_than_the_greedy_part_goes_on() -> None:
     """Eighteen points by expected improvement, all different and inside."""
-    points = seed_strategy("qei", 0).suggest(18, observed(10), NOTHING, index=10).points
+    points = paper_strategy("qei", 0).suggest(18, observed(10), NOTHING, index=10).points
     assert points.shape == (18, 3)
     assert len(np.unique(points, axis=0)) == 18
 
@@ -103,9 +103,9 @@ DEGENERATE = {
 
 @pytest.mark.parametrize("case", DEGENERATE)
 @pytest.mark.parametrize("name", MODELS)
-def test_data_that_carry_nothing_give_sobol_points(name: SeedName, case: str) -> None:
+def test_data_that_carry_nothing_give_sobol_points(name: PaperName, case: str) -> None:
     """No model is possible; the points are those of the sequence, inside the bounds."""
-    made = seed_strategy(name, 7).suggest(3, DEGENERATE[case], NOTHING, index=5)
+    made = paper_strategy(name, 7).suggest(3, DEGENERATE[case], NOTHING, index=5)
     assert made.made_by == "sobol"
     np.testing.assert_array_equal(made.points, sobol_points(3, 3, seed=7, index=5))
 
@@ -123,9 +123,9 @@ AWKWARD = {
 
 @pytest.mark.parametrize("case", AWKWARD)
 @pytest.mark.parametrize("name", MODELS)
-def test_awkward_data_give_points_inside(name: SeedName, case: str) -> None:
+def test_awkward_data_give_points_inside(name: PaperName, case: str) -> None:
     """Finite and inside the unit cube, with a pending point on top of a result."""
-    made = seed_strategy(name, 0).suggest(2, AWKWARD[case], AWKWARD[case].points[:1], index=9)
+    made = paper_strategy(name, 0).suggest(2, AWKWARD[case], AWKWARD[case].points[:1], index=9)
     assert np.isfinite(made.points).all()
     assert ((made.points >= 0) & (made.points <= 1)).all()
     assert made.points.shape == (2, 3)
@@ -135,5 +135,5 @@ def test_results_that_are_not_numbers_are_left_out() -> None:
     """One NaN among good values changes nothing."""
     good = observed(8)
     spoilt = Observed(np.concatenate([good.points, [[0.1, 0.2, 0.3]]]), np.append(good.values, np.nan))
-    expected = seed_strategy("thompson", 0).suggest(1, good, NOTHING, index=8).points
-    np.testing.assert_array_equal(seed_strategy("thompson", 0).suggest(1, spoilt, NOTHING, index=8).points, expected)
+    expected = paper_strategy("thompson", 0).suggest(1, good, NOTHING, index=8).points
+    np.testing.assert_array_equal(paper_strategy("thompson", 0).suggest(1, spoilt, NOTHING, index=8).points, expected)

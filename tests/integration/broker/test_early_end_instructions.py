@@ -12,8 +12,8 @@ from moireloop_broker.contract.events import EarlyEndOrdered, Measurement, Resul
 from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.event_log import EventLog
-from moireloop_broker.state.keys import ORDERS_KEPT_S, Keys
-from moireloop_broker.state.orders import Orders
+from moireloop_broker.state.instructions import Instructions
+from moireloop_broker.state.keys import INSTRUCTIONS_KEPT_S, Keys
 from moireloop_broker.state.work_queue import Lease, LeaseLost, WorkQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report
 
@@ -22,8 +22,8 @@ MOLTEN = Measurement(reason="upper layer is molten")
 
 
 @pytest.fixture
-def orders(client: redis.Redis, keys: Keys) -> Orders:
-    return Orders(client, keys)
+def instructions(client: redis.Redis, keys: Keys) -> Instructions:
+    return Instructions(client, keys)
 
 
 @pytest.fixture
@@ -46,11 +46,13 @@ def settled(client: redis.Redis, keys: Keys, measurement: Measurement) -> Result
     return result
 
 
-def test_first_order_stands(client: redis.Redis, keys: Keys, queue: WorkQueue, orders: Orders, lease: Lease) -> None:
+def test_first_order_stands(
+    client: redis.Redis, keys: Keys, queue: WorkQueue, instructions: Instructions, lease: Lease
+) -> None:
     """Of two analyzers that decide at once one gives the order; it is told at the renewal and stands in the log."""
     assert queue.renew(lease, 1) is None
-    assert orders.end_early("c1", 1, "settled", WHY, 8) == "ordered"
-    assert orders.end_early("c1", 1, "hopeless", "no twist", 9) == "again"
+    assert instructions.end_early("c1", 1, "settled", WHY, 8) == "ordered"
+    assert instructions.end_early("c1", 1, "hopeless", "no twist", 9) == "again"
     assert queue.renew(lease, 2) == "settled"
     (event,) = ordered(client, keys)
     assert (event.ending, event.reason, event.step, event.attempt) == ("settled", WHY, 8, 1)
@@ -58,20 +60,20 @@ def test_first_order_stands(client: redis.Redis, keys: Keys, queue: WorkQueue, o
 
 @pytest.mark.parametrize("kind", ["order", "cancel"])
 def test_worker_is_woken(
-    redis_server: RedisServer, keys: Keys, queue: WorkQueue, orders: Orders, lease: Lease, kind: str
+    redis_server: RedisServer, keys: Keys, queue: WorkQueue, instructions: Instructions, lease: Lease, kind: str
 ) -> None:
     """A worker that waits hears of an order or a cancel within milliseconds, long before its renewal is due."""
     own = redis.Redis.from_url(redis_server.url, protocol=2)
     heard: list[tuple[bool, float]] = []
     began_s = time.monotonic()
     thread = threading.Thread(
-        target=lambda: heard.append((Orders(own, keys).wait("w0", 20.0), time.monotonic() - began_s))
+        target=lambda: heard.append((Instructions(own, keys).wait("w0", 20.0), time.monotonic() - began_s))
     )
     thread.start()
     if kind == "cancel":
         assert queue.cancel("c1", "not wanted") == "asked"
     else:
-        assert orders.end_early("c1", 1, "settled", WHY, 8) == "ordered"
+        assert instructions.end_early("c1", 1, "settled", WHY, 8) == "ordered"
     thread.join(20)
     own.close()
     ((woken, waited_s),) = heard
@@ -80,24 +82,26 @@ def test_worker_is_woken(
     assert queue.renew(lease, 2) == ("cancelled" if kind == "cancel" else "settled")
 
 
-def test_word_for_a_dead_worker_goes_away(client: redis.Redis, keys: Keys, orders: Orders, lease: Lease) -> None:
+def test_word_for_a_dead_worker_goes_away(
+    client: redis.Redis, keys: Keys, instructions: Instructions, lease: Lease
+) -> None:
     """Nobody takes it: it is one entry that expires by itself."""
-    assert orders.end_early("c1", 1, "settled", WHY, 8) == "ordered"
-    assert client.llen(keys.orders("w0")) == 1
-    assert 0 < client.ttl(keys.orders("w0")) <= ORDERS_KEPT_S
+    assert instructions.end_early("c1", 1, "settled", WHY, 8) == "ordered"
+    assert client.llen(keys.instructions("w0")) == 1
+    assert 0 < client.ttl(keys.instructions("w0")) <= INSTRUCTIONS_KEPT_S
 
 
 def test_next_attempt_does_not_inherit_the_order(
-    client: redis.Redis, keys: Keys, queue: WorkQueue, orders: Orders, lease: Lease
+    client: redis.Redis, keys: Keys, queue: WorkQueue, instructions: Instructions, lease: Lease
 ) -> None:
     """The worker dies after the order: attempt 2 runs on, and its result knows nothing of the order."""
-    assert orders.end_early("c1", 1, "hopeless", "no twist", 8) == "ordered"
+    assert instructions.end_early("c1", 1, "hopeless", "no twist", 8) == "ordered"
     assert queue.release_worker("w0", "killed", charged=True) == ["c1"]
     again = leased(queue, "w1")
     assert queue.renew(again, 5) is None
     with pytest.raises(LeaseLost):
         queue.renew(lease, 9)
-    assert orders.end_early("c1", 1, "settled", WHY, 9) == "late"
+    assert instructions.end_early("c1", 1, "settled", WHY, 9) == "late"
     queue.finish(again, report("w1"), final_frame("c1", 2))
     result = settled(client, keys, TWIST)
     assert (result.outcome, result.reason, result.attempt) == ("measured", None, 2)
@@ -105,32 +109,32 @@ def test_next_attempt_does_not_inherit_the_order(
     assert result.report.ended == "completed"
 
 
-def test_second_attempt_may_be_ended_too(queue: WorkQueue, orders: Orders, lease: Lease) -> None:
+def test_second_attempt_may_be_ended_too(queue: WorkQueue, instructions: Instructions, lease: Lease) -> None:
     """An order of the first attempt does not stand in the way of one for the second."""
-    assert orders.end_early("c1", 1, "settled", WHY, 8) == "ordered"
+    assert instructions.end_early("c1", 1, "settled", WHY, 8) == "ordered"
     queue.release_worker("w0", "killed", charged=True)
     again = leased(queue, "w1")
-    assert orders.end_early("c1", 2, "settled", WHY, 8) == "ordered"
+    assert instructions.end_early("c1", 2, "settled", WHY, 8) == "ordered"
     assert queue.renew(again, 9) == "settled"
 
 
 def test_order_for_a_run_that_is_over_is_late(
-    client: redis.Redis, keys: Keys, queue: WorkQueue, orders: Orders, lease: Lease
+    client: redis.Redis, keys: Keys, queue: WorkQueue, instructions: Instructions, lease: Lease
 ) -> None:
     """The run came to its end by itself first: it stays completed, and there is one result."""
     queue.finish(lease, report("w0"), final_frame("c1", 1))
-    assert orders.end_early("c1", 1, "hopeless", "no twist", 8) == "late"
+    assert instructions.end_early("c1", 1, "hopeless", "no twist", 8) == "late"
     assert settled(client, keys, TWIST).reason is None
-    assert orders.end_early("c1", 1, "hopeless", "no twist", 8) == "late"
-    assert orders.end_early("c9", 1, "hopeless", "no twist", 8) == "late"
+    assert instructions.end_early("c1", 1, "hopeless", "no twist", 8) == "late"
+    assert instructions.end_early("c9", 1, "hopeless", "no twist", 8) == "late"
     assert ordered(client, keys) == []
 
 
 def test_run_that_ends_with_the_order_under_way_is_completed(
-    client: redis.Redis, keys: Keys, queue: WorkQueue, orders: Orders, lease: Lease
+    client: redis.Redis, keys: Keys, queue: WorkQueue, instructions: Instructions, lease: Lease
 ) -> None:
     """The order was given, but the worker finished before it heard of it: measured as completed."""
-    assert orders.end_early("c1", 1, "hopeless", "no twist", 8) == "ordered"
+    assert instructions.end_early("c1", 1, "hopeless", "no twist", 8) == "ordered"
     queue.finish(lease, report("w0"), final_frame("c1", 1))
     result = settled(client, keys, TWIST)
     assert (result.outcome, result.reason) == ("measured", None)
@@ -138,10 +142,10 @@ def test_run_that_ends_with_the_order_under_way_is_completed(
 
 @pytest.mark.parametrize("ended", ["settled", "hopeless"])
 def test_run_that_was_ended_early_is_measured_or_refused(
-    client: redis.Redis, keys: Keys, queue: WorkQueue, orders: Orders, lease: Lease, ended: str
+    client: redis.Redis, keys: Keys, queue: WorkQueue, instructions: Instructions, lease: Lease, ended: str
 ) -> None:
     """With a twist it is measured, without refused; the reason says why it was ended, and what the analyzer found."""
-    assert orders.end_early("c1", 1, "settled" if ended == "settled" else "hopeless", WHY, 8) == "ordered"
+    assert instructions.end_early("c1", 1, "settled" if ended == "settled" else "hopeless", WHY, 8) == "ordered"
     queue.finish(lease, report("w0", ended), final_frame("c1", 1))
     result = settled(client, keys, TWIST if ended == "settled" else MOLTEN)
     expected = (
@@ -150,8 +154,8 @@ def test_run_that_was_ended_early_is_measured_or_refused(
     assert (result.outcome, result.reason) == expected
 
 
-def test_cancel_is_heard_above_an_order(queue: WorkQueue, orders: Orders, lease: Lease) -> None:
+def test_cancel_is_heard_above_an_order(queue: WorkQueue, instructions: Instructions, lease: Lease) -> None:
     """What a person asks for is told to the worker, whichever came first."""
-    assert orders.end_early("c1", 1, "settled", WHY, 8) == "ordered"
+    assert instructions.end_early("c1", 1, "settled", WHY, 8) == "ordered"
     assert queue.cancel("c1", "not wanted") == "asked"
     assert queue.renew(lease, 2) == "cancelled"

@@ -1,4 +1,4 @@
-"""Figures 3 to 6 of the seed's paper, drawn from searches on a landscape (pure)."""
+"""Figures 3 to 6 of the paper's paper, drawn from searches on a landscape (pure)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
-from bench.search import Trace
-from bench.seed_figures.claims import TARGETS_DEG, Evidence
-from bench.seed_figures.measures import COHERENT_DEG, best_per_cycle_deg, efficiency, recipes
-from bench.seed_figures.panels import (
+from bench.paper_figures.claims import TARGETS_DEG, Evidence
+from bench.paper_figures.measures import COHERENT_DEG, best_per_cycle_deg, efficiency, recipes
+from bench.paper_figures.panels import (
     LEAST_DEG,
     SIZE_COLOURS,
     SMALL,
@@ -27,7 +26,8 @@ from bench.seed_figures.panels import (
     mark_initial,
     mark_tolerance,
 )
-from bench.seed_figures.searches import BATCH, SMALL_BATCH
+from bench.paper_figures.searches import BATCH, SMALL_BATCH
+from bench.search import Trace
 from moireloop.figures.style import VERMILLION, new_figure
 from moireloop_broker.contract.search import Target
 
