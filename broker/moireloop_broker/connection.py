@@ -1,4 +1,7 @@
-"""The connection file: endpoints and keys of a running service set, mode 0600, as Jupyter does it (adapter)."""
+"""The connection file: endpoints and keys of a running service set, mode 0600, as Jupyter does it (adapter).
+
+A controller reads it without the libraries of Redis and of frames: what opens those imports them.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,20 @@ import contextlib
 import secrets
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import redis
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moireloop_broker.contract.message import Identifier
 from moireloop_broker.files import write_synced
-from moireloop_broker.state.endpoints import frame_endpoints
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.redis_client import open_client
 from moireloop_broker.streams.curve import Curve
-from moireloop_broker.streams.frames import FramePublisher, FrameReceiver
-from moireloop_broker.streams.parts import PartSender
+
+if TYPE_CHECKING:
+    import redis
+
+    from moireloop_broker.streams.frames import FramePublisher, FrameReceiver
+    from moireloop_broker.streams.parts import PartSender
 
 FILE_NAME = "connection.json"
 
@@ -54,20 +59,29 @@ class Connection(BaseModel):
 
     def open_redis(self) -> redis.Redis:
         """A Redis connection that outlives a restart of the server."""
+        from moireloop_broker.state.redis_client import open_client
+
         return open_client(self.redis_url)
 
     def open_frame_publisher(self) -> FramePublisher:
         """The sending end of the frame stream, connected to the analyzers known now."""
+        from moireloop_broker.state.endpoints import frame_endpoints
+        from moireloop_broker.streams.frames import FramePublisher
+
         client = self.open_redis()
         curve = self.curve if self.frame_transport == "tcp" else None
         return FramePublisher(lambda: frame_endpoints(client, self.keys), curve=curve)
 
     def open_part_sender(self, *, chooses: bool) -> PartSender:
         """One rank's end of the stream of parts of frames; it is told where the analyzers are."""
+        from moireloop_broker.streams.parts import PartSender
+
         return PartSender(chooses=chooses, curve=self.curve if self.frame_transport == "tcp" else None)
 
     def open_frame_receiver(self, analyzer: str) -> FrameReceiver:
         """The receiving end of the frame stream for one analyzer, announced to the workers."""
+        from moireloop_broker.streams.frames import FrameReceiver
+
         if self.frame_transport == "ipc":
             receiver = FrameReceiver(f"ipc://{self.socket_folder}/{analyzer}.sock")
         else:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from moireloop_broker.contract.search import Points, Target
-from moireloop_optimizer.runs import Runs
+
+if TYPE_CHECKING:
+    from moireloop_optimizer.runs import Runs
 
 REPLICATE = "replicate"
 """Who made a point that repeats an earlier one with another seed, to learn how often it gives the target."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from moireloop_analyzer.analysis import Analyzer
+if TYPE_CHECKING:
+    from moireloop_analyzer.analysis import Analyzer
 
 GROUP: Final = "moireloop.analyzers"
 

@@ -14,6 +14,9 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 LogId = Annotated[str, Field(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
 
+START: Final = "0-0"
+"""The id before the first entry of a log."""
+
 Reason = Annotated[str, Field(min_length=1, max_length=4000)]
 
 Attempt = Annotated[int, Field(ge=1, le=1_000_000)]

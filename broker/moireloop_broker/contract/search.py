@@ -1,16 +1,21 @@
-"""The search space: named ranges of growth parameters, and the way to and from the unit cube (pure)."""
+"""The search space: named ranges of growth parameters, and the way to and from the unit cube (pure).
+
+numpy is imported by the methods that return arrays: reading a campaign file needs none.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, RootModel, model_validator
 
 from moireloop_broker.contract.message import Identifier
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 class Target(BaseModel):
@@ -24,7 +29,7 @@ class Target(BaseModel):
     )
 
 
-Points = npt.NDArray[np.float64]
+Points: TypeAlias = "npt.NDArray[np.float64]"
 """(N, d) float64, one point a row."""
 
 
@@ -83,6 +88,8 @@ class SearchSpace(RootModel[Ranges]):
     @property
     def bounds(self) -> Points:
         """(2, d): the low ends and the high ends."""
+        import numpy as np
+
         return np.array(list(self.root.values()), dtype=np.float64).T
 
     def row(self, parameters: Mapping[str, float]) -> list[float]:
@@ -102,6 +109,8 @@ class SearchSpace(RootModel[Ranges]):
         Raises:
             MissingParameter: a point has no value for a parameter of the space.
         """
+        import numpy as np
+
         low, high = self.bounds
         rows = np.array([self.row(point) for point in points], dtype=np.float64).reshape(-1, self.dimension)
         unit: Points = (rows - low) / (high - low)
@@ -113,6 +122,8 @@ class SearchSpace(RootModel[Ranges]):
         Raises:
             ValueError: the array is not (N, d) or not finite.
         """
+        import numpy as np
+
         if unit.ndim != 2 or unit.shape[1] != self.dimension:
             raise ValueError(f"expected unit cube points of shape (N, {self.dimension}), got {unit.shape}")
         if not np.isfinite(unit).all():

@@ -2,7 +2,7 @@
 
 A published message has three parts: topic, stamp (MessagePack of `Stamp`), body (MessagePack of the message). The topic
 is the message's tag, so that a subscriber chooses by a prefix: b"result/" for all versions, b"" for everything.
-A frame has the topic FRAME and travels on its own sockets, from a worker to an analyzer.
+A frame has the topic `frames.FRAME_TOPIC` and travels on its own sockets, from a worker to an analyzer.
 """
 
 from __future__ import annotations
@@ -10,9 +10,6 @@ from __future__ import annotations
 from typing import Final, get_args
 
 from moireloop_broker.contract.events import Event, FrameAnalysed, Observation, Published
-from moireloop_broker.contract.frames import FRAME_TOPIC
-
-FRAME: Final = FRAME_TOPIC
 
 OBSERVATION: Final[str] = Observation.model_fields["tag"].default
 

@@ -13,8 +13,9 @@ import zmq
 
 from moireloop_broker.contract.codec import pack, unpack_published
 from moireloop_broker.contract.control import Stamp
+from moireloop_broker.contract.message import START
 from moireloop_broker.contract.topics import topic_of
-from moireloop_broker.state.event_log import START, EventLog
+from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 
 AT_ONCE = 500

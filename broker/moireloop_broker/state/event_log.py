@@ -9,9 +9,8 @@ import redis
 
 from moireloop_broker.contract.codec import pack, unpack_event
 from moireloop_broker.contract.events import Event
+from moireloop_broker.contract.message import START
 from moireloop_broker.state.keys import EVENT_FIELD, Keys
-
-START = "0-0"
 
 Entry = tuple[str, bytes]
 

@@ -14,7 +14,6 @@ from moireloop_analyzer.plugins.registry import AnalyzerUnusable, load_analyzer
 from moireloop_broker.connection import free_port
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.problems import Problem, shown, unknown_key
-from moireloop_broker.state.redis_client import why_silent
 from moireloop_worker.models import growth_model, required_parameters
 from moireloop_worker.models.growth_model import Plan, is_path_for_lammps
 from moireloop_worker.models.script_settings import ScriptSettings
@@ -101,6 +100,8 @@ def lammps_problems(campaign: Campaign) -> list[Problem]:
 
 def reach_problems(campaign: Campaign) -> list[Problem]:
     """Whether the sockets can listen where they are to, and the Redis server that is to be joined answers."""
+    from moireloop_broker.state.redis_client import why_silent
+
     problems = []
     host, url = campaign.network.host, campaign.redis.url
     try:

@@ -30,9 +30,8 @@ from moireloop_broker.contract.control import (
     StopRequest,
 )
 from moireloop_broker.contract.events import Published, Result
-from moireloop_broker.contract.message import MalformedMessage, Parameters
+from moireloop_broker.contract.message import START, MalformedMessage, Parameters
 from moireloop_broker.contract.topics import OBSERVED_TOPICS
-from moireloop_broker.state.event_log import START
 
 RESULT = Result.model_fields["tag"].default
 

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Final
 
 from moireloop_broker.contract.events import AnalysisOutcome, Result
 
-SCHEMA: Final = pa.schema(
-    {
-        "candidate_id": pa.string(),
-        "attempt": pa.int64(),
-        "analyzer": pa.string(),
-        "name": pa.string(),
-        "shape": pa.list_(pa.int64()),
-        "values": pa.list_(pa.float64()),
-        "reason": pa.string(),
-    }
-)
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LONGEST_SHOWN: Final = 200
 
@@ -30,13 +19,24 @@ def analyses_table(results: Iterable[Result]) -> pa.Table:
     `shape` is empty for a number, and `values` are flat, the last axis fastest; both are null where there is only a
     `reason`. `name` is null where the reason is that of the whole analysis.
     """
+    import pyarrow as pa
+
     rows = [
         {"candidate_id": result.candidate.candidate_id, "attempt": result.attempt, "analyzer": analyzer, **row}
         for result in results
         for analyzer, outcome in result.analyses.items()
         for row in _rows(outcome)
     ]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    columns = {
+        "candidate_id": pa.string(),
+        "attempt": pa.int64(),
+        "analyzer": pa.string(),
+        "name": pa.string(),
+        "shape": pa.list_(pa.int64()),
+        "values": pa.list_(pa.float64()),
+        "reason": pa.string(),
+    }
+    return pa.Table.from_pylist(rows, schema=pa.schema(columns))
 
 
 def failed_analyses(results: Iterable[Result]) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import fcluster, linkage
 
 from moireloop.results.results import parameter_names
 from moireloop_broker.contract.events import Result
@@ -177,6 +176,8 @@ def clusters_of(points: npt.NDArray[np.float64], side: float = CLUSTER_SIDE) -> 
     """
     if len(points) < 2:
         return np.zeros(len(points), dtype=np.intp)
+    from scipy.cluster.hierarchy import fcluster, linkage  # for tables: `moireloop status` tells no clusters
+
     found = fcluster(linkage(points, "complete", metric="chebyshev"), side, criterion="distance")
     numbers = {name: number for number, name in enumerate(dict.fromkeys(found.tolist()))}
     return np.array([numbers[name] for name in found.tolist()], dtype=np.intp)

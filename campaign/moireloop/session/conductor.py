@@ -32,10 +32,11 @@ from moireloop.session.startup import (
     settings_sections,
 )
 from moireloop_broker.connection import Connection
+from moireloop_broker.contract.message import START
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.campaign_state import CampaignState, ServiceState
 from moireloop_broker.state.endpoints import frame_endpoints
-from moireloop_broker.state.event_log import START, EventLog, LogRolledBack
+from moireloop_broker.state.event_log import EventLog, LogRolledBack
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.redis_client import answers
 from moireloop_broker.state.series import Series

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import redis
 
-from moireloop.client.client import CampaignClient, NotRunning, connect
-from moireloop.session.history import TOPICS, History
-from moireloop.session.lock import holder_of, locked
+from moireloop.session.history import History
+from moireloop.session.live import live_history, look
+from moireloop.session.lock import locked
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.control import Status
 from moireloop_broker.folder import CampaignFolder
@@ -21,33 +20,10 @@ from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.series import Series
 
-T = TypeVar("T")
 
-
-def _connected(folder: CampaignFolder) -> CampaignClient:
-    if not folder.connection_file.exists():
-        raise NotRunning(f"the campaign in {folder.root} is only starting; try again in a moment")
-    return connect(folder.connection_file)
-
-
-def _records(folder: CampaignFolder) -> tuple[History, list[Series]]:
-    return _look(folder, lambda client: (_live_history(client), live_series(folder)), stored_records)
-
-
-def _live_history(client: CampaignClient) -> History:
-    return History.of(entry.message for entry in client.events(TOPICS))
-
-
-def _look(folder: CampaignFolder, live: Callable[[CampaignClient], T], stored: Callable[[CampaignFolder], T]) -> T:
-    """Ask the running services or, where nobody runs them (any more), the state that they left."""
-    if holder_of(folder) is not None:
-        try:
-            with _connected(folder) as client:
-                return live(client)
-        except NotRunning:
-            if holder_of(folder) is not None:
-                raise
-    return stored(folder)
+def records(folder: CampaignFolder) -> tuple[History, list[Series]]:
+    """The history of a campaign, whether it runs or not, and the series of its runs."""
+    return look(folder, lambda client: (live_history(client), live_series(folder)), stored_records)
 
 
 @contextmanager

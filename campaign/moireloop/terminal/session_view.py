@@ -11,6 +11,7 @@ from typing import Final
 from rich.console import Console
 
 from moireloop.campaign_file.campaign import Campaign
+from moireloop.exit_codes import EXIT_FAILED, EXIT_KILLED
 from moireloop.session.conductor import Conductor
 from moireloop.session.ending import Ending
 from moireloop.session.history import History
@@ -19,10 +20,6 @@ from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.series import Series
 
 TICK_S: Final = 0.2
-
-EXIT_FAILED: Final = 1
-
-EXIT_KILLED: Final = 130
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv
 
 from moireloop_broker.contract.search import Points
 
@@ -96,6 +95,10 @@ def jeffreys_interval(hits: Counts, trials: Counts, level: float = LEVEL) -> tup
     1 where all did: of those that Brown, Cai and DasGupta, Statistical Science 16 (2001) 101, recommend for few
     trials. Without a trial it is [0, 1].
     """
+    if not np.any(trials):
+        return np.zeros(np.shape(trials)), np.ones(np.shape(trials))
+    from scipy.special import betaincinv  # takes longer to import than `moireloop status` has
+
     tail = (1 - level) / 2
     a, b = hits + 0.5, trials - hits + 0.5
     low = np.where(hits == 0, 0.0, betaincinv(a, b, tail))

@@ -14,9 +14,10 @@ from pydantic import TypeAdapter
 
 from moireloop_broker.connection import read_connection
 from moireloop_broker.contract.events import Candidate
+from moireloop_broker.contract.message import START
 from moireloop_broker.contract.search import Points, SearchSpace, Target
 from moireloop_broker.state.campaign_state import CampaignState
-from moireloop_broker.state.event_log import START, EventLog
+from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.state.work_queue import WorkQueue

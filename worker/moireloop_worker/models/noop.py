@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Final
 
 from moireloop_worker.models.growth_model import Configuration, Limits, Preparation, Still
 from moireloop_worker.models.settings import NoopSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 SPACING_ANGSTROM: Final = 6.3
 
@@ -51,6 +52,8 @@ class Noop:
 
 def _bilayer(cells: tuple[int, int], lattice_angstrom: float) -> Configuration:
     """Two hexagonal layers of `cells` in AB stacking; types 1 (lower) and 2 (upper)."""
+    import numpy as np
+
     a = lattice_angstrom * np.array([1.0, 0.0, 0.0])
     b = lattice_angstrom * np.array([0.5, math.sqrt(0.75), 0.0])
     rows, columns = np.indices(cells).reshape(2, -1, 1)

@@ -1,0 +1,36 @@
+"""`moireloop figures`: the figures of a campaign, drawn into its folder (main)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from moireloop.campaign_file.campaign import Campaign
+from moireloop.campaign_file.growth_script import started_model
+from moireloop.commands.started import started
+from moireloop.figures.files import write_figures, write_run_figures
+from moireloop.session.history import History
+from moireloop.session.records import records
+from moireloop.terminal.console import console
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.state.series import Series
+
+
+def figures(path: Path, *, run: Sequence[str] = ()) -> int:
+    """Draw the figures into the campaign's folder."""
+    campaign = started(path)
+    for figure in draw(campaign, *records(CampaignFolder(campaign.folder)), run):
+        console.print(str(figure), highlight=False, soft_wrap=True)
+    return 0
+
+
+def draw(
+    campaign: Campaign, history: History, all_series: Sequence[Series], named: Sequence[str] = ()
+) -> tuple[Path, ...]:
+    """Draw the figures of a campaign, of each target's best run and of the runs named; returns their files."""
+    found, targets, model = history.results, campaign.targets, started_model(campaign)
+    folder = CampaignFolder(campaign.folder)
+    return (
+        *write_figures(folder, found, campaign.bounds, targets, campaign.name, all_series),
+        *write_run_figures(folder, found, all_series, targets, model, campaign.analyzers, named),
+    )

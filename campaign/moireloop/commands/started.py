@@ -1,0 +1,23 @@
+"""The campaign of a file that was started before, for the commands that look at one (adapter)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from moireloop.campaign_file.campaign import Campaign
+from moireloop.campaign_file.load import load_campaign
+from moireloop_broker.folder import CampaignFolder
+
+
+class NeverStarted(ValueError):
+    """There is nothing to look at, since the campaign was never started."""
+
+
+def started(path: Path) -> Campaign:
+    """The campaign that a file describes, of which a folder is there. Raises NeverStarted, CampaignFileError."""
+    campaign = load_campaign(path, "look")
+    if not CampaignFolder(campaign.folder).was_started:
+        raise NeverStarted(
+            f"{path}: campaign {campaign.name!r} was never started in {campaign.folder}; use `moireloop run {path}`"
+        )
+    return campaign

@@ -1,0 +1,23 @@
+"""`moireloop stop`: asks a running campaign to drain (main)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from moireloop.commands.started import started
+from moireloop.session.live import connected
+from moireloop.session.lock import holder_of
+from moireloop.terminal.console import console
+from moireloop_broker.folder import CampaignFolder
+
+
+def stop(path: Path) -> int:
+    """Let running candidates finish, then stop; `moireloop resume` goes on from there."""
+    folder = CampaignFolder(started(path).folder)
+    if holder_of(folder) is None:
+        console.print("the campaign does not run")
+        return 0
+    with connected(folder) as client:
+        client.stop("moireloop stop")
+    console.print("draining: no more candidates are leased, those that run come to their results")
+    return 0

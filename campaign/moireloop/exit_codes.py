@@ -1,0 +1,64 @@
+"""Which exit code an error leads to: 1 when something failed, 2 for bad input, 130 when interrupted (pure).
+
+Errors stand here by their names, so that no command waits for the modules of another.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+EXIT_FAILED: Final = 1
+
+EXIT_BAD_INPUT: Final = 2
+
+EXIT_KILLED: Final = 130
+
+BAD_INPUT: Final = frozenset(
+    {
+        "moireloop.campaign_file.errors.CampaignFileError",
+        "moireloop.commands.started.NeverStarted",
+        "moireloop.figures.files.NoSuchRun",
+        "moireloop.session.lock.CampaignIsRunning",
+        "moireloop.session.opening.NameTaken",
+        "moireloop_broker.connection.NoConnectionFile",
+        "moireloop_broker.extras.MissingExtra",
+    }
+)
+
+FAILURES: Final = frozenset(
+    {
+        "builtins.OSError",
+        "moireloop.client.client.NotRunning",
+        "moireloop.client.client.RequestRefused",
+        "moireloop.session.opening.StillEnding",
+        "moireloop.session.startup.ServiceFailed",
+        "moireloop_broker.service.redis_server.RedisUnavailable",
+        "redis.exceptions.RedisError",
+        "zmq.error.ZMQError",
+    }
+)
+
+INTERRUPTIONS: Final = frozenset({"builtins.KeyboardInterrupt", "moireloop.session.startup.StartInterrupted"})
+
+
+LINE_BY_LINE: Final = "moireloop.campaign_file.errors.CampaignFileError"
+"""The error whose text has a line for each fault."""
+
+
+def exit_code_of(error: BaseException) -> int | None:
+    """The exit code of an error, by the nearest of its classes that has one; None for a mistake of ours."""
+    for name in _names(error):
+        for names, code in ((BAD_INPUT, EXIT_BAD_INPUT), (FAILURES, EXIT_FAILED), (INTERRUPTIONS, EXIT_KILLED)):
+            if name in names:
+                return code
+    return None
+
+
+def lines_of(error: BaseException) -> list[str]:
+    """What an error says, each line without breaks."""
+    texts = str(error).split("\n") if LINE_BY_LINE in _names(error) else [str(error) or "interrupted"]
+    return [" ".join(text.split()) for text in texts]
+
+
+def _names(error: BaseException) -> list[str]:
+    return [f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__]

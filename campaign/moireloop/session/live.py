@@ -1,0 +1,37 @@
+"""A running campaign asked through its broker, else the state that it left (adapter)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from moireloop.client.client import CampaignClient, NotRunning, connect
+from moireloop.session.history import TOPICS, History
+from moireloop.session.lock import holder_of
+from moireloop_broker.folder import CampaignFolder
+
+T = TypeVar("T")
+
+
+def connected(folder: CampaignFolder) -> CampaignClient:
+    """A client of the campaign that runs in a folder. Raises NotRunning."""
+    if not folder.connection_file.exists():
+        raise NotRunning(f"the campaign in {folder.root} is only starting; try again in a moment")
+    return connect(folder.connection_file)
+
+
+def live_history(client: CampaignClient) -> History:
+    """The history of a campaign that runs now. Raises NotRunning."""
+    return History.of(entry.message for entry in client.events(TOPICS))
+
+
+def look(folder: CampaignFolder, live: Callable[[CampaignClient], T], stored: Callable[[CampaignFolder], T]) -> T:
+    """Ask the running services or, where nobody runs them (any more), the state that they left."""
+    if holder_of(folder) is not None:
+        try:
+            with connected(folder) as client:
+                return live(client)
+        except NotRunning:
+            if holder_of(folder) is not None:
+                raise
+    return stored(folder)
