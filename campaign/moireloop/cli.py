@@ -119,7 +119,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version
 
-        parser.exit(message=f"moireloop {version('moireloop')}\n")
+        sys.stdout.write(f"moireloop {version('moireloop')}\n")
+        parser.exit()
 
 
 def _let_go_of_stdout() -> None:
