@@ -167,6 +167,8 @@ def test_limits_are_those_of_the_code() -> None:
         control.MAX_REQUEST_BYTES,
         message.MAX_MESSAGE_BYTES,
         control.MAX_REPLAY_BYTES,
+        control.REPLIES_OWED,
+        broker_service.REQUESTS_WAITING,
         broker_service.PUBLISHED_QUEUE,
         redis_keys.OBSERVATIONS_KEPT,
         redis_keys.OBSERVED_BYTES_KEPT,

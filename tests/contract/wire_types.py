@@ -81,7 +81,8 @@ def _range(spec: dict[str, Any]) -> str:
     return _between(spec.get("minimum"), spec.get("maximum", None if beyond is None else beyond - 1), "")
 
 
-def _between(low: float | None, high: float | None, unit: str) -> str:
+def _between(lowest: float | None, highest: float | None, unit: str) -> str:
+    low, high = (f"{end:g}" if isinstance(end, float) else end for end in (lowest, highest))
     if high is None:
         return f"at least {low}{unit}" if low is not None else ""
     if low is None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from moireloop_broker.contract.message import Attempt, Identifier, LogId, Message, Parameters, Reason, Seconds
+from moireloop_broker.contract.message import Attempt, Count, Identifier, LogId, Message, Parameters, Reason, Seconds
 
 
 class Stamp(Message):
@@ -36,7 +36,7 @@ class ReplayRequest(Message):
 
 
 class ProposeRequest(Message):
-    """Put a candidate of one's own into the queue. The same `candidate_id` twice is one candidate."""
+    """Put a candidate into the queue. The same id, parameters and seed are one candidate; other ones are refused."""
 
     tag: Literal["propose_request/1"] = "propose_request/1"
     candidate_id: Identifier
@@ -71,7 +71,7 @@ class WorkerStatus(Message):
     worker: Identifier
     candidate_id: Identifier | None = None
     attempt: Attempt | None = None
-    step: Annotated[int, Field(ge=0)] = 0
+    step: Count = 0
     seen_s: Seconds
 
 

@@ -9,8 +9,11 @@ from pydantic import Field, FiniteFloat, model_validator
 
 from moireloop_broker.contract.message import (
     Attempt,
+    Count,
     Identifier,
     Message,
+    NotNegativeNumber,
+    Number,
     Order,
     Parameters,
     PlaneVectors,
@@ -66,17 +69,17 @@ class Measurement(Message):
 
     twist_deg: TwistDeg | None = None
     signed_deg: Annotated[FiniteFloat, Field(ge=-30, le=30)] | None = None
-    sigma_deg: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    sigma_deg: NotNegativeNumber | None = None
     reason: Reason | None = None
     order_lower: Order | None = None
     order_upper: Order | None = None
-    lattice_lower_angstrom: FiniteFloat | None = None
-    lattice_upper_angstrom: FiniteFloat | None = None
-    moire_angstrom: FiniteFloat | None = None
+    lattice_lower_angstrom: NotNegativeNumber | None = None
+    lattice_upper_angstrom: NotNegativeNumber | None = None
+    moire_angstrom: NotNegativeNumber | None = None
     confidence: Annotated[FiniteFloat, Field(ge=0, le=1)] | None = None
     stacking: Literal["R", "H"] | None = None
-    grains_lower: Annotated[int, Field(ge=0)] | None = None
-    grains_upper: Annotated[int, Field(ge=0)] | None = None
+    grains_lower: Count | None = None
+    grains_upper: Count | None = None
     cell_vectors_angstrom: PlaneVectors | None = None
     lower_vectors_angstrom: PlaneVectors | None = None
     upper_vectors_angstrom: PlaneVectors | None = None
@@ -92,7 +95,7 @@ class AnalysisArray(Message):
     """Numbers in one or two dimensions: `values` row by row, as many as `shape` says."""
 
     shape: Annotated[list[Annotated[int, Field(ge=0, le=MAX_ANALYSIS_VALUES)]], Field(min_length=1, max_length=2)]
-    values: Annotated[list[FiniteFloat], Field(max_length=MAX_ANALYSIS_VALUES)]
+    values: Annotated[list[Number], Field(max_length=MAX_ANALYSIS_VALUES)]
 
     @model_validator(mode="after")
     def _values_fill_the_shape(self) -> Self:
@@ -107,7 +110,7 @@ class AnalysisOutcome(Message):
     `reasons` say of single names why there is no number or array.
     """
 
-    numbers: Annotated[dict[Identifier, FiniteFloat], Field(max_length=MAX_ANALYSIS_ENTRIES)] = {}
+    numbers: Annotated[dict[Identifier, Number], Field(max_length=MAX_ANALYSIS_ENTRIES)] = {}
     arrays: Annotated[dict[Identifier, AnalysisArray], Field(max_length=MAX_ANALYSIS_ENTRIES)] = {}
     reasons: Annotated[dict[Identifier, Reason], Field(max_length=MAX_ANALYSIS_ENTRIES)] = {}
     reason: Reason | None = None
@@ -124,6 +127,11 @@ Analyses = Annotated[dict[Identifier, AnalysisOutcome], Field(max_length=MAX_ANA
 """What the analyzers that a campaign file names made of a frame, by their names."""
 
 
+ProvenanceKey = Annotated[str, Field(max_length=200)]
+
+ProvenanceText = Annotated[str, Field(max_length=100_000)]
+
+
 class RunReport(Message):
     """What a worker says of a run that it brought to its end.
 
@@ -136,14 +144,14 @@ class RunReport(Message):
     worker: Identifier
     started_s: Seconds
     finished_s: Seconds
-    steps: Annotated[int, Field(ge=0)]
-    planned_steps: Annotated[int, Field(ge=0)] = 0
+    steps: Count
+    planned_steps: Count = 0
     ended: Literal["completed", "settled", "hopeless", "cancelled"] = "completed"
     md_s: Seconds
-    frames_sent: Annotated[int, Field(ge=0)] = 0
-    frames_dropped: Annotated[int, Field(ge=0)] = 0
-    resumed_from_step: Annotated[int, Field(ge=0)] = 0
-    provenance: dict[str, str] = {}
+    frames_sent: Count = 0
+    frames_dropped: Count = 0
+    resumed_from_step: Count = 0
+    provenance: Annotated[dict[ProvenanceKey, ProvenanceText], Field(max_length=256)] = {}
 
 
 class CandidateQueued(Message):
@@ -206,7 +214,7 @@ class EarlyEndOrdered(Message):
     attempt: Attempt
     ending: Literal["settled", "hopeless"]
     reason: Reason
-    step: Annotated[int, Field(ge=0)]
+    step: Count
     ordered_s: Seconds
 
 
@@ -293,14 +301,14 @@ class Observation(Message):
     tag: Literal["observation/4"] = "observation/4"
     candidate_id: Identifier
     attempt: Attempt
-    step: Annotated[int, Field(ge=0)]
-    time_ps: FiniteFloat
-    temperature_k: FiniteFloat | None = None
-    pressure_bar: FiniteFloat | None = None
-    potential_ev: FiniteFloat | None = None
-    kinetic_ev: FiniteFloat | None = None
+    step: Count
+    time_ps: Number
+    temperature_k: Number | None = None
+    pressure_bar: Number | None = None
+    potential_ev: Number | None = None
+    kinetic_ev: Number | None = None
     final: bool = False
-    planned_steps: Annotated[int, Field(ge=0)] = 0
+    planned_steps: Count = 0
     measurement: Measurement
 
 
@@ -313,9 +321,9 @@ class FrameAnalysed(Message):
     tag: Literal["frame_analysed/1"] = "frame_analysed/1"
     candidate_id: Identifier
     attempt: Attempt
-    step: Annotated[int, Field(ge=0)]
-    time_ps: FiniteFloat
-    temperature_k: FiniteFloat | None = None
+    step: Count
+    time_ps: Number
+    temperature_k: Number | None = None
     analyses: Analyses
 
 

@@ -8,10 +8,19 @@ from typing import Annotated, Final, Literal, Self
 import msgpack
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, FiniteFloat, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
 from moireloop_broker.contract.codec import _decoded, _validated
-from moireloop_broker.contract.message import Attempt, Element, Identifier, MalformedMessage, Message, Row
+from moireloop_broker.contract.message import (
+    Attempt,
+    Count,
+    Element,
+    Identifier,
+    MalformedMessage,
+    Message,
+    Number,
+    Row,
+)
 
 MAX_FRAME_ATOMS: Final = 200_000_000
 
@@ -37,20 +46,20 @@ class FrameHeader(Message):
     tag: Literal["frame/3"] = "frame/3"
     candidate_id: Identifier
     attempt: Attempt
-    step: Annotated[int, Field(ge=0)]
-    time_ps: FiniteFloat
+    step: Count
+    time_ps: Number
     cell: Annotated[list[Row], Field(min_length=3, max_length=3)]
     periodic: Annotated[list[bool], Field(min_length=3, max_length=3)]
     dtype: Literal["<f4"] = "<f4"
     shape: Annotated[list[Annotated[int, Field(ge=0, le=MAX_FRAME_ATOMS)]], Field(min_length=2, max_length=2)]
     lattice_types: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(min_length=1, max_length=16)]
     elements: Annotated[list[Element], Field(max_length=255)] = []
-    temperature_k: FiniteFloat | None = None
-    pressure_bar: FiniteFloat | None = None
-    potential_ev: FiniteFloat | None = None
-    kinetic_ev: FiniteFloat | None = None
+    temperature_k: Number | None = None
+    pressure_bar: Number | None = None
+    potential_ev: Number | None = None
+    kinetic_ev: Number | None = None
     final: bool = False
-    planned_steps: Annotated[int, Field(ge=0)] = 0
+    planned_steps: Count = 0
     part: Annotated[int, Field(ge=0, lt=MAX_PARTS)] = 0
     parts: Annotated[int, Field(ge=1, le=MAX_PARTS)] = 1
 

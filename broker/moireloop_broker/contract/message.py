@@ -10,6 +10,21 @@ MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 
 MAX_ERROR_CHARACTERS: Final = 500
 
+MAX_NUMBER: Final = 1e30
+"""Largest absolute value of any number: its square still fits float64, and itself fits float32."""
+
+MAX_COUNT: Final = 10**15
+"""Largest step or count: it fits int64, and float64 without rounding."""
+
+MAX_SECONDS: Final = 1e11
+"""Largest time, in seconds since the epoch: a date in the year 5138."""
+
+Number = Annotated[FiniteFloat, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+
+NotNegativeNumber = Annotated[FiniteFloat, Field(ge=0, le=MAX_NUMBER)]
+
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 LogId = Annotated[str, Field(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$")]
@@ -21,19 +36,19 @@ Reason = Annotated[str, Field(min_length=1, max_length=4000)]
 
 Attempt = Annotated[int, Field(ge=1, le=1_000_000)]
 
-Seconds = Annotated[FiniteFloat, Field(ge=0)]
+Seconds = Annotated[FiniteFloat, Field(ge=0, le=MAX_SECONDS)]
 
 TwistDeg = Annotated[FiniteFloat, Field(ge=0, le=30)]
 
 Order = Annotated[FiniteFloat, Field(ge=0, le=1)]
 
-PlaneVectors = Annotated[list[FiniteFloat], Field(min_length=4, max_length=4)]
+PlaneVectors = Annotated[list[Number], Field(min_length=4, max_length=4)]
 
-Row = Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]
+Row = Annotated[list[Number], Field(min_length=3, max_length=3)]
 
 Element = Annotated[str, Field(pattern=r"^([A-Z][a-z]?)?$", max_length=2)]
 
-Parameters = Annotated[dict[Identifier, FiniteFloat], Field(min_length=1, max_length=32)]
+Parameters = Annotated[dict[Identifier, Number], Field(min_length=1, max_length=32)]
 
 
 class MalformedMessage(ValueError):

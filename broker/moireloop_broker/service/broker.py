@@ -12,7 +12,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from moireloop_broker.connection import Connection, read_connection
-from moireloop_broker.service.control import MAX_REQUEST_BYTES, Control
+from moireloop_broker.service.control import MAX_REQUEST_BYTES, REPLIES_OWED, Control
 from moireloop_broker.service.private_redis import start_redis
 from moireloop_broker.service.relay import Relay
 from moireloop_broker.state.campaign_state import CampaignState
@@ -34,6 +34,16 @@ REFUSED_HANDSHAKES = (
 BIND_PATIENCE_S = 10.0
 
 PUBLISHED_QUEUE = 100_000
+
+REQUESTS_WAITING = 16
+"""Requests of one client that wait in the broker; further ones wait at the client."""
+
+
+CONTROL_LIMITS: dict[int, int] = {
+    zmq.MAXMSGSIZE: MAX_REQUEST_BYTES,
+    zmq.SNDHWM: REPLIES_OWED,
+    zmq.RCVHWM: REQUESTS_WAITING,
+}
 
 
 class Endpoint:
@@ -96,9 +106,7 @@ class Broker:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._gatekeeper = Gatekeeper(self._context, connection.curve)
         self._events = Endpoint(self._context, zmq.PUB, connection.events, connection, {zmq.SNDHWM: PUBLISHED_QUEUE})
-        self._requests = Endpoint(
-            self._context, zmq.ROUTER, connection.control, connection, {zmq.MAXMSGSIZE: MAX_REQUEST_BYTES}
-        )
+        self._requests = Endpoint(self._context, zmq.ROUTER, connection.control, connection, CONTROL_LIMITS)
         bounds = {name: (low, high) for name, (low, high) in settings["space"].items()}
         self._control = Control(self._client, keys, self._campaign, bounds, self._requests.socket)
         self._kept_house_at_s = 0.0
@@ -135,11 +143,13 @@ class Broker:
             log.warning("lease expired candidate=%s", candidate_id)
         refused = self._events.take_refused() + self._requests.take_refused()
         malformed, self._control.malformed = self._control.malformed, 0
+        dropped, self._control.replies_dropped = self._control.replies_dropped, 0
         self._campaign.count(
             {
                 "handshakes_refused": refused,
                 "clients_denied": self._gatekeeper.take_denied(),
                 "requests_malformed": malformed,
+                "replies_dropped": dropped,
             }
         )
 
@@ -149,6 +159,8 @@ class Broker:
             relay = Relay(client, self._connection.keys, self._events.socket)
             while not self._closing.is_set():
                 relay.step(0.2)
+                if passed_over := relay.take_passed_over():
+                    self._campaign.count({"entries_unreadable": passed_over})
             client.close()
         except redis.RedisError as error:
             if not self._closing.is_set():

@@ -24,16 +24,21 @@ from moireloop_broker.contract.control import (
 from moireloop_broker.contract.events import Candidate
 from moireloop_broker.contract.message import MalformedMessage
 from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVED_TOPICS
+from moireloop_broker.processes.log_limit import LogLimit
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.work_queue import WorkQueue
 
 log = logging.getLogger(__name__)
+log.addFilter(LogLimit())
 
 MAX_REQUEST_BYTES = 1024 * 1024
 
 MAX_REPLAY_BYTES = 2 * 1024 * 1024
+
+REPLIES_OWED = 16
+"""Replies that may wait for one client that does not read: at most 32 MiB. Further ones are dropped and counted."""
 
 
 class InvalidRequest(Exception):
@@ -56,6 +61,8 @@ class Control:
         socket: zmq.Socket[bytes],
     ) -> None:
         self.malformed = 0
+        self.replies_dropped = 0
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._keys = keys
         self._log = EventLog(client, keys)
         self._queue = WorkQueue(client, keys)
@@ -69,7 +76,14 @@ class Control:
             return
         parts = self._socket.recv_multipart()
         reply = self.answer(parts[-1])
-        self._socket.send_multipart([*parts[:-1], pack(reply)])
+        try:
+            self._socket.send_multipart([*parts[:-1], pack(reply)], zmq.DONTWAIT)
+        except zmq.Again:
+            self.replies_dropped += 1
+            log.warning("reply dropped reason=the client does not read, %d replies wait for it", REPLIES_OWED)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
 
     def answer(self, data: bytes) -> Reply:
         """The answer to the bytes of one request; malformed ones are refused by name and counted."""
@@ -105,15 +119,23 @@ class Control:
                 raise InvalidRequest("OutOfBounds", f"expected {name} in [{low:g}, {high:g}], got {value:g}")
         if self._queue.draining():
             raise InvalidRequest("Draining", "the campaign drains or has ended; it takes no more candidates")
-        self._queue.propose(
-            Candidate(
-                candidate_id=request.candidate_id,
-                parameters=request.parameters,
-                seed=request.seed,
-                proposed_s=time.time(),
-            )
+        proposed = Candidate(
+            candidate_id=request.candidate_id,
+            parameters=request.parameters,
+            seed=request.seed,
+            proposed_s=time.time(),
         )
+        if not self._queue.propose(proposed):
+            self._refuse_another(proposed, self._queue.candidate(request.candidate_id))
         return Accepted()
+
+    def _refuse_another(self, proposed: Candidate, known: Candidate) -> None:
+        if (known.parameters, known.seed) != (proposed.parameters, proposed.seed):
+            raise InvalidRequest(
+                "OtherCandidate",
+                f"{known.candidate_id} is the id of a candidate with parameters {known.parameters} and seed "
+                f"{known.seed}; propose others under an id of their own"[:1000],
+            )
 
     def _cancel(self, request: CancelRequest) -> Reply:
         outcome = self._queue.cancel(request.candidate_id, request.reason)
@@ -138,8 +160,17 @@ class Control:
             if size + len(body) > MAX_REPLAY_BYTES:
                 return Replay(entries=entries, last_id=last_id, complete=False)
             last_id = entry_id
-            topic = unpack_published(body).tag
-            if not wanted or topic in wanted:
+            topic = _topic(entry_id, body)
+            if topic is not None and (not wanted or topic in wanted):
                 entries.append(ReplayEntry(id=entry_id, topic=topic, body=body))
                 size += len(body)
         return Replay(entries=entries, last_id=last_id, complete=len(rows) < request.limit)
+
+
+def _topic(entry_id: str, body: bytes) -> str | None:
+    """The topic of an entry, or None where it is no message of the contract and so is passed over."""
+    try:
+        return unpack_published(body).tag
+    except MalformedMessage as error:
+        log.warning("entry not replayed id=%s reason=%s", entry_id, error)
+        return None

@@ -6,6 +6,7 @@ be published twice; its id tells.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, cast
 
 import redis
@@ -13,10 +14,14 @@ import zmq
 
 from moireloop_broker.contract.codec import pack, unpack_published
 from moireloop_broker.contract.control import Stamp
-from moireloop_broker.contract.message import START
+from moireloop_broker.contract.message import START, MalformedMessage
 from moireloop_broker.contract.topics import topic_of
+from moireloop_broker.processes.log_limit import LogLimit
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
+
+log = logging.getLogger(__name__)
+log.addFilter(LogLimit())
 
 AT_ONCE = 500
 
@@ -30,6 +35,7 @@ class Relay:
         self._log = EventLog(client, keys)
         self._socket = socket
         self._streams = (keys.log, keys.observations)
+        self._passed_over = 0
         stored = cast("dict[bytes, bytes]", client.hgetall(keys.relay))
         self._last = {name.decode(): last.decode() for name, last in stored.items()}
 
@@ -46,8 +52,18 @@ class Relay:
             self._client.hset(self._keys.relay, mapping=cast("Any", self._last))
         return published
 
+    def take_passed_over(self) -> int:
+        """How many entries were no messages of the contract, and so were not published, since the last call."""
+        passed_over, self._passed_over = self._passed_over, 0
+        return passed_over
+
     def _publish(self, entry_id: str, body: bytes) -> None:
-        topic = topic_of(unpack_published(body))
+        try:
+            topic = topic_of(unpack_published(body))
+        except MalformedMessage as error:
+            self._passed_over += 1
+            log.warning("entry not published id=%s reason=%s", entry_id, error)
+            return
         name = topic.decode()
         stamp = Stamp(id=entry_id, previous=self._last.get(name, START))
         self._socket.send_multipart([topic, pack(stamp), body])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -9,8 +10,12 @@ import redis
 
 from moireloop_broker.contract.codec import pack, unpack_event
 from moireloop_broker.contract.events import Event
-from moireloop_broker.contract.message import START
+from moireloop_broker.contract.message import START, MalformedMessage
+from moireloop_broker.processes.log_limit import LogLimit
 from moireloop_broker.state.keys import EVENT_FIELD, Keys
+
+log = logging.getLogger(__name__)
+log.addFilter(LogLimit())
 
 Entry = tuple[str, bytes]
 
@@ -24,9 +29,14 @@ class LogRolledBack(RuntimeError):
 
 
 class EventLog:
-    """Reads the log, and appends the events that change no candidate's state."""
+    """Reads the log, and appends the events that change no candidate's state.
+
+    Entries that are no events of the contract are passed over, logged once, and kept in `passed_over` as ids with the
+    reason. A log may hold such entries where an earlier version took numbers that the contract has bounded since.
+    """
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self.passed_over: dict[str, str] = {}
         self._client = client
         self._keys = keys
 
@@ -43,13 +53,27 @@ class EventLog:
         entries = self.read_streams({self._keys.log: since}, limit, block_s)
         if since != START and not self._client.xrange(self._keys.log, since, since):
             raise LogRolledBack(f"expected event {since} in the log, which was read before, and it is gone")
-        return [(entry_id, unpack_event(body)) for entry_id, body in entries.get(self._keys.log, [])]
+        rows = entries.get(self._keys.log, [])
+        events = [(entry_id, event) for entry_id, body in rows if (event := self._readable(entry_id, body))]
+        return self.read(rows[-1][0], limit, block_s) if rows and not events else events
+
+    def _readable(self, entry_id: str, body: bytes) -> Event | None:
+        try:
+            return unpack_event(body)
+        except MalformedMessage as error:
+            if entry_id not in self.passed_over:
+                log.warning("entry of the log passed over id=%s reason=%s", entry_id, error)
+            self.passed_over[entry_id] = str(error)
+            return None
 
     def read_streams(self, since: Mapping[str, str], limit: int, block_s: float) -> dict[str, list[Entry]]:
         """Packed entries of several streams after the given ids."""
         block = max(1, round(block_s * 1000)) if block_s > 0 else None
         answer: Any = self._client.xread(cast("Any", dict(since)), count=limit, block=block)
-        return {_text(stream): [(_text(i), fields[EVENT_FIELD]) for i, fields in rows] for stream, rows in answer or []}
+        return {
+            _text(stream): [(_text(i), fields.get(EVENT_FIELD, b"")) for i, fields in rows]
+            for stream, rows in answer or []
+        }
 
     def replay(self, since: str = START) -> Iterator[tuple[str, Event]]:
         """Every event after `since` up to the present end."""

@@ -92,6 +92,10 @@ class WorkQueue:
             self._scripts.run("propose", keys, [candidate.candidate_id, pack(candidate), repr(now_s), pack(event)])
         )
 
+    def candidate(self, candidate_id: str) -> Candidate:
+        """A candidate that is known, by its id."""
+        return unpack_as(Candidate, cast("bytes", self._client.hget(self._keys.candidate(candidate_id), "candidate")))
+
     def take(self, worker: str, wait_s: float) -> Lease | None:
         """Lease the oldest queued candidate; waits up to `wait_s` for one. None also while the campaign drains."""
         if self.draining():

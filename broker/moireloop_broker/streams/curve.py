@@ -10,7 +10,10 @@ import zmq
 from pydantic import BaseModel, ConfigDict
 from zmq.auth.thread import ThreadAuthenticator
 
+from moireloop_broker.processes.log_limit import LogLimit
+
 log = logging.getLogger(__name__)
+log.addFilter(LogLimit())
 
 ZAP_DOMAIN = b"moireloop"
 

@@ -16,9 +16,11 @@ import zmq
 
 from moireloop_broker.contract.frames import Frame, frame_from_parts, frame_parts
 from moireloop_broker.contract.message import MalformedMessage
+from moireloop_broker.processes.log_limit import LogLimit
 from moireloop_broker.streams.curve import Curve, Gatekeeper
 
 log = logging.getLogger(__name__)
+log.addFilter(LogLimit())
 
 DONTWAIT = int(zmq.DONTWAIT)
 

@@ -97,7 +97,7 @@ class CampaignClient:
         return list(self._replay(since, list(topics)))
 
     def propose(self, candidate_id: str, parameters: Parameters, *, seed: int = 0) -> None:
-        """Queue a candidate of one's own; the same id twice is one. Raises NotRunning, RequestRefused."""
+        """Queue a candidate; the same id, parameters and seed are the same one. Raises NotRunning, RequestRefused."""
         self._ask(ProposeRequest(candidate_id=candidate_id, parameters=parameters, seed=seed))
 
     def cancel(self, candidate_id: str, reason: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgpack
+import psutil
 import pytest
 import zmq
 
@@ -20,7 +21,7 @@ from moireloop import connect
 from moireloop.client.client import CampaignClient, NotRunning, RequestRefused
 from moireloop_broker.connection import NoConnectionFile, free_port, new_password, read_connection, write_connection
 from moireloop_broker.contract.codec import pack
-from moireloop_broker.contract.control import StatusRequest
+from moireloop_broker.contract.control import ReplayRequest, StatusRequest
 from moireloop_broker.contract.events import (
     AnalysisArray,
     AnalysisOutcome,
@@ -29,9 +30,11 @@ from moireloop_broker.contract.events import (
     Measurement,
     Observation,
     Result,
+    ServiceChanged,
 )
 from moireloop_broker.contract.topics import FRAME_ANALYSED, OBSERVATION
 from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.redis_client import answers
 from moireloop_broker.state.settings_store import write_settings_file
@@ -180,6 +183,19 @@ def test_candidates_from_outside_are_checked_and_queued(broker: BrokerProcess, o
     assert outside.status().counts["cancelled"] == 1
 
 
+def test_known_id_with_other_parameters_is_refused(broker: BrokerProcess, outside: CampaignClient) -> None:
+    """The same id, parameters and seed are one candidate; with others the controller hears whose id it is."""
+    outside.propose("mine", {"temperature_k": 2000.0}, seed=3)
+    outside.propose("mine", {"temperature_k": 2000.0}, seed=3)
+    for parameters, seed in (({"temperature_k": 2500.0}, 3), ({"temperature_k": 2000.0}, 4)):
+        with pytest.raises(RequestRefused, match=r"OtherCandidate: mine .*2000.0.* and seed 3"):
+            outside.propose("mine", parameters, seed=seed)
+    settled(broker, "mine")
+    with pytest.raises(RequestRefused, match="OtherCandidate"):
+        outside.propose("mine", {"temperature_k": 2500.0}, seed=3)
+    assert outside.status().counts["cancelled"] == 1
+
+
 def test_stop_request_drains(outside: CampaignClient) -> None:
     """A stop request lets the campaign drain, and no candidate is taken afterwards."""
     outside.stop("enough")
@@ -227,6 +243,52 @@ def test_dealer_gets_back_what_it_sent_before_the_request(broker: BrokerProcess)
         assert came == before
         assert msgpack.unpackb(reply)["tag"] == "status/1"
     context.destroy(linger=0)
+
+
+def test_client_that_never_reads_is_owed_a_bounded_amount(broker: BrokerProcess, outside: CampaignClient) -> None:
+    """Replies beyond the limit are dropped and counted; the broker stays small, and others are served."""
+    client = broker.connection.open_redis()
+    reason = "r" * 4000
+    for number in range(400):
+        event = ServiceChanged(service=f"s{number}", state="crashed", reason=reason, at_s=1.0)
+        EventLog(client, broker.connection.keys).append(event)
+    client.close()
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    deaf = opened_by_the_page(context, zmq.DEALER, broker)
+    deaf.rcvhwm = 1
+    before = memory_bytes(broker)
+    for _ in range(150):
+        deaf.send(pack(ReplayRequest()))
+    wait_until(lambda: outside.status().counters.get("replies_dropped", 0) > 50, "replies to the deaf are dropped")
+    assert memory_bytes(broker) - before < 120_000_000
+    assert outside.status().state == "started"
+    context.destroy(linger=0)
+
+
+def memory_bytes(broker: BrokerProcess) -> int:
+    assert broker.process is not None
+    return int(psutil.Process(broker.process.pid).memory_info().rss)
+
+
+def test_entries_that_are_no_messages_are_passed_over(broker: BrokerProcess, outside: CampaignClient) -> None:
+    """Garbage in the log, and numbers beyond the bounds of the contract, stop neither relay nor replay nor reader."""
+    client = broker.connection.open_redis()
+    keys = broker.connection.keys
+    settled(broker, "c1")
+    whole = msgpack.unpackb(client.xrevrange(keys.log, count=1)[0][1][b"e"])  # type: ignore[index]
+    insane = msgpack.packb(whole | {"times": whole["times"] | {"leased_s": 1e300}})
+    for body in (b"", b"\xc1garbage", insane, msgpack.packb(whole | {"attempt": 2**64 - 1})):
+        client.xadd(keys.log, {"e": body})
+    client.xadd(keys.log, {"other": b"field"})
+    stream = outside.subscribe(["result/3"], since="0-0", wait_s=10)
+    settled(broker, "c2")
+    assert [next(stream).message.candidate.candidate_id for _ in range(2)] == ["c1", "c2"]  # type: ignore[union-attr]
+    log = EventLog(client, keys)
+    read = [event.candidate.candidate_id for _, event in log.replay() if isinstance(event, Result)]
+    assert read == ["c1", "c2"]
+    assert len(log.passed_over) == 5
+    wait_until(lambda: outside.status().counters.get("entries_unreadable") == 5, "unreadable entries are counted")
+    client.close()
 
 
 def test_request_that_is_too_large_closes_its_connection_only(broker: BrokerProcess, outside: CampaignClient) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from moireloop_broker.contract.frames import Frame, FrameHeader
+from moireloop_broker.contract.message import MAX_NUMBER
 from moireloop_worker.models.growth_model import Configuration, GrowthModel
 
 
@@ -17,7 +16,7 @@ def frame_of(
     planned_steps: int = 0,
     final: bool = False,
 ) -> Frame:
-    """The frame message of a snapshot of one attempt. Temperature, pressure or energy that is no number is left out."""
+    """The frame message of a snapshot of one attempt, without numbers that are too large for a message."""
     header = FrameHeader(
         candidate_id=candidate_id,
         attempt=attempt,
@@ -28,10 +27,10 @@ def frame_of(
         shape=list(snapshot.positions.shape),
         lattice_types=list(model.lattice_types),
         elements=list(model.elements),
-        temperature_k=_finite(snapshot.temperature_k),
-        pressure_bar=_finite(snapshot.pressure_bar),
-        potential_ev=_finite(snapshot.potential_ev),
-        kinetic_ev=_finite(snapshot.kinetic_ev),
+        temperature_k=_within_bounds(snapshot.temperature_k),
+        pressure_bar=_within_bounds(snapshot.pressure_bar),
+        potential_ev=_within_bounds(snapshot.potential_ev),
+        kinetic_ev=_within_bounds(snapshot.kinetic_ev),
         final=final,
         planned_steps=planned_steps,
         part=snapshot.part,
@@ -60,13 +59,13 @@ class RunFrames:
             snapshot.step,
             snapshot.time_ps,
             snapshot.cell.tolist(),
-            _finite(snapshot.temperature_k),
-            _finite(snapshot.pressure_bar),
-            _finite(snapshot.potential_ev),
-            _finite(snapshot.kinetic_ev),
+            _within_bounds(snapshot.temperature_k),
+            _within_bounds(snapshot.pressure_bar),
+            _within_bounds(snapshot.potential_ev),
+            _within_bounds(snapshot.kinetic_ev),
         )
         return Frame(header, snapshot.positions, snapshot.types)
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+def _within_bounds(value: float | None) -> float | None:
+    return value if value is not None and abs(value) <= MAX_NUMBER else None

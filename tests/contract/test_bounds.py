@@ -1,0 +1,66 @@
+"""Every number of every message has bounds, so that everything in the log fits every table."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+
+from moireloop_broker.contract import control, events, frames, message
+from moireloop_broker.contract.message import Message
+
+INT64: Final = 2**63 - 1
+OURS: Final = {"Status"}
+"""What the broker alone says, of numbers that it counts itself."""
+MODELS: Final = {
+    name: model
+    for module in (control, events, frames, message)
+    for name, model in vars(module).items()
+    if inspect.isclass(model) and issubclass(model, Message) and model is not Message and name not in OURS
+}
+
+
+def numbers(spec: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each schema of a number inside a schema, and where it stands."""
+    if isinstance(spec, dict):
+        if spec.get("type") in ("integer", "number"):
+            yield where, spec
+        for key, inner in spec.items():
+            yield from numbers(inner, f"{where}.{key}")
+    elif isinstance(spec, list):
+        for number, inner in enumerate(spec):
+            yield from numbers(inner, f"{where}.{number}")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_number_has_bounds(name: str) -> None:
+    """Integers fit int64; floats stay finite when they are squared."""
+    for where, spec in numbers(MODELS[name].model_json_schema()["properties"], name):
+        low = spec.get("minimum", spec.get("exclusiveMinimum"))
+        high = spec.get("maximum", spec.get("exclusiveMaximum"))
+        assert low is not None, where
+        assert high is not None, where
+        limit = INT64 if spec["type"] == "integer" else 1e150
+        assert -limit <= low <= high <= limit, where
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_text_has_a_length(name: str) -> None:
+    """A name has a pattern that ends, any other text a largest length."""
+    for where, spec in texts(MODELS[name].model_json_schema()["properties"], name):
+        bounded = {"maxLength", "pattern", "const", "enum"} & spec.keys() or spec.get("format") == "binary"
+        assert bounded or name in ("Refused", "ReplayEntry"), where
+
+
+def texts(spec: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each schema of a text inside a schema, and where it stands."""
+    if isinstance(spec, dict):
+        if spec.get("type") == "string":
+            yield where, spec
+        for key, inner in spec.items():
+            yield from texts(inner, f"{where}.{key}")
+    elif isinstance(spec, list):
+        for number, inner in enumerate(spec):
+            yield from texts(inner, f"{where}.{number}")
