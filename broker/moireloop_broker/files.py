@@ -26,17 +26,26 @@ def replaced_whole(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_synced(path: Path, text: str) -> None:
+def write_synced(path: Path, content: str | bytes) -> None:
     """Write a file of mode 0600 whole or not at all, so that it also outlasts a power cut. Raises OSError."""
-    with replaced_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY)
+    with replaced_whole(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        _sync(temporary)
+    _sync(path.parent)
+
+
+def take_over(written: Path, path: Path) -> Path:
+    """Put a file that another program wrote in the place of `path`, so that it outlasts a power cut. Raises OSError."""
+    _sync(written)
+    return written.replace(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def sha256_of_file(path: Path) -> str:

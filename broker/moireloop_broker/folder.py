@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from moireloop_broker.files import replaced_whole
+from moireloop_broker.files import write_synced
 
 FOLDER_MODE: Final = 0o700
 
@@ -172,8 +172,7 @@ class CampaignFolder:
 
     def keep_campaign_file(self, text: str) -> None:
         """Keep the text of the campaign file in the folder, whole or not at all."""
-        with replaced_whole(self.campaign_copy) as copy:
-            copy.write_text(text, encoding="utf-8")
+        write_synced(self.campaign_copy, text)
 
 
 def _remove(path: Path) -> None:

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import redis
 
 from moireloop import connect
 from moireloop_broker.connection import free_port
 from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.redis_client import open_reader
 from tests.helpers.waiting import wait_until
 from tests.helpers.wrong_campaign_files import WRONG_FILES, WrongFile
 from tests.system.running import RunningCampaign
@@ -132,7 +132,7 @@ def test_shared_redis_is_kept_in_order(campaign: Make, tmp_path: Path) -> None:
     server = RedisServer(tmp_path / "server", "127.0.0.1", free_port("127.0.0.1"), "secret")
     server.start()
     try:
-        client = redis.Redis.from_url(server.url, protocol=2)
+        client = open_reader(server.url)
         client.set("moireloop:shorter:state", "of somebody else")
         running = campaign(results=4)
         running.file.write_text(f'{running.file.read_text()}\n[redis]\nurl = "{server.url}"\n')

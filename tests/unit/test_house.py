@@ -116,3 +116,18 @@ def test_adapters_do_not_know_the_wiring(name: str) -> None:
 def test_no_file_that_is_named_after_nothing() -> None:
     """A module is named after what it does."""
     assert {name.rpartition(".")[2] for name in house()} & {"utils", "util", "helpers", "common", "misc"} == set()
+
+
+ONLY_HERE = {
+    "from_url(": "moireloop_broker.state.redis_client",
+    "fcntl.flock(": "moireloop_broker.processes.file_lock",
+    "tempfile.mkstemp(": "moireloop_broker.files",
+    "os.fsync(": "moireloop_broker.files",
+}
+
+
+@pytest.mark.parametrize("words", ONLY_HERE)
+def test_machinery_is_written_once(words: str) -> None:
+    """Redis connections, file locks and files written whole have one place each."""
+    found = {name for name, module in house().items() if words in module.path.read_text(encoding="utf-8")}
+    assert found == {ONLY_HERE[words]}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.util
 import logging
 import os
@@ -15,8 +14,10 @@ from pathlib import Path
 
 import redis
 
+from moireloop_broker.files import write_synced
+from moireloop_broker.processes.file_lock import locks_within
 from moireloop_broker.processes.lifeline import lifeline_command
-from moireloop_broker.state.redis_client import answers
+from moireloop_broker.state.redis_client import answers, open_impatient
 
 log = logging.getLogger(__name__)
 
@@ -108,8 +109,8 @@ class RedisServer:
     def _end_left_over(self) -> None:
         if not answers(self.url):
             return
-        with contextlib.suppress(redis.RedisError):
-            redis.Redis.from_url(self.url, retry=None, protocol=2).shutdown(nosave=True)
+        with contextlib.suppress(redis.RedisError), contextlib.closing(open_impatient(self.url, STOP_S)) as client:
+            client.shutdown(nosave=True)
         deadline = time.monotonic() + STOP_S
         while answers(self.url) and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -117,26 +118,17 @@ class RedisServer:
     def _lock_folder(self) -> int:
         """A descriptor that holds the folder's lock; the kernel frees it when the last process that has it ends."""
         lock = os.open(self.folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
-        deadline = time.monotonic() + STOP_S
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
-                    os.close(lock)
-                    raise RedisUnavailable(
-                        f"an earlier server (process {holder or 'unknown'}) does not end and keeps {self.folder}"
-                    ) from None
-                time.sleep(0.02)
-            else:
-                os.ftruncate(lock, 0)
-                return lock
+        if not locks_within(lock, STOP_S):
+            holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
+            os.close(lock)
+            raise RedisUnavailable(
+                f"an earlier server (process {holder or 'unknown'}) does not end and keeps {self.folder}"
+            )
+        os.ftruncate(lock, 0)
+        return lock
 
     def _write_config(self) -> Path:
         config = self.folder / "redis.conf"
-        config.touch(mode=0o600)
-        config.chmod(0o600)
         lines = (
             f"bind {self.host}",
             f"port {self.port}",
@@ -151,7 +143,7 @@ class RedisServer:
             "proto-max-bulk-len 4gb",
             "client-query-buffer-limit 4gb",
         )
-        config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_synced(config, "\n".join(lines) + "\n")
         return config
 
     def _wait_until_ready(self) -> None:

@@ -1,4 +1,4 @@
-"""The one way to open a Redis connection (adapter)."""
+"""Redis connections and their patience: of a service, of a reader, of whoever cannot wait (adapter)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from moireloop_broker.processes.exits import _end
 RETRIES = 80
 
 ENDING_S = 2.0
+
+READ_S = 30.0
+
+PING_S = 2.0
 
 
 class Patience(ExponentialBackoff):
@@ -36,10 +40,20 @@ def open_client(url: str) -> redis.Redis:
         retry=Retry(Patience(), RETRIES),
         retry_on_error=[redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError],
         socket_keepalive=True,
-        socket_timeout=30,
+        socket_timeout=READ_S,
         socket_connect_timeout=5,
         protocol=2,
     )
+
+
+def open_reader(url: str) -> redis.Redis:
+    """A connection for a look at the state: 30 s for each reply, and a few tries where the connection breaks."""
+    return redis.Redis.from_url(url, socket_timeout=READ_S, protocol=2)
+
+
+def open_impatient(url: str, timeout_s: float = 5.0) -> redis.Redis:
+    """A connection for whoever has something else to do: a command fails where no reply comes within `timeout_s`."""
+    return redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=None, protocol=2)
 
 
 def answers(url: str) -> bool:
@@ -49,8 +63,7 @@ def answers(url: str) -> bool:
 
 def why_silent(url: str) -> str | None:
     """Why no server with this URL and password answers PING now; None when one does."""
-    client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=None, protocol=2)
-    with contextlib.closing(client):
+    with contextlib.closing(open_impatient(url, PING_S)) as client:
         try:
             client.ping()
         except redis.RedisError as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from moireloop.campaign_file.script_checks import first_difference, name_problems, placeholder_problems
-from moireloop_broker.files import replaced_whole, sha256_of_file
+from moireloop_broker.files import replaced_whole, sha256_of_file, write_synced
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.problems import Problem, shown
 from moireloop_worker.models import growth_model, growth_settings
@@ -116,10 +116,10 @@ def keep_script(campaign: Campaign) -> None:
     folder = CampaignFolder(campaign.folder).script
     folder.mkdir(mode=0o700, exist_ok=True)
     for name, source in found.sources.items():
-        shutil.copyfile(source, folder / name)
-    (folder / COPY).write_text(found.settings.text, encoding="utf-8")
-    with replaced_whole(folder / SETTINGS) as file:
-        file.write_text(found.settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        with replaced_whole(folder / name) as copy:
+            shutil.copyfile(source, copy)
+    write_synced(folder / COPY, found.settings.text)
+    write_synced(folder / SETTINGS, found.settings.model_dump_json(indent=2) + "\n")
 
 
 def growth_section(campaign: Campaign) -> dict[str, Any]:

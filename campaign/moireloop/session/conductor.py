@@ -38,7 +38,7 @@ from moireloop_broker.state.campaign_state import CampaignState, ServiceState
 from moireloop_broker.state.endpoints import frame_endpoints
 from moireloop_broker.state.event_log import EventLog, LogRolledBack
 from moireloop_broker.state.observations import Observations
-from moireloop_broker.state.redis_client import answers
+from moireloop_broker.state.redis_client import answers, open_impatient
 from moireloop_broker.state.series import Series
 from moireloop_broker.state.settings_store import write_settings_file
 from moireloop_broker.state.work_queue import WorkQueue
@@ -102,7 +102,7 @@ class Conductor:
         connection = open_session(self.campaign, self.folder)
         self._connection = connection
         self._start_broker(connection, interrupted)
-        self._client = redis.Redis.from_url(connection.redis_url, socket_timeout=5, retry=None, protocol=2)
+        self._client = open_impatient(connection.redis_url)
         if self._resumed:
             self._clear_earlier_session()
         self._state().change("resumed" if self._resumed else "started")
@@ -172,16 +172,12 @@ class Conductor:
 
     def _claim_services(self, interrupted: Callable[[], bool]) -> None:
         """Wait for services of a session that was killed: they end by themselves, but not at once."""
-        deadline = time.monotonic() + FORERUNNERS_END_S
-        while not self._services.claim():
-            if interrupted():
-                raise StartInterrupted("interrupted while services of an earlier session were ending")
-            if time.monotonic() > deadline:
-                lock = self.folder.services_lock
-                raise ServiceFailed(
-                    f"services of an earlier session still run (fuser {lock} shows them); end them first"
-                )
-            time.sleep(0.05)
+        if self._services.claim(FORERUNNERS_END_S, interrupted):
+            return
+        if interrupted():
+            raise StartInterrupted("interrupted while services of an earlier session were ending")
+        lock = self.folder.services_lock
+        raise ServiceFailed(f"services of an earlier session still run (fuser {lock} shows them); end them first")
 
     def _start_broker(self, connection: Connection, interrupted: Callable[[], bool]) -> None:
         log_file = self.folder.log_of("broker")

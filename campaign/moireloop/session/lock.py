@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.processes.file_lock import locks_within
 
 LOCK_PATIENCE_S: Final = 0.2
+"""Outlasts somebody else's short look at who holds the lock."""
 
 
 class CampaignIsRunning(RuntimeError):
@@ -43,7 +43,7 @@ def locked(folder: CampaignFolder) -> Iterator[None]:
     """
     descriptor = os.open(folder.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        if not _locks_within(descriptor, LOCK_PATIENCE_S):
+        if not locks_within(descriptor, LOCK_PATIENCE_S):
             raise _held_by(folder, _read_holder(descriptor))
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
@@ -65,7 +65,7 @@ def holder_of(folder: CampaignFolder) -> Holder | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        return None if _locks_within(descriptor, 0.0) else _read_holder(descriptor)
+        return None if locks_within(descriptor, 0.0) else _read_holder(descriptor)
     finally:
         os.close(descriptor)
 
@@ -74,20 +74,6 @@ def _held_by(folder: CampaignFolder, holder: Holder) -> CampaignIsRunning:
     return CampaignIsRunning(
         f"the campaign in {folder.root} is being run by {holder}; stop it first, or watch it with `moireloop watch`"
     )
-
-
-def _locks_within(descriptor: int, patience_s: float) -> bool:
-    """Take the lock; the patience outlasts somebody else's short look at who holds it."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.01)
-        else:
-            return True
 
 
 def _read_holder(descriptor: int) -> Holder:

@@ -7,10 +7,7 @@ import json
 import os
 import socket
 import tempfile
-import time
 from pathlib import Path
-
-import redis
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.session.service_set import ServiceSet
@@ -24,6 +21,7 @@ from moireloop_broker.connection import (
 )
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.redis_client import open_reader
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.streams.curve import Curve
 
@@ -93,7 +91,7 @@ def refuse_taken_name(campaign: Campaign) -> None:
     if campaign.redis.url is None:
         return
     keys = Keys(campaign.name)
-    with contextlib.closing(redis.Redis.from_url(campaign.redis.url, socket_timeout=30, protocol=2)) as client:
+    with contextlib.closing(open_reader(campaign.redis.url)) as client:
         if client.exists(keys.log):
             raise NameTaken(
                 f"name: expected one that is new to the server of redis.url, got {campaign.name!r}, "
@@ -121,7 +119,7 @@ def forget_session(folder: CampaignFolder) -> None:
 def _claim_name(campaign: Campaign, redis_url: str, curve: Curve) -> None:
     """Of campaigns of one name that start on a joined server at once, one gets it: the first to write its key."""
     settings, mine = Keys(campaign.name).settings, json.dumps(curve.server_public)
-    with contextlib.closing(redis.Redis.from_url(redis_url, socket_timeout=30, protocol=2)) as client:
+    with contextlib.closing(open_reader(redis_url)) as client:
         client.hsetnx(settings, OWNER, mine)
         if client.hget(settings, OWNER) != mine.encode():
             raise NameTaken(
@@ -146,19 +144,16 @@ def _make_socket_folder() -> str:
 def _wait_for_the_end_of_services(folder: CampaignFolder) -> None:
     """They end by themselves, since each dies with its parent."""
     services = ServiceSet(folder.services_lock)
-    deadline = time.monotonic() + ENDING_S
-    while not services.claim():
-        if time.monotonic() > deadline:
-            raise StillEnding(
-                f"services of an earlier session still run (fuser {folder.services_lock} shows them); end them first"
-            )
-        time.sleep(0.05)
+    if not services.claim(ENDING_S):
+        raise StillEnding(
+            f"services of an earlier session still run (fuser {folder.services_lock} shows them); end them first"
+        )
     services.release()
 
 
 def _forget_keys(connection: Connection, folder: CampaignFolder) -> None:
     keys = connection.keys
-    with contextlib.closing(redis.Redis.from_url(connection.redis_url, socket_timeout=30, protocol=2)) as client:
+    with contextlib.closing(open_reader(connection.redis_url)) as client:
         try:
             owner = read_settings(client, keys, "folder")
         except LookupError:

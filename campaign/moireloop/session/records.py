@@ -18,6 +18,7 @@ from moireloop_broker.service.private_redis import start_redis
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.observations import Observations
+from moireloop_broker.state.redis_client import open_reader
 from moireloop_broker.state.series import Series
 
 
@@ -37,7 +38,7 @@ def stored_state(folder: CampaignFolder) -> Iterator[tuple[redis.Redis, Connecti
     connection = read_connection(folder.connection_file)
     with locked(folder):
         server = start_redis(connection)
-        client = redis.Redis.from_url(connection.redis_url, socket_timeout=30, protocol=2)
+        client = open_reader(connection.redis_url)
         try:
             with contextlib.closing(client):
                 yield client, connection
@@ -55,7 +56,7 @@ def stored_records(folder: CampaignFolder) -> tuple[History, list[Series]]:
 def live_series(folder: CampaignFolder) -> list[Series]:
     """The series of the runs of a campaign that runs now. Raises redis.RedisError."""
     connection = read_connection(folder.connection_file)
-    with contextlib.closing(redis.Redis.from_url(connection.redis_url, socket_timeout=30, protocol=2)) as client:
+    with contextlib.closing(open_reader(connection.redis_url)) as client:
         return list(Observations(client, connection.keys).all_series())
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from moireloop_broker.processes.backoff import Backoff
+from moireloop_broker.processes.backoff import Revival
 from moireloop_broker.processes.exits import EXIT_CANNOT_SERVE, exit_reason
+from moireloop_broker.processes.file_lock import locks_within
 from moireloop_broker.processes.lifeline import lifeline_command
 
 log = logging.getLogger(__name__)
@@ -50,10 +50,7 @@ class Crash:
 class _Running:
     spec: ServiceSpec
     process: subprocess.Popen[bytes] | None = None
-    started_at_s: float = 0.0
-    start_at_s: float = 0.0
-    deaths: int = 0
-    backoff: Backoff = field(default_factory=Backoff)
+    revival: Revival = field(default_factory=Revival)
 
 
 class ServiceSet:
@@ -68,12 +65,10 @@ class ServiceSet:
         self._lock_file = lock_file
         self._lock: int | None = None
 
-    def claim(self) -> bool:
-        """Take the lock; False while services of an earlier session still run."""
+    def claim(self, patience_s: float = 0.0, interrupted: Callable[[], bool] = lambda: False) -> bool:
+        """Take the lock; False where services of an earlier session still run after `patience_s`, or if interrupted."""
         lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not locks_within(lock, patience_s, interrupted):
             os.close(lock)
             return False
         self._lock = lock
@@ -98,7 +93,7 @@ class ServiceSet:
                 start_new_session=True,
                 pass_fds=[] if self._lock is None else [self._lock],
             )
-        running.started_at_s = time.monotonic()
+        running.revival.started(time.monotonic())
         log.info("service started name=%s pid=%d", spec.name, running.process.pid)
 
     def watch(self) -> list[Crash]:
@@ -108,22 +103,18 @@ class ServiceSet:
     def _watch_one(self, running: _Running) -> Crash | None:
         now_s = time.monotonic()
         if running.process is None:
-            if now_s >= running.start_at_s:
+            if running.revival.is_due(now_s):
                 self.start(running.spec)
             return None
         code = running.process.poll()
         if code is None:
             return None
-        if now_s - running.started_at_s > HEALTHY_S:
-            running.backoff.reset()
-            running.deaths = 0
-        running.deaths += 1
         running.process = None
-        running.start_at_s = now_s + running.backoff.next_s()
+        running.revival.ended(now_s, healthy_s=HEALTHY_S)
         reason = exit_reason(code)
         if code != -signal.SIGKILL:
             reason += f"; {_last_line(running.spec.log_file)}"
-        return Crash(running.spec.name, reason, running.deaths, is_final=code == EXIT_CANNOT_SERVE)
+        return Crash(running.spec.name, reason, running.revival.deaths, is_final=code == EXIT_CANNOT_SERVE)
 
     def stop(self, names: Sequence[str], patience_s: float) -> None:
         """End services with SIGTERM, and with SIGKILL those that have not ended after `patience_s`."""

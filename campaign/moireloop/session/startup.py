@@ -15,6 +15,7 @@ from moireloop.session.service_set import ServiceSpec
 from moireloop.session.start_condition import ANALYZER_PREFIX
 from moireloop_broker.connection import Connection
 from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.state.redis_client import open_impatient
 from moireloop_broker.state.settings_store import read_settings
 
 READY_S = 90.0
@@ -52,7 +53,7 @@ def settings_sections(campaign: Campaign) -> dict[str, object]:
 
 def _has_settings(connection: Connection, sections: dict[str, object]) -> bool:
     """Whether the broker has put this session's settings into Redis; those of an earlier one may still be there."""
-    client = redis.Redis.from_url(connection.redis_url, socket_timeout=5, retry=None, protocol=2)
+    client = open_impatient(connection.redis_url)
     with contextlib.closing(client), contextlib.suppress(redis.RedisError, LookupError):
         stored = {name: read_settings(client, connection.keys, name) for name in sections}
         return bool(stored == json.loads(json.dumps(sections))) and _groups_exist(client, connection)

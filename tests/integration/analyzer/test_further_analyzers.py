@@ -208,7 +208,7 @@ import sys
 import time
 from pathlib import Path
 
-from moireloop_analyzer.service import open_analyzer
+from moireloop_analyzer.service.analyzer import open_analyzer
 
 service = open_analyzer(Path(sys.argv[1]), "a0")
 for _ in range(4):

@@ -11,6 +11,7 @@ import redis
 from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.keys import KEYS, Keys
+from moireloop_broker.state.redis_client import open_reader
 from moireloop_broker.state.work_queue import WorkQueue
 
 _numbers = itertools.count()
@@ -18,7 +19,7 @@ _numbers = itertools.count()
 
 @pytest.fixture
 def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
-    connection = redis.Redis.from_url(redis_server.url, protocol=2)
+    connection = open_reader(redis_server.url)
     yield connection
     connection.close()
 

@@ -14,6 +14,7 @@ from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.keys import INSTRUCTIONS_KEPT_S, Keys
+from moireloop_broker.state.redis_client import open_reader
 from moireloop_broker.state.work_queue import Lease, LeaseLost, WorkQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report
 
@@ -63,7 +64,7 @@ def test_worker_is_woken(
     redis_server: RedisServer, keys: Keys, queue: WorkQueue, instructions: Instructions, lease: Lease, kind: str
 ) -> None:
     """A worker that waits hears of an order or a cancel within milliseconds, long before its renewal is due."""
-    own = redis.Redis.from_url(redis_server.url, protocol=2)
+    own = open_reader(redis_server.url)
     heard: list[tuple[bool, float]] = []
     began_s = time.monotonic()
     thread = threading.Thread(

@@ -21,7 +21,7 @@ from moireloop_worker.run.preparation import PreparationStopped, PreparedStructu
 LOCKER = """
 import sys, time
 from pathlib import Path
-from moireloop_worker.preparation import PreparedStructures
+from moireloop_worker.run.preparation import PreparedStructures
 with PreparedStructures(Path(sys.argv[1])).lock(sys.argv[2], lambda: False):
     print("locked", flush=True)
     time.sleep(600)

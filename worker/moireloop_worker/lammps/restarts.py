@@ -17,7 +17,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from moireloop_broker.files import sha256_of_file, write_synced
+from moireloop_broker.files import sha256_of_file, take_over, write_synced
 from moireloop_worker.lammps.writable import opens
 
 log = logging.getLogger(__name__)
@@ -112,11 +112,9 @@ class RestartFiles:
 
     def _keep(self, raw: Path, step: int, time_ps: float) -> None:
         digest = sha256_of_file(raw)
-        with raw.open("rb") as file:
-            os.fsync(file.fileno())
         if not _whole(raw):
             raise OSError(f"expected LAMMPS to write {raw} to its end, got {raw.stat().st_size} bytes: disk full?")
-        path = raw.replace(self._folder / f"{PREFIX}{step}")
+        path = take_over(raw, self._folder / f"{PREFIX}{step}")
         sidecar = Sidecar(sha256=digest, step=step, time_ps=time_ps, key=self._key, lammps_version=self._lammps_version)
         write_synced(_sidecar(path), sidecar.model_dump_json())
         self._forget_older(path)

@@ -8,12 +8,11 @@ the kernel frees it when its holder dies.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import logging
+import math
 import os
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from typing import Final
 
 from mpi4py import MPI
 
+from moireloop_broker.files import write_synced
+from moireloop_broker.processes.file_lock import locks_within
 from moireloop_worker.lammps.engine import Engine, Watch
 from moireloop_worker.lammps.restarts import RestartFiles
 from moireloop_worker.lammps.writable import make_room
@@ -32,8 +33,6 @@ from moireloop_worker.run.ranks import on_first_rank, quiet_broadcast
 log = logging.getLogger(__name__)
 
 MARK: Final = b"# moireloop prepared structure, sha256 of the rest: "
-
-LOCK_POLL_S: Final = 0.02
 
 
 class PreparationStopped(Exception):
@@ -99,7 +98,7 @@ class PreparedStructures:
 
     def refuse(self, key: str, molten: Molten | None, refusal: str) -> None:
         """Remember that this structure is not what was asked of it, so that it is not computed again."""
-        self._refusal_file(key).write_text(f"{molten!r}\n{refusal}", encoding="utf-8")
+        write_synced(self._refusal_file(key), f"{molten!r}\n{refusal}")
 
     def _refusal_file(self, key: str) -> Path:
         return self._folder / f"{key}.refused"
@@ -132,21 +131,17 @@ class PreparedStructures:
     def _keep(self, key: str, raw: Path, rest: bytes) -> Path:
         if not _is_whole(rest):
             raise OSError(errno.ENOSPC, f"LAMMPS wrote only {len(rest)} bytes of it: is the disk full?", str(raw))
-        with raw.open("wb") as file:
-            file.write(MARK + hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest)
-            file.flush()
-            os.fsync(file.fileno())
-        return raw.replace(self.path(key))
+        write_synced(self.path(key), MARK + hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest)
+        raw.unlink(missing_ok=True)
+        return self.path(key)
 
     @contextmanager
     def lock(self, key: str, stop: Callable[[], bool]) -> Iterator[None]:
         """Be the only one that computes this. Raises PreparationStopped if `stop` says so while others do."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / f".{key}.lock").open("wb") as file:
-            while not _locked(file.fileno()):
-                if stop():
-                    raise PreparationStopped
-                time.sleep(LOCK_POLL_S)
+            if not locks_within(file.fileno(), math.inf, stop):
+                raise PreparationStopped
             yield
 
     def path(self, key: str) -> Path:
@@ -252,11 +247,3 @@ def _is_whole(data_file: bytes) -> bool:
     lines = data_file.rpartition(b"\nVelocities")[2].partition(b"\n")[2].splitlines()
     count = sum(bool(line.strip()) for line in lines)
     return atoms is not None and data_file.endswith(b"\n") and count == int(atoms.group(1))
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
