@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from moireloop.campaign_file.growth_script import keep_script
 from moireloop.campaign_file.load import keep_copy, load_campaign
 from moireloop_broker.folder import CampaignFolder
+from moireloop_worker.models.script_files import keep_script
 from tests.helpers.wrong_campaign_files import GOOD, WrongFile
 
 SCRIPT = """\
@@ -70,9 +70,10 @@ def _script_without_seeds(path: Path) -> None:
 def _started_with_script(path: Path) -> None:
     _script("32.0", "95.94")(path)
     started = load_campaign(path, "run", cores=4)
-    CampaignFolder(started.folder).create()
-    keep_script(started)
-    keep_copy(path, CampaignFolder(started.folder))
+    folder = CampaignFolder(started.folder)
+    folder.create()
+    keep_script(started.growth, started.frames.every_steps, folder)
+    keep_copy(path, folder)
     _script()(path)
 
 

@@ -19,6 +19,31 @@ MAY_IMPORT = {
     "moireloop_optimizer": {"moireloop_broker"},
     "moireloop": {"moireloop_broker", "moireloop_worker", "moireloop_analyzer", "moireloop_optimizer"},
 }
+ROOMS = {
+    "moireloop_broker": (
+        "extras", "files", "problems", "settings", "folder", "contract", "processes", "streams", "state", "connection",
+        "service", "__main__",
+    ),
+    "moireloop_worker": (
+        "settings", "models", "launchers", "lammps", "run", "pool", "__main__",
+    ),
+    "moireloop_analyzer": (
+        "refusal", "settings", "geometry", "layers", "lattice", "estimate", "twist", "analysis", "measurement",
+        "warm_up", "structure", "plugins", "service", "__main__",
+    ),
+    "moireloop_optimizer": (
+        "runs", "strategy", "strategy_names", "settings", "sobol", "auto", "regret", "repeats", "strategies",
+        "generators", "service", "__main__",
+    ),
+    "moireloop": (
+        "exit_codes", "results", "campaign_file", "client", "session", "figures", "terminal", "commands", "cli",
+        "__main__",
+    ),
+}  # fmt: skip
+"""The rooms of each package, and the modules that lie directly in it: each imports those before it alone."""
+MOST_MODULES = 12
+CROWDED = {"moireloop_analyzer.lattice": 13}
+"""Rooms of more modules, and how many: the steps of one fit, which no caller uses without the others."""
 FOLDERS = ("broker", "worker", "analyzer", "optimizer", "campaign")
 OUTSIDE = {
     "zmq", "redis", "mpi4py", "lammps", "subprocess", "socket", "signal", "threading", "multiprocessing",
@@ -111,6 +136,89 @@ def test_adapters_do_not_know_the_wiring(name: str) -> None:
     """An adapter imports no main."""
     wrong = {(name, imported) for imported in ours(house()[name]) if house()[imported].kind == "main"}
     assert wrong == set()
+
+
+def room_of(module: Module) -> str | None:
+    """The room of a module, or the module itself where it lies directly in its package; None for the package."""
+    return module.name.split(".")[1] if "." in module.name else None
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_all_rooms_are_known(package: str) -> None:
+    """Each room and each module that lies directly in a package has its place in the order, and no other has."""
+    rooms = {room_of(module) for module in house().values() if module.package == package} - {None}
+    assert rooms == set(ROOMS[package])
+
+
+@pytest.mark.parametrize("name", sorted(house()))
+def test_arrows_between_rooms(name: str) -> None:
+    """A room imports those before it in its package, never those after it."""
+    module = house()[name]
+    order, mine = ROOMS[module.package], room_of(module)
+    inside = {room_of(house()[other]) for other in ours(module) if house()[other].package == module.package}
+    later = {room for room in inside - {mine, None} if mine is not None and order.index(room) > order.index(mine)}
+    assert later == set()
+
+
+def circles(arrows: dict[str, set[str]]) -> list[set[str]]:
+    """The groups of modules, two or more, of which each is reached from each other (Tarjan's components)."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    path: list[str] = []
+    found: list[set[str]] = []
+
+    def visit(name: str) -> None:
+        number[name] = lowest[name] = len(number)
+        path.append(name)
+        for other in arrows[name]:
+            if other not in number:
+                visit(other)
+            if other in path:
+                lowest[name] = min(lowest[name], lowest[other])
+        if lowest[name] == number[name]:
+            group = set(path[path.index(name) :])
+            del path[path.index(name) :]
+            found.extend([group] if len(group) > 1 or name in arrows[name] else [])
+
+    for name in arrows:
+        if name not in number:
+            visit(name)
+    return found
+
+
+def test_circles_are_found() -> None:
+    """Two files that import each other, a longer circle, and a file that imports itself."""
+    chain = {"a": {"b"}, "b": {"c"}, "c": set[str]()}
+    assert circles(chain) == []
+    assert circles(chain | {"c": {"a"}, "d": {"a"}}) == [{"a", "b", "c"}]
+    assert circles(chain | {"b": {"b"}}) == [{"b"}]
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Nor do they for types alone: what stands behind TYPE_CHECKING counts."""
+    assert circles({name: ours(module) for name, module in house().items()}) == []
+
+
+def folders() -> dict[str, list[str]]:
+    """The modules of each folder, without its __init__."""
+    inside: dict[str, list[str]] = {}
+    for name, module in house().items():
+        if module.path.name != "__init__.py":
+            inside.setdefault(name.rpartition(".")[0], []).append(name)
+    return inside
+
+
+@pytest.mark.parametrize("folder", sorted(folders()))
+def test_no_room_is_crowded(folder: str) -> None:
+    """A folder holds at most MOST_MODULES modules, or as many as it is known for."""
+    assert len(folders()[folder]) <= CROWDED.get(folder, MOST_MODULES)
+
+
+@pytest.mark.parametrize("folder", sorted(folders()))
+def test_every_room_says_what_happens_there(folder: str) -> None:
+    """The docstring of a folder's __init__ has a first line of three words or more, its kind not counted."""
+    first = (ast.get_docstring(ast.parse(house()[folder].path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+    assert len(re.sub(r"\((pure|adapter|main)\)", "", first).split()) >= 3
 
 
 def test_no_file_that_is_named_after_nothing() -> None:

@@ -5,21 +5,18 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from moireloop.campaign_file.growth_script import planned_steps, script_problems
-from moireloop.campaign_file.lammps_check import why_lammps_does_not_start
-from moireloop.campaign_file.strategy_check import strategy_name_problems
+from moireloop.campaign_file.campaign import Campaign
 from moireloop_analyzer.plugins.registry import AnalyzerUnusable, load_analyzer
 from moireloop_broker.connection import free_port
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.problems import Problem, shown, unknown_key
+from moireloop_optimizer.generators.check import strategy_name_problems
+from moireloop_worker.lammps.check import why_lammps_does_not_start
 from moireloop_worker.models import growth_model, required_parameters
 from moireloop_worker.models.growth_model import Plan, is_path_for_lammps
+from moireloop_worker.models.script_files import planned_steps, script_problems
 from moireloop_worker.models.script_settings import ScriptSettings
-
-if TYPE_CHECKING:
-    from moireloop.campaign_file.campaign import Campaign
 
 
 def cores_of_this_machine() -> int:
@@ -29,8 +26,8 @@ def cores_of_this_machine() -> int:
 
 def cross_problems(campaign: Campaign) -> list[Problem]:
     """What contradicts between sections: search space and growth model, targets, budget and optimizer."""
-    if campaign.growth.model == "script":
-        growth = script_problems(campaign)
+    if isinstance(campaign.growth, ScriptSettings):
+        growth = script_problems(campaign.growth, campaign.bounds, campaign.frames.every_steps)
     else:
         growth = [*_space_problems(campaign), *_force_field_problems(campaign)]
     return [
@@ -38,7 +35,7 @@ def cross_problems(campaign: Campaign) -> list[Problem]:
         *_target_problems(campaign),
         *_budget_problems(campaign),
         *_analysis_problems(campaign),
-        *strategy_name_problems(campaign),
+        *strategy_name_problems(campaign.optimizer),
     ]
 
 

@@ -24,10 +24,10 @@ from moireloop.campaign_file.checks import (
     reach_problems,
 )
 from moireloop.campaign_file.errors import CampaignFileError, Location, as_lines, dotted, problems_of
-from moireloop.campaign_file.growth_script import changed_script_problems
-from moireloop.campaign_file.strategy_check import generator_problems
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.problems import Problem, shown
+from moireloop_optimizer.generators.check import generator_problems
+from moireloop_worker.models.script_files import changed_script_problems
 
 LARGEST_FILE_BYTES: Final = 1_000_000
 
@@ -56,8 +56,8 @@ def load_campaign(path: Path, purpose: Purpose = "validate", *, cores: int | Non
         *machine_problems(campaign, cores_of_this_machine() if cores is None else cores),
         *_place_problems(campaign, path, purpose),
     ]
-    for checked in (early_end_problems, lammps_problems, generator_problems):
-        problems = problems or checked(campaign)
+    problems = problems or early_end_problems(campaign) or lammps_problems(campaign)
+    problems = problems or generator_problems(campaign.optimizer, campaign.space, campaign.targets[0])
     if problems:
         raise CampaignFileError(as_lines(str(path), problems))
     return campaign
@@ -189,7 +189,7 @@ def _resume_problems(old: Campaign, new: Campaign) -> list[Problem]:
     except CampaignFileError as error:
         key, _, text = str(error).partition(": ")
         return [Problem(key, text)]
-    return changed_script_problems(new)
+    return changed_script_problems(new.growth, new.frames.every_steps, CampaignFolder(new.folder))
 
 
 def _nothing_to_resume(folder: CampaignFolder, path: Path) -> list[Problem]:

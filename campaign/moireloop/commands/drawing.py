@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from moireloop.campaign_file.campaign import Campaign
-from moireloop.campaign_file.growth_script import started_model
 from moireloop.commands.started import started
 from moireloop.figures.files import write_figures, write_run_figures
 from moireloop.session.history import History
@@ -14,6 +13,7 @@ from moireloop.session.records import records
 from moireloop.terminal.console import console
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.series import Series
+from moireloop_worker.models.script_files import started_model
 
 
 def figures(path: Path, *, run: Sequence[str] = ()) -> int:
@@ -28,8 +28,9 @@ def draw(
     campaign: Campaign, history: History, all_series: Sequence[Series], named: Sequence[str] = ()
 ) -> tuple[Path, ...]:
     """Draw the figures of a campaign, of each target's best run and of the runs named; returns their files."""
-    found, targets, model = history.results, campaign.targets, started_model(campaign)
     folder = CampaignFolder(campaign.folder)
+    found, targets = history.results, campaign.targets
+    model = started_model(campaign.growth, campaign.frames.every_steps, folder)
     return (
         *write_figures(folder, found, campaign.bounds, targets, campaign.name, all_series),
         *write_run_figures(folder, found, all_series, targets, model, campaign.analyzers, named),

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.changes import changes_on_resume
-from moireloop.campaign_file.growth_script import keep_script
 from moireloop.campaign_file.load import Purpose, keep_copy, load_campaign, load_copy, refuse_unreachable
-from moireloop.campaign_file.strategy_file import keep_strategy
 from moireloop.session.lock import locked, refuse_if_held
 from moireloop.session.opening import forget_session, refuse_taken_name
 from moireloop.terminal.console import console
 from moireloop.terminal.session_view import conduct
 from moireloop_broker.folder import CampaignFolder
+from moireloop_optimizer.generators.check import keep_strategy
 from moireloop_worker.lammps.restarts import remove_restart_files_of
+from moireloop_worker.models.script_files import keep_script
 
 
 def run(path: Path, *, fresh: bool = False) -> int:
@@ -28,9 +28,10 @@ def run(path: Path, *, fresh: bool = False) -> int:
             CampaignFolder(campaign.folder).clear()
             CampaignFolder(campaign.folder).create()
             refuse_taken_name(campaign)
-        keep_script(campaign)
-        keep_strategy(campaign)
-        keep_copy(path, CampaignFolder(campaign.folder))
+        folder = CampaignFolder(campaign.folder)
+        keep_script(campaign.growth, campaign.frames.every_steps, folder)
+        keep_strategy(campaign.optimizer, folder)
+        keep_copy(path, folder)
         return _conduct(campaign, resumed=False)
 
 
@@ -39,7 +40,7 @@ def resume(path: Path) -> int:
     with _held(path, "resume") as campaign:
         for change in [
             *changes_on_resume(load_copy(CampaignFolder(campaign.folder)), campaign),
-            *filter(None, [keep_strategy(campaign)]),
+            *filter(None, [keep_strategy(campaign.optimizer, CampaignFolder(campaign.folder))]),
         ]:
             console.print(f"changed {change}", highlight=False, markup=False)
         keep_copy(path, CampaignFolder(campaign.folder))

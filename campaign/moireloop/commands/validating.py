@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from moireloop.campaign_file.analysis_check import analysis_warnings
-from moireloop.campaign_file.growth_script import script_lines
 from moireloop.campaign_file.load import load_campaign
 from moireloop.terminal.console import console
+from moireloop_analyzer.plugins.check import analysis_warnings
+from moireloop_worker.models.script_files import script_lines
 
 
 def validate(path: Path) -> int:
     """Check a campaign file whole, and start nothing."""
     campaign = load_campaign(path, "validate")
     console.print(f"{path}: campaign {campaign.name!r} is valid", highlight=False, soft_wrap=True)
-    for told in (*script_lines(campaign), *analysis_warnings(campaign.analyzers)):
+    lines = script_lines(campaign.growth, campaign.frames.every_steps)
+    for told in (*lines, *analysis_warnings(campaign.analyzers)):
         console.print(told, highlight=False, markup=False, soft_wrap=True)
     return 0

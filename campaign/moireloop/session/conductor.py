@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -18,18 +17,17 @@ from moireloop.session.ending import Ending, ending_of, failure_of, should_drain
 from moireloop.session.history import History
 from moireloop.session.opening import close_session, open_session
 from moireloop.session.progress import Progress, progress_of
-from moireloop.session.resumption import withdrawals
 from moireloop.session.service_set import Crash, ServiceSet, ServiceSpec
 from moireloop.session.start_condition import ANALYZER_PREFIX, may_begin
 from moireloop.session.startup import (
-    FORERUNNERS_END_S,
     ONE_THREAD,
-    READY_S,
     ServiceFailed,
-    StartInterrupted,
-    _has_settings,
+    broker_spec,
+    claim_services,
+    clear_earlier_session,
     service_specs,
     settings_sections,
+    wait_for_broker,
 )
 from moireloop_broker.connection import Connection
 from moireloop_broker.contract.message import START
@@ -38,7 +36,7 @@ from moireloop_broker.state.campaign_state import CampaignState, ServiceState
 from moireloop_broker.state.endpoints import frame_endpoints
 from moireloop_broker.state.event_log import EventLog, LogRolledBack
 from moireloop_broker.state.observations import Observations
-from moireloop_broker.state.redis_client import answers, open_impatient
+from moireloop_broker.state.redis_client import open_impatient
 from moireloop_broker.state.series import Series
 from moireloop_broker.state.settings_store import write_settings_file
 from moireloop_broker.state.work_queue import WorkQueue
@@ -97,14 +95,19 @@ class Conductor:
         """
         for name in ONE_THREAD:
             os.environ.setdefault(name, "1")
-        self._claim_services(interrupted)
-        write_settings_file(self.folder.root, settings_sections(self.campaign))
+        claim_services(self._services, self.folder.services_lock, interrupted)
+        sections = settings_sections(self.campaign)
+        write_settings_file(self.folder.root, sections)
         connection = open_session(self.campaign, self.folder)
         self._connection = connection
-        self._start_broker(connection, interrupted)
+        broker = broker_spec(self.folder)
+        self._start(broker)
+        wait_for_broker(self._services, connection, sections, broker.log_file, interrupted)
         self._client = open_impatient(connection.redis_url)
         if self._resumed:
-            self._clear_earlier_session()
+            WorkQueue(self._client, connection.keys).create()
+            self._read_log()
+            clear_earlier_session(self._client, connection.keys, self.campaign)
         self._state().change("resumed" if self._resumed else "started")
         for spec in service_specs(self.campaign, self.folder):
             if spec.name == "pool" and spec.name not in self._without:
@@ -170,30 +173,6 @@ class Conductor:
             close_session(self._connection)
         self._services.release()
 
-    def _claim_services(self, interrupted: Callable[[], bool]) -> None:
-        """Wait for services of a session that was killed: they end by themselves, but not at once."""
-        if self._services.claim(FORERUNNERS_END_S, interrupted):
-            return
-        if interrupted():
-            raise StartInterrupted("interrupted while services of an earlier session were ending")
-        lock = self.folder.services_lock
-        raise ServiceFailed(f"services of an earlier session still run (fuser {lock} shows them); end them first")
-
-    def _start_broker(self, connection: Connection, interrupted: Callable[[], bool]) -> None:
-        log_file = self.folder.log_of("broker")
-        command = [sys.executable, "-m", "moireloop_broker", "--connection", str(self.folder.connection_file)]
-        self._start(ServiceSpec("broker", command, log_file))
-        deadline = time.monotonic() + READY_S
-        sections = settings_sections(self.campaign)
-        while not (answers(connection.redis_url) and _has_settings(connection, sections)):
-            if interrupted():
-                raise StartInterrupted("interrupted before the campaign began; `moireloop resume` starts it")
-            for crash in self._services.watch():
-                raise ServiceFailed(f"the broker does not start: {crash.reason} (see {log_file})")
-            if time.monotonic() > deadline:
-                raise ServiceFailed(f"the broker is not ready after {READY_S:g} s (see {log_file})")
-            time.sleep(0.02)
-
     def _start(self, spec: ServiceSpec) -> None:
         self._services.start(spec)
         self._unlogged.append((spec.name, "started", None))
@@ -215,20 +194,6 @@ class Conductor:
     def _wall_time_s(self) -> float | None:
         budget_s = self.campaign.budget.wall_time_s
         return None if budget_s is None else budget_s + self._waited_s
-
-    def _clear_earlier_session(self) -> None:
-        client, connection = self._redis(), self._opened()
-        keys = connection.keys
-        queue = WorkQueue(client, keys)
-        queue.create()
-        self._read_log()
-        client.delete(keys.endpoints, keys.workers, keys.services)
-        queue.release_all("the session that ran it is over")
-        withdrawn = withdrawals(
-            [event for _, event in EventLog(client, keys).replay()], self.campaign.bounds, self.campaign.budget.results
-        )
-        for candidate_id, reason in withdrawn.items():
-            queue.cancel(candidate_id, reason)
 
     def _note_crash(self, crash: Crash) -> None:
         self._unlogged += [(crash.service, "crashed", crash.reason), (crash.service, "started", None)]

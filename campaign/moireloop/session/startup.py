@@ -5,18 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import redis
 
 from moireloop.campaign_file.campaign import Campaign
-from moireloop.campaign_file.growth_script import growth_section
-from moireloop.campaign_file.strategy_file import optimizer_section
-from moireloop.session.service_set import ServiceSpec
+from moireloop.session.resumption import withdrawals
+from moireloop.session.service_set import ServiceSet, ServiceSpec
 from moireloop.session.start_condition import ANALYZER_PREFIX
 from moireloop_broker.connection import Connection
 from moireloop_broker.folder import CampaignFolder
-from moireloop_broker.state.redis_client import open_impatient
+from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.redis_client import answers, open_impatient
 from moireloop_broker.state.settings_store import read_settings
+from moireloop_broker.state.work_queue import WorkQueue
+from moireloop_optimizer.generators.check import optimizer_section
+from moireloop_worker.models.script_files import growth_section
 
 READY_S = 90.0
 
@@ -48,7 +55,63 @@ def service_specs(campaign: Campaign, folder: CampaignFolder) -> list[ServiceSpe
 def settings_sections(campaign: Campaign) -> dict[str, object]:
     """What the services are told of the campaign file, by section."""
     sections = campaign.model_dump(mode="json", exclude={"redis", "network"})
-    return {**sections, "growth": growth_section(campaign), "optimizer": optimizer_section(campaign)}
+    folder = CampaignFolder(campaign.folder)
+    growth = growth_section(campaign.growth, campaign.frames.every_steps, folder)
+    return {**sections, "growth": growth, "optimizer": optimizer_section(campaign.optimizer, folder)}
+
+
+def claim_services(services: ServiceSet, lock: Path, interrupted: Callable[[], bool]) -> None:
+    """Wait for services of a session that was killed: they end by themselves, but not at once.
+
+    Raises:
+        ServiceFailed: they do not end.
+        StartInterrupted: `interrupted` became true meanwhile.
+    """
+    if services.claim(FORERUNNERS_END_S, interrupted):
+        return
+    if interrupted():
+        raise StartInterrupted("interrupted while services of an earlier session were ending")
+    raise ServiceFailed(f"services of an earlier session still run (fuser {lock} shows them); end them first")
+
+
+def broker_spec(folder: CampaignFolder) -> ServiceSpec:
+    """The broker, which starts before all other services."""
+    command = [sys.executable, "-m", "moireloop_broker", "--connection", str(folder.connection_file)]
+    return ServiceSpec("broker", command, folder.log_of("broker"))
+
+
+def wait_for_broker(
+    services: ServiceSet,
+    connection: Connection,
+    sections: dict[str, object],
+    log_file: Path,
+    interrupted: Callable[[], bool],
+) -> None:
+    """Wait until the broker's Redis holds this session's settings and the groups of its queues.
+
+    Raises:
+        ServiceFailed: the broker dies, or is not ready after READY_S.
+        StartInterrupted: `interrupted` became true meanwhile.
+    """
+    deadline = time.monotonic() + READY_S
+    while not (answers(connection.redis_url) and _has_settings(connection, sections)):
+        if interrupted():
+            raise StartInterrupted("interrupted before the campaign began; `moireloop resume` starts it")
+        for crash in services.watch():
+            raise ServiceFailed(f"the broker does not start: {crash.reason} (see {log_file})")
+        if time.monotonic() > deadline:
+            raise ServiceFailed(f"the broker is not ready after {READY_S:g} s (see {log_file})")
+        time.sleep(0.02)
+
+
+def clear_earlier_session(client: redis.Redis, keys: Keys, campaign: Campaign) -> None:
+    """Forget who worked for an earlier session, give back what was leased, withdraw what is no longer wanted."""
+    queue = WorkQueue(client, keys)
+    client.delete(keys.endpoints, keys.workers, keys.services)
+    queue.release_all("the session that ran it is over")
+    events = [event for _, event in EventLog(client, keys).replay()]
+    for candidate_id, reason in withdrawals(events, campaign.bounds, campaign.budget.results).items():
+        queue.cancel(candidate_id, reason)
 
 
 def _has_settings(connection: Connection, sections: dict[str, object]) -> bool:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moireloop.campaign_file.growth_script import found_script
 from moireloop_worker.lammps.engine import Ended, Engine, Watch
 from moireloop_worker.lammps.restarts import RestartFiles
 from moireloop_worker.models.growth_model import Configuration, Plan
 from moireloop_worker.models.script import Script
+from moireloop_worker.models.script_files import found_script
 from moireloop_worker.models.script_settings import ScriptSettings
 from tests.helpers.growth_scripts import GOOD, settings
 from tests.integration.worker.stop_at import StopAt

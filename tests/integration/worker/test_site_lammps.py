@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from moireloop.campaign_file.lammps_check import why_lammps_does_not_start
+from moireloop_worker.lammps.check import why_lammps_does_not_start
 from moireloop_worker.launchers.local import LocalLauncher
 from moireloop_worker.settings import LammpsSettings
 from tests.helpers.waiting import wait_until

@@ -8,13 +8,14 @@ import pytest
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.errors import CampaignFileError
-from moireloop.campaign_file.growth_script import found_script, growth_section, keep_script, started_model
 from moireloop.campaign_file.load import keep_copy, load_campaign
 from moireloop.cli import main
 from moireloop.session.startup import settings_sections
 from moireloop_broker.folder import CampaignFolder
 from moireloop_worker.models import growth_model, growth_settings
+from moireloop_worker.models.script_files import found_script, growth_section, keep_script, started_model
 from moireloop_worker.models.script_settings import ReadScript, ScriptSettings
+from moireloop_worker.models.settings import GrowthSettings
 from tests.helpers.wrong_scripts import SCRIPT, WITH_SCRIPT
 
 REBO = SCRIPT.replace("pair_style lj/cut 5.0", "pair_style rebomos").replace("1 1 0.01 2.0", "* * MoS.rebomos Mo")
@@ -28,11 +29,16 @@ def written(folder: Path, script: str = SCRIPT, text: str = WITH_SCRIPT) -> Path
     return folder / "search.toml"
 
 
+def parts(campaign: Campaign) -> tuple[GrowthSettings, int, CampaignFolder]:
+    """What the functions of script files take of a campaign."""
+    return campaign.growth, campaign.frames.every_steps, CampaignFolder(campaign.folder)
+
+
 def kept(path: Path) -> Campaign:
     """The campaign of a file that was started, its folder made."""
     campaign = load_campaign(path, "run", cores=4)
     CampaignFolder(campaign.folder).create()
-    keep_script(campaign)
+    keep_script(*parts(campaign))
     keep_copy(path, CampaignFolder(campaign.folder))
     return campaign
 
@@ -64,9 +70,9 @@ def test_looking_needs_no_script(tmp_path: Path) -> None:
 def test_what_runs_is_the_copy(tmp_path: Path) -> None:
     """A script that is edited while its campaign runs changes nothing there."""
     campaign = kept(written(tmp_path))
-    before = growth_section(campaign)
+    before = growth_section(*parts(campaign))
     (tmp_path / "growth.in").write_text(SCRIPT.replace("32.0", "95.94"))
-    assert growth_section(campaign) == before
+    assert growth_section(*parts(campaign)) == before
     assert (CampaignFolder(campaign.folder).script / "growth.in").read_text() == SCRIPT
 
 
@@ -75,7 +81,10 @@ def test_frame_interval_may_change_on_resume(tmp_path: Path) -> None:
     campaign = kept(written(tmp_path))
     written(tmp_path, text=WITH_SCRIPT.replace("every_steps = 500", "every_steps = 250"))
     resumed = load_campaign(tmp_path / "search.toml", "resume", cores=4)
-    assert (growth_section(campaign)["frame_steps"], growth_section(resumed)["frame_steps"]) == (500, 250)
+    assert (growth_section(*parts(campaign))["frame_steps"], growth_section(*parts(resumed))["frame_steps"]) == (
+        500,
+        250,
+    )
 
 
 def test_files_are_copied_under_names_that_lammps_takes(tmp_path: Path) -> None:
@@ -129,16 +138,16 @@ def test_script_settings_go_through_json(tmp_path: Path) -> None:
     """What is kept is what is read."""
     campaign = kept(written(tmp_path))
     assert isinstance(campaign.growth, ScriptSettings)
-    assert growth_settings(growth_section(campaign)) == found_script(campaign.growth, 500).settings
-    assert isinstance(growth_settings(growth_section(campaign)), ReadScript)
+    assert growth_settings(growth_section(*parts(campaign))) == found_script(campaign.growth, 500).settings
+    assert isinstance(growth_settings(growth_section(*parts(campaign))), ReadScript)
 
 
 def test_model_of_a_started_campaign(tmp_path: Path) -> None:
     """Figures of a campaign can be drawn when its script is gone: what they need of the model is kept."""
     campaign = kept(written(tmp_path))
     (tmp_path / "growth.in").unlink()
-    assert started_model(campaign).lattice_types == (1,)
-    assert started_model(campaign).periodic == (True, True, False)
+    assert started_model(*parts(campaign)).lattice_types == (1,)
+    assert started_model(*parts(campaign)).periodic == (True, True, False)
 
 
 def test_validate_says_what_a_script_comes_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

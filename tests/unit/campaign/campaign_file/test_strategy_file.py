@@ -6,9 +6,9 @@ from pathlib import Path
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.load import load_campaign
-from moireloop.campaign_file.strategy_file import keep_strategy
 from moireloop.session.startup import settings_sections
 from moireloop_broker.folder import CampaignFolder
+from moireloop_optimizer.generators.check import keep_strategy as keep_strategy_file
 from tests.helpers.wrong_campaign_files import GOOD
 
 OWN = "class Mine:\n    def __init__(self, vocs): pass\n    def suggest(self, n): pass\n    def ingest(self, r): pass\n"
@@ -21,6 +21,11 @@ def started(folder: Path, strategy: str = "own.py:Mine", text: str = OWN) -> Cam
     campaign = load_campaign(folder / "search.toml", "look")
     CampaignFolder(campaign.folder).create()
     return campaign
+
+
+def keep_strategy(campaign: Campaign) -> str | None:
+    """Keep the file as the start of the campaign does."""
+    return keep_strategy_file(campaign.optimizer, CampaignFolder(campaign.folder))
 
 
 def test_copy_of_the_file_is_what_the_optimizer_gets(tmp_path: Path) -> None:

@@ -10,12 +10,11 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from moireloop.campaign_file.script_checks import first_difference, name_problems, placeholder_problems
 from moireloop_broker.files import replaced_whole, sha256_of_file, write_synced
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.problems import Problem, shown
@@ -24,11 +23,10 @@ from moireloop_worker.models.growth_model import GrowthModel
 from moireloop_worker.models.lammps_input import Command, ScriptRefused, Wrong, commands_of
 from moireloop_worker.models.mos2 import wheel_potentials
 from moireloop_worker.models.script import Script, fixed_commands, outline
+from moireloop_worker.models.script_checks import first_difference, name_problems, placeholder_problems
 from moireloop_worker.models.script_rules import file_words
 from moireloop_worker.models.script_settings import ReadScript, ScriptSettings
-
-if TYPE_CHECKING:
-    from moireloop.campaign_file.campaign import Campaign
+from moireloop_worker.models.settings import GrowthSettings
 
 LARGEST_SCRIPT_BYTES: Final = 1_000_000
 
@@ -45,22 +43,24 @@ class FoundScript:
     sources: dict[str, Path]
 
 
-def script_problems(campaign: Campaign) -> list[Problem]:
-    """What is wrong with the script of a campaign, with its placeholders and with the files that it names."""
-    settings = campaign.growth
-    if not isinstance(settings, ScriptSettings):
-        return []
+def script_problems(settings: ScriptSettings, space: Collection[str], frame_steps: int) -> list[Problem]:
+    """What is wrong with a script, with its placeholders and with the files that it names.
+
+    Args:
+        space: names of the growth parameters.
+        frame_steps: steps between two frames.
+    """
     try:
         commands = commands_of(_text(settings.file))
         problems = [
-            *name_problems(campaign.bounds, settings.values),
-            *placeholder_problems(commands, settings, campaign.bounds),
+            *name_problems(space, settings.values),
+            *placeholder_problems(commands, settings, space),
         ]
         if problems:
             return problems
         wrong = [
             *_refused(lambda: outline(fixed_commands(_text(settings.file), settings.values))),
-            *_refused(lambda: found_script(settings, campaign.frames.every_steps)),
+            *_refused(lambda: found_script(settings, frame_steps)),
         ]
     except OSError as error:
         return [_problem(settings, f"cannot be read: {error.strerror or error}")]
@@ -69,16 +69,16 @@ def script_problems(campaign: Campaign) -> list[Problem]:
     return [_problem(settings, str(found)) for found in sorted(wrong, key=lambda found: found.line)]
 
 
-def script_lines(campaign: Campaign) -> list[str]:
+def script_lines(settings: GrowthSettings, frame_steps: int) -> list[str]:
     """What a script that has no problems comes to, for people: its runs, and the files that it reads."""
-    if not isinstance(campaign.growth, ScriptSettings):
+    if not isinstance(settings, ScriptSettings):
         return []
-    found = found_script(campaign.growth, campaign.frames.every_steps)
+    found = found_script(settings, frame_steps)
     runs = Script(found.settings).outline
     steps = " + ".join(map(str, runs.steps))
     time_ps = sum(runs.steps) * runs.timestep_ps
     said = f"{steps} steps of {runs.timestep_ps * 1000:g} fs, {time_ps:g} ps"
-    return [f"script   {campaign.growth.file}: {said}", *(f"reads    {path}" for path in found.sources.values())]
+    return [f"script   {settings.file}: {said}", *(f"reads    {path}" for path in found.sources.values())]
 
 
 def planned_steps(settings: ScriptSettings, frame_steps: int) -> int:
@@ -108,43 +108,40 @@ def found_script(settings: ScriptSettings, frame_steps: int) -> FoundScript:
     return FoundScript(ReadScript.model_validate({**settings.model_dump(), **read}), sources)
 
 
-def keep_script(campaign: Campaign) -> None:
+def keep_script(settings: GrowthSettings, frame_steps: int, folder: CampaignFolder) -> None:
     """Copy script and files into the campaign's folder; nothing for other growth models."""
-    if not isinstance(campaign.growth, ScriptSettings):
+    if not isinstance(settings, ScriptSettings):
         return
-    found = found_script(campaign.growth, campaign.frames.every_steps)
-    folder = CampaignFolder(campaign.folder).script
-    folder.mkdir(mode=0o700, exist_ok=True)
+    found = found_script(settings, frame_steps)
+    folder.script.mkdir(mode=0o700, exist_ok=True)
     for name, source in found.sources.items():
-        with replaced_whole(folder / name) as copy:
+        with replaced_whole(folder.script / name) as copy:
             shutil.copyfile(source, copy)
-    write_synced(folder / COPY, found.settings.text)
-    write_synced(folder / SETTINGS, found.settings.model_dump_json(indent=2) + "\n")
+    write_synced(folder.script / COPY, found.settings.text)
+    write_synced(folder.script / SETTINGS, found.settings.model_dump_json(indent=2) + "\n")
 
 
-def growth_section(campaign: Campaign) -> dict[str, Any]:
+def growth_section(settings: GrowthSettings, frame_steps: int, folder: CampaignFolder) -> dict[str, Any]:
     """The section [growth] as workers are told it: of a script, that which was kept when the campaign was started."""
-    if not isinstance(campaign.growth, ScriptSettings):
-        return campaign.growth.model_dump(mode="json")
-    kept = _kept(CampaignFolder(campaign.folder))
-    return kept.model_copy(update={"frame_steps": campaign.frames.every_steps}).model_dump(mode="json")
+    if not isinstance(settings, ScriptSettings):
+        return settings.model_dump(mode="json")
+    return _kept(folder).model_copy(update={"frame_steps": frame_steps}).model_dump(mode="json")
 
 
-def started_model(campaign: Campaign) -> GrowthModel:
+def started_model(settings: GrowthSettings, frame_steps: int, folder: CampaignFolder) -> GrowthModel:
     """The growth model of a campaign that was started, as its workers have it."""
-    return growth_model(growth_settings(growth_section(campaign)))
+    return growth_model(growth_settings(growth_section(settings, frame_steps, folder)))
 
 
-def changed_script_problems(campaign: Campaign) -> list[Problem]:
+def changed_script_problems(settings: GrowthSettings, frame_steps: int, folder: CampaignFolder) -> list[Problem]:
     """Whether script and files are those that the campaign was started with."""
-    settings = campaign.growth
     if not isinstance(settings, ScriptSettings):
         return []
     try:
-        now, kept = found_script(settings, campaign.frames.every_steps).settings, _kept(CampaignFolder(campaign.folder))
+        now, kept = found_script(settings, frame_steps).settings, _kept(folder)
     except (OSError, ValueError) as error:
         return [_problem(settings, f"cannot be compared with the script that the campaign was started with: {error}")]
-    expected = f"expected that with which the campaign was started ({CampaignFolder(campaign.folder).script / COPY})"
+    expected = f"expected that with which the campaign was started ({folder.script / COPY})"
     cannot = "a resumed campaign cannot change it"
     if now.text != kept.text:
         return [

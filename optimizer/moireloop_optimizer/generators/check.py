@@ -1,0 +1,106 @@
+"""The strategy that a campaign names: checked, tried in a process that it may bring down, its file kept (adapter)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from moireloop_broker.contract.search import SearchSpace, Target
+from moireloop_broker.files import replaced_whole
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.problems import Problem
+from moireloop_broker.processes.exits import exit_reason, last_words
+from moireloop_broker.processes.lifeline import ANY_PARENT, lifeline_command
+from moireloop_optimizer.generators.source import why_unknown
+from moireloop_optimizer.settings import OptimizerSettings
+from moireloop_optimizer.strategy_names import generator_place, is_own
+
+IMPORT_S: Final = 120.0
+
+
+def strategy_name_problems(optimizer: OptimizerSettings) -> list[Problem]:
+    """A strategy that nobody knows, and options for one that takes none. Nothing is imported."""
+    found = []
+    if (reason := why_unknown(optimizer.strategy)) is not None:
+        found.append(Problem("optimizer.strategy", reason))
+    elif is_own(optimizer.strategy) and optimizer.options:
+        names = ", ".join(optimizer.options)
+        text = f"expected none, since strategy {optimizer.strategy!r} takes none, got {names}"
+        found.append(Problem("optimizer.options", text))
+    return found
+
+
+def generator_problems(optimizer: OptimizerSettings, space: SearchSpace, target: Target) -> list[Problem]:
+    """Whether the generator can be loaded and made, as it will be for the first target; ours are not tried."""
+    if is_own(optimizer.strategy):
+        return []
+    limit_s = IMPORT_S + optimizer.suggest_s
+    try:
+        trial = subprocess.run(  # noqa: S603
+            lifeline_command(
+                [sys.executable, "-B", "-m", "moireloop_optimizer.generators.trial"], signal.SIGKILL, parent=ANY_PARENT
+            ),
+            input=_trial(optimizer, space, target),
+            capture_output=True,
+            timeout=limit_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return [_problem("strategy", f"expected a generator that can be made, got none within {limit_s:g} s")]
+    if trial.returncode != 0:
+        words = last_words(trial.stderr) if trial.returncode > 0 else ""
+        text = f"expected a generator that can be made, got none: its trial {exit_reason(trial.returncode)} {words}"
+        return [_problem("strategy", text.rstrip())]
+    found: list[str] | None = json.loads(trial.stdout.splitlines()[-1])
+    return [] if found is None else [_problem(*found)]
+
+
+def keep_strategy(optimizer: OptimizerSettings, folder: CampaignFolder) -> str | None:
+    """Copy the file of a user's own strategy into the campaign's folder: the copy is what runs.
+
+    Returns:
+        What changed, where the folder held a file of this name with other content.
+    """
+    place = generator_place(optimizer.strategy)
+    if place.file is None:
+        return None
+    kept = _kept(folder, place.file)
+    before = kept.read_bytes() if kept.is_file() else None
+    kept.parent.mkdir(mode=0o700, exist_ok=True)
+    with replaced_whole(kept) as copy:
+        shutil.copyfile(place.file, copy)
+    is_changed = before is not None and before != kept.read_bytes()
+    return f"optimizer.strategy: other content of {place.file.name}" if is_changed else None
+
+
+def optimizer_section(optimizer: OptimizerSettings, folder: CampaignFolder) -> dict[str, Any]:
+    """The section [optimizer] as the optimizer is told it: with the copy of the file, which may be edited or gone."""
+    section = optimizer.model_dump(mode="json")
+    place = generator_place(optimizer.strategy)
+    if place.file is None:
+        return section
+    return {**section, "strategy": f"{_kept(folder, place.file)}:{place.name}"}
+
+
+def _kept(folder: CampaignFolder, file: Path) -> Path:
+    return folder.strategy.absolute() / file.name
+
+
+def _trial(optimizer: OptimizerSettings, space: SearchSpace, target: Target) -> bytes:
+    trial = {
+        "strategy": optimizer.strategy,
+        "options": optimizer.options,
+        "space": space.model_dump(),
+        "target": target.model_dump(),
+        "seed": optimizer.seed,
+    }
+    return json.dumps(trial).encode()
+
+
+def _problem(key: str, text: str) -> Problem:
+    return Problem(f"optimizer.{key}", text)
