@@ -37,5 +37,8 @@ bench: $(READY)
 
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet hatchling editables '.[dev]'
-	build/lock/bin/python -m pip freeze --exclude moireloop | sed 's/+cpu$$//' > requirements.lock
+	build/lock/bin/python -m pip install --quiet hatchling editables async-timeout '.[all,dev]'
+	build/lock/bin/python -m pip freeze --exclude moireloop | sed -e 's/+cpu$$//' \
+		-e 's/^async-timeout==.*/&; python_full_version < "3.11.3"/' > requirements.lock
+	@echo "Behind the newest releases, since something in pyproject.toml or in another package holds them back:"
+	build/lock/bin/python -m pip list --outdated

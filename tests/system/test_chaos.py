@@ -22,7 +22,7 @@ VICTIMS = (
     ("moireloop_analyzer",),
     ("moireloop_optimizer",),
     ("-m moireloop_broker",),
-    ("redis-server",),
+    ("-server",),
     ("moireloop_worker.pool.service",),
     ("--name worker-0", "mpi4py"),
     ("hydra",),
@@ -60,7 +60,7 @@ def test_interrupted_while_redis_is_away_it_drains_afterwards(campaign: Make) ->
     running.wait_for_results(2)
     broker = found(running, "-m moireloop_broker")
     broker.suspend()
-    running.kill("redis-server")
+    running.kill("-server")
     assert running.process is not None
     running.process.send_signal(signal.SIGINT)
     wait_until(lambda: "draining" in running.output.read_text(), "the command says that it drains")
@@ -77,9 +77,9 @@ def test_redis_that_loses_its_last_writes_loses_no_candidate(campaign: Make) -> 
     running.wait_for_results(6)
     broker = found(running, "-m moireloop_broker")
     broker.suspend()
-    redis_pid = running.kill("redis-server")
+    redis_pid = running.kill("-server")
     wait_until(lambda: not psutil.pid_exists(redis_pid) or _is_zombie(redis_pid), "Redis is dead")
-    (log,) = (running.folder / "redis").glob("appendonly*.aof")
+    (log,) = (running.folder / "redis").rglob("*.incr.aof")
     with log.open("r+b") as file:
         file.truncate(log.stat().st_size - 20_000)
     broker.resume()

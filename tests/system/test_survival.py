@@ -25,7 +25,7 @@ def crashed(events: list[object]) -> set[str]:
         (("moireloop_analyzer",), "analyzer-0"),
         (("moireloop_optimizer",), "optimizer"),
         (("-m moireloop_broker",), "broker"),
-        (("redis-server",), "redis"),
+        (("-server",), "redis"),
         (("moireloop_worker.pool.service",), "pool"),
     ],
     ids=["analyzer", "optimizer", "broker", "redis", "pool"],

