@@ -145,11 +145,11 @@ def test_a_stray_atom_does_not_make_the_slab_thicker() -> None:
 )
 def test_what_cannot_be_counted_is_refused(positions: Floats, cell: Floats, reason: str) -> None:
     """With a reason, and at once."""
-    began = time.monotonic()
+    began = time.process_time()
     result = pair_correlation(positions, np.ones(len(positions)), cell)
     assert isinstance(result, Refusal)
     assert reason in result.reason
-    assert time.monotonic() - began < 5.0
+    assert time.process_time() - began < 5.0
 
 
 @pytest.mark.parametrize("radius", [0.0, -1.0, math.nan, math.inf])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -104,9 +105,8 @@ def outcomes(connection: Connection) -> dict[str, AnalysisOutcome]:
     """The analyses of the one finished run, whose twist is measured whatever they do."""
     positions, types, _ = bilayer(8.2)
     finished(connection, "c1", frame("c1", positions, types))
-    service = AnalyzerService(connection, "a0")
-    (result,) = stepped_until(service, 1, connection)
-    service.close()
+    with contextlib.closing(AnalyzerService(connection, "a0")) as service:
+        (result,) = stepped_until(service, 1, connection)
     assert result.outcome == "measured"
     assert result.twist_deg == pytest.approx(8.2, abs=1e-3)
     return result.analyses
@@ -140,19 +140,21 @@ def test_what_they_break_is_told(connection: Connection, choose: Choose) -> None
     ("culprit", "reason"),
     [
         ("killed", "analyzer 'killed' brought its process down, which was killed by SIGKILL"),
-        ("hangs", "analyzer 'hangs' was not done within 1 s"),
+        ("hangs", "analyzer 'hangs' was not done within 5 s"),
     ],
 )
 def test_one_that_takes_its_process_down_does_no_harm(
     connection: Connection, choose: Choose, culprit: str, reason: str
 ) -> None:
-    """The others see the same frame, those after it by another process; after three frames in a row it is given up."""
-    choose("count", culprit, "greedy", analysis_s=1.0)
+    """The others see the same frame, those after it by another process; after three frames in a row it is given up.
+
+    The time limit is far above what the others need on a machine with other work.
+    """
+    choose("count", culprit, "greedy", analysis_s=5.0)
     for number in range(5):
         finished(connection, f"c{number}", frame(f"c{number}", *bilayer(8.2)[:2]))
-    service = AnalyzerService(connection, "a0")
-    found = stepped_until(service, 5, connection)
-    service.close()
+    with contextlib.closing(AnalyzerService(connection, "a0")) as service:
+        found = stepped_until(service, 5, connection)
     assert [result.twist_deg for result in found] == pytest.approx([8.2] * 5, abs=1e-3)
     for result in found:
         assert result.analyses["count"].numbers["atoms_count"] == 392
@@ -212,9 +214,9 @@ from moireloop_analyzer.service.analyzer import open_analyzer
 
 service = open_analyzer(Path(sys.argv[1]), "a0")
 for _ in range(4):
-    begun_s = time.monotonic()
+    begun_s = time.process_time()
     service.step()
-    print(time.monotonic() - begun_s)
+    print(time.process_time() - begun_s)
 service.close()
 """
 

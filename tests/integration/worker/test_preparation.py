@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -79,9 +78,7 @@ def test_lock_of_a_dead_worker_is_free(engine: Engine, preparation: Preparation,
                 prepare(engine, tmp_path, preparation, Stop())
         finally:
             os.kill(holder.pid, signal.SIGKILL)
-    began = time.monotonic()
     assert prepare(engine, tmp_path, preparation).exists()
-    assert time.monotonic() - began < 5
 
 
 def test_stopped_preparation_leaves_no_structure(engine: Engine, preparation: Preparation, tmp_path: Path) -> None:
