@@ -86,12 +86,12 @@ def results(connection: Connection) -> list[Result]:
     return found
 
 
-def stepped_until(service: AnalyzerService, count: int, connection: Connection) -> list[Result]:
+def stepped_until(service: AnalyzerService, count: int, connection: Connection, patience_s: float = 60) -> list[Result]:
     def done() -> bool:
         service.step()
         return len(results(connection)) >= count
 
-    wait_until(done, f"{count} results", 20)
+    wait_until(done, f"{count} results", patience_s)
     return results(connection)
 
 

@@ -136,11 +136,12 @@ def test_what_they_break_is_told(connection: Connection, choose: Choose) -> None
     assert found["count"].numbers["atoms_count"] == 392
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("culprit", "reason"),
     [
         ("killed", "analyzer 'killed' brought its process down, which was killed by SIGKILL"),
-        ("hangs", "analyzer 'hangs' was not done within 5 s"),
+        ("hangs", "analyzer 'hangs' was not done within 3 s"),
     ],
 )
 def test_one_that_takes_its_process_down_does_no_harm(
@@ -150,11 +151,11 @@ def test_one_that_takes_its_process_down_does_no_harm(
 
     The time limit is far above what the others need on a machine with other work.
     """
-    choose("count", culprit, "greedy", analysis_s=5.0)
+    choose("count", culprit, "greedy", analysis_s=3.0)
     for number in range(5):
         finished(connection, f"c{number}", frame(f"c{number}", *bilayer(8.2)[:2]))
     with contextlib.closing(AnalyzerService(connection, "a0")) as service:
-        found = stepped_until(service, 5, connection)
+        found = stepped_until(service, 5, connection, patience_s=180)
     assert [result.twist_deg for result in found] == pytest.approx([8.2] * 5, abs=1e-3)
     for result in found:
         assert result.analyses["count"].numbers["atoms_count"] == 392
