@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 import sys
 from typing import Final
 
 from moireloop_analyzer.settings import AnalyzerSettings
 from moireloop_broker.processes.exits import exit_reason
-from moireloop_broker.processes.lifeline import ANY_PARENT, lifeline_command
+from moireloop_broker.processes.trial import TrialOverdue, try_out
 
 START_S: Final = 180.0
 """For imports, and for kernels that are compiled once per installation."""
@@ -23,20 +21,15 @@ def analysis_warnings(settings: AnalyzerSettings) -> list[str]:
 
 
 def _why_it_fails(name: str, limit_s: float) -> str | None:
-    command = [sys.executable, "-m", "moireloop_analyzer.plugins.trial", name, str(limit_s)]
+    command = [sys.executable, "-m", "moireloop_analyzer.plugins.trial", name]
     try:
-        trial = subprocess.run(  # noqa: S603
-            lifeline_command(command, signal.SIGKILL, parent=ANY_PARENT),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=START_S + limit_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"it was not done within {START_S + limit_s:g} s"
-    if trial.returncode == -signal.SIGALRM:
-        return f"it was not done within {limit_s:g} s"
-    if trial.returncode != 0:
-        return f"its process was lost: {exit_reason(trial.returncode)}"
-    reason: str | None = json.loads(trial.stdout.splitlines()[-1])
+        trial = try_out(command, f"trial of analyzer {name}", start_s=START_S, limit_s=limit_s)
+    except TrialOverdue as error:
+        return str(error)
+    if trial.code != 0:
+        return f"its process was lost: {exit_reason(trial.code)}"
+    try:
+        reason: str | None = json.loads(trial.said.splitlines()[-1])
+    except (ValueError, IndexError):
+        return "its process ended before it was done"
     return None if reason is None else " ".join(reason.split())

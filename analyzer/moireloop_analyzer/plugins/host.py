@@ -1,18 +1,11 @@
-"""The service's hold on its analysis process: one frame at a time, started again when it dies or hangs (adapter)."""
+"""The service's hold on its analysis process: one frame at a time, started again when it goes wrong (adapter)."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import deque
 from dataclasses import dataclass
-from multiprocessing import Pipe
 from typing import Final
 
 from moireloop_analyzer.plugins.outcomes import failure
@@ -20,16 +13,24 @@ from moireloop_analyzer.settings import AnalyzerSettings
 from moireloop_broker.contract.codec import unpack_as
 from moireloop_broker.contract.events import AnalysisOutcome, FrameAnalysed
 from moireloop_broker.contract.frames import Frame, FrameHeader, frame_parts
-from moireloop_broker.processes.exits import exit_reason
-from moireloop_broker.processes.lifeline import lifeline_command
+from moireloop_broker.contract.message import MalformedMessage
+from moireloop_broker.processes.helper import Helper, HelperLost
 
 log = logging.getLogger(__name__)
 
+PROGRAM: Final = "moireloop_analyzer.plugins.process"
+
 LONGEST_START_S: Final = 120.0
+"""For Python's start, and for the import of each analyzer."""
 
-CLOSE_S: Final = 5.0
+FIRST_LOOK_S: Final = 20.0
+"""For the first frame that an analyzer sees, or analysis_s if that is longer: it may have something to compile."""
 
-ENDS_S: Final = 1.0
+WORDS_AT_ONCE: Final = 64
+
+LARGEST_BYTES: Final = 64 * 1024 * 1024
+
+LONGEST_WORDS: Final = 300
 
 MAX_LOSSES: Final = 3
 
@@ -58,11 +59,13 @@ class Analyst:
 
     Args:
         settings: names of the analyzers, and how long each may take for one frame.
+        memory_bytes: memory that the process may take; by default half of the machine's.
     """
 
-    def __init__(self, settings: AnalyzerSettings) -> None:
+    def __init__(self, settings: AnalyzerSettings, memory_bytes: int | None = None) -> None:
         self.dropped = self.failed = 0
         self._settings = settings
+        self._memory_bytes = memory_bytes
         self._urgent: deque[Frame] = deque()
         self._passing: deque[Frame] = deque()
         self._present: Frame | None = None
@@ -71,14 +74,14 @@ class Analyst:
         self._warm: set[str] = set()
         self._losses: dict[str, int] = {}
         self._given_up: dict[str, AnalysisOutcome] = {}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._helper: Helper | None = None
         self._ready = False
-        self._since_s = 0.0
+        self._is_looking = False
 
     @property
     def pid(self) -> int | None:
         """Process id of the analysis process, None before its start."""
-        return self._process.pid if self._process else None
+        return self._helper.pid if self._helper else None
 
     def add(self, frame: Frame, *, may_drop: bool) -> None:
         """Put a frame in line."""
@@ -94,37 +97,32 @@ class Analyst:
         """The frames that are done, waiting up to `wait_s` for word from the process."""
         try:
             self._begin()
-            while self._process is not None and self._pipe.poll(wait_s):
-                self._read(self._pipe.recv_bytes())
+            for _ in range(WORDS_AT_ONCE):
+                if self._helper is None or (word := self._helper.receive(wait_s)) is None:
+                    break
+                self._read(self._helper, word)
                 wait_s = 0.0
-            self._end_overdue()
-        except (EOFError, OSError):
-            self._lost(f"brought its process down, which {self._end()}")
+        except HelperLost as error:
+            self._lost(str(error))
         return self._whole()
 
     def start(self) -> None:
         """Start the process; does nothing when it was started before, or every analyzer was given up."""
         names = self._names()
-        if self._process is not None or not names:
+        if self._helper is not None or not names:
             return
-        self._pipe, theirs = Pipe()
-        command = [sys.executable, "-m", "moireloop_analyzer.plugins.process", str(theirs.fileno())]
-        command.append(self._settings.model_copy(update={"analyses": names}).model_dump_json())
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603
-                lifeline_command(command, signal.SIGKILL), pass_fds=[theirs.fileno()], env=dict(os.environ)
-            )
-        self._ready, self._is_sent, self._warm, self._since_s = False, False, set(), time.monotonic()
-        log.info("analysis process started pid=%d analyzers=%s", self._process.pid, ",".join(names))
+        settings = self._settings.model_copy(update={"analyses": names}).model_dump_json()
+        title = f"analyzers {','.join(names)}"
+        self._helper = Helper(PROGRAM, [settings], title, memory_bytes=self._memory_bytes, largest_bytes=LARGEST_BYTES)
+        self._helper.allow(LONGEST_START_S)
+        self._ready = self._is_looking = self._is_sent = False
+        self._warm = set()
+        log.info("analysis process started analyzers=%s", ",".join(names))
 
     def close(self) -> None:
-        """End the process, if it was started."""
-        if self._process is None:
-            return
-        self._pipe.close()
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait(CLOSE_S)
+        """End the process with all that it has started, if it was started."""
+        if self._helper is not None:
+            self._helper.end()
 
     def _beyond(self) -> bool:
         frames = len(self._passing)
@@ -149,23 +147,49 @@ class Analyst:
         missing = self._missing()
         if not self._ready or self._is_sent or not missing:
             return
-        self._is_sent, self._since_s = True, time.monotonic()
-        self._pipe.send_bytes(json.dumps(missing).encode())
-        for part in frame_parts(self._present):
-            self._pipe.send_bytes(part)
+        self._is_sent = True
+        if self._helper is not None:
+            self._helper.allow(self._settings.analysis_s)
+            self._helper.send(json.dumps(missing).encode(), *frame_parts(self._present))
 
-    def _read(self, data: bytes) -> None:
-        """Take in what one analyzer came to, first of a small bilayer; a word without analyses says: ready."""
-        analyses = unpack_as(FrameAnalysed, data).analyses
-        self._since_s, begun_s = time.monotonic(), self._since_s
-        if not self._ready:
-            self._warm |= analyses.keys()
-            self._ready = not analyses
-            log.info("analyzers ready names=%s seconds=%.1f", ",".join(analyses) or "all", self._since_s - begun_s)
+    def _read(self, helper: Helper, word: bytes) -> None:
+        """Take in a word of the process. Raises HelperLost where it is none that may come now."""
+        try:
+            if self._ready:
+                self._read_outcome(helper, word)
+            else:
+                self._read_first_look(helper, word)
+        except MalformedMessage as error:
+            raise helper.lost(f"sent what is no outcome: {error}"[:LONGEST_WORDS]) from error
+
+    def _read_first_look(self, helper: Helper, word: bytes) -> None:
+        """Each analyzer first looks at a small bilayer: an empty word says that it begins; no analyses say: ready."""
+        if not word and not self._is_looking:
+            self._is_looking = True
+            helper.allow(max(FIRST_LOOK_S, self._settings.analysis_s))
             return
-        for name, outcome in analyses.items():
+        analyses = unpack_as(FrameAnalysed, word).analyses
+        self._is_looking = False
+        self._warm |= analyses.keys()
+        self._ready = not analyses
+        helper.allow(None if self._ready else LONGEST_START_S)
+        log.info("analyzers ready names=%s", ",".join(analyses) or "all")
+
+    def _read_outcome(self, helper: Helper, word: bytes) -> None:
+        """What one analyzer made of the frame under way."""
+        analysed = unpack_as(FrameAnalysed, word)
+        header = self._present.header if self._present is not None and self._is_sent else None
+        if header is None or not self._is_of(header, analysed) or not analysed.analyses.keys() <= {*self._missing()}:
+            raise MalformedMessage("expected one of the frame under way, got another")
+        for name, outcome in analysed.analyses.items():
             self._losses.pop(name, None)
             self._note(name, outcome)
+        helper.allow(self._settings.analysis_s if self._missing() else None)
+
+    @staticmethod
+    def _is_of(header: FrameHeader, analysed: FrameAnalysed) -> bool:
+        mine = (header.candidate_id, header.attempt, header.step)
+        return (analysed.candidate_id, analysed.attempt, analysed.step) == mine
 
     def _note(self, name: str, outcome: AnalysisOutcome) -> None:
         self._done[name] = outcome
@@ -180,28 +204,10 @@ class Analyst:
         frame, self._present = self._present, None
         return [Analysed(frame.header, {name: self._done[name] for name in self._settings.analyses})]
 
-    def _end_overdue(self) -> None:
-        """End the process when an analyzer takes too long for a frame, or before the first one."""
-        limit_s = self._settings.analysis_s if self._ready else LONGEST_START_S
-        is_asked = self._is_sent and self._present is not None if self._ready else self._process is not None
-        if is_asked and time.monotonic() - self._since_s > limit_s:
-            self._end()
-            self._lost(f"was not done within {limit_s:g} s")
-
-    def _end(self) -> str:
-        """End the process, unless it ends by itself in a moment; answers how it ended."""
-        if self._process is None:
-            return "has not begun"
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(ENDS_S if self._pipe.poll(0) else 0)
-        self.close()
-        how = exit_reason(self._process.returncode)
-        return f"was {how}" if how.startswith("killed") else how
-
     def _lost(self, what: str) -> None:
         """Note who is to blame for the loss of the process, the one at work; another is started without delay."""
         names = [name for name in self._names() if name not in (self._done if self._ready else self._warm)]
-        was_ready, self._process, self._ready, self._is_sent = self._ready, None, False, False
+        was_ready, self._helper, self._ready, self._is_sent = self._ready, None, False, False
         if was_ready and self._present is None:
             log.error("analysis process lost while it had nothing to do: it %s", what)
             return

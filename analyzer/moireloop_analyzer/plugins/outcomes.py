@@ -18,13 +18,16 @@ def outcome_of(name: str, analyzer: Analyzer, snapshot: Snapshot) -> AnalysisOut
     """The message of what an analyzer makes of a snapshot; an error, or rubbish, becomes its reason."""
     try:
         found: Any = analyzer(snapshot)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         log.exception("analyzer failed name=%s step=%d", name, snapshot.step)
         return failure(f"{type(error).__name__}: {error}")
     if not isinstance(found, Analysis):
         log.error("analyzer gave no Analysis name=%s type=%s", name, type(found).__name__)
         return failure(f"expected an Analysis from analyzer {name!r}, got {type(found).__name__}")
-    return message_of(found)
+    try:
+        return message_of(found)
+    except ValueError as error:
+        return failure(f"analyzer {name!r} gave what no message can hold: {error}")
 
 
 def failure(reason: str) -> AnalysisOutcome:

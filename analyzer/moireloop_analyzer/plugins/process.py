@@ -2,7 +2,8 @@
 
 It answers each frame that comes through the inherited pipe, after the names of the analyzers that are to look at it,
 with one `FrameAnalysed` for each of them, as soon as that is done, until the pipe closes. Before that it loads each and
-lets it look at a small bilayer, answered likewise; a word without analyses says that it is ready. An analyzer that
+lets it look at a small bilayer: an empty word says that this begins, its outcome follows. A word without analyses says
+that all are ready. An analyzer that
 hangs, or brings its process down, does so here and not in the service. Once ready it runs at nice 10, so that
 the MD does not wait for it.
 """
@@ -52,7 +53,26 @@ def answer(frame: Frame, work: Mapping[str, Work], settings: AnalyzerSettings, s
     """Send what each analyzer makes of a frame; each gets a snapshot of its own."""
     twist = estimate_of(frame, settings)
     for name, outcome in work.items():
-        send(pack(analysed(frame, {name: outcome(snapshot_of(frame, twist))})))
+        send(pack(analysed(frame, {name: looked(outcome, snapshot_of(frame, twist))})))
+
+
+def looked(work: Work, snapshot: Snapshot) -> AnalysisOutcome:
+    """What an analyzer makes of a snapshot. A copy of this process that the analyzer made by fork ends here."""
+    me = os.getpid()
+    outcome = work(snapshot)
+    if os.getpid() != me:
+        os._exit(0)
+    return outcome
+
+
+def first_look(name: str, settings: AnalyzerSettings, send: Callable[[bytes], None]) -> Work:
+    """Load an analyzer and let it look at a small bilayer, after an empty word; returns what is done for it."""
+    frame = small_frame()
+    twist = estimate_of(frame, settings)
+    work = work_of(name)
+    send(b"")
+    send(pack(analysed(frame, {name: looked(work, snapshot_of(frame, twist))})))
+    return work
 
 
 def analysed(frame: Frame, analyses: dict[str, AnalysisOutcome]) -> FrameAnalysed:
@@ -77,8 +97,7 @@ def main(arguments: list[str]) -> int:
         work: dict[str, Work] = {}
         try:
             for name in settings.analyses:
-                work[name] = work_of(name)
-                answer(small_frame(), {name: work[name]}, settings, pipe.send_bytes)
+                work[name] = first_look(name, settings, pipe.send_bytes)
             os.nice(NICE)
             pipe.send_bytes(pack(analysed(small_frame(), {})))
             while True:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +14,7 @@ from moireloop_broker.files import replaced_whole
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.problems import Problem
 from moireloop_broker.processes.exits import exit_reason, last_words
-from moireloop_broker.processes.lifeline import ANY_PARENT, lifeline_command
+from moireloop_broker.processes.trial import Trial, TrialOverdue, try_out
 from moireloop_optimizer.generators.source import why_unknown
 from moireloop_optimizer.settings import OptimizerSettings
 from moireloop_optimizer.strategy_names import generator_place, is_own
@@ -40,24 +39,23 @@ def generator_problems(optimizer: OptimizerSettings, space: SearchSpace, target:
     if is_own(optimizer.strategy):
         return []
     limit_s = IMPORT_S + optimizer.suggest_s
+    command = [sys.executable, "-B", "-m", "moireloop_optimizer.generators.trial"]
+    told = _trial(optimizer, space, target)
     try:
-        trial = subprocess.run(  # noqa: S603
-            lifeline_command(
-                [sys.executable, "-B", "-m", "moireloop_optimizer.generators.trial"], signal.SIGKILL, parent=ANY_PARENT
-            ),
-            input=_trial(optimizer, space, target),
-            capture_output=True,
-            timeout=limit_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        return _found(try_out(command, f"trial of {optimizer.strategy}", start_s=limit_s, told=told))
+    except TrialOverdue:
         return [_problem("strategy", f"expected a generator that can be made, got none within {limit_s:g} s")]
-    if trial.returncode != 0:
-        words = last_words(trial.stderr) if trial.returncode > 0 else ""
-        text = f"expected a generator that can be made, got none: its trial {exit_reason(trial.returncode)} {words}"
-        return [_problem("strategy", text.rstrip())]
-    found: list[str] | None = json.loads(trial.stdout.splitlines()[-1])
-    return [] if found is None else [_problem(*found)]
+
+
+def _found(trial: Trial) -> list[Problem]:
+    """What a trial says that ended."""
+    with contextlib.suppress(ValueError, IndexError):
+        if trial.code == 0:
+            found: list[str] | None = json.loads(trial.said.splitlines()[-1])
+            return [] if found is None else [_problem(*found)]
+    words = last_words(trial.words) if trial.code >= 0 else ""
+    text = f"expected a generator that can be made, got none: its trial {exit_reason(trial.code)} {words}"
+    return [_problem("strategy", text.rstrip())]
 
 
 def keep_strategy(optimizer: OptimizerSettings, folder: CampaignFolder) -> str | None:

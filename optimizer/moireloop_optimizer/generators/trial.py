@@ -1,11 +1,13 @@
 """Makes one generator once: `python -m moireloop_optimizer.generators.trial`, the settings on stdin (main).
 
-What is wrong is printed as JSON: the key of the section [optimizer] and the reason, or null.
+What is wrong is printed as JSON: the key of the section [optimizer] and the reason, or null. What the generator writes
+goes to stderr.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -51,8 +53,13 @@ def _why_not(trial: Trial, found: Any, options: dict[str, Any]) -> str | None:
 
 def main() -> int:
     """Try it; the exit code is 0 whatever it came to, unless it brings the process down."""
-    found = problem_of(Trial.model_validate_json(sys.stdin.read()))
-    sys.stdout.write(f"\n{json.dumps(found)}\n")
+    with os.fdopen(os.dup(1), "w") as answer:
+        os.dup2(2, 1)
+        me = os.getpid()
+        found = problem_of(Trial.model_validate_json(sys.stdin.read()))
+        if os.getpid() != me:  # a copy of this process, which somebody's code made by fork
+            os._exit(0)
+        answer.write(f"{json.dumps(found)}\n")
     return 0
 
 

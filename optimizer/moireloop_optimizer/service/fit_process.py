@@ -1,6 +1,7 @@
 """The process that fits: `python -m moireloop_optimizer.service.fit_process FD THREADS` (main).
 
-It answers the questions that come through the inherited pipe until that one closes, at nice 10 once it is ready and
+It says with an empty word that it is ready, and then answers the questions that come through the inherited pipe until
+that one closes: an empty word when the strategy is loaded, and then the answer. It runs at nice 10 once it is ready and
 with a fixed number of threads, so that neither the service nor the MD waits for it. Where a strategy of somebody else's
 takes longer than it may, SIGALRM ends the process, whatever hangs there.
 """
@@ -11,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -21,14 +23,12 @@ from moireloop_optimizer.generators.foreign import ForeignStrategy
 from moireloop_optimizer.generators.source import generator_class
 from moireloop_optimizer.repeats.replicates import Replicating
 from moireloop_optimizer.runs import Runs
-from moireloop_optimizer.service.fit_protocol import Answer, Question, pack, unpack_question
+from moireloop_optimizer.service.fit_protocol import LOADING_S, Answer, Question, pack, unpack_question
 from moireloop_optimizer.strategies import strategy_named
 from moireloop_optimizer.strategy import Strategy
 from moireloop_optimizer.strategy_names import OWN_NAMES, is_own, made_by
 
 NICE = 10
-
-LOADING_S = 120.0
 
 
 class Answerer:
@@ -73,15 +73,27 @@ def _strategy_of(question: Question) -> Strategy:
     )
 
 
-def _answer_in_time(answerer: Answerer, question: Question) -> Answer:
-    """The answer. Somebody else's strategy brings the process down when it takes too long, whatever it hangs in."""
+def _answer_in_time(answerer: Answerer, question: Question, prepared: Callable[[], None]) -> Answer:
+    """The answer. Somebody else's strategy brings the process down when it takes too long, whatever it hangs in.
+
+    A copy of this process that the strategy made by fork ends here.
+    """
+    me = os.getpid()
     is_bounded = not is_own(question.strategy)
     signal.setitimer(signal.ITIMER_REAL, LOADING_S if is_bounded else 0.0)
     answerer.prepare(question)
+    _end_copies(me)
+    prepared()
     signal.setitimer(signal.ITIMER_REAL, question.suggest_s if is_bounded else 0.0)
     answer = answerer.answer(question)
     signal.setitimer(signal.ITIMER_REAL, 0.0)
+    _end_copies(me)
     return answer
+
+
+def _end_copies(me: int) -> None:
+    if os.getpid() != me:
+        os._exit(0)
 
 
 def _warm_up() -> None:
@@ -102,9 +114,10 @@ def main(arguments: list[str]) -> int:
     answerer = Answerer()
     with Connection(int(arguments[0])) as pipe:
         try:
+            pipe.send_bytes(b"")
             while True:
                 question = unpack_question(pipe.recv_bytes())
-                pipe.send_bytes(pack(_answer_in_time(answerer, question)))
+                pipe.send_bytes(pack(_answer_in_time(answerer, question, lambda: pipe.send_bytes(b""))))
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgpack
 import numpy as np
@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from moireloop_broker.contract.search import Points, SearchSpace, Target
 from moireloop_optimizer.runs import Runs
+
+LOADING_S: Final = 120.0
+"""For the import of somebody else's strategy."""
 
 
 class Question(BaseModel):

@@ -1,28 +1,27 @@
-"""The service's hold on its fit process: one question at a time, restarted when it dies or takes too long (adapter)."""
+"""The service's hold on its fit process: one question at a time, restarted when it goes wrong (adapter)."""
 
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import subprocess
-import sys
-import time
-from multiprocessing import Pipe
+from typing import Final
 
-from moireloop_broker.processes.lifeline import lifeline_command
-from moireloop_optimizer.service.fit_protocol import Answer, Question, pack, unpack_answer
+from moireloop_broker.processes.helper import Helper, HelperLost
+from moireloop_optimizer.service.fit_protocol import LOADING_S, Answer, Question, pack, unpack_answer
+from moireloop_optimizer.strategy_names import is_own
 
 logger = logging.getLogger(__name__)
 
-LONGEST_ANSWER_S = 300.0
+PROGRAM: Final = "moireloop_optimizer.service.fit_process"
 
-LONGEST_START_S = 120.0
+LONGEST_ANSWER_S: Final = 300.0
 
-ALARM_S = 60.0
+LONGEST_START_S: Final = 120.0
+
+ALARM_S: Final = 3.0
 """How much later than its own alarm a process that hangs is ended all the same."""
 
-CLOSE_S = 5.0
+LARGEST_BYTES: Final = 64 * 1024 * 1024
 
 
 class FitProcessLost(RuntimeError):
@@ -33,19 +32,24 @@ class Fitter:
     """One fit process with `threads` threads. `ask` and then `answer` until there is one.
 
     The process starts with `start`, which loads torch while nothing waits for it, or else with the first question.
+    Somebody else's strategy has the seconds of the question, and LOADING_S where the process has to load it.
     """
 
-    def __init__(self, threads: int, longest_answer_s: float = LONGEST_ANSWER_S) -> None:
+    def __init__(
+        self, threads: int, longest_answer_s: float = LONGEST_ANSWER_S, memory_bytes: int | None = None
+    ) -> None:
         self._threads = threads
         self._longest_answer_s = longest_answer_s
-        self._asked_s: float | None = None
-        self._answered = False
-        self._process: subprocess.Popen[bytes] | None = None
+        self._memory_bytes = memory_bytes
+        self._question: Question | None = None
+        self._is_ready = self._is_prepared = self._answered = False
+        self._loaded: object = None
+        self._helper: Helper | None = None
 
     @property
     def pid(self) -> int | None:
         """Process id of the fit process, None before its start."""
-        return self._process.pid if self._process else None
+        return self._helper.pid if self._helper else None
 
     @property
     def is_warm(self) -> bool:
@@ -53,17 +57,12 @@ class Fitter:
         return self._answered
 
     def ask(self, question: Question) -> None:
-        """Put a question.
-
-        Raises:
-            FitProcessLost: the process has died.
-        """
-        self.start()
-        self._asked_s = time.monotonic()
-        try:
-            self._pipe.send_bytes(pack(question))
-        except OSError as error:
-            raise self._lost(f"could not be asked: {error}") from error
+        """Put a question. `answer` tells of a process that has died meanwhile."""
+        helper = self.start()
+        self._question, self._is_prepared = question, False
+        helper.send(pack(question))
+        if self._is_ready:
+            helper.allow(self._limit_s(question))
 
     def answer(self, wait_s: float) -> Answer | None:
         """The answer to the question put, None while there is none; waits up to `wait_s` for it.
@@ -71,52 +70,71 @@ class Fitter:
         Raises:
             FitProcessLost: the process has died, or has not answered in time.
         """
+        helper = self.start()
         try:
-            if self._pipe.poll(wait_s):
-                answer = unpack_answer(self._pipe.recv_bytes())
-                self._answered, self._asked_s = True, None
-                return answer
-        except (EOFError, OSError) as error:
-            raise self._lost(f"its pipe closed: {error}") from error
-        limit_s = self._longest_answer_s + (0.0 if self._answered else LONGEST_START_S)
-        if self._asked_s is not None and time.monotonic() - self._asked_s > limit_s:
-            raise self._lost(f"no answer within {limit_s:g} s")
-        return None
+            word = helper.receive(wait_s)
+            return None if word is None else self._read(helper, word)
+        except HelperLost as error:
+            raise self._lost(error) from error
 
     def close(self) -> None:
-        """End the fit process, if it was started."""
-        if self._process is None:
-            return
-        self._pipe.close()
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait(CLOSE_S)
+        """End the fit process with all that it has started, if it was started."""
+        if self._helper is not None:
+            self._helper.end()
 
-    def _lost(self, reason: str) -> FitProcessLost:
-        self.close()
-        status = self._process.returncode if self._process else None
-        self._process = None
+    def start(self) -> Helper:
+        """Start the fit process, unless it was started before."""
+        if self._helper is not None:
+            return self._helper
+        self._is_ready = self._is_prepared = self._answered = False
+        self._question = self._loaded = None
+        threads = str(self._threads)
+        self._helper = Helper(
+            PROGRAM,
+            [threads],
+            "fit process",
+            env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+            memory_bytes=self._memory_bytes,
+            largest_bytes=LARGEST_BYTES,
+        )
+        self._helper.allow(LONGEST_START_S)
+        logger.info("fit process started threads=%d", self._threads)
+        return self._helper
+
+    def _read(self, helper: Helper, word: bytes) -> Answer | None:
+        """Take in a word: an empty one says that the process is ready, or that it has loaded what it was asked for."""
+        if not word and not self._is_ready:
+            self._is_ready = True
+            helper.allow(None if self._question is None else self._limit_s(self._question))
+            return None
+        question = self._question
+        if question is None or bool(word) != self._is_prepared:
+            raise helper.lost("said something that it was not asked for")
+        if not word:
+            self._is_prepared, self._loaded = True, question.strategy
+            helper.allow(self._limit_s(question))
+            return None
+        return self._read_answer(helper, word, question)
+
+    def _read_answer(self, helper: Helper, word: bytes, question: Question) -> Answer:
+        try:
+            answer = unpack_answer(word)
+        except ValueError as error:
+            raise helper.lost(f"said what is no answer: {error}"[:300]) from error
+        if {len(answer.points), len(answer.aims), len(answer.made_by)} != {question.n}:
+            raise helper.lost(f"said what is no answer: expected {question.n} points, got {len(answer.points)}")
+        self._answered, self._question = True, None
+        helper.allow(None)
+        return answer
+
+    def _limit_s(self, question: Question) -> float:
+        """Seconds until the next word about a question."""
+        if is_own(question.strategy):
+            return self._longest_answer_s
+        return (question.suggest_s if self._loaded == question.strategy else LOADING_S) + ALARM_S
+
+    def _lost(self, error: HelperLost) -> FitProcessLost:
+        self._helper = None
         self.start()
-        if status == -signal.SIGALRM:
-            reason = "took longer than optimizer.suggest_s"
-        return FitProcessLost(f"fit process {reason}; exit status {status}")
-
-    def start(self) -> None:
-        """Start the fit process; does nothing when it was started before."""
-        if self._process is not None:
-            return
-        self._asked_s, self._answered = None, False
-        self._pipe, theirs = Pipe()
-        command = [
-            sys.executable,
-            "-m",
-            "moireloop_optimizer.service.fit_process",
-            str(theirs.fileno()),
-            str(self._threads),
-        ]
-        environment = os.environ | {"OMP_NUM_THREADS": str(self._threads), "MKL_NUM_THREADS": str(self._threads)}
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603
-                lifeline_command(command, signal.SIGKILL), pass_fds=[theirs.fileno()], env=environment
-            )
-        logger.info("fit process started pid=%d threads=%d", self._process.pid, self._threads)
+        what = "took longer than optimizer.suggest_s" if error.code == -signal.SIGALRM else str(error)
+        return FitProcessLost(f"fit process {what}; exit status {error.code}")

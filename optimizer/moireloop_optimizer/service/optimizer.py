@@ -22,7 +22,7 @@ from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.state.work_queue import WorkQueue
 from moireloop_optimizer.service.fit_protocol import Answer, Question
-from moireloop_optimizer.service.fitter import ALARM_S, LONGEST_ANSWER_S, FitProcessLost, Fitter
+from moireloop_optimizer.service.fitter import FitProcessLost, Fitter
 from moireloop_optimizer.service.planner import Place, Planner
 from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
 from moireloop_optimizer.sobol import sobol_points
@@ -158,10 +158,7 @@ class OptimizerService:
             options=self._planner.settings.options,
             suggest_s=self._planner.settings.suggest_s,
         )
-        try:
-            self._fitter.ask(question)
-        except FitProcessLost as error:
-            self._finish(self._without(job, error))
+        self._fitter.ask(question)
 
     def _take_answer(self, job: _Job) -> list[Proposal] | None:
         try:
@@ -239,7 +236,7 @@ def open_optimizer(connection_file: Path) -> OptimizerService:
         BudgetSettings.model_validate(read_settings(client, keys, "budget")),
         _workers(read_settings(client, keys, "workers")),
     )
-    fitter = Fitter(settings.threads, max(LONGEST_ANSWER_S, settings.suggest_s + ALARM_S))
+    fitter = Fitter(settings.threads)
     if settings.strategy != "random":
         fitter.start()
     return OptimizerService(client, keys, connection.campaign, planner, fitter)
