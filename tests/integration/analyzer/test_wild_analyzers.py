@@ -238,7 +238,9 @@ def test_what_is_only_left_behind_goes_at_the_end(left: Path, deed: str) -> None
     assert alive(left) == []
 
 
-@pytest.mark.parametrize(("deed", "error"), [("memory", "MemoryError"), ("recursion", "RecursionError"), ("leaves", "SystemExit: enough")])
+@pytest.mark.parametrize(
+    ("deed", "error"), [("memory", "MemoryError"), ("recursion", "RecursionError"), ("leaves", "SystemExit: enough")]
+)
 def test_limits_of_memory_and_stack_are_errors(left: Path, deed: str, error: str) -> None:
     """Told as every error of an analyzer is; its process lives on."""
     (found,) = outcomes((f"wild_{deed}",), analysis_s=60.0)

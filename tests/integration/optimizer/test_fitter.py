@@ -168,3 +168,43 @@ def test_generator_that_hangs_or_dies_is_told(name: str, reason: str, monkeypatc
         assert answered(fitter).made_by == ["random"] * 2
     finally:
         fitter.close()
+
+
+def left_alive(folder: Path) -> list[int]:
+    """Daemons that strategies have left behind and that have not ended."""
+    pids = [int(path.name.removeprefix("pid-")) for path in folder.iterdir()]
+    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Stops", r"was not done within 3\.5 s; exit status -9"),
+        ("Half", r"was not done within 3\.5 s; exit status -9"),
+        ("Rubbish", "said what is no answer: "),
+    ],
+)
+def test_wild_generator_ends_in_time(name: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it does, a few seconds after its own time the process is ended with all that it started."""
+    monkeypatch.setenv("LEFT", str(tmp_path))
+    fitter = Fitter(threads=1)
+    try:
+        with pytest.raises(FitProcessLost, match=reason):
+            ask_and_wait(fitter, question(f"{OTHERS}:{name}", suggest_s=0.5))
+        assert len(list(tmp_path.iterdir())) == (name == "Stops")
+        assert left_alive(tmp_path) == []
+    finally:
+        fitter.close()
+
+
+def test_what_a_generator_leaves_behind_ends_with_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes back twice by a fork, and is heard once."""
+    monkeypatch.setenv("LEFT", str(tmp_path))
+    fitter = Fitter(threads=1)
+    try:
+        for _ in range(2):
+            assert ask_and_wait(fitter, question(f"{OTHERS}:Forks")).made_by == ["Forks"] * 2
+        wait_until(lambda: len(left_alive(tmp_path)) == 2, "both daemons are there")
+    finally:
+        fitter.close()
+    assert left_alive(tmp_path) == []
