@@ -19,7 +19,7 @@ import pyarrow.parquet
 from rich.console import Console
 
 from bench.campaigns import session, wait_until
-from moireloop.campaign_file.load import keep_copy, load_campaign
+from moireloop.campaign_file.load import keep_copy, load_campaign, read_campaign
 from moireloop.results.table import results_table
 from moireloop_broker.contract.events import Candidate, Result
 from moireloop_broker.folder import CampaignFolder
@@ -90,7 +90,7 @@ def make(folder: Path, workers: int) -> None:
     resumed = (folder / "grid.campaign").exists()
     campaign = load_campaign(file, "resume" if resumed else "run")
     CampaignFolder(campaign.folder).create()
-    keep_copy(file, CampaignFolder(campaign.folder))
+    keep_copy(read_campaign(file), CampaignFolder(campaign.folder))
     with session(campaign, resumed=resumed, without=("optimizer",)) as (conductor, connection):
         client = connection.open_redis()
         queue = WorkQueue(client, connection.keys)

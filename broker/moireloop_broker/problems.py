@@ -10,6 +10,11 @@ from typing import Final
 
 LONGEST_VALUE: Final = 60
 
+LONGEST_KEY: Final = 120
+
+LONGEST_WORD: Final = 64
+"""A longer word is like no known one; the comparison takes longer than in proportion."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -19,7 +24,8 @@ class Problem:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.text}" if self.key else self.text
+        key = self.key if len(self.key) <= LONGEST_KEY else f"{self.key[:LONGEST_KEY]}..."
+        return f"{key}: {self.text}" if key else self.text
 
 
 def unknown_key(key: str, allowed: Sequence[str], elsewhere: Sequence[str] = ()) -> Problem:
@@ -41,6 +47,8 @@ def unknown_key(key: str, allowed: Sequence[str], elsewhere: Sequence[str] = ())
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word most like this one, or None when none is like it."""
+    if len(word) > LONGEST_WORD:
+        return None
     by_lower = {candidate.lower(): candidate for candidate in known}
     matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
     return by_lower[matches[0]] if matches else None

@@ -85,9 +85,13 @@ def _beside_the_campaign_file(path: Path, info: ValidationInfo) -> Path:
     """Absolute; a relative path is relative to the folder `beside` of the validation's context, if there is one."""
     beside = (info.context or {}).get("beside")
     try:
-        return path if beside is None else (Path(beside) / path.expanduser()).resolve()
+        place = path if beside is None else (Path(beside) / path.expanduser()).resolve()
+        str(place).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"expected a path of UTF-8 text, got {str(place)!r}") from error
     except (OSError, RuntimeError) as error:
         raise ValueError(f"expected a path, got {str(path)!r}: {error}") from error
+    return place
 
 
 UserFile = Annotated[Path, Field(strict=False), AfterValidator(_beside_the_campaign_file)]

@@ -1,4 +1,4 @@
-"""Settings of the optimizer: sections [optimizer] and [budget] of the campaign file (pure)."""
+"""Settings of the optimizer: section [optimizer] of the campaign file (pure)."""
 
 from __future__ import annotations
 
@@ -89,22 +89,4 @@ class OptimizerSettings(BaseModel):
     )
     threads: int = Field(
         default=1, ge=1, le=256, description="Threads of the process that fits the model; it runs at nice 10."
-    )
-
-
-class BudgetSettings(BaseModel):
-    """How much a campaign may spend: section [budget]."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    results: int = Field(
-        ge=1,
-        le=1_000_000,
-        description="Results in all: measured, refused and failed ones count, cancelled ones do not.",
-    )
-    wall_time_s: FiniteFloat | None = Field(
-        default=None,
-        gt=0,
-        description="Wall time of one session in seconds, from the start or the last resume, after which no "
-        "candidate is proposed.",
     )

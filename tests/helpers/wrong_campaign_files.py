@@ -7,7 +7,9 @@ a good file or a good folder at the path. {file}, {folder} and {parent} in the e
 from __future__ import annotations
 
 import _ctypes
+import contextlib
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +93,23 @@ def _is_folder(path: Path) -> None:
     path.mkdir()
 
 
+def _is_device(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def _is_socket(path: Path) -> None:
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(path.parent):
+        listener.bind(path.name)
+
+
+def _grows(path: Path) -> None:
+    """A file that is larger than it says, as those of /proc are."""
+    path.unlink()
+    path.symlink_to("/proc/self/pagemap")
+
+
 def _is_pipe(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
@@ -143,6 +162,9 @@ WRONG_FILES = [
     WrongFile("missing file", "{file}: no such file", act=_missing),
     WrongFile("a folder", "expected a campaign file, got a folder", act=_is_folder),
     WrongFile("a pipe", "expected a campaign file, got a device, socket or pipe", act=_is_pipe),
+    WrongFile("an endless device", "expected a campaign file, got a device, socket or pipe", act=_is_device),
+    WrongFile("a socket", "expected a campaign file, got a device, socket or pipe", act=_is_socket),
+    WrongFile("larger than it says", "{file}: expected", act=_grows),
     WrongFile("a link to itself", "cannot be read", act=_loop),
     WrongFile("huge", "expected at most 1000000 bytes", act=_huge),
     WrongFile("not UTF-8", "expected UTF-8 text, got the byte 0xe4 in line 1", act=_not_utf8),
@@ -151,7 +173,41 @@ WRONG_FILES = [
     WrongFile("no TOML", "line 12", "temperature_k = [1500.0, 3500.0]", "temperature_k = [1500.0 3500.0]"),
     WrongFile("a key twice", "line 33", "count = 1\n", "count = 1\ncount = 2\n"),
     WrongFile("deep nesting", "nested too deeply", text="name = " + "[" * 50_000),
-    WrongFile("a number without end", "expected TOML", "results = 40", f"results = {'9' * 5000}"),
+    WrongFile("deep tables", "line 36: expected at most 32 lists and tables inside each other", 'initial = 10',
+              "options = " + "{a = " * 40 + "1" + "}" * 40),
+    WrongFile("deep lists", "nested too deeply", 'initial = 10', f"options = {{a = {'[' * 9000}{']' * 9000}}}"),
+    WrongFile("a key of 100 000 parts", "line 43: expected a key of at most 32 parts",
+              text=GOOD + ".".join(["a"] * 100_000) + " = 1\n"),
+    WrongFile("a heading of 100 000 parts", "line 43: expected a key of at most 32 parts",
+              text=f"{GOOD}[{'.'.join(['a'] * 100_000)}]\n"),
+    WrongFile("a key of 100 000 quoted parts", "line 43: expected a key of at most 32 parts",
+              text=GOOD + " . ".join(['"."'] * 100_000) + " = 1\n"),
+    WrongFile("990 kB of unknown keys", "line 2001: expected at most 2000 keys",
+              text="".join(f"key_{number} = 1\n" for number in range(62_000))),
+    WrongFile("2000 unknown keys", "{file}: key_0: unknown key; expected one of name",
+              text="".join(f"key_{number} = 1\n" for number in range(2000))),
+    WrongFile("2000 unknown keys that are like known ones", "{file}: budgets_0: unknown key",
+              text="".join(f"budgets_{number} = 1\n" for number in range(2000))),
+    WrongFile("2000 unknown keys of one section", "budget.key_0: unknown key", 'wall_time_s = 600',
+              "".join(f"key_{number} = 1\n" for number in range(1900))),
+    WrongFile("60 000 targets", "line 4001: expected at most 2000 keys", text="[[targets]]\n\n" * 60_000),
+    WrongFile("490 000 numbers", "expected at most 100000 values in lists", "[12, 12]", f"[{'1,' * 490_000}]"),
+    WrongFile("100 000 numbers", "growth.cells: expected at most 2 entries", "[12, 12]", f"[{'5,' * 90_000}]"),
+    WrongFile("a key of 900 kB", "{file}: kkkk", text=f"{'k' * 900_000} = 1\n{GOOD}"),
+    WrongFile("a name of 900 kB", "name: expected a string that matches", '"search"', f'"{"s" * 900_000}"'),
+    WrongFile("900 kB of quotes", "{file}: expected TOML: ", text='name = "' + r'\"' * 450_000),
+    WrongFile("a number without end", "expected TOML: a number of too many digits", "results = 40",
+              f"results = {'9' * 5000}"),
+    WrongFile("a hexadecimal number without end", "expected TOML: a number of too many digits", "results = 40",
+              f"results = 0x{'9' * 900_000}"),
+    WrongFile("an integer beyond 64 bit", "budget.results: expected at most 1000000", "results = 40",
+              f"results = {'9' * 30}"),
+    WrongFile("a number beyond all", "budget.wall_time_s: expected a finite number, got inf", "= 600", "= 1e999"),
+    WrongFile("a date for a number", "targets[0].twist_deg: expected a number", "= 8.2", "= 1979-05-27"),
+    WrongFile("a date that is none", "expected TOML: ", "= 8.2", "= 1979-02-30"),
+    WrongFile("a NUL", "expected TOML: ", "results = 40", "results = 40\0"),
+    WrongFile("a lone carriage return", "expected TOML: ", "results = 40", "results = 40\rranks = 1"),
+    WrongFile("a table twice", "expected TOML: ", "[frames]", "[workers]\ncount = 1\n\n[frames]"),
     WrongFile("unknown key", "{file}: workers.cuont: unknown key; did you mean workers.count?",
               "count = 2", "cuont = 2"),
     WrongFile("unknown section", "optimiser: unknown key; did you mean optimizer?", "[optimizer]", "[optimiser]"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from moireloop.campaign_file.load import keep_copy, load_campaign
+from moireloop.campaign_file.load import keep_copy, load_campaign, read_campaign
 from moireloop_broker.folder import CampaignFolder
 from moireloop_worker.models.script_files import keep_script
 from tests.helpers.wrong_campaign_files import GOOD, WrongFile
@@ -73,7 +73,7 @@ def _started_with_script(path: Path) -> None:
     folder = CampaignFolder(started.folder)
     folder.create()
     keep_script(started.growth, started.frames.every_steps, folder)
-    keep_copy(path, folder)
+    keep_copy(read_campaign(path), folder)
     _script()(path)
 
 

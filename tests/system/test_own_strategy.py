@@ -61,3 +61,30 @@ def assert_unknown_option_is_refused(running: RunningCampaign) -> None:
         assert "optimizer.options: " in ended.stderr
         assert "unexpected keyword argument 'widht'" in ended.stderr
         assert ended.stderr.count("\n") == 1
+
+
+COUNTED = """
+from pathlib import Path
+
+with Path({log!r}).open("a") as log:
+    log.write(f"{{__file__}}\\n")
+
+
+class Counted:
+    def __init__(self, vocs): pass
+    def suggest(self, n): return []
+    def ingest(self, results): pass
+"""
+
+
+def test_strategy_of_the_user_is_tried_once(campaign: Callable[..., RunningCampaign], tmp_path: Path) -> None:
+    """One `run` imports the user's file once, to try it; what proposes candidates is the copy in the folder."""
+    running = campaign(results=2, steps=(200, 200), strategy="counted.py:Counted")
+    log = tmp_path / "imported.txt"
+    (tmp_path / "counted.py").write_text(COUNTED.format(log=str(log)), encoding="utf-8")
+    running.start()
+    code, output = running.end(280)
+    assert code == 0, output
+    imported = log.read_text(encoding="utf-8").splitlines()
+    assert imported.count(str(tmp_path / "counted.py")) == 1
+    assert set(imported) <= {str(tmp_path / "counted.py"), str(running.folder / "strategy" / "counted.py")}

@@ -22,18 +22,18 @@ MAY_IMPORT = {
 ROOMS = {
     "moireloop_broker": (
         "extras", "files", "problems", "settings", "folder", "contract", "processes", "streams", "state", "connection",
-        "service", "__main__",
+        "checks", "service", "__main__",
     ),
     "moireloop_worker": (
-        "settings", "models", "launchers", "lammps", "run", "pool", "__main__",
+        "settings", "models", "launchers", "lammps", "checks", "run", "pool", "__main__",
     ),
     "moireloop_analyzer": (
         "refusal", "settings", "geometry", "layers", "lattice", "estimate", "twist", "analysis", "measurement",
-        "warm_up", "structure", "plugins", "service", "__main__",
+        "warm_up", "structure", "plugins", "checks", "service", "__main__",
     ),
     "moireloop_optimizer": (
         "runs", "strategy", "strategy_names", "settings", "sobol", "auto", "regret", "repeats", "strategies",
-        "generators", "service", "__main__",
+        "generators", "checks", "service", "__main__",
     ),
     "moireloop": (
         "exit_codes", "results", "campaign_file", "client", "session", "figures", "terminal", "commands", "cli",

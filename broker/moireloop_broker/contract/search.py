@@ -1,4 +1,4 @@
-"""The search space: named ranges of growth parameters, and the way to and from the unit cube (pure).
+"""What is searched: targets, budget, and the space with its way to and from the unit cube (pure).
 
 numpy is imported by the methods that return arrays: reading a campaign file needs none.
 """
@@ -26,6 +26,24 @@ class Target(BaseModel):
     twist_deg: FiniteFloat = Field(ge=0, le=30, description="Wanted interlayer twist in degrees, in [0, 30].")
     tolerance_deg: FiniteFloat = Field(
         default=0.5, gt=0, le=30, description="Largest |twist - target| in degrees that counts as reached."
+    )
+
+
+class BudgetSettings(BaseModel):
+    """How much a campaign may spend: section [budget]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    results: int = Field(
+        ge=1,
+        le=1_000_000,
+        description="Results in all: measured, refused and failed ones count, cancelled ones do not.",
+    )
+    wall_time_s: FiniteFloat | None = Field(
+        default=None,
+        gt=0,
+        description="Wall time of one session in seconds, from the start or the last resume, after which no "
+        "candidate is proposed.",
     )
 
 

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
 from moireloop_broker.contract.message import Identifier
-from moireloop_broker.contract.search import SearchSpace, Target
+from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
 from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSettings
-from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
+from moireloop_optimizer.settings import OptimizerSettings
 from moireloop_worker.models.settings import GrowthSettings
 from moireloop_worker.settings import LammpsSettings, PoolSettings
 

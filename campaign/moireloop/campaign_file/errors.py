@@ -45,6 +45,11 @@ LIMITS: Final = {
 
 MOST_LINES: Final = 5
 
+MOST_LOOKED_AT: Final = 50
+"""Errors that are put into our words; further ones are only counted."""
+
+TOO_SHORT: Final = ("too_short", "too_long")
+
 Location = tuple[int | str, ...]
 
 
@@ -88,10 +93,17 @@ def problems_of(errors: Iterable[ErrorDetails], document: Mapping[str, Any], mod
         model: the model that the document was checked against.
     """
     known = known_keys(model)
-    found = [(_rank(error), _problem(error, document, known)) for error in errors]
+    ranked = sorted(_without_consequences(list(errors)), key=_rank)
+    found = [(_rank(error), _problem(error, document, known)) for error in ranked[:MOST_LOOKED_AT]]
     meant = {suggestion for _, problem in found if (suggestion := _suggested(problem)) is not None}
-    kept = [(rank, problem) for rank, problem in found if not (rank == 2 and problem.key in meant)]
-    return [problem for _, problem in sorted(kept, key=lambda item: item[0])]
+    told = [problem for rank, problem in found if not (rank == 2 and problem.key in meant)]
+    return [*told, *(Problem("", error["msg"]) for error in ranked[MOST_LOOKED_AT:])]
+
+
+def _without_consequences(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """The errors but those of the length of a list or table whose entries are wrong: these were not counted in it."""
+    within = {error["loc"][:length] for error in errors for length in range(len(error["loc"]))}
+    return [error for error in errors if not (error["type"] in TOO_SHORT and error["loc"] in within)]
 
 
 def known_keys(model: type[BaseModel], prefix: str = "", variant: str | None = None) -> dict[str, Known]:

@@ -1,12 +1,11 @@
-"""The campaign file: read, checked whole, and compared with the one that a campaign was started with (adapter)."""
+"""The campaign file: read once, checked whole, and compared with the one that a campaign was started with (adapter)."""
 
 from __future__ import annotations
 
 import json
 import math
-import stat
-import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -16,25 +15,50 @@ from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.changes import changes_on_resume
 from moireloop.campaign_file.checks import (
     cores_of_this_machine,
-    cross_problems,
-    early_end_problems,
     folder_problems,
-    lammps_problems,
-    machine_problems,
     reach_problems,
+    section_problems,
+    trial_problems,
 )
 from moireloop.campaign_file.errors import CampaignFileError, Location, as_lines, dotted, problems_of
+from moireloop.campaign_file.reading import document_of, refused, text_of
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.problems import Problem, shown
-from moireloop_optimizer.generators.check import generator_problems
 from moireloop_worker.models.script_files import changed_script_problems
-
-LARGEST_FILE_BYTES: Final = 1_000_000
 
 ORIGIN_MARK: Final = "# copied from "
 
 Purpose = Literal["run", "fresh", "resume", "validate", "look"]
 """`run`: nothing was started yet; `resume`: it was; `fresh`, `validate`: either; `look`: ask nothing of the machine."""
+
+
+@dataclass(frozen=True)
+class CampaignFile:
+    """A campaign and the text that describes it: what is checked is what is kept, whatever happens to the file.
+
+    `name` is what the lines of an error begin with, `path` what a person gives to another command.
+    """
+
+    name: str
+    path: Path
+    text: str
+    campaign: Campaign
+
+    @property
+    def folder(self) -> CampaignFolder:
+        """The campaign's folder."""
+        return CampaignFolder(self.campaign.folder)
+
+
+def read_campaign(path: Path) -> CampaignFile:
+    """The campaign that a file describes, each section checked for itself. Raises CampaignFileError."""
+    text = text_of(path)
+    document = document_of(text, path)
+    if _is_copy_in_its_folder(path, text):
+        document |= {"folder": str(path.absolute().parent)}
+    else:
+        document = _with_folder(path, document)
+    return CampaignFile(str(path), path, text, parsed(document, path, beside=_origin(path, text).parent))
 
 
 def load_campaign(path: Path, purpose: Purpose = "validate", *, cores: int | None = None) -> Campaign:
@@ -48,95 +72,113 @@ def load_campaign(path: Path, purpose: Purpose = "validate", *, cores: int | Non
     Raises:
         CampaignFileError: the file cannot be used for this purpose.
     """
-    campaign = _parsed(path, _document(path))
-    if purpose == "look":
-        return campaign
+    file = read_campaign(path)
+    if purpose != "look":
+        check(file, purpose, cores=cores)
+    return file.campaign
+
+
+def check(file: CampaignFile, purpose: Purpose, *, cores: int | None = None) -> None:
+    """Nothing when a campaign can be used: its sections fit each other, machine and folder; trials come last.
+
+    Raises:
+        CampaignFileError: it cannot be used for this purpose.
+    """
     problems = [
-        *cross_problems(campaign),
-        *machine_problems(campaign, cores_of_this_machine() if cores is None else cores),
-        *_place_problems(campaign, path, purpose),
+        *section_problems(file.campaign, cores_of_this_machine() if cores is None else cores),
+        *_place_problems(file, purpose),
     ]
-    problems = problems or early_end_problems(campaign) or lammps_problems(campaign)
-    problems = problems or generator_problems(campaign.optimizer, campaign.space, campaign.targets[0])
-    if problems:
-        raise CampaignFileError(as_lines(str(path), problems))
-    return campaign
+    _refuse(file, problems or trial_problems(file.campaign))
 
 
-def refuse_unreachable(campaign: Campaign, path: Path) -> None:
+def check_folder(file: CampaignFile, purpose: Purpose) -> None:
+    """Nothing when the folder can be used; to be asked again once it is locked. Raises CampaignFileError."""
+    _refuse(file, _place_problems(file, purpose))
+
+
+def refuse_unreachable(file: CampaignFile) -> None:
     """Nothing when the sockets can listen where the file says, and the Redis server that it names answers.
 
     Raises:
         CampaignFileError: network.host is no address of this machine, or redis.url does not answer.
     """
-    if problems := reach_problems(campaign):
-        raise CampaignFileError(as_lines(str(path), problems))
+    _refuse(file, reach_problems(file.campaign))
 
 
 def load_copy(folder: CampaignFolder) -> Campaign:
     """The campaign that was last started or resumed in a folder. Raises CampaignFileError."""
     path = folder.campaign_copy
-    return _parsed(path, _document(path) | {"folder": str(folder.root.absolute())})
+    text = text_of(path)
+    document = document_of(text, path) | {"folder": str(folder.root.absolute())}
+    return parsed(document, path, beside=_origin(path, text).parent)
 
 
-def _document(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file. Raises CampaignFileError."""
-    content = _content(path)
+def keep_copy(file: CampaignFile, folder: CampaignFolder) -> None:
+    """Keep a copy of the campaign file in the folder, with a last line that says where it was copied from."""
+    text = _without_mark(file.text).rstrip("\n")
+    folder.keep_campaign_file(f"{text}\n{ORIGIN_MARK}{json.dumps(str(_origin(file.path, file.text)))}\n")
+
+
+def parsed(document: Mapping[str, Any], name: Path | str, *, beside: Path) -> Campaign:
+    """The campaign in a document that names its folder. Checked as JSON: "2" is no number, a list may fill a tuple.
+
+    Args:
+        document: tables and values, as TOML has them.
+        name: what the lines of an error begin with.
+        beside: the folder that relative paths of files are relative to.
+
+    Raises:
+        CampaignFileError: a section is wrong.
+    """
     try:
-        return tomllib.loads(content.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise _refused(
-            path, f"expected UTF-8 text, got the byte 0x{error.object[error.start]:02x} in line {line}"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise _refused(path, f"expected TOML: {error}") from error
-    except (RecursionError, ValueError) as error:
-        raise _refused(path, "expected TOML: nested too deeply, or a number of too many digits") from error
+        return Campaign.model_validate_json(json_of(document, name), strict=True, context={"beside": beside})
+    except ValidationError as error:
+        found = problems_of(error.errors(include_url=False), document, Campaign)
+        raise CampaignFileError(as_lines(str(name), found)) from None
 
 
-def _content(path: Path) -> bytes:
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise _refused(path, "expected a campaign file, got a folder")
-        if not stat.S_ISREG(status.st_mode):
-            raise _refused(path, "expected a campaign file, got a device, socket or pipe")
-        if status.st_size > LARGEST_FILE_BYTES:
-            raise _refused(path, f"expected at most {LARGEST_FILE_BYTES} bytes, got {status.st_size}")
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise _refused(path, "no such file") from error
-    except OSError as error:
-        raise _refused(path, f"cannot be read: {error.strerror or error}") from error
-
-
-def _parsed(path: Path, document: dict[str, Any]) -> Campaign:
-    """The campaign in a document. Checked as JSON, so that "2" is no number and a list may fill a tuple."""
+def json_of(document: Mapping[str, Any], name: Path | str) -> str:
+    """A document as JSON. Raises CampaignFileError for numbers that are infinite or have too many digits."""
     infinite = [Problem(key, f"expected a finite number, got {value}") for key, value in _infinite(document)]
     if infinite:
-        raise CampaignFileError(as_lines(str(path), infinite))
-    placed = _with_folder(path, document)
+        raise CampaignFileError(as_lines(str(name), infinite))
     try:
-        text = json.dumps(placed, default=str)
-        return Campaign.model_validate_json(text, strict=True, context={"beside": _origin(path).parent})
-    except ValidationError as error:
-        found = problems_of(error.errors(include_url=False), placed, Campaign)
-        raise CampaignFileError(as_lines(str(path), found)) from None
+        return json.dumps(document, default=str)
     except (ValueError, RecursionError) as error:
-        raise _refused(path, "expected TOML: nested too deeply, or a number of too many digits") from error
+        raise refused(name, "expected TOML: a number of too many digits") from error
 
 
-def keep_copy(campaign_file: Path, folder: CampaignFolder) -> None:
-    """Keep a copy of the campaign file in the folder, with a last line that says where it was copied from."""
-    text = campaign_file.read_text(encoding="utf-8").rstrip("\n")
-    folder.keep_campaign_file(f"{text}\n{ORIGIN_MARK}{json.dumps(str(campaign_file.absolute()))}\n")
+def _refuse(file: CampaignFile, problems: list[Problem]) -> None:
+    if problems:
+        raise CampaignFileError(as_lines(file.name, problems))
 
 
-def _origin(path: Path) -> Path:
+def _is_copy_in_its_folder(path: Path, text: str) -> bool:
+    """Whether a file is the copy that a campaign keeps in its folder: that folder is the campaign's, not one beside."""
+    folder = CampaignFolder(path.parent)
+    return path.name == folder.campaign_copy.name and folder.runs.is_dir() and _mark(text) is not None
+
+
+def _mark(text: str) -> str | None:
+    """The last line of a copy, which says where it was copied from; None where there is none."""
+    last = text.rstrip("\n").rpartition("\n")[2]
+    return last if last.startswith(ORIGIN_MARK) else None
+
+
+def _without_mark(text: str) -> str:
+    mark = _mark(text)
+    return text if mark is None else text.rstrip("\n").removesuffix(mark)
+
+
+def _origin(path: Path, text: str) -> Path:
     """The campaign file that this one is a copy of; else the file itself. Relative paths in it are relative to that."""
-    last = path.read_bytes().rstrip(b"\n").rpartition(b"\n")[2].decode("utf-8")
-    return Path(json.loads(last.removeprefix(ORIGIN_MARK))) if last.startswith(ORIGIN_MARK) else path.absolute()
+    mark = _mark(text)
+    if mark is None:
+        return path.absolute()
+    try:
+        return Path(str(json.loads(mark.removeprefix(ORIGIN_MARK))))
+    except ValueError:
+        return path.absolute()
 
 
 def _with_folder(path: Path, document: dict[str, Any]) -> dict[str, Any]:
@@ -144,27 +186,39 @@ def _with_folder(path: Path, document: dict[str, Any]) -> dict[str, Any]:
     folder = document.get("folder", f"{path.stem}.campaign")
     if not isinstance(folder, str):
         return document
+    return document | {"folder": str(absolute_folder(folder, path.absolute().parent, path))}
+
+
+def absolute_folder(folder: str, beside: Path, name: Path | str) -> Path:
+    """The folder that a campaign names, absolute. Raises CampaignFileError, whose lines begin with `name`."""
     try:
         if not folder:
             raise ValueError("it is empty")
-        place = (path.absolute().parent / Path(folder).expanduser()).resolve()
+        place = (beside / Path(folder).expanduser()).resolve()
+        str(place).encode("utf-8")
     except (OSError, ValueError, RuntimeError) as error:
-        text = f"expected a path, got {shown(folder)}: {error}"
-        raise CampaignFileError(as_lines(str(path), [Problem("folder", text)])) from error
-    return document | {"folder": str(place)}
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeEncodeError) else error
+        text = f"expected a path, got {shown(folder)}: {reason}"
+        raise CampaignFileError(as_lines(str(name), [Problem("folder", text)])) from error
+    return place
 
 
-def _place_problems(campaign: Campaign, path: Path, purpose: Purpose) -> list[Problem]:
+def _place_problems(file: CampaignFile, purpose: Purpose) -> list[Problem]:
     try:
-        return folder_problems(CampaignFolder(campaign.folder), path) or _history_problems(campaign, path, purpose)
+        return _folder_problems(file) or _history_problems(file, purpose)
     except OSError as error:
-        return [Problem("folder", f"expected a folder that can be used, got {campaign.folder}: {error.strerror}")]
+        return [Problem("folder", f"expected a folder that can be used, got {file.folder.root}: {error.strerror}")]
 
 
-def _history_problems(campaign: Campaign, path: Path, purpose: Purpose) -> list[Problem]:
-    folder = CampaignFolder(campaign.folder)
+def _folder_problems(file: CampaignFile) -> list[Problem]:
+    is_own_copy = _is_copy_in_its_folder(file.path, file.text)
+    return folder_problems(file.folder, None if is_own_copy else file.path)
+
+
+def _history_problems(file: CampaignFile, purpose: Purpose) -> list[Problem]:
+    folder, campaign = file.folder, file.campaign
     if not folder.was_started:
-        return _nothing_to_resume(folder, path) if purpose == "resume" else []
+        return _nothing_to_resume(file) if purpose == "resume" else []
     try:
         old = load_copy(folder)
     except CampaignFileError as error:
@@ -174,8 +228,8 @@ def _history_problems(campaign: Campaign, path: Path, purpose: Purpose) -> list[
         return [Problem("folder", text)]
     if purpose == "run":
         text = (
-            f"campaign {old.name!r} was already started in {folder.root}; go on with `moireloop resume {path}`, "
-            f"or remove its results and begin again with `moireloop run --fresh {path}`"
+            f"campaign {old.name!r} was already started in {folder.root}; go on with `moireloop resume {file.path}`, "
+            f"or remove its results and begin again with `moireloop run --fresh {file.path}`"
         )
         return [Problem("folder", text)]
     if purpose == "resume":
@@ -192,9 +246,9 @@ def _resume_problems(old: Campaign, new: Campaign) -> list[Problem]:
     return changed_script_problems(new.growth, new.frames.every_steps, CampaignFolder(new.folder))
 
 
-def _nothing_to_resume(folder: CampaignFolder, path: Path) -> list[Problem]:
-    text = f"expected a campaign that was started, got {folder.root}, where none was; use `moireloop run {path}`"
-    return [Problem("folder", text)]
+def _nothing_to_resume(file: CampaignFile) -> list[Problem]:
+    text = f"expected a campaign that was started, got {file.folder.root}, where none was"
+    return [Problem("folder", f"{text}; use `moireloop run {file.path}`")]
 
 
 def _infinite(value: Any, location: Location = ()) -> Iterator[tuple[str, float]]:
@@ -206,7 +260,3 @@ def _infinite(value: Any, location: Location = ()) -> Iterator[tuple[str, float]
     elif isinstance(value, list):
         for number, inside in enumerate(value):
             yield from _infinite(inside, (*location, number))
-
-
-def _refused(path: Path, text: str) -> CampaignFileError:
-    return CampaignFileError(as_lines(str(path), [Problem("", text)]))

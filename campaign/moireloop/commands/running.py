@@ -9,7 +9,16 @@ from pathlib import Path
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.changes import changes_on_resume
-from moireloop.campaign_file.load import Purpose, keep_copy, load_campaign, load_copy, refuse_unreachable
+from moireloop.campaign_file.load import (
+    CampaignFile,
+    Purpose,
+    check,
+    check_folder,
+    keep_copy,
+    load_copy,
+    read_campaign,
+    refuse_unreachable,
+)
 from moireloop.session.lock import locked, refuse_if_held
 from moireloop.session.opening import forget_session, refuse_taken_name
 from moireloop.terminal.console import console
@@ -22,43 +31,55 @@ from moireloop_worker.models.script_files import keep_script
 
 def run(path: Path, *, fresh: bool = False) -> int:
     """Start a campaign and stay until it ends."""
-    with _held(path, "fresh" if fresh else "run") as campaign:
-        if fresh:
-            forget_session(CampaignFolder(campaign.folder))
-            CampaignFolder(campaign.folder).clear()
-            CampaignFolder(campaign.folder).create()
-            refuse_taken_name(campaign)
-        folder = CampaignFolder(campaign.folder)
-        keep_script(campaign.growth, campaign.frames.every_steps, folder)
-        keep_strategy(campaign.optimizer, folder)
-        keep_copy(path, folder)
-        return _conduct(campaign, resumed=False)
+    return run_file(read_campaign(path), fresh=fresh)
 
 
 def resume(path: Path) -> int:
     """Go on with a campaign that was stopped or killed, also with changed bounds, budget or targets."""
-    with _held(path, "resume") as campaign:
+    return resume_file(read_campaign(path))
+
+
+def run_file(file: CampaignFile, *, fresh: bool = False) -> int:
+    """Start a campaign that was read and stay until it ends."""
+    folder, campaign = file.folder, file.campaign
+    with _held(file, "fresh" if fresh else "run"):
+        if fresh:
+            forget_session(folder)
+            folder.clear()
+            folder.create()
+            refuse_taken_name(campaign)
+        keep_script(campaign.growth, campaign.frames.every_steps, folder)
+        keep_strategy(campaign.optimizer, folder)
+        keep_copy(file, folder)
+        return _conduct(campaign, resumed=False)
+
+
+def resume_file(file: CampaignFile) -> int:
+    """Go on with a campaign that was read and stay until it ends."""
+    folder, campaign = file.folder, file.campaign
+    with _held(file, "resume"):
         for change in [
-            *changes_on_resume(load_copy(CampaignFolder(campaign.folder)), campaign),
-            *filter(None, [keep_strategy(campaign.optimizer, CampaignFolder(campaign.folder))]),
+            *changes_on_resume(load_copy(folder), campaign),
+            *filter(None, [keep_strategy(campaign.optimizer, folder)]),
         ]:
             console.print(f"changed {change}", highlight=False, markup=False)
-        keep_copy(path, CampaignFolder(campaign.folder))
-        return _conduct(campaign, resumed=CampaignFolder(campaign.folder).connection_file.exists())
+        keep_copy(file, folder)
+        return _conduct(campaign, resumed=folder.connection_file.exists())
 
 
 @contextmanager
-def _held(path: Path, purpose: Purpose) -> Iterator[Campaign]:
-    """The campaign of a file, its folder locked. Checked again under the lock: another may have been faster."""
+def _held(file: CampaignFile, purpose: Purpose) -> Iterator[None]:
+    """A campaign checked whole, its folder locked. The folder is looked at again then: another may have been faster."""
     with contextlib.suppress(OSError):
-        refuse_if_held(CampaignFolder(load_campaign(path, "look").folder))
-    campaign = load_campaign(path, purpose)
-    refuse_unreachable(campaign, path)
+        refuse_if_held(file.folder)
+    check(file, purpose)
+    refuse_unreachable(file)
     if purpose == "run":
-        refuse_taken_name(campaign)
-    CampaignFolder(campaign.folder).create()
-    with locked(CampaignFolder(campaign.folder)):
-        yield load_campaign(path, purpose)
+        refuse_taken_name(file.campaign)
+    file.folder.create()
+    with locked(file.folder):
+        check_folder(file, purpose)
+        yield
 
 
 def _conduct(campaign: Campaign, *, resumed: bool) -> int:

@@ -1,4 +1,4 @@
-"""The strategy that a campaign names: checked, tried in a process that it may bring down, its file kept (adapter)."""
+"""The strategy that a campaign names: tried in a process that it may bring down, its file kept (adapter)."""
 
 from __future__ import annotations
 
@@ -15,23 +15,10 @@ from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.problems import Problem
 from moireloop_broker.processes.exits import exit_reason, last_words
 from moireloop_broker.processes.trial import Trial, TrialOverdue, try_out
-from moireloop_optimizer.generators.source import why_unknown
 from moireloop_optimizer.settings import OptimizerSettings
 from moireloop_optimizer.strategy_names import generator_place, is_own
 
 IMPORT_S: Final = 120.0
-
-
-def strategy_name_problems(optimizer: OptimizerSettings) -> list[Problem]:
-    """A strategy that nobody knows, and options for one that takes none. Nothing is imported."""
-    found = []
-    if (reason := why_unknown(optimizer.strategy)) is not None:
-        found.append(Problem("optimizer.strategy", reason))
-    elif is_own(optimizer.strategy) and optimizer.options:
-        names = ", ".join(optimizer.options)
-        text = f"expected none, since strategy {optimizer.strategy!r} takes none, got {names}"
-        found.append(Problem("optimizer.options", text))
-    return found
 
 
 def generator_problems(optimizer: OptimizerSettings, space: SearchSpace, target: Target) -> list[Problem]:

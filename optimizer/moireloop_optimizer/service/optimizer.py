@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from moireloop_broker.connection import read_connection
 from moireloop_broker.contract.events import Candidate
 from moireloop_broker.contract.message import START
-from moireloop_broker.contract.search import Points, SearchSpace, Target
+from moireloop_broker.contract.search import BudgetSettings, Points, SearchSpace, Target
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
@@ -24,7 +24,7 @@ from moireloop_broker.state.work_queue import WorkQueue
 from moireloop_optimizer.service.fit_protocol import Answer, Question
 from moireloop_optimizer.service.fitter import FitProcessLost, Fitter
 from moireloop_optimizer.service.planner import Place, Planner
-from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
+from moireloop_optimizer.settings import OptimizerSettings
 from moireloop_optimizer.sobol import sobol_points
 from moireloop_optimizer.strategy import STAND_IN
 from moireloop_optimizer.strategy_names import is_own

@@ -21,11 +21,11 @@ from moireloop_broker.contract.events import (
     RunFinished,
     RunLeased,
 )
-from moireloop_broker.contract.search import MissingParameter, Points, SearchSpace, Target
+from moireloop_broker.contract.search import BudgetSettings, MissingParameter, Points, SearchSpace, Target
 from moireloop_optimizer.runs import Runs, best_result, is_reached, runs_of
 from moireloop_optimizer.service.pace import Pace
 from moireloop_optimizer.service.session_clock import SessionClock
-from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
+from moireloop_optimizer.settings import OptimizerSettings
 
 logger = logging.getLogger(__name__)
 

@@ -16,12 +16,12 @@ import psutil
 import pytest
 
 from moireloop_broker.contract.events import Candidate
-from moireloop_broker.contract.search import SearchSpace, Target
+from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_optimizer.service.fitter import Fitter
 from moireloop_optimizer.service.optimizer import OptimizerService
 from moireloop_optimizer.service.planner import Planner
-from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
+from moireloop_optimizer.settings import OptimizerSettings
 from tests.helpers.waiting import wait_until
 from tests.integration.optimizer.conftest import CampaignInRedis
 

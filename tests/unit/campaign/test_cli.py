@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from moireloop.campaign_file.load import keep_copy
+from moireloop.campaign_file.load import keep_copy, read_campaign
 from moireloop.cli import COMMANDS, main
 from moireloop_broker.connection import write_connection
 from moireloop_broker.folder import CampaignFolder
@@ -57,7 +57,7 @@ def started(file: Path) -> CampaignFolder:
     """The folder that an earlier campaign of this file left, without its services."""
     folder = CampaignFolder(file.parent / "search.campaign")
     folder.create()
-    keep_copy(file, folder)
+    keep_copy(read_campaign(file), folder)
     return folder
 
 

@@ -179,7 +179,7 @@ def _text(path: Path) -> str:
     if path.stat().st_size > LARGEST_SCRIPT_BYTES:
         raise ScriptRefused([Wrong(0, f"expected at most {LARGEST_SCRIPT_BYTES} bytes, got {path.stat().st_size}")])
     try:
-        return path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ScriptRefused(

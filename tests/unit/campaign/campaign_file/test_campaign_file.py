@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from pydantic import BaseModel
 
 from moireloop.campaign_file.changes import changes_on_resume
 from moireloop.campaign_file.errors import CampaignFileError, as_lines
-from moireloop.campaign_file.load import keep_copy, load_campaign, load_copy
+from moireloop.campaign_file.load import check, keep_copy, load_campaign, load_copy, read_campaign
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.problems import Problem
 from moireloop_worker.models.mos2_settings import ReaxffSettings
@@ -47,7 +49,7 @@ def test_copy_finds_the_force_field_beside_the_original(tmp_path: Path) -> None:
     path = written(tmp_path / "here" / "search.toml", text)
     folder = CampaignFolder(tmp_path / "here" / "search.campaign")
     folder.create()
-    keep_copy(path, folder)
+    keep_copy(read_campaign(path), folder)
     growth = load_copy(folder).growth
     assert isinstance(growth, ReaxffSettings)
     assert growth.force_field == tmp_path / "here" / "ffield"
@@ -65,14 +67,95 @@ def test_wrong_file_gets_one_clear_line(wrong: WrongFile, tmp_path: Path) -> Non
     path = tmp_path / "search.toml"
     wrong.put(path)
     before = sorted(tmp_path.rglob("*"))
+    begun_s = time.process_time()
     with pytest.raises(CampaignFileError) as caught:
         load_campaign(path, wrong.purpose, cores=4)
+    assert time.process_time() - begun_s < 1.0
     line, *further = str(caught.value).split("\n")
     assert wrong.expected.format(file=path, folder=tmp_path / "search.campaign", parent=tmp_path) in line
     for text in (line, *further):
         assert text.startswith(f"{path}: ")
         assert text.isprintable()
+        assert len(text) < 5000
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("twist_deg = 8.2", "twist_deg = 38.2", "targets[0].twist_deg"),
+        ("twist_deg = 21.8", "twist_dog = 21.8", "targets[1].twist_dog"),
+        ("[1500.0, 3500.0]", "[3500.0, 1500.0]", "space.temperature_k"),
+        ("[0.0, 0.05]", '["0.0", 0.05]', "space.lattice_strain[0]"),
+        ("cells = [12, 12]", "cells = [12, 1]", "growth.cells[1]"),
+        ("count = 2", "count = 0", "workers.count"),
+        ("count = 1\n", "count = 1\nanalyses = [3]\n", "analyzers.analyses[0]"),
+    ],
+)
+def test_one_fault_is_one_line(tmp_path: Path, old: str, new: str, key: str) -> None:
+    """What follows from a fault, such as a list that is empty without its wrong entry, is not told beside it."""
+    assert GOOD.count(old) == 1
+    with pytest.raises(CampaignFileError) as caught:
+        load_campaign(written(tmp_path / "search.toml", GOOD.replace(old, new)), cores=4)
+    (line,) = str(caught.value).split("\n")
+    assert line.startswith(f"{tmp_path}/search.toml: {key}: ")
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_file_of_another_editor_is_read(tmp_path: Path, mark: str, ends: str) -> None:
+    """A byte order mark and line ends of Windows change nothing, nor does the copy in the folder."""
+    path = tmp_path / "search.toml"
+    path.write_bytes((mark + GOOD.replace("\n", ends)).encode())
+    campaign = load_campaign(path, "run", cores=4)
+    assert campaign == load_campaign(written(tmp_path / "plain.toml"), "run", cores=4)
+    folder = CampaignFolder(campaign.folder)
+    folder.create()
+    keep_copy(read_campaign(path), folder)
+    assert load_copy(folder) == campaign
+
+
+def test_file_is_read_once(tmp_path: Path) -> None:
+    """What was checked is what is kept, although the file has changed meanwhile."""
+    path = written(tmp_path / "search.toml")
+    file = read_campaign(path)
+    path.write_text("broken")
+    check(file, "run", cores=4)
+    file.folder.create()
+    keep_copy(file, file.folder)
+    assert load_copy(file.folder) == file.campaign
+
+
+def test_copy_in_the_folder_can_be_given_to_commands(tmp_path: Path) -> None:
+    """It stands for the campaign in whose folder it lies, and stays a copy of the first file."""
+    file = read_campaign(written(tmp_path / "search.toml"))
+    file.folder.create()
+    keep_copy(file, file.folder)
+    before = file.folder.campaign_copy.read_text()
+    copy = read_campaign(file.folder.campaign_copy)
+    assert copy.campaign == file.campaign
+    check(copy, "resume", cores=4)
+    keep_copy(copy, copy.folder)
+    assert file.folder.campaign_copy.read_text() == before
+    with pytest.raises(CampaignFileError, match="was already started"):
+        check(copy, "run", cores=4)
+
+
+@pytest.mark.parametrize("named", ["file", "folder"])
+def test_name_that_is_not_utf8_is_told(tmp_path: Path, named: str) -> None:
+    """Services are given paths as UTF-8; the line shows which byte is not."""
+    odd = os.fsdecode(b"s\xe4rch")
+    path = tmp_path / "search.toml" if named == "folder" else tmp_path / f"{odd}.toml"
+    if named == "folder":
+        (tmp_path / odd).mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / odd)
+    text = GOOD.replace('"search.campaign"', '"link/search.campaign"')
+    with pytest.raises(CampaignFileError) as caught:
+        load_campaign(written(path, text if named == "folder" else GOOD), cores=4)
+    (line,) = str(caught.value).split("\n")
+    assert "UTF-8" in line
+    assert line.isprintable()
+    assert (r"s\xe4rch.toml: " if named == "file" else "folder: ") in line
 
 
 def test_good_file_is_read_whole(tmp_path: Path) -> None:
@@ -169,7 +252,7 @@ def started(tmp_path: Path, text: str = GOOD) -> CampaignFolder:
     """The folder of a campaign that was started with this file."""
     folder = CampaignFolder(tmp_path / "search.campaign")
     folder.create()
-    keep_copy(written(tmp_path / "search.toml", text), folder)
+    keep_copy(read_campaign(written(tmp_path / "search.toml", text)), folder)
     return folder
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.errors import CampaignFileError
-from moireloop.campaign_file.load import keep_copy, load_campaign
+from moireloop.campaign_file.load import keep_copy, load_campaign, read_campaign
 from moireloop.cli import main
 from moireloop.session.startup import settings_sections
 from moireloop_broker.folder import CampaignFolder
@@ -39,7 +39,7 @@ def kept(path: Path) -> Campaign:
     campaign = load_campaign(path, "run", cores=4)
     CampaignFolder(campaign.folder).create()
     keep_script(*parts(campaign))
-    keep_copy(path, CampaignFolder(campaign.folder))
+    keep_copy(read_campaign(path), CampaignFolder(campaign.folder))
     return campaign
 
 

@@ -16,10 +16,10 @@ from moireloop.campaign_file.load import load_campaign
 from moireloop.cli import COMMANDS
 from moireloop.results.table import results_table
 from moireloop_analyzer.settings import AnalyzerSettings, HopelessPolicy, SettledPolicy
-from moireloop_broker.contract.search import Target
+from moireloop_broker.contract.search import BudgetSettings, Target
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSettings
-from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
+from moireloop_optimizer.settings import OptimizerSettings
 from moireloop_worker.models import required_parameters
 from moireloop_worker.models.mos2_settings import Mos2Settings, ReaxffSettings, ReboSettings
 from moireloop_worker.models.script_settings import ScriptSettings

