@@ -79,7 +79,7 @@ class Counted:
 
 def test_strategy_of_the_user_is_tried_once(campaign: Callable[..., RunningCampaign], tmp_path: Path) -> None:
     """One `run` imports the user's file once, to try it; what proposes candidates is the copy in the folder."""
-    running = campaign(results=2, steps=(200, 200), strategy="counted.py:Counted")
+    running = campaign(results=4, steps=(200, 200), strategy="counted.py:Counted")
     log = tmp_path / "imported.txt"
     (tmp_path / "counted.py").write_text(COUNTED.format(log=str(log)), encoding="utf-8")
     running.start()
