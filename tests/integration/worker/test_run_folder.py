@@ -160,7 +160,7 @@ def test_lammps_without_the_style_costs_a_warning_alone(
     runs: Runs, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A LAMMPS that does not know extended XYZ: the run ends well, with the data file, and the next run too."""
-    monkeypatch.setattr("moireloop_worker.engine.EXTXYZ", "no_such_style")
+    monkeypatch.setattr("moireloop_worker.lammps.engine.EXTXYZ", "no_such_style")
     other = Runs(Engine(MPI.COMM_WORLD), runs.folder)
     for attempt in (1, 2):
         assert other.run(Bead(SETTINGS), attempt).steps == 1000
