@@ -85,14 +85,19 @@ def without(part: str, wanted: tuple[str, float, int]) -> int | None:
         return samples_to_hit(Search(who, name, target_deg, repetition))
 
 
-def table(repetitions: int, run: Callable[..., Any]) -> Table:
+def table(
+    repetitions: int,
+    run: Callable[..., Any],
+    parts: Sequence[str] = tuple(PARTS),
+    places: Sequence[tuple[str, float]] = PLACES,
+) -> Table:
     """Medians with their intervals, a row for each part; `run` maps a function over arguments."""
     shown = Table(title=f"samples to the first hit, medians of {repetitions} (> {BUDGET}: not in most)")
-    for heading in ("part", *(f"{name} {target_deg:g}°" for name, target_deg in PLACES)):
+    for heading in ("part", *(f"{name} {target_deg:g}°" for name, target_deg in places)):
         shown.add_column(heading)
-    for part in PARTS:
+    for part in parts:
         cells = []
-        for name, target_deg in PLACES:
+        for name, target_deg in places:
             wanted = [(name, target_deg, repetition) for repetition in range(repetitions)]
             found = median_of(list(run(partial(without, part), wanted)))
             cells.append(f"{found.samples:g} ({found.low:g} to {found.high:g})")
@@ -105,9 +110,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.ablations", description=__doc__)
     parser.add_argument("--repetitions", type=int, default=REPETITIONS)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--part", nargs="*", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("--landscape", nargs="*", default=sorted({name for name, _ in PLACES}))
     chosen = parser.parse_args()
+    places = [place for place in PLACES if place[0] in chosen.landscape]
     with search_pool(chosen.processes) as pool:
-        shown = table(chosen.repetitions, pool.map)
+        shown = table(chosen.repetitions, pool.map, chosen.part, places)
     Console(width=None if sys.stdout.isatty() else 140).print(shown)
     return 0
 

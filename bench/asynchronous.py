@@ -8,7 +8,7 @@ other, or longer, in a third of all cases, as early ends and unequal nodes bring
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
@@ -91,24 +91,24 @@ def _points(
     return strategy.suggest(n, made.runs(), pending, [target], index=started).points
 
 
-def rows() -> list[Row]:
+def rows(places: Sequence[tuple[str, float]] = PLACES, campaigns: int = CAMPAIGNS) -> list[Row]:
     """Time to the first hit, asynchronous over batch, and results by the same time."""
-    return [_row(name, target_deg, AutoStrategy) for name, target_deg in PLACES]
+    return [_row(name, target_deg, AutoStrategy, campaigns) for name, target_deg in places]
 
 
-def _row(name: str, target_deg: float, strategy: Callable[[int], Strategy]) -> Row:
+def _row(name: str, target_deg: float, strategy: Callable[[int], Strategy], campaigns: int) -> Row:
     target = Target(twist_deg=target_deg, tolerance_deg=0.1)
     pairs = [
         [
             clocked(landscapes()[name], strategy(seed), target, is_batch=is_batch, seed=seed)
             for is_batch in (False, True)
         ]
-        for seed in range(CAMPAIGNS)
+        for seed in range(campaigns)
     ]
     ours, theirs = (median(pair[which].time_to(target) for pair in pairs) for which in (0, 1))
     rates = [median(len(pair[which].ended) / pair[which].ended[-1] for pair in pairs) for which in (0, 1)]
     told = (
-        f"medians of {CAMPAIGNS} campaigns of {WORKERS} workers: {ours:.1f} and {theirs:.1f} run times; "
+        f"medians of {campaigns} campaigns of {WORKERS} workers: {ours:.1f} and {theirs:.1f} run times; "
         f"{rates[0]:.1f} and {rates[1]:.1f} results in one run time"
     )
     return Row(

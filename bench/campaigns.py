@@ -14,39 +14,21 @@ from moireloop.session.conductor import Conductor
 from moireloop.session.lock import locked
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.folder import CampaignFolder
-
-TEMPLATE = """
-name = "bench"
-[[targets]]
-twist_deg = 8.2
-[space]
-temperature_k = [1500.0, 4500.0]
-lattice_strain = [0.0, 0.05]
-shear_strain = [0.06, 0.30]
-[budget]
-results = {results}
-[growth]
-{growth}
-[workers]
-count = {workers}
-oversubscribe = true
-[optimizer]
-strategy = "{strategy}"
-{more}
-"""
+from tests.helpers.campaign_files import Section, campaign_text
 
 
 @contextmanager
 def campaign_of(
-    growth: str, *, workers: int, results: int, strategy: str = "auto", more: str = ""
+    growth: Section, *, workers: int, results: int, optimizer: Section | None = None, **sections: Section
 ) -> Iterator[Campaign]:
-    """A campaign in a temporary folder; `more` goes on in the section [optimizer] of its file."""
+    """A campaign in a temporary folder, a core for each worker; `auto` proposes unless the optimizer says otherwise."""
     with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
         file = Path(root) / "bench.toml"
-        file.write_text(
-            TEMPLATE.format(growth=growth, workers=workers, results=results, strategy=strategy, more=more),
-            encoding="utf-8",
+        own = {"growth": growth, "workers": {"count": workers, "oversubscribe": True}}
+        text = campaign_text(
+            "bench", {**own, "optimizer": optimizer or {"strategy": "auto"}, **sections}, results=results
         )
+        file.write_text(text, encoding="utf-8")
         campaign = load_campaign(file, "run")
         CampaignFolder(campaign.folder).create()
         yield campaign
@@ -56,11 +38,12 @@ def campaign_of(
 def session(
     campaign: Campaign, *, resumed: bool = False, without: Collection[str] = ()
 ) -> Iterator[tuple[Conductor, Connection]]:
-    """The services of a campaign, without some of them, while the block runs."""
+    """The services of a campaign, without some of them, while the block runs; its workers have begun."""
     with locked(CampaignFolder(campaign.folder)):
         conductor = Conductor(campaign, CampaignFolder(campaign.folder), resumed=resumed, without=without)
         try:
             conductor.start()
+            wait_until(lambda: conductor.step() is not None and conductor.has_begun, "the workers begin")
             yield conductor, read_connection(CampaignFolder(campaign.folder).connection_file)
         finally:
             conductor.close()

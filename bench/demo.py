@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,11 +18,12 @@ from moireloop_broker.folder import CampaignFolder
 DEMO = Path(__file__).parent.parent / "examples" / "demo.toml"
 
 
-def rows() -> list[Row]:
-    """Wall time of `moireloop run examples/demo.toml`, and slot utilisation of its workers."""
+def rows(results: int | None = None) -> list[Row]:
+    """Wall time of `moireloop run examples/demo.toml`, and slot utilisation of its workers; of so many results."""
     with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
         file = Path(root) / "demo.toml"
-        file.write_bytes(DEMO.read_bytes())
+        text = DEMO.read_text(encoding="utf-8")
+        file.write_text(text if results is None else re.sub(r"(?m)^results = \d+$", f"results = {results}", text))
         begun_s = time.perf_counter()
         subprocess.run(
             [sys.executable, "-m", "moireloop", "run", str(file)], check=True, stdout=subprocess.DEVNULL, timeout=600

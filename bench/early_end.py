@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -23,12 +24,12 @@ from moireloop_broker.contract.events import EarlyEndOrdered, Result
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.series import Series, SeriesPoint
+from tests.helpers.campaign_files import BEAD, Section
 
-RUNS = 36
-SLOW_RUNS = 8
+SLOW: Section = {"model": "bead", "anneal_steps": 100_000}
 EVERY_STEPS = 500
 SLOW_EVERY_STEPS = 6000
-AT_ONCE = "[early_end.hopeless]\nframes = 2\nafter_fraction = 0.0\ndistance_deg = 1e-9"
+AT_ONCE: Section = {"hopeless": {"frames": 2, "after_fraction": 0.0, "distance_deg": 1e-9}}
 """A policy that finds every run hopeless at its second frame, to see how fast an order is heard."""
 
 
@@ -128,11 +129,17 @@ class Campaigned:
         return [(report.steps - order.step) / every_steps for report, order in reports if report is not None]
 
 
-def _campaign(runs: int, *, early_end: str, every_steps: int, growth: str = "") -> Campaigned:
+def _campaign(runs: int, *, early_end: Section, every_steps: int, growth: Section) -> Campaigned:
     """So many candidates spread evenly over the demo's search space; the same ones each time."""
-    more = f"initial = {runs}\n[frames]\nevery_steps = {every_steps}\n{early_end}"
     with (
-        campaign_of(f'model = "bead"\n{growth}', workers=2, results=runs, strategy="random", more=more) as campaign,
+        campaign_of(
+            growth,
+            workers=2,
+            results=runs,
+            optimizer={"strategy": "random", "initial": runs},
+            frames={"every_steps": every_steps},
+            early_end=early_end,
+        ) as campaign,
         session(campaign) as (conductor, connection),
     ):
         wait_until(lambda: conductor.step() is not None and conductor.ending() is not None, "all results", 1800.0)
@@ -147,20 +154,29 @@ def _campaign(runs: int, *, early_end: str, every_steps: int, growth: str = "") 
     )
 
 
-def rows() -> list[Row]:
-    """Steps saved and twists kept, replayed on full runs and in a campaign; and how fast orders are heard."""
-    full = _campaign(RUNS, early_end="", every_steps=EVERY_STEPS)
-    early = _campaign(RUNS, early_end="[early_end.settled]", every_steps=EVERY_STEPS)
-    slow_growth = "anneal_steps = 100000"
-    slow = _campaign(SLOW_RUNS, early_end=AT_ONCE, every_steps=SLOW_EVERY_STEPS, growth=slow_growth)
-    replayed = offline(full.all_series, EarlyEndSettings(settled=SettledPolicy()), ())
+def rows(
+    runs: int = 36,
+    slow_runs: int = 8,
+    growth: Section = BEAD,
+    slow_growth: Section = SLOW,
+    settled: dict[str, Any] | None = None,
+) -> list[Row]:
+    """Steps saved and twists kept, replayed on full runs and in a campaign; and how fast orders are heard.
+
+    A number is NaN where no run ended early.
+    """
+    policy = SettledPolicy.model_validate(settled or {})
+    full = _campaign(runs, early_end={}, every_steps=EVERY_STEPS, growth=growth)
+    early = _campaign(runs, early_end={"settled": settled or {}}, every_steps=EVERY_STEPS, growth=growth)
+    slow = _campaign(slow_runs, early_end=AT_ONCE, every_steps=SLOW_EVERY_STEPS, growth=slow_growth)
+    replayed = offline(full.all_series, EarlyEndSettings(settled=policy), ())
     real = [_compared(full.results[name], early.results[name]) for name in sorted(full.results)]
     told = early_ends(early.results.values())
     return [
         Row("steps saved, replayed on full runs", 100 * mean(c.saved for c in replayed), "%", 50, "at least",
             _summary(replayed)),
         Row("steps saved, campaign with early end", 100 * mean(c.saved for c in real), "%", 50, "at least", str(told)),
-        Row("twist at early end against full end, median", median(_differences_deg(real)), "degrees", 0.05, "at most",
+        Row("twist at early end against full end, median", _median(_differences_deg(real)), "degrees", 0.05, "at most",
             _summary(real)),
         _lag_row("40 ms", early.lags(EVERY_STEPS)),
         _lag_row("0.5 s", slow.lags(SLOW_EVERY_STEPS)),
@@ -176,6 +192,10 @@ def _compared(full: Result, early: Result) -> Compared:
 
 
 def _lag_row(interval: str, lags: list[float]) -> Row:
-    baseline = f"median {median(lags):.2f} over {len(lags)} runs"
+    baseline = f"median {_median(lags):.2f} over {len(lags)} runs"
     name = f"deciding frame to end of run, frames of {interval}, worst"
-    return Row(name, max(lags), "frame intervals", 1, "at most", baseline)
+    return Row(name, max(lags, default=math.nan), "frame intervals", 1, "at most", baseline)
+
+
+def _median(values: Sequence[float]) -> float:
+    return median(values) if values else math.nan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing as mp
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -18,7 +18,6 @@ from moireloop_broker.streams.curve import Curve
 from moireloop_broker.streams.frames import COPY_BELOW_BYTES, FramePublisher, FrameReceiver
 
 SIZES = ((10_000, 20_000), (1_200_000, 1500), (12_000_000, 150))
-ROUNDS = 5
 PATIENCE_S = 120
 
 Context = mp.get_context("spawn")
@@ -109,15 +108,15 @@ def frames_per_s(ours: bool, endpoint: str, size: int, count: int, curve: str | 
         close()
 
 
-def rows() -> list[Row]:
+def rows(sizes: Sequence[tuple[int, int]] = SIZES, rounds: int = 5) -> list[Row]:
     """Paired ratios by size, local sockets as in a local service set; TCP with CURVE for the record."""
-    return [_row(size, count) for size, count in SIZES]
+    return [_row(size, count, rounds) for size, count in sizes]
 
 
-def _row(size: int, count: int) -> Row:
+def _row(size: int, count: int, rounds: int) -> Row:
     pairs = []
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(ROUNDS):
+        for number in range(rounds):
             raw, ours = (
                 frames_per_s(is_ours, f"ipc://{Path(folder) / f'{number}{is_ours}'}", size, count)
                 for is_ours in (False, True)

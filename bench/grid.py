@@ -9,11 +9,12 @@ import argparse
 import itertools
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet
 from rich.console import Console
@@ -24,8 +25,11 @@ from moireloop.results.table import results_table
 from moireloop_broker.contract.events import Candidate, Result
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.work_queue import WorkQueue
+from tests.helpers.campaign_files import BEAD, Section, campaign_text
 
-LEVELS: Final = {
+Levels = Mapping[str, npt.NDArray[np.float64]]
+
+LEVELS: Final[Levels] = {
     "temperature_k": np.linspace(1500.0, 4500.0, 9),
     "lattice_strain": np.linspace(0.0, 0.05, 7),
     "shear_strain": np.linspace(0.06, 0.30, 16),
@@ -40,53 +44,39 @@ LATTICES: Final = ("cell_vectors_angstrom", "lower_vectors_angstrom", "upper_vec
 
 PATIENCE_S: Final = 6 * 3600.0
 
-CAMPAIGN: Final = """
-name = "grid"
-folder = "grid.campaign"
-[[targets]]
-twist_deg = 8.5
-[space]
-temperature_k = [1500.0, 4500.0]
-lattice_strain = [0.0, 0.05]
-shear_strain = [0.06, 0.30]
-[budget]
-results = {results}
-[growth]
-model = "bead"
-[workers]
-count = {workers}
-oversubscribe = true
-[frames]
-every_steps = 10000
-[optimizer]
-strategy = "random"
-"""
 
-
-def candidates() -> list[Candidate]:
+def candidates(levels: Levels = LEVELS, seeds: int = SEEDS) -> list[Candidate]:
     """Every combination of levels with every seed, in an order that is shuffled once and for all."""
-    points = list(itertools.product(*LEVELS.values()))
+    points = list(itertools.product(*levels.values()))
     made = [
         Candidate(
             candidate_id=f"g{number:04d}-{repetition}",
-            parameters=dict(zip(LEVELS, map(float, point), strict=True)),
-            seed=SEEDS * number + repetition,
+            parameters=dict(zip(levels, map(float, point), strict=True)),
+            seed=seeds * number + repetition,
             strategy="grid",
             proposed_s=time.time(),
         )
         for number, point in enumerate(points)
-        for repetition in range(SEEDS)
+        for repetition in range(seeds)
     ]
     order = np.random.default_rng(0).permutation(len(made))
     return [made[place] for place in order]
 
 
-def make(folder: Path, workers: int) -> None:
-    """Run the whole grid in a folder, which may hold a part of it already, and write the table."""
+def make(
+    folder: Path, workers: int, wanted: Sequence[Candidate], growth: Section = BEAD, table: Path = GRID_FILE
+) -> None:
+    """Run a grid of candidates in a folder, which may hold a part of it already, and write the table."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = candidates()
     file = folder / "grid.toml"
-    file.write_text(CAMPAIGN.format(results=len(wanted), workers=workers), encoding="utf-8")
+    sections = {
+        "growth": growth,
+        "workers": {"count": workers, "oversubscribe": True},
+        "frames": {"every_steps": 10_000},
+        "optimizer": {"strategy": "random"},
+    }
+    text = campaign_text("grid", sections, results=len(wanted), twist_deg=8.5)
+    file.write_text(text, encoding="utf-8")
     resumed = (folder / "grid.campaign").exists()
     campaign = load_campaign(file, "resume" if resumed else "run")
     CampaignFolder(campaign.folder).create()
@@ -102,7 +92,7 @@ def make(folder: Path, workers: int) -> None:
             PATIENCE_S,
             every_s=0.5,
         )
-        write(list(conductor.history.results), GRID_FILE)
+        write(list(conductor.history.results), table)
         client.close()
 
 
@@ -126,6 +116,6 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--workers", type=int, default=2, help="workers, one core each")
     begun_s, chosen = time.perf_counter(), parser.parse_args()
-    make(chosen.folder, chosen.workers)
+    make(chosen.folder, chosen.workers, candidates())
     Console().print(f"{GRID_FILE} written after {time.perf_counter() - begun_s:.0f} s")
     sys.exit(0)

@@ -46,22 +46,22 @@ def samples_to_all(name: str, targets_deg: Sequence[float], repetition: int) -> 
     return max(made.samples_to(target) or BUDGET + 1 for target in targets)
 
 
-def rows() -> list[Row]:
+def rows(names: Sequence[str] = tuple(PLACES), repetitions: int = REPETITIONS) -> list[Row]:
     """Median over searches of the samples for all three over those for the one that takes longest alone."""
-    return [_row(name, targets_deg) for name, targets_deg in PLACES.items()]
+    return [_row(name, PLACES[name], repetitions) for name in names]
 
 
-def _row(name: str, targets_deg: tuple[float, ...]) -> Row:
-    alone = [_samples(name, (one,)) for one in targets_deg]
-    together = _samples(name, targets_deg)
+def _row(name: str, targets_deg: tuple[float, ...], repetitions: int) -> Row:
+    alone = [_samples(name, (one,), repetitions) for one in targets_deg]
+    together = _samples(name, targets_deg, repetitions)
     slowest = [max(each) for each in zip(*alone, strict=True)]
     ratio = median(all_three / one for all_three, one in zip(together, slowest, strict=True))
     told = (
-        f"medians of {REPETITIONS}: {median(together):g} samples for all three, {median(slowest):g} for the slowest "
+        f"medians of {repetitions}: {median(together):g} samples for all three, {median(slowest):g} for the slowest "
         f"alone; {', '.join(f'{median(samples):g}' for samples in alone)} for each"
     )
     return Row(f"{name}: three targets at once over the slowest alone", ratio, "", 1.5, "at most", told)
 
 
-def _samples(name: str, targets_deg: Sequence[float]) -> list[int]:
-    return [samples_to_all(name, targets_deg, repetition) for repetition in range(REPETITIONS)]
+def _samples(name: str, targets_deg: Sequence[float], repetitions: int) -> list[int]:
+    return [samples_to_all(name, targets_deg, repetition) for repetition in range(repetitions)]

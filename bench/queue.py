@@ -15,10 +15,7 @@ from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.work_queue import WorkQueue
 
-CANDIDATES = 3000
-SINGLE = 200
-RAW_ROUNDS = 3000
-NOTHING_TO_DO = 'model = "noop"\ncells = [2, 2]'  # too few atoms for a twist: refused at once
+NOTHING_TO_DO = {"model": "noop", "cells": [2, 2]}  # too few atoms for a twist: refused at once
 POINT = {"temperature_k": 2000.0, "lattice_strain": 0.01, "shear_strain": 0.1}
 
 
@@ -26,33 +23,33 @@ def _candidate(name: str) -> Candidate:
     return Candidate(candidate_id=name, parameters=POINT, seed=1, proposed_s=time.time())
 
 
-def raw_hops_per_s(client: redis.Redis) -> float:
+def raw_hops_per_s(client: redis.Redis, rounds: int) -> float:
     """Bare XADD + XREADGROUP + XACK on the same server: what any queue on a Redis stream pays at least."""
     client.xgroup_create("raw", "group", mkstream=True)
     begun_s = time.perf_counter()
-    for _ in range(RAW_ROUNDS):
+    for _ in range(rounds):
         client.xadd("raw", {"e": b"x" * 300})
         answer = client.xreadgroup("group", "me", {"raw": ">"}, count=1)
         client.xack("raw", "group", cast("Any", answer)[0][1][0][0])
     elapsed_s = time.perf_counter() - begun_s
     client.delete("raw")
-    return RAW_ROUNDS / elapsed_s
+    return rounds / elapsed_s
 
 
-def candidates_per_s(queue: WorkQueue) -> float:
+def candidates_per_s(queue: WorkQueue, count: int) -> float:
     """No-op candidates per second, from the first proposal to the last result."""
     settled = queue.counts()["refused"]
     begun_s = time.perf_counter()
-    for number in range(CANDIDATES):
+    for number in range(count):
         queue.propose(_candidate(f"n{number}"))
-    wait_until(lambda: queue.counts()["refused"] == settled + CANDIDATES, "all results", every_s=0.005)
-    return CANDIDATES / (time.perf_counter() - begun_s)
+    wait_until(lambda: queue.counts()["refused"] == settled + count, "all results", every_s=0.005)
+    return count / (time.perf_counter() - begun_s)
 
 
-def latencies_s(client: redis.Redis, keys: Keys, queue: WorkQueue) -> list[float]:
+def latencies_s(client: redis.Redis, keys: Keys, queue: WorkQueue, count: int) -> list[float]:
     """Seconds from queued to leased for candidates that come one at a time to an idle worker."""
     queued: dict[str, float] = {}
-    for number in range(SINGLE):
+    for number in range(count):
         name = f"single{number}"
         queue.propose(_candidate(name))
         wait_until(lambda: not any(queue.counts()[s] for s in ("queued", "running", "analysing")), name, every_s=0.002)
@@ -65,8 +62,8 @@ def latencies_s(client: redis.Redis, keys: Keys, queue: WorkQueue) -> list[float
     return [leased_s - queued[name] for name, leased_s in found]
 
 
-def rows() -> list[Row]:
-    """Rate of no-op candidates and latency from queue to worker."""
+def rows(candidates: int = 3000, single: int = 200) -> list[Row]:
+    """Rate of so many no-op candidates, and latency from queue to worker of those that come one at a time."""
     with (
         campaign_of(NOTHING_TO_DO, workers=1, results=1_000_000) as campaign,
         session(campaign, without=("optimizer",)) as (_, connection),
@@ -75,9 +72,9 @@ def rows() -> list[Row]:
         queue = WorkQueue(client, connection.keys)
         queue.propose(_candidate("first"))
         wait_until(lambda: queue.counts()["refused"] == 1, "the first result")
-        latency_ms = 1000 * median(latencies_s(client, connection.keys, queue))
-        raw = raw_hops_per_s(client)
-        rate = candidates_per_s(queue)
+        latency_ms = 1000 * median(latencies_s(client, connection.keys, queue, single))
+        raw = raw_hops_per_s(client, candidates)
+        rate = candidates_per_s(queue, candidates)
         client.close()
     baseline = f"bare XADD+XREADGROUP+XACK {raw:,.0f}/s, ratio {rate / raw:.2f}; MatEnsemble 2.6/s (published design)"
     return [

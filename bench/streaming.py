@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing as mp
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from statistics import median
@@ -86,11 +86,16 @@ def _run_s(engine: Engine, plan: Plan, model: GrowthModel, outlet: FrameOutlet |
     return time.perf_counter() - begun_s
 
 
-def rows() -> list[Row]:
-    """Median of the paired ratios, for each growth model."""
+def rows(
+    models: Sequence[str] = ("bead", "mos2-rebo"), steps: int | None = None, pairs: int | None = None
+) -> list[Row]:
+    """Median of the paired ratios, for each growth model; of so many steps and pairs, else as many as `CASES` says."""
+    cases = [
+        replace(case, steps=steps or case.steps, pairs=pairs or case.pairs) for case in CASES if case.model in models
+    ]
     engine = Engine(MPI.COMM_WORLD)
     with _outlet() as outlet:
-        found = [_row(case, engine, outlet) for case in CASES]
+        found = [_row(case, engine, outlet) for case in cases]
     engine.close()
     return found
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from statistics import median
 
 import numpy as np
@@ -72,27 +73,30 @@ def measured(case: Case) -> TwistEstimate:
     )
 
 
-def times_s(case: Case) -> list[float]:
+def times_s(case: Case, seconds: float = SECONDS_EACH) -> list[float]:
     """Wall times of repeated calls after warm-up, for some seconds."""
     for _ in range(WARM_UPS):
         measured(case)
     times: list[float] = []
-    while len(times) < 5 or (len(times) < MOST_REPEATS and sum(times) < SECONDS_EACH):
+    while len(times) < 5 or (len(times) < MOST_REPEATS and sum(times) < seconds):
         begun_s = time.perf_counter()
         measured(case)
         times.append(time.perf_counter() - begun_s)
     return times
 
 
-def rows() -> list[Row]:
-    """Milliseconds a frame at four sizes for MoS2 and beads, and the first call of a fresh process."""
-    sized = [_row(atoms, chalcogens=kind) for kind in (True, False) for atoms in GOALS_MS]
-    return [*sized, *_first_calls()]
+def rows(sizes: Sequence[int] = tuple(GOALS_MS), seconds: float = SECONDS_EACH, *, cold: bool = True) -> list[Row]:
+    """Milliseconds a frame at some sizes for MoS2 and beads, and the first call of a fresh process.
+
+    Without `cold` its kernels are those that were compiled before, in the folder where they are kept.
+    """
+    sized = [_row(atoms, seconds, chalcogens=kind) for kind in (True, False) for atoms in sizes]
+    return [*sized, *_first_calls(cold=cold)]
 
 
-def _row(atoms: int, *, chalcogens: bool) -> Row:
+def _row(atoms: int, seconds: float, *, chalcogens: bool) -> Row:
     case = hot_frame(atoms, chalcogens=chalcogens)
-    count, times = len(case.upper), times_s(case)
+    count, times = len(case.upper), times_s(case, seconds)
     if measured(case).twist_deg is None:
         raise RuntimeError(f"the frame of {atoms} atoms was refused: nothing was measured")
     best, typical = min(times), median(times)
@@ -105,18 +109,18 @@ def _row(atoms: int, *, chalcogens: bool) -> Row:
     return Row(name, 1e3 * best, "ms", GOALS_MS[atoms], "at most", baseline)
 
 
-def _first_calls() -> list[Row]:
+def _first_calls(*, cold: bool) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        compiling, cached = _first_call(folder), _first_call(folder)
+        compiling, cached = (_first_call(folder if cold else None) for _ in range(2))
     says = "import {:.2f} s, then {:.0f} ms for the first call and {:.2f} ms for the second"
     told = says.format(cached[0], 1e3 * cached[1], 1e3 * cached[2])
     bare = f"without the cache {compiling[1]:.1f} s; with it {told}"
     return [Row("first twist of a process, compiled before", cached[1], "s", FIRST_CALL_GOAL_S, "at most", bare)]
 
 
-def _first_call(cache: str) -> list[float]:
+def _first_call(cache: str | None) -> list[float]:
     """Seconds to import, for the first call and for the second, in a new process with this folder for compiled code."""
-    environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+    environment = {**os.environ, **({} if cache is None else {"NUMBA_CACHE_DIR": cache})}
     command = [sys.executable, "-c", FIRST_CALL]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     found: list[float] = json.loads(done.stdout)

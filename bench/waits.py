@@ -17,9 +17,8 @@ from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.work_queue import WorkQueue
 from moireloop_optimizer.sobol import sobol_points
+from tests.helpers.campaign_files import BEAD, Section
 
-EARLIER = 200
-MORE = 40
 EARLIER_RUN_S = 2.0
 WORKERS = 2
 BOUNDS = {"temperature_k": (1500.0, 4500.0), "lattice_strain": (0.0, 0.05), "shear_strain": (0.06, 0.30)}
@@ -30,11 +29,11 @@ def landscape_deg(unit: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
     return float(15 + 9 * np.sin(5 * unit[0] + 3 * unit[1]) + 6 * np.sin(17 * unit[2]) * np.cos(4 * unit[1]))
 
 
-def _earlier_results(client: redis.Redis, keys: Keys) -> None:
+def earlier_results(client: redis.Redis, keys: Keys, count: int) -> None:
     """Results of runs that ended before, through the same calls that workers and analyzers make."""
     queue = WorkQueue(client, keys)
     finished = AnalysisQueue(client, keys, "earlier")
-    for number, unit in enumerate(sobol_points(EARLIER, len(BOUNDS), seed=3)):
+    for number, unit in enumerate(sobol_points(count, len(BOUNDS), seed=3)):
         parameters = {
             n: low + float(u) * (high - low) for u, (n, (low, high)) in zip(unit, BOUNDS.items(), strict=True)
         }
@@ -78,23 +77,23 @@ def waits_s(results: list[Result]) -> list[float]:
     return [later[0] - earlier[1] for runs in spans.values() for earlier, later in pairwise(sorted(runs))]
 
 
-def rows() -> list[Row]:
-    """The longest wait of a worker between two runs."""
-    with campaign_of('model = "bead"', workers=WORKERS, results=EARLIER + MORE) as campaign:
+def rows(earlier: int = 200, more: int = 40, growth: Section = BEAD) -> list[Row]:
+    """The longest wait of a worker between two runs of so many more, after so many results of earlier ones."""
+    with campaign_of(growth, workers=WORKERS, results=earlier + more) as campaign:
         with session(campaign, without=("optimizer", "pool", "analyzer-0")) as (_, connection):
             client = connection.open_redis()
-            _earlier_results(client, connection.keys)
+            earlier_results(client, connection.keys, earlier)
             client.close()
         with session(campaign, resumed=True) as (conductor, connection):
             client = connection.open_redis()
             log = EventLog(client, connection.keys)
             wait_until(
-                lambda: conductor.step() is not None and len(conductor.history.results) >= EARLIER + MORE, "the runs"
+                lambda: conductor.step() is not None and len(conductor.history.results) >= earlier + more, "the runs"
             )
             results = [event for _, event in log.replay() if isinstance(event, Result)]
             client.close()
     found = sorted(waits_s(results))
     baseline = (
-        f"median {1000 * found[len(found) // 2]:.1f} ms over {len(found)} leases; auto, {EARLIER} results and more"
+        f"median {1000 * found[len(found) // 2]:.1f} ms over {len(found)} leases; auto, {earlier} results and more"
     )
     return [Row("longest wait of a worker while the optimizer fits", 1000 * found[-1], "ms", 50, "at most", baseline)]

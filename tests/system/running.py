@@ -19,41 +19,21 @@ from moireloop_broker.connection import NoConnectionFile, read_connection
 from moireloop_broker.contract.events import CandidateQueued, Event, Result
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.event_log import EventLog
+from tests.helpers.campaign_files import Section, campaign_text
 from tests.helpers.waiting import wait_until
 
-CAMPAIGN = """
-name = "short"
 
-[[targets]]
-twist_deg = 8.2
-
-[space]
-temperature_k = [1500.0, 4500.0]
-lattice_strain = [0.0, 0.05]
-shear_strain = [0.06, 0.30]
-
-[budget]
-results = {results}
-
-[growth]
-model = "bead"
-cells = [8, 8]
-melt_steps = 200
-anneal_steps = {anneal_steps}
-quench_steps = {quench_steps}
-
-[workers]
-count = 2
-lease_s = 5
-oversubscribe = true
-
-[frames]
-every_steps = 500
-
-[optimizer]
-strategy = "{strategy}"
-initial = 4
-"""
+def short_campaign(*, results: int, steps: tuple[int, int], strategy: str) -> str:
+    """The campaign file of a search on a small bead model; `steps` of annealing and of the quench."""
+    anneal_steps, quench_steps = steps
+    growth: Section = {"model": "bead", "cells": [8, 8], "melt_steps": 200}
+    sections: dict[str, Section] = {
+        "growth": {**growth, "anneal_steps": anneal_steps, "quench_steps": quench_steps},
+        "workers": {"count": 2, "lease_s": 5, "oversubscribe": True},
+        "frames": {"every_steps": 500},
+        "optimizer": {"strategy": strategy, "initial": 4},
+    }
+    return campaign_text("short", sections, results=results)
 
 
 class RunningCampaign:
@@ -71,7 +51,7 @@ class RunningCampaign:
 
     def write(self, *, results: int, steps: tuple[int, int] = (1500, 3000), strategy: str = "random") -> None:
         """Write the campaign file."""
-        text = CAMPAIGN.format(results=results, anneal_steps=steps[0], quench_steps=steps[1], strategy=strategy)
+        text = short_campaign(results=results, steps=steps, strategy=strategy)
         self.file.write_text(text, encoding="utf-8")
 
     def start(self, command: str = "run", *options: str) -> None:

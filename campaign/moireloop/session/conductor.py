@@ -136,6 +136,11 @@ class Conductor:
         self._drain_when_all_fails(self._progress)
         return self._progress
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether all services were started, the pool too, which waits for the first analyzer."""
+        return self._pool is None
+
     def ending(self) -> Ending | None:
         """Whether the campaign is over, and how."""
         ending = ending_of(self._progress, self.campaign.budget.results) if self._progress else None

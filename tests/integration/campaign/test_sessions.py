@@ -13,13 +13,13 @@ from moireloop.session.opening import LONGEST_SOCKET_PLACE, NameTaken, close_ses
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.streams.frames import FrameReceiver
-from tests.system.running import CAMPAIGN
+from tests.system.running import short_campaign
 
 
 def campaign(folder: Path, redis_url: str | None = None) -> Campaign:
     """A campaign `short` in a folder of its own, on a server that it joins or on one that it starts."""
     folder.mkdir()
-    text = CAMPAIGN.format(results=4, anneal_steps=300, quench_steps=300, strategy="random")
+    text = short_campaign(results=4, steps=(300, 300), strategy="random")
     joined = f'\n[redis]\nurl = "{redis_url}"\n' if redis_url else ""
     (folder / "short.toml").write_text(text + joined)
     loaded = load_campaign(folder / "short.toml")
