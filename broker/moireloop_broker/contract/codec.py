@@ -13,12 +13,17 @@ from typing import Any, Final, TypeVar
 import msgpack
 from pydantic import TypeAdapter, ValidationError
 
-from moireloop_broker.contract.control import Reply, Request
+from moireloop_broker.contract.control import Reply, Request, Status
 from moireloop_broker.contract.events import Event, Published
 from moireloop_broker.contract.message import MAX_ERROR_CHARACTERS, MAX_MESSAGE_BYTES, MalformedMessage, Message
 
 EARLIER: Final = {"result/1": "result/3", "result/2": "result/3", "observation/3": "observation/4"}
 """Tags on record in campaigns of earlier versions: all of their fields are still there, later ones have defaults."""
+
+EARLIER_REQUESTS: Final = {"status_request/1": "status_request/2"}
+"""Tags of earlier clients' requests that are still served, each with the reply of its time."""
+
+WORKER_SINCE_STATUS_2: Final = frozenset({"phase", "completed", "ends_s", "fault"})
 
 T = TypeVar("T")
 
@@ -51,9 +56,22 @@ def unpack_published(data: bytes) -> Published:
 
 
 def unpack_request(data: bytes) -> Request:
-    """A request to the control endpoint. Raises MalformedMessage."""
-    request: Request = _validated(_ADAPTERS["request"], _decoded(data))
+    """A request to the control endpoint, perhaps of an earlier client. Raises MalformedMessage."""
+    fields = _decoded(data)
+    tag = _tag_of(fields)
+    known = {**fields, "tag": EARLIER_REQUESTS[tag]} if tag in EARLIER_REQUESTS else fields
+    request: Request = _validated(_ADAPTERS["request"], known)
     return request
+
+
+def pack_reply(reply: Reply, request: bytes) -> bytes:
+    """MessagePack bytes of a reply, in the version that the client asked for whose request came in these bytes."""
+    if not isinstance(reply, Status) or _tag_of(_decoded(request)) != "status_request/1":
+        return pack(reply)
+    fields = reply.model_dump()
+    workers = [{k: v for k, v in worker.items() if k not in WORKER_SINCE_STATUS_2} for worker in fields["workers"]]
+    packed: bytes = msgpack.packb({**fields, "tag": "status/1", "workers": workers}, use_bin_type=True)
+    return packed
 
 
 def unpack_reply(data: bytes) -> Reply:
@@ -80,8 +98,14 @@ def _decoded(data: bytes | memoryview) -> Any:
 def _recorded(data: bytes | memoryview) -> Any:
     """What was written down, perhaps by an earlier version, with the tag of today."""
     fields = _decoded(data)
+    tag = _tag_of(fields)
+    return {**fields, "tag": EARLIER[tag]} if tag in EARLIER else fields
+
+
+def _tag_of(fields: Any) -> str:
+    """The tag of a decoded message, empty where it has none."""
     tag = fields.get("tag") if isinstance(fields, dict) else None
-    return {**fields, "tag": EARLIER[tag]} if isinstance(tag, str) and tag in EARLIER else fields
+    return tag if isinstance(tag, str) else ""
 
 
 def _validated(adapter: TypeAdapter[T], fields: Any) -> T:

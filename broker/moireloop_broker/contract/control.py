@@ -23,7 +23,7 @@ class Stamp(Message):
 class StatusRequest(Message):
     """Ask for the state of the campaign."""
 
-    tag: Literal["status_request/1"] = "status_request/1"
+    tag: Literal["status_request/2"] = "status_request/2"
 
 
 class ReplayRequest(Message):
@@ -66,19 +66,32 @@ Request = Annotated[
 
 
 class WorkerStatus(Message):
-    """One worker: the candidate that it holds (None when idle) and the last step that it reported."""
+    """One worker: the candidate that it holds (None when idle), the last step that it reported, and how it fares.
+
+    It is `waiting` in the queue of a scheduler, `starting`, `up` (it takes candidates), or `held`: it takes none while
+    something fails that is not a candidate's fault, which `fault` says. `completed` counts candidates since its start.
+    """
 
     worker: Identifier
     candidate_id: Identifier | None = None
     attempt: Attempt | None = None
     step: Count = 0
     seen_s: Seconds
+    phase: Literal["waiting", "starting", "up", "held"] = "up"
+    completed: Annotated[int, Field(ge=0)] = 0
+    ends_s: Seconds | None = None
+    fault: Reason | None = None
+
+    @property
+    def came_up(self) -> bool:
+        """Whether it was ever ready to take a candidate."""
+        return self.phase in ("up", "held")
 
 
 class Status(Message):
     """State of a campaign. `counts` has queued, running, analysing and, per outcome, results."""
 
-    tag: Literal["status/1"] = "status/1"
+    tag: Literal["status/2"] = "status/2"
     campaign: Identifier
     state: Literal["started", "resumed", "draining", "stopped", "completed"]
     counts: dict[str, int]

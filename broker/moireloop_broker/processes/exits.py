@@ -14,6 +14,9 @@ EXIT_DIED: Final = 1
 EXIT_CANNOT_SERVE: Final = 69
 """EX_UNAVAILABLE of sysexits.h."""
 
+EXIT_NOT_ITS_FAULT: Final = 74
+"""EX_IOERR of sysexits.h: a worker ended for want of something that is not its candidate's business."""
+
 
 class CannotServe(RuntimeError):
     """A service cannot do its work here, and starting it again is of no use; the text says what is missing."""

@@ -8,7 +8,7 @@ import time
 import redis
 import zmq
 
-from moireloop_broker.contract.codec import pack, unpack_published, unpack_request
+from moireloop_broker.contract.codec import pack_reply, unpack_published, unpack_request
 from moireloop_broker.contract.control import (
     Accepted,
     CancelRequest,
@@ -77,7 +77,7 @@ class Control:
         parts = self._socket.recv_multipart()
         reply = self.answer(parts[-1])
         try:
-            self._socket.send_multipart([*parts[:-1], pack(reply)], zmq.DONTWAIT)
+            self._socket.send_multipart([*parts[:-1], pack_reply(reply, parts[-1])], zmq.DONTWAIT)
         except zmq.Again:
             self.replies_dropped += 1
             log.warning("reply dropped reason=the client does not read, %d replies wait for it", REPLIES_OWED)

@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 UNLEASED_IDLE_S = 10.0
 
+UNCOUNTED = 2
+"""What `fail.lua` is given in place of `charged` for an attempt that is nobody's."""
+
 
 class LeaseLost(Exception):
     """The lease went to another worker, or its candidate is settled: this attempt no longer counts."""
@@ -152,6 +155,11 @@ class WorkQueue:
         """Say what a worker does, for `status`."""
         self._client.hset(self._keys.workers, status.worker, pack(status))
 
+    def worker_status(self, worker: str) -> WorkerStatus | None:
+        """What a worker last said of itself; None where it has said nothing."""
+        packed = cast("bytes | None", self._client.hget(self._keys.workers, worker))
+        return unpack_as(WorkerStatus, packed) if packed is not None else None
+
     def finish(self, lease: Lease, report: RunReport, final: Frame) -> None:
         """Keep the final frame of a run; the candidate now waits for an analyzer.
 
@@ -175,13 +183,16 @@ class WorkQueue:
         if not self._scripts.run("finish", keys, cast("Any", args)):
             raise LeaseLost(f"{candidate_id} attempt {lease.attempt} is no longer leased")
 
-    def fail(self, lease: Lease, reason: str, *, charged: bool = True) -> str:
+    def fail(self, lease: Lease, reason: str, *, charged: bool = True, counted: bool = True) -> str:
         """End an attempt without a final frame; `charged` uses up one of the candidate's attempts.
+
+        An attempt that is not `counted` is nobody's: however often that happens, the candidate is tried again.
 
         Returns:
             What became of it: "queued" again, "failed", "cancelled", or "stale" when the attempt counted no more.
         """
-        return self._fail(lease.candidate.candidate_id, lease.attempt, lease.worker, reason, charged=charged)
+        candidate_id = lease.candidate.candidate_id
+        return self._fail(candidate_id, lease.attempt, lease.worker, reason, charged=charged, counted=counted)
 
     def release_worker(self, worker: str, reason: str, *, charged: bool) -> list[str]:
         """End the attempts of a worker that is gone; answers the candidates that it held."""
@@ -263,6 +274,7 @@ class WorkQueue:
         reason: str,
         *,
         charged: bool,
+        counted: bool = True,
         only_expired: bool = False,
     ) -> str:
         fields = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.candidate(candidate_id)))
@@ -276,7 +288,7 @@ class WorkQueue:
             attempt=attempt,
             worker=worker,
             reason=reason,
-            charged=charged,
+            charged=charged and counted,
             failed_s=now_s,
         )
         queued = CandidateQueued(candidate=candidate, attempt=attempt + 1, queued_s=now_s, reason=reason)
@@ -292,7 +304,7 @@ class WorkQueue:
             candidate_id,
             attempt,
             worker,
-            int(charged),
+            int(charged) if counted else UNCOUNTED,
             self._limits.max_attempts,
             self._limits.max_losses,
             int(only_expired),

@@ -7,10 +7,11 @@ import sys
 import time
 from pathlib import Path
 
+from moireloop_worker.launchers.launcher import Launch
 from moireloop_worker.launchers.local import LocalLauncher
 
 if __name__ == "__main__":
     command, ranks, folder = json.loads(sys.argv[1])
-    worker = LocalLauncher(command, ranks, Path(folder)).start("worker-0")
+    worker = LocalLauncher(Launch(tuple(command), ranks, Path(folder))).start("worker-0")
     (Path(folder) / "pid").write_text(str(worker.pid), encoding="ascii")
     time.sleep(600)

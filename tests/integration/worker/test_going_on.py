@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from moireloop_worker.launchers.launcher import Launch
 from moireloop_worker.launchers.local import LocalLauncher, LocalWorker
 from tests.helpers.waiting import wait_until
 from tests.integration.worker.lammps_files import thermo_of
@@ -31,7 +32,7 @@ def start() -> Iterator[Start]:
 
     def launch(campaign: Campaign) -> LocalWorker:
         name = f"worker-{len(started)}"
-        worker = LocalLauncher(campaign.worker_command, 1, campaign.folder / "logs").start(name)
+        worker = LocalLauncher(Launch(tuple(campaign.worker_command), 1, campaign.folder / "logs")).start(name)
         wait_until(lambda: len(ranks_of(worker.pid)) == 1, "its rank runs")
         started.append((worker, family(worker.pid)))
         return worker
@@ -88,7 +89,7 @@ def test_worker_asked_to_end_loses_nothing(make_campaign: Make, start: Start) ->
     campaign.propose("c0")
     first = start(campaign)
     wait_until(lambda: (attempt(campaign, 1) / "log.lammps").exists(), "the run has begun")
-    first.terminate()
+    first.hand_back()
     (failed,) = campaign.wait_for("run_failed/1")
     (step,) = kept(attempt(campaign, 1))
     assert failed.reason == f"worker-0 ended at step {step} and gave the candidate back"

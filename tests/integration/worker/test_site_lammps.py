@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from moireloop_worker.lammps.check import why_lammps_does_not_start
+from moireloop_worker.launchers.launcher import Launch
 from moireloop_worker.launchers.local import LocalLauncher
 from moireloop_worker.settings import LammpsSettings
 from tests.helpers.waiting import wait_until
@@ -40,7 +41,7 @@ def test_candidate_runs_in_the_sites_lammps_with_its_accelerator(
     lammps = {"library": str(site_library), "arguments": list(OMP)}
     campaign = make_campaign(SHORT_BEAD, lammps=lammps)
     campaign.propose("c0")
-    worker = LocalLauncher(campaign.worker_command, 1, campaign.folder / "logs").start("worker-0")
+    worker = LocalLauncher(Launch(tuple(campaign.worker_command), 1, campaign.folder / "logs")).start("worker-0")
     try:
         (finished,) = campaign.wait_for("run_finished/1")
     finally:

@@ -15,6 +15,7 @@ import pytest
 
 from moireloop_broker.contract.frames import frame_from_parts
 from moireloop_broker.state.instructions import Instructions
+from moireloop_worker.launchers.launcher import Launch
 from moireloop_worker.launchers.local import LocalLauncher, LocalWorker
 from tests.helpers.growth_scripts import GOOD
 from tests.helpers.growth_scripts import settings as script_settings
@@ -38,7 +39,9 @@ def start() -> Iterator[Start]:
     started: list[tuple[LocalWorker, set[int]]] = []
 
     def launch(campaign: Campaign, ranks: int = 1) -> LocalWorker:
-        worker = LocalLauncher(campaign.worker_command, ranks, campaign.folder / "logs").start("worker-0")
+        worker = LocalLauncher(Launch(tuple(campaign.worker_command), ranks, campaign.folder / "logs")).start(
+            "worker-0"
+        )
         wait_until(lambda: len(ranks_of(worker.pid)) == ranks, "all ranks run")
         started.append((worker, family(worker.pid)))
         return worker
@@ -207,7 +210,7 @@ def test_asked_to_end_a_worker_gives_its_candidate_back(make_campaign: Make, sta
     campaign.propose("c0")
     worker = start(campaign, 2)
     running(campaign, "c0")
-    worker.terminate()
+    worker.hand_back()
     (failed,) = campaign.wait_for("run_failed/1")
     assert (failed.charged, failed.attempt) == (False, 1)
     ended = wait_until(worker.poll, "the worker ended")
@@ -288,7 +291,7 @@ def test_worker_that_cannot_start_says_why(make_campaign: Make, start: Start, tm
     """Without a connection file the worker ends with an error whose last words name the file."""
     campaign = make_campaign(SMALL_BEAD)
     command = [*campaign.worker_command[:-1], str(tmp_path / "missing.json")]
-    worker = LocalLauncher(command, 1, tmp_path / "logs").start("worker-0")
+    worker = LocalLauncher(Launch(tuple(command), 1, tmp_path / "logs")).start("worker-0")
     ended = wait_until(worker.poll, "the worker ended")
     assert ended.kind == "error"
     assert "missing.json" in ended.reason

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from typing import Final
 
 from moireloop_broker.processes.exits import exit_reason, last_words
 from moireloop_broker.processes.guard import UNLIMITED
 from moireloop_broker.processes.trial import TrialOverdue, try_out
-from moireloop_worker.launchers.local import mpiexec
+from moireloop_worker.launchers.local import starter_command
 from moireloop_worker.settings import LammpsSettings
 
 TRIAL_S: Final = 60.0
@@ -20,7 +21,7 @@ TRIAL_RANKS: Final = 2
 def why_lammps_does_not_start(lammps: LammpsSettings, ranks: int) -> str | None:
     """Why workers of so many ranks cannot use this LAMMPS on this machine, in one line; None where they can."""
     rank = [sys.executable, "-m", "moireloop_worker.lammps.trial", str(lammps.library or ""), *lammps.arguments]
-    command = [*mpiexec(), "-n", str(TRIAL_RANKS), *rank] if ranks > 1 else rank
+    command = starter_command(TRIAL_RANKS, f"moireloop-{uuid.uuid4().hex}", rank) if ranks > 1 else rank
     try:
         trial = try_out(command, "trial of LAMMPS", start_s=TRIAL_S, memory_bytes=UNLIMITED)
     except TrialOverdue:

@@ -1,4 +1,4 @@
-"""Whether a file can be opened to write, before LAMMPS is told to (adapter).
+"""Whether files can be written, before LAMMPS is told to, and whether a campaign's folder can be used (adapter).
 
 LAMMPS opens its files on one rank alone, and an error on one rank costs the whole worker.
 """
@@ -42,3 +42,19 @@ def make_room(folder: Path) -> None:
             probe.unlink(missing_ok=True)
     except OSError as error:
         raise OSError(error.errno or errno.EIO, error.strerror, str(folder)) from error
+
+
+def why_unusable(folder: Path) -> str | None:
+    """What keeps runs from being written or prepared structures from being read, in words; None where nothing does.
+
+    Args:
+        folder: the campaign's folder, with `runs` and `prepared`.
+    """
+    try:
+        for name in ("runs", "prepared"):
+            make_room(folder / name)
+        for path in (folder / "prepared").glob("*.data"):
+            os.close(os.open(path, os.O_RDONLY))
+    except OSError as error:
+        return f"cannot use {error.filename or folder}: {error.strerror or error}"
+    return None

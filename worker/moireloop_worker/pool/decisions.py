@@ -6,6 +6,7 @@ Times are seconds of any monotonic clock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,12 +34,13 @@ class Pool:
     A worker starts only after what its forerunner of the same name held was given back to the queue.
     """
 
-    def __init__(self, count: int) -> None:
-        self._slots = {f"worker-{number}": _Slot() for number in range(count)}
+    def __init__(self, workers: Sequence[str]) -> None:
+        self._slots = {worker: _Slot() for worker in workers}
+        self._any_came_up = False
 
     @property
     def workers(self) -> list[str]:
-        """Names of all workers, running or not: worker-0, worker-1 ..."""
+        """Names of all workers, running or not."""
         return list(self._slots)
 
     def due(self, now_s: float) -> list[str]:
@@ -50,16 +52,22 @@ class Pool:
         slot = self._slots[worker]
         slot.started_s, slot.released = now_s, False
 
-    def ended(self, worker: str, now_s: float, *, productive: bool, came_up: bool = True) -> float:
-        """A worker ended, after completing a candidate or not; answers for how many seconds it now waits.
+    def ended(self, worker: str, now_s: float, *, productive: bool, came_up: bool = True, lost: bool = False) -> float:
+        """A worker ended, after completing a candidate or not; returns for how many seconds it now waits.
 
-        `came_up` is whether it was ever ready to take a candidate.
+        Args:
+            came_up: whether it was ever ready to take a candidate.
+            lost: whether its machine or its allocation went away, which says nothing of the worker.
         """
         slot = self._slots[worker]
         lived_s = now_s - (now_s if slot.started_s is None else slot.started_s)
         if productive or lived_s >= HEALTHY_S:
             slot.backoff.reset()
-        slot.still_births = 0 if came_up else slot.still_births + 1
+        self._any_came_up = self._any_came_up or came_up
+        if came_up:
+            slot.still_births = 0
+        elif not lost:
+            slot.still_births += 1
         wait_s = slot.backoff.next_s()
         slot.started_s, slot.start_at_s = None, now_s + wait_s
         return wait_s
@@ -72,6 +80,11 @@ class Pool:
     def cannot_start(self) -> bool:
         """Whether every worker has died STILL_BIRTHS times in a row before it was ready to take a candidate."""
         return all(slot.still_births >= STILL_BIRTHS for slot in self._slots.values())
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether no worker can start and none ever came up: something is missing here that will not come by waiting."""
+        return self.cannot_start and not self._any_came_up
 
 
 def _ready(slot: _Slot) -> bool:

@@ -8,17 +8,18 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import redis
 
-from moireloop_broker.connection import Connection, read_connection
+from moireloop_broker.connection import read_connection
+from moireloop_broker.contract.control import WorkerStatus
 from moireloop_broker.processes.exits import CannotServe
 from moireloop_broker.processes.service_loop import run_service
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.state.work_queue import AttemptLimits, WorkQueue
-from moireloop_worker.launchers.launcher import Exit, Handle, Launcher
-from moireloop_worker.launchers.local import LocalLauncher
+from moireloop_worker.launchers.launcher import CannotLaunch, Exit, Handle, Launch, Launcher
+from moireloop_worker.launchers.registry import open_launcher
 from moireloop_worker.pool.decisions import STILL_BIRTHS, Pool
 from moireloop_worker.settings import PoolSettings
 
@@ -27,6 +28,10 @@ log = logging.getLogger(__name__)
 PERIOD_S: Final = 0.05
 
 PATIENCE_S: Final = 10.0
+
+REASON_CHARACTERS: Final = 1000
+
+Phase = Literal["waiting", "starting"]
 
 FORERUNNER: Final = Exit("lost", "the pool that had started the worker is gone")
 
@@ -38,8 +43,9 @@ class WorkersCannotStart(CannotServe):
 class PoolService:
     """Starts workers, gives back what dead ones held, and starts them again.
 
-    What a worker held is given back before its successor starts, also when Redis is away for a while. `step`
-    raises WorkersCannotStart when no worker ever becomes ready to take a candidate.
+    Whether a worker came up and completed anything is in Redis, in its status. What a worker held is given back before
+    its successor starts, also when Redis is away for a while. `step` raises WorkersCannotStart when no worker ever
+    becomes ready to take a candidate; where one was, starting is tried on and on, and the status says why.
     """
 
     def __init__(self, pool: Pool, launcher: Launcher, queue: WorkQueue) -> None:
@@ -47,32 +53,32 @@ class PoolService:
         self._launcher = launcher
         self._queue = queue
         self._handles: dict[str, Handle] = {}
+        self._faults: dict[str, str] = {}
+        self._noted: dict[str, Exit] = {}
+        self._phases: dict[str, Phase] = {}
         self._last_end = ""
         self._to_release: dict[str, Exit] = dict.fromkeys(pool.workers, FORERUNNER)
 
     def step(self) -> None:
         """Look after all workers once, then wait a little."""
-        for worker, ended in self._ended():
-            now_s = time.monotonic()
-            wait_s = self._pool.ended(worker, now_s, productive=ended.productive, came_up=ended.came_up)
-            log.warning("worker ended name=%s reason=%s wait_s=%.1f", worker, ended.reason, wait_s)
-            self._to_release[worker] = ended
-            self._last_end = ended.reason
-        self._release()
-        if self._pool.cannot_start:
-            raise WorkersCannotStart(
-                f"every worker died {STILL_BIRTHS} times before it was ready, lastly: {self._last_end}"
-            )
-        for worker in self._pool.due(time.monotonic()):
-            self._handles[worker] = self._launcher.start(worker)
-            self._pool.started(worker, time.monotonic())
-            log.info("worker started name=%s", worker)
+        self._to_release.update(self._ended())
+        try:
+            self._settle()
+            self._say_who_begins()
+            if self._pool.is_hopeless:
+                raise WorkersCannotStart(
+                    f"every worker died {STILL_BIRTHS} times before it was ready, lastly: {self._last_end}"
+                )
+            for worker in self._pool.due(time.monotonic()):
+                self._start(worker)
+        except redis.RedisError as error:
+            log.warning("redis is away, trying again error=%s", error)
         time.sleep(PERIOD_S)
 
     def close(self) -> None:
         """End all workers: they give back what they hold, and those that do not end in time are killed."""
         for handle in self._handles.values():
-            handle.terminate()
+            handle.hand_back()
         deadline_s = time.monotonic() + PATIENCE_S
         while self._handles and time.monotonic() < deadline_s:
             self._to_release.update(self._ended())
@@ -81,26 +87,88 @@ class PoolService:
             log.warning("worker does not end, killing it name=%s", worker)
             handle.kill()
             self._to_release[worker] = Exit("stopped", "the worker did not end when asked and was killed")
-        self._release()
+        try:
+            for worker, ended in self._to_release.items():
+                self._release(worker, ended)
+        except redis.RedisError as error:
+            log.warning("redis is away, giving nothing back error=%s", error)
+        self._see_the_killed_end()
 
-    def _ended(self) -> list[tuple[str, Exit]]:
+    def _see_the_killed_end(self) -> None:
+        """Wait for the end of what was killed, so that what it leaves is removed."""
+        deadline_s = time.monotonic() + 1.0
+        while self._handles and time.monotonic() < deadline_s:
+            list(self._ended())
+            time.sleep(PERIOD_S)
+
+    def _ended(self) -> dict[str, Exit]:
         """Workers that ended since the last call."""
         polled = [(worker, handle.poll()) for worker, handle in self._handles.items()]
-        ended = [(worker, how) for worker, how in polled if how is not None]
-        for worker, _ in ended:
+        ended = {worker: how for worker, how in polled if how is not None}
+        for worker in ended:
             del self._handles[worker]
         return ended
 
-    def _release(self) -> None:
+    def _settle(self) -> None:
+        """Note how workers ended, by what they had said of themselves, and give back what they held."""
+        for worker, ended in list(self._to_release.items()):
+            said = self._queue.worker_status(worker)
+            self._release(worker, ended)
+            if ended is not FORERUNNER:
+                self._note_end(worker, ended, said)
+                self._report(worker)
+            del self._to_release[worker]
+            self._pool.released(worker)
+
+    def _note_end(self, worker: str, ended: Exit, said: WorkerStatus | None) -> None:
+        """Tell the decisions of an end, with what the worker had said of itself. To be told once for each end."""
+        if self._noted.get(worker) is ended:
+            return
+        self._noted[worker] = ended
+        came_up = said is not None and said.came_up
+        completed = said.completed if said is not None else 0
+        now_s, lost = time.monotonic(), ended.kind == "lost"
+        wait_s = self._pool.ended(worker, now_s, productive=completed > 0, came_up=came_up, lost=lost)
+        self._last_end = ended.reason
+        self._phases.pop(worker, None)
+        self._faults.pop(worker, None)
+        if not came_up:
+            self._faults[worker] = ended.reason[:REASON_CHARACTERS]
+        log.warning("worker ended name=%s kind=%s reason=%s wait_s=%.1f", worker, ended.kind, ended.reason, wait_s)
+
+    def _release(self, worker: str, ended: Exit) -> None:
+        reason = f"{worker} is gone: {ended.reason}"
+        for candidate_id in self._queue.release_worker(worker, reason, charged=ended.charged):
+            log.info("candidate given back id=%s worker=%s", candidate_id, worker)
+
+    def _start(self, worker: str) -> None:
+        """Start a worker; that there was no place for it is an end as well."""
+        self._report(worker)
+        self._pool.started(worker, time.monotonic())
         try:
-            for worker, ended in list(self._to_release.items()):
-                reason = f"{worker} is gone: {ended.reason}"
-                for candidate_id in self._queue.release_worker(worker, reason, charged=ended.charged):
-                    log.info("candidate given back id=%s worker=%s", candidate_id, worker)
-                del self._to_release[worker]
-                self._pool.released(worker)
-        except redis.RedisError as error:
-            log.warning("redis is away, trying again error=%s", error)
+            self._handles[worker] = self._launcher.start(worker)
+        except CannotLaunch as error:
+            self._to_release[worker] = Exit("cannot launch", str(error))
+            return
+        log.info("worker launched name=%s", worker)
+
+    def _say_who_begins(self) -> None:
+        """Say that a worker waits in the queue of a scheduler, or no more; from its start on it speaks for itself."""
+        for worker, handle in self._handles.items():
+            if self._phases[worker] != _phase_of(handle):
+                self._report(worker)
+
+    def _report(self, worker: str) -> None:
+        phase = _phase_of(self._handles.get(worker))
+        ends_s, fault = self._launcher.ends_s(), self._faults.get(worker)
+        self._queue.report_worker(
+            WorkerStatus(worker=worker, seen_s=time.time(), phase=phase, ends_s=ends_s, fault=fault)
+        )
+        self._phases[worker] = phase
+
+
+def _phase_of(handle: Handle | None) -> Phase:
+    return "waiting" if handle is not None and handle.waiting else "starting"
 
 
 def open_pool(connection_file: Path) -> PoolService:
@@ -110,16 +178,14 @@ def open_pool(connection_file: Path) -> PoolService:
     settings = PoolSettings.model_validate(read_settings(client, connection.keys, "workers"))
     limits = AttemptLimits(max_attempts=settings.max_attempts)
     queue = WorkQueue(client, connection.keys, lease_s=settings.lease_s, limits=limits)
-    return PoolService(Pool(settings.count), _launcher(settings, connection, connection_file), queue)
-
-
-def _launcher(settings: PoolSettings, connection: Connection, connection_file: Path) -> Launcher:
-    command = [sys.executable, "-m", "mpi4py", "-m", "moireloop_worker", "--connection", str(connection_file)]
-    return LocalLauncher(command, settings.ranks, Path(connection.folder) / "logs")
+    command = (sys.executable, "-m", "mpi4py", "-m", "moireloop_worker", "--connection", str(connection_file))
+    launch = Launch(command, settings.ranks, Path(connection.folder) / "logs", connection.campaign)
+    names = [f"worker-{number}" for number in range(settings.count)]
+    return PoolService(Pool(names), open_launcher(settings.launcher, launch), queue)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the pool until SIGTERM; answers its exit code."""
+    """Run the pool until SIGTERM; returns its exit code."""
     parser = argparse.ArgumentParser(prog="moireloop_worker.pool.service")
     parser.add_argument("--connection", type=Path, required=True)
     connection_file: Path = parser.parse_args(arguments).connection.resolve()

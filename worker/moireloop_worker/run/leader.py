@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final, cast
 
 import redis
@@ -16,9 +17,10 @@ from mpi4py import MPI
 from moireloop_broker.contract.events import RunReport
 from moireloop_broker.state.work_queue import Lease, LeaseLost, WorkQueue
 from moireloop_worker.lammps.engine import LammpsError, Watch
-from moireloop_worker.launchers.launcher import COMPLETED_WORDS
+from moireloop_worker.lammps.writable import why_unusable
 from moireloop_worker.models.growth_model import Configuration, GrowthModel, ParametersRefused
 from moireloop_worker.run.evaluation import Evaluated, Evaluator
+from moireloop_worker.run.faults import Hold, is_infrastructure, lammps_blames_the_system
 from moireloop_worker.run.frame_outlet import FrameOutlet
 from moireloop_worker.run.frames import RunFrames, frame_of
 from moireloop_worker.run.lease_keeper import LeaseKeeper
@@ -29,6 +31,8 @@ from moireloop_worker.run.ranks import CannotWrite, quiet_broadcast
 log = logging.getLogger(__name__)
 
 TAKE_WAIT_S: Final = 0.5
+
+HOLD_POLL_S: Final = 0.1
 
 
 class FrameWatch(Watch):
@@ -115,9 +119,17 @@ class Leader:
         self._provenance = provenance
         self._begin = begin
         self._within_a_frame = within_a_frame
+        self._hold = Hold()
+
+    def announce(self) -> None:
+        """Say in Redis, at once, how the worker fares."""
+        self._queue.report_worker(self._keeper.status())
 
     def step(self) -> None:
-        """Run one candidate; return after TAKE_WAIT_S when there is none."""
+        """Run one candidate; return after TAKE_WAIT_S when there is none, or when none is to be taken now."""
+        if self._hold.reason is not None and not self._mended():
+            time.sleep(HOLD_POLL_S)
+            return
         lease = self._queue.take(self._worker, TAKE_WAIT_S)
         if lease is None:
             self._outlet.idle()
@@ -145,12 +157,39 @@ class Leader:
         try:
             evaluated = self._evaluator.evaluate(lease, watch)
         except (LammpsError, NotMolten, ParametersRefused, CannotWrite) as error:
-            reason = str(error)
-            self._insist(lambda: self._queue.fail(lease, reason))
+            self._fail(lease, error)
         except PreparationStopped:
             self._give_up(lease, 0)
         else:
             self._hand_in(lease, evaluated, before)
+
+    def _mended(self) -> bool:
+        """Whether what failed works again, as far as can be seen without a candidate; tried later and later."""
+        if self._hold.waits(time.monotonic()):
+            return False
+        if (fault := why_unusable(Path())) is not None:
+            self._hold_off(fault)
+            return False
+        self._hold.mended()
+        self._keeper.hold_off(None)
+        return True
+
+    def _fail(self, lease: Lease, error: Exception) -> None:
+        """A run came to nothing: charge the candidate, or hold off where the fault is none of its."""
+        reason = str(error)
+        fault = _fault_of(error)
+        if fault is None:
+            self._insist(lambda: self._queue.fail(lease, reason))
+            self._hold.succeeded()
+            return
+        self._hold_off(fault)
+        self._insist(lambda: self._queue.fail(lease, reason, charged=False, counted=False))
+
+    def _hold_off(self, fault: str) -> None:
+        wait_s = self._hold.fault(fault, time.monotonic())
+        self._keeper.hold_off(fault)
+        self._insist(self.announce)
+        log.warning("no candidate is taken now fault=%s wait_s=%.1f", fault, wait_s)
 
     def _hand_in(self, lease: Lease, evaluated: Evaluated, before: tuple[float, int, int, float]) -> None:
         verdict = self._keeper.verdict(evaluated.steps)
@@ -167,7 +206,10 @@ class Leader:
             log.warning("run abandoned reason=%s", error)
             return
         self._evaluator.forget_restarts(lease)
-        log.info("%s candidate=%s steps=%d", COMPLETED_WORDS, candidate_id, report.steps)
+        self._hold.succeeded()
+        if self._keeper.completed() == 1:
+            self._insist(self.announce)
+        log.info("candidate finished candidate=%s steps=%d", candidate_id, report.steps)
 
     def _give_up(self, lease: Lease, step: int) -> None:
         """A run was stopped without a result: its lease was lost, or the worker is to end and gives it back."""
@@ -217,6 +259,15 @@ class Leader:
                 self._keeper.alive()
             else:
                 return
+
+
+def _fault_of(error: Exception) -> str | None:
+    """What failed, when it is none of the candidate's: by the error itself, or by what a trial of the folder shows."""
+    if is_infrastructure(error) or (isinstance(error, LammpsError) and lammps_blames_the_system(str(error))):
+        return str(error)
+    if isinstance(error, CannotWrite | LammpsError):
+        return why_unusable(Path())
+    return None
 
 
 def follow(

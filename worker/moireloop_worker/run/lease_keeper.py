@@ -28,6 +28,8 @@ RENEWALS_PER_S: Final = 1000
 
 SHORTEST_PERIOD_S: Final = 0.5
 
+REASON_CHARACTERS: Final = 1000
+
 Verdict = Literal["held", "lost"] | Instruction
 
 
@@ -47,6 +49,7 @@ class LeaseKeeper:
         period_s: seconds between renewals.
         stall_s: seconds without progress after which the attempt fails and the worker ends.
         between: called in the thread after each renewal; may raise redis.RedisError.
+        ends_s: when the allocation ends, in seconds since the epoch, as far as the launcher knew.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class LeaseKeeper:
         period_s: float,
         stall_s: float,
         between: Callable[[], None] = lambda: None,
+        ends_s: float | None = None,
     ) -> None:
         self._worker = worker
         self._queue = queue
@@ -64,6 +68,9 @@ class LeaseKeeper:
         self._period_s = period_s
         self._stall_s = stall_s
         self._between = between
+        self._ends_s = ends_s
+        self._completed = 0
+        self._fault: str | None = None
         self._lock = threading.Lock()
         self._lease: Lease | None = None
         self._verdict: Verdict = "held"
@@ -92,6 +99,20 @@ class LeaseKeeper:
         self._step = step
         self.alive()
         return self._verdict
+
+    def completed(self) -> int:
+        """A candidate came to an end of its own; returns how many have since the worker's start."""
+        self._completed += 1
+        return self._completed
+
+    def hold_off(self, fault: str | None) -> None:
+        """Why no candidate is taken now, for the worker's status; None when candidates are taken."""
+        self._fault = fault
+
+    def status(self) -> WorkerStatus:
+        """What the worker does now."""
+        with self._lock:
+            return self._status(self._lease)
 
     def alive(self) -> None:
         """The worker is not stuck."""
@@ -139,6 +160,10 @@ class LeaseKeeper:
             attempt=lease.attempt if lease else None,
             step=self._step if lease else 0,
             seen_s=time.time(),
+            phase="held" if self._fault else "up",
+            completed=self._completed,
+            ends_s=self._ends_s,
+            fault=self._fault[:REASON_CHARACTERS] if self._fault else None,
         )
 
     def _end_if_stalled(self, lease: Lease) -> None:
@@ -148,4 +173,4 @@ class LeaseKeeper:
         reason = f"stuck: no progress for {silent_s:.0f} s at step {self._step} (workers.stall_s = {self._stall_s:g})"
         log.critical("%s, ending the worker candidate=%s", reason, lease.candidate.candidate_id)
         self._queue.fail(lease, reason)
-        os.kill(os.getpid(), signal.SIGKILL)  # mpiexec ends the other ranks
+        os.kill(os.getpid(), signal.SIGKILL)  # the launcher ends the other ranks

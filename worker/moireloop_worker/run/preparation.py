@@ -28,7 +28,7 @@ from moireloop_worker.lammps.restarts import RestartFiles
 from moireloop_worker.lammps.writable import make_room
 from moireloop_worker.models.growth_model import Configuration, Molten, Preparation
 from moireloop_worker.run.molten import NotMolten, refuse_crystal
-from moireloop_worker.run.ranks import on_first_rank, quiet_broadcast
+from moireloop_worker.run.ranks import CannotWrite, on_first_rank, quiet_broadcast
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +75,12 @@ class PreparedStructures:
     def find(self, key: str) -> Path | None:
         """The structure of this name; None where there is none or it is damaged."""
         path = self.path(key)
-        if not path.exists():
+        try:
+            first, _, rest = path.read_bytes().partition(b"\n")
+        except FileNotFoundError:
             return None
-        first, _, rest = path.read_bytes().partition(b"\n")
+        except OSError as error:
+            raise CannotWrite(f"cannot read {path}: {error.strerror or error}", error.errno or 0) from error
         if first == MARK + hashlib.sha256(rest).hexdigest().encode():
             return path
         log.warning("prepared structure is damaged, computing it again path=%s", path)

@@ -12,7 +12,17 @@ T = TypeVar("T")
 
 
 class CannotWrite(RuntimeError):
-    """A file or folder of a run cannot be written, be it that the disk is full; the text names it and says why."""
+    """A file or folder of a run cannot be used, be it that the disk is full; the text names it and says why.
+
+    `errno` is the number of the system's error, 0 where it is not known.
+    """
+
+    def __init__(self, text: str, number: int = 0) -> None:
+        super().__init__(text, number)
+        self.errno = number
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def on_first_rank(communicator: MPI.Intracomm, act: Callable[[], T]) -> T:
@@ -28,7 +38,8 @@ def on_first_rank(communicator: MPI.Intracomm, act: Callable[[], T]) -> T:
         except CannotWrite as error:
             answer = error
         except OSError as error:
-            answer = CannotWrite(f"cannot write {error.filename or 'a file'}: {error.strerror or error}")
+            text = f"cannot write {error.filename or 'a file'}: {error.strerror or error}"
+            answer = CannotWrite(text, error.errno or 0)
     agreed: T | CannotWrite = quiet_broadcast(communicator, answer)
     if isinstance(agreed, CannotWrite):
         raise agreed

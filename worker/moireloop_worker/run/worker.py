@@ -10,19 +10,23 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import redis
 from mpi4py import MPI
 
 from moireloop_broker.connection import Connection, read_connection
+from moireloop_broker.processes.exits import EXIT_DIED, EXIT_NOT_ITS_FAULT
 from moireloop_broker.processes.service_loop import StopSignal, log_to_stderr
 from moireloop_broker.settings import FrameSettings
 from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.state.work_queue import AttemptLimits, Lease, WorkQueue
 from moireloop_worker.lammps.engine import Engine
-from moireloop_worker.launchers.launcher import STARTED_WORDS
+from moireloop_worker.lammps.library import LibraryUnusable
+from moireloop_worker.launchers.segment_names import remove_segment_names
 from moireloop_worker.models import growth_model, growth_settings
 from moireloop_worker.models.growth_model import GrowthModel, Selection
 from moireloop_worker.run.evaluation import Evaluator
+from moireloop_worker.run.faults import is_infrastructure, lammps_blames_the_system
 from moireloop_worker.run.frame_outlet import FrameOutlet
 from moireloop_worker.run.leader import Leader, follow
 from moireloop_worker.run.lease_keeper import LeaseKeeper, renewal_period_s
@@ -54,9 +58,10 @@ class LoneErrors:
         self._lease = lease
 
     def report(self, message: str) -> None:
-        """Fail the present candidate with LAMMPS's message."""
+        """Fail the present candidate with LAMMPS's message, uncharged where that blames the system."""
         if self._lease is not None:
-            self._open_queue().fail(self._lease, message)
+            own = not lammps_blames_the_system(message)
+            self._open_queue().fail(self._lease, message, charged=own, counted=own)
 
 
 class Worker:
@@ -66,10 +71,13 @@ class Worker:
     it is given paths within that folder alone.
     """
 
-    def __init__(self, communicator: MPI.Intracomm, connection: Connection, name: str) -> None:
+    def __init__(
+        self, communicator: MPI.Intracomm, connection: Connection, name: str, ends_s: float | None = None
+    ) -> None:
         client, keys = connection.open_redis(), connection.keys
         self.comm = communicator
         self.name = name
+        self.ends_s = ends_s
         self.connection = connection
         self.pool = PoolSettings.model_validate(read_settings(client, keys, "workers"))
         self.may_end_early = any(read_settings(client, keys, "early_end").values())
@@ -104,6 +112,7 @@ class Worker:
             period_s,
             self.pool.stall_s,
             self.outlet.look_up,
+            self.ends_s,
         )
         return Leader(
             self.comm,
@@ -140,24 +149,28 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="moireloop_worker")
     parser.add_argument("--connection", type=Path, required=True)
     parser.add_argument("--name", required=True)
+    parser.add_argument("--ends-s", type=float, default=None, help="when the allocation ends, seconds since the epoch")
     chosen = parser.parse_args(arguments)
     log_to_stderr()
     stop = StopSignal()
     try:
-        worker = Worker(MPI.COMM_WORLD, read_connection(chosen.connection), chosen.name)
+        remove_segment_names(MPI.COMM_WORLD)
+        worker = Worker(MPI.COMM_WORLD, read_connection(chosen.connection), chosen.name, chosen.ends_s)
         if worker.comm.rank != 0:
             follow(worker.comm, worker.evaluator, worker.outlet, worker.lone_errors.hold)
             return 0
         _lead(worker, stop)
-    except Exception:
+    except Exception as error:
         log.exception("worker died name=%s rank=%d", chosen.name, MPI.COMM_WORLD.rank)
-        return 1
+        foreign = isinstance(error, redis.RedisError | LibraryUnusable) or is_infrastructure(error)
+        return EXIT_NOT_ITS_FAULT if foreign else EXIT_DIED
     return 0
 
 
 def _lead(worker: Worker, stop: StopSignal) -> None:
     leader = worker.leader(lambda: bool(stop))
-    log.info("%s name=%s ranks=%d", STARTED_WORDS, worker.name, worker.comm.size)
+    leader.announce()
+    log.info("worker started name=%s ranks=%d", worker.name, worker.comm.size)
     while not stop:
         leader.step()
     leader.close()

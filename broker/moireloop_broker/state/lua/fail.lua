@@ -1,5 +1,6 @@
 -- End an attempt without a final frame: the candidate is queued again, or settled when its attempts are used up.
 -- Answers 'queued', 'failed', 'cancelled' or 'stale'.
+-- charged is 1 (uses up an attempt), 0 (a loss, of which there may be many) or 2 (nobody's: it is not counted).
 -- KEYS candidate log counts leases queue
 -- ARGV id attempt worker charged max_attempts max_losses only_expired queued_s
 --      failed_event queued_event failed_result cancelled_result
@@ -18,7 +19,7 @@ end
 local charged, losses = tonumber(held[4]), tonumber(held[5])
 if ARGV[4] == '1' then
   charged = charged + 1
-else
+elseif ARGV[4] == '0' then
   losses = losses + 1
 end
 redis.call('ZREM', KEYS[4], ARGV[1])

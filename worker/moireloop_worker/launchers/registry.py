@@ -1,0 +1,42 @@
+"""The launchers that are installed: found by entry point, loaded by name (adapter)."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Final
+
+from moireloop_broker.processes.exits import CannotServe
+from moireloop_worker.launchers.launcher import Launch, Launcher, OpenLauncher
+
+GROUP: Final = "moireloop.launchers"
+
+
+class LauncherUnusable(CannotServe):
+    """A launcher that a campaign file names is not installed, or its package cannot be imported; the text tells."""
+
+
+def known_launchers() -> list[str]:
+    """Names of the launchers that are installed."""
+    return sorted(entry_points(group=GROUP).names)
+
+
+def load_launcher(name: str) -> OpenLauncher:
+    """What opens the launcher of this name. Raises LauncherUnusable."""
+    found = {entry.value: entry for entry in entry_points(group=GROUP) if entry.name == name}
+    if len(found) > 1:
+        raise LauncherUnusable(f"expected one launcher {name!r}, got {' and '.join(sorted(found))}")
+    if not found:
+        raise LauncherUnusable(f"expected a launcher that is installed ({', '.join(known_launchers())}), got {name!r}")
+    (entry,) = found.values()
+    try:
+        loaded: OpenLauncher = entry.load()
+    except Exception as error:  # it is somebody's module: whatever may be wrong with it
+        raise LauncherUnusable(f"launcher {name!r} ({entry.value}) cannot be loaded: {error}") from error
+    if not callable(loaded):
+        raise LauncherUnusable(f"expected launcher {name!r} ({entry.value}) to be a function, got {loaded!r}")
+    return loaded
+
+
+def open_launcher(name: str, launch: Launch) -> Launcher:
+    """The launcher of this name. Raises LauncherUnusable, CannotLaunch."""
+    return load_launcher(name)(launch)
