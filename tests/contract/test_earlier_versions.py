@@ -7,7 +7,17 @@ from typing import Any
 import msgpack
 import pytest
 
-from moireloop_broker.contract.codec import EARLIER, unpack_as, unpack_event, unpack_published, unpack_request
+from moireloop_broker.contract.codec import (
+    EARLIER,
+    pack,
+    pack_reply,
+    unpack_as,
+    unpack_event,
+    unpack_published,
+    unpack_reply,
+    unpack_request,
+)
+from moireloop_broker.contract.control import Status, StatusRequest, WorkerStatus
 from moireloop_broker.contract.events import Observation, Result
 from moireloop_broker.contract.message import MalformedMessage, Message
 from tests.helpers.page import golden_examples
@@ -48,3 +58,23 @@ def test_other_tags_are_not(tag: Any) -> None:
         unpack_event(msgpack.packb({**as_written("result/2"), "tag": tag}))
     with pytest.raises(MalformedMessage):
         unpack_request(msgpack.packb(as_written("result/2")))
+
+
+def test_earlier_client_gets_the_status_that_it_knows() -> None:
+    """To status_request/1 the reply has the tag and exactly the fields of status/1; today's client gets today's."""
+    fields, _ = golden_examples()["Status"]
+    status = unpack_reply(msgpack.packb(fields))
+    assert isinstance(status, Status)
+    earlier = msgpack.packb({"tag": "status_request/1"})
+    assert unpack_request(earlier) == StatusRequest()
+    told = msgpack.unpackb(pack_reply(status, earlier))
+    assert told["tag"] == "status/1"
+    assert [set(worker) for worker in told["workers"]] == [{"worker", "candidate_id", "attempt", "step", "seen_s"}]
+    assert {**told, "tag": "", "workers": []} == {**fields, "tag": "", "workers": []}
+    assert pack_reply(status, pack(StatusRequest())) == pack(status)
+
+
+def test_what_earlier_workers_said_is_read() -> None:
+    """The records of workers of c78208a have no phase: such a worker was up."""
+    said = {"worker": "worker-0", "candidate_id": "c1", "attempt": 1, "step": 5, "seen_s": 1.7e9}
+    assert unpack_as(WorkerStatus, msgpack.packb(said)).came_up

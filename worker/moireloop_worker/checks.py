@@ -7,6 +7,7 @@ import os
 from moireloop_broker.contract.search import SearchSpace
 from moireloop_broker.problems import Problem, unknown_key
 from moireloop_worker.lammps.check import why_lammps_does_not_start
+from moireloop_worker.launchers.registry import LauncherUnusable, load_launcher
 from moireloop_worker.models import growth_model, required_parameters
 from moireloop_worker.models.growth_model import Plan, is_path_for_lammps
 from moireloop_worker.models.script_files import planned_steps, script_problems
@@ -39,7 +40,15 @@ def steps_of_a_run(growth: GrowthSettings, space: SearchSpace, frame_steps: int)
 
 
 def machine_problems(workers: PoolSettings, lammps: LammpsSettings, cores: int) -> list[Problem]:
-    """Whether the workers fit on a machine of so many cores."""
+    """Whether the launcher is installed, and the workers that it starts fit on a machine of so many cores."""
+    try:
+        load_launcher(workers.launcher)
+    except LauncherUnusable as error:
+        return [Problem("workers.launcher", str(error))]
+    return _core_problems(workers, lammps, cores) if workers.launcher == "local" else []
+
+
+def _core_problems(workers: PoolSettings, lammps: LammpsSettings, cores: int) -> list[Problem]:
     threads = lammps.threads
     total = workers.count * workers.ranks * threads
     if workers.oversubscribe or total <= cores:

@@ -7,7 +7,7 @@ model's own settings.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, FiniteFloat
 
@@ -60,7 +60,10 @@ class PoolSettings(Settings):
         description="number of workers; each runs one candidate at a time"
     )
     ranks: Annotated[int, Field(ge=1, le=4096)] = Field(default=1, description="MPI ranks of one worker")
-    launcher: Literal["local"] = Field(default="local", description="how workers are started: mpiexec on this machine")
+    launcher: Annotated[str, Field(min_length=1, max_length=64)] = Field(
+        default="local",
+        description='how workers are started: "local" on this machine, or a launcher that another package brings',
+    )
     lease_s: Annotated[FiniteFloat, Field(ge=0.5, le=86_400)] = Field(
         default=30.0, description="seconds a lease lasts without renewal before the candidate goes to another worker"
     )

@@ -78,7 +78,7 @@ class WorkerStatus(Message):
     step: Count = 0
     seen_s: Seconds
     phase: Literal["waiting", "starting", "up", "held"] = "up"
-    completed: Annotated[int, Field(ge=0)] = 0
+    completed: Count = 0
     ends_s: Seconds | None = None
     fault: Reason | None = None
 

@@ -45,11 +45,13 @@ def failure_of(results: Sequence[Result], workers: int) -> str | None:
 
 
 def without_success(ending: Ending, results: Sequence[Result]) -> Ending:
-    """The same ending, but a failure, and saying so, where every candidate failed."""
+    """The same ending, but a failure, and saying so, where most candidates failed."""
     counted = [result for result in results if result.counts_for_budget]
-    if not ending.is_complete or not counted or any(result.outcome != "failed" for result in counted):
+    failed = [result for result in counted if result.outcome == "failed"]
+    if not ending.is_complete or 2 * len(failed) <= len(counted):
         return ending
-    reason = f"{ending.reason}, and every one failed, the last with: {counted[-1].reason}"
+    share = "every one" if len(failed) == len(counted) else f"{len(failed)} of them"
+    reason = f"{ending.reason}, and {share} failed, the last with: {failed[-1].reason}"
     return Ending(True, reason, is_failure=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -48,6 +49,7 @@ class Progress:
     elapsed_s: float
     left_s: float | None
     awaits_analyzer: bool
+    faults: tuple[str, ...]
     down: tuple[str, ...]
     last_crash: ServiceChanged | None
     last_failures: tuple[RunFailed, ...]
@@ -102,11 +104,21 @@ def progress_of(
         elapsed_s=elapsed_s,
         left_s=time_left_s(_session_times(results, started_s), remaining, now_s, elapsed_s, wall_time_s),
         awaits_analyzer=awaits_analyzer(status.state, status.services),
+        faults=faults_of(status.workers),
         down=tuple(name for name, state in sorted(status.services.items()) if state == "crashed"),
         last_crash=last_crash,
         last_failures=tuple(last_failures),
         failed_analyses=failed_analyses(results),
         now_s=now_s,
+    )
+
+
+def faults_of(workers: Sequence[WorkerStatus]) -> tuple[str, ...]:
+    """A line for each thing that keeps workers from taking candidates and is no candidate's fault."""
+    held = Counter(worker.fault for worker in workers if worker.fault is not None)
+    return tuple(
+        f"{number} worker{'s take' if number > 1 else ' takes'} no candidates: {' '.join(fault.split())}"
+        for fault, number in held.items()
     )
 
 
@@ -149,6 +161,13 @@ def _session_times(results: Sequence[Result], started_s: float) -> list[float]:
 def _worker_line(worker: WorkerStatus, now_s: float) -> WorkerLine:
     silent_s = now_s - worker.seen_s
     silence = f", silent for {duration(silent_s)}" if silent_s > SILENT_AFTER_S else ""
+    if worker.phase == "waiting":
+        return WorkerLine(worker.worker, "waits for its place in the queue of the scheduler", False)
+    if worker.phase == "starting":
+        again = f" again, since it did not come up: {worker.fault}" if worker.fault else ""
+        return WorkerLine(worker.worker, f"is started{again}", False)
+    if worker.phase == "held":
+        return WorkerLine(worker.worker, f"takes no candidates, until this is mended: {worker.fault}{silence}", False)
     if worker.candidate_id is None:
         return WorkerLine(worker.worker, f"waits for a candidate{silence}", False)
     again = f", attempt {worker.attempt}" if (worker.attempt or 1) > 1 else ""

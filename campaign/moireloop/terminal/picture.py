@@ -68,12 +68,16 @@ def is_line_due(progress: Progress, shown: Progress | None, since_s: float, ever
     """Whether a new line is worth printing: the first, a change of state or trouble, else after a while."""
     if shown is None:
         return True
-    before, now = ((view.state, view.awaits_analyzer, view.down, view.last_crash) for view in (shown, progress))
+    before, now = (
+        (view.state, view.awaits_analyzer, view.faults, view.down, view.last_crash) for view in (shown, progress)
+    )
     return before != now or since_s >= every_s
 
 
 def _trouble(progress: Progress) -> list[str]:
-    lines = [f"down: {', '.join(progress.down)}"] if progress.down else []
+    lines = list(progress.faults)
+    if progress.down:
+        lines.append(f"down: {', '.join(progress.down)}")
     crash = progress.last_crash
     if crash is not None:
         why = f": {crash.reason.splitlines()[0]}" if crash.reason else ""

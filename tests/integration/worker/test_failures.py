@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -69,17 +68,6 @@ def occupy(campaign: Campaign, undo: ExitStack) -> None:
     (campaign.folder / "runs" / "c0").write_text("in the way", encoding="ascii")
 
 
-def fill(campaign: Campaign, undo: ExitStack) -> None:
-    """The folder of the runs is on a small disk."""
-    runs = campaign.folder / "runs"
-    runs.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(runs)]
-    done = subprocess.run(mount, capture_output=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.decode().strip()}")
-    undo.callback(subprocess.run, ["umount", "--lazy", str(runs)], check=True)
-
-
 def blow(number: signal.Signals, rank: int) -> Inject:
     """A signal to one rank in the middle of its run."""
 
@@ -108,7 +96,6 @@ CAUSES = [
     Cause("run folder occupied", "cannot write runs/c0/attempt-1: Not a directory", SMALL_BEAD, before=occupy),
     Cause("run folder occupied, two ranks", "cannot write runs/c0/attempt-1: Not a directory", SMALL_BEAD,
           workers={"ranks": 2}, before=occupy),
-    Cause("disk full", "cannot write runs/c0/attempt-1: No space left on device", SMALL_BEAD, before=fill),
 ]  # fmt: skip
 
 

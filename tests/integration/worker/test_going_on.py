@@ -105,7 +105,7 @@ def test_attempt_after_an_error_of_lammps_begins_anew(make_campaign: Make, start
     campaign.propose("c0")
     first = start(campaign)
     wait_until(lambda: (attempt(campaign, 1) / "log.lammps").exists(), "the run has begun")
-    first.terminate()
+    first.hand_back()
     campaign.wait_for("run_failed/1")
     (file,) = attempt(campaign, 1).glob("restart.*.json")
     file.with_suffix("").write_bytes(b"no restart file of LAMMPS")

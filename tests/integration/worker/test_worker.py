@@ -1,4 +1,4 @@
-"""Whole workers: real mpiexec, real LAMMPS, real Redis."""
+"""Whole workers: real MPI, real LAMMPS, real Redis."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def start() -> Iterator[Start]:
     yield launch
     for worker, pids in started:
         worker.kill()
-        wait_until(worker.poll, "mpiexec ended")
+        wait_until(worker.poll, "the worker ended")
         wait_until_gone(pids)
 
 
@@ -262,28 +262,30 @@ def test_killed_rank_ends_the_worker(make_campaign: Make, start: Start, ranks: i
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_no_rank_outlives_mpiexec(make_campaign: Make, start: Start, ranks: int) -> None:
-    """kill -9 of mpiexec in the middle of a run takes all ranks with it."""
+def test_no_rank_outlives_what_started_it(make_campaign: Make, start: Start, ranks: int) -> None:
+    """kill -9 of what the launcher started in the middle of a run takes all ranks with it."""
     campaign = make_campaign(LONG_BEAD, ranks=ranks)
     campaign.propose("c0")
     worker = start(campaign, ranks)
     running(campaign, "c0")
     pids = family(worker.pid)
     os.kill(worker.pid, signal.SIGKILL)
-    assert wait_until(worker.poll, "mpiexec ended").kind == "signal"
+    assert wait_until(worker.poll, "the worker ended").kind == "signal"
     wait_until_gone(pids)
 
 
-def test_no_rank_outlives_hydras_proxy(make_campaign: Make, start: Start) -> None:
-    """kill -9 of the process between mpiexec and the ranks leaves none of them."""
-    campaign = make_campaign(LONG_BEAD, ranks=2)
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_no_stopped_process_outlives_the_worker(make_campaign: Make, start: Start, ranks: int) -> None:
+    """Ranks, and what starts them, that were stopped (SIGSTOP) end with the worker like any other."""
+    campaign = make_campaign(LONG_BEAD, ranks=ranks)
     campaign.propose("c0")
-    worker = start(campaign, 2)
+    worker = start(campaign, ranks)
     running(campaign, "c0")
     pids = family(worker.pid)
-    (proxy,) = pids - {worker.pid} - set(ranks_of(worker.pid))
-    os.kill(proxy, signal.SIGKILL)
-    wait_until(worker.poll, "mpiexec ended")
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(worker.pid, signal.SIGKILL)
+    wait_until(worker.poll, "the worker ended")
     wait_until_gone(pids)
 
 

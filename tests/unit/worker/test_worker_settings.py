@@ -47,7 +47,7 @@ def test_wrong_growth_section_is_refused_by_name(section: dict[str, Any], key: s
         {"count": 5000},
         {"count": True},
         {"count": 1, "ranks": 0},
-        {"count": 1, "launcher": "ssh"},
+        {"count": 1, "launcher": ""},
         {"count": 1, "lease_s": 0.0},
         {"count": 1, "max_attempts": 0},
     ],

@@ -14,6 +14,9 @@ class CannotLaunch(CannotServe):
     """A worker cannot be started here and now; the text says what is missing."""
 
 
+Kind = Literal["stopped", "error", "signal", "lost", "cannot launch"]
+
+
 @dataclass(frozen=True)
 class Exit:
     """How a worker ended.
@@ -23,7 +26,7 @@ class Exit:
     candidate's fault. `cannot launch`: it never began, since there was no place for it.
     """
 
-    kind: Literal["stopped", "error", "signal", "lost", "cannot launch"]
+    kind: Kind
     reason: str
 
     @property

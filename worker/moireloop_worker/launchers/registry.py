@@ -26,7 +26,7 @@ def load_launcher(name: str) -> OpenLauncher:
     if len(found) > 1:
         raise LauncherUnusable(f"expected one launcher {name!r}, got {' and '.join(sorted(found))}")
     if not found:
-        raise LauncherUnusable(f"expected a launcher that is installed ({', '.join(known_launchers())}), got {name!r}")
+        raise LauncherUnusable(f"expected one that is installed ({', '.join(known_launchers())}), got {name!r}")
     (entry,) = found.values()
     try:
         loaded: OpenLauncher = entry.load()

@@ -83,7 +83,7 @@ class Pool:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether no worker can start and none ever came up: something is missing here that will not come by waiting."""
+        """Whether no worker can start and none ever came up: what is missing here does not come by waiting."""
         return self.cannot_start and not self._any_came_up
 
 

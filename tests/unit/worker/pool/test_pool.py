@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from moireloop_broker.processes.exits import last_words
-from moireloop_worker.launchers.launcher import Exit
-from moireloop_worker.launchers.local import exit_of
+from moireloop_broker.processes.exits import EXIT_NOT_ITS_FAULT, last_words
+from moireloop_worker.launchers.launcher import Exit, Kind
+from moireloop_worker.launchers.local import Death, exit_of
 from moireloop_worker.pool.decisions import Pool
 from moireloop_worker.run.lease_keeper import renewal_period_s
 
@@ -20,7 +20,7 @@ This typically refers
 
 
 def started(count: int = 1) -> Pool:
-    pool = Pool(count)
+    pool = Pool([f"worker-{number}" for number in range(count)])
     for worker in pool.workers:
         pool.released(worker)
     for worker in pool.due(0.0):
@@ -30,7 +30,7 @@ def started(count: int = 1) -> Pool:
 
 def test_workers_start_once_their_forerunners_leases_are_given_back() -> None:
     """Nothing starts before the release; then all workers do, and only once."""
-    pool = Pool(2)
+    pool = Pool(["worker-0", "worker-1"])
     assert pool.due(0.0) == []
     pool.released("worker-1")
     assert pool.due(0.0) == ["worker-1"]
@@ -76,6 +76,27 @@ def test_pool_is_given_up_when_no_worker_ever_becomes_ready() -> None:
     assert pool.cannot_start
 
 
+def test_pool_in_which_a_worker_once_came_up_is_never_given_up() -> None:
+    """What kept workers from starting may be mended: the pool tries on and on."""
+    pool = started()
+    pool.ended("worker-0", 0.0, productive=False, came_up=True)
+    for _ in range(9):
+        pool.ended("worker-0", 0.0, productive=False, came_up=False)
+    assert pool.cannot_start
+    assert not pool.is_hopeless
+
+
+def test_lost_machines_say_nothing_of_the_worker() -> None:
+    """A worker whose machine went away before it was ready is no still-birth."""
+    pool = started()
+    for _ in range(9):
+        pool.ended("worker-0", 0.0, productive=False, came_up=False, lost=True)
+    assert not pool.cannot_start
+    for _ in range(4):
+        pool.ended("worker-0", 0.0, productive=False, came_up=False)
+    assert pool.is_hopeless
+
+
 def test_workers_wait_each_for_themselves() -> None:
     """The death of one worker does not delay another."""
     pool = started(2)
@@ -86,34 +107,56 @@ def test_workers_wait_each_for_themselves() -> None:
     assert pool.due(2.0) == ["worker-0"]
 
 
+RANK = "rank died (pid 77 on node-3)"
+
+
 @pytest.mark.parametrize(
-    ("code", "words", "asked", "expected"),
+    ("death", "words", "asked", "expected"),
     [
-        (0, b"", False, Exit("stopped", "ended by itself")),
-        (0, b"", True, Exit("stopped", "stopped on request")),
-        (-9, b"", False, Exit("signal", "mpiexec killed by SIGKILL")),
-        (9, KILLED, False, Exit("signal", "rank died (pid 77 on node-3): killed by SIGKILL")),
+        (Death(0, 77, "node-3"), b"", False, Exit("stopped", "ended by itself")),
+        (Death(0, 77, "node-3"), b"", True, Exit("stopped", "stopped on request")),
         (
-            11,
-            KILLED.replace(b"l 9)", b"l 11)"),
+            Death(-9, 77, "node-3", is_rank=False),
+            b"",
             False,
-            Exit("signal", "rank died (pid 77 on node-3): killed by SIGSEGV"),
+            Exit("signal", "the starter of its ranks was killed by SIGKILL"),
         ),
-        (1, b"ValueError: no\nAbort(1) on node 0\n", False, Exit("error", "rank died: exit code 1: ValueError: no")),
-        (1, b"candidate finished\n", False, Exit("error", "rank died: exit code 1: candidate finished", True)),
-        (3, b"", False, Exit("error", "rank died: exit code 3")),
-        (2, b"worker started\n", False, Exit("error", "rank died: exit code 2: worker started", came_up=True)),
+        (Death(-9, 77, "node-3"), b"", False, Exit("signal", f"{RANK}: killed by SIGKILL")),
+        (Death(-11, 77, "node-3"), b"", False, Exit("signal", f"{RANK}: killed by SIGSEGV")),
+        (
+            Death(1, 77, "node-3"),
+            b"ValueError: no\nAbort(1) on node 0\n",
+            False,
+            Exit("error", f"{RANK}: exit code 1: ValueError: no"),
+        ),
+        (Death(3, 77, "node-3"), b"", False, Exit("error", f"{RANK}: exit code 3")),
+        (Death(2, 77, "node-3"), b"worker started\n", False, Exit("error", f"{RANK}: exit code 2: worker started")),
+        (
+            Death(EXIT_NOT_ITS_FAULT, 77, "node-3"),
+            b"cannot write\n",
+            False,
+            Exit("lost", f"{RANK}: exit code 74: cannot write"),
+        ),
     ],
 )
-def test_ends_are_told_apart(code: int, words: bytes, asked: bool, expected: Exit) -> None:
+def test_ends_are_told_apart(death: Death, words: bytes, asked: bool, expected: Exit) -> None:
     """An error, a signal and an end on request are told apart, and the error has its words."""
-    assert exit_of(code, words, asked=asked) == expected
+    assert exit_of(death, words, asked=asked) == expected
+
+
+@pytest.mark.parametrize(("code", "kind"), [(-7, "lost"), (15, "lost"), (-9, "signal"), (0, "stopped")])
+def test_want_of_shared_memory_is_named_and_nobodys_fault(code: int, kind: str) -> None:
+    """SIGBUS, or an error of MPI, where /dev/shm is full: the reason says so, and nobody is charged."""
+    ended = exit_of(Death(code, 77, "node-3"), b"", asked=False, missing="no room")
+    assert ended.kind == kind
+    assert ("no room" in ended.reason) is (kind == "lost")
 
 
 def test_only_ends_that_may_be_the_candidates_fault_are_charged() -> None:
     """A lost machine and a stop on request use up no attempt."""
-    charged = {kind: Exit(kind, "").charged for kind in ("stopped", "error", "signal", "lost")}
-    assert charged == {"stopped": False, "error": True, "signal": True, "lost": False}
+    kinds: tuple[Kind, ...] = ("stopped", "error", "signal", "lost", "cannot launch")
+    charged = {kind: Exit(kind, "").charged for kind in kinds}
+    assert charged == {"stopped": False, "error": True, "signal": True, "lost": False, "cannot launch": False}
 
 
 def test_last_words_are_the_workers_own() -> None:
