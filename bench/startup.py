@@ -13,7 +13,7 @@ from statistics import median
 from bench.campaigns import campaign_of, session
 from bench.table import Row
 from bench.waits import earlier_results
-from moireloop.campaign_file.load import keep_copy
+from moireloop.campaign_file.load import keep_copy, read_campaign
 from moireloop_broker.folder import CampaignFolder
 from tests.helpers.campaign_files import BEAD
 
@@ -64,7 +64,7 @@ def _running_campaign() -> Iterator[Path]:
         session(campaign, without=("optimizer", "pool", "analyzer-0")) as (_, connection),
     ):
         file = campaign.folder.with_name("bench.toml")
-        keep_copy(file, CampaignFolder(campaign.folder))
+        keep_copy(read_campaign(file), CampaignFolder(campaign.folder))
         client = connection.open_redis()
         earlier_results(client, connection.keys, RESULTS)
         client.close()
