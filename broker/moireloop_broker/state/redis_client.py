@@ -51,9 +51,15 @@ def open_reader(url: str) -> redis.Redis:
     return redis.Redis.from_url(url, socket_timeout=READ_S, protocol=2)
 
 
-def open_impatient(url: str, timeout_s: float = 5.0) -> redis.Redis:
-    """A connection for whoever has something else to do: a command fails where no reply comes within `timeout_s`."""
-    return redis.Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=None, protocol=2)
+def open_impatient(url: str, timeout_s: float = 5.0, *, name: str | None = None) -> redis.Redis:
+    """A connection for whoever has something else to do: a command fails where no reply comes within `timeout_s`.
+
+    Args:
+        name: by which others find the connection among those of the server.
+    """
+    return redis.Redis.from_url(
+        url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=None, protocol=2, client_name=name
+    )
 
 
 def answers(url: str) -> bool:

@@ -40,6 +40,9 @@ UNLEASED_IDLE_S = 10.0
 UNCOUNTED = 2
 """What `fail.lua` is given in place of `charged` for an attempt that is nobody's."""
 
+LONGEST_GAP_S = 5.0
+"""Between two looks at the leases: after more than that whoever looks was stopped itself, and begins anew."""
+
 
 class LeaseLost(Exception):
     """The lease went to another worker, or its candidate is settled: this attempt no longer counts."""
@@ -75,6 +78,7 @@ class WorkQueue:
         self._scripts = Scripts(client)
         self._lease_ms = round(lease_s * 1000)
         self._limits = limits or AttemptLimits()
+        self._looked_at_s = time.monotonic()
         self._expired_at_s: dict[tuple[bytes, float], float] = {}
 
     def create(self) -> None:
@@ -220,10 +224,21 @@ class WorkQueue:
     def _overdue(self, grace_s: float) -> list[str]:
         server_s, server_us = self._client.time()
         now_ms = server_s * 1000 + server_us // 1000
+        self._shorten_leases(now_ms)
         expired: Any = self._client.zrangebyscore(self._keys.leases, "-inf", now_ms, withscores=True)
         now_s = time.monotonic()
+        if now_s - self._looked_at_s > LONGEST_GAP_S:
+            self._expired_at_s = {}
+        self._looked_at_s = now_s
         self._expired_at_s = {lease: self._expired_at_s.get(lease, now_s) for lease in map(tuple, expired)}
         return [lease[0].decode() for lease, since_s in self._expired_at_s.items() if now_s - since_s >= grace_s]
+
+    def _shorten_leases(self, now_ms: int) -> None:
+        """Leases of before the server's clock was set back would last for hours; their workers renew them meanwhile."""
+        latest_ms = now_ms + self._lease_ms
+        too_long: Any = self._client.zrangebyscore(self._keys.leases, latest_ms + LONGEST_GAP_S * 1000, "+inf")
+        if too_long:
+            self._client.zadd(self._keys.leases, dict.fromkeys(too_long, latest_ms), xx=True)
 
     def cancel(self, candidate_id: str, reason: str) -> str:
         """Ask for the early end of a candidate.

@@ -13,6 +13,9 @@ LONGEST_TEXT: Final = 50
 
 FIXED_ON_RESUME: Final = ("name", "growth", "redis.url")
 
+COMPARED_BY_CONTENT: Final = ("growth.file",)
+"""Files that may lie elsewhere than before, since their content is compared where a campaign is resumed."""
+
 
 def changes_on_resume(old: Campaign, new: Campaign) -> list[str]:
     """What a resumed campaign does otherwise than before, one line a key: `budget.results: 40 -> 80`.
@@ -25,6 +28,7 @@ def changes_on_resume(old: Campaign, new: Campaign) -> list[str]:
     """
     before, after = (dict(_leaves(campaign.model_dump(mode="json", exclude={"folder"}))) for campaign in (old, new))
     changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    changed = [key for key in changed if key not in COMPARED_BY_CONTENT]
     for key in changed:
         if key in FIXED_ON_RESUME or key.partition(".")[0] in FIXED_ON_RESUME:
             raise CampaignFileError(

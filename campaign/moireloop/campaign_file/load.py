@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from moireloop.campaign_file.checks import (
 )
 from moireloop.campaign_file.errors import CampaignFileError, Location, as_lines, dotted, problems_of
 from moireloop.campaign_file.reading import document_of, refused, text_of
+from moireloop.campaign_file.renamed import renamed_hint
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.problems import Problem, shown
 from moireloop_worker.models.script_files import changed_script_problems
@@ -114,9 +116,15 @@ def load_copy(folder: CampaignFolder) -> Campaign:
 
 
 def keep_copy(file: CampaignFile, folder: CampaignFolder) -> None:
-    """Keep a copy of the campaign file in the folder, with a last line that says where it was copied from."""
-    text = _without_mark(file.text).rstrip("\n")
-    folder.keep_campaign_file(f"{text}\n{ORIGIN_MARK}{json.dumps(str(_origin(file.path, file.text)))}\n")
+    """Keep a copy of the campaign file in the folder, with a last line that says where it was copied from.
+
+    Where the folder lies beside the file, or below, that is told from the folder, so that both may be moved.
+    """
+    text, origin = _without_mark(file.text).rstrip("\n"), _origin(file.path, file.text)
+    place, root, told = origin.parent.resolve(), folder.root.resolve(), str(origin)
+    if root.is_relative_to(place):
+        told = os.path.relpath(place / origin.name, root)
+    folder.keep_campaign_file(f"{text}\n{ORIGIN_MARK}{json.dumps(told)}\n")
 
 
 def parsed(document: Mapping[str, Any], name: Path | str, *, beside: Path) -> Campaign:
@@ -171,14 +179,23 @@ def _without_mark(text: str) -> str:
 
 
 def _origin(path: Path, text: str) -> Path:
-    """The campaign file that this one is a copy of; else the file itself. Relative paths in it are relative to that."""
+    """The campaign file that this one is a copy of; else the file itself. Relative paths in it are relative to that.
+
+    Copies of earlier versions name it by an absolute path, which a moved folder outlives: a file of its name beside
+    the folder is meant then.
+    """
     mark = _mark(text)
     if mark is None:
         return path.absolute()
     try:
-        return Path(str(json.loads(mark.removeprefix(ORIGIN_MARK))))
+        origin = Path(str(json.loads(mark.removeprefix(ORIGIN_MARK))))
     except ValueError:
         return path.absolute()
+    folder = path.absolute().parent.resolve()
+    if not origin.is_absolute():
+        return (folder / origin).resolve()
+    beside = folder.parent / origin.name
+    return beside if beside.is_file() else origin
 
 
 def _with_folder(path: Path, document: dict[str, Any]) -> dict[str, Any]:
@@ -248,7 +265,8 @@ def _resume_problems(old: Campaign, new: Campaign) -> list[Problem]:
 
 def _nothing_to_resume(file: CampaignFile) -> list[Problem]:
     text = f"expected a campaign that was started, got {file.folder.root}, where none was"
-    return [Problem("folder", f"{text}; use `moireloop run {file.path}`")]
+    hint = renamed_hint(file.path, file.campaign.name)
+    return [Problem("folder", f"{text}; use `moireloop run {file.path}`{hint}")]
 
 
 def _infinite(value: Any, location: Location = ()) -> Iterator[tuple[str, float]]:

@@ -20,8 +20,8 @@ from moireloop.campaign_file.load import (
     refuse_unreachable,
 )
 from moireloop.session.lock import locked, refuse_if_held
-from moireloop.session.opening import forget_session, refuse_taken_name
-from moireloop.terminal.console import console
+from moireloop.session.opening import forget_session, refuse_if_redis_knows, refuse_taken_name
+from moireloop.terminal.console import console, say
 from moireloop.terminal.session_view import conduct
 from moireloop_broker.folder import CampaignFolder
 from moireloop_optimizer.generators.check import keep_strategy
@@ -62,7 +62,7 @@ def resume_file(file: CampaignFile) -> int:
             *changes_on_resume(load_copy(folder), campaign),
             *filter(None, [keep_strategy(campaign.optimizer, folder)]),
         ]:
-            console.print(f"changed {change}", highlight=False, markup=False)
+            say(f"changed {change}")
         keep_copy(file, folder)
         return _conduct(campaign, resumed=folder.connection_file.exists())
 
@@ -78,6 +78,7 @@ def _held(file: CampaignFile, purpose: Purpose) -> Iterator[None]:
         refuse_taken_name(file.campaign)
     file.folder.create()
     with locked(file.folder):
+        refuse_if_redis_knows(file.folder, say)
         check_folder(file, purpose)
         yield
 
@@ -86,13 +87,13 @@ def _conduct(campaign: Campaign, *, resumed: bool) -> int:
     """The session, then its figures, tables and files. Those who draw are imported when there is something to draw."""
     session = conduct(campaign, console, resumed=resumed)
     from moireloop.commands.drawing import draw
-    from moireloop.commands.tabling import show_results
+    from moireloop.commands.tabling import code_of_tables, show_results
 
     drawn = draw(campaign, session.history, session.all_series)
     show_results(campaign, session.history, session.all_series)
     for result in session.history.results:
         remove_restart_files_of(CampaignFolder(campaign.folder).runs, result.candidate.candidate_id)
     for figure in drawn:
-        console.print(f"figure   {figure}", highlight=False, soft_wrap=True)
-    console.print(f"ended    {session.reason}", highlight=False, soft_wrap=True)
-    return session.exit_code
+        say(f"figure   {figure}")
+    say(f"ended    {session.reason}")
+    return session.exit_code or code_of_tables(campaign, session.history)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.commands.started import started
+from moireloop.exit_codes import EXIT_FAILED
 from moireloop.results.analyses import failed_analyses
-from moireloop.results.files import write_analyses, write_results, write_trajectories
+from moireloop.results.files import FewerRows, rows_of, write_analyses, write_results, write_trajectories
 from moireloop.results.results import early_ends, utilisation
 from moireloop.session.history import History
 from moireloop.session.records import records
-from moireloop.terminal.console import console
+from moireloop.terminal.console import complain, console, say
 from moireloop.terminal.recipes_table import recipes_table, target_lines, width_of
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.series import Series
@@ -23,31 +24,53 @@ from moireloop_broker.state.series import Series
 def results(path: Path) -> int:
     """Table of the best recipes; writes results and trajectories, each as .parquet and .csv, and analyses.parquet."""
     campaign = started(path)
-    show_results(campaign, *records(CampaignFolder(campaign.folder)))
-    return 0
+    history, all_series = records(CampaignFolder(campaign.folder))
+    show_results(campaign, history, all_series)
+    return code_of_tables(campaign, history)
+
+
+def code_of_tables(campaign: Campaign, history: History) -> int:
+    """A failure where results could not be written that are in no earlier table."""
+    kept = rows_of(CampaignFolder(campaign.folder).results_parquet)
+    return EXIT_FAILED if kept < len(history.results) else 0
 
 
 def show_results(campaign: Campaign, history: History, all_series: Sequence[Series]) -> None:
     """Write the files first, so that they are there also when nobody reads what is shown."""
-    results_files = write_results(CampaignFolder(campaign.folder), history.results, campaign.targets, campaign.bounds)
-    written = (
-        *results_files,
-        *write_trajectories(CampaignFolder(campaign.folder), all_series),
-        *write_analyses(CampaignFolder(campaign.folder), history.results),
-    )
+    written, unwritten = _write_tables(campaign, history, all_series)
     if console.is_terminal:
         console.print(recipes_table(history.results, campaign.targets, campaign.bounds, width=console.width))
     else:
         table = recipes_table(history.results, campaign.targets, campaign.bounds)
         Console(width=width_of(table)).print(table)
     for told in target_lines(history.results, campaign.targets):
-        console.print(told, highlight=False, markup=False, soft_wrap=True)
+        say(told)
     used = utilisation(history.results, history.resumed_at_s).fraction
     if used is not None:
         console.print(f"utilisation of the workers {used:.1%}", highlight=False)
     if (early := early_ends(history.results)) is not None:
         console.print(str(early), highlight=False)
     for failed in failed_analyses(history.results):
-        console.print(failed, highlight=False, markup=False, soft_wrap=True)
+        say(failed)
     for path in written:
-        console.print(f"results  {path}", highlight=False, soft_wrap=True)
+        say(f"results  {path}")
+    for text in unwritten:
+        complain(text)
+
+
+def _write_tables(campaign: Campaign, history: History, all_series: Sequence[Series]) -> tuple[list[Path], list[str]]:
+    """Paths of the tables that were written, and a line about each that was not."""
+    folder, written, unwritten = CampaignFolder(campaign.folder), list[Path](), list[str]()
+    writers: list[Callable[[], tuple[Path, ...]]] = [
+        lambda: write_results(folder, history.results, campaign.targets, campaign.bounds),
+        lambda: write_trajectories(folder, all_series),
+        lambda: write_analyses(folder, history.results),
+    ]
+    for write in writers:
+        try:
+            written += write()
+        except FewerRows as error:
+            unwritten.append(str(error))
+        except OSError as error:
+            unwritten.append(f"results are not written to {folder.root}: {error.strerror or error}")
+    return written, list(dict.fromkeys(unwritten))

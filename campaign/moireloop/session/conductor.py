@@ -13,10 +13,11 @@ from pathlib import Path
 import redis
 
 from moireloop.campaign_file.campaign import Campaign
-from moireloop.session.ending import Ending, ending_of, failure_of, should_drain, without_success
+from moireloop.session.ending import Ending, ending_of, failure_of, should_drain, wall_time_reason, without_success
 from moireloop.session.history import History
-from moireloop.session.opening import close_session, open_session
+from moireloop.session.opening import close_session, conductor_name, hold_sockets, note_session, open_session
 from moireloop.session.progress import Progress, progress_of
+from moireloop.session.records import refuse_lost_log
 from moireloop.session.service_set import Crash, ServiceSet, ServiceSpec
 from moireloop.session.start_condition import ANALYZER_PREFIX, may_begin
 from moireloop.session.startup import (
@@ -32,6 +33,8 @@ from moireloop.session.startup import (
 from moireloop_broker.connection import Connection
 from moireloop_broker.contract.message import START
 from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.identity import Identity, read_identity, write_identity
+from moireloop_broker.processes.clock import boot_s
 from moireloop_broker.state.campaign_state import CampaignState, ServiceState
 from moireloop_broker.state.endpoints import frame_endpoints
 from moireloop_broker.state.event_log import EventLog, LogRolledBack
@@ -70,6 +73,7 @@ class Conductor:
         self.folder = folder
         self.history = History()
         self.started_s = time.time()
+        self._began_s = boot_s()
         self._resumed = resumed
         self._without = frozenset(without)
         self._services = ServiceSet(folder.services_lock)
@@ -82,6 +86,7 @@ class Conductor:
         self._failure: str | None = None
         self._connection: Connection | None = None
         self._client: redis.Redis | None = None
+        self._sockets: int | None = None
 
     def start(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Start all services and let the campaign begin, or go on; the pool starts in a later step.
@@ -96,19 +101,25 @@ class Conductor:
         for name in ONE_THREAD:
             os.environ.setdefault(name, "1")
         claim_services(self._services, self.folder.services_lock, interrupted)
-        sections = settings_sections(self.campaign)
+        sections = {**settings_sections(self.campaign), "session": {"began_boot_s": self._began_s}}
         write_settings_file(self.folder.root, sections)
         connection = open_session(self.campaign, self.folder)
         self._connection = connection
+        self._sockets = hold_sockets(connection)
         broker = broker_spec(self.folder)
         self._start(broker)
         wait_for_broker(self._services, connection, sections, broker.log_file, interrupted)
-        self._client = open_impatient(connection.redis_url)
+        identity = self._identity()
+        self._client = open_impatient(connection.redis_url, name=conductor_name(self.campaign.name, identity.session))
+        if self._resumed:
+            refuse_lost_log(self._client, connection.keys, "the campaign's Redis server", identity)
+        note_session(self._client, connection.keys, identity, self.folder)
         if self._resumed:
             WorkQueue(self._client, connection.keys).create()
             self._read_log()
             clear_earlier_session(self._client, connection.keys, self.campaign)
         self._state().change("resumed" if self._resumed else "started")
+        write_identity(self.folder.root, identity.model_copy(update={"has_begun": True}))
         for spec in service_specs(self.campaign, self.folder):
             if spec.name == "pool" and spec.name not in self._without:
                 self._pool = spec
@@ -143,7 +154,9 @@ class Conductor:
 
     def ending(self) -> Ending | None:
         """Whether the campaign is over, and how."""
-        ending = ending_of(self._progress, self.campaign.budget.results) if self._progress else None
+        if self._progress is None:
+            return None
+        ending = ending_of(self._progress, self.campaign.budget.results, self.history.drained_for)
         if ending is not None and self._failure is not None:
             return Ending(False, self._failure, is_failure=True)
         return ending and without_success(ending, self.history.results)
@@ -174,6 +187,9 @@ class Conductor:
         self._services.stop(["broker"], PATIENCE_S)
         if self._client is not None:
             self._client.close()
+        if self._sockets is not None:
+            os.close(self._sockets)
+            self._sockets = None
         if self._connection is not None:
             close_session(self._connection)
         self._services.release()
@@ -186,7 +202,7 @@ class Conductor:
         """Start the pool when an analyzer is there, or none for too long; the wall time counts from then."""
         if self._pool is None or self._drain_reason is not None or self._state().state == "draining":
             return
-        self._waited_s = time.time() - self.started_s
+        self._waited_s = boot_s() - self._began_s
         analyzers = sum(name.startswith(ANALYZER_PREFIX) for name in self._services.names())
         announced = len(frame_endpoints(self._redis(), self._opened().keys))
         if not may_begin(analyzers, announced, self._waited_s):
@@ -238,13 +254,12 @@ class Conductor:
             return
         runs_s = [r.report.finished_s - r.report.started_s for r in self.history.results if r.report is not None]
         run_s = sorted(runs_s)[len(runs_s) // 2] if runs_s else None
-        if should_drain(progress.elapsed_s, self._wall_time_s(), run_s):
-            self.drain(f"the wall time of {self.campaign.budget.wall_time_s:g} s leaves no time for another run")
+        limit_s, budget_s = self._wall_time_s(), self.campaign.budget.wall_time_s
+        if limit_s is not None and budget_s is not None and should_drain(progress.elapsed_s, limit_s, run_s):
+            self.drain(wall_time_reason(progress.elapsed_s, limit_s, budget_s))
 
     def _drain_when_all_fails(self, progress: Progress) -> None:
-        self._failure = self._failure or failure_of(
-            self.history.results_since(self.started_s), self.campaign.workers.count
-        )
+        self._failure = self._failure or failure_of(self.history.results_of_session, self.campaign.workers.count)
         if self._failure is not None and progress.state != "draining":
             self.drain(self._failure)
 
@@ -256,11 +271,18 @@ class Conductor:
             budget_results=self.campaign.budget.results,
             started_s=self.started_s,
             now_s=time.time(),
+            elapsed_s=boot_s() - self._began_s,
             wall_time_s=self._wall_time_s(),
             resumed_at_s=self.history.resumed_at_s,
             last_crash=self.history.last_crash,
             last_failures=self.history.last_failures,
         )
+
+    def _identity(self) -> Identity:
+        identity = read_identity(self.folder.root)
+        if identity is None:
+            raise ServiceFailed(f"the identity that was just written is gone from {self.folder.identity_file}")
+        return identity
 
     def _state(self) -> CampaignState:
         return CampaignState(self._redis(), self._opened().keys, self.campaign.name)

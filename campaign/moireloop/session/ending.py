@@ -10,6 +10,8 @@ from moireloop_broker.contract.events import Result
 
 FAILED_AT_FIRST = 5
 
+WALL_TIME = "budget.wall_time_s"
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -20,14 +22,21 @@ class Ending:
     is_failure: bool = False
 
 
-def ending_of(progress: Progress, budget_results: int) -> Ending | None:
-    """The end of a session: the budget is spent, or it drains and nothing runs any more; None before that."""
+def ending_of(progress: Progress, budget_results: int, drained_for: str | None = None) -> Ending | None:
+    """The end of a session: the budget is spent, or it drains and nothing runs any more; None before that.
+
+    Args:
+        drained_for: why it drains.
+    """
     if progress.running or progress.analysing:
         return None
     if progress.done >= budget_results and not progress.queued:
         return Ending(True, f"all {budget_results} results are there")
     if progress.state == "draining":
-        return Ending(False, f"drained with {progress.done} of {budget_results} results")
+        got = f"{progress.done} of {budget_results} results"
+        if drained_for is not None and drained_for.startswith(WALL_TIME):
+            return Ending(False, f"{drained_for}, with {got}")
+        return Ending(False, f"drained with {got}" + (f": {drained_for}" if drained_for else ""))
     return None
 
 
@@ -53,6 +62,18 @@ def without_success(ending: Ending, results: Sequence[Result]) -> Ending:
     share = "every one" if len(failed) == len(counted) else f"{len(failed)} of them"
     reason = f"{ending.reason}, and {share} failed, the last with: {failed[-1].reason}"
     return Ending(True, reason, is_failure=True)
+
+
+def wall_time_reason(elapsed_s: float, wall_time_s: float, budget_s: float) -> str:
+    """Why a session drains by its wall time.
+
+    Args:
+        elapsed_s: seconds spent so far.
+        wall_time_s: seconds that the session has, those before its first worker among them.
+        budget_s: the setting.
+    """
+    what = "is over" if elapsed_s >= wall_time_s else "leaves no time for another run"
+    return f"{WALL_TIME} = {budget_s:g} {what}"
 
 
 def should_drain(elapsed_s: float, wall_time_s: float | None, run_s: float | None) -> bool:

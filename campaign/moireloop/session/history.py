@@ -20,11 +20,15 @@ FAILURES_KEPT: Final = 5
 class History:
     """Grows with the events of the log. Results stand in its order; sessions are told by the times of their starts.
 
-    `last_failures` are the last attempts that failed by themselves, oldest first, at most FAILURES_KEPT.
+    `results_before` is how many results are older than the last session's start, `drained_for` why
+    the present one drains. `last_failures` are the last attempts that failed by themselves,
+    oldest first, at most FAILURES_KEPT.
     """
 
     results: list[Result] = field(default_factory=list)
     session_starts_s: list[float] = field(default_factory=list)
+    results_before: int = 0
+    drained_for: str | None = None
     last_crash: ServiceChanged | None = None
     last_failures: list[RunFailed] = field(default_factory=list)
 
@@ -51,7 +55,11 @@ class History:
             self.last_crash = event
         elif isinstance(event, CampaignChanged) and event.state in ("started", "resumed"):
             self.session_starts_s.append(event.at_s)
+            self.results_before, self.drained_for = len(self.results), None
+        elif isinstance(event, CampaignChanged) and event.state == "draining":
+            self.drained_for = event.reason
 
-    def results_since(self, started_s: float) -> list[Result]:
-        """The results that were logged after a moment, in seconds since the epoch."""
-        return [result for result in self.results if (result.times.logged_s or 0.0) >= started_s]
+    @property
+    def results_of_session(self) -> list[Result]:
+        """The results of the present session, by the order of the log: clocks may be set."""
+        return self.results[self.results_before :]

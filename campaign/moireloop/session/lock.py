@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from moireloop_broker.folder import CampaignFolder
-from moireloop_broker.processes.file_lock import locks_within
+from moireloop_broker.processes.file_lock import is_locked, locks_within
 
 LOCK_PATIENCE_S: Final = 0.2
 """Outlasts somebody else's short look at who holds the lock."""
@@ -44,7 +44,7 @@ def locked(folder: CampaignFolder) -> Iterator[None]:
     descriptor = os.open(folder.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if not locks_within(descriptor, LOCK_PATIENCE_S):
-            raise _held_by(folder, _read_holder(descriptor))
+            raise held_by(folder, _read_holder(descriptor))
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
         yield
@@ -55,22 +55,25 @@ def locked(folder: CampaignFolder) -> Iterator[None]:
 def refuse_if_held(folder: CampaignFolder) -> None:
     """Nothing when nobody runs the campaign. Raises CampaignIsRunning."""
     if (holder := holder_of(folder)) is not None:
-        raise _held_by(folder, holder)
+        raise held_by(folder, holder)
 
 
 def holder_of(folder: CampaignFolder) -> Holder | None:
-    """The process that runs the campaign now, or None when nobody does."""
+    """The process that runs the campaign now, or None when nobody does.
+
+    The file is only read. A file system without locks cannot hold a campaign that runs.
+    """
     try:
-        descriptor = os.open(folder.lock_file, os.O_RDWR)
+        descriptor = os.open(folder.lock_file, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        return None if locks_within(descriptor, 0.0) else _read_holder(descriptor)
+        return _read_holder(descriptor) if is_locked(descriptor) else None
     finally:
         os.close(descriptor)
 
 
-def _held_by(folder: CampaignFolder, holder: Holder) -> CampaignIsRunning:
+def held_by(folder: CampaignFolder, holder: Holder) -> CampaignIsRunning:
     return CampaignIsRunning(
         f"the campaign in {folder.root} is being run by {holder}; stop it first, or watch it with `moireloop watch`"
     )

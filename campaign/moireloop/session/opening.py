@@ -7,9 +7,16 @@ import json
 import os
 import socket
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
+
+import redis
 
 from moireloop.campaign_file.campaign import Campaign
+from moireloop.session.lock import CampaignIsRunning
+from moireloop.session.records import refuse_lost_log, refuse_lost_state
 from moireloop.session.service_set import ServiceSet
 from moireloop_broker.connection import (
     Connection,
@@ -20,14 +27,21 @@ from moireloop_broker.connection import (
     write_connection,
 )
 from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.identity import Identity, read_identity, write_identity
+from moireloop_broker.processes.file_lock import is_locked, locks_within
+from moireloop_broker.service.redis_server import holder_of_data, serves
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.redis_client import open_reader
+from moireloop_broker.state.redis_client import open_impatient, open_reader
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.streams.curve import Curve
 
 SOCKET_FOLDER_PREFIX = "moireloop-"
 
 ENDING_S = 20.0
+
+SILENT_S = 2.0
+
+ANSWER_S = 5.0
 
 OWNER = "owner"
 
@@ -47,18 +61,30 @@ class NameTaken(ValueError):
 def open_session(campaign: Campaign, folder: CampaignFolder) -> Connection:
     """Write the connection file of a new session; keys stay those of the campaign, and ports where they are free.
 
+    A campaign gets its id with its first session; each session gets a mark of its own.
+
     Raises:
-        NameTaken: the Redis server that it joins holds a campaign of this name with other keys.
+        NameTaken: the Redis server that it joins holds a campaign of this name that is another one, or that went on
+            from another folder.
+        StateLost: the campaign was run, and its state is gone.
         redis.RedisError: that server does not answer.
         OSError: there is no place for the local sockets, or the campaign's folder cannot be written to.
     """
     earlier = _earlier_connection(folder)
-    if earlier is not None:
-        _remove_socket_folder(earlier)
     host = campaign.network.host
     curve = earlier.curve if earlier else Curve.generate()
+    before = read_identity(folder.root) or Identity.new()
+    now = before.next_session()
+    if campaign.redis.url is None:
+        refuse_lost_state(folder)
+    else:
+        _claim_name(campaign, campaign.redis.url, curve, before)
+    write_identity(folder.root, now)
     if campaign.redis.url is not None:
-        _claim_name(campaign, campaign.redis.url, curve)
+        with contextlib.closing(open_impatient(campaign.redis.url)) as client:
+            note_session(client, Keys(campaign.name), now, folder)
+    if earlier is not None:
+        _remove_socket_folder(earlier)
     redis_url = campaign.redis.url or _private_redis_url(earlier)
     connection = Connection(
         campaign=campaign.name,
@@ -74,6 +100,20 @@ def open_session(campaign: Campaign, folder: CampaignFolder) -> Connection:
     )
     write_connection(connection, folder.connection_file)
     return connection
+
+
+def note_session(client: redis.Redis, keys: Keys, identity: Identity, folder: CampaignFolder) -> None:
+    """Keep in Redis which session of which campaign is the last one, and where it runs. Raises redis.RedisError."""
+    place = os.fsencode(folder.root)
+    fields = {"id": identity.id, "session": identity.session, "folder": place, "host": socket.gethostname()}
+    client.hset(keys.identity, mapping=cast("Any", fields))
+
+
+def hold_sockets(connection: Connection) -> int:
+    """A descriptor that holds the folder of the local sockets, so that no other session takes them for left over."""
+    descriptor = os.open(connection.socket_folder, os.O_RDONLY)
+    locks_within(descriptor, 0.0)
+    return descriptor
 
 
 def close_session(connection: Connection) -> None:
@@ -116,16 +156,98 @@ def forget_session(folder: CampaignFolder) -> None:
         _forget_keys(earlier, folder)
 
 
-def _claim_name(campaign: Campaign, redis_url: str, curve: Curve) -> None:
+def refuse_if_redis_knows(folder: CampaignFolder, say: Callable[[str], None] = lambda _: None) -> None:
+    """Nothing when Redis knows of no session of this folder's campaign, whatever became of the lock files.
+
+    A private server that an earlier session has left is waited for.
+
+    Args:
+        say: called with a line where there is something to wait for.
+
+    Raises:
+        CampaignIsRunning: a conductor is connected to the campaign's Redis server.
+        StillEnding: the private server of an earlier session does not end.
+    """
+    earlier = _earlier_connection(folder)
+    if earlier is None:
+        return
+    deadline, said = time.monotonic() + ENDING_S, False
+    while (left := _left_of(earlier, folder)) is not None:
+        if time.monotonic() > deadline:
+            raise StillEnding(f"{left} does not end; look whether it is stopped, and end it with kill -9")
+        if not said and time.monotonic() > deadline - ENDING_S + SILENT_S:
+            say(f"waiting for the end of {left}, at most {ENDING_S:g} s")
+            said = True
+        time.sleep(0.05)
+
+
+def _left_of(connection: Connection, folder: CampaignFolder) -> str | None:
+    """The server of an earlier session that still uses the folder, in words. Raises CampaignIsRunning."""
+    client = open_impatient(connection.redis_url, ANSWER_S)
+    with contextlib.closing(client), contextlib.suppress(redis.RedisError):
+        if not connection.private_redis or serves(client, folder.redis):
+            if conductor_of(client, connection.campaign) is not None:
+                raise CampaignIsRunning(
+                    f"the campaign in {folder.root} is being run: its conductor is connected to its Redis server, "
+                    f"though no lock shows it; stop it first"
+                )
+            if connection.private_redis:
+                return f"the Redis server of an earlier session in {folder.redis}"
+    holder = holder_of_data(folder.redis) if connection.private_redis else None
+    return None if holder is None else f"the Redis server of an earlier session (process {holder}) in {folder.redis}"
+
+
+def conductor_name(campaign: str, session: str) -> str:
+    """What a conductor calls its connection to Redis, so that others see that it lives."""
+    return f"moireloop:{campaign}:conductor:{session}"
+
+
+def conductor_of(client: redis.Redis, campaign: str) -> str | None:
+    """The name of the connection of the conductor that runs a campaign now. Raises redis.RedisError."""
+    names = [str(row.get("name", "")) for row in client.client_list()]
+    return next((name for name in names if name.startswith(conductor_name(campaign, ""))), None)
+
+
+def _claim_name(campaign: Campaign, redis_url: str, curve: Curve, identity: Identity) -> None:
     """Of campaigns of one name that start on a joined server at once, one gets it: the first to write its key."""
-    settings, mine = Keys(campaign.name).settings, json.dumps(curve.server_public)
+    keys, mine = Keys(campaign.name), json.dumps(curve.server_public)
     with contextlib.closing(open_reader(redis_url)) as client:
-        client.hsetnx(settings, OWNER, mine)
-        if client.hget(settings, OWNER) != mine.encode():
+        refuse_lost_log(client, keys, "the Redis server of redis.url", identity)
+        client.hsetnx(keys.settings, OWNER, mine)
+        stored = cast("dict[bytes, bytes]", client.hgetall(keys.identity))
+        is_another = stored.get(b"id", identity.id.encode()) != identity.id.encode()
+        if client.hget(keys.settings, OWNER) != mine.encode() or is_another:
             raise NameTaken(
                 f"name: expected one that is free on the server of redis.url, got {campaign.name!r}, "
                 f"which another campaign than that of {campaign.folder} has; choose another name or server"
             )
+        if (text := _copied(stored, identity, campaign.folder)) is not None:
+            raise NameTaken(f"folder: {text}")
+
+
+def _copied(stored: dict[bytes, bytes], identity: Identity, folder: Path) -> str | None:
+    """Why a folder is a copy of the one from which the campaign in Redis is run; None where it is that one itself."""
+    if not stored:
+        return None
+    there = Path(os.fsdecode(stored.get(b"folder", b"")))
+    where = f"{there} on {stored.get(b'host', b'').decode(errors='replace')}"
+    if stored.get(b"session", b"").decode() not in (identity.session, identity.earlier_session):
+        return (
+            f"{folder} is a copy from before the campaign went on in {where}, and the server of redis.url holds the "
+            f"state of that one; go on there"
+        )
+    if stored.get(b"host", b"").decode() == socket.gethostname() and _is_another_folder(there, folder, identity):
+        return f"{folder} is a copy of {there}, whose campaign the server of redis.url holds; go on there, or remove it"
+    return None
+
+
+def _is_another_folder(there: Path, here: Path, identity: Identity) -> bool:
+    """Whether the campaign is still in the folder where it was last run, and that is another one than this."""
+    try:
+        kept = read_identity(there)
+        return kept is not None and kept.id == identity.id and not there.samefile(here)
+    except OSError:
+        return False
 
 
 def _make_socket_folder() -> str:
@@ -155,10 +277,12 @@ def _forget_keys(connection: Connection, folder: CampaignFolder) -> None:
     keys = connection.keys
     with contextlib.closing(open_reader(connection.redis_url)) as client:
         try:
-            owner = read_settings(client, keys, "folder")
+            owner = read_settings(client, keys, OWNER)
         except LookupError:
             return
-        if owner == str(folder.root):
+        identity = read_identity(folder.root) or Identity(id="")
+        stored = cast("dict[bytes, bytes]", client.hgetall(keys.identity))
+        if owner == connection.curve.server_public and _copied(stored, identity, folder.root) is None:
             for key in client.scan_iter(match=f"{keys.prefix}*", count=1000):
                 client.delete(key)
 
@@ -170,9 +294,13 @@ def _earlier_connection(folder: CampaignFolder) -> Connection | None:
 
 
 def _private_redis_url(earlier: Connection | None) -> str:
-    if earlier is not None and earlier.private_redis and _is_free(*_host_and_port(earlier.redis_url)):
-        return earlier.redis_url
-    return f"redis://:{new_password()}@127.0.0.1:{free_port('127.0.0.1')}/0"
+    """With a new password, so that what was left of an earlier session, or of a copy of the folder, has no way in."""
+    host, port = "127.0.0.1", 0
+    if earlier is not None and earlier.private_redis:
+        host, port = _host_and_port(earlier.redis_url)
+    if not port or not _is_free(host, port):
+        host, port = "127.0.0.1", free_port("127.0.0.1")
+    return f"redis://:{new_password()}@{host}:{port}/0"
 
 
 def _endpoint(host: str, earlier: str | None) -> str:
@@ -198,9 +326,21 @@ def _is_free(host: str, port: int) -> bool:
         return True
 
 
+def _is_in_use(socket_folder: Path) -> bool:
+    """Whether a session uses it: that of a folder of which this one is a copy."""
+    try:
+        descriptor = os.open(socket_folder, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return is_locked(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _remove_socket_folder(connection: Connection) -> None:
     path = Path(connection.socket_folder)
-    if path.name.startswith(SOCKET_FOLDER_PREFIX):
+    if path.name.startswith(SOCKET_FOLDER_PREFIX) and not _is_in_use(path):
         for left in path.glob("*.sock"):
             left.unlink(missing_ok=True)
         with contextlib.suppress(OSError):

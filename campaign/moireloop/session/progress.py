@@ -70,6 +70,7 @@ def progress_of(
     budget_results: int,
     started_s: float,
     now_s: float,
+    elapsed_s: float | None = None,
     wall_time_s: float | None = None,
     resumed_at_s: Sequence[float] = (),
     last_crash: ServiceChanged | None = None,
@@ -81,13 +82,14 @@ def progress_of(
         results: all results so far, in the order of the log.
         started_s: when this session began (the start, or the last resume), seconds since the epoch.
         now_s: seconds since the epoch.
+        elapsed_s: how long this session has lasted, by a clock that is not set; else taken from the two times.
         wall_time_s: the budget of wall time of this session, if there is one.
         resumed_at_s: when the campaign was resumed; pauses do not count against the utilisation.
         last_crash: the log's last service crash, if there was one.
         last_failures: the last attempts that failed, oldest first.
     """
     outcomes, ran = _outcomes(status, results), recipe_runs(results)
-    elapsed_s = max(0.0, now_s - started_s)
+    elapsed_s = max(0.0, now_s - started_s) if elapsed_s is None else elapsed_s
     remaining = max(0, budget_results - sum(outcomes[outcome] for outcome in BUDGET_OUTCOMES))
     return Progress(
         campaign=status.campaign,

@@ -1,25 +1,31 @@
-"""The event log of a campaign that does not run, from its Redis, started for a moment if it is private (adapter)."""
+"""The event log of a campaign: from its services while it runs, else from the state that they have left (adapter)."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import redis
 
 from moireloop.session.history import History
 from moireloop.session.live import live_history, look
-from moireloop.session.lock import locked
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.control import Status
 from moireloop_broker.folder import CampaignFolder
-from moireloop_broker.service.private_redis import start_redis
+from moireloop_broker.identity import Identity, read_identity
+from moireloop_broker.service.stored_redis import has_data, stored_redis
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.redis_client import open_reader
 from moireloop_broker.state.series import Series
+
+
+class StateLost(RuntimeError):
+    """The state of a campaign that was run is not there any more; the text says where it was looked for."""
 
 
 def records(folder: CampaignFolder) -> tuple[History, list[Series]]:
@@ -29,22 +35,72 @@ def records(folder: CampaignFolder) -> tuple[History, list[Series]]:
 
 @contextmanager
 def stored_state(folder: CampaignFolder) -> Iterator[tuple[redis.Redis, Connection]]:
-    """A connection to the state of a campaign that nobody runs now; the folder is locked meanwhile.
+    """A connection to the state of a campaign that nobody runs now, for reading.
+
+    A private server's state is read from a copy of its append-only file. The folder is not written to, nor locked.
 
     Raises:
         NoConnectionFile: no campaign was ever started in the folder.
-        CampaignIsRunning: somebody runs it.
+        StateLost: the state is gone, or the joined server holds another campaign.
+        RedisUnavailable: the append-only file cannot be read.
+        redis.RedisError: the joined server does not answer.
     """
     connection = read_connection(folder.connection_file)
-    with locked(folder):
-        server = start_redis(connection)
-        client = open_reader(connection.redis_url)
-        try:
-            with contextlib.closing(client):
-                yield client, connection
-        finally:
-            if server is not None:
-                server.stop()
+    if connection.private_redis:
+        refuse_lost_state(folder)
+        with stored_redis(folder.redis) as client:
+            refuse_lost_log(
+                client, connection.keys, f"the append-only file in {folder.redis}", read_identity(folder.root)
+            )
+            yield client, connection
+        return
+    with contextlib.closing(open_reader(connection.redis_url)) as client:
+        _refuse_another(client, connection, folder)
+        yield client, connection
+
+
+def refuse_lost_state(folder: CampaignFolder) -> None:
+    """Nothing while the state of a private server is there, or was never begun.
+
+    Raises:
+        StateLost: the append-only file is gone or empty, though candidates were already evaluated.
+    """
+    if _has_begun(folder) and not has_data(folder.redis):
+        raise StateLost(
+            f"the append-only file in {folder.redis} is empty or gone, and with it the campaign's state; "
+            f"put it back from a copy, or begin anew with `moireloop run --fresh`"
+        )
+
+
+def _has_begun(folder: CampaignFolder) -> bool:
+    identity = read_identity(folder.root)
+    if identity is not None and identity.has_begun:
+        return True
+    return folder.runs.is_dir() and any(folder.runs.iterdir())
+
+
+def _refuse_another(client: redis.Redis, connection: Connection, folder: CampaignFolder) -> None:
+    identity = read_identity(folder.root)
+    stored = cast("bytes | None", client.hget(connection.keys.identity, "id"))
+    if identity is not None and stored is not None and stored.decode() != identity.id:
+        raise StateLost(
+            f"the Redis server of redis.url holds another campaign of the name {connection.campaign!r} than the one "
+            f"of {folder.root}; its state is gone from there"
+        )
+    refuse_lost_log(client, connection.keys, "the Redis server of redis.url", identity)
+
+
+def refuse_lost_log(client: redis.Redis, keys: Keys, where: str, identity: Identity | None) -> None:
+    """Nothing while a server has the log of a campaign that ran on it. Raises StateLost, redis.RedisError.
+
+    Args:
+        where: what holds the state, in words.
+    """
+    if identity is not None and identity.has_begun and not client.exists(keys.log):
+        raise StateLost(
+            f"{where} has no log of the campaign any more, which has begun; was it emptied, or started without its "
+            f"data? Put them back, or begin anew with `moireloop run --fresh`"
+        )
 
 
 def stored_records(folder: CampaignFolder) -> tuple[History, list[Series]]:

@@ -16,6 +16,7 @@ from moireloop_broker.connection import read_connection
 from moireloop_broker.contract.events import Candidate
 from moireloop_broker.contract.message import START
 from moireloop_broker.contract.search import BudgetSettings, Points, SearchSpace, Target
+from moireloop_broker.processes.clock import boot_s
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
@@ -63,13 +64,22 @@ class _Job:
 class OptimizerService:
     """Keeps the queue filled. Its state is the planner's, rebuilt from the log, and the job in the fit process."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, campaign: str, planner: Planner, fitter: Fitter) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: Keys,
+        campaign: str,
+        planner: Planner,
+        fitter: Fitter,
+        began_boot_s: float | None = None,
+    ) -> None:
         self._client = client
         self._log = EventLog(client, keys)
         self._queue = WorkQueue(client, keys)
         self._campaign = CampaignState(client, keys, campaign)
         self._planner = planner
         self._fitter = fitter
+        self._began_boot_s = boot_s() if began_boot_s is None else began_boot_s
         self._since = START
         self._job: _Job | None = None
         self._busy = True
@@ -104,7 +114,7 @@ class OptimizerService:
 
     def _begin(self) -> bool:
         """Propose what needs no model, else put a question; whether there was something to do."""
-        places = self._planner.places(self._planner.wanted(time.time()))
+        places = self._planner.places(self._planner.wanted(self._now_s()))
         if not places:
             return False
         learnt = self._is_learnt()
@@ -199,7 +209,12 @@ class OptimizerService:
 
     def _finish(self, filled: list[Proposal]) -> None:
         self._job, self._busy = None, True
-        self._propose(filled[: self._planner.allowed(time.time())])
+        self._propose(filled[: self._planner.allowed(self._now_s())])
+
+    def _now_s(self) -> float:
+        """Seconds since the epoch as they would be if no clock had been set since the session began."""
+        began_s = self._planner.clock.began_s
+        return time.time() if began_s is None else began_s + boot_s() - self._began_boot_s
 
     def _propose(self, proposals: list[Proposal]) -> None:
         space = self._planner.space
@@ -239,7 +254,16 @@ def open_optimizer(connection_file: Path) -> OptimizerService:
     fitter = Fitter(settings.threads)
     if settings.strategy != "random":
         fitter.start()
-    return OptimizerService(client, keys, connection.campaign, planner, fitter)
+    return OptimizerService(client, keys, connection.campaign, planner, fitter, _began_boot_s(client, keys))
+
+
+def _began_boot_s(client: redis.Redis, keys: Keys) -> float | None:
+    """When the session began by the boot clock of this machine, on which the conductor runs too; None where unknown."""
+    try:
+        section = read_settings(client, keys, "session")
+    except LookupError:
+        return None
+    return float(section["began_boot_s"])
 
 
 def _workers(section: dict[str, Any]) -> int:

@@ -31,6 +31,11 @@ class SessionClock:
         if not self._closed:
             self._began_s = event.at_s
 
+    @property
+    def began_s(self) -> float | None:
+        """When the session began by the log, in seconds since the epoch; None before the campaign has started."""
+        return self._began_s
+
     def elapsed_s(self, now_s: float) -> float:
         """Seconds from the beginning of the session until now; 0 before the campaign has started."""
         return 0.0 if self._began_s is None else max(0.0, now_s - self._began_s)

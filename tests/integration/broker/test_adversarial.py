@@ -12,9 +12,11 @@ from moireloop_broker.connection import free_port, new_password
 from moireloop_broker.contract.events import Candidate
 from moireloop_broker.service import redis_server as redis_server_module
 from moireloop_broker.service.redis_server import RedisServer, RedisUnavailable
+from moireloop_broker.state import work_queue
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.redis_client import open_client
 from moireloop_broker.state.work_queue import Lease, WorkQueue
+from tests.helpers.waiting import wait_until
 
 
 def private_server(folder: Path) -> RedisServer:
@@ -65,3 +67,24 @@ def test_lease_that_only_looks_expired_is_kept(client: redis.Redis, keys: Keys, 
     assert queue.expire_leases(grace_s=0.2) == []
     time.sleep(0.25)
     assert queue.expire_leases(grace_s=0.2) == ["c1"]
+
+
+def test_lease_is_kept_where_who_looks_stood_still_between_two_looks(
+    client: redis.Redis, keys: Keys, queue: WorkQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease seen expired before a pause of the whole machine has its grace anew afterwards."""
+    monkeypatch.setattr(work_queue, "LONGEST_GAP_S", 0.1)
+    leased(queue)
+    client.zadd(keys.leases, {"c1": 1.0})
+    assert queue.expire_leases(grace_s=0.2) == []
+    time.sleep(0.25)
+    assert queue.expire_leases(grace_s=0.2) == []
+
+
+def test_lease_of_before_the_clock_went_back_lasts_no_longer_than_others(client: redis.Redis, keys: Keys) -> None:
+    """Where the server's clock is set back by a day, a worker that is gone is still found after lease_s."""
+    queue = WorkQueue(client, keys, lease_s=0.3)
+    queue.create()
+    leased(queue)
+    client.zadd(keys.leases, {"c1": (time.time() + 86400) * 1000})
+    assert wait_until(queue.expire_leases, "the lease has expired", 20) == ["c1"]

@@ -17,7 +17,9 @@ import pytest
 
 from moireloop_broker.contract.events import Candidate
 from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
+from moireloop_broker.processes.clock import boot_s
 from moireloop_broker.state.settings_store import read_settings
+from moireloop_optimizer.service import optimizer
 from moireloop_optimizer.service.fitter import Fitter
 from moireloop_optimizer.service.optimizer import OptimizerService
 from moireloop_optimizer.service.planner import Planner
@@ -144,6 +146,27 @@ def test_a_draining_campaign_gets_nothing(new_campaign: NewCampaign, fitter: Fit
     campaign.state.change("resumed")
     service.step()
     assert campaign.waiting() >= 4
+
+
+@pytest.mark.parametrize("step_s", [7200.0, -7200.0, 86400.0])
+def test_a_step_of_the_clock_uses_up_no_wall_time(
+    new_campaign: NewCampaign, fitter: Fitter, monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    """The wall time is counted by a clock that is not set; when it is over by that one, nothing is proposed."""
+    campaign = new_campaign(budget={"wall_time_s": 600.0})
+    service = service_of(campaign, fitter)
+    wall, boot = time.time, boot_s
+    monkeypatch.setattr(time, "time", lambda: wall() + step_s)
+    service.step()
+    service.step()
+    assert campaign.waiting() >= 4
+    late = service_of(campaign, fitter)
+    monkeypatch.setattr(optimizer, "boot_s", lambda: boot() + 601.0)
+    before = campaign.waiting()
+    campaign.evaluate()
+    late.step()
+    late.step()
+    assert campaign.waiting() == before - 1
 
 
 def test_the_loss_of_the_fit_process_stops_nothing(new_campaign: NewCampaign) -> None:

@@ -15,6 +15,7 @@ import redis
 from mpi4py import MPI
 
 from moireloop_broker.contract.events import RunReport
+from moireloop_broker.processes.clock import boot_s
 from moireloop_broker.state.work_queue import Lease, LeaseLost, WorkQueue
 from moireloop_worker.lammps.engine import LammpsError, Watch
 from moireloop_worker.lammps.writable import why_unusable
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 TAKE_WAIT_S: Final = 0.5
 
 HOLD_POLL_S: Final = 0.1
+
+Before = tuple[float, int, int, float, float]
+"""Before a run: seconds in LAMMPS, frames sent and dropped, seconds since the epoch, seconds of the boot clock."""
 
 
 class FrameWatch(Watch):
@@ -153,7 +157,7 @@ class Leader:
         model = self._evaluator.model
         within_a_frame = self._within_a_frame
         watch = RunWatch(lease, model, self._outlet, self._keeper, self._stopping, within_a_frame=within_a_frame)
-        before = (self._evaluator.engine.md_s, self._outlet.sent, self._outlet.dropped, time.time())
+        before = (self._evaluator.engine.md_s, self._outlet.sent, self._outlet.dropped, time.time(), boot_s())
         try:
             evaluated = self._evaluator.evaluate(lease, watch)
         except (LammpsError, NotMolten, ParametersRefused, CannotWrite) as error:
@@ -191,7 +195,7 @@ class Leader:
         self._insist(self.announce)
         log.warning("no candidate is taken now fault=%s wait_s=%.1f", fault, wait_s)
 
-    def _hand_in(self, lease: Lease, evaluated: Evaluated, before: tuple[float, int, int, float]) -> None:
+    def _hand_in(self, lease: Lease, evaluated: Evaluated, before: Before) -> None:
         verdict = self._keeper.verdict(evaluated.steps)
         if evaluated.final is None or evaluated.goes_on or (evaluated.stopped and verdict in ("held", "lost")):
             self._give_up(lease, evaluated.steps)
@@ -221,10 +225,8 @@ class Leader:
         reason = f"{self._worker} ended at step {step} and gave the candidate back"
         self._insist(lambda: self._queue.fail(lease, reason, charged=False))
 
-    def _report(
-        self, lease: Lease, evaluated: Evaluated, before: tuple[float, int, int, float], ended: str
-    ) -> RunReport:
-        md_s, sent, dropped, started_s = before
+    def _report(self, lease: Lease, evaluated: Evaluated, before: Before, ended: str) -> RunReport:
+        md_s, sent, dropped, started_s, began_s = before
         own = {
             "candidate_seed": str(lease.candidate.seed),
             "run_seed": str(evaluated.run_seed),
@@ -236,7 +238,7 @@ class Leader:
         return RunReport(
             worker=self._worker,
             started_s=started_s,
-            finished_s=time.time(),
+            finished_s=started_s + boot_s() - began_s,
             steps=evaluated.steps,
             resumed_from_step=resumed.step if resumed else 0,
             md_s=self._evaluator.engine.md_s - md_s,

@@ -21,6 +21,7 @@ import redis
 from moireloop_broker.contract.control import WorkerStatus
 from moireloop_broker.state.instructions import Instruction, Instructions
 from moireloop_broker.state.work_queue import Lease, LeaseLost, WorkQueue
+from moireloop_worker.run.stillness import Stillness
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class LeaseKeeper:
         self._lease: Lease | None = None
         self._verdict: Verdict = "held"
         self._step = 0
-        self._progress_s = time.monotonic()
+        self._stillness = Stillness(period_s, time.monotonic())
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease-keeper", daemon=True)
         self._thread.start()
@@ -84,7 +85,7 @@ class LeaseKeeper:
         """Renew this lease from now on."""
         with self._lock:
             self._lease, self._verdict, self._step = lease, "held", 0
-            self._progress_s = time.monotonic()
+            self._stillness.moved()
 
     def drop(self) -> None:
         """Renew no more."""
@@ -116,7 +117,7 @@ class LeaseKeeper:
 
     def alive(self) -> None:
         """The worker is not stuck."""
-        self._progress_s = time.monotonic()
+        self._stillness.moved()
 
     def close(self) -> None:
         """End the thread."""
@@ -167,7 +168,7 @@ class LeaseKeeper:
         )
 
     def _end_if_stalled(self, lease: Lease) -> None:
-        silent_s = time.monotonic() - self._progress_s
+        silent_s = self._stillness.look(time.monotonic())
         if silent_s <= self._stall_s:
             return
         reason = f"stuck: no progress for {silent_s:.0f} s at step {self._step} (workers.stall_s = {self._stall_s:g})"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from moireloop.session.ending import Ending, ending_of, failure_of, should_drain, without_success
+from moireloop.session.ending import Ending, ending_of, failure_of, should_drain, wall_time_reason, without_success
 from moireloop.session.progress import Progress, progress_of
 from moireloop.session.resumption import withdrawals
 from moireloop_broker.contract.control import Status
@@ -118,3 +118,16 @@ def test_resumed_campaign_withdraws_what_lies_outside_or_beyond(make_result: Mak
     assert set(withdrawals(events, bounds, 3)) == {"c-0001"}
     assert set(withdrawals(events, bounds, 2)) == {"c-0001", "c-0003"}
     assert set(withdrawals(events, {**bounds, "temperature_k": (0.0, 3000.0)}, 9)) == set()
+
+
+def test_end_names_the_wall_time_as_its_reason(make_result: MakeResult) -> None:
+    """It says which setting is over, or leaves too little, and how many results there are."""
+    view = progress("draining", [make_result(n, twist_deg=8.0) for n in range(2)])
+    for elapsed_s, words in ((600.0, "is over"), (500.0, "leaves no time for another run")):
+        drained_for = wall_time_reason(elapsed_s, 600.0, 600.0)
+        ending = ending_of(view, 8, drained_for)
+        assert ending is not None
+        assert ending.reason == f"budget.wall_time_s = 600 {words}, with 2 of 8 results"
+    interrupted = ending_of(view, 8, "interrupted")
+    assert interrupted is not None
+    assert interrupted.reason == "drained with 2 of 8 results: interrupted"

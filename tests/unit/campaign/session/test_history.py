@@ -26,7 +26,7 @@ def test_pause_between_two_sessions_is_no_idle_time(make_result: MakeResult) -> 
     )
     assert history.resumed_at_s == [1000.0]
     assert utilisation(history.results, history.resumed_at_s).fraction == pytest.approx(0.75)
-    assert [result.candidate.seed for result in history.results_since(1000.0)] == [2]
+    assert [result.candidate.seed for result in history.results_of_session] == [2]
 
 
 def test_last_crash_is_kept(make_result: MakeResult) -> None:

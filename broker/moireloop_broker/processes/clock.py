@@ -1,0 +1,12 @@
+"""A clock for durations: nobody sets it, and it goes on while the machine sleeps (adapter)."""
+
+from __future__ import annotations
+
+import time
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def boot_s() -> float:
+    """Seconds since the machine was started, those of suspension among them; the same in all of its processes."""
+    return time.clock_gettime(_CLOCK)
