@@ -52,6 +52,8 @@ def show_results(campaign: Campaign, history: History, all_series: Sequence[Seri
         console.print(str(early), highlight=False)
     for failed in failed_analyses(history.results):
         say(failed)
+    if (passed_over := history.passed_over_line) is not None:
+        complain(passed_over)
     for path in written:
         say(f"results  {path}")
     for text in unwritten:

@@ -92,4 +92,5 @@ def _stored_line(folder: CampaignFolder) -> str:
     early = early_ends(history.results)
     summary = "; ".join([*parts, *([str(early)] if early else [])])
     failures = [failure_line(failed, time.time()) for failed in history.last_failures]
-    return "\n".join([summary, *failures, *failed_analyses(history.results)])
+    passed_over = [history.passed_over_line] if history.passed_over_line else []
+    return "\n".join([summary, *failures, *failed_analyses(history.results), *passed_over])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -22,7 +22,7 @@ class History:
 
     `results_before` is how many results are older than the last session's start, `drained_for` why
     the present one drains. `last_failures` are the last attempts that failed by themselves,
-    oldest first, at most FAILURES_KEPT.
+    oldest first, at most FAILURES_KEPT. `passed_over` maps ids of entries that are no events to the reason.
     """
 
     results: list[Result] = field(default_factory=list)
@@ -31,6 +31,7 @@ class History:
     drained_for: str | None = None
     last_crash: ServiceChanged | None = None
     last_failures: list[RunFailed] = field(default_factory=list)
+    passed_over: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, events: Iterable[Published]) -> Self:
@@ -58,6 +59,14 @@ class History:
             self.results_before, self.drained_for = len(self.results), None
         elif isinstance(event, CampaignChanged) and event.state == "draining":
             self.drained_for = event.reason
+
+    @property
+    def passed_over_line(self) -> str | None:
+        """What to say of entries of the log that cannot be read, or None where there are none."""
+        if not self.passed_over:
+            return None
+        first, reason = next(iter(self.passed_over.items()))
+        return f"entries of the log that cannot be read and are passed over: {len(self.passed_over)}, {first}: {reason}"
 
     @property
     def results_of_session(self) -> list[Result]:

@@ -123,4 +123,7 @@ def stored_status(folder: CampaignFolder) -> tuple[Status, History]:
 
 
 def _history(client: redis.Redis, connection: Connection) -> History:
-    return History.of(event for _, event in EventLog(client, connection.keys).replay())
+    log = EventLog(client, connection.keys)
+    history = History.of(event for _, event in log.replay())
+    history.passed_over = log.passed_over
+    return history

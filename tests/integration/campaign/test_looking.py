@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from moireloop.cli import main
@@ -12,7 +14,7 @@ from moireloop_broker.connection import read_connection
 from moireloop_broker.identity import read_identity
 from moireloop_broker.service.private_redis import start_redis
 from moireloop_broker.service.redis_server import RedisUnavailable
-from moireloop_broker.state.redis_client import answers
+from moireloop_broker.state.redis_client import answers, open_client
 from tests.helpers.stopped_campaigns import campaign_file, contents, running_server, stopped
 
 TWO = "state started, 2 results"
@@ -174,3 +176,16 @@ def test_append_only_file_cut_to_nothing_is_told(tmp_path: Path, capsys: pytest.
     for command in ("status", "results", "figures"):
         assert main([command, str(file)]) == 1
         assert "begin anew with `moireloop run --fresh`" in capsys.readouterr().err
+
+
+def test_numbers_beyond_the_contract_are_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A log of an earlier version may hold them: the other results are shown, and a line says what was passed over."""
+    file = campaign_file(tmp_path)
+    with running_server(file) as (folder, server), closing(open_client(server.url)) as client:
+        log = read_connection(folder.root).keys.log
+        whole = msgpack.unpackb(client.xrevrange(log, count=1)[0][1][b"e"])  # type: ignore[index]
+        client.xadd(log, {"e": msgpack.packb(whole | {"attempt": 2**64 - 1})})
+    assert "passed over: 1" in status(file, capsys)
+    assert main(["results", str(file)]) == 0
+    assert "passed over: 1" in capsys.readouterr().err
+    assert len(folder.results_csv.read_text().splitlines()) == 3
