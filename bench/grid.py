@@ -24,7 +24,7 @@ from moireloop.campaign_file.load import keep_copy, load_campaign, read_campaign
 from moireloop.results.table import results_table
 from moireloop_broker.contract.events import Candidate, Result
 from moireloop_broker.folder import CampaignFolder
-from moireloop_broker.state.work_queue import WorkQueue
+from moireloop_broker.state.work_queue import Proposer
 from tests.helpers.campaign_files import BEAD, Section, campaign_text
 
 Levels = Mapping[str, npt.NDArray[np.float64]]
@@ -83,9 +83,9 @@ def make(
     keep_copy(read_campaign(file), CampaignFolder(campaign.folder))
     with session(campaign, resumed=resumed, without=("optimizer",)) as (conductor, connection):
         client = connection.open_redis()
-        queue = WorkQueue(client, connection.keys)
+        proposer = Proposer(client, connection.keys)
         for candidate in wanted:
-            queue.propose(candidate)
+            proposer.propose(candidate)
         wait_until(
             lambda: conductor.step() is not None and len(conductor.history.results) >= len(wanted),
             f"{len(wanted)} runs",

@@ -11,9 +11,10 @@ import redis
 from bench.campaigns import campaign_of, session, wait_until
 from bench.table import Row
 from moireloop_broker.contract.events import Candidate, Result, RunLeased
+from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.work_queue import WorkQueue
+from moireloop_broker.state.work_queue import Proposer
 
 NOTHING_TO_DO = {"model": "noop", "cells": [2, 2]}  # too few atoms for a twist: refused at once
 POINT = {"temperature_k": 2000.0, "lattice_strain": 0.01, "shear_strain": 0.1}
@@ -36,23 +37,23 @@ def raw_hops_per_s(client: redis.Redis, rounds: int) -> float:
     return rounds / elapsed_s
 
 
-def candidates_per_s(queue: WorkQueue, count: int) -> float:
+def candidates_per_s(state: CampaignState, proposer: Proposer, count: int) -> float:
     """No-op candidates per second, from the first proposal to the last result."""
-    settled = queue.counts()["refused"]
+    settled = state.counts()["refused"]
     begun_s = time.perf_counter()
     for number in range(count):
-        queue.propose(_candidate(f"n{number}"))
-    wait_until(lambda: queue.counts()["refused"] == settled + count, "all results", every_s=0.005)
+        proposer.propose(_candidate(f"n{number}"))
+    wait_until(lambda: state.counts()["refused"] == settled + count, "all results", every_s=0.005)
     return count / (time.perf_counter() - begun_s)
 
 
-def latencies_s(client: redis.Redis, keys: Keys, queue: WorkQueue, count: int) -> list[float]:
+def latencies_s(client: redis.Redis, keys: Keys, state: CampaignState, proposer: Proposer, count: int) -> list[float]:
     """Seconds from queued to leased for candidates that come one at a time to an idle worker."""
     queued: dict[str, float] = {}
     for number in range(count):
         name = f"single{number}"
-        queue.propose(_candidate(name))
-        wait_until(lambda: not any(queue.counts()[s] for s in ("queued", "running", "analysing")), name, every_s=0.002)
+        proposer.propose(_candidate(name))
+        wait_until(lambda: not any(state.counts()[s] for s in ("queued", "running", "analysing")), name, every_s=0.002)
     found = []
     for _, event in EventLog(client, keys).replay():
         if isinstance(event, Result) and event.candidate.candidate_id.startswith("single"):
@@ -69,12 +70,13 @@ def rows(candidates: int = 3000, single: int = 200) -> list[Row]:
         session(campaign, without=("optimizer",)) as (_, connection),
     ):
         client = connection.open_redis()
-        queue = WorkQueue(client, connection.keys)
-        queue.propose(_candidate("first"))
-        wait_until(lambda: queue.counts()["refused"] == 1, "the first result")
-        latency_ms = 1000 * median(latencies_s(client, connection.keys, queue, single))
+        proposer = Proposer(client, connection.keys)
+        state = CampaignState(client, connection.keys, connection.campaign)
+        proposer.propose(_candidate("first"))
+        wait_until(lambda: state.counts()["refused"] == 1, "the first result")
+        latency_ms = 1000 * median(latencies_s(client, connection.keys, state, proposer, single))
         raw = raw_hops_per_s(client, candidates)
-        rate = candidates_per_s(queue, candidates)
+        rate = candidates_per_s(state, proposer, candidates)
         client.close()
     baseline = f"bare XADD+XREADGROUP+XACK {raw:,.0f}/s, ratio {rate / raw:.2f}; MatEnsemble 2.6/s (published design)"
     return [

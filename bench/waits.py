@@ -15,7 +15,7 @@ from moireloop_broker.contract.frames import Frame, FrameHeader
 from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.work_queue import WorkQueue
+from moireloop_broker.state.work_queue import Leases, Proposer
 from moireloop_optimizer.sobol import sobol_points
 from tests.helpers.campaign_files import BEAD, Section
 
@@ -31,22 +31,22 @@ def landscape_deg(unit: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
 
 def earlier_results(client: redis.Redis, keys: Keys, count: int) -> None:
     """Results of runs that ended before, through the same calls that workers and analyzers make."""
-    queue = WorkQueue(client, keys)
+    proposer, leases = Proposer(client, keys), Leases(client, keys)
     finished = AnalysisQueue(client, keys, "earlier")
     for number, unit in enumerate(sobol_points(count, len(BOUNDS), seed=3)):
         parameters = {
             n: low + float(u) * (high - low) for u, (n, (low, high)) in zip(unit, BOUNDS.items(), strict=True)
         }
         name = f"earlier{number}"
-        queue.propose(Candidate(candidate_id=name, parameters=parameters, seed=number, proposed_s=time.time()))
-        lease = queue.take("earlier", 1.0)
+        proposer.propose(Candidate(candidate_id=name, parameters=parameters, seed=number, proposed_s=time.time()))
+        lease = leases.take("earlier", 1.0)
         if lease is None:
             raise TimeoutError("expected the candidate that was just proposed")
         ended_s = lease.leased_s + EARLIER_RUN_S
         report = RunReport(
             worker="earlier", started_s=lease.leased_s, finished_s=ended_s, steps=20_000, md_s=EARLIER_RUN_S
         )
-        queue.finish(lease, report, _final_frame(name))
+        leases.finish(lease, report, _final_frame(name))
         run = finished.take(1.0)
         if run is None:
             raise TimeoutError("expected the run that has just finished")

@@ -65,7 +65,7 @@ class Connection(BaseModel):
 
     def open_frame_publisher(self) -> FramePublisher:
         """The sending end of the frame stream, connected to the analyzers known now."""
-        from moireloop_broker.state.endpoints import frame_endpoints
+        from moireloop_broker.state.campaign_state import frame_endpoints
         from moireloop_broker.streams.frames import FramePublisher
 
         client = self.open_redis()

@@ -16,7 +16,8 @@ from moireloop_broker.identity import read_identity, write_identity
 from moireloop_broker.service.private_redis import start_redis
 from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.state.campaign_state import CampaignState
-from moireloop_broker.state.work_queue import AttemptLimits, WorkQueue
+from moireloop_broker.state.work_queue import AttemptLimits
+from tests.helpers.whole_queue import WholeQueue
 
 TEXT = """
 name = "tiny"
@@ -69,7 +70,7 @@ def running_server(file: Path, results: int = 2) -> Iterator[tuple[CampaignFolde
     try:
         with contextlib.closing(connection.open_redis()) as client:
             state = CampaignState(client, connection.keys, connection.campaign)
-            queue = WorkQueue(client, connection.keys, limits=AttemptLimits(max_attempts=1))
+            queue = WholeQueue(client, connection.keys, limits=AttemptLimits(max_attempts=1))
             queue.create()
             state.change("started")
             for number in range(results):

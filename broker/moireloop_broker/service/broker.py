@@ -16,8 +16,9 @@ from moireloop_broker.service.control import MAX_REQUEST_BYTES, REPLIES_OWED, Co
 from moireloop_broker.service.private_redis import start_redis
 from moireloop_broker.service.relay import Relay
 from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.lease_watch import LeaseWatch
 from moireloop_broker.state.settings_store import read_settings_file, write_settings
-from moireloop_broker.state.work_queue import AttemptLimits, WorkQueue
+from moireloop_broker.state.work_queue import AttemptLimits, create_queues
 from moireloop_broker.streams.curve import Gatekeeper
 
 log = logging.getLogger(__name__)
@@ -101,8 +102,8 @@ class Broker:
         workers = settings["workers"]
         limits = AttemptLimits(max_attempts=workers["max_attempts"])
         self._lease_s = float(workers["lease_s"])
-        self._queue = WorkQueue(self._client, keys, lease_s=self._lease_s, limits=limits)
-        self._queue.create()
+        self._watch = LeaseWatch(self._client, keys, lease_s=self._lease_s, limits=limits)
+        create_queues(self._client, keys)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._gatekeeper = Gatekeeper(self._context, connection.curve)
         self._events = Endpoint(self._context, zmq.PUB, connection.events, connection, {zmq.SNDHWM: PUBLISHED_QUEUE})
@@ -139,7 +140,7 @@ class Broker:
     def _keep_house(self) -> None:
         if self._server is not None and self._server.ensure():
             self._campaign.service_changed("redis", "crashed", "ended unasked and was started again")
-        for candidate_id in self._queue.expire_leases(self._lease_s * GRACE):
+        for candidate_id in self._watch.expire_leases(self._lease_s * GRACE):
             log.warning("lease expired candidate=%s", candidate_id)
         refused = self._events.take_refused() + self._requests.take_refused()
         malformed, self._control.malformed = self._control.malformed, 0

@@ -28,7 +28,7 @@ from moireloop_broker.processes.log_limit import LogLimit
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.work_queue import WorkQueue
+from moireloop_broker.state.work_queue import Proposer
 
 log = logging.getLogger(__name__)
 log.addFilter(LogLimit())
@@ -65,7 +65,7 @@ class Control:
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._keys = keys
         self._log = EventLog(client, keys)
-        self._queue = WorkQueue(client, keys)
+        self._proposer = Proposer(client, keys)
         self._campaign = campaign
         self._bounds = bounds
         self._socket = socket
@@ -105,7 +105,7 @@ class Control:
             return self._propose(request)
         if isinstance(request, CancelRequest):
             return self._cancel(request)
-        if not self._queue.draining():
+        if not self._campaign.draining():
             self._campaign.change("draining", request.reason)
         return Accepted()
 
@@ -117,7 +117,7 @@ class Control:
             low, high = self._bounds[name]
             if not low <= value <= high:
                 raise InvalidRequest("OutOfBounds", f"expected {name} in [{low:g}, {high:g}], got {value:g}")
-        if self._queue.draining():
+        if self._campaign.draining():
             raise InvalidRequest("Draining", "the campaign drains or has ended; it takes no more candidates")
         proposed = Candidate(
             candidate_id=request.candidate_id,
@@ -125,8 +125,8 @@ class Control:
             seed=request.seed,
             proposed_s=time.time(),
         )
-        if not self._queue.propose(proposed):
-            self._refuse_another(proposed, self._queue.candidate(request.candidate_id))
+        if not self._proposer.propose(proposed):
+            self._refuse_another(proposed, self._proposer.candidate(request.candidate_id))
         return Accepted()
 
     def _refuse_another(self, proposed: Candidate, known: Candidate) -> None:
@@ -138,7 +138,7 @@ class Control:
             )
 
     def _cancel(self, request: CancelRequest) -> Reply:
-        outcome = self._queue.cancel(request.candidate_id, request.reason)
+        outcome = self._proposer.cancel(request.candidate_id, request.reason)
         if outcome == "unknown":
             raise InvalidRequest("UnknownCandidate", f"expected a known candidate, got {request.candidate_id!r}")
         if outcome == "late":

@@ -13,7 +13,7 @@ import redis
 from moireloop_broker.contract.codec import pack, unpack_as
 from moireloop_broker.contract.events import AnalysisOutcome, Candidate, Measurement, Result, RunReport, StageTimes
 from moireloop_broker.contract.frames import Frame, frame_from_parts
-from moireloop_broker.state.keys import ANALYZERS_GROUP, POINTS_KEPT, Keys
+from moireloop_broker.state.keys import ANALYZERS_GROUP, Keys
 from moireloop_broker.state.scripts import Scripts
 from moireloop_broker.state.series import pack_point, point_of
 from moireloop_broker.state.work_queue import stage_times
@@ -49,7 +49,7 @@ class AnalysisQueue:
         self._client = client
         self._keys = keys
         self._analyzer = analyzer
-        self._scripts = Scripts(client)
+        self._scripts = Scripts(client, keys)
         self._own_left = True
         self._claimed_at_s = 0.0
 
@@ -88,18 +88,16 @@ class AnalysisQueue:
         """
         now_s = time.time()
         result = _measured(run, measurement, dict(analyses or {}), now_s)
-        keys = [
-            self._keys.candidate(run.candidate.candidate_id),
-            self._keys.log,
-            self._keys.counts,
-            self._keys.finals,
-            self._keys.final_frame(run.candidate.candidate_id),
-            self._keys.series(run.candidate.candidate_id, run.attempt),
-        ]
         header = run.frame.header
-        point = pack_point(point_of(header, seen or measurement))
-        args = [run.attempt, run.entry, ANALYZERS_GROUP, result.outcome, pack(result), header.step, point, POINTS_KEPT]
-        return bool(self._scripts.run("settle", keys, cast("Any", args)))
+        return self._scripts.settle(
+            run.candidate.candidate_id,
+            attempt=run.attempt,
+            entry=run.entry,
+            outcome=result.outcome,
+            event=pack(result),
+            step=header.step,
+            point=pack_point(point_of(header, seen or measurement)),
+        )
 
     def _own(self) -> Row | None:
         row = self._read("0", None) if self._own_left else None

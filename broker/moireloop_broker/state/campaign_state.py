@@ -14,11 +14,16 @@ from moireloop_broker.contract.events import CampaignChanged, ServiceChanged
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.scripts import Scripts
-from moireloop_broker.state.work_queue import WorkQueue
+from moireloop_broker.state.work_queue import is_draining
 
 State = Literal["started", "resumed", "draining", "stopped", "completed"]
 
 ServiceState = Literal["started", "stopped", "crashed"]
+
+
+def frame_endpoints(client: redis.Redis, keys: Keys) -> frozenset[str]:
+    """Where the analyzers alive receive frames, as they announced it."""
+    return frozenset(endpoint.decode() for endpoint in cast("list[bytes]", client.hvals(keys.endpoints)))
 
 
 class CampaignState:
@@ -28,9 +33,8 @@ class CampaignState:
         self._client = client
         self._keys = keys
         self._campaign = campaign
-        self._scripts = Scripts(client)
+        self._scripts = Scripts(client, keys)
         self._log = EventLog(client, keys)
-        self._queue = WorkQueue(client, keys)
 
     @property
     def state(self) -> State | None:
@@ -41,7 +45,17 @@ class CampaignState:
     def change(self, state: State, reason: str | None = None) -> bool:
         """Enter a state and log it; False when the campaign is in it already."""
         event = CampaignChanged(state=state, reason=reason, at_s=time.time())
-        return bool(self._scripts.run("set_state", [self._keys.state, self._keys.log], [state, pack(event)]))
+        return self._scripts.set_state(state, event=pack(event))
+
+    def draining(self) -> bool:
+        """Whether no more candidates are leased: the campaign drains, stopped or is complete."""
+        return is_draining(self._client, self._keys)
+
+    def counts(self) -> dict[str, int]:
+        """How many candidates are queued, running, analysing, and settled with each outcome."""
+        stored = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.counts))
+        names = ("queued", "running", "analysing", "measured", "refused", "failed", "cancelled")
+        return {name: int(stored.get(name.encode(), 0)) for name in names}
 
     def service_changed(self, service: str, state: ServiceState, reason: str | None = None) -> None:
         """Log that a service started, stopped or crashed."""
@@ -64,7 +78,7 @@ class CampaignState:
         return Status(
             campaign=self._campaign,
             state=self.state or "stopped",
-            counts=self._queue.counts(),
+            counts=self.counts(),
             counters={name.decode(): int(value) for name, value in sorted(counters.items())},
             workers=sorted((unpack_as(WorkerStatus, packed) for packed in workers), key=lambda w: w.worker),
             services={name.decode(): state.decode() for name, state in sorted(services.items())},

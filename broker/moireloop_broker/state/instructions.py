@@ -13,8 +13,8 @@ import redis
 
 from moireloop_broker.contract.codec import pack
 from moireloop_broker.contract.events import EarlyEndOrdered
-from moireloop_broker.state.keys import INSTRUCTIONS_KEPT_S, Keys
-from moireloop_broker.state.scripts import Scripts
+from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.scripts import EndOutcome, Scripts
 
 EarlyEnding = Literal["settled", "hopeless"]
 
@@ -27,9 +27,9 @@ class Instructions:
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
-        self._scripts = Scripts(client)
+        self._scripts = Scripts(client, keys)
 
-    def end_early(self, candidate_id: str, attempt: int, ending: EarlyEnding, reason: str, step: int) -> str:
+    def end_early(self, candidate_id: str, attempt: int, ending: EarlyEnding, reason: str, step: int) -> EndOutcome:
         """Ask for the end of an attempt that is running; the first such instruction stands.
 
         Returns:
@@ -40,10 +40,9 @@ class Instructions:
         event = EarlyEndOrdered(
             candidate_id=candidate_id, attempt=attempt, ending=ending, reason=reason, step=step, ordered_s=time.time()
         )
-        keys = [candidate, self._keys.log, self._keys.instructions(worker)]
-        args: list[str | bytes | int | float] = [attempt, worker, ending, reason, pack(event), INSTRUCTIONS_KEPT_S]
-        answer: bytes = self._scripts.run("end_early", keys, args)
-        return answer.decode()
+        return self._scripts.end_early(
+            candidate_id, attempt=attempt, worker=worker, ending=ending, reason=reason, event=pack(event)
+        )
 
     def wait(self, worker: str, wait_s: float) -> bool:
         """Whether there is word for a worker that it should look now; waits up to `wait_s` for one."""

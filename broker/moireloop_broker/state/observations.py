@@ -9,7 +9,7 @@ import redis
 
 from moireloop_broker.contract.codec import pack
 from moireloop_broker.contract.events import FrameAnalysed, Observation
-from moireloop_broker.state.keys import EVENT_FIELD, OBSERVATIONS_KEPT, OBSERVED_BYTES_KEPT, POINTS_KEPT, Keys
+from moireloop_broker.state.keys import EVENT_FIELD, OBSERVATIONS_KEPT, OBSERVED_BYTES_KEPT, Keys
 from moireloop_broker.state.scripts import Scripts
 from moireloop_broker.state.series import Series, SeriesPoint, pack_point, point_of, unpack_point
 
@@ -20,7 +20,7 @@ class Observations:
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
-        self._scripts = Scripts(client)
+        self._scripts = Scripts(client, keys)
 
     def add(self, observation: Observation, window: int = 0) -> list[SeriesPoint]:
         """Publish an observation and put it into the series of its attempt, in one step.
@@ -30,13 +30,15 @@ class Observations:
         Returns:
             The newest `window` points of the series by step, oldest first, this one among them if it is one of these.
         """
-        candidate_id, attempt = observation.candidate_id, observation.attempt
-        keys = [self._keys.observations, self._keys.series(candidate_id, attempt), self._keys.candidate(candidate_id)]
-        point = pack_point(point_of(observation, observation.measurement))
-        args: list[str | bytes | int | float] = [
-            pack(observation), OBSERVATIONS_KEPT, attempt, observation.step, point, POINTS_KEPT, window,
-        ]  # fmt: skip
-        return [unpack_point(data) for data in self._scripts.run("observe", keys, args)]
+        newest = self._scripts.observe(
+            observation.candidate_id,
+            attempt=observation.attempt,
+            observation=pack(observation),
+            step=observation.step,
+            point=pack_point(point_of(observation, observation.measurement)),
+            window=window,
+        )
+        return [unpack_point(data) for data in newest]
 
     def newest(self, candidate_id: str, attempt: int, window: int) -> list[SeriesPoint]:
         """The newest `window` points of a series by step, oldest first."""

@@ -1,16 +1,46 @@
 """The atomic state changes: Lua scripts that change a candidate's state and write its event in one step (adapter).
 
 Every script may run twice with the same arguments, as after a lost connection, and then changes nothing more. Only an
-observation of an attempt that nobody began, which has no series, is then published again.
+observation of an attempt that nobody began, which has no series, is then published again. What the scripts in `lua/`
+call KEYS and ARGV has a name and a type here; times are in seconds since the epoch, packed messages are bytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import redis
+
+from moireloop_broker.state.keys import (
+    ANALYZERS_GROUP,
+    INSTRUCTIONS_KEPT_S,
+    OBSERVATIONS_KEPT,
+    POINTS_KEPT,
+    WORKERS_GROUP,
+    Keys,
+)
+
+Argument: TypeAlias = str | bytes | int | float
+
+LeaseOutcome = Literal["leased", "stale", "draining"]
+
+Renewal = Literal["", "lost", "cancelled", "settled", "hopeless"]
+
+FailOutcome = Literal["queued", "failed", "cancelled", "stale"]
+
+CancelOutcome = Literal["cancelled", "asked", "late", "unknown"]
+
+EndOutcome = Literal["ordered", "again", "late"]
+
+Charge = Literal[0, 1, 2]
+"""What the end of an attempt costs: a loss (0), an attempt (1), or nothing, since it is nobody's fault (2)."""
+
+
+class UnknownReply(RuntimeError):
+    """A script returned a word that this version does not know: the server runs one of another version."""
 
 
 @cache
@@ -19,14 +49,200 @@ def _source(name: str) -> str:
 
 
 class Scripts:
-    """The scripts in `lua/`, by name, on one Redis connection."""
+    """The scripts in `lua/`, one method each, for one campaign on one Redis connection."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
+        self._keys = keys
         self._loaded: dict[str, Any] = {}
 
-    def run(self, name: str, keys: list[str], args: list[str | bytes | int | float]) -> Any:
+    def propose(self, candidate_id: str, *, candidate: bytes, queued_s: float, event: bytes) -> bool:
+        """Put a new candidate into the queue; False when it is known already."""
+        keys = self._keys
+        return self._is_one(
+            "propose",
+            [keys.candidate(candidate_id), keys.queue, keys.log, keys.counts],
+            [candidate_id, candidate, repr(queued_s), event],
+        )
+
+    def lease(
+        self,
+        candidate_id: str,
+        *,
+        entry: str,
+        attempt: int,
+        worker: str,
+        lease_ms: int,
+        leased_s: float,
+        event: bytes,
+    ) -> LeaseOutcome:
+        """Turn the queue's entry that a worker was handed into a lease."""
+        keys = self._keys
+        word = self._run(
+            "lease",
+            [keys.candidate(candidate_id), keys.queue, keys.log, keys.counts, keys.leases, keys.state],
+            [candidate_id, entry, WORKERS_GROUP, attempt, worker, lease_ms, repr(leased_s), event],
+        )
+        return cast("LeaseOutcome", _known(word, get_args(LeaseOutcome)))
+
+    def renew(self, candidate_id: str, *, attempt: int, worker: str, lease_ms: int, step: int) -> Renewal:
+        """Renew a lease; returns what was ordered for its attempt, an empty word where nothing was."""
+        keys = self._keys
+        word = self._run(
+            "renew",
+            [keys.candidate(candidate_id), keys.leases],
+            [candidate_id, attempt, worker, lease_ms, step],
+        )
+        return cast("Renewal", _known(word, get_args(Renewal)))
+
+    def finish(
+        self,
+        candidate_id: str,
+        *,
+        attempt: int,
+        worker: str,
+        report: bytes,
+        frame: bytes,
+        event: bytes,
+        frames_sent: int,
+        frames_dropped: int,
+    ) -> bool:
+        """Keep the final frame of a run for the analyzers; False when its lease is lost."""
+        keys = self._keys
+        final_frame = keys.final_frame(candidate_id)
+        return self._is_one(
+            "finish",
+            [
+                keys.candidate(candidate_id),
+                keys.log,
+                keys.counts,
+                keys.leases,
+                keys.finals,
+                final_frame,
+                keys.counters,
+            ],
+            [candidate_id, attempt, worker, report, frame, event, frames_sent, frames_dropped],
+        )
+
+    def fail(
+        self,
+        candidate_id: str,
+        *,
+        attempt: int,
+        worker: str,
+        charge: Charge,
+        max_attempts: int,
+        max_losses: int,
+        only_expired: bool,
+        queued_s: float,
+        failed_event: bytes,
+        queued_event: bytes,
+        failed_result: bytes,
+        cancelled_result: bytes,
+    ) -> FailOutcome:
+        """End an attempt without a final frame; the event of what becomes of the candidate is one of those given."""
+        keys = self._keys
+        word = self._run(
+            "fail",
+            [keys.candidate(candidate_id), keys.log, keys.counts, keys.leases, keys.queue],
+            [
+                candidate_id,
+                attempt,
+                worker,
+                charge,
+                max_attempts,
+                max_losses,
+                int(only_expired),
+                repr(queued_s),
+                failed_event,
+                queued_event,
+                failed_result,
+                cancelled_result,
+            ],
+        )
+        return cast("FailOutcome", _known(word, get_args(FailOutcome)))
+
+    def give_back(self, candidate_id: str, *, attempt: int, entry: str) -> bool:
+        """Queue an entry anew that was handed out and never leased; False when it is of no use any more."""
+        keys = self._keys
+        return self._is_one(
+            "give_back", [keys.candidate(candidate_id), keys.queue], [candidate_id, attempt, entry, WORKERS_GROUP]
+        )
+
+    def cancel(
+        self, candidate_id: str, *, worker: str, reason: str, cancel_event: bytes, result_event: bytes
+    ) -> CancelOutcome:
+        """Ask for the early end of a candidate: a queued one is settled at once, the worker of a running one woken."""
+        keys = self._keys
+        word = self._run(
+            "cancel",
+            [keys.candidate(candidate_id), keys.log, keys.counts, keys.queue, keys.instructions(worker)],
+            [reason, cancel_event, result_event, INSTRUCTIONS_KEPT_S],
+        )
+        return cast("CancelOutcome", _known(word, get_args(CancelOutcome)))
+
+    def end_early(
+        self, candidate_id: str, *, attempt: int, worker: str, ending: str, reason: str, event: bytes
+    ) -> EndOutcome:
+        """Order the early end of a running attempt and wake its worker; the first order of an attempt stands."""
+        keys = self._keys
+        word = self._run(
+            "end_early",
+            [keys.candidate(candidate_id), keys.log, keys.instructions(worker)],
+            [attempt, worker, ending, reason, event, INSTRUCTIONS_KEPT_S],
+        )
+        return cast("EndOutcome", _known(word, get_args(EndOutcome)))
+
+    def settle(
+        self,
+        candidate_id: str,
+        *,
+        attempt: int,
+        entry: str,
+        outcome: str,
+        event: bytes,
+        step: int,
+        point: bytes,
+    ) -> bool:
+        """Write the result of a finished candidate and the last point of its series; False when it has a result."""
+        keys = self._keys
+        series = keys.series(candidate_id, attempt)
+        final_frame = keys.final_frame(candidate_id)
+        return self._is_one(
+            "settle",
+            [keys.candidate(candidate_id), keys.log, keys.counts, keys.finals, final_frame, series],
+            [attempt, entry, ANALYZERS_GROUP, outcome, event, step, point, POINTS_KEPT],
+        )
+
+    def observe(
+        self, candidate_id: str, *, attempt: int, observation: bytes, step: int, point: bytes, window: int
+    ) -> list[bytes]:
+        """Publish an observation and put its point into its series; returns the newest `window` points by step."""
+        keys = self._keys
+        newest = self._run(
+            "observe",
+            [keys.observations, keys.series(candidate_id, attempt), keys.candidate(candidate_id)],
+            [observation, OBSERVATIONS_KEPT, attempt, step, point, POINTS_KEPT, window],
+        )
+        return cast("list[bytes]", newest)
+
+    def set_state(self, state: str, *, event: bytes) -> bool:
+        """Change the campaign's state and log it; False when the state is that already."""
+        return self._is_one("set_state", [self._keys.state, self._keys.log], [state, event])
+
+    def _is_one(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> bool:
+        return self._run(name, keys, args) == 1
+
+    def _run(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> object:
         """Run `lua/<name>.lua`; a server that has lost the script is given it again."""
         if name not in self._loaded:
             self._loaded[name] = self._client.register_script(_source(name))
-        return self._loaded[name](keys=keys, args=args)
+        found: object = self._loaded[name](keys=keys, args=args)
+        return found
+
+
+def _known(word: object, words: Sequence[str]) -> str:
+    text = word.decode() if isinstance(word, bytes) else repr(word)
+    if text not in words:
+        raise UnknownReply(f"expected one of {', '.join(words)} from a script, got {text}")
+    return text

@@ -35,14 +35,13 @@ from moireloop_broker.contract.message import START
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.identity import Identity, read_identity, write_identity
 from moireloop_broker.processes.clock import boot_s
-from moireloop_broker.state.campaign_state import CampaignState, ServiceState
-from moireloop_broker.state.endpoints import frame_endpoints
+from moireloop_broker.state.campaign_state import CampaignState, ServiceState, frame_endpoints
 from moireloop_broker.state.event_log import EventLog, LogRolledBack
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.redis_client import open_impatient
 from moireloop_broker.state.series import Series
 from moireloop_broker.state.settings_store import write_settings_file
-from moireloop_broker.state.work_queue import WorkQueue
+from moireloop_broker.state.work_queue import create_queues
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +114,7 @@ class Conductor:
             refuse_lost_log(self._client, connection.keys, "the campaign's Redis server", identity)
         note_session(self._client, connection.keys, identity, self.folder)
         if self._resumed:
-            WorkQueue(self._client, connection.keys).create()
+            create_queues(self._client, connection.keys)
             self._read_log()
             clear_earlier_session(self._client, connection.keys, self.campaign)
         self._state().change("resumed" if self._resumed else "started")

@@ -19,9 +19,10 @@ from moireloop_broker.connection import Connection
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.lease_watch import LeaseWatch
 from moireloop_broker.state.redis_client import answers, open_impatient
 from moireloop_broker.state.settings_store import read_settings
-from moireloop_broker.state.work_queue import WorkQueue
+from moireloop_broker.state.work_queue import Proposer
 from moireloop_optimizer.generators.check import optimizer_section
 from moireloop_worker.models.script_files import growth_section
 
@@ -106,12 +107,12 @@ def wait_for_broker(
 
 def clear_earlier_session(client: redis.Redis, keys: Keys, campaign: Campaign) -> None:
     """Forget who worked for an earlier session, give back what was leased, withdraw what is no longer wanted."""
-    queue = WorkQueue(client, keys)
     client.delete(keys.endpoints, keys.workers, keys.services)
-    queue.release_all("the session that ran it is over")
+    LeaseWatch(client, keys).release_all("the session that ran it is over")
     events = [event for _, event in EventLog(client, keys).replay()]
+    proposer = Proposer(client, keys)
     for candidate_id, reason in withdrawals(events, campaign.bounds, campaign.budget.results).items():
-        queue.cancel(candidate_id, reason)
+        proposer.cancel(candidate_id, reason)
 
 
 def _has_settings(connection: Connection, sections: dict[str, object]) -> bool:

@@ -21,7 +21,7 @@ from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.settings_store import read_settings
-from moireloop_broker.state.work_queue import WorkQueue
+from moireloop_broker.state.work_queue import Proposer
 from moireloop_optimizer.service.fit_protocol import Answer, Question
 from moireloop_optimizer.service.fitter import FitProcessLost, Fitter
 from moireloop_optimizer.service.planner import Place, Planner
@@ -75,7 +75,7 @@ class OptimizerService:
     ) -> None:
         self._client = client
         self._log = EventLog(client, keys)
-        self._queue = WorkQueue(client, keys)
+        self._proposer = Proposer(client, keys)
         self._campaign = CampaignState(client, keys, campaign)
         self._planner = planner
         self._fitter = fitter
@@ -228,7 +228,7 @@ class OptimizerService:
                 strategy=proposal.made_by,
                 proposed_s=time.time(),
             )
-            if not self._queue.propose(candidate):
+            if not self._proposer.propose(candidate):
                 logger.warning("candidate id taken candidate=%s", place.candidate_id)
                 self._planner.taken(place.candidate_id)
 

@@ -12,9 +12,9 @@ from moireloop_broker.connection import Connection
 from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.settings_store import write_settings
-from moireloop_broker.state.work_queue import WorkQueue
 from tests.helpers.connections import connection_of
 from tests.helpers.kernels import compiled_kernels
+from tests.helpers.whole_queue import WholeQueue
 
 __all__ = ["compiled_kernels"]
 
@@ -28,6 +28,6 @@ def connection(redis_server: RedisServer, tmp_path: Path) -> Iterator[Connection
     client = made.open_redis()
     write_settings(client, made.keys, {"analyzers": {"count": 1}, "early_end": {}, "targets": []})
     CampaignState(client, made.keys, made.campaign).change("started")
-    WorkQueue(client, made.keys).create()
+    WholeQueue(client, made.keys).create()
     yield made
     client.close()

@@ -15,16 +15,16 @@ from moireloop_broker.connection import Connection
 from moireloop_broker.contract.codec import unpack_published
 from moireloop_broker.contract.events import Candidate, Observation, Result, RunReport
 from moireloop_broker.contract.frames import Frame, FrameHeader, frame_parts
-from moireloop_broker.state.campaign_state import CampaignState
-from moireloop_broker.state.endpoints import frame_endpoints
+from moireloop_broker.state.campaign_state import CampaignState, frame_endpoints
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.series import SeriesPoint
 from moireloop_broker.state.settings_store import write_settings
-from moireloop_broker.state.work_queue import Lease, WorkQueue
+from moireloop_broker.state.work_queue import Lease
 from moireloop_broker.streams.frames import FramePublisher
 from tests.helpers.hostile import CONTRADICTING_PARTS
 from tests.helpers.waiting import wait_until
+from tests.helpers.whole_queue import WholeQueue
 
 LATTICE_ANGSTROM = 3.16
 CELLS = 14
@@ -71,7 +71,7 @@ def frame(
 def finished(connection: Connection, candidate_id: str, final: Frame) -> None:
     """Bring a candidate to the end of its run."""
     client = connection.open_redis()
-    queue = WorkQueue(client, connection.keys)
+    queue = WholeQueue(client, connection.keys)
     queue.propose(Candidate(candidate_id=candidate_id, parameters={"t": 1.0}, seed=0, proposed_s=time.time()))
     lease = queue.take("w", 1.0)
     assert isinstance(lease, Lease)
@@ -252,7 +252,7 @@ def test_settled_run_has_the_twist_of_its_window(connection: Connection) -> None
     client = connection.open_redis()
     settled = {"frames": 3, "after_fraction": 0.0}
     write_settings(client, connection.keys, {"early_end": {"settled": settled}})
-    queue = WorkQueue(client, connection.keys)
+    queue = WholeQueue(client, connection.keys)
     queue.propose(Candidate(candidate_id="c1", parameters={"t": 1.0}, seed=0, proposed_s=time.time()))
     lease = queue.take("w", 1.0)
     assert isinstance(lease, Lease)

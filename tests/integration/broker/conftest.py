@@ -12,7 +12,7 @@ from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.keys import KEYS, Keys
 from moireloop_broker.state.redis_client import open_reader
-from moireloop_broker.state.work_queue import WorkQueue
+from tests.helpers.whole_queue import WholeQueue
 
 _numbers = itertools.count()
 
@@ -36,7 +36,7 @@ def keys(client: redis.Redis) -> Iterator[Keys]:
 
 
 @pytest.fixture
-def queue(client: redis.Redis, keys: Keys) -> WorkQueue:
-    work_queue = WorkQueue(client, keys)
+def queue(client: redis.Redis, keys: Keys) -> WholeQueue:
+    work_queue = WholeQueue(client, keys)
     work_queue.create()
     return work_queue

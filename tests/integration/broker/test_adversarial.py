@@ -12,18 +12,19 @@ from moireloop_broker.connection import free_port, new_password
 from moireloop_broker.contract.events import Candidate
 from moireloop_broker.service import redis_server as redis_server_module
 from moireloop_broker.service.redis_server import RedisServer, RedisUnavailable
-from moireloop_broker.state import work_queue
+from moireloop_broker.state import lease_watch
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.redis_client import open_client
-from moireloop_broker.state.work_queue import Lease, WorkQueue
+from moireloop_broker.state.work_queue import Lease
 from tests.helpers.waiting import wait_until
+from tests.helpers.whole_queue import WholeQueue
 
 
 def private_server(folder: Path) -> RedisServer:
     return RedisServer(folder, "127.0.0.1", free_port("127.0.0.1"), new_password())
 
 
-def leased(queue: WorkQueue, candidate_id: str = "c1") -> Lease:
+def leased(queue: WholeQueue, candidate_id: str = "c1") -> Lease:
     queue.propose(Candidate(candidate_id=candidate_id, parameters={"temperature_k": 1.0}, seed=0, proposed_s=1.0))
     lease = queue.take("w0", 1.0)
     assert lease is not None
@@ -55,7 +56,7 @@ def test_server_starts_in_a_folder_of_any_name(tmp_path: Path, name: str) -> Non
     assert list((tmp_path / name).glob("appendonly*"))
 
 
-def test_lease_that_only_looks_expired_is_kept(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+def test_lease_that_only_looks_expired_is_kept(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """After a pause or a jump of the clock a worker has time to renew, and no attempt is used up."""
     lease = leased(queue)
     client.zadd(keys.leases, {"c1": 1.0})
@@ -70,10 +71,10 @@ def test_lease_that_only_looks_expired_is_kept(client: redis.Redis, keys: Keys, 
 
 
 def test_lease_is_kept_where_who_looks_stood_still_between_two_looks(
-    client: redis.Redis, keys: Keys, queue: WorkQueue, monkeypatch: pytest.MonkeyPatch
+    client: redis.Redis, keys: Keys, queue: WholeQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lease seen expired before a pause of the whole machine has its grace anew afterwards."""
-    monkeypatch.setattr(work_queue, "LONGEST_GAP_S", 0.1)
+    monkeypatch.setattr(lease_watch, "LONGEST_GAP_S", 0.1)
     leased(queue)
     client.zadd(keys.leases, {"c1": 1.0})
     assert queue.expire_leases(grace_s=0.2) == []
@@ -83,7 +84,7 @@ def test_lease_is_kept_where_who_looks_stood_still_between_two_looks(
 
 def test_lease_of_before_the_clock_went_back_lasts_no_longer_than_others(client: redis.Redis, keys: Keys) -> None:
     """Where the server's clock is set back by a day, a worker that is gone is still found after lease_s."""
-    queue = WorkQueue(client, keys, lease_s=0.3)
+    queue = WholeQueue(client, keys, lease_s=0.3)
     queue.create()
     leased(queue)
     client.zadd(keys.leases, {"c1": (time.time() + 86400) * 1000})

@@ -38,12 +38,12 @@ from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.redis_client import answers
 from moireloop_broker.state.settings_store import write_settings_file
-from moireloop_broker.state.work_queue import WorkQueue
 from moireloop_broker.streams.curve import Curve
 from tests.helpers.connections import connection_of
 from tests.helpers.hostile import REQUESTS, TOO_LARGE
 from tests.helpers.page import blocks, rows
 from tests.helpers.waiting import wait_until
+from tests.helpers.whole_queue import WholeQueue
 
 
 class BrokerProcess:
@@ -100,7 +100,7 @@ def outside(broker: BrokerProcess) -> Iterator[CampaignClient]:
 def settled(broker: BrokerProcess, *names: str) -> None:
     """Let candidates come to (failed) results."""
     client = broker.connection.open_redis()
-    queue = WorkQueue(client, broker.connection.keys)
+    queue = WholeQueue(client, broker.connection.keys)
     for name in names:
         queue.propose(Candidate(candidate_id=name, parameters={"temperature_k": 1.0}, seed=0, proposed_s=time.time()))
         queue.cancel(name, "not wanted")

@@ -13,8 +13,8 @@ from moireloop_analyzer.service.claim_keeper import ClaimKeeper
 from moireloop_broker.state import analysis_queue
 from moireloop_broker.state.analysis_queue import AnalysisQueue, FinishedRun
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.work_queue import WorkQueue
 from tests.helpers.waiting import wait_until
+from tests.helpers.whole_queue import WholeQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report, results
 
 IDLE_S = 0.4
@@ -29,7 +29,7 @@ def analyzers(client: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def run(queue: WorkQueue, analyzers: tuple[AnalysisQueue, AnalysisQueue]) -> FinishedRun:
+def run(queue: WholeQueue, analyzers: tuple[AnalysisQueue, AnalysisQueue]) -> FinishedRun:
     """A finished run in the hands of the first analyzer."""
     queue.propose(candidate())
     queue.finish(leased(queue), report("w0"), final_frame("c1", 1))

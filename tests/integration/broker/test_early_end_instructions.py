@@ -15,7 +15,8 @@ from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.keys import INSTRUCTIONS_KEPT_S, Keys
 from moireloop_broker.state.redis_client import open_reader
-from moireloop_broker.state.work_queue import Lease, LeaseLost, WorkQueue
+from moireloop_broker.state.work_queue import Lease, LeaseLost
+from tests.helpers.whole_queue import WholeQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report
 
 WHY = "twist within 0 degrees over 4 frames up to step 8 of 20"
@@ -28,7 +29,7 @@ def instructions(client: redis.Redis, keys: Keys) -> Instructions:
 
 
 @pytest.fixture
-def lease(queue: WorkQueue) -> Lease:
+def lease(queue: WholeQueue) -> Lease:
     queue.propose(candidate())
     return leased(queue)
 
@@ -48,7 +49,7 @@ def settled(client: redis.Redis, keys: Keys, measurement: Measurement) -> Result
 
 
 def test_first_order_stands(
-    client: redis.Redis, keys: Keys, queue: WorkQueue, instructions: Instructions, lease: Lease
+    client: redis.Redis, keys: Keys, queue: WholeQueue, instructions: Instructions, lease: Lease
 ) -> None:
     """Of two analyzers that decide at once one gives the order; it is told at the renewal and stands in the log."""
     assert queue.renew(lease, 1) is None
@@ -61,7 +62,7 @@ def test_first_order_stands(
 
 @pytest.mark.parametrize("kind", ["order", "cancel"])
 def test_worker_is_woken(
-    redis_server: RedisServer, keys: Keys, queue: WorkQueue, instructions: Instructions, lease: Lease, kind: str
+    redis_server: RedisServer, keys: Keys, queue: WholeQueue, instructions: Instructions, lease: Lease, kind: str
 ) -> None:
     """A worker that waits hears of an order or a cancel within milliseconds, long before its renewal is due."""
     own = open_reader(redis_server.url)
@@ -93,7 +94,7 @@ def test_word_for_a_dead_worker_goes_away(
 
 
 def test_next_attempt_does_not_inherit_the_order(
-    client: redis.Redis, keys: Keys, queue: WorkQueue, instructions: Instructions, lease: Lease
+    client: redis.Redis, keys: Keys, queue: WholeQueue, instructions: Instructions, lease: Lease
 ) -> None:
     """The worker dies after the order: attempt 2 runs on, and its result knows nothing of the order."""
     assert instructions.end_early("c1", 1, "hopeless", "no twist", 8) == "ordered"
@@ -110,7 +111,7 @@ def test_next_attempt_does_not_inherit_the_order(
     assert result.report.ended == "completed"
 
 
-def test_second_attempt_may_be_ended_too(queue: WorkQueue, instructions: Instructions, lease: Lease) -> None:
+def test_second_attempt_may_be_ended_too(queue: WholeQueue, instructions: Instructions, lease: Lease) -> None:
     """An order of the first attempt does not stand in the way of one for the second."""
     assert instructions.end_early("c1", 1, "settled", WHY, 8) == "ordered"
     queue.release_worker("w0", "killed", charged=True)
@@ -120,7 +121,7 @@ def test_second_attempt_may_be_ended_too(queue: WorkQueue, instructions: Instruc
 
 
 def test_order_for_a_run_that_is_over_is_late(
-    client: redis.Redis, keys: Keys, queue: WorkQueue, instructions: Instructions, lease: Lease
+    client: redis.Redis, keys: Keys, queue: WholeQueue, instructions: Instructions, lease: Lease
 ) -> None:
     """The run came to its end by itself first: it stays completed, and there is one result."""
     queue.finish(lease, report("w0"), final_frame("c1", 1))
@@ -132,7 +133,7 @@ def test_order_for_a_run_that_is_over_is_late(
 
 
 def test_run_that_ends_with_the_order_under_way_is_completed(
-    client: redis.Redis, keys: Keys, queue: WorkQueue, instructions: Instructions, lease: Lease
+    client: redis.Redis, keys: Keys, queue: WholeQueue, instructions: Instructions, lease: Lease
 ) -> None:
     """The order was given, but the worker finished before it heard of it: measured as completed."""
     assert instructions.end_early("c1", 1, "hopeless", "no twist", 8) == "ordered"
@@ -143,7 +144,7 @@ def test_run_that_ends_with_the_order_under_way_is_completed(
 
 @pytest.mark.parametrize("ended", ["settled", "hopeless"])
 def test_run_that_was_ended_early_is_measured_or_refused(
-    client: redis.Redis, keys: Keys, queue: WorkQueue, instructions: Instructions, lease: Lease, ended: str
+    client: redis.Redis, keys: Keys, queue: WholeQueue, instructions: Instructions, lease: Lease, ended: str
 ) -> None:
     """With a twist it is measured, without refused; the reason says why it was ended, and what the analyzer found."""
     assert instructions.end_early("c1", 1, "settled" if ended == "settled" else "hopeless", WHY, 8) == "ordered"
@@ -155,7 +156,7 @@ def test_run_that_was_ended_early_is_measured_or_refused(
     assert (result.outcome, result.reason) == expected
 
 
-def test_cancel_is_heard_above_an_order(queue: WorkQueue, instructions: Instructions, lease: Lease) -> None:
+def test_cancel_is_heard_above_an_order(queue: WholeQueue, instructions: Instructions, lease: Lease) -> None:
     """What a person asks for is told to the worker, whichever came first."""
     assert instructions.end_early("c1", 1, "settled", WHY, 8) == "ordered"
     assert queue.cancel("c1", "not wanted") == "asked"

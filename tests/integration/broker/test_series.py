@@ -9,11 +9,11 @@ import pytest
 import redis
 
 from moireloop_broker.contract.events import Candidate, Measurement, Observation
-from moireloop_broker.state import observations as observations_module
+from moireloop_broker.state import scripts
 from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.observations import Observations
-from moireloop_broker.state.work_queue import WorkQueue
+from tests.helpers.whole_queue import WholeQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report
 
 
@@ -26,14 +26,14 @@ def observation(step: int, twist_deg: float | None = 8.2, attempt: int = 1, cand
 
 
 @pytest.fixture
-def begun(queue: WorkQueue) -> WorkQueue:
+def begun(queue: WholeQueue) -> WholeQueue:
     """A candidate in its first attempt."""
     queue.propose(Candidate(candidate_id="c1", parameters={"t": 1.0}, seed=0, proposed_s=time.time()))
     assert queue.take("w0", 1.0) is not None
     return queue
 
 
-def test_points_stand_by_step_whatever_the_order(client: redis.Redis, keys: Keys, begun: WorkQueue) -> None:
+def test_points_stand_by_step_whatever_the_order(client: redis.Redis, keys: Keys, begun: WholeQueue) -> None:
     """Frames that come late, or twice from two analyzers, find their place, each step once, and are published once."""
     observations = Observations(client, keys)
     for step in (500, 1500, 1000, 2000, 1500):
@@ -51,7 +51,7 @@ def test_points_stand_by_step_whatever_the_order(client: redis.Redis, keys: Keys
 
 @pytest.mark.parametrize("seed", range(5))
 def test_any_order_with_duplicates_makes_one_series(
-    client: redis.Redis, keys: Keys, begun: WorkQueue, seed: int
+    client: redis.Redis, keys: Keys, begun: WholeQueue, seed: int
 ) -> None:
     """Two analyzers, the frames in any order and some twice: the same points, each published once, and the first
     measurement of a step stands."""
@@ -68,7 +68,7 @@ def test_any_order_with_duplicates_makes_one_series(
     assert client.xlen(keys.observations) == len(steps)
 
 
-def test_window_is_answered_with_the_append(client: redis.Redis, keys: Keys, begun: WorkQueue) -> None:
+def test_window_is_answered_with_the_append(client: redis.Redis, keys: Keys, begun: WholeQueue) -> None:
     """Whoever adds a point gets the newest points of all analyzers, oldest first; none without asking."""
     first, second = Observations(client, keys), Observations(client, keys)
     first.add(observation(500))
@@ -78,7 +78,7 @@ def test_window_is_answered_with_the_append(client: redis.Redis, keys: Keys, beg
     assert second.add(observation(2000)) == []
 
 
-def test_attempts_do_not_mix(client: redis.Redis, keys: Keys, begun: WorkQueue) -> None:
+def test_attempts_do_not_mix(client: redis.Redis, keys: Keys, begun: WholeQueue) -> None:
     """A late frame of the first attempt stays in the series of the first attempt."""
     observations = Observations(client, keys)
     observations.add(observation(500))
@@ -88,7 +88,7 @@ def test_attempts_do_not_mix(client: redis.Redis, keys: Keys, begun: WorkQueue) 
     assert [(series.attempt, len(series.points)) for series in observations.all_series()] == [(1, 2), (2, 1)]
 
 
-def test_frames_of_nobody_leave_no_key(client: redis.Redis, keys: Keys, begun: WorkQueue) -> None:
+def test_frames_of_nobody_leave_no_key(client: redis.Redis, keys: Keys, begun: WholeQueue) -> None:
     """A frame of an unknown candidate, or of an attempt to come, is published and kept nowhere."""
     observations = Observations(client, keys)
     observations.add(observation(500, candidate_id="c9"))
@@ -97,9 +97,9 @@ def test_frames_of_nobody_leave_no_key(client: redis.Redis, keys: Keys, begun: W
     assert client.xlen(keys.observations) == 2
 
 
-def test_series_is_bounded(client: redis.Redis, keys: Keys, begun: WorkQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_series_is_bounded(client: redis.Redis, keys: Keys, begun: WholeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a very long run the last frames are kept."""
-    monkeypatch.setattr(observations_module, "POINTS_KEPT", 3)
+    monkeypatch.setattr(scripts, "POINTS_KEPT", 3)
     observations = Observations(client, keys)
     for number in range(1, 8):
         observations.add(observation(100 * number))
@@ -107,7 +107,7 @@ def test_series_is_bounded(client: redis.Redis, keys: Keys, begun: WorkQueue, mo
     assert [point.step for point in series.points] == [500, 600, 700]
 
 
-def test_late_frame_leaves_the_last_point_alone(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+def test_late_frame_leaves_the_last_point_alone(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """The step at which a run ended early was a frame, too: read late, it does not take the final's place."""
     queue.propose(candidate())
     lease = leased(queue)

@@ -22,8 +22,8 @@ from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.redis_client import open_client
-from moireloop_broker.state.work_queue import WorkQueue
 from tests.helpers.servers import MORE, found_servers
+from tests.helpers.whole_queue import WholeQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report
 
 SERVERS = found_servers()
@@ -59,7 +59,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Started:
 def all_state_changes(client: redis.Redis) -> None:
     """Each Lua script once at least, each with the answer that it has to give."""
     CampaignState(client, KEYS, "servers").change("started")
-    queue, finals = WorkQueue(client, KEYS), AnalysisQueue(client, KEYS, "a0")
+    queue, finals = WholeQueue(client, KEYS), AnalysisQueue(client, KEYS, "a0")
     queue.create()
     for name in ("measured", "refused", "failed", "ended", "waiting"):
         assert queue.propose(candidate(name))
@@ -103,7 +103,7 @@ def told(client: redis.Redis) -> tuple[dict[str, int], list[str], list[int]]:
     log = [event for _, event in EventLog(client, KEYS).replay()]
     results = [event.candidate.candidate_id for event in log if isinstance(event, Result)]
     series = sorted(len(one.points) for one in Observations(client, KEYS).all_series())
-    return WorkQueue(client, KEYS).counts(), [*(event.tag for event in log), *results], series
+    return WholeQueue(client, KEYS).counts(), [*(event.tag for event in log), *results], series
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -111,7 +111,7 @@ def test_each_server_carries_out_every_state_change(name: str, started: Started,
     """All Lua scripts run on it, with the same answers, and the counts add up."""
     with started(name, tmp_path / "redis") as client:
         all_state_changes(client)
-        counts = WorkQueue(client, KEYS).counts()
+        counts = WholeQueue(client, KEYS).counts()
         ran = {
             name: client.script_exists(sha1(text, usedforsecurity=False).hexdigest())[0]
             for name, text in scripts().items()

@@ -15,7 +15,8 @@ from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.work_queue import AttemptLimits, Lease, LeaseLost, WorkQueue
+from moireloop_broker.state.work_queue import AttemptLimits, Lease, LeaseLost
+from tests.helpers.whole_queue import WholeQueue
 
 
 def candidate(candidate_id: str = "c1") -> Candidate:
@@ -51,7 +52,7 @@ def report(worker: str, ended: Any = "completed") -> RunReport:
     )
 
 
-def leased(queue: WorkQueue, worker: str = "w0") -> Lease:
+def leased(queue: WholeQueue, worker: str = "w0") -> Lease:
     lease = queue.take(worker, 1.0)
     assert lease is not None
     return lease
@@ -72,7 +73,7 @@ def results(client: redis.Redis, keys: Keys) -> list[Result]:
 TWIST = Measurement(twist_deg=8.2, signed_deg=-8.2, sigma_deg=0.01)
 
 
-def test_candidate_comes_to_one_measured_result(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+def test_candidate_comes_to_one_measured_result(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """A candidate that is leased, finished and settled has one result, with every stage's time in order."""
     assert queue.propose(candidate())
     lease = leased(queue)
@@ -94,7 +95,7 @@ def test_candidate_comes_to_one_measured_result(client: redis.Redis, keys: Keys,
     assert client.get(keys.final_frame("c1")) is None
 
 
-def test_same_candidate_twice_is_one(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+def test_same_candidate_twice_is_one(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """Proposing a known candidate again changes nothing."""
     assert queue.propose(candidate())
     assert not queue.propose(candidate())
@@ -102,7 +103,7 @@ def test_same_candidate_twice_is_one(client: redis.Redis, keys: Keys, queue: Wor
     assert tags(client, keys) == ["candidate_queued"]
 
 
-def test_settling_twice_writes_one_result(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+def test_settling_twice_writes_one_result(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """A second analyzer that settles the same run is told no, and the log has one result."""
     queue.propose(candidate())
     queue.finish(leased(queue), report("w0"), final_frame("c1", 1))
@@ -114,7 +115,7 @@ def test_settling_twice_writes_one_result(client: redis.Redis, keys: Keys, queue
     assert len(results(client, keys)) == 1
 
 
-def test_analyzer_that_died_gets_its_run_again(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+def test_analyzer_that_died_gets_its_run_again(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """A run that an analyzer took and never settled is the first that it is given after its restart."""
     queue.propose(candidate())
     queue.finish(leased(queue), report("w0"), final_frame("c1", 1))
@@ -124,7 +125,7 @@ def test_analyzer_that_died_gets_its_run_again(client: redis.Redis, keys: Keys, 
     assert again.deliveries == 2
 
 
-def test_dead_workers_candidate_is_leased_to_another(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+def test_dead_workers_candidate_is_leased_to_another(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """A worker that is gone loses its lease at once, and the next worker gets attempt 2."""
     queue.propose(candidate())
     lost = leased(queue, "w0")
@@ -140,7 +141,7 @@ def test_dead_workers_candidate_is_leased_to_another(client: redis.Redis, keys: 
 
 def test_lease_that_is_not_renewed_expires(client: redis.Redis, keys: Keys) -> None:
     """An expired lease ends the attempt; a renewed one does not."""
-    queue = WorkQueue(client, keys, lease_s=0.5)
+    queue = WholeQueue(client, keys, lease_s=0.5)
     queue.create()
     queue.propose(candidate("c1"))
     queue.propose(candidate("c2"))
@@ -156,7 +157,7 @@ def test_lease_that_is_not_renewed_expires(client: redis.Redis, keys: Keys) -> N
 
 def test_candidate_is_given_up_after_its_attempts(client: redis.Redis, keys: Keys) -> None:
     """A candidate whose every attempt fails becomes one failed result with the last reason."""
-    queue = WorkQueue(client, keys, limits=AttemptLimits(max_attempts=2))
+    queue = WholeQueue(client, keys, limits=AttemptLimits(max_attempts=2))
     queue.create()
     queue.propose(candidate())
     assert queue.fail(leased(queue), "ERROR: Lost atoms") == "queued"
@@ -168,14 +169,14 @@ def test_candidate_is_given_up_after_its_attempts(client: redis.Redis, keys: Key
 
 def test_lost_machine_uses_up_no_attempt(client: redis.Redis, keys: Keys) -> None:
     """Uncharged losses do not count towards max_attempts, but they are bounded too."""
-    queue = WorkQueue(client, keys, limits=AttemptLimits(max_attempts=1, max_losses=3))
+    queue = WholeQueue(client, keys, limits=AttemptLimits(max_attempts=1, max_losses=3))
     queue.create()
     queue.propose(candidate())
     outcomes = [queue.fail(leased(queue), "preempted", charged=False) for _ in range(3)]
     assert outcomes == ["queued", "queued", "failed"]
 
 
-def test_queued_candidate_is_cancelled_at_once(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+def test_queued_candidate_is_cancelled_at_once(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """Cancelling a queued candidate settles it, and no worker gets it."""
     queue.propose(candidate())
     assert queue.cancel("c1", "not wanted") == "cancelled"
@@ -184,7 +185,7 @@ def test_queued_candidate_is_cancelled_at_once(client: redis.Redis, keys: Keys, 
     assert (result.outcome, result.reason) == ("cancelled", "not wanted")
 
 
-def test_running_candidate_is_told_of_its_cancel(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+def test_running_candidate_is_told_of_its_cancel(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """A running candidate hears of its cancel when it renews, and its result keeps what was measured."""
     queue.propose(candidate())
     lease = leased(queue)
@@ -202,7 +203,7 @@ def test_running_candidate_is_told_of_its_cancel(client: redis.Redis, keys: Keys
     assert queue.cancel("c9", "who") == "unknown"
 
 
-def test_nothing_is_leased_while_the_campaign_drains(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+def test_nothing_is_leased_while_the_campaign_drains(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """A draining campaign keeps its queue for the resume."""
     queue.propose(candidate())
     campaign = CampaignState(client, keys, "test")
@@ -213,7 +214,7 @@ def test_nothing_is_leased_while_the_campaign_drains(client: redis.Redis, keys: 
     assert leased(queue).attempt == 1
 
 
-def test_entry_handed_out_but_never_leased_comes_back(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+def test_entry_handed_out_but_never_leased_comes_back(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """A worker that died between being handed an entry and leasing it loses nothing."""
     queue.propose(candidate())
     client.xreadgroup("workers", "w0", {keys.queue: ">"}, count=1)
@@ -222,7 +223,7 @@ def test_entry_handed_out_but_never_leased_comes_back(client: redis.Redis, keys:
     assert leased(queue, "w1").attempt == 1
 
 
-def test_finish_whose_answer_was_lost_may_be_repeated(client: redis.Redis, keys: Keys, queue: WorkQueue) -> None:
+def test_finish_whose_answer_was_lost_may_be_repeated(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """The same finish twice, as after a lost connection, is one event and one frame to analyse."""
     queue.propose(candidate())
     lease = leased(queue)

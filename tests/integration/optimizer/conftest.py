@@ -20,9 +20,9 @@ from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.settings_store import write_settings
-from moireloop_broker.state.work_queue import WorkQueue
 from moireloop_optimizer.service.fitter import Fitter
 from tests.helpers.connections import connection_of
+from tests.helpers.whole_queue import WholeQueue
 
 _numbers = itertools.count()
 
@@ -58,7 +58,7 @@ class CampaignInRedis:
             for name, value in SECTIONS.items()
         }
         write_settings(self.client, keys, merged)
-        self.queue = WorkQueue(self.client, keys)
+        self.queue = WholeQueue(self.client, keys)
         self.queue.create()
         self.log = EventLog(self.client, keys)
         self.state = CampaignState(self.client, keys, self.connection.campaign)

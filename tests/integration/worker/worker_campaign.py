@@ -14,9 +14,9 @@ from moireloop_broker.contract.events import Candidate, Event
 from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
-from moireloop_broker.state.work_queue import WorkQueue
 from tests.helpers.connections import connection_of
 from tests.helpers.waiting import wait_until
+from tests.helpers.whole_queue import WholeQueue
 
 _numbers = itertools.count()
 
@@ -73,7 +73,7 @@ class Campaign:
 
     connection: Connection
     file: Path
-    queue: WorkQueue
+    queue: WholeQueue
     log: EventLog
     state: CampaignState
 
@@ -109,7 +109,7 @@ def new_campaign(server: RedisServer, folder: Path) -> Campaign:
     file = folder / "connection.json"
     write_connection(connection, file)
     client, keys = connection.open_redis(), connection.keys
-    queue = WorkQueue(client, keys, lease_s=3.0)
+    queue = WholeQueue(client, keys, lease_s=3.0)
     queue.create()
     state = CampaignState(client, keys, connection.campaign)
     state.change("started")

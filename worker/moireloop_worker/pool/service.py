@@ -16,8 +16,9 @@ from moireloop_broker.connection import read_connection
 from moireloop_broker.contract.control import WorkerStatus
 from moireloop_broker.processes.exits import CannotServe
 from moireloop_broker.processes.service_loop import run_service
+from moireloop_broker.state.lease_watch import LeaseWatch
 from moireloop_broker.state.settings_store import read_settings
-from moireloop_broker.state.work_queue import AttemptLimits, WorkQueue
+from moireloop_broker.state.work_queue import AttemptLimits
 from moireloop_worker.launchers.launcher import CannotLaunch, Exit, Handle, Launch, Launcher
 from moireloop_worker.launchers.registry import open_launcher
 from moireloop_worker.pool.decisions import STILL_BIRTHS, Pool
@@ -48,10 +49,10 @@ class PoolService:
     becomes ready to take a candidate; where one was, starting is tried on and on, and the status says why.
     """
 
-    def __init__(self, pool: Pool, launcher: Launcher, queue: WorkQueue) -> None:
+    def __init__(self, pool: Pool, launcher: Launcher, watch: LeaseWatch) -> None:
         self._pool = pool
         self._launcher = launcher
-        self._queue = queue
+        self._watch = watch
         self._handles: dict[str, Handle] = {}
         self._faults: dict[str, str] = {}
         self._noted: dict[str, Exit] = {}
@@ -112,7 +113,7 @@ class PoolService:
     def _settle(self) -> None:
         """Note how workers ended, by what they had said of themselves, and give back what they held."""
         for worker, ended in list(self._to_release.items()):
-            said = self._queue.worker_status(worker)
+            said = self._watch.worker_status(worker)
             self._release(worker, ended)
             if ended is not FORERUNNER:
                 self._note_end(worker, ended, said)
@@ -138,7 +139,7 @@ class PoolService:
 
     def _release(self, worker: str, ended: Exit) -> None:
         reason = f"{worker} is gone: {ended.reason}"
-        for candidate_id in self._queue.release_worker(worker, reason, charged=ended.charged):
+        for candidate_id in self._watch.release_worker(worker, reason, charged=ended.charged):
             log.info("candidate given back id=%s worker=%s", candidate_id, worker)
 
     def _start(self, worker: str) -> None:
@@ -161,7 +162,7 @@ class PoolService:
     def _report(self, worker: str) -> None:
         phase = _phase_of(self._handles.get(worker))
         ends_s, fault = self._launcher.ends_s(), self._faults.get(worker)
-        self._queue.report_worker(
+        self._watch.report_worker(
             WorkerStatus(worker=worker, seen_s=time.time(), phase=phase, ends_s=ends_s, fault=fault)
         )
         self._phases[worker] = phase
@@ -177,11 +178,11 @@ def open_pool(connection_file: Path) -> PoolService:
     client = connection.open_redis()
     settings = PoolSettings.model_validate(read_settings(client, connection.keys, "workers"))
     limits = AttemptLimits(max_attempts=settings.max_attempts)
-    queue = WorkQueue(client, connection.keys, lease_s=settings.lease_s, limits=limits)
+    watch = LeaseWatch(client, connection.keys, lease_s=settings.lease_s, limits=limits)
     command = (sys.executable, "-m", "mpi4py", "-m", "moireloop_worker", "--connection", str(connection_file))
     launch = Launch(command, settings.ranks, Path(connection.folder) / "logs", connection.campaign)
     names = [f"worker-{number}" for number in range(settings.count)]
-    return PoolService(Pool(names), open_launcher(settings.launcher, launch), queue)
+    return PoolService(Pool(names), open_launcher(settings.launcher, launch), watch)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ from mpi4py import MPI
 
 from moireloop_broker.contract.events import RunReport
 from moireloop_broker.processes.clock import boot_s
-from moireloop_broker.state.work_queue import Lease, LeaseLost, WorkQueue
+from moireloop_broker.state.work_queue import Lease, LeaseLost, Leases
 from moireloop_worker.lammps.engine import LammpsError, Watch
 from moireloop_worker.lammps.writable import why_unusable
 from moireloop_worker.models.growth_model import Configuration, GrowthModel, ParametersRefused
@@ -105,7 +105,7 @@ class Leader:
         communicator: MPI.Intracomm,
         worker: str,
         evaluator: Evaluator,
-        queue: WorkQueue,
+        leases: Leases,
         keeper: LeaseKeeper,
         outlet: FrameOutlet,
         stopping: Callable[[], bool],
@@ -116,7 +116,7 @@ class Leader:
         self._comm = communicator
         self._worker = worker
         self._evaluator = evaluator
-        self._queue = queue
+        self._leases = leases
         self._keeper = keeper
         self._outlet = outlet
         self._stopping = stopping
@@ -127,14 +127,14 @@ class Leader:
 
     def announce(self) -> None:
         """Say in Redis, at once, how the worker fares."""
-        self._queue.report_worker(self._keeper.status())
+        self._leases.report_worker(self._keeper.status())
 
     def step(self) -> None:
         """Run one candidate; return after TAKE_WAIT_S when there is none, or when none is to be taken now."""
         if self._hold.reason is not None and not self._mended():
             time.sleep(HOLD_POLL_S)
             return
-        lease = self._queue.take(self._worker, TAKE_WAIT_S)
+        lease = self._leases.take(self._worker, TAKE_WAIT_S)
         if lease is None:
             self._outlet.idle()
             return
@@ -183,11 +183,11 @@ class Leader:
         reason = str(error)
         fault = _fault_of(error)
         if fault is None:
-            self._insist(lambda: self._queue.fail(lease, reason))
+            self._insist(lambda: self._leases.fail(lease, reason))
             self._hold.succeeded()
             return
         self._hold_off(fault)
-        self._insist(lambda: self._queue.fail(lease, reason, charged=False, counted=False))
+        self._insist(lambda: self._leases.fail(lease, reason, charged=False, counted=False))
 
     def _hold_off(self, fault: str) -> None:
         wait_s = self._hold.fault(fault, time.monotonic())
@@ -205,7 +205,7 @@ class Leader:
         model, snapshot = self._evaluator.model, evaluated.final
         final = frame_of(candidate_id, lease.attempt, model, snapshot, planned_steps=planned, final=True)
         try:
-            self._insist(lambda: self._queue.finish(lease, report, final))
+            self._insist(lambda: self._leases.finish(lease, report, final))
         except LeaseLost as error:
             log.warning("run abandoned reason=%s", error)
             return
@@ -223,7 +223,7 @@ class Leader:
             return
         log.info("run given back candidate=%s step=%d", candidate_id, step)
         reason = f"{self._worker} ended at step {step} and gave the candidate back"
-        self._insist(lambda: self._queue.fail(lease, reason, charged=False))
+        self._insist(lambda: self._leases.fail(lease, reason, charged=False))
 
     def _report(self, lease: Lease, evaluated: Evaluated, before: Before, ended: str) -> RunReport:
         md_s, sent, dropped, started_s, began_s = before

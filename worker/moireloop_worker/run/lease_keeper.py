@@ -20,7 +20,7 @@ import redis
 
 from moireloop_broker.contract.control import WorkerStatus
 from moireloop_broker.state.instructions import Instruction, Instructions
-from moireloop_broker.state.work_queue import Lease, LeaseLost, WorkQueue
+from moireloop_broker.state.work_queue import Lease, LeaseLost, Leases
 from moireloop_worker.run.stillness import Stillness
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class LeaseKeeper:
     """Renews the lease that it was given until it is told to drop it.
 
     Args:
-        queue: used by this object's thread alone, as are `instructions`.
+        leases: used by this object's thread alone, as are `instructions`.
         period_s: seconds between renewals.
         stall_s: seconds without progress after which the attempt fails and the worker ends.
         between: called in the thread after each renewal; may raise redis.RedisError.
@@ -56,7 +56,7 @@ class LeaseKeeper:
     def __init__(
         self,
         worker: str,
-        queue: WorkQueue,
+        leases: Leases,
         instructions: Instructions,
         period_s: float,
         stall_s: float,
@@ -64,7 +64,7 @@ class LeaseKeeper:
         ends_s: float | None = None,
     ) -> None:
         self._worker = worker
-        self._queue = queue
+        self._leases = leases
         self._instructions = instructions
         self._period_s = period_s
         self._stall_s = stall_s
@@ -146,11 +146,11 @@ class LeaseKeeper:
             with self._lock:
                 if self._lease is lease:
                     self._verdict = verdict
-        self._queue.report_worker(self._status(lease))
+        self._leases.report_worker(self._status(lease))
 
     def _ask(self, lease: Lease) -> Verdict:
         try:
-            return self._queue.renew(lease, self._step) or "held"
+            return self._leases.renew(lease, self._step) or "held"
         except LeaseLost:
             return "lost"
 
@@ -173,5 +173,5 @@ class LeaseKeeper:
             return
         reason = f"stuck: no progress for {silent_s:.0f} s at step {self._step} (workers.stall_s = {self._stall_s:g})"
         log.critical("%s, ending the worker candidate=%s", reason, lease.candidate.candidate_id)
-        self._queue.fail(lease, reason)
+        self._leases.fail(lease, reason)
         os.kill(os.getpid(), signal.SIGKILL)  # the launcher ends the other ranks

@@ -19,7 +19,7 @@ from moireloop_broker.processes.service_loop import StopSignal, log_to_stderr
 from moireloop_broker.settings import FrameSettings
 from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.settings_store import read_settings
-from moireloop_broker.state.work_queue import AttemptLimits, Lease, WorkQueue
+from moireloop_broker.state.work_queue import AttemptLimits, Lease, Leases
 from moireloop_worker.lammps.engine import Engine
 from moireloop_worker.lammps.library import LibraryUnusable
 from moireloop_worker.launchers.segment_names import remove_segment_names
@@ -35,10 +35,10 @@ from moireloop_worker.settings import LammpsSettings, PoolSettings
 log = logging.getLogger(__name__)
 
 
-def open_queue(connection: Connection, pool: PoolSettings) -> WorkQueue:
-    """The work queue over a Redis connection of its own."""
+def open_leases(connection: Connection, pool: PoolSettings) -> Leases:
+    """The leases of a worker, over a Redis connection of its own."""
     limits = AttemptLimits(max_attempts=pool.max_attempts)
-    return WorkQueue(connection.open_redis(), connection.keys, lease_s=pool.lease_s, limits=limits)
+    return Leases(connection.open_redis(), connection.keys, lease_s=pool.lease_s, limits=limits)
 
 
 def selection_of(frames: FrameSettings, model: GrowthModel) -> Selection:
@@ -49,8 +49,8 @@ def selection_of(frames: FrameSettings, model: GrowthModel) -> Selection:
 class LoneErrors:
     """Reports the error of one rank while the others are stuck, right before the worker is aborted."""
 
-    def __init__(self, open_queue: Callable[[], WorkQueue]) -> None:
-        self._open_queue = open_queue
+    def __init__(self, open_leases: Callable[[], Leases]) -> None:
+        self._open_leases = open_leases
         self._lease: Lease | None = None
 
     def hold(self, lease: Lease) -> None:
@@ -61,7 +61,7 @@ class LoneErrors:
         """Fail the present candidate with LAMMPS's message, uncharged where that blames the system."""
         if self._lease is not None:
             own = not lammps_blames_the_system(message)
-            self._open_queue().fail(self._lease, message, charged=own, counted=own)
+            self._open_leases().fail(self._lease, message, charged=own, counted=own)
 
 
 class Worker:
@@ -83,7 +83,7 @@ class Worker:
         self.may_end_early = any(read_settings(client, keys, "early_end").values())
         frames = FrameSettings.model_validate(read_settings(client, keys, "frames"))
         model = growth_model(growth_settings(read_settings(client, keys, "growth")))
-        self.lone_errors = LoneErrors(lambda: open_queue(connection, self.pool))
+        self.lone_errors = LoneErrors(lambda: open_leases(connection, self.pool))
         self.lammps = LammpsSettings.model_validate(read_settings(client, keys, "lammps"))
         engine = Engine(
             communicator,
@@ -103,11 +103,11 @@ class Worker:
     def leader(self, stopping: Callable[[], bool]) -> Leader:
         """Rank 0's part."""
         period_s = renewal_period_s(self.pool.lease_s, self.pool.count)
-        queue = open_queue(self.connection, self.pool)
+        leases = open_leases(self.connection, self.pool)
         instructions = Instructions(self.connection.open_redis(), self.connection.keys)
         keeper = LeaseKeeper(
             self.name,
-            open_queue(self.connection, self.pool),
+            open_leases(self.connection, self.pool),
             instructions,
             period_s,
             self.pool.stall_s,
@@ -118,7 +118,7 @@ class Worker:
             self.comm,
             self.name,
             self.evaluator,
-            queue,
+            leases,
             keeper,
             self.outlet,
             stopping,
