@@ -48,9 +48,11 @@ def extras_for(what: str, needed: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if any((error.name or "").partition(".")[0] in MODULES[extra] for extra in needed):
-            raise MissingExtra(missing_line(what, missing_extras(needed))) from error
-        raise
+        module = (error.name or "").partition(".")[0]
+        missing = [extra for extra in missing_extras(needed) if module in MODULES[extra]]
+        if not missing:
+            raise
+        raise MissingExtra(missing_line(what, missing)) from error
 
 
 def _is_there(module: str) -> bool:
