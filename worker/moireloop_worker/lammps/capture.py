@@ -1,17 +1,15 @@
 """Configurations of a running LAMMPS, taken without interrupting it (adapter).
 
-LAMMPS calls back at each multiple of `every_steps` (fix external). The callback copies what the snapshot needs and
-nothing more; the rest waits until the chunk of MD is over and is then done for all its snapshots at a stroke. Between
-two pieces of MD all caches are cold: what takes 50 microseconds in a loop takes 300 there, and a step of a small
-system takes 70.
+From inside a step that is due, the callback copies what the snapshot needs and nothing more; the rest waits until the
+next look-up and is then done for all its snapshots at a stroke. Between two steps of MD all caches are cold: what takes
+50 microseconds in a loop takes 300 there, and a step of a small system takes 70.
 """
 
 from __future__ import annotations
 
 import ctypes
-import time
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from mpi4py import MPI
@@ -21,16 +19,6 @@ from moireloop_worker.lammps.gathering import Atoms, gathered
 from moireloop_worker.lammps.library import library_function
 from moireloop_worker.lammps.totals import Totals, TotalsReader
 from moireloop_worker.models.growth_model import Configuration, Selection
-
-FIX: Final = "moireloop_frames"
-
-NEVER: Final = 2_000_000_000
-
-NOT_NULL: Final = 1
-
-_Callback: Any = ctypes.CFUNCTYPE(
-    None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
-)
 
 
 class TooManyAtoms(ValueError):
@@ -52,9 +40,8 @@ class SnapshotRecorder:
 
     Rank 0 gets whole snapshots, with positions in angstrom in the order of the atoms' ids. Where the selection says so
     each rank gets its own part of a recorded snapshot instead, in any order.
-    LAMMPS calls back in the middle of its step; temperature, pressure and energies of a snapshot are those of the
-    end of the step, read at the next call back or after the chunk.
-    `callback_s` sums the time that LAMMPS was held up.
+    A snapshot is taken in the middle of its step; its temperature, pressure and energies are those of the end of the
+    step, read when the next one is taken or at the next look-up.
     """
 
     def __init__(self, instance: Any, communicator: MPI.Intracomm) -> None:
@@ -67,35 +54,28 @@ class SnapshotRecorder:
         self._totals = TotalsReader(instance)
         self._per_atom = library_function(library, "lammps_extract_atom", ctypes.c_void_p, ctypes.c_char_p)
         self._extract_box = library_function(library, "lammps_extract_box", None, *[ctypes.c_void_p] * 7)
-        self._call_back = library_function(
-            library, "lammps_set_fix_external_callback", None, ctypes.c_char_p, _Callback, ctypes.c_void_p
-        )
         self._box = (ctypes.c_double * 9)()
         self._flags = (ctypes.c_int * 4)()
         self._box_places = _addresses(self._box, self._flags)
-        self._callback: Any = _Callback(self._on_step)
         self._records: list[_Record] = []
         self._records_totals: list[Totals] = []
         self._selection = Selection()
         self._in_parts = False
-        self._error: BaseException | None = None
-        self._last = self._end = 0
-        self.callback_s = 0.0
+        self._every_steps = self._last = self._end = 0
 
     def commands(self, every_steps: int) -> tuple[str, ...]:
-        """LAMMPS commands that make it call back at multiples of `every_steps` (0: never); `start` comes after them."""
-        call_back = (f"fix {FIX} all external pf/callback {every_steps} {NEVER}",) if every_steps else ()
-        return (*self._totals.commands(every_steps), *call_back)
+        """LAMMPS commands that order what snapshots at multiples of `every_steps` need (0: none are taken)."""
+        return self._totals.commands(every_steps)
 
     def start(self, first: int, end: int, every_steps: int, selection: Selection) -> None:
-        """Record from now on, after step `first` and before step `end`, the atoms of a selection.
+        """Snapshots are due after step `first` and before step `end`, of the atoms of a selection.
 
         Raises:
             TooManyAtoms: the final frame could not be kept.
         """
         self._records.clear()
         self._records_totals.clear()
-        self._selection = selection
+        self._selection, self._every_steps = selection, every_steps
         if not every_steps:
             return
         atoms = self._selected_atoms()
@@ -106,19 +86,38 @@ class SnapshotRecorder:
             )
         self._in_parts = selection.part_atoms is not None and self._comm.size > 1 and atoms > selection.part_atoms
         self._last, self._end = first, end
-        self._call_back(self._handle, FIX.encode(), self._callback, NOT_NULL)
 
-    def recorded(self, timestep_ps: float) -> list[Configuration]:
-        """The snapshots since the last call, oldest first: whole ones on rank 0 and none on the others, or own parts.
+    def due(self, step: int) -> int | None:
+        """The next step, from `step` on, at which `take` is to be called; None where there is no more."""
+        if not self._every_steps:
+            return None
+        due = -(-max(step, self._last + 1) // self._every_steps) * self._every_steps
+        return due if due <= self._end else None
+
+    def take(self, step: int, atoms: int, ids: int | None, places: int | None) -> None:
+        """Take what a snapshot of the present step needs, from inside this step; at the very end that of the last one.
+
+        Raises:
+            NotANumber: on all ranks; the potential energy of the last one is not a number.
+        """
+        self._read_totals()
+        if step < self._end:
+            self._records.append(self._record(step, atoms, ids, places))
+        self._last = step
+
+    def recorded(self, before: int, timestep_ps: float) -> list[Configuration]:
+        """The snapshots of steps below `before`, all over, oldest first: each is handed out once.
+
+        Whole ones on rank 0 and none on the others, or own parts.
 
         Raises:
             NotANumber: on all ranks; the potential energy of a snapshot is not a number.
         """
-        if self._error is not None:
-            raise self._error
-        self._read_totals()
-        records, self._records = self._records, []
-        totals, self._records_totals = self._records_totals, []
+        ready = sum(record.step < before for record in self._records)
+        if ready > len(self._records_totals):
+            self._read_totals()
+        records, self._records = self._records[:ready], self._records[ready:]
+        totals, self._records_totals = self._records_totals[:ready], self._records_totals[ready:]
         atoms = [self._atoms(record) for record in records]
         if self._in_parts:
             return [self._part(*one, timestep_ps) for one in zip(records, atoms, totals, strict=True)]
@@ -143,20 +142,6 @@ class SnapshotRecorder:
         record = self._record(step, self._instance.extract_setting("nlocal"), ids, places)
         snapshots = self._whole([record], [self._atoms(record)], [totals], timestep_ps)
         return snapshots[0] if snapshots else None
-
-    def _on_step(self, _data: int, step: int, atoms: int, ids: int, places: int, _forces: int) -> None:
-        """Called by LAMMPS, also when it sets a stage up. An error must not pass through LAMMPS."""
-        if step <= self._last:
-            return
-        began = time.perf_counter()
-        self._last = step
-        try:
-            self._read_totals()
-            if step < self._end:
-                self._records.append(self._record(step, atoms, ids, places))
-        except Exception as error:
-            self._error = error
-        self.callback_s += time.perf_counter() - began
 
     def _record(self, step: int, atoms: int, ids: int | None, places: int | None) -> _Record:
         self._extract_box(self._handle, *self._box_places)

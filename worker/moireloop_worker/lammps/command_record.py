@@ -1,7 +1,7 @@
 """The commands that LAMMPS was given, kept in a file that LAMMPS can run again (adapter).
 
-Steps that were run in pieces stand there as one `run`. The file is up to date at any moment, also when the process
-is killed.
+A `run` that ended before its time has the steps that were done. The file is up to date at any moment, also when the
+process is killed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ class CommandRecord:
     def __init__(self, path: Path | None, heading: tuple[str, ...] = ()) -> None:
         self._file: FileIO | None = None
         self._run_at: int | None = None
-        self._run_steps = 0
         if path is not None:
             try:
                 self._file = FileIO(path, "w")
@@ -30,22 +29,24 @@ class CommandRecord:
 
     def command(self, command: str) -> None:
         """LAMMPS is given a command that is no `run`."""
-        self._run_at = None
         self._write(command)
 
     def remark(self, text: str) -> None:
-        """A line that LAMMPS does not read. The next `run` is one of its own."""
+        """A line that LAMMPS does not read."""
         self.command(f"# {text}")
 
     def run(self, steps: int, words: str) -> None:
-        """LAMMPS is to run so many steps; right after another `run` they are steps of that one."""
-        if self._file is None:
-            return
-        if self._run_at is None:
-            self._run_at, self._run_steps = self._file.tell(), 0
-        self._run_steps += steps
-        self._file.seek(self._run_at)
-        self._write(f"run {self._run_steps} {words}")
+        """LAMMPS is to run so many steps."""
+        if self._file is not None:
+            self._run_at = self._file.tell()
+            self._write(f"run {steps} {words}")
+
+    def ended_after(self, steps: int, words: str) -> None:
+        """The last command was a `run` that ended early: it did so many steps."""
+        if self._file is not None and self._run_at is not None:
+            self._file.seek(self._run_at)
+            self._file.truncate()
+            self._write(f"run {steps} {words}")
 
     def close(self) -> None:
         """Write no more."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -23,10 +24,22 @@ QUIET: Final = ("-log", "none", "-screen", "none", "-nocite")
 
 TEXT_BYTES: Final = 8192
 
+END_OF_TIME_OUT: Final = "timer timeout off"
+
 ABORT: Final = 2
 """What `lammps_get_last_error_message` answers after an error that the other ranks do not know of."""
 
+CALL_BACK_FIX: Final = "moireloop_frames"
+
+NEVER: Final = 2_000_000_000
+
+NOT_NULL: Final = 1
+
 _Result = type[Any] | None
+
+_OnStep: Any = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
+)
 
 _FUNCTIONS: Final[dict[str, tuple[_Result, list[Any]]]] = {
     "lammps_open": (ctypes.c_void_p, []),
@@ -44,6 +57,8 @@ _FUNCTIONS: Final[dict[str, tuple[_Result, list[Any]]]] = {
         ctypes.c_int,
         [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int],
     ),
+    "lammps_set_variable": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]),
+    "lammps_force_timeout": (None, [ctypes.c_void_p]),
     "lammps_config_has_mpi_support": (ctypes.c_int, []),
     "lammps_config_has_exceptions": (ctypes.c_int, []),
 }
@@ -137,6 +152,9 @@ class Lammps:
         self.lmp: ctypes.c_void_p | None = ctypes.c_void_p(handle)
         if hasattr(self.lib, "lammps_set_show_error"):  # since 2Apr2025
             self.lib.lammps_set_show_error(self.lmp, 0)
+        newer = getattr(self.lib, "lammps_set_string_variable", None)  # since 7Feb2024, the other warns since then
+        self._set_variable = newer or self.lib.lammps_set_variable
+        self._set_variable.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]
 
     def command(self, command: str) -> None:
         """One line of LAMMPS input. Raises CommandFailed, CommandAborted."""
@@ -176,6 +194,17 @@ class Lammps:
             found.append(name.value.decode())
         return found
 
+    def set_string(self, name: str, text: str) -> None:
+        """Set a variable of style string that is there already; also in the middle of a run."""
+        self._set_variable(self.lmp, name.encode(), text.encode())
+
+    def end_run(self) -> None:
+        """In the middle of a run, on all ranks at the same step: let it end with this step, as at a time limit.
+
+        No further run begins until the command END_OF_TIME_OUT.
+        """
+        self.lib.lammps_force_timeout(self.lmp)
+
     def close(self) -> None:
         """Give it and its memory back; it cannot be used afterwards.
 
@@ -187,6 +216,62 @@ class Lammps:
         self.lib.lammps_close(handle)
         if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
             trim(0)
+
+
+Act = Callable[[int, int, int | None, int | None], int]
+"""What is done inside a step: (step, atoms of this rank, where their ids are, where the pointers to their positions
+are) to the next step at which to do it."""
+
+
+class StepCallback:
+    """Calls a function from inside the steps of a run of one LAMMPS, after forces and before the end of the step.
+
+    Between two calls a step is held up by a microsecond. An error must not pass through LAMMPS: it is kept, and the
+    run ends with its step.
+    """
+
+    def __init__(self, lammps: Lammps) -> None:
+        self._lammps = lammps
+        self._set = library_function(
+            lammps.lib, "lammps_set_fix_external_callback", None, ctypes.c_char_p, _OnStep, ctypes.c_void_p
+        )
+        self._called: Any = _OnStep(self._on_step)
+        self._act: Act = lambda step, atoms, ids, places: NEVER
+        self._next = NEVER
+        self._error: BaseException | None = None
+        self.held_up_s = 0.0
+
+    @property
+    def command(self) -> str:
+        """The LAMMPS command that `begin` comes after."""
+        return f"fix {CALL_BACK_FIX} all external pf/callback 1 {NEVER}"
+
+    def begin(self, act: Act) -> None:
+        """Call this function from now on, at the steps that `next_at` and it itself say."""
+        self._act, self._next, self._error = act, NEVER, None
+        self._set(self._lammps.lmp, CALL_BACK_FIX.encode(), self._called, NOT_NULL)
+
+    def next_at(self, step: int) -> None:
+        """Call at the first step from this one on."""
+        self._next = step
+
+    def raise_error(self) -> None:
+        """Raise what the function has raised."""
+        if self._error is not None:
+            raise self._error
+
+    def _on_step(
+        self, _data: int | None, step: int, atoms: int, ids: int | None, places: int | None, _forces: int | None
+    ) -> None:
+        if step < self._next:
+            return
+        began = time.perf_counter()
+        try:
+            self._next = self._act(step, atoms, ids, places)
+        except BaseException as error:
+            self._error, self._next = error, NEVER
+            self._lammps.end_run()
+        self.held_up_s += time.perf_counter() - began
 
 
 def _wheels_library() -> str:

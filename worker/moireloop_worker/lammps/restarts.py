@@ -28,6 +28,8 @@ PREFIX: Final = "restart."
 
 SIDECAR: Final = ".json"
 
+NEARLY: Final = 0.05
+
 LAST_BYTES: Final = b"LammpS RestartT\0"
 """LAMMPS ends each restart file with these, and says only in a warning that a disk was full."""
 
@@ -75,7 +77,7 @@ class RestartFiles:
         self._folders = (folder, *earlier)
         self._key = key
         self._lammps_version = lammps_version
-        self._every_s = every_s
+        self.every_s = every_s
         self._mine: list[Path] = []
         self._written_s = time.monotonic()
 
@@ -86,15 +88,37 @@ class RestartFiles:
         points = (self._checked(path) for path in sorted(steps, key=lambda path: steps[path], reverse=True))
         return next((point for point in points if point is not None), None)
 
-    def due(self) -> bool:
-        """Whether it is time for the next one."""
-        return time.monotonic() - self._written_s >= self._every_s
+    def due_s(self) -> float:
+        """Seconds until the next one is due."""
+        return self._written_s + self.every_s - time.monotonic()
 
-    def raw(self) -> Path | None:
-        """Where LAMMPS is to write one that `keep` then takes over; None, with a warning, where it cannot."""
+    def is_due(self) -> bool:
+        """Whether it is time for the next one, or nearly."""
+        return self.due_s() <= NEARLY * self.every_s
+
+    @property
+    def root(self) -> str:
+        """What LAMMPS is to write them to; it puts a dot and the step behind it."""
+        return str(self._folder / f".{PREFIX}{os.getpid()}.raw")
+
+    def raw(self, step: int | None = None) -> Path | None:
+        """Where LAMMPS is to write one; None, with a warning, where it cannot: then the next one is due later.
+
+        With a step it is that of `root`, which `take_over` takes over; without it one for `keep`.
+        """
+        path = Path(self.root if step is None else f"{self.root}.{step}")
+        if opens(path):
+            return path
         self._written_s = time.monotonic()
-        path = self._folder / f".{PREFIX}{os.getpid()}.raw"
-        return path if opens(path) else None
+        return None
+
+    def take_over(self, step: int, time_ps: float, *, keep: bool) -> None:
+        """LAMMPS has written the one of this step: keep it, or throw it away."""
+        raw = Path(f"{self.root}.{step}")
+        if keep:
+            self.keep(raw, step, time_ps)
+        else:
+            raw.unlink(missing_ok=True)
 
     def keep(self, raw: Path, step: int, time_ps: float) -> None:
         """Take a file over that LAMMPS has written; only the newest two are kept, of all attempts."""

@@ -33,7 +33,7 @@ class Leg:
         return f"start {self.first} stop {self.last}"
 
 
-def beginning(plan: Plan, restart_file: str | None = None) -> tuple[str, ...]:
+def beginning(plan: Plan, restart_file: str | None = None, step: int = 0) -> tuple[str, ...]:
     """The commands before the first leg; a restart file takes the place of the plan's structure."""
     if restart_file is None:
         return (*plan.setup, *plan.structure, *plan.forces)
