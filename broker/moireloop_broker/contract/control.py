@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -63,6 +63,10 @@ Request = Annotated[
     StatusRequest | ReplayRequest | ProposeRequest | CancelRequest | StopRequest, Field(discriminator="tag")
 ]
 """What the control endpoint understands."""
+
+
+RESTARTS_PASSED_OVER: Final = "restarts_passed_over_"
+"""Counters that begin with it: runs that did not go on from their newest restart file, by the reason."""
 
 
 class WorkerStatus(Message):

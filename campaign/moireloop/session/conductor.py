@@ -82,6 +82,7 @@ class Conductor:
         self._drain_reason: str | None = None
         self._last_id = START
         self._progress: Progress | None = None
+        self._counters_before: dict[str, int] | None = None
         self._failure: str | None = None
         self._connection: Connection | None = None
         self._client: redis.Redis | None = None
@@ -263,8 +264,11 @@ class Conductor:
             self.drain(self._failure)
 
     def _look(self) -> Progress:
+        status = self._state().status()
+        if self._counters_before is None:
+            self._counters_before = status.counters
         return progress_of(
-            self._state().status(),
+            status,
             self.history.results,
             self.campaign.targets,
             budget_results=self.campaign.budget.results,
@@ -275,6 +279,7 @@ class Conductor:
             resumed_at_s=self.history.resumed_at_s,
             last_crash=self.history.last_crash,
             last_failures=self.history.last_failures,
+            counters_before=self._counters_before,
         )
 
     def _identity(self) -> Identity:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from moireloop.results.analyses import failed_analyses
@@ -13,13 +14,23 @@ from moireloop.results.labels import duration
 from moireloop.results.recipes import Recipe, recipe_runs, recipes_of
 from moireloop.results.results import EarlyEnds, early_ends, utilisation
 from moireloop.session.start_condition import awaits_analyzer
-from moireloop_broker.contract.control import Status, WorkerStatus
+from moireloop_broker.contract.control import RESTARTS_PASSED_OVER, Status, WorkerStatus
 from moireloop_broker.contract.events import BUDGET_OUTCOMES, OUTCOMES, Result, RunFailed, ServiceChanged
 from moireloop_broker.contract.search import Target
 
 SILENT_AFTER_S: Final = 10.0
 
 RATE_WINDOW: Final = 20
+
+PASSED_OVER: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        f"{RESTARTS_PASSED_OVER}other_plan": "it is of another plan than the run has now",
+        f"{RESTARTS_PASSED_OVER}other_lammps": "another version of LAMMPS wrote it",
+        f"{RESTARTS_PASSED_OVER}damaged": "it is damaged",
+        f"{RESTARTS_PASSED_OVER}refused": "LAMMPS refused to go on from it",
+    }
+)
+"""Counters of restart files that were passed over, and why they were."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,7 @@ class Progress:
     last_failures: tuple[RunFailed, ...]
     failed_analyses: tuple[str, ...]
     now_s: float
+    restarts_passed_over: tuple[str, ...] = ()
 
     @property
     def done(self) -> int:
@@ -75,6 +87,7 @@ def progress_of(
     resumed_at_s: Sequence[float] = (),
     last_crash: ServiceChanged | None = None,
     last_failures: Sequence[RunFailed] = (),
+    counters_before: Mapping[str, int] | None = None,
 ) -> Progress:
     """What to show of a campaign.
 
@@ -87,6 +100,7 @@ def progress_of(
         resumed_at_s: when the campaign was resumed; pauses do not count against the utilisation.
         last_crash: the log's last service crash, if there was one.
         last_failures: the last attempts that failed, oldest first.
+        counters_before: the counters when this session began; None where they are not known.
     """
     outcomes, ran = _outcomes(status, results), recipe_runs(results)
     elapsed_s = max(0.0, now_s - started_s) if elapsed_s is None else elapsed_s
@@ -112,6 +126,19 @@ def progress_of(
         last_failures=tuple(last_failures),
         failed_analyses=failed_analyses(results),
         now_s=now_s,
+        restarts_passed_over=restarts_passed_over(status.counters, counters_before),
+    )
+
+
+def restarts_passed_over(now: Mapping[str, int], before: Mapping[str, int] | None) -> tuple[str, ...]:
+    """A line for each reason for which runs of this session did not go on from their newest restart file."""
+    if before is None:
+        return ()
+    counted = {why: now.get(name, 0) - before.get(name, 0) for name, why in PASSED_OVER.items()}
+    return tuple(
+        f"{count} run{'s' if count > 1 else ''} did not go on from the newest restart file: {why}"
+        for why, count in counted.items()
+        if count > 0
     )
 
 

@@ -69,7 +69,8 @@ def is_line_due(progress: Progress, shown: Progress | None, since_s: float, ever
     if shown is None:
         return True
     before, now = (
-        (view.state, view.awaits_analyzer, view.faults, view.down, view.last_crash) for view in (shown, progress)
+        (view.state, view.awaits_analyzer, view.faults, view.down, view.last_crash, view.restarts_passed_over)
+        for view in (shown, progress)
     )
     return before != now or since_s >= every_s
 
@@ -82,7 +83,7 @@ def _trouble(progress: Progress) -> list[str]:
     if crash is not None:
         why = f": {crash.reason.splitlines()[0]}" if crash.reason else ""
         lines.append(f"{crash.service} crashed {duration(progress.now_s - crash.at_s)} ago{why}")
-    return lines
+    return [*lines, *progress.restarts_passed_over]
 
 
 def _bar(progress: Progress) -> Table:

@@ -16,8 +16,8 @@ from mpi4py import MPI
 
 from moireloop_broker.contract.events import Candidate
 from moireloop_broker.state.work_queue import Lease
-from moireloop_worker.lammps.look_ups import FRAMES_AT_ONCE
 from moireloop_worker.lammps.engine import Engine, Watch
+from moireloop_worker.lammps.schedule import FRAMES_AT_ONCE
 from moireloop_worker.models.bead import Bead
 from moireloop_worker.models.growth_model import Configuration, Plan
 from moireloop_worker.models.noop import Noop

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
+from moireloop_worker.lammps.capture import Atoms, gathered
 from moireloop_worker.lammps.engine import Engine, LammpsError, Watch
-from moireloop_worker.lammps.gathering import Atoms, gathered
 from moireloop_worker.lammps.restarts import RestartFiles
 from moireloop_worker.models.bead import Bead
 from moireloop_worker.models.growth_model import Plan

@@ -103,7 +103,7 @@ class Engine:
                 except LammpsError as error:
                     if point is None or running.has_moved or not running.has_read:
                         raise
-                    log.warning("restart file is not taken, beginning anew path=%s error=%s", point.path, error)
+                    self._refuse(point, str(error))
                     point = None
                 finally:
                     console.record.close()
@@ -144,6 +144,10 @@ class Engine:
         """What ended with an error of LAMMPS must not go on from there."""
         if self._restarts is not None:
             self._restarts.remove()
+
+    def _refuse(self, point: RestartPoint, error: str) -> None:
+        if self._restarts is not None and self._console.comm.rank == 0:
+            self._restarts.refuse(point, error)
 
     def _lone_error(self, message: str) -> None:
         self._forget_restarts()

@@ -15,9 +15,8 @@ from typing import Final
 
 from moireloop_worker.lammps.console import Console
 from moireloop_worker.lammps.library import END_OF_TIME_OUT, NEVER
-from moireloop_worker.lammps.look_ups import LookUps
 from moireloop_worker.lammps.restarts import RestartFiles, RestartPoint
-from moireloop_worker.lammps.schedule import Leg, beginning, conclusion, legs
+from moireloop_worker.lammps.schedule import Leg, LookUps, beginning, conclusion, legs
 from moireloop_worker.models.growth_model import Configuration, Plan, Selection, quoted
 
 log = logging.getLogger(__name__)
@@ -125,7 +124,7 @@ class PlanRun:
         self._leg = Leg((), 0, 0, plan.steps)
         self._stopped = self.has_moved = self.has_read = False
         self._failure: BaseException | None = None
-        self._restart_at = self._look_up_at = NEVER
+        self._restart_at = self._look_up_at = self._set_up_at = NEVER
         self._written: int | None = None
         self._keeps = False
         self._looked_s = self._held_up_s = 0.0
@@ -167,7 +166,8 @@ class PlanRun:
         self._begin_restarts()
         console.record.run(leg.last - first, leg.ramp)
         self._begin_clock()
-        console.callback.next_at(self._next_call(first + 1))
+        self._set_up_at = first
+        console.callback.next_at(first)
         console.command(f"run {leg.last - first} post no {leg.ramp}")
         console.callback.next_at(NEVER)
         with console.own_errors():
@@ -188,13 +188,16 @@ class PlanRun:
         if not self._stopped:
             orders: _Orders = console.from_first(lambda: self._orders(stop=self._asks_to_stop(step)))
             self._stopped = orders.stop and step < self._plan.steps
-        self._take_over(step)
+        self._take_over(step, run_is_over=True)
         if self._failure is not None:
             raise self._failure
 
     def _on_step(self, step: int, atoms: int, ids: int | None, places: int | None) -> int:
         """Called inside a step in which something is to be done; the one before it is the last that is over."""
         console = self._console
+        if step == self._set_up_at:
+            self._has_set_up(step)
+            return self._next_call(step + 1)
         if console.recorder.due(step) == step:
             console.recorder.take(step, atoms, ids, places)
         if step == self._restart_at - 1 and not self._prepare_restart():
@@ -259,17 +262,23 @@ class PlanRun:
         self.has_moved = True
 
     def _begin_restarts(self) -> None:
-        """Have LAMMPS write a restart file in the `run` that follows."""
+        """Have LAMMPS write a restart file in the `run` that follows; it asks for the step when it has set up."""
         restarts, console = self._restarts, self._console
         if restarts is None:
             return
-        step = self._look_ups.step
-        self._restart_at, root = console.from_first(
-            lambda: (self._restart_step(step, restarts.due_s()), restarts.root)
-        )
-        console.command(f"variable {NEXT} string {self._restart_at}")
+        console.command(f"variable {NEXT} string {NEVER}")
         console.command(f"variable {RESTART_STEP} equal v_{NEXT}")
-        console.command(f"restart v_{RESTART_STEP} {quoted(root)}")
+        console.command(f"restart v_{RESTART_STEP} {quoted(console.from_first(lambda: restarts.root))}")
+
+    def _has_set_up(self, step: int) -> None:
+        """Called when LAMMPS has computed the first forces of a `run`, at its first step."""
+        restarts, setup_s = self._restarts, time.perf_counter() - self._looked_s
+        self._begin_clock()
+        if restarts is not None:
+            self._restart_at = self._console.from_first(
+                lambda: self._look_ups.restart_step(step, restarts.due_s(), self._leg.last, setup_s)
+            )
+            self._console.lammps.set_string(NEXT, str(self._restart_at))
 
     def _restart_step(self, step: int, due_s: float) -> int:
         return self._look_ups.restart_step(step, due_s, self._leg.last)
@@ -299,14 +308,14 @@ class PlanRun:
         due_s = restarts.every_s if keep else restarts.due_s()
         return _NextRestart(True, keep, self._restart_step(step, due_s))
 
-    def _take_over(self, step: int) -> None:
+    def _take_over(self, step: int, *, run_is_over: bool = False) -> None:
         """Keep the restart file that LAMMPS has written by now, if the run goes on."""
         written, restarts = self._written, self._restarts
-        if written is None or restarts is None or step < written:
+        if written is None or restarts is None or (step < written and not run_is_over):
             return
         self._written = None
         if self._console.comm.rank == 0:
-            keep = self._keeps and not self._stopped and written < self._plan.steps
+            keep = self._keeps and not self._stopped and written <= step and written < self._plan.steps
             restarts.take_over(written, written * self._plan.timestep_ps, keep=keep)
 
     def _write_restart(self) -> None:

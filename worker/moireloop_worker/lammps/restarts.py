@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,14 @@ PREFIX: Final = "restart."
 SIDECAR: Final = ".json"
 
 NEARLY: Final = 0.05
+
+OTHER_PLAN: Final = "other_plan"
+
+OTHER_LAMMPS: Final = "other_lammps"
+
+DAMAGED: Final = "damaged"
+
+REFUSED: Final = "refused"
 
 LAST_BYTES: Final = b"LammpS RestartT\0"
 """LAMMPS ends each restart file with these, and says only in a warning that a disk was full."""
@@ -68,14 +76,25 @@ class RestartFiles:
         lammps_version: files of another one are not used.
         every_s: wall time in seconds after which the next one is due.
         earlier: folders of earlier attempts, which are looked through as well.
+        also: other names of what is computed, those of earlier versions of moireloop.
+        passed_over: called with one of OTHER_PLAN, OTHER_LAMMPS, DAMAGED and REFUSED when the newest file is not used.
     """
 
     def __init__(
-        self, folder: Path, key: str, lammps_version: int, every_s: float, earlier: Sequence[Path] = ()
+        self,
+        folder: Path,
+        key: str,
+        lammps_version: int,
+        every_s: float,
+        earlier: Sequence[Path] = (),
+        also: Collection[str] = (),
+        passed_over: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._folder = folder
         self._folders = (folder, *earlier)
         self._key = key
+        self._keys = frozenset((key, *also))
+        self._passed_over = passed_over
         self._lammps_version = lammps_version
         self.every_s = every_s
         self._mine: list[Path] = []
@@ -85,8 +104,19 @@ class RestartFiles:
         """The one that is furthest along and whole; None where there is none."""
         sidecars = [path for folder in self._folders for path in folder.glob(f"{PREFIX}*{SIDECAR}")]
         steps = {path: int(number) for path in sidecars if (number := _number(path)).isdecimal()}
-        points = (self._checked(path) for path in sorted(steps, key=lambda path: steps[path], reverse=True))
-        return next((point for point in points if point is not None), None)
+        for place, path in enumerate(sorted(steps, key=lambda path: steps[path], reverse=True)):
+            found = self._checked(path)
+            if isinstance(found, RestartPoint):
+                return found
+            if place == 0:
+                self._passed_over(found)
+        return None
+
+    def refuse(self, point: RestartPoint, error: str) -> None:
+        """LAMMPS does not go on from this one: the run begins anew, and none of them is tried again."""
+        log.warning("restart file is not taken, beginning anew path=%s error=%s", point.path, error)
+        self._passed_over(REFUSED)
+        self.remove()
 
     def due_s(self) -> float:
         """Seconds until the next one is due."""
@@ -155,21 +185,21 @@ class RestartFiles:
         for folder in self._folders:
             yield from (path for path in folder.glob(f"{PREFIX}*") if path.suffix != SIDECAR)
 
-    def _checked(self, sidecar_file: Path) -> RestartPoint | None:
-        """The restart file beside a sidecar, if it is ours and whole."""
+    def _checked(self, sidecar_file: Path) -> RestartPoint | str:
+        """The restart file beside a sidecar, if it is ours and whole; else why not."""
         path = sidecar_file.with_suffix("")
         try:
             sidecar = Sidecar.model_validate_json(sidecar_file.read_bytes())
-            if (sidecar.key, sidecar.lammps_version) != (self._key, self._lammps_version):
+            if sidecar.lammps_version != self._lammps_version or sidecar.key not in self._keys:
                 log.warning("restart file is of another plan or LAMMPS, not used path=%s", path)
-                return None
+                return OTHER_PLAN if sidecar.lammps_version == self._lammps_version else OTHER_LAMMPS
             digest = sha256_of_file(path)
         except (OSError, ValidationError) as error:
             log.warning("restart file cannot be used path=%s error=%s", path, error)
-            return None
+            return DAMAGED
         if digest != sidecar.sha256:
             log.warning("restart file is damaged, not used path=%s", path)
-            return None
+            return DAMAGED
         return RestartPoint(path, sidecar.step)
 
 

@@ -1,4 +1,4 @@
-"""What LAMMPS is told of a plan, from its first step or from the step of a restart file (pure)."""
+"""What LAMMPS is told of a plan, from its first step or from that of a restart file, and when to look up (pure)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,34 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from moireloop_worker.inputs.superseded import in_force
 from moireloop_worker.models.growth_model import Once, Plan, quoted
+
+LOOK_UP_S: Final = 0.25
+
+SHORTEST_LOOK_UP_S: Final = 0.015
+
+LOOK_UPS_PER_FRAME: Final = 3
+
+FIRST_STEPS: Final = 20
+
+MOST_STEPS: Final = 1_000_000
+
+FRAMES_AT_ONCE: Final = 32
+
+HELD_BYTES: Final = 256 * 1024 * 1024
+
+HELD_BYTES_PER_ATOM: Final = 32
+"""Of a frame that waits for the next look-up: position, id and type."""
+
+LONGER: Final = 8
+"""How many times farther than a run has come its next restart file may be: the farther, the surer its speed."""
+
+
+NO_FURTHER: Final = 1_000_000_000
+
+SHORTEST_INTERVAL: Final = 3
+"""Steps between two restart files: one to check that it can be written, one to take it over."""
 
 FORGET: Final = "run 0 post no"
 """LAMMPS gives what a restart file has of a fix to each new fix of that name, until its first run."""
@@ -34,34 +61,52 @@ class Leg:
 
 
 def beginning(plan: Plan, restart_file: str | None = None, step: int = 0) -> tuple[str, ...]:
-    """The commands before the first leg; a restart file takes the place of the plan's structure."""
+    """The commands before the first leg; a restart file of this step takes the place of the plan's structure."""
     if restart_file is None:
         return (*plan.setup, *plan.structure, *plan.forces)
-    return (*plan.setup, f"read_restart {quoted(restart_file)}", *_repeatable(plan.forces))
+    forces, _ = _told_again(plan, step)
+    return (*plan.setup, f"read_restart {quoted(restart_file)}", *forces)
 
 
 def legs(plan: Plan, step: int = 0) -> tuple[Leg, ...]:
     """What is left to run after `step` steps of a plan, one leg for each stage that is not over.
 
-    The commands of stages that are over come before those of the first leg. What is marked as `Once` is left out
-    of every stage that was begun by then; on the border of two stages the second one was not. There LAMMPS is made to
-    forget what the file remembers of fixes, so that a new one of the same name begins anew.
+    The commands of stages that were begun come before those of the first leg, as far as they are in force and not
+    marked as `Once`. On the border of two stages the second one was not begun. There LAMMPS is made to forget what the
+    file remembers of fixes, so that a new one of the same name begins anew.
     """
     left: list[Leg] = []
-    passed: tuple[str, ...] = ()
     first = 0
     for stage in plan.stages:
         last = first + stage.steps
-        begun = first < step
-        commands = _repeatable(stage.commands) if begun else stage.commands
-        if begun and last <= step:
-            passed += commands
-        else:
-            forget = (FORGET,) if step and first == step and not left else ()
-            left.append(Leg((*passed, *forget, *commands), max(first, step), first, last))
-            passed = ()
+        if not _is_over(first, last, step):
+            commands = stage.commands
+            if step and not left:
+                commands = (*_told_again(plan, step)[1], *(() if first < step else (FORGET, *commands)))
+            left.append(Leg(commands, max(first, step), first, last))
         first = last
     return tuple(left)
+
+
+def _is_over(first: int, last: int, step: int) -> bool:
+    """Whether a stage has nothing left to do after `step` steps. One without steps is done on its border."""
+    return first < step and last <= step
+
+
+def _told_again(plan: Plan, step: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of the forces, and of all stages that were begun by this step, what is told again after a restart file."""
+    begun: list[str] = []
+    first = 0
+    for stage in plan.stages:
+        begun += stage.commands if first < step else ()
+        first += stage.steps
+    forces, stages = _repeatable(plan.forces), _repeatable(begun)
+    told = in_force((*forces, *stages))
+    return _given(told[: len(forces)]), _given(told[len(forces) :])
+
+
+def _given(told: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(text for text in told if text is not None)
 
 
 def conclusion(plan: Plan, step: int) -> tuple[str, ...]:
@@ -83,3 +128,55 @@ def conclusion(plan: Plan, step: int) -> tuple[str, ...]:
 
 def _repeatable(commands: Iterable[str]) -> tuple[str, ...]:
     return tuple(command for command in commands if not isinstance(command, Once))
+
+
+class LookUps:
+    """Where a run is, and how far to go before looking up: about LOOK_UP_S, and at most so many frames and bytes.
+
+    Within a frame interval it looks up LOOK_UPS_PER_FRAME times, though not sooner than after SHORTEST_LOOK_UP_S, and
+    at each frame, so that the frame goes out at once. `step` is the last step that is over.
+    """
+
+    def __init__(self, every_steps: int, step: int, atoms: int, *, within_a_frame: bool) -> None:
+        self.step = step
+        self._first = step
+        self._frame_steps = every_steps
+        self._within_a_frame = within_a_frame and every_steps > 0
+        frames_at_once = max(1, min(FRAMES_AT_ONCE, HELD_BYTES // (HELD_BYTES_PER_ATOM * max(1, atoms))))
+        self._most = max(1, every_steps * frames_at_once - (frames_at_once > 1)) if every_steps else MOST_STEPS
+        self._step_s = 0.0
+
+    def length(self, last: int) -> int:
+        """Steps to the next look-up, none of them beyond the end `last` of the stage."""
+        in_time = max(1, int(LOOK_UP_S / self._step_s)) if self._step_s else FIRST_STEPS
+        if self._within_a_frame and self._step_s:
+            in_time = self._to_next_part(in_time)
+        return min(self._most, last - self.step, in_time)
+
+    def restart_step(self, step: int, due_s: float, last: int, setup_s: float = 0.0) -> int:
+        """The step after `step` at which to write a restart file that is due in so many seconds.
+
+        LAMMPS wants to know the step beforehand, so it goes by the speed so far, at first by the time that LAMMPS has
+        taken to set up, which is that of a step or more. Early files can be thrown away, so it is rather too early. It
+        is not before the next look-up.
+        """
+        steps = int(max(0.0, due_s) / (self._step_s or setup_s or due_s or 1.0))
+        if self._step_s:
+            steps = min(steps, max(FIRST_STEPS, LONGER * (step - self._first)))
+        return step + max(self.length(last), min(steps, NO_FURTHER), SHORTEST_INTERVAL)
+
+    def done(self, steps: int, seconds: float) -> None:
+        """So many steps took so long."""
+        self.step += steps
+        if steps:
+            self._step_s = seconds / steps
+
+    def _to_next_part(self, longest: int) -> int:
+        """Steps to the end of the present part of a frame interval, or of several intervals where these are short."""
+        frame, done = self._frame_steps, self.step % self._frame_steps
+        shortest = max(1, int(SHORTEST_LOOK_UP_S / self._step_s))
+        if shortest >= frame:
+            return frame * (shortest // frame) - done
+        parts = max(1, frame // min(longest, max(shortest, frame // LOOK_UPS_PER_FRAME)))
+        part = -(-frame // parts)
+        return min(part - done % part, frame - done)

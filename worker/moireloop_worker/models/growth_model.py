@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -34,6 +34,12 @@ class Once(str):
     __slots__ = ()
 
 
+class Output(str):
+    """A LAMMPS command of output alone: it moves no atom, so that restart files do not depend on it."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Stage:
     """A part of a run: LAMMPS commands that set it up, then `steps` time steps; ramps span exactly these steps.
@@ -54,6 +60,7 @@ class Plan:
     `setup` fits an empty LAMMPS (units, boundaries), `structure` makes the atoms and their cell (a restart file takes
     its place), `forces` is all that acts on them from then on, and the stages follow one after another.
     `elements` names the chemical element of each atom type for files that others read; empty where there are none.
+    With `goes_on` false no restart files are written: a run of it could not rightly go on from one.
     """
 
     setup: tuple[str, ...]
@@ -62,6 +69,7 @@ class Plan:
     stages: tuple[Stage, ...]
     timestep_ps: float
     elements: tuple[str, ...] = ()
+    goes_on: bool = field(default=True, repr=False)
 
     @property
     def steps(self) -> int:
@@ -189,6 +197,17 @@ def content_key(plan: Plan, lammps_version: int) -> str:
     Settings and seeds enter by the commands that they lead to.
     """
     return name_of(f"{lammps_version}\n{plan!r}")
+
+
+def restart_key(plan: Plan, lammps_version: int) -> str:
+    """Name of what the restart files of a plan hold: as `content_key`, without what is of output alone."""
+
+    def acting(commands: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(command for command in commands if not isinstance(command, Output))
+
+    stages = tuple(replace(stage, commands=acting(stage.commands)) for stage in plan.stages)
+    bare = replace(plan, setup=acting(plan.setup), structure=plan.structure, forces=acting(plan.forces), stages=stages)
+    return content_key(bare, lammps_version)
 
 
 def name_of(content: str) -> str:

@@ -9,22 +9,24 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from moireloop_worker.inputs.lammps_input import Command, ScriptRefused, Wrong, commands_of
+from moireloop_worker.inputs.restart_rules import counting_from_the_stage, obstacles, outputs
+from moireloop_worker.inputs.script_rules import BOX_MAKERS, file_words, is_once, refusal
 from moireloop_worker.models.growth_model import (
     Directions,
     Limits,
     Once,
+    Output,
     Plan,
     Preparation,
     Stage,
     checked_parameters,
     run_seed,
 )
-from moireloop_worker.models.lammps_input import Command, ScriptRefused, Wrong, commands_of
-from moireloop_worker.models.script_rules import BOX_MAKERS, file_words, is_once, refusal
 from moireloop_worker.models.script_settings import ReadScript
 
 SEED: Final = "seed"
@@ -56,7 +58,10 @@ class Outline:
 
 
 class Script:
-    """A script and its numbers. Raises ScriptRefused where it cannot be run."""
+    """A script and its numbers. Raises ScriptRefused where it cannot be run.
+
+    `obstacles` are the reasons why its runs write no restart files.
+    """
 
     name = "script"
 
@@ -67,6 +72,8 @@ class Script:
         ]
         self._commands = [command.filled({FRAME_STEPS: settings.frame_steps}) for command in self._commands]
         self.outline = outline(self._commands)
+        self._outputs = outputs(self._commands)
+        self.obstacles = obstacles(self._commands)
         self.lattice_types = settings.lattice_types
         left = {name for command in self._commands for name in command.placeholders}
         self.potential_files = tuple(Path(copy) for copy in (settings.kept_as, *sorted(set(settings.files.values()))))
@@ -92,8 +99,11 @@ class Script:
         checked = checked_parameters(parameters, self._parameters)
         values: dict[str, int | float] = {name: float(value) for name, value in checked.items()}
         values |= {name: _seed(name, seed) for name in self._seeds}
-        texts = [_engine_command(command.filled(values)) for command in self._commands]
-        return _plan(texts, self.outline, self.elements)
+        texts = [
+            _engine_command(command.filled(values), is_output=number in self._outputs)
+            for number, command in enumerate(self._commands)
+        ]
+        return replace(_plan(texts, self.outline, self.elements), goes_on=not self.obstacles)
 
 
 def fixed_commands(text: str, values: Mapping[str, int | float]) -> list[Command]:
@@ -195,9 +205,13 @@ def _seed(name: str, seed: int) -> int:
     return seed if name == SEED else run_seed(seed, int(name.removeprefix(SEED)))
 
 
-def _engine_command(command: Command) -> str:
-    text = "run 0 post no" if command.texts == ("run", "0") else command.text
-    return Once(text) if is_once(command) else text
+def _engine_command(command: Command, *, is_output: bool) -> str:
+    if command.texts == ("run", "0"):
+        return Once("run 0 post no")
+    text = counting_from_the_stage(command)
+    if is_once(command):
+        return Once(text)
+    return Output(text) if is_output else text
 
 
 def _plan(texts: Sequence[str], outline: Outline, elements: tuple[str, ...]) -> Plan:

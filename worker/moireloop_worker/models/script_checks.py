@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from moireloop_broker.problems import Problem, nearest
-from moireloop_worker.models.lammps_input import Command
+from moireloop_worker.inputs.lammps_input import Command
 from moireloop_worker.models.script import FRAME_STEPS, SEED, is_seed
 from moireloop_worker.models.script_settings import ScriptSettings
 

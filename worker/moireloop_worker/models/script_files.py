@@ -18,17 +18,19 @@ from typing import Any, Final
 from moireloop_broker.files import replaced_whole, sha256_of_file, write_synced
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.problems import Problem, shown
+from moireloop_worker.inputs.lammps_input import Command, ScriptRefused, Wrong, commands_of
+from moireloop_worker.inputs.script_rules import file_words
 from moireloop_worker.models import growth_model, growth_settings
 from moireloop_worker.models.growth_model import GrowthModel
-from moireloop_worker.models.lammps_input import Command, ScriptRefused, Wrong, commands_of
 from moireloop_worker.models.mos2 import wheel_potentials
 from moireloop_worker.models.script import Script, fixed_commands, outline
 from moireloop_worker.models.script_checks import first_difference, name_problems, placeholder_problems
-from moireloop_worker.models.script_rules import file_words
 from moireloop_worker.models.script_settings import ReadScript, ScriptSettings
 from moireloop_worker.models.settings import GrowthSettings
 
 LARGEST_SCRIPT_BYTES: Final = 1_000_000
+
+MOST_OBSTACLES: Final = 5
 
 COPY: Final = "growth.in"
 
@@ -74,11 +76,14 @@ def script_lines(settings: GrowthSettings, frame_steps: int) -> list[str]:
     if not isinstance(settings, ScriptSettings):
         return []
     found = found_script(settings, frame_steps)
-    runs = Script(found.settings).outline
+    script = Script(found.settings)
+    runs = script.outline
     steps = " + ".join(map(str, runs.steps))
     time_ps = sum(runs.steps) * runs.timestep_ps
     said = f"{steps} steps of {runs.timestep_ps * 1000:g} fs, {time_ps:g} ps"
-    return [f"script   {settings.file}: {said}", *(f"reads    {path}" for path in found.sources.values())]
+    lines = [f"script   {settings.file}: {said}", *(f"reads    {path}" for path in found.sources.values())]
+    without = "restarts none, a run that is lost begins anew: "
+    return [*lines, *(f"{without}{settings.file.name}, {wrong}" for wrong in script.obstacles[:MOST_OBSTACLES])]
 
 
 def planned_steps(settings: ScriptSettings, frame_steps: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from moireloop_worker.models.growth_model import (
     Still,
     content_key,
     name_of,
+    restart_key,
     run_seed,
 )
 from moireloop_worker.run.force_field import sha256_of_files
@@ -52,6 +54,7 @@ class Evaluator:
         every_steps: steps between frames.
         restart_s: wall time in seconds between two restart files.
         selection: the atoms in frames, and when each rank sends its own part of them.
+        passed_over: called on rank 0 with the reason when the newest restart file of a run is not used.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Evaluator:
         every_steps: int,
         restart_s: float = 300.0,
         selection: Selection = ALL_ATOMS,
+        passed_over: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self.engine = engine
         self.model = model
@@ -73,6 +77,7 @@ class Evaluator:
         self._restart_s = restart_s
         self.force_field_sha256 = sha256_of_files(model.potential_files)
         self._selection = selection
+        self._passed_over = passed_over
 
     def evaluate(self, lease: Lease, watch: Watch) -> Evaluated:
         """Prepare and run a candidate. All ranks call it.
@@ -91,8 +96,8 @@ class Evaluator:
         plan = self.model.plan(candidate.parameters, seed, prepared)
         if isinstance(plan, Still):
             return Evaluated(0, 0, False, plan.snapshot, seed, key)
-        restarts = self._restarts(lease, prepared)
-        return self._run(plan, self.run_folder(lease), watch, seed, key, restarts)
+        files = self._restarts(lease, prepared)
+        return self._run(plan, self.run_folder(lease), watch, seed, key, files)
 
     def run_folder(self, lease: Lease) -> Path:
         """Where LAMMPS's input, log and final structure of this attempt go."""
@@ -115,14 +120,19 @@ class Evaluator:
     def _earlier(self, lease: Lease) -> list[Path]:
         return [self._attempt_folder(lease, attempt) for attempt in range(1, lease.attempt)]
 
-    def _restarts(self, lease: Lease, prepared: str | None) -> RestartFiles:
+    def _restarts(self, lease: Lease, prepared: str | None) -> RestartFiles | None:
         """The candidate's restart files. Attempts differ in nothing but their seeds, which are left out of the key."""
         plan = self.model.plan(lease.candidate.parameters, 1, prepared)
-        version, folder = self.engine.version, self.run_folder(lease)
-        key = "" if isinstance(plan, Still) else content_key(plan, version) + self.force_field_sha256
-        return RestartFiles(folder, key, version, self._restart_s, self._earlier(lease))
+        if isinstance(plan, Still) or not plan.goes_on:
+            return None
+        version = self.engine.version
+        key, older = (name(plan, version) + self.force_field_sha256 for name in (restart_key, content_key))
+        folder, earlier = self.run_folder(lease), self._earlier(lease)
+        return RestartFiles(folder, key, version, self._restart_s, earlier, {older}, self._passed_over)
 
-    def _run(self, plan: Plan, folder: Path, watch: Watch, seed: int, key: str, restarts: RestartFiles) -> Evaluated:
+    def _run(
+        self, plan: Plan, folder: Path, watch: Watch, seed: int, key: str, restarts: RestartFiles | None
+    ) -> Evaluated:
         on_first_rank(self._comm, lambda: make_room(folder))
         watch.begin(plan.steps)
         ended = self.engine.run(

@@ -14,9 +14,11 @@ import redis
 from mpi4py import MPI
 
 from moireloop_broker.connection import Connection, read_connection
+from moireloop_broker.contract.control import RESTARTS_PASSED_OVER
 from moireloop_broker.processes.exits import EXIT_DIED, EXIT_NOT_ITS_FAULT
 from moireloop_broker.processes.service_loop import StopSignal, log_to_stderr
 from moireloop_broker.settings import FrameSettings
+from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.state.work_queue import AttemptLimits, Lease, Leases
@@ -93,8 +95,9 @@ class Worker:
         )
         os.chdir(connection.folder)
         selection = selection_of(frames, model)
+        every_steps, restart_s = frames.every_steps, self.pool.restart_s
         self.evaluator = Evaluator(
-            communicator, engine, model, Path(), frames.every_steps, self.pool.restart_s, selection
+            communicator, engine, model, Path(), every_steps, restart_s, selection, self._restart_passed_over
         )
         first = communicator.rank == 0
         whole = connection.open_frame_publisher() if first else None
@@ -126,6 +129,14 @@ class Worker:
             self.lone_errors.hold,
             self.may_end_early,
         )
+
+    def _restart_passed_over(self, reason: str) -> None:
+        """Count it, so that whoever watches the campaign is told. A Redis that is away costs the count alone."""
+        state = CampaignState(self.connection.open_redis(), self.connection.keys, self.connection.campaign)
+        try:
+            state.count({RESTARTS_PASSED_OVER + reason: 1})
+        except redis.RedisError as error:
+            log.warning("restart file that was passed over is not counted reason=%s error=%s", reason, error)
 
     def provenance(self) -> dict[str, str]:
         """What is the same for all runs of this worker."""

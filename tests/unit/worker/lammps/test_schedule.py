@@ -41,25 +41,22 @@ def test_restart_file_takes_the_place_of_the_structure() -> None:
 
 
 def test_within_a_stage_its_rest_is_run_with_the_same_ramp() -> None:
-    """Step 47 of 60: the fixes are built up once more, atoms are left alone, and the ramp still spans 30 to 60."""
-    commands = ("fix heat 1", "unfix heat", "fix heat 2", "unfix heat", "fix heat 3")
-    assert legs(PLAN, 47) == (Leg(commands, 47, 30, 60),)
+    """Step 47 of 60: what is in force is built up once more, atoms are left alone, the ramp still spans 30 to 60."""
+    assert legs(PLAN, 47) == (Leg(("fix heat 3",), 47, 30, 60),)
     assert legs(PLAN, 47)[0].ramp == "start 30 stop 60"
 
 
 def test_on_a_border_the_next_stage_begins_with_all_its_commands() -> None:
     """At step 30 the quench is begun as if nothing had been: its new fix remembers nothing of the old one."""
     first, *rest = legs(PLAN, 30)
-    assert first == Leg(
-        ("fix heat 1", "unfix heat", "fix heat 2", FORGET, "unfix heat", "velocity 3", "fix heat 3"), 30, 30, 60
-    )
+    assert first == Leg(("fix heat 2", FORGET, "unfix heat", "velocity 3", "fix heat 3"), 30, 30, 60)
     assert rest == []
 
 
 def test_stage_without_steps_is_done_on_its_border() -> None:
     """At step 10 the strain, which takes no steps, is still to come; at step 11 it is over."""
     assert legs(PLAN, 10) == (Leg(("fix heat 1", FORGET, "change_box"), 10, 10, 10), *WHOLE[2:])
-    assert legs(PLAN, 11)[0] == Leg(("fix heat 1", "unfix heat", "fix heat 2"), 11, 10, 30)
+    assert legs(PLAN, 11)[0] == Leg(("fix heat 2",), 11, 10, 30)
 
 
 @pytest.mark.parametrize("step", range(60))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moireloop_worker.models.lammps_input import Command, ScriptRefused, commands_of
+from moireloop_worker.inputs.lammps_input import Command, ScriptRefused, commands_of
 
 names = st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,10}", fullmatch=True)
 numbers = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(10**15), 10**15))

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moireloop_worker.inputs.lammps_input import ScriptRefused
+from moireloop_worker.inputs.script_rules import REFUSED as REFUSED_COMMANDS
+from moireloop_worker.inputs.script_rules import REFUSED_FIXES
 from moireloop_worker.models import growth_model, growth_settings
 from moireloop_worker.models.growth_model import LARGEST_SEED, Once, ParametersRefused, Plan
-from moireloop_worker.models.lammps_input import ScriptRefused
 from moireloop_worker.models.script import Script
-from moireloop_worker.models.script_rules import REFUSED as REFUSED_COMMANDS
-from moireloop_worker.models.script_rules import REFUSED_FIXES
 from tests.helpers.growth_scripts import GOOD, settings
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from moireloop_worker.models.lammps_input import Command
+from moireloop_worker.inputs.lammps_input import Command
 
 BOX_MAKERS: Final = frozenset({"create_box", "read_data"})
 """Commands that make the cell, one of them the atoms too: what a restart file stands in for begins with them."""
@@ -114,6 +114,11 @@ def refusal(command: Command) -> str | None:
     elif words[0] == "atom_modify" and re.search(r"\bid\s+no\b", command.text):
         reason = "atom_modify id no cannot be used: frames need the ids of atoms"
     return reason
+
+
+def without_suffix(style: str) -> str:
+    """A style, or the name of a command, without the suffix of an accelerator."""
+    return _SUFFIX.sub("", style)
 
 
 def is_once(command: Command) -> bool:

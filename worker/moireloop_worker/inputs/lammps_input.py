@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 PLACEHOLDER: Final = re.compile(r"\{\{(.*?)\}\}")
@@ -51,7 +52,7 @@ class Command:
     line: int
     text: str
 
-    @property
+    @cached_property
     def words(self) -> tuple[Word, ...]:
         """Its words in order; the first one is its name."""
         return tuple(
@@ -64,7 +65,7 @@ class Command:
         """Its first word."""
         return self.texts[0]
 
-    @property
+    @cached_property
     def texts(self) -> tuple[str, ...]:
         """Its words without their places."""
         return tuple(word.text for word in self.words)
