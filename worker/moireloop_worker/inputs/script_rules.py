@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from moireloop_worker.inputs.lammps_input import Command
+from moireloop_broker.problems import shown
+from moireloop_worker.inputs.lammps_input import Command, misspelt
+from moireloop_worker.inputs.variables import Unknown
 
 BOX_MAKERS: Final = frozenset({"create_box", "read_data"})
 """Commands that make the cell, one of them the atoms too: what a restart file stands in for begins with them."""
@@ -26,20 +28,26 @@ _WRITES: Final = (
 
 _SHELL: Final = "a script runs LAMMPS commands and nothing else; do it before the campaign"
 
+_CONNECTS: Final = "a script talks to no other program"
+
 _MANY: Final = "a candidate is one plain run"
 
 REFUSED: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(("jump", "label", "next", "if", "quit"), _FLOW),
-        **dict.fromkeys(("shell", "python"), _SHELL),
+        **dict.fromkeys(("shell", "python", "plugin", "geturl"), _SHELL),
+        **dict.fromkeys(
+            ("mdi", "message", "server", "kim", "kim_init", "kim_interactions", "kim_query", "kim_param",
+             "kim_property"), _CONNECTS
+        ),
         **dict.fromkeys(("dump", "dump_modify", "undump", "write_dump"), _WRITES),
         **dict.fromkeys(("write_data", "write_restart", "restart"), _WRITES),
-        **dict.fromkeys(("write_coeff", "write_molecule", "group2ndx", "region2vmd", "geturl", "fitpod"), _WRITES),
+        **dict.fromkeys(("write_coeff", "write_molecule", "group2ndx", "region2vmd", "fitpod"), _WRITES),
         **dict.fromkeys(("pair_write", "bond_write", "angle_write", "dihedral_write"), _WRITES),
         **dict.fromkeys(("reset_timestep", "read_dump"), _STEPS),
         **dict.fromkeys(
             ("rerun", "neb", "neb/spin", "prd", "tad", "temper", "temper/grem", "temper/npt", "hyper", "partition",
-             "dynamical_matrix", "third_order", "mdi", "message", "server"), _MANY
+             "dynamical_matrix", "third_order"), _MANY
         ),
         "include": "placeholders in the other file would not be seen: put its text here",
         "clear": "each candidate begins with an empty LAMMPS anyway",
@@ -53,9 +61,11 @@ REFUSED_FIXES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "halt": "early ends are decided by moireloop",
         "dt/reset": "the time step must be the same all along",
-        **dict.fromkeys(("python/invoke", "python/move"), _SHELL),
+        **dict.fromkeys(("python", "python/invoke", "python/move"), _SHELL),
+        **dict.fromkeys(("imd", "ipi", "client/md", "mdi/qm", "mdi/qmmm", "latte", "nwchem", "qmmm"), _CONNECTS),
+        "external": "only a program that runs LAMMPS can use it",
         **dict.fromkeys(("reaxff/bonds", "reaxff/species", "reax/c/bonds", "reax/c/species"), _WRITES),
-        **dict.fromkeys(("colvars", "plumed", "phonon", "tmd"), _WRITES),
+        **dict.fromkeys(("colvars", "plumed", "phonon", "tmd", "lb/fluid", "mscg"), _WRITES),
     }
 )
 """Styles of fix, without the suffix of an accelerator, that cannot be, and why."""
@@ -66,6 +76,7 @@ _OUTPUTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "info": frozenset({"overwrite", "append"}),
         "balance": frozenset({"out"}),
         "processors": frozenset({"file"}),
+        "labelmap": frozenset({"write"}),
     }
 )
 
@@ -75,6 +86,19 @@ _FIX_OUTPUTS: Final = (
     (("ttm",), frozenset({"outfile"})),
     (("electrode/",), frozenset({"write_mat", "write_inv", "write_vec"})),
 )
+
+REFUSED_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "python": _SHELL,
+        "getenv": "its text is another one on each machine; write it out, or a number into growth.values",
+    }
+)
+"""Styles of variable that cannot be, and why."""
+
+_PYTHON: Final = frozenset({"python", "mliappy", "unified"})
+"""Words of pair_style, compute and the like that have LAMMPS run Python, or read what Python would run."""
+
+_STYLES: Final = ("pair_style", "bond_style", "angle_style", "dihedral_style", "improper_style", "compute")
 
 _SUFFIX: Final = re.compile(r"/(kk(/host|/device)?|omp|gpu|intel|opt)$")
 
@@ -96,24 +120,70 @@ _FIRST_WORD_OF_FILES: Final[Mapping[str, int]] = MappingProxyType(
 )  # fmt: skip
 
 
-def refusal(command: Command) -> str | None:
-    """Why this command cannot be in a script, None where it can. Values are filled in."""
-    words = command.texts
-    reason = REFUSED.get(words[0]) or _hidden(words)
-    if reason is None and words[0] == "fix" and len(words) > 3:
-        reason = REFUSED_FIXES.get(_SUFFIX.sub("", words[3])) or _written_file(words)
-        reason = reason and f"fix {words[3]} cannot be used: {reason}"
-    elif reason is not None:
-        reason = f"{words[0]} cannot be used: {reason}"
-    elif _OUTPUTS.get(words[0], frozenset()) & set(words[2:]):
-        reason = f"{words[0]} to a file cannot be used: {_WRITES}"
-    elif words[0] == "run":
-        reason = _wrong_run(words)
-    elif words[0] == "timer" and "timeout" in words:
-        reason = f"timer timeout cannot be used: {REFUSED_FIXES['halt']}"
-    elif words[0] == "atom_modify" and re.search(r"\bid\s+no\b", command.text):
-        reason = "atom_modify id no cannot be used: frames need the ids of atoms"
-    return reason
+def refusal(command: Command, whole: Command | Unknown) -> str | None:
+    """Why this command cannot be in a script, None where it can. Numbers of placeholders are filled in.
+
+    Args:
+        whole: the same with the values of LAMMPS's variables, or why they cannot be known.
+    """
+    if isinstance(whole, Unknown):
+        return _hidden(command.texts) or str(whole)
+    if not whole.texts:
+        return "expected a command, got a variable without text"
+    if whole is not command and (reason := misspelt(whole.text)):
+        return f"with its variables it is {shown(whole.text)}: {reason}"
+    return _refused(whole) or _hidden(command.texts) or _options(whole) or _wrong_words(command, whole)
+
+
+def _refused(whole: Command) -> str | None:
+    """Commands and styles that cannot be at all."""
+    words = whole.texts
+    name = without_suffix(words[0])
+    if (reason := REFUSED.get(name) or _refused_kind(name)) is not None:
+        return f"{words[0]} cannot be used: {reason}"
+    if name == "fix" and len(words) > 3:
+        style = without_suffix(words[3])
+        reason = REFUSED_FIXES.get(style) or _written_file(style, words)
+        return reason and f"fix {words[3]} cannot be used: {reason}"
+    if name == "variable" and len(words) > 2 and words[2] in REFUSED_VARIABLES:
+        return f"variable of style {words[2]} cannot be used: {REFUSED_VARIABLES[words[2]]}"
+    if name in _STYLES and (found := _PYTHON & {without_suffix(word) for word in words[1:]}):
+        return f"{name} with {min(found)} cannot be used: {_SHELL}"
+    return None
+
+
+def _refused_kind(name: str) -> str | None:
+    """Commands of a kind, also those that are not listed."""
+    if name.startswith("write_") or name.endswith("_write"):
+        return _WRITES
+    return _STEPS if name.startswith("read_") and name != "read_data" else None
+
+
+def _options(whole: Command) -> str | None:
+    """Options that cannot be."""
+    words = whole.texts
+    if _OUTPUTS.get(words[0], frozenset()) & set(words[2 if words[0] == "print" else 1 :]):
+        return f"{words[0]} to a file cannot be used: {_WRITES}"
+    if words[0] == "timer" and "timeout" in words:
+        return f"timer timeout cannot be used: {REFUSED_FIXES['halt']}"
+    if words[0] == "atom_modify" and re.search(r"\bid\s+no\b", whole.text):
+        return "atom_modify id no cannot be used: frames need the ids of atoms"
+    return None
+
+
+def _wrong_words(command: Command, whole: Command) -> str | None:
+    """Numbers and names of files must be written out."""
+    if command.name == "run":
+        return _wrong_run(command.texts)
+    if whole is command:
+        return None
+    words, named = command.texts, file_words(whole)
+    hidden = [number for number in named if whole.texts[number] not in words]
+    if not hidden:
+        return None
+    same_place = words[hidden[0]] if len(words) == len(whole.texts) else ""
+    shown_as = same_place if "$" in same_place else next(word for word in words if "$" in word)
+    return f"expected the name of a file as it is, got {shown(shown_as)}"
 
 
 def without_suffix(style: str) -> str:
@@ -148,8 +218,10 @@ def file_words(command: Command) -> dict[int, bool]:
 
 def _is_file_like(word: str) -> bool:
     """A word with a dot or a slash, and no number, variable or reference to a fix or compute."""
-    return bool(re.search(r"[./]", word) and re.search(r"[A-Za-z]", word)) and not (
-        re.match(r"[vcf]_|\$|[-+]?[\d.]+([eE][-+]?\d+)?$", word) or any(mark in word for mark in "*(){}")
+    return (
+        ("." in word or "/" in word)
+        and bool(re.search(r"[A-Za-z]", word))
+        and not (re.match(r"[vcf]_|\$|[-+]?[\d.]+([eE][-+]?\d+)?$", word) or any(mark in word for mark in "*(){}"))
     )
 
 
@@ -162,8 +234,8 @@ def _hidden(words: Sequence[str]) -> str | None:
     return None
 
 
-def _written_file(words: Sequence[str]) -> str | None:
-    writes = any(words[3].startswith(styles) and names & set(words[4:]) for styles, names in _FIX_OUTPUTS)
+def _written_file(style: str, words: Sequence[str]) -> str | None:
+    writes = any(style.startswith(styles) and names & set(words[4:]) for styles, names in _FIX_OUTPUTS)
     return _WRITES if writes else None
 
 

@@ -7,13 +7,15 @@ stand as NUMBER; they are one word and no name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from moireloop_worker.inputs.lammps_input import Command
 
 NUMBER: Final = "0"
+
+LONGEST: Final = 100_000
 
 REFERENCE: Final = re.compile(r"\$(?:\{(?P<braces>[^{}]*)\}|(?P<immediate>\()|(?P<letter>.))", re.DOTALL)
 
@@ -24,14 +26,8 @@ FORMAT: Final = re.compile(r"%[-+ #0]*\d*(?:\.\d+)?l?[diouxXeEfFgGaA]")
 NAME: Final = re.compile(r"[A-Za-z_]\w*")
 
 
-@dataclass(frozen=True)
 class Unknown(Exception):
     """The value of a variable is not known before LAMMPS runs, and may be any text; the text says why."""
-
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
 
 
 class Values:
@@ -67,7 +63,13 @@ class Values:
         """
         if "$" not in command.text:
             return command
-        return replace(command, text="".join(self._pieces(command.text)))
+        pieces, length = [], 0
+        for piece in self._pieces(command.text):
+            pieces.append(piece)
+            length += len(piece)
+            if length > LONGEST:
+                raise Unknown(f"expected at most {LONGEST} characters with the values of variables, got more")
+        return replace(command, text="".join(pieces))
 
     def _pieces(self, text: str) -> Iterator[str]:
         quote, place, begin = "", 0, 0
@@ -145,6 +147,3 @@ def resolved(commands: Sequence[Command]) -> Iterator[tuple[Command, Command | U
 def names_in(formula: str) -> set[str]:
     """All names in a formula: variables, computes and fixes with their v_, c_, f_, keywords, functions."""
     return set(NAME.findall(formula))
-
-
-Formulas = Mapping[str, str]

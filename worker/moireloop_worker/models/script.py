@@ -16,6 +16,7 @@ from typing import Final
 from moireloop_worker.inputs.lammps_input import Command, ScriptRefused, Wrong, commands_of
 from moireloop_worker.inputs.restart_rules import counting_from_the_stage, obstacles, outputs
 from moireloop_worker.inputs.script_rules import BOX_MAKERS, file_words, is_once, refusal
+from moireloop_worker.inputs.variables import resolved
 from moireloop_worker.models.growth_model import (
     Directions,
     Limits,
@@ -123,7 +124,9 @@ def outline(commands: Sequence[Command]) -> Outline:
     Raises:
         ScriptRefused: it cannot be run; all that is wrong is told, in the order of its lines.
     """
-    wrong = [Wrong(command.line, reason) for command in commands if (reason := refusal(command))]
+    wrong = [
+        Wrong(command.line, reason) for command, whole in resolved(commands) if (reason := refusal(command, whole))
+    ]
     if wrong:
         raise ScriptRefused(wrong)
     units, box = _units(commands), _box(commands)
@@ -208,7 +211,7 @@ def _seed(name: str, seed: int) -> int:
 def _engine_command(command: Command, *, is_output: bool) -> str:
     if command.texts == ("run", "0"):
         return Once("run 0 post no")
-    text = counting_from_the_stage(command)
+    text = counting_from_the_stage(command).encode("ascii", "replace").decode()
     if is_once(command):
         return Once(text)
     return Output(text) if is_output else text

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from moireloop_broker.problems import Problem, nearest
 from moireloop_worker.inputs.lammps_input import Command
 from moireloop_worker.models.script import FRAME_STEPS, SEED, is_seed
 from moireloop_worker.models.script_settings import ScriptSettings
+
+MOST_PROBLEMS: Final = 20
+
+LONGEST_NAME: Final = 64
 
 
 def name_problems(space: Collection[str], values: Collection[str]) -> list[Problem]:
@@ -36,17 +41,31 @@ def placeholder_problems(
     known = [*space, *settings.values, SEED, FRAME_STEPS]
     found = {name: command.line for command in reversed(commands) for name in command.placeholders}
     unknown = {name: line for name, line in found.items() if name not in known and not is_seed(name)}
-    meant = {name: nearest(name, known) for name in unknown}
+    told_of = sorted(unknown, key=lambda name: unknown[name])[: MOST_PROBLEMS + 1]
+    meant = {name: nearest(name[:LONGEST_NAME], known) for name in told_of}
     file = settings.file.name
     problems = [
-        Problem("growth.file", f"{file}, line {line}: unknown placeholder {{{{{name}}}}}; {_meant(meant[name], known)}")
-        for name, line in sorted(unknown.items(), key=lambda item: item[1])
+        Problem(
+            "growth.file",
+            f"{file}, line {unknown[name]}: unknown placeholder {_braces(name)}; {_meant(meant[name], known)}",
+        )
+        for name in told_of
     ]
     problems += _bare_variables(commands, file, known)
     seeds = {SEED} if any(is_seed(name) for name in found) else set()
-    bare = {name for name in known if name in _variables(commands)}
+    referred = _variables(commands)
+    bare = {name for name in known if name in referred}
     told = {*found, *meant.values(), *seeds, *(bare if problems else ())}
-    return [*problems, *(_missing(name, settings.values, space) for name in known if name not in told)]
+    missing = [_missing(name, settings.values, space) for name in known if name not in told]
+    return [*at_most(problems, len(unknown) - len(told_of)), *missing]
+
+
+def at_most(problems: list[Problem], left_out: int = 0) -> list[Problem]:
+    """The first MOST_PROBLEMS of them, and how many more there are."""
+    more = len(problems) - MOST_PROBLEMS + left_out
+    if len(problems) <= MOST_PROBLEMS:
+        return problems
+    return [*problems[:MOST_PROBLEMS], Problem("growth.file", f"{more} more of its lines cannot be taken")]
 
 
 def first_difference(old: str, new: str) -> int:
@@ -54,6 +73,10 @@ def first_difference(old: str, new: str) -> int:
     pairs = zip(old.split("\n"), new.split("\n"), strict=False)
     same = next((n for n, (a, b) in enumerate(pairs) if a != b), None)
     return 1 + (min(old.count("\n"), new.count("\n")) + 1 if same is None else same)
+
+
+def _braces(name: str) -> str:
+    return f"{{{{{name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + '...'}}}}}"
 
 
 def _meant(name: str | None, known: Sequence[str]) -> str:

@@ -24,13 +24,15 @@ from moireloop_worker.models import growth_model, growth_settings
 from moireloop_worker.models.growth_model import GrowthModel
 from moireloop_worker.models.mos2 import wheel_potentials
 from moireloop_worker.models.script import Script, fixed_commands, outline
-from moireloop_worker.models.script_checks import first_difference, name_problems, placeholder_problems
+from moireloop_worker.models.script_checks import at_most, first_difference, name_problems, placeholder_problems
 from moireloop_worker.models.script_settings import ReadScript, ScriptSettings
 from moireloop_worker.models.settings import GrowthSettings
 
 LARGEST_SCRIPT_BYTES: Final = 1_000_000
 
 MOST_OBSTACLES: Final = 5
+
+MOST_NAMES: Final = 2_000
 
 COPY: Final = "growth.in"
 
@@ -68,7 +70,8 @@ def script_problems(settings: ScriptSettings, space: Collection[str], frame_step
         return [_problem(settings, f"cannot be read: {error.strerror or error}")]
     except ScriptRefused as error:
         wrong = error.wrong
-    return [_problem(settings, str(found)) for found in sorted(wrong, key=lambda found: found.line)]
+    by_line = {found.line: found for found in reversed(wrong)}
+    return at_most([_problem(settings, str(by_line[line])) for line in sorted(by_line)])
 
 
 def script_lines(settings: GrowthSettings, frame_steps: int) -> list[str]:
@@ -100,8 +103,13 @@ def found_script(settings: ScriptSettings, frame_steps: int) -> FoundScript:
     """
     text = _text(settings.file)
     files, sources, missing = {}, {}, []
+    looked_for: dict[str, Path | None] = {}
     for command, word, is_required in _named_files(fixed_commands(text, settings.values)):
-        source = _located(word, settings.file.parent)
+        if word not in looked_for:
+            looked_for[word] = _located(word, settings.file.parent)
+        source = looked_for[word]
+        if len(looked_for) > MOST_NAMES:
+            raise ScriptRefused([Wrong(command.line, f"expected at most {MOST_NAMES} names of files, got more")])
         if source is not None:
             name = _copy_name(source)
             files[word], sources[name] = _from_the_folder(name), source
