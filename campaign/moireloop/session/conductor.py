@@ -35,6 +35,7 @@ from moireloop_broker.contract.message import START
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.identity import Identity, read_identity, write_identity
 from moireloop_broker.processes.clock import boot_s
+from moireloop_broker.service.state_watch import StateWatch
 from moireloop_broker.state.campaign_state import CampaignState, ServiceState, frame_endpoints
 from moireloop_broker.state.event_log import EventLog, LogRolledBack
 from moireloop_broker.state.observations import Observations
@@ -87,6 +88,7 @@ class Conductor:
         self._connection: Connection | None = None
         self._client: redis.Redis | None = None
         self._sockets: int | None = None
+        self._watch: StateWatch | None = None
 
     def start(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Start all services and let the campaign begin, or go on; the pool starts in a later step.
@@ -140,12 +142,26 @@ class Conductor:
             self._apply_drain()
             self._let_workers_begin()
             self._progress = self._look()
+            self._refuse_fault(self._watch_state().fault(len(self.history.results), boot_s()))
         except redis.RedisError as error:
             log.info("redis does not answer now reason=%s", error)
+            self._refuse_fault(self._watch_state().refused(error, boot_s()))
             return None
+        except ValueError as error:
+            raise ServiceFailed(f"Redis holds what this campaign did not write: {error}") from error
         self._drain_in_time(self._progress)
         self._drain_when_all_fails(self._progress)
         return self._progress
+
+    def _watch_state(self) -> StateWatch:
+        if self._watch is None:
+            session = self._identity().session
+            self._watch = StateWatch(self._redis(), self._opened().keys, self._opened().redis_url, session)
+        return self._watch
+
+    def _refuse_fault(self, text: str | None) -> None:
+        if text is not None:
+            raise ServiceFailed(text)
 
     @property
     def has_begun(self) -> bool:

@@ -1,0 +1,166 @@
+"""Whether somebody else has changed a campaign's keys in Redis, or Redis takes its commands no more (adapter).
+
+Each key is looked at for its type, and those that every campaign has for being there. What is seen once may be a
+step between two commands; what stays for PERSISTS_S is a fault.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Final, cast
+
+import redis
+
+from moireloop_broker.contract.events import OUTCOMES
+from moireloop_broker.state.keys import ANALYZERS_GROUP, KEYS, WORKERS_GROUP, Keys
+from moireloop_broker.state.redis_client import open_impatient
+
+LOOK_EVERY_S: Final = 1.0
+
+PERSISTS_S: Final = 3.0
+
+PROBE_EVERY_S: Final = 5.0
+
+REFUSED_S: Final = 15.0
+
+ALWAYS: Final = ("settings", "identity", "state", "log", "queue", "finals", "services")
+
+MOST: Final = 1000
+
+
+class StateWatch:
+    """Looks at a campaign's keys now and then, and tries a write and a new connection.
+
+    Args:
+        client: used by this object's caller alone.
+        url: of the server, for new connections.
+        session: mark of the session, written anew as a trial.
+    """
+
+    def __init__(self, client: redis.Redis, keys: Keys, url: str, session: str) -> None:
+        self._client, self._keys, self._url, self._session = client, keys, url, session
+        self._first_id: str | None = None
+        self._looked_s = self._probed_s = float("-inf")
+        self._fault: tuple[str, float] | None = None
+        self._refused: tuple[str, float] | None = None
+
+    def fault(self, results: int, now_s: float) -> str | None:
+        """What is wrong with the state for good, in words; None where nothing is.
+
+        Args:
+            results: how many of them the log has told of.
+            now_s: seconds of a clock that is not set.
+
+        Raises:
+            redis.RedisError: Redis does not answer, or refuses a command; see `refused`.
+        """
+        if now_s - self._looked_s < LOOK_EVERY_S:
+            return None
+        self._looked_s = now_s
+        text = self._changed_key() or self._begun_anew(results) or self._lost_candidate()
+        if text is None or self._fault is None or self._fault[0] != text:
+            self._fault = None if text is None else (text, now_s)
+        if text is None:
+            self._probe(now_s)
+        self._refused = None
+        if self._fault is not None and now_s - self._fault[1] >= PERSISTS_S:
+            return self._fault[0]
+        return None
+
+    def refused(self, error: redis.RedisError, now_s: float) -> str | None:
+        """Why Redis takes the campaign's commands no more, once it has refused them for REFUSED_S; None before that.
+
+        A server that does not answer, or loads its data, refuses nothing.
+        """
+        if not is_refusal(error):
+            return None
+        if self._refused is None:
+            self._refused = (str(error), now_s)
+        if now_s - self._refused[1] < (PERSISTS_S if "WRONGTYPE" in str(error) else REFUSED_S):
+            return None
+        with contextlib.suppress(redis.RedisError):
+            if (text := self._changed_key()) is not None:
+                return text
+        return f"the Redis server refuses the campaign's commands: {error}"
+
+    def _probe(self, now_s: float) -> None:
+        if now_s - self._probed_s < PROBE_EVERY_S:
+            return
+        self._client.hset(self._keys.identity, "session", self._session)
+        with contextlib.closing(open_impatient(self._url)) as client:
+            client.ping()
+        self._probed_s = now_s
+
+    def _changed_key(self) -> str | None:
+        fixed = [spec for spec in KEYS if "{" not in spec.name]
+        pipeline = self._client.pipeline(transaction=False)
+        for spec in fixed:
+            pipeline.type(self._keys.prefix + spec.name)
+        for spec, kind in zip(fixed, cast("list[bytes]", pipeline.execute()), strict=True):
+            found = kind.decode()
+            if found == "none" and spec.name in ALWAYS:
+                return f"the Redis key {self._keys.prefix + spec.name} is gone: somebody else deleted it"
+            if found not in (spec.type, "none"):
+                return self._wrong_type(spec.name, spec.type, found)
+        return None
+
+    def _begun_anew(self, results: int) -> str | None:
+        """A key that was deleted and that the next command has made anew, without what was in it."""
+        first: Any = self._client.xrange(self._keys.log, count=1)
+        first_id = first[0][0].decode() if first else ""
+        self._first_id = self._first_id or first_id
+        if first_id != self._first_id:
+            return f"the Redis key {self._keys.log} has lost its first events: somebody else deleted them"
+        for stream, group in ((self._keys.queue, WORKERS_GROUP), (self._keys.finals, ANALYZERS_GROUP)):
+            groups = [row["name"] for row in self._client.xinfo_groups(stream)]
+            if group.encode() not in groups:
+                return f"the Redis key {stream} has lost its group {group!r}: somebody else deleted it"
+        counts = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.counts))
+        settled = sum(int(counts.get(outcome.encode(), 0)) for outcome in OUTCOMES)
+        is_lost = not counts and bool(self._client.xlen(self._keys.queue) or self._client.zcard(self._keys.leases))
+        if is_lost or settled < results or any(int(count) < 0 for count in counts.values()):
+            return f"the Redis key {self._keys.counts} has lost candidates: somebody else deleted or changed it"
+        return None
+
+    def _lost_candidate(self) -> str | None:
+        """A candidate that is waited for, and whose keys are gone or of another type."""
+        queued: Any = self._client.xrange(self._keys.queue, count=MOST)
+        finished: Any = self._client.xrange(self._keys.finals, count=MOST)
+        leased = [name.decode() for name in cast("list[bytes]", self._client.zrange(self._keys.leases, 0, -1))]
+        finals = [fields[b"id"].decode() for _, fields in finished]
+        wanted = [(f"candidate:{name}", "hash") for name in (*leased, *finals)]
+        wanted += [(f"candidate:{fields[b'id'].decode()}", "hash") for _, fields in queued]
+        wanted += [(f"final:{name}", "string") for name in finals]
+        seen = [(f"series:{name}:{self._attempt(name)}", "zset") for name in leased]
+        seen += [
+            (f"instructions:{name.decode()}", "list")
+            for name in cast("list[bytes]", self._client.hkeys(self._keys.workers))
+        ]
+        if not leased and int(cast("Any", self._client.hget(self._keys.counts, "running")) or 0) > 0:
+            return f"the Redis key {self._keys.leases} is gone while candidates run: somebody else deleted it"
+        pipeline = self._client.pipeline(transaction=False)
+        for name, _ in (*wanted, *seen):
+            pipeline.type(self._keys.prefix + name)
+        for (name, expected), kind in zip((*wanted, *seen), cast("list[bytes]", pipeline.execute()), strict=True):
+            found = kind.decode()
+            if found == "none" and (name, expected) in wanted:
+                return f"the Redis key {self._keys.prefix + name} is gone: somebody else deleted it"
+            if found not in (expected, "none"):
+                return self._wrong_type(name, expected, found)
+        return None
+
+    def _attempt(self, candidate_id: str) -> str:
+        with contextlib.suppress(redis.ResponseError):
+            stored = cast("bytes | None", self._client.hget(self._keys.candidate(candidate_id), "attempt"))
+            return (stored or b"1").decode()
+        return "1"
+
+    def _wrong_type(self, name: str, expected: str, found: str) -> str:
+        return (
+            f"the Redis key {self._keys.prefix + name}: expected a {expected}, got a {found} that somebody else wrote"
+        )
+
+
+def is_refusal(error: redis.RedisError) -> bool:
+    """Whether a server has answered and will not do what it is asked: password, rights, memory, disk, type, replica."""
+    return isinstance(error, redis.ResponseError | redis.AuthenticationError)
