@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from moireloop.exit_codes import EXIT_BAD_INPUT, EXIT_FAILED, exit_code_of, lines_of
+from moireloop.terminal.outlet import let_go, open_closed_streams, write_any_character
 from moireloop_broker.extras import extras_for, refuse_without
 
 
@@ -57,6 +57,8 @@ COMMANDS: Final = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point; returns the exit code: 0, 1 when something failed, 2 for bad input, 130 when interrupted."""
+    open_closed_streams()
+    write_any_character()
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="moireloop: %(message)s")
     parser = _parser()
     options = vars(parser.parse_args(arguments))
@@ -68,13 +70,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _carried_out(name, options.pop("file"), **options)
         sys.stdout.flush()
     except BrokenPipeError:
-        _let_go_of_stdout()
+        let_go(sys.stdout)
         return EXIT_FAILED
     except (Exception, KeyboardInterrupt) as error:
         if (of_error := exit_code_of(error)) is None:
             raise
-        for told in lines_of(error):
-            sys.stderr.write(f"moireloop: {told}\n")
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write("".join(f"moireloop: {told}\n" for told in lines_of(error)))
+            sys.stderr.flush()
         return of_error
     return code
 
@@ -121,9 +124,3 @@ class _Version(argparse.Action):
 
         sys.stdout.write(f"moireloop {version('moireloop')}\n")
         parser.exit()
-
-
-def _let_go_of_stdout() -> None:
-    """Whoever read our output has gone; what is left of it goes nowhere, without a word at the end of Python."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

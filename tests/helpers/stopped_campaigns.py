@@ -40,7 +40,7 @@ PARAMETERS = {"temperature_k": 2000.0, "lattice_strain": 0.01, "shear_strain": 0
 
 def campaign_file(folder: Path, more: str = "") -> Path:
     """A campaign file `tiny.toml` in a folder that is made for it."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     file = folder / "tiny.toml"
     file.write_text(TEXT + more)
     return file
@@ -61,7 +61,9 @@ def opened(file: Path) -> tuple[Campaign, CampaignFolder, Connection]:
 
 
 @contextlib.contextmanager
-def running_server(file: Path, results: int = 2) -> Iterator[tuple[CampaignFolder, RedisServer]]:
+def running_server(
+    file: Path, results: int = 2, reason: str = "of no use"
+) -> Iterator[tuple[CampaignFolder, RedisServer]]:
     """The private Redis server of a campaign that goes on, with so many results, and its folder."""
     _, folder, _ = opened(file)
     connection = read_connection(folder.connection_file)
@@ -77,16 +79,16 @@ def running_server(file: Path, results: int = 2) -> Iterator[tuple[CampaignFolde
                 queue.propose(Candidate(candidate_id=f"c{number}", parameters=PARAMETERS, seed=1, proposed_s=1.0))
                 lease = queue.take("worker", 1.0)
                 assert lease is not None
-                queue.fail(lease, "of no use")
+                queue.fail(lease, reason)
         yield folder, server
     finally:
         server.stop()
         close_session(connection)
 
 
-def stopped(file: Path, results: int = 2) -> CampaignFolder:
+def stopped(file: Path, results: int = 2, reason: str = "of no use") -> CampaignFolder:
     """The folder of a campaign that ran and does not run any more."""
-    with running_server(file, results) as (folder, _):
+    with running_server(file, results, reason) as (folder, _):
         return folder
 
 

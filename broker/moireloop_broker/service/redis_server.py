@@ -115,10 +115,11 @@ class RedisServer:
         lock = self._lock_folder()
         try:
             config = self._write_config()
-            command = lifeline_command([program, str(config)], signal.SIGTERM)
-            self._process = subprocess.Popen(  # noqa: S603
-                command, cwd=self.folder, stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=[lock]
-            )
+            command = lifeline_command([program, "-"], signal.SIGTERM)
+            with config.open("rb") as text:  # as input: a server takes [ and * in a file's name for a pattern
+                self._process = subprocess.Popen(  # noqa: S603
+                    command, cwd=self.folder, stdin=text, start_new_session=True, pass_fds=[lock]
+                )
             os.pwrite(lock, f"{self._process.pid}\n".encode(), 0)
         finally:
             os.close(lock)

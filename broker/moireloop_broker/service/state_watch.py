@@ -115,9 +115,19 @@ class StateWatch:
             groups = [row["name"] for row in self._client.xinfo_groups(stream)]
             if group.encode() not in groups:
                 return f"the Redis key {stream} has lost its group {group!r}: somebody else deleted it"
-        counts = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.counts))
+        together = self._client.pipeline(transaction=True)
+        together.hgetall(self._keys.counts).xlen(self._keys.queue).zcard(self._keys.leases).xlen(self._keys.finals)
+        counts, queued, running, analysing = together.execute()
         settled = sum(int(counts.get(outcome.encode(), 0)) for outcome in OUTCOMES)
-        is_lost = not counts and bool(self._client.xlen(self._keys.queue) or self._client.zcard(self._keys.leases))
+        held = {
+            "queued": (self._keys.queue, queued),
+            "running": (self._keys.leases, running),
+            "analysing": (self._keys.finals, analysing),
+        }
+        for stage, (key, number) in held.items():
+            if int(counts.get(stage.encode(), 0)) > number:
+                return f"the Redis key {key} has lost candidates that are {stage}: somebody else deleted or changed it"
+        is_lost = not counts and any(number for _, number in held.values())
         if is_lost or settled < results or any(int(count) < 0 for count in counts.values()):
             return f"the Redis key {self._keys.counts} has lost candidates: somebody else deleted or changed it"
         return None
@@ -136,8 +146,6 @@ class StateWatch:
             (f"instructions:{name.decode()}", "list")
             for name in cast("list[bytes]", self._client.hkeys(self._keys.workers))
         ]
-        if not leased and int(cast("Any", self._client.hget(self._keys.counts, "running")) or 0) > 0:
-            return f"the Redis key {self._keys.leases} is gone while candidates run: somebody else deleted it"
         pipeline = self._client.pipeline(transaction=False)
         for name, _ in (*wanted, *seen):
             pipeline.type(self._keys.prefix + name)

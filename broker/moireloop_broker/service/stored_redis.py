@@ -65,10 +65,11 @@ def stored_redis(folder: Path) -> Iterator[redis.Redis]:
         stack.callback(shutil.rmtree, place, ignore_errors=True)
         _copy_data(folder, place)
         (place / "redis.conf").write_text("\n".join(CONFIG) + "\n", encoding="utf-8")
-        command = lifeline_command([find_server(), "redis.conf"], signal.SIGKILL)
-        process = subprocess.Popen(  # noqa: S603
-            command, cwd=place, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        command = lifeline_command([find_server(), "-"], signal.SIGKILL)
+        with (place / "redis.conf").open("rb") as text:
+            process = subprocess.Popen(  # noqa: S603
+                command, cwd=place, stdin=text, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
         stack.callback(_end, process)
         client = _connected(process, place, folder)
         stack.enter_context(contextlib.closing(client))

@@ -20,7 +20,7 @@ def figures(path: Path, *, run: Sequence[str] = ()) -> int:
     """Draw the figures into the campaign's folder."""
     campaign = started(path)
     for figure in draw(campaign, *records(CampaignFolder(campaign.folder)), run):
-        console.print(str(figure), highlight=False, soft_wrap=True)
+        console.print(str(figure), soft_wrap=True)
     return 0
 
 

@@ -22,6 +22,7 @@ from moireloop.campaign_file.load import (
 from moireloop.session.lock import locked, refuse_if_held
 from moireloop.session.opening import forget_session, refuse_if_redis_knows, refuse_taken_name
 from moireloop.terminal.console import console, say
+from moireloop.terminal.outlet import output_that_may_close
 from moireloop.terminal.session_view import conduct
 from moireloop_broker.folder import CampaignFolder
 from moireloop_optimizer.generators.check import keep_strategy
@@ -31,12 +32,14 @@ from moireloop_worker.models.script_files import keep_script
 
 def run(path: Path, *, fresh: bool = False) -> int:
     """Start a campaign and stay until it ends."""
-    return run_file(read_campaign(path), fresh=fresh)
+    with output_that_may_close():
+        return run_file(read_campaign(path), fresh=fresh)
 
 
 def resume(path: Path) -> int:
     """Go on with a campaign that was stopped or killed, also with changed bounds, budget or targets."""
-    return resume_file(read_campaign(path))
+    with output_that_may_close():
+        return resume_file(read_campaign(path))
 
 
 def run_file(file: CampaignFile, *, fresh: bool = False) -> int:

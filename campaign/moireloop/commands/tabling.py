@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.commands.started import started
 from moireloop.exit_codes import EXIT_FAILED
@@ -15,7 +13,7 @@ from moireloop.results.files import FewerRows, rows_of, write_analyses, write_re
 from moireloop.results.results import early_ends, utilisation
 from moireloop.session.history import History
 from moireloop.session.records import records
-from moireloop.terminal.console import complain, console, say
+from moireloop.terminal.console import complain, console, plain_console, say
 from moireloop.terminal.recipes_table import recipes_table, target_lines, width_of
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.series import Series
@@ -42,14 +40,14 @@ def show_results(campaign: Campaign, history: History, all_series: Sequence[Seri
         console.print(recipes_table(history.results, campaign.targets, campaign.bounds, width=console.width))
     else:
         table = recipes_table(history.results, campaign.targets, campaign.bounds)
-        Console(width=width_of(table)).print(table)
+        plain_console(width=width_of(table)).print(table)
     for told in target_lines(history.results, campaign.targets):
         say(told)
     used = utilisation(history.results, history.resumed_at_s).fraction
     if used is not None:
-        console.print(f"utilisation of the workers {used:.1%}", highlight=False)
+        console.print(f"utilisation of the workers {used:.1%}")
     if (early := early_ends(history.results)) is not None:
-        console.print(str(early), highlight=False)
+        console.print(str(early))
     for failed in failed_analyses(history.results):
         say(failed)
     if (passed_over := history.passed_over_line) is not None:

@@ -13,8 +13,8 @@ from moireloop_worker.models.script_files import script_lines
 def validate(path: Path) -> int:
     """Check a campaign file whole, and start nothing."""
     campaign = load_campaign(path, "validate")
-    console.print(f"{path}: campaign {campaign.name!r} is valid", highlight=False, soft_wrap=True)
+    console.print(f"{path}: campaign {campaign.name!r} is valid", soft_wrap=True)
     lines = script_lines(campaign.growth, campaign.frames.every_steps)
     for told in (*lines, *analysis_warnings(campaign.analyzers)):
-        console.print(told, highlight=False, markup=False, soft_wrap=True)
+        console.print(told, soft_wrap=True)
     return 0

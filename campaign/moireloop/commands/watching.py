@@ -32,9 +32,7 @@ def status(path: Path) -> int:
     campaign = started(path)
     console.print(
         look(CampaignFolder(campaign.folder), lambda client: _picture(campaign, client), _stored_line),
-        highlight=False,
         soft_wrap=True,
-        markup=False,
     )
     return 0
 

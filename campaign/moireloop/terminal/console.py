@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 
-console: Final = Console()
+
+def plain_console(**options: Any) -> Console:
+    """A console on which every text is what it is: paths and words of others are no markup, emoji or code."""
+    return Console(markup=False, emoji=False, highlight=False, **options)
+
+
+console: Final = plain_console()
 
 
 def say(text: str) -> None:
-    """Print a line as it is: nothing in it is markup, and it is broken nowhere."""
-    console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    """Print a line as it is; it is broken nowhere."""
+    console.print(text, soft_wrap=True)
 
 
 def complain(text: str) -> None:
     """Print a line about what is wrong to stderr."""
-    sys.stderr.write(f"moireloop: {text}\n")
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"moireloop: {text}\n")
+        sys.stderr.flush()

@@ -136,5 +136,5 @@ def _best_table(progress: Progress) -> Table:
 def _worker_table(progress: Progress) -> Table:
     table = Table.grid(padding=(0, 2))
     for worker in progress.workers:
-        table.add_row(worker.worker, Text(worker.doing, style="" if worker.is_busy else "dim"))
+        table.add_row(Text(worker.worker), Text(worker.doing, style="" if worker.is_busy else "dim"))
     return table

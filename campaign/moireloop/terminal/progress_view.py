@@ -41,5 +41,5 @@ class ProgressView:
         if self._live is not None:
             self._live.update(picture(progress), refresh=True)
         elif is_line_due(progress, self._shown, now_s - self._shown_s, self._line_every_s):
-            self._console.print(line(progress), highlight=False, soft_wrap=True, markup=False)
+            self._console.print(line(progress), soft_wrap=True)
             self._shown, self._shown_s = progress, now_s

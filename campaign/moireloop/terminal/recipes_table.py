@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from moireloop.results.labels import label, with_error
@@ -21,6 +20,7 @@ from moireloop.results.recipes import (
     recipes_of,
 )
 from moireloop.results.results import parameter_names, regret_of, wavelength_angstrom
+from moireloop.terminal.console import plain_console
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.search import Target
 from moireloop_optimizer.repeats.hit_probability import HitProbability
@@ -102,7 +102,7 @@ def probability_text(again: HitProbability, *, share: bool = True, interval: boo
 
 def width_of(table: Table) -> int:
     """Columns that a table takes where there is room for all of it."""
-    console = Console(width=ANY_WIDTH)
+    console = plain_console(width=ANY_WIDTH)
     return console.measure(table).maximum
 
 

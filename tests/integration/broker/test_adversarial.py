@@ -47,7 +47,7 @@ def test_two_servers_never_share_a_folder(tmp_path: Path, monkeypatch: pytest.Mo
     second.stop()
 
 
-@pytest.mark.parametrize("name", ['quo"te', "back\\slash", "spa ce é%s", "li\nne", "apo'strophe", "#$*?"])
+@pytest.mark.parametrize("name", ['quo"te', "back\\slash", "spa ce é%s", "li\nne", "apo'strophe", "#$*?", "[bold]"])
 def test_server_starts_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
     """Whatever characters the user's folders have, the data go there."""
     server = private_server(tmp_path / name)

@@ -1,0 +1,78 @@
+"""Standard output and error as they are found: closed, of another encoding, or with nobody who reads them (adapter)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO, cast
+
+
+def open_closed_streams() -> None:
+    """Give descriptors 0, 1 and 2 to the null device where they are closed, so that no file or socket gets them."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def write_any_character() -> None:
+    """Characters that a terminal cannot show, and names that are no text, are written as escapes, not refused."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def let_go(stream: TextIO) -> None:
+    """What is still written goes nowhere, without a word at the end of Python."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+class Outlet:
+    """A stream that whoever reads it may leave: what comes afterwards goes nowhere, and nothing ends for it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write the text, or drop it."""
+        try:
+            return self._stream.write(text)
+        except BlockingIOError:
+            return len(text)
+        except (OSError, ValueError):
+            let_go(self._stream)
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, or drop what was to be written."""
+        try:
+            self._stream.flush()
+        except BlockingIOError:
+            return
+        except (OSError, ValueError):
+            let_go(self._stream)
+
+
+@contextmanager
+def output_that_may_close() -> Iterator[None]:
+    """While the block runs, nothing ends since nobody reads what is written to the terminal."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast("TextIO", Outlet(stream)) for stream in before)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        sys.stdout, sys.stderr = before
