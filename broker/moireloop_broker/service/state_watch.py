@@ -116,7 +116,10 @@ class StateWatch:
             if group.encode() not in groups:
                 return f"the Redis key {stream} has lost its group {group!r}: somebody else deleted it"
         together = self._client.pipeline(transaction=True)
-        together.hgetall(self._keys.counts).xlen(self._keys.queue).zcard(self._keys.leases).xlen(self._keys.finals)
+        together.hgetall(self._keys.counts)
+        together.xlen(self._keys.queue)
+        together.zcard(self._keys.leases)
+        together.xlen(self._keys.finals)
         counts, queued, running, analysing = together.execute()
         settled = sum(int(counts.get(outcome.encode(), 0)) for outcome in OUTCOMES)
         held = {
