@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 
 from moireloop_broker.contract.search import SearchSpace
-from moireloop_broker.problems import Problem, unknown_key
+from moireloop_broker.problems import Problem, nearest, shown, unknown_key
 from moireloop_worker.lammps.check import why_lammps_does_not_start
 from moireloop_worker.launchers.registry import LauncherUnusable, load_launcher
-from moireloop_worker.models import growth_model, required_parameters
+from moireloop_worker.models import growth_model, known_models, required_parameters
 from moireloop_worker.models.growth_model import Plan, is_path_for_lammps
 from moireloop_worker.models.script_files import planned_steps, script_problems
 from moireloop_worker.models.script_settings import ScriptSettings
-from moireloop_worker.models.settings import GrowthSettings
+from moireloop_worker.models.settings import ForeignSettings, GrowthSettings
 from moireloop_worker.settings import LammpsSettings, PoolSettings
 
 
@@ -24,6 +24,8 @@ def growth_problems(growth: GrowthSettings, space: SearchSpace, frame_steps: int
     """
     if isinstance(growth, ScriptSettings):
         return script_problems(growth, space.names, frame_steps)
+    if isinstance(growth, ForeignSettings) and (found := _foreign_problems(growth)):
+        return found
     return [*_space_problems(growth, space), *_force_field_problems(growth)]
 
 
@@ -71,6 +73,24 @@ def lammps_problems(lammps: LammpsSettings, ranks: int) -> list[Problem]:
     reason = why_lammps_does_not_start(lammps, ranks)
     key = "lammps.arguments" if lammps.library is None else "lammps.library"
     return [] if reason is None else [Problem(key, reason)]
+
+
+def _foreign_problems(growth: ForeignSettings) -> list[Problem]:
+    """Whether a growth model that is none of ours is installed, and takes the keys that it is given."""
+    known = known_models()
+    if growth.model not in known:
+        meant = nearest(growth.model, known)
+        hint = f"; did you mean {meant!r}?" if meant else ""
+        return [
+            Problem("growth.model", f"expected one of {', '.join(map(repr, known))}, got {shown(growth.model)}{hint}")
+        ]
+    try:
+        growth_model(growth)
+    except ValueError as error:
+        key, _, rest = str(error).partition(": ")
+        named = rest and (key == "model" or key in growth.options)
+        return [Problem(f"growth.{key}", rest) if named else Problem("growth", str(error))]
+    return []
 
 
 def _space_problems(growth: GrowthSettings, space: SearchSpace) -> list[Problem]:

@@ -220,6 +220,11 @@ class Leases:
         """Say what a worker does, for `status`."""
         self._client.hset(self._keys.workers, status.worker, pack(status))
 
+    def count_late_drops(self, frames: int) -> None:
+        """Frames that a finished run had counted as sent were dropped after all."""
+        self._client.hincrby(self._keys.counters, "frames_sent", -frames)
+        self._client.hincrby(self._keys.counters, "frames_dropped", frames)
+
     def finish(self, lease: Lease, report: RunReport, final: Frame) -> None:
         """Keep the final frame of a run; the candidate now waits for an analyzer.
 

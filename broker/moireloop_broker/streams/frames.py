@@ -73,6 +73,9 @@ class FramePublisher:
     ) -> None:
         self.sent = 0
         self.dropped = 0
+        self.dropped_late = 0
+        self._ever_sent = False
+        self._settled = 0
         self._find_endpoints = find_endpoints
         self._waiting: deque[Parts] = deque()
         self._waiting_bytes = 0
@@ -99,8 +102,20 @@ class FramePublisher:
         self._waiting_bytes += len(parts[2])
         self._flush()
         while len(self._waiting) > 1 and self._waiting_bytes > self._kept_bytes:
-            self._waiting_bytes -= len(self._waiting.popleft()[2])
-            self.dropped += 1
+            self._drop_oldest()
+
+    def settle(self, wait_s: float) -> None:
+        """A run is over: from now on its frames count for no other run.
+
+        Frames that wait for analyzers which are behind count as sent; `dropped_late` tells how many of those had to go
+        after all. Where no analyzer was ever connected to, they get `wait_s` for that, and are dropped then.
+        """
+        self._follow()
+        if not self._ever_sent and not self.flush(wait_s if self._wanted else 0.0):
+            while self._waiting:
+                self._drop_oldest()
+        self.sent += len(self._waiting) - self._settled
+        self._settled = len(self._waiting)
 
     def look_up(self) -> None:
         """Ask anew where the analyzers are; may be called from another thread than `publish`."""
@@ -134,9 +149,8 @@ class FramePublisher:
 
     def close(self) -> None:
         """Close the socket; frames that wait are dropped."""
-        self.dropped += len(self._waiting)
-        self._waiting.clear()
-        self._waiting_bytes = 0
+        while self._waiting:
+            self._drop_oldest()
         self._socket.close()
 
     def _follow(self) -> None:
@@ -153,10 +167,23 @@ class FramePublisher:
         while self._waiting and self._sent(self._waiting[0]):
             self._waiting_bytes -= len(self._waiting.popleft()[2])
 
+    def _drop_oldest(self) -> None:
+        self._waiting_bytes -= len(self._waiting.popleft()[2])
+        if self._settled:
+            self._settled -= 1
+            self.dropped_late += 1
+        else:
+            self.dropped += 1
+
     def _sent(self, parts: Parts) -> bool:
+        """Whether there was room for a frame; those of runs that are over were counted when they were."""
         if not pushed(self._socket, parts):
             return False
-        self.sent += 1
+        self._ever_sent = True
+        if self._settled:
+            self._settled -= 1
+        else:
+            self.sent += 1
         return True
 
 

@@ -135,11 +135,12 @@ def _problem(error: ErrorDetails, document: Mapping[str, Any], known: Mapping[st
     if kind == "missing":
         return Problem(key, f"expected this key{_meaning(key, known)}, got none")
     if kind == "union_tag_not_found":
-        return _no_choice(f"{key}.{context['discriminator'].strip(chr(39))}", known)
+        return _no_choice(f"{key}.model", known)
     if kind == "value_error":
         return _value_problem(location, str(context["error"]), error, document)
     if kind == "union_tag_invalid":
-        return Problem(f"{key}.model", _choice(context["expected_tags"], context["tag"]))
+        expected = ", ".join(map(repr, sorted(known[f"{key}.model"].variants)))
+        return Problem(f"{key}.model", _choice(expected, context["tag"]))
     if kind == "literal_error":
         return Problem(key, _choice(context["expected"], error["input"]))
     limits = {name: _number(value) for name, value in context.items()}
@@ -261,7 +262,7 @@ def _sections(annotation: Any) -> list[tuple[type[BaseModel], bool]]:
 def _variant(section: type[BaseModel]) -> str | None:
     """The value of the key `model` that chooses this section among several."""
     field = section.model_fields.get("model")
-    return None if field is None else str(field.default)
+    return field.default if field is not None and isinstance(field.default, str) else None
 
 
 class CampaignFileError(ValueError):

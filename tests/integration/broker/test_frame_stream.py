@@ -106,6 +106,46 @@ def test_stuck_analyzer_does_not_stop_the_md(tmp_path: Path, context: zmq.Contex
     receiver.close()
 
 
+def test_frames_of_a_run_count_for_no_other(tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    """Nobody was ever connected to: at its end the frames of a run are dropped and counted; the next has its own."""
+    publisher = FramePublisher(lambda: frozenset({f"ipc://{tmp_path}/f"}), context=context)
+    for number in range(3):
+        publisher.publish(frame(number))
+    publisher.settle(0.05)
+    assert (publisher.sent, publisher.dropped, publisher.waiting) == (0, 3, 0)
+    receiver = FrameReceiver(f"ipc://{tmp_path}/f", context=context)
+    publisher.publish(frame(10))
+    publisher.settle(20.0)
+    assert (publisher.sent, publisher.dropped) == (1, 3)
+    assert [f.header.step for f in received(receiver, 1)] == [10]
+    publisher.close()
+    receiver.close()
+
+
+def test_frames_that_wait_for_a_slow_analyzer_count_for_their_own_run(
+    tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]
+) -> None:
+    """They count as sent when the run is over; those that go after all are told apart, not counted for the next."""
+    receiver = FrameReceiver(f"ipc://{tmp_path}/f", context=context)
+    publisher = FramePublisher(lambda: frozenset({receiver.endpoint}), kept_bytes=120_000, context=context)
+    publisher.publish(frame(0))
+    wait_until(lambda: publisher.flush(0.1), "the analyzer is connected to")
+    for number in range(1, 500):
+        publisher.publish(frame(number))
+    waited = publisher.waiting
+    publisher.settle(0.0)
+    assert waited > 0
+    assert publisher.sent + publisher.dropped == 500
+    before = publisher.sent + publisher.dropped
+    for number in range(500):
+        publisher.publish(frame(number))
+    publisher.settle(0.0)
+    assert publisher.sent + publisher.dropped - before == 500
+    assert publisher.dropped_late == waited
+    publisher.close()
+    receiver.close()
+
+
 def test_few_large_frames_wait_at_an_analyzer(tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
     """Once it knows their size, an analyzer's socket holds about 128 MiB of large frames, not 128 of them."""
     receiver = FrameReceiver(f"ipc://{tmp_path}/f", context=context)

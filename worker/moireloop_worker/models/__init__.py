@@ -1,11 +1,15 @@
-"""The growth models, by the key `model` of their settings. A new model is one module here and one line below (pure)."""
+"""The growth models, by the key `model` of their settings (pure).
+
+A new model is one module here and one line below, or an entry point of another package."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
 from typing import Any, Final
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from moireloop_worker.models.bead import Bead
 from moireloop_worker.models.growth_model import GrowthModel, Limits
@@ -14,7 +18,12 @@ from moireloop_worker.models.mos2_settings import ReaxffSettings, ReboSettings
 from moireloop_worker.models.noop import Noop
 from moireloop_worker.models.script import Script
 from moireloop_worker.models.script_settings import ReadScript, ScriptSettings
-from moireloop_worker.models.settings import BeadSettings, GrowthSettings, NoopSettings
+from moireloop_worker.models.settings import OWN, BeadSettings, ForeignSettings, GrowthSettings, NoopSettings
+
+GROUP: Final = "moireloop.growth_models"
+
+OpenGrowthModel = Callable[[Mapping[str, Any]], GrowthModel]
+"""What an entry point of GROUP names: it gets the keys of [growth] but `model`, and raises ValueError on wrong ones."""
 
 _ADAPTER: Final[TypeAdapter[Any]] = TypeAdapter(GrowthSettings)
 
@@ -24,6 +33,10 @@ def growth_settings(section: Mapping[str, object]) -> GrowthSettings:
     if section.get("model") == "script":
         return ReadScript.model_validate(dict(section))
     settings: GrowthSettings = _ADAPTER.validate_python(dict(section))
+    if isinstance(settings, ForeignSettings) and settings.model not in known_models():
+        wrong = PydanticCustomError("unknown_model", "expected one of {known}", {"known": ", ".join(known_models())})
+        details = InitErrorDetails(type=wrong, loc=("model",), input=settings.model)
+        raise ValidationError.from_exception_data("growth", [details])
     return settings
 
 
@@ -38,6 +51,8 @@ def growth_model(settings: GrowthSettings) -> GrowthModel:
             return Mos2(settings)
         case ReadScript():
             return Script(settings)
+        case ForeignSettings():
+            return foreign_model(settings.model, settings.options)
         case ScriptSettings():
             raise TypeError("expected a script that was read, got the name of its file")
 
@@ -45,3 +60,32 @@ def growth_model(settings: GrowthSettings) -> GrowthModel:
 def required_parameters(settings: GrowthSettings) -> dict[str, Limits]:
     """The growth parameters that a candidate must have, and the hard limits (lowest, highest) of each."""
     return dict(growth_model(settings).parameters)
+
+
+class GrowthModelUnusable(ValueError):
+    """A growth model that another package brings cannot be loaded or takes no such settings; the text tells."""
+
+
+def known_models() -> list[str]:
+    """Names of all growth models: ours, and those that other packages bring."""
+    return sorted({*OWN, *entry_points(group=GROUP).names})
+
+
+def foreign_model(name: str, options: Mapping[str, Any]) -> GrowthModel:
+    """The growth model of this name, which another package brings. Raises GrowthModelUnusable."""
+    found = {entry.value: entry for entry in entry_points(group=GROUP) if entry.name == name}
+    if len(found) != 1:
+        places = " and ".join(sorted(found)) or "none"
+        raise GrowthModelUnusable(f"model: expected one package that brings growth model {name!r}, got {places}")
+    (entry,) = found.values()
+    try:
+        make: OpenGrowthModel = entry.load()
+    except Exception as error:  # it is somebody's module: whatever may be wrong with it
+        raise GrowthModelUnusable(f"model: {name!r} ({entry.value}) cannot be loaded: {error}") from error
+    try:
+        return make(options)
+    except ValueError:
+        raise
+    except Exception as error:
+        text = f"model: {name!r} ({entry.value}) failed: {type(error).__name__}: {error}"
+        raise GrowthModelUnusable(text) from error

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, FiniteFloat, model_validator
+from pydantic import ConfigDict, Discriminator, Field, FiniteFloat, Tag, model_validator
 
 from moireloop_broker.settings import Cells, Fraction, NotNegative, Positive, Settings, Steps
 from moireloop_worker.models.mos2_settings import ReaxffSettings, ReboSettings
@@ -82,7 +83,39 @@ class NoopSettings(Settings):
     )
 
 
+class ForeignSettings(Settings):
+    """A growth model that another package brings, with the keys that this one takes."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    model: str = Field(description="growth model")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All keys but `model`."""
+        return dict(self.model_extra or {})
+
+
+OWN: Final = ("bead", "noop", "mos2-rebo", "mos2-reaxff", "script")
+
+FOREIGN: Final = "foreign"
+
+
+def model(section: object) -> str | None:
+    """Which of the settings below a section is to be read as: those of its model, or of one of other packages."""
+    name = section.get("model") if isinstance(section, Mapping) else getattr(section, "model", None)
+    if isinstance(name, str):
+        return name if name in OWN else FOREIGN
+    return None if name is None else str(name)
+
+
 GrowthSettings = Annotated[
-    BeadSettings | NoopSettings | ReboSettings | ReaxffSettings | ScriptSettings, Field(discriminator="model")
+    Annotated[BeadSettings, Tag("bead")]
+    | Annotated[NoopSettings, Tag("noop")]
+    | Annotated[ReboSettings, Tag("mos2-rebo")]
+    | Annotated[ReaxffSettings, Tag("mos2-reaxff")]
+    | Annotated[ScriptSettings, Tag("script")]
+    | Annotated[ForeignSettings, Tag(FOREIGN)],
+    Discriminator(model),
 ]
 """The section [growth]: the settings of one growth model, chosen by its key `model`."""

@@ -81,6 +81,18 @@ class FrameOutlet:
             self._send(LAST_PARTS_S)
             self._drop(len(self._waiting))
         self._sender.flush(LAST_PARTS_S)
+        if self._whole is not None:
+            self._whole.settle(LAST_PARTS_S)
+
+    def settle(self) -> None:
+        """Let what a run that failed has left count for no other one; on rank 0, between two runs."""
+        if self._whole is not None:
+            self._whole.settle(0.0)
+
+    @property
+    def dropped_late(self) -> int:
+        """Whole frames that were dropped after their run was over, in which they had counted as sent."""
+        return self._whole.dropped_late if self._whole else 0
 
     def idle(self) -> None:
         """Between two runs, on rank 0: look the analyzers up and send what waits."""

@@ -124,6 +124,7 @@ class Leader:
         self._begin = begin
         self._within_a_frame = within_a_frame
         self._hold = Hold()
+        self._late_drops = 0
 
     def announce(self) -> None:
         """Say in Redis, at once, how the worker fares."""
@@ -138,6 +139,7 @@ class Leader:
         if lease is None:
             self._outlet.idle()
             return
+        self._count_late_drops()
         self._keeper.hold(lease)
         self._begin(lease)
         try:
@@ -157,6 +159,7 @@ class Leader:
         model = self._evaluator.model
         within_a_frame = self._within_a_frame
         watch = RunWatch(lease, model, self._outlet, self._keeper, self._stopping, within_a_frame=within_a_frame)
+        self._outlet.settle()
         before = (self._evaluator.engine.md_s, self._outlet.sent, self._outlet.dropped, time.time(), boot_s())
         try:
             evaluated = self._evaluator.evaluate(lease, watch)
@@ -166,6 +169,13 @@ class Leader:
             self._give_up(lease, 0)
         else:
             self._hand_in(lease, evaluated, before)
+
+    def _count_late_drops(self) -> None:
+        """Set the campaign's counters right for frames that were counted as sent and went after all."""
+        late = self._outlet.dropped_late - self._late_drops
+        if late:
+            self._insist(lambda: self._queue.count_late_drops(late))
+            self._late_drops += late
 
     def _mended(self) -> bool:
         """Whether what failed works again, as far as can be seen without a candidate; tried later and later."""

@@ -1,0 +1,137 @@
+"""A launcher and a growth model of somebody else's package, found by entry point and used by a real pool."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from moireloop.campaign_file.errors import CampaignFileError
+from moireloop.campaign_file.load import load_campaign
+from tests.helpers.campaign_files import campaign_text
+from tests.helpers.installed import install
+from tests.helpers.waiting import wait_until
+from tests.integration.worker.worker_campaign import Campaign, alive, family
+
+Make = Callable[..., Campaign]
+
+LAUNCHER = '''
+import os, signal, subprocess
+from moireloop_broker.processes.lifeline import lifeline_command
+from moireloop_worker.launchers.launcher import CannotLaunch, Exit
+
+
+class Nice:
+    """Workers of one rank at low priority."""
+
+    def __init__(self, launch):
+        if launch.ranks != 1:
+            raise CannotLaunch("expected one rank")
+        self.launch = launch
+
+    def start(self, worker):
+        command = ["nice", *self.launch.command, "--name", worker, "--ends-s", "4000000000.5"]
+        return Started(subprocess.Popen(lifeline_command(command, signal.SIGKILL)))
+
+    def ends_s(self):
+        return 4000000000.5
+
+
+class Started:
+    waiting = False
+
+    def __init__(self, process):
+        self.process = process
+
+    def poll(self):
+        code = self.process.poll()
+        return None if code is None else Exit("stopped" if code == 0 else "error", f"ended with {code}")
+
+    def hand_back(self):
+        self.process.terminate()
+
+    def kill(self):
+        self.process.kill()
+'''
+
+MODEL = """
+from moireloop_worker.models.noop import Noop
+from moireloop_worker.models.settings import NoopSettings
+
+
+class Sheet(Noop):
+    name = "sheet"
+
+
+def sheet(options):
+    if set(options) - {"side"}:
+        raise ValueError(f"expected no key but side, got {sorted(options)}")
+    side = options.get("side", 8)
+    if not isinstance(side, int) or side < 2:
+        raise ValueError(f"side: expected an integer of at least 2, got {side!r}")
+    return Sheet(NoopSettings(cells=(side, side)))
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Both packages, on the path of this process and of those that it starts."""
+    folder = tmp_path / "site"
+    install(folder, "nicely", LAUNCHER, {"nice": "nicely:Nice"}, group="moireloop.launchers")
+    install(folder, "sheets", MODEL, {"sheet": "sheets:sheet"}, group="moireloop.growth_models")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+    return folder
+
+
+def test_pool_uses_the_launcher_and_the_model_of_other_packages(installed: Path, make_campaign: Make) -> None:
+    """A candidate of the foreign model is run by a worker that the foreign launcher started."""
+    campaign = make_campaign({"model": "sheet", "side": 10}, launcher="nice")
+    campaign.propose("c0")
+    command = [sys.executable, "-m", "moireloop_worker.pool.service", "--connection", str(campaign.file)]
+    with subprocess.Popen(command) as pool:
+        try:
+            (finished,) = campaign.wait_for("run_finished/1")
+            pids = family(pool.pid)
+            assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in pids - {pool.pid}} == {10}
+            (worker,) = campaign.state.status().workers
+            assert worker.ends_s == 4000000000.5
+        finally:
+            pool.terminate()
+        assert pool.wait(20) == 0
+    wait_until(lambda: not alive(pids), "all processes are gone")
+    assert finished.report.provenance["model"] == "sheet"
+
+
+def file_of(folder: Path, **sections: dict[str, object]) -> Path:
+    file = folder / "c.toml"
+    file.write_text(campaign_text("c", sections, results=3), encoding="utf-8")
+    return file
+
+
+def test_campaign_file_names_them(installed: Path, tmp_path: Path) -> None:
+    """Launcher and model are accepted, with the keys of the model's own."""
+    workers = {"count": 1, "launcher": "nice"}
+    campaign = load_campaign(file_of(tmp_path, growth={"model": "sheet", "side": 10}, workers=workers))
+    assert campaign.growth.model_dump() == {"model": "sheet", "side": 10}
+
+
+@pytest.mark.parametrize(
+    ("growth", "workers", "line"),
+    [
+        ({"model": "sheets"}, {}, "growth.model: expected one of .*'bead'.*'sheet', got .sheets.; did you mean"),
+        ({"model": "sheet", "side": 1}, {}, "growth.side: expected an integer of at least 2, got 1"),
+        ({"model": "sheet", "sides": 3}, {}, "growth: expected no key but side"),
+        ({"model": "noop"}, {"launcher": "nicer"}, r"workers.launcher: expected one that is installed \(local, nice\)"),
+    ],
+)
+def test_what_is_wrong_is_refused_naming_what_there_is(
+    installed: Path, tmp_path: Path, growth: dict[str, object], workers: dict[str, object], line: str
+) -> None:
+    """A name that nobody brings, or a key that the model does not take."""
+    with pytest.raises(CampaignFileError, match=line):
+        load_campaign(file_of(tmp_path, growth=growth, workers={"count": 1, **workers}))
