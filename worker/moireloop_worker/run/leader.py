@@ -174,7 +174,7 @@ class Leader:
         """Set the campaign's counters right for frames that were counted as sent and went after all."""
         late = self._outlet.dropped_late - self._late_drops
         if late:
-            self._insist(lambda: self._queue.count_late_drops(late))
+            self._insist(lambda: self._leases.count_late_drops(late))
             self._late_drops += late
 
     def _mended(self) -> bool:
