@@ -14,7 +14,8 @@ from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.service.state_watch import ALWAYS, PERSISTS_S, REFUSED_S, StateWatch
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.keys import KEYS, Keys
-from moireloop_broker.state.work_queue import AttemptLimits, WorkQueue
+from moireloop_broker.state.work_queue import AttemptLimits
+from tests.helpers.whole_queue import WholeQueue
 
 NAMES = [spec.name for spec in KEYS]
 
@@ -37,7 +38,7 @@ class Campaign:
     def __init__(self, server: RedisServer) -> None:
         self.keys = Keys(f"watched{next(_numbers)}")
         self.client = redis.Redis.from_url(server.url, protocol=2)
-        self.queue = WorkQueue(self.client, self.keys, limits=AttemptLimits(max_attempts=1))
+        self.queue = WholeQueue(self.client, self.keys, limits=AttemptLimits(max_attempts=1))
         self.queue.create()
         self.state = CampaignState(self.client, self.keys, "watched")
         self.state.change("started")
