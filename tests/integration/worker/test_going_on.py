@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from moireloop_broker.contract.control import RESTARTS_PASSED_OVER
+from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_worker.launchers.launcher import Launch
 from moireloop_worker.launchers.local import LocalLauncher, LocalWorker
 from tests.helpers.waiting import wait_until
@@ -117,6 +119,24 @@ def test_attempt_after_an_error_of_lammps_begins_anew(make_campaign: Make, start
     failed = campaign.events("run_failed/1")[1]
     assert "read_restart" in failed.reason
     assert (event.attempt, event.report.steps, event.report.resumed_from_step) == (3, STEPS, 0)
+
+
+def test_restart_file_that_is_passed_over_is_counted(make_campaign: Make, start: Start) -> None:
+    """It belongs to another plan: the run begins anew, and whoever watches the campaign is told why."""
+    campaign = make_campaign(MEDIUM_BEAD)
+    campaign.propose("c0")
+    first = start(campaign)
+    wait_until(lambda: (attempt(campaign, 1) / "log.lammps").exists(), "the run has begun")
+    first.hand_back()
+    campaign.wait_for("run_failed/1")
+    (file,) = attempt(campaign, 1).glob("restart.*.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "key": "that plan"}), encoding="utf-8")
+    start(campaign)
+    (event,) = campaign.wait_for("run_finished/1")
+    assert (event.attempt, event.report.resumed_from_step) == (2, 0)
+    connection = campaign.connection
+    told = CampaignState(connection.open_redis(), connection.keys, connection.campaign).status()
+    assert told.counters[f"{RESTARTS_PASSED_OVER}other_plan"] == 1
 
 
 def test_preparation_goes_on_elsewhere(make_campaign: Make, start: Start) -> None:

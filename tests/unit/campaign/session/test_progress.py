@@ -10,12 +10,13 @@ from typing import Any, Literal
 import pytest
 from rich.console import Console
 
-from moireloop.session.progress import Progress, progress_of, time_left_s
+from moireloop.session.progress import Progress, progress_of, restarts_passed_over, time_left_s
 from moireloop.terminal.picture import is_line_due, line, picture
 from moireloop.terminal.progress_view import ProgressView
-from moireloop_broker.contract.control import Status, WorkerStatus
+from moireloop_broker.contract.control import RESTARTS_PASSED_OVER, Status, WorkerStatus
 from moireloop_broker.contract.events import Result, RunFailed, ServiceChanged
 from moireloop_broker.contract.search import Target
+from moireloop_worker.lammps.restarts import DAMAGED, OTHER_LAMMPS, OTHER_PLAN, REFUSED
 from tests.unit.campaign.conftest import MakeResult
 
 TARGETS = [Target(twist_deg=8.2, tolerance_deg=0.3)]
@@ -183,3 +184,24 @@ def test_failures_are_shown_with_their_reasons() -> None:
     assert "! c2 attempt 2 failed 20 s ago: 2 off [run 20]" in shown(view)
     assert "c1 attempt" not in line(view)
     assert line(view).endswith("c2 attempt 2 failed 20 s ago: 2 off [run 20]")
+
+
+def test_restart_files_that_were_passed_over_are_shown() -> None:
+    """Those of this session, by reason: in the picture, in a line, and in a log at once."""
+    before = {"restarts_passed_over_damaged": 2, "frames_dropped": 5}
+    now = {**before, "restarts_passed_over_damaged": 3, "restarts_passed_over_other_plan": 2}
+    calm = progress(status().model_copy(update={"counters": before}), counters_before=before)
+    view = progress(status().model_copy(update={"counters": now}), counters_before=before)
+    assert calm.restarts_passed_over == ()
+    for text in ("2 runs did not go on from the newest restart file: it is of another plan than the run has now",
+                 "1 run did not go on from the newest restart file: it is damaged"):  # fmt: skip
+        assert text in line(view)
+        assert text in " ".join(shown(view).split())
+    assert is_line_due(view, calm, 0.1, 5.0)
+    assert not is_line_due(view, view, 0.1, 5.0)
+
+
+@pytest.mark.parametrize("reason", [OTHER_PLAN, OTHER_LAMMPS, DAMAGED, REFUSED])
+def test_each_reason_to_pass_a_restart_file_over_has_its_words(reason: str) -> None:
+    """The workers' reasons and the words for them are the same ones."""
+    assert len(restarts_passed_over({RESTARTS_PASSED_OVER + reason: 1}, {})) == 1
