@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo
@@ -66,6 +66,43 @@ class FrameSettings(Settings):
         description="frames of more atoms are not put together in the worker: each MPI rank sends its own part",
     )
     transport: Literal["ipc", "tcp"] = Field(default="ipc", description="ipc on one machine, tcp across machines")
+
+
+class PartOfSettings(BaseModel):
+    """Base of what one service reads of a section that another one owns: frozen, strict, the other keys left alone."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+
+class LeaseSettings(PartOfSettings):
+    """What the watch over leases needs of the section [workers]."""
+
+    lease_s: Annotated[FiniteFloat, Field(gt=0)]
+    max_attempts: Annotated[int, Field(ge=1)]
+
+
+class WorkerCount(PartOfSettings):
+    """What the optimizer needs of the section [workers]."""
+
+    count: Annotated[int, Field(ge=1)]
+
+
+class EarlyEndPresence(PartOfSettings):
+    """What workers need of the section [early_end]: whether there are policies that may end a run."""
+
+    settled: dict[str, Any] | None = None
+    hopeless: dict[str, Any] | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether any run may be ended early."""
+        return self.settled is not None or self.hopeless is not None
+
+
+class SessionSettings(PartOfSettings):
+    """What services are told of the session: when it began, in seconds of the machine's boot clock."""
+
+    began_boot_s: FiniteFloat
 
 
 Positive = Annotated[FiniteFloat, Field(gt=0)]

@@ -17,6 +17,7 @@ from moireloop_analyzer.warm_up import warm_up
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.events import AnalysisOutcome, FrameAnalysed, Measurement, Observation
 from moireloop_broker.contract.frames import Frame
+from moireloop_broker.contract.search import Target
 from moireloop_broker.state.analysis_queue import AnalysisQueue, FinishedRun
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.instructions import Instructions
@@ -44,10 +45,11 @@ class AnalyzerService:
         self._client = client
         self._keys = connection.keys
         self._name = name
-        self._settings = AnalyzerSettings.model_validate(read_settings(client, self._keys, "analyzers"))
-        self._policies = EarlyEndSettings.model_validate(read_settings(client, self._keys, "early_end"))
+        settings = read_settings(client, self._keys)
+        self._settings = settings.section("analyzers", AnalyzerSettings)
+        self._policies = settings.section("early_end", EarlyEndSettings)
         self._window = frames_needed(self._policies)
-        self._targets_deg = [target["twist_deg"] for target in read_settings(client, self._keys, "targets")]
+        self._targets_deg = [target.twist_deg for target in settings.section("targets", list[Target])]
         self._observations = Observations(client, self._keys)
         self._instructions = Instructions(client, self._keys)
         self._finished = AnalysisQueue(client, self._keys, name)

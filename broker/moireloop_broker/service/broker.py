@@ -12,9 +12,11 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from moireloop_broker.connection import Connection, read_connection
+from moireloop_broker.contract.search import SearchSpace
 from moireloop_broker.service.control import MAX_REQUEST_BYTES, REPLIES_OWED, Control
 from moireloop_broker.service.private_redis import start_redis
 from moireloop_broker.service.relay import Relay
+from moireloop_broker.settings import LeaseSettings
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.lease_watch import LeaseWatch
 from moireloop_broker.state.settings_store import read_settings_file, write_settings
@@ -97,18 +99,17 @@ class Broker:
         self._client = connection.open_redis()
         keys = connection.keys
         self._campaign = CampaignState(self._client, keys, connection.campaign)
-        settings = read_settings_file(Path(connection.folder))
-        write_settings(self._client, keys, settings)
-        workers = settings["workers"]
-        limits = AttemptLimits(max_attempts=workers["max_attempts"])
-        self._lease_s = float(workers["lease_s"])
+        settings = write_settings(self._client, keys, read_settings_file(Path(connection.folder)))
+        workers = settings.section("workers", LeaseSettings)
+        limits = AttemptLimits(max_attempts=workers.max_attempts)
+        self._lease_s = workers.lease_s
         self._watch = LeaseWatch(self._client, keys, lease_s=self._lease_s, limits=limits)
         create_queues(self._client, keys)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._gatekeeper = Gatekeeper(self._context, connection.curve)
         self._events = Endpoint(self._context, zmq.PUB, connection.events, connection, {zmq.SNDHWM: PUBLISHED_QUEUE})
         self._requests = Endpoint(self._context, zmq.ROUTER, connection.control, connection, CONTROL_LIMITS)
-        bounds = {name: (low, high) for name, (low, high) in settings["space"].items()}
+        bounds = {name: (low, high) for name, (low, high) in settings.section("space", SearchSpace).root.items()}
         self._control = Control(self._client, keys, self._campaign, bounds, self._requests.socket)
         self._kept_house_at_s = 0.0
         self._closing = threading.Event()

@@ -277,7 +277,7 @@ def _forget_keys(connection: Connection, folder: CampaignFolder) -> None:
     keys = connection.keys
     with contextlib.closing(open_reader(connection.redis_url)) as client:
         try:
-            owner = read_settings(client, keys, OWNER)
+            owner = read_settings(client, keys).section(OWNER, str)
         except LookupError:
             return
         identity = read_identity(folder.root) or Identity(id="")

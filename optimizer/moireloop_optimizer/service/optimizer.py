@@ -6,21 +6,20 @@ import logging
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import redis
-from pydantic import TypeAdapter
 
 from moireloop_broker.connection import read_connection
 from moireloop_broker.contract.events import Candidate
 from moireloop_broker.contract.message import START
 from moireloop_broker.contract.search import BudgetSettings, Points, SearchSpace, Target
 from moireloop_broker.processes.clock import boot_s
+from moireloop_broker.settings import SessionSettings, WorkerCount
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.settings_store import read_settings
+from moireloop_broker.state.settings_store import Sections, read_settings
 from moireloop_broker.state.work_queue import Proposer
 from moireloop_optimizer.service.fit_protocol import Answer, Question
 from moireloop_optimizer.service.fitter import FitProcessLost, Fitter
@@ -238,33 +237,25 @@ def open_optimizer(connection_file: Path) -> OptimizerService:
 
     Raises:
         NoConnectionFile: no usable connection file.
-        LookupError: the campaign's settings lack a section.
-        pydantic.ValidationError: a section is not valid.
+        SettingsUnusable: the campaign's settings lack a section, or one is not valid.
     """
     connection = read_connection(connection_file)
     client, keys = connection.open_redis(), connection.keys
-    settings = OptimizerSettings.model_validate(read_settings(client, keys, "optimizer"))
+    sections = read_settings(client, keys)
+    settings = sections.section("optimizer", OptimizerSettings)
     planner = Planner(
-        SearchSpace.model_validate(read_settings(client, keys, "space")),
-        TypeAdapter(list[Target]).validate_python(read_settings(client, keys, "targets")),
+        sections.section("space", SearchSpace),
+        sections.section("targets", list[Target]),
         settings,
-        BudgetSettings.model_validate(read_settings(client, keys, "budget")),
-        _workers(read_settings(client, keys, "workers")),
+        sections.section("budget", BudgetSettings),
+        sections.section("workers", WorkerCount).count,
     )
     fitter = Fitter(settings.threads)
     if settings.strategy != "random":
         fitter.start()
-    return OptimizerService(client, keys, connection.campaign, planner, fitter, _began_boot_s(client, keys))
+    return OptimizerService(client, keys, connection.campaign, planner, fitter, _began_boot_s(sections))
 
 
-def _began_boot_s(client: redis.Redis, keys: Keys) -> float | None:
+def _began_boot_s(sections: Sections) -> float | None:
     """When the session began by the boot clock of this machine, on which the conductor runs too; None where unknown."""
-    try:
-        section = read_settings(client, keys, "session")
-    except LookupError:
-        return None
-    return float(section["began_boot_s"])
-
-
-def _workers(section: dict[str, Any]) -> int:
-    return int(section["count"])
+    return sections.section("session", SessionSettings).began_boot_s if "session" in sections else None

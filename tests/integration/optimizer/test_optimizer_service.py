@@ -34,7 +34,7 @@ def service_of(campaign: CampaignInRedis, fitter: Fitter) -> OptimizerService:
     """The service as its process would open it, with a fit process that others use, too."""
 
     def section(name: str) -> Any:
-        return read_settings(campaign.client, campaign.connection.keys, name)
+        return read_settings(campaign.client, campaign.connection.keys).plain(name)
 
     planner = Planner(
         SearchSpace.model_validate(section("space")),

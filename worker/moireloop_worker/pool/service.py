@@ -176,7 +176,7 @@ def open_pool(connection_file: Path) -> PoolService:
     """The pool that the campaign's settings describe."""
     connection = read_connection(connection_file)
     client = connection.open_redis()
-    settings = PoolSettings.model_validate(read_settings(client, connection.keys, "workers"))
+    settings = read_settings(client, connection.keys).section("workers", PoolSettings)
     limits = AttemptLimits(max_attempts=settings.max_attempts)
     watch = LeaseWatch(client, connection.keys, lease_s=settings.lease_s, limits=limits)
     command = (sys.executable, "-m", "mpi4py", "-m", "moireloop_worker", "--connection", str(connection_file))

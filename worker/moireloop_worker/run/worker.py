@@ -17,7 +17,7 @@ from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.control import RESTARTS_PASSED_OVER
 from moireloop_broker.processes.exits import EXIT_DIED, EXIT_NOT_ITS_FAULT
 from moireloop_broker.processes.service_loop import StopSignal, log_to_stderr
-from moireloop_broker.settings import FrameSettings
+from moireloop_broker.settings import EarlyEndPresence, FrameSettings
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.settings_store import read_settings
@@ -81,12 +81,13 @@ class Worker:
         self.name = name
         self.ends_s = ends_s
         self.connection = connection
-        self.pool = PoolSettings.model_validate(read_settings(client, keys, "workers"))
-        self.may_end_early = any(read_settings(client, keys, "early_end").values())
-        frames = FrameSettings.model_validate(read_settings(client, keys, "frames"))
-        model = growth_model(growth_settings(read_settings(client, keys, "growth")))
+        settings = read_settings(client, keys)
+        self.pool = settings.section("workers", PoolSettings)
+        self.may_end_early = settings.section("early_end", EarlyEndPresence).is_on
+        frames = settings.section("frames", FrameSettings)
+        model = growth_model(settings.parsed("growth", growth_settings))
         self.lone_errors = LoneErrors(lambda: open_leases(connection, self.pool))
-        self.lammps = LammpsSettings.model_validate(read_settings(client, keys, "lammps"))
+        self.lammps = settings.section("lammps", LammpsSettings)
         engine = Engine(
             communicator,
             on_lone_error=self.lone_errors.report,
