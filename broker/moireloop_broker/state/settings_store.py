@@ -12,7 +12,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from moireloop_broker.files import write_synced
 from moireloop_broker.problems import shown
-from moireloop_broker.processes.exits import CannotServe
 from moireloop_broker.state.keys import Keys
 
 SETTINGS_FILE_NAME = "settings.json"
@@ -20,7 +19,7 @@ SETTINGS_FILE_NAME = "settings.json"
 T = TypeVar("T")
 
 
-class SettingsUnusable(CannotServe, LookupError):
+class SettingsUnusable(LookupError):
     """A section of the campaign's settings is missing or not as it should be; the text names section and key."""
 
 

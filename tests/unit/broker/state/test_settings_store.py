@@ -9,7 +9,6 @@ import pytest
 
 from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
 from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
-from moireloop_broker.processes.exits import CannotServe
 from moireloop_broker.settings import EarlyEndPresence, FrameSettings, LeaseSettings, WorkerCount
 from moireloop_broker.state.settings_store import Sections, SettingsUnusable
 from moireloop_optimizer.settings import OptimizerSettings
@@ -82,11 +81,10 @@ def test_settings_of_an_earlier_version_are_read() -> None:
     ],
 )
 def test_what_is_wrong_is_named(name: str, kind: Any, value: Any, told: str) -> None:
-    """By section and key, as a reason for which starting the service again is of no use."""
+    """By section and key."""
     found = stored() if value is ... else stored(**{name: value})
-    with pytest.raises(SettingsUnusable, match=f"^{told}") as raised:
+    with pytest.raises(SettingsUnusable, match=f"^{told}"):
         found.section(name, kind)
-    assert isinstance(raised.value, CannotServe)
 
 
 def test_growth_model_is_named_too() -> None:
