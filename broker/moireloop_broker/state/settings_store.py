@@ -60,7 +60,7 @@ class Sections:
 
     def _text(self, name: str) -> str | bytes:
         if name not in self._stored:
-            raise SettingsUnusable(f"{name}: expected this section in the campaign's settings, got none")
+            raise SettingsUnusable(f"expected settings of section {name!r} of the campaign, got none")
         return self._stored[name]
 
 

@@ -77,7 +77,7 @@ def test_settings_of_an_earlier_version_are_read() -> None:
         ("workers", PoolSettings, {"count": 1, "rank": 1}, r"workers\.rank: .*, got 1"),
         ("targets", list[Target], [{"twist_deg": "x"}], r"targets\.0\.twist_deg: .*, got 'x'"),
         ("budget", BudgetSettings, None, r"budget: .*, got None"),
-        ("session", BudgetSettings, ..., "session: expected this section in the campaign's settings, got none"),
+        ("session", BudgetSettings, ..., "expected settings of section 'session' of the campaign, got none"),
     ],
 )
 def test_what_is_wrong_is_named(name: str, kind: Any, value: Any, told: str) -> None:
