@@ -222,7 +222,12 @@ REFUSED = [
 ]  # fmt: skip
 
 
-NAMED_IN_PART = {"run", "print", "info", "balance", "processors", "fix", "compute", "file", "minimize", "$"}
+NAMED_IN_PART = {"run", "print", "info", "balance", "processors", "fix", "compute", "file", "minimize", "$"} | {
+    "labelmap",
+    "pair_style",
+    "getenv",
+    "format",
+}
 
 
 @pytest.mark.parametrize(("old", "new", "line", "expected"), REFUSED, ids=lambda value: str(value)[:24])
