@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+REDIS_OPTIONS = ("username", "password")
 
 
 def _redis_url(url: str) -> str:
@@ -21,6 +23,12 @@ def _redis_url(url: str) -> str:
     place = parts.path.strip("/") if parts.scheme == "unix" else parts.hostname
     if parts.scheme not in REDIS_SCHEMES or not place or port == 0:
         raise ValueError(expected)
+    options = parse_qs(parts.query, keep_blank_values=True)
+    databases = options.pop("db", []) + ([] if parts.scheme == "unix" else [parts.path.strip("/") or "0"])
+    if any(not (name.isascii() and name.isdigit()) for name in databases):
+        raise ValueError(f"{expected}: the database is a number, got {databases[-1]!r}")
+    if unknown := sorted(name for name in options if name not in REDIS_OPTIONS and not name.startswith("ssl_")):
+        raise ValueError(f"{expected}: expected options db, username, password or ssl_..., got {unknown[0]!r}")
     return url
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from typing import Any
 
 import redis
 from redis.backoff import ExponentialBackoff
@@ -39,10 +40,9 @@ def open_client(url: str) -> redis.Redis:
         url,
         retry=Retry(Patience(), RETRIES),
         retry_on_error=[redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError],
-        socket_keepalive=True,
         socket_timeout=READ_S,
-        socket_connect_timeout=5,
         protocol=2,
+        **_of_network(url, connect_s=5.0, keepalive=True),
     )
 
 
@@ -58,8 +58,15 @@ def open_impatient(url: str, timeout_s: float = 5.0, *, name: str | None = None)
         name: by which others find the connection among those of the server.
     """
     return redis.Redis.from_url(
-        url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=None, protocol=2, client_name=name
+        url, socket_timeout=timeout_s, retry=None, protocol=2, client_name=name, **_of_network(url, connect_s=timeout_s)
     )
+
+
+def _of_network(url: str, *, connect_s: float, keepalive: bool = False) -> dict[str, Any]:
+    """Options of a connection over the network; one through a Unix socket takes none of them."""
+    if url.startswith("unix:"):
+        return {}
+    return {"socket_connect_timeout": connect_s, **({"socket_keepalive": True} if keepalive else {})}
 
 
 def answers(url: str) -> bool:
@@ -72,6 +79,6 @@ def why_silent(url: str) -> str | None:
     with contextlib.closing(open_impatient(url, PING_S)) as client:
         try:
             client.ping()
-        except redis.RedisError as error:
+        except (redis.RedisError, OSError, TypeError, ValueError) as error:
             return str(error)
         return None
