@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from bench.landscapes import DIMENSION, Floats, Landscape
+from bench.landscapes import Floats, Landscape
+from bench.scattered import DIMENSION
 from moireloop_broker.contract.search import Target
 
-NAMES: Final = tuple(f"x{axis}" for axis in range(DIMENSION))
 NO_TWIST_DEG: Final = 30.0
 """Regret that a run without a twist is told to have: the largest that there can be."""
 
@@ -28,7 +28,9 @@ class NotInstalled(RuntimeError):
     """A package that the comparison needs is missing."""
 
 
-def tpe_samples(evaluate: Evaluate, budget: int, seed: int, is_hit: Callable[[float], bool]) -> int | None:
+def tpe_samples(
+    evaluate: Evaluate, budget: int, seed: int, is_hit: Callable[[float], bool], dimension: int = DIMENSION
+) -> int | None:
     """Samples that Optuna's TPE sampler with its defaults needs up to the first hit; None within the budget."""
     try:
         import optuna
@@ -38,7 +40,7 @@ def tpe_samples(evaluate: Evaluate, budget: int, seed: int, is_hit: Callable[[fl
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
     for number in range(budget):
         trial = study.ask()
-        point = np.array([trial.suggest_float(name, 0.0, 1.0) for name in NAMES])
+        point = np.array([trial.suggest_float(name, 0.0, 1.0) for name in _names(dimension)])
         regret_deg = evaluate(point)
         if regret_deg is not None and is_hit(regret_deg):
             return number + 1
@@ -46,21 +48,23 @@ def tpe_samples(evaluate: Evaluate, budget: int, seed: int, is_hit: Callable[[fl
     return None
 
 
-def ax_samples(evaluate: Evaluate, budget: int, seed: int, is_hit: Callable[[float], bool]) -> int | None:
+def ax_samples(
+    evaluate: Evaluate, budget: int, seed: int, is_hit: Callable[[float], bool], dimension: int = DIMENSION
+) -> int | None:
     """Samples that Ax's default generation strategy needs up to the first hit; None within the budget."""
-    client = _ax_client(seed)
+    client = _ax_client(seed, dimension)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for number in range(budget):
             ((index, parameters),) = client.get_next_trials(max_trials=1).items()
-            regret_deg = evaluate(np.array([float(parameters[name]) for name in NAMES]))
+            regret_deg = evaluate(np.array([float(parameters[name]) for name in _names(dimension)]))
             if regret_deg is not None and is_hit(regret_deg):
                 return number + 1
             client.complete_trial(index, {"regret": NO_TWIST_DEG if regret_deg is None else regret_deg})
     return None
 
 
-def _ax_client(seed: int) -> Any:
+def _ax_client(seed: int, dimension: int) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -71,10 +75,16 @@ def _ax_client(seed: int) -> Any:
     logging.getLogger("ax").setLevel(logging.ERROR)
     client = Client(random_seed=seed)
     client.configure_experiment(
-        parameters=[RangeParameterConfig(name=name, parameter_type="float", bounds=(0.0, 1.0)) for name in NAMES]
+        parameters=[
+            RangeParameterConfig(name=name, parameter_type="float", bounds=(0.0, 1.0)) for name in _names(dimension)
+        ]
     )
     client.configure_optimization(objective="-regret")
     return client
+
+
+def _names(dimension: int) -> list[str]:
+    return [f"x{axis}" for axis in range(dimension)]
 
 
 def regret_on(landscape: Landscape, target: Target, seed: int) -> Evaluate:

@@ -1,4 +1,5 @@
-"""Landscapes that strategies are tried on: an emulator of the bead model, and three analytic ones (pure).
+"""Landscapes that strategies are tried on: an emulator of the bead model, three analytic ones, scattered ones (pure).
+
 Each takes a point of the unit cube, whose three axes stand for temperature, lattice strain and shear strain, and draws
 a twist as one run there would give it; None stands for a run without a twist.
 """
@@ -15,10 +16,10 @@ import numpy.typing as npt
 import pyarrow.parquet
 
 from bench.grid import GRID_FILE, LATTICES, LEVELS
+from bench.scattered import DIMENSION, SCATTERED
 
 Floats = npt.NDArray[np.float64]
 
-DIMENSION: Final = 3
 COHERENT_DEG: Final = (0.0, 2.8, 5.5, 8.2, 11.0, 14.4, 16.3, 18.1, 21.3, 25.3, 30.0)
 """Twists that the plateaus have: those that a small periodic cell admits, as the bead model shows them."""
 
@@ -31,8 +32,13 @@ class Landscape(Protocol):
         """Name of the landscape, for tables and figures."""
         ...
 
+    @property
+    def dimension(self) -> int:
+        """Growth parameters."""
+        ...
+
     def draw(self, point: Floats, rng: np.random.Generator) -> float | None:
-        """Twist in degrees, in [0, 30], of one run at a (3,) point, with the random numbers of that run; or None."""
+        """Twist in degrees, in [0, 30], of one run at a (d,) point, with the random numbers of that run; or None."""
         ...
 
 
@@ -41,6 +47,7 @@ class Smooth:
     """Two broad waves: about as curved as a few dozen points can tell. Twists scatter by `noise_deg`."""
 
     name: str = "smooth"
+    dimension: int = DIMENSION
     noise_deg: float = 0.02
 
     def draw(self, point: Floats, rng: np.random.Generator) -> float:
@@ -58,6 +65,7 @@ class Ridges:
     """Many sharp ridges and valleys that cross each other, over a slow trend; some 4 to 6 along each axis."""
 
     name: str = "ridges"
+    dimension: int = DIMENSION
     noise_deg: float = 0.05
 
     def draw(self, point: Floats, rng: np.random.Generator) -> float:
@@ -80,6 +88,7 @@ class Plateaus:
     """
 
     name: str = "plateaus"
+    dimension: int = DIMENSION
     scatter_deg: float = 0.6
     refused: float = 0.05
 
@@ -111,6 +120,7 @@ class Emulator:
     """
 
     name = "bead"
+    dimension = DIMENSION
 
     def __init__(self, path: Path = GRID_FILE) -> None:
         self._shape = tuple(len(levels) for levels in LEVELS.values())
@@ -159,4 +169,5 @@ def _folded(twist_deg: float) -> float:
 def landscapes() -> dict[str, Landscape]:
     """All landscapes, by name."""
     everything: list[Landscape] = [*([Emulator()] if GRID_FILE.exists() else []), Smooth(), Ridges(), Plateaus()]
+    everything += SCATTERED
     return {landscape.name: landscape for landscape in everything}

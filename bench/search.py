@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.landscapes import DIMENSION, Emulator, Floats, Landscape
+from bench.landscapes import Emulator, Floats, Landscape
 from moireloop_broker.contract.search import Target
 from moireloop_optimizer.runs import Runs, is_within
 from moireloop_optimizer.sobol import sobol_points
@@ -62,15 +62,16 @@ def search(
         seed: of the initial design, of the runs, and of nothing else: strategies have their own.
         until_reached: whether to stop with the batch in which the last target is reached.
     """
-    trace = Trace(np.zeros((0, DIMENSION)), np.zeros(0), np.zeros(0, dtype=np.int64), initial)
-    nothing = np.zeros((0, DIMENSION))
+    dimension = landscape.dimension
+    trace = Trace(np.zeros((0, dimension)), np.zeros(0), np.zeros(0, dtype=np.int64), initial)
+    nothing = np.zeros((0, dimension))
     while len(trace.points) < budget:
         done = len(trace.points)
         if until_reached and done and all(trace.samples_to(target) is not None for target in targets):
             break
         n = min(initial - done if done < initial else n_batch, budget - done)
         if done < initial or strategy is None:
-            points, aims = sobol_points(n, DIMENSION, seed=seed, index=done), [-1] * n
+            points, aims = sobol_points(n, dimension, seed=seed, index=done), [-1] * n
         else:
             made = strategy.suggest(n, runs_of_trace(trace), nothing, targets, index=done)
             points, aims = made.points, list(made.aims)

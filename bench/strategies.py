@@ -22,6 +22,7 @@ from rich.table import Table
 from bench.foreign import ax_samples, regret_on, tpe_samples
 from bench.landscapes import landscapes
 from bench.published import Published
+from bench.scattered import SCATTERED
 from bench.search import search
 from bench.search_pool import search_pool
 from moireloop_broker.contract.search import Target
@@ -43,6 +44,7 @@ TARGETS_DEG: Final[dict[str, tuple[float, ...]]] = {
     "ridges": (8.5,),
     "plateaus": (8.2, 2.8),
     "bead": (8.5, 9.97, 13.61, 15.42, 19.71, 24.46, 26.41),
+    **{landscape.name: (landscape.target_deg,) for landscape in SCATTERED},
 }
 """The paper's 8.5, or the coherent twist nearest to it; the rarest plateau; and all coherent twists that 1 to 5 % of
 the bead model's runs have, to which 15.42 and 24.46 belong, those nearest to the paper's 15 and 25.
@@ -83,7 +85,8 @@ def samples_to_hit(wanted: Search, budget: int = BUDGET) -> int | None:
     match wanted.who:
         case "tpe" | "ax":
             samples = tpe_samples if wanted.who == "tpe" else ax_samples
-            return samples(regret_on(landscape, target, seed), budget, seed, lambda regret: regret <= TOLERANCE_DEG)
+            is_hit = lambda regret: regret <= TOLERANCE_DEG  # noqa: E731
+            return samples(regret_on(landscape, target, seed), budget, seed, is_hit, landscape.dimension)
         case "auto":
             strategy, initial, n_batch = _strategy(wanted), INITIAL, 1
         case "auto 15":

@@ -16,6 +16,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from moireloop_broker.contract.search import Points, Target
+from moireloop_optimizer.auto.foresight import gains, trust
 from moireloop_optimizer.auto.repeated_twists import Habits, RepeatedTwists, choose_habits
 from moireloop_optimizer.auto.twist_process import Floats, Prediction, TwistProcess, fit_theta, mass_within
 from moireloop_optimizer.runs import Runs
@@ -41,6 +42,7 @@ REFUSAL_REACH: Final = 0.2
 class _Fitted:
     theta: torch.Tensor
     habits: Habits | None
+    trust: float = 1.0
 
 
 @dataclass
@@ -83,6 +85,8 @@ def schedule(n: int) -> list[int]:
 class HitModel:
     """What N runs, one of them with a twist at least, say of a further one.
 
+    `trust` is the share of proposals, in [0, 1], that it should make (foresight).
+
     Args:
         runs: what was measured.
         pending: (m, d) points on their way; beyond 64 the newest.
@@ -100,6 +104,7 @@ class HitModel:
         self._repeats: RepeatedTwists | None = None
         if fitted.habits is not None:
             self._repeats = RepeatedTwists(held.points, held.twist_deg, fitted.habits, held.lattices)
+        self.trust = fitted.trust
         self._pending = pending[:0]
         self._at_pending: Prediction | None = None
         self.wait_for(pending)
@@ -148,8 +153,9 @@ def _fit(runs: Runs, earlier: _Fitted | None) -> _Fitted:
     theta = fit_theta(x, y, seed=len(runs), start=earlier.theta if earlier else None)
     if len(few) < FEWEST_FOR_HABITS:
         return _Fitted(theta, None)
-    density = TwistProcess(x, y, theta).left_out_density()
-    return _Fitted(theta, choose_habits(x, y, density, few.lattices))
+    process = TwistProcess(x, y, theta)
+    habits = choose_habits(x, y, process.left_out_density(), few.lattices)
+    return _Fitted(theta, habits, trust(gains(x, y, process, habits, few.lattices)))
 
 
 def _held(twist_deg: Floats, targets: Sequence[Target]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -152,6 +152,32 @@ def foretell_left_out(points: Points, twist_deg: Floats, lattices: Floats, reach
     return Foretold(np.array(density), _known_share(lower, unseen, unseen_uppers))
 
 
+class LayersWithout:
+    """What the layers of runs foretell at the places of these runs, some of them left out.
+
+    See LayerPairs for the arguments.
+    """
+
+    def __init__(self, points: Points, twist_deg: Floats, lattices: Floats, reaches: Reaches) -> None:
+        self._known = np.flatnonzero(are_known(twist_deg, lattices))
+        self._near = [
+            without_own(nearness(points, points, reach))[:, self._known] / inside(points, reach)[:, None]
+            for reach in (reaches.lower, reaches.upper)
+        ]
+        self._pairs_deg = pair_twists_deg(lattices[self._known])
+        self._unseen = _unseen_uppers(lattices[self._known])
+
+    def foretold(self, out: npt.NDArray[np.bool_], twist_deg: float) -> Foretold:
+        """The density of a twist at the place of every run, as other runs that are not left out (N,) foretell it."""
+        lower, upper = (_weights(near * ~out[self._known]) for near in self._near)
+        new = 1.0 - upper.sum(axis=1)
+        places = np.nonzero(np.abs(self._pairs_deg - twist_deg) <= FARTHEST * SAME_DEG)
+        told = normal_density(self._pairs_deg[places] - twist_deg, SAME_DEG)
+        share = ((lower @ csr_array((told, places), shape=self._pairs_deg.shape)) * upper).sum(axis=1)
+        share += new * (lower @ self._unseen.density(twist_deg))
+        return Foretold(share, _known_share(lower, new, self._unseen))
+
+
 def pair_twists_deg(lattices: Floats) -> Floats:
     """(N, N) twists in degrees, in [0, 30], that the lower layer of run i makes with the upper one of run j.
 

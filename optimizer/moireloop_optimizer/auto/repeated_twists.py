@@ -15,6 +15,7 @@ from itertools import product
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from moireloop_broker.contract.search import Points
 from moireloop_optimizer.auto.layer_pairs import Foretold, LayerPairs, Reaches, choose_reaches, foretell_left_out
@@ -38,6 +39,11 @@ FRESH: Final = 1.0
 
 BEYOND: Final = 4.0
 """Weights, in runs, of a new twist, and among new ones of what no run around has shown."""
+
+CLOSE_CALL: Final = 0.1
+"""Runs that the width of a twist counts for in whether its repeats hit; the runs that had it tell the rest."""
+
+LEAST_EXPECTED: Final = 1e-6
 
 DISCOUNTS: Final = (0.0, 0.4)
 
@@ -96,12 +102,23 @@ class RepeatedTwists:
         new /= wide.sum(axis=1) + BEYOND
         if self._pairs is not None:
             new = _or_foretold(new, self._pairs.hits(points, target_deg, tolerance_deg, pending))
-        same = (near * (1.0 - discount * self._share)) @ mass_within(
-            target_deg, tolerance_deg, self._twist_deg, SAME_DEG
-        )
+        same = (near * (1.0 - discount * self._share)) @ self._again(target_deg, tolerance_deg)
         opened = FRESH + discount * (near @ self._share)
         mass: Floats = (same + opened * new) / (FRESH + near.sum(axis=1) + waiting)
         return mass
+
+    def _again(self, target_deg: float, tolerance_deg: float) -> Floats:
+        """(N,) probabilities that a repeat of each run comes within the tolerance of a target.
+
+        At first as SAME_DEG has it, then as often as runs that had this twist did: a twist just outside of the
+        tolerance that came ten times does not hit the next time either.
+        """
+        expected = mass_within(target_deg, tolerance_deg, self._twist_deg, SAME_DEG)
+        among = np.flatnonzero(expected > LEAST_EXPECTED)
+        alike = np.exp(-0.5 * ((self._twist_deg[among, None] - self._twist_deg[among]) / SAME_DEG) ** 2)
+        hit = np.abs(self._twist_deg[among] - target_deg) <= tolerance_deg
+        expected[among] = (CLOSE_CALL * expected[among] + alike @ hit) / (CLOSE_CALL + alike.sum(axis=1))
+        return expected
 
 
 def choose_habits(points: Points, twist_deg: Floats, density: Floats, lattices: Floats | None = None) -> Habits | None:
@@ -123,6 +140,39 @@ def choose_habits(points: Points, twist_deg: Floats, density: Floats, lattices: 
     best = max(scores, key=lambda habits: scores[habits])
     alone = float(np.log(density + TINY).sum())
     return best if scores[best] > alone + LEAST_GAIN else None
+
+
+class RunsWithout:
+    """What runs say of a twist at their own places, some of them left out.
+
+    See RepeatedTwists for the arguments.
+    """
+
+    def __init__(self, points: Points, twist_deg: Floats, habits: Habits) -> None:
+        near, wide = (without_own(nearness(points, points, reach)) for reach in (REACH, WIDE_REACH))
+        self._twist_deg, self._habits = twist_deg, habits
+        self._share = _shares(near, twist_deg[:, None] - twist_deg)
+        self._near = near / inside(points, REACH)[:, None]
+        self._wide = wide / inside(points, WIDE_REACH)[:, None] * self._share
+
+    def density(
+        self, out: npt.NDArray[np.bool_], twist_deg: float, beyond: Floats, foretold: Foretold | None
+    ) -> Floats:
+        """(N,) density of a twist, per degree, by other runs that are not left out (N,).
+
+        Args:
+            beyond: (N,) the same by the Gaussian process.
+            foretold: the same by layers, where they foretell any.
+        """
+        near, wide, share, habits = self._near[:, ~out], self._wide[:, ~out], self._share[~out], self._habits
+        off = twist_deg - self._twist_deg[~out]
+        beyond = (1.0 - habits.even) * beyond + habits.even / ALL_DEG
+        new = (wide @ normal_density(off, NEW_DEG) + BEYOND * beyond) / (wide.sum(axis=1) + BEYOND)
+        new = new if foretold is None else _or_foretold(new, foretold)
+        same = (near * (1.0 - habits.discount * share)) @ normal_density(off, SAME_DEG)
+        whole = same + (FRESH + habits.discount * (near @ share)) * new
+        density: Floats = whole / (FRESH + near.sum(axis=1))
+        return density
 
 
 class _LeftOut:

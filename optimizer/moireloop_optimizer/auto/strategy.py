@@ -3,7 +3,8 @@
 The paper models the distance from the target, which throws away on which side of it a twist lies. Here the twist is
 modelled (hit_model), and the next point is the one at which a run most likely comes within the tolerance of a target
 that no run has reached; of each target what pending runs would tell as well does not count again. Once every target is
-reached the search goes on for other recipes, away from those that it has. docs/search.md says what was measured.
+reached the search goes on for other recipes, away from those that it has. Where the model cannot tell one place from
+another (foresight), the next point is one of a Sobol sequence. docs/search.md says what was measured.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ CLIMBS: Final = (0.08, 0.03, 0.012, 0.004)
 
 CLIMB_POINTS: Final = 128
 
+PROMISING: Final = 1.5
+"""How many times as likely as at an evenly chosen place a hit must be at the best one for it to be proposed."""
+
 OTHER_RECIPE: Final = 0.2
 """How far a recipe keeps the search away once its target is reached, in sides of the unit cube."""
 
@@ -65,7 +69,7 @@ class AutoStrategy:
         try:
             model = HitModel(runs, pending, targets, self._cache)
             fit_s = time.perf_counter() - began
-            points, aims = self._search(n, model, runs, targets, index)
+            points, aims, made_by = self._search(n, model, runs, targets, index)
         except (RuntimeError, ValueError, ArithmeticError) as error:
             logger.warning("model of no use strategy=%s runs=%d reason=%s", NAME, len(runs), error)
             return self._stand_in(n, runs, targets, index, failed=True)
@@ -73,24 +77,40 @@ class AutoStrategy:
             logger.warning("model of no use strategy=%s runs=%d reason=not finite", NAME, len(runs))
             return self._stand_in(n, runs, targets, index, failed=True)
         elapsed_s = time.perf_counter() - began
-        return Suggestion(np.clip(points, 0.0, 1.0), tuple(aims), (NAME,) * n, False, fit_s, elapsed_s - fit_s)
+        return Suggestion(np.clip(points, 0.0, 1.0), tuple(aims), tuple(made_by), False, fit_s, elapsed_s - fit_s)
 
     def _search(
         self, n: int, model: HitModel, runs: Runs, targets: Sequence[Target], index: int
-    ) -> tuple[Points, list[int]]:
+    ) -> tuple[Points, list[int], list[str]]:
         missing = [aim for aim, target in enumerate(targets) if not is_within(runs.twist_deg, target).any()]
         aims_of = missing or list(range(len(targets)))
         wanted = [targets[aim] for aim in aims_of]
         known = None if missing else runs.points[_any_within(runs.twist_deg, targets)]
         points = np.zeros((n, runs.points.shape[1]))
-        aims = []
+        aims, made_by = [], []
         for k in range(n):
-            rng = np.random.default_rng((self._seed, index + k))
-            found, worth = _best_point(model, runs, wanted, known, rng)
+            found, worth = self._best_or_chance(model, runs, wanted, known, index + k)
+            made_by.append(STAND_IN if found is None else NAME)
+            if found is None:
+                found = sobol_points(1, points.shape[1], seed=self._seed, index=index + k)[0]
+                worth = model.probability(found[np.newaxis], wanted)[:, 0]
             points[k] = found
             aims.append(aims_of[int(worth.argmax())])
             model.wait_for(found[np.newaxis])
-        return points, aims
+        return points, aims, made_by
+
+    def _best_or_chance(
+        self, model: HitModel, runs: Runs, wanted: Sequence[Target], known: Points | None, index: int
+    ) -> tuple[Points | None, Floats]:
+        """The model's best point (d,), or None where a point of the Sobol sequence is no worse, and its worth (T,)."""
+        nothing = np.zeros(len(wanted))
+        searching = known is None
+        if searching and np.random.default_rng((self._seed, index, 1)).random() >= model.trust:
+            return None, nothing
+        found, worth, ordinary = _best_point(model, runs, wanted, known, np.random.default_rng((self._seed, index)))
+        if searching and worth.sum() < PROMISING * ordinary:
+            return None, nothing
+        return found, worth
 
     def _stand_in(self, n: int, runs: Runs, targets: Sequence[Target], index: int, *, failed: bool) -> Suggestion:
         points = sobol_points(n, runs.points.shape[1], seed=self._seed, index=index)
@@ -100,20 +120,21 @@ class AutoStrategy:
 
 def _best_point(
     model: HitModel, runs: Runs, wanted: Sequence[Target], known: Points | None, rng: np.random.Generator
-) -> tuple[Points, Floats]:
-    """The point (d,) of greatest summed probability, and its probability for each target (T,).
+) -> tuple[Points, Floats, float]:
+    """The point (d,) of greatest summed probability, its probability for each target (T,), and the mean of the sum.
 
     From a random set and clouds around the runs nearest to the targets, then in ever smaller clouds around the best.
     """
     points = _pool(runs, wanted, rng)
     worth = _worth(model, points, wanted, known)
+    ordinary = float(worth[:, :SPREAD_POINTS].sum(axis=0).mean())
     for width in CLIMBS:
         best = points[np.argsort(-worth.sum(axis=0), kind="stable")[:SUMMITS]]
         around = _cloud(best, np.full((CLIMB_POINTS, 1), width), rng)
         points = np.concatenate([points, around])
         worth = np.concatenate([worth, _worth(model, around, wanted, known)], axis=1)
     place = int(worth.sum(axis=0).argmax())
-    return points[place], worth[:, place]
+    return points[place], worth[:, place], ordinary
 
 
 def _worth(model: HitModel, points: Points, wanted: Sequence[Target], known: Points | None) -> Floats:

@@ -10,6 +10,7 @@ measured to be no better (docs/search.md).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -113,6 +114,32 @@ class TwistProcess:
         off = (solved.alpha[0] / precision).numpy() * self._scale_deg
         spread = (solved.signal[0] / precision).sqrt().numpy() * self._scale_deg
         return normal_density(off, spread)
+
+    def density_without(self, some: Sequence[npt.NDArray[np.bool_]], twist_deg: Floats) -> Floats:
+        """(V, N) density, per degree, of each of (V,) twists at the point of each run, without that run and others.
+
+        Args:
+            some: V masks (N,) of the runs that are left out with it.
+            twist_deg: (V,) twists in degrees.
+        """
+        solved = self._solved
+        precision, alpha = torch.cholesky_inverse(solved.root[0]).numpy(), solved.alpha[0].numpy()
+        wanted = (twist_deg - self._center_deg) / self._scale_deg
+        rows = [
+            self._without(precision, alpha, np.flatnonzero(out), twist) for out, twist in zip(some, wanted, strict=True)
+        ]
+        return np.array(rows, dtype=np.float64).reshape(len(some), len(alpha)) / self._scale_deg
+
+    def _without(self, precision: Floats, alpha: Floats, out: npt.NDArray[np.intp], twist: float) -> Floats:
+        """(N,) density of a standardized twist, by the inverse of the covariance without some of its rows."""
+        own = np.linalg.inv(precision[np.ix_(out, out)])
+        left_over = own @ precision[out]
+        diagonal = precision.diagonal() - (precision[out] * left_over).sum(axis=0)
+        weight = alpha - left_over.T @ alpha[out]
+        diagonal[out], weight[out] = 1.0 / own.diagonal(), own @ alpha[out] / own.diagonal()
+        diagonal = np.maximum(diagonal, JITTER)
+        mean = self._y.numpy() - weight / diagonal
+        return normal_density(twist - mean, np.sqrt(float(self._solved.signal[0]) / diagonal))
 
 
 def fit_theta(points: Points, twist_deg: Floats, *, seed: int, start: torch.Tensor | None = None) -> torch.Tensor:

@@ -12,6 +12,7 @@ from moireloop_optimizer.auto.hit_model import FitCache, schedule
 from moireloop_optimizer.auto.strategy import NAME, AutoStrategy
 from moireloop_optimizer.runs import Runs, is_within
 from moireloop_optimizer.sobol import sobol_points
+from moireloop_optimizer.strategy import STAND_IN
 
 NOTHING = np.zeros((0, 3))
 TARGET = Target(twist_deg=8.5, tolerance_deg=0.1)
@@ -144,3 +145,14 @@ def test_the_schedule_grows_by_an_eighth() -> None:
     assert steps[:10] == list(range(1, 11))
     assert steps[-1] <= 5000
     assert len(steps) < 80
+
+
+def test_points_that_the_model_cannot_tell_from_others_are_those_of_the_sobol_sequence() -> None:
+    """Twists by lot from thirty values, one of them wanted and never seen: most of a batch, each at its own index."""
+    points, lot = sobol_points(60, 3, seed=4), np.random.default_rng(4).integers(30, size=60)
+    data = Runs(points, np.where(lot == 8, 9.0, lot), np.full(60, 0.05))
+    made = AutoStrategy(3).suggest(10, data, NOTHING, [Target(twist_deg=8.0, tolerance_deg=0.1)], index=60)
+    even = np.array([one == STAND_IN for one in made.made_by])
+    assert even.sum() >= 7
+    assert not made.fit_failed
+    np.testing.assert_array_equal(made.points[even], sobol_points(10, 3, seed=3, index=60)[even])

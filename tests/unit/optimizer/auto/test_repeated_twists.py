@@ -76,3 +76,22 @@ def test_masses_over_all_targets_sum_to_one() -> None:
         beyond = 0.5 / 30.0 if 0.0 < target_deg < 30.0 else 0.0
         total += model.mass(place, target_deg, 0.25, np.array([beyond]), NOTHING)[0]
     np.testing.assert_allclose(total, 1.0, atol=1e-6)
+
+
+def test_a_near_miss_that_came_again_and_again_is_none_the_next_time() -> None:
+    """Ten runs 0.11 degrees from the target, whose tolerance is 0.1, make a hit there as unlikely as elsewhere."""
+    place = np.array([[0.5, 0.5]])
+    often = RepeatedTwists(
+        np.concatenate([POINTS, np.repeat(place, 10, axis=0)]), np.append(PLATEAUS, [14.51] * 10), HABITS
+    )
+    beyond, elsewhere = np.array([0.2 / 30.0]), np.array([[0.1, 0.9]])
+    assert often.mass(place, 14.4, 0.1, beyond, NOTHING)[0] < 2.0 * often.mass(elsewhere, 14.4, 0.1, beyond, NOTHING)[0]
+
+
+def test_a_twist_that_hit_hits_again() -> None:
+    """One just inside of the tolerance, that came three times, is a hit the next time."""
+    place = np.array([[0.5, 0.5]])
+    model = RepeatedTwists(
+        np.concatenate([POINTS, np.repeat(place, 30, axis=0)]), np.append(PLATEAUS, [14.49] * 30), HABITS
+    )
+    assert model.mass(place, 14.4, 0.1, np.array([0.2 / 30.0]), NOTHING)[0] > 0.6
