@@ -15,7 +15,8 @@ from typing import Final
 
 import numpy as np
 
-from bench.landscapes import DIMENSION, Floats, Landscape, landscapes
+from bench.landscapes import Floats, Landscape, landscapes
+from bench.scattered import DIMENSION
 from bench.search import SIGMA_DEG
 from bench.table import Row
 from moireloop_broker.contract.search import Target

@@ -12,7 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from bench.landscapes import DIMENSION, landscapes
+from bench.landscapes import landscapes
+from bench.scattered import DIMENSION
 from bench.search import runs_of_trace, search
 from bench.table import Row
 from moireloop_broker.contract.search import Points, Target
