@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from moireloop_broker.processes.backoff import Backoff
+from moireloop_broker.processes.backoff import Revival
 
 HEALTHY_S: Final = 60.0
 
@@ -21,11 +21,9 @@ STILL_BIRTHS: Final = 4
 class _Slot:
     """One worker of the pool. It is started when it is not running, holds nothing and has waited long enough."""
 
-    started_s: float | None = None
-    start_at_s: float = 0.0
     released: bool = False
     still_births: int = 0
-    backoff: Backoff = field(default_factory=Backoff)
+    revival: Revival = field(default_factory=Revival)
 
 
 class Pool:
@@ -45,12 +43,13 @@ class Pool:
 
     def due(self, now_s: float) -> list[str]:
         """Workers to start now."""
-        return [w for w, slot in self._slots.items() if _ready(slot) and slot.start_at_s <= now_s]
+        return [w for w, slot in self._slots.items() if slot.released and slot.revival.is_due(now_s)]
 
     def started(self, worker: str, now_s: float) -> None:
         """A worker was started."""
         slot = self._slots[worker]
-        slot.started_s, slot.released = now_s, False
+        slot.revival.started(now_s)
+        slot.released = False
 
     def ended(self, worker: str, now_s: float, *, productive: bool, came_up: bool = True, lost: bool = False) -> float:
         """A worker ended, after completing a candidate or not; returns for how many seconds it now waits.
@@ -60,17 +59,12 @@ class Pool:
             lost: whether its machine or its allocation went away, which says nothing of the worker.
         """
         slot = self._slots[worker]
-        lived_s = now_s - (now_s if slot.started_s is None else slot.started_s)
-        if productive or lived_s >= HEALTHY_S:
-            slot.backoff.reset()
         self._any_came_up = self._any_came_up or came_up
         if came_up:
             slot.still_births = 0
         elif not lost:
             slot.still_births += 1
-        wait_s = slot.backoff.next_s()
-        slot.started_s, slot.start_at_s = None, now_s + wait_s
-        return wait_s
+        return slot.revival.ended(now_s, healthy_s=HEALTHY_S, is_productive=productive)
 
     def released(self, worker: str) -> None:
         """What the worker held was given back to the queue."""
@@ -85,7 +79,3 @@ class Pool:
     def is_hopeless(self) -> bool:
         """Whether no worker can start and none ever came up: what is missing here does not come by waiting."""
         return self.cannot_start and not self._any_came_up
-
-
-def _ready(slot: _Slot) -> bool:
-    return slot.started_s is None and slot.released
