@@ -76,7 +76,12 @@ def test_campaign_whose_every_candidate_fails_is_given_up(
 
 @pytest.mark.parametrize(
     ("outcomes", "is_failure"),
-    [(["failed"] * 3, True), (["failed", "cancelled"], True), (["failed", "refused"], False), ([], False)],
+    [
+        (["failed"] * 3, True),
+        (["failed", "cancelled"], True),
+        (["failed", "refused"], False),
+        ([], False),
+    ],
 )
 def test_budget_spent_on_failures_is_a_failure(make_result: MakeResult, outcomes: list[str], is_failure: bool) -> None:
     """Where every candidate failed the session has failed, too, and says why; a refused one is a finding."""
@@ -85,6 +90,15 @@ def test_budget_spent_on_failures_is_a_failure(make_result: MakeResult, outcomes
     assert ending.is_failure == is_failure
     assert ("every one failed, the last with: lost atoms" in ending.reason) == is_failure
     assert without_success(Ending(False, "drained"), results) == Ending(False, "drained")
+
+
+def test_budget_of_which_most_failed_is_a_failure(make_result: MakeResult) -> None:
+    """392 of 400 failures are no success: the reason has the number and the last failure's words."""
+    results = [make_result(n, outcome="failed" if n else "refused", reason="lost atoms") for n in range(5)]
+    ending = without_success(Ending(True, "all 5 results are there"), results)
+    assert ending.is_failure
+    assert ending.reason == "all 5 results are there, and 4 of them failed, the last with: lost atoms"
+    assert not without_success(Ending(True, "done"), results[:2]).is_failure
 
 
 @pytest.mark.parametrize(

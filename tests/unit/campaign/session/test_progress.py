@@ -205,3 +205,21 @@ def test_restart_files_that_were_passed_over_are_shown() -> None:
 def test_each_reason_to_pass_a_restart_file_over_has_its_words(reason: str) -> None:
     """The workers' reasons and the words for them are the same ones."""
     assert len(restarts_passed_over({RESTARTS_PASSED_OVER + reason: 1}, {})) == 1
+
+
+@pytest.mark.parametrize(
+    ("phase", "fault", "doing"),
+    [
+        ("waiting", None, "waits for its place in the queue of the scheduler"),
+        ("starting", None, "is started"),
+        ("starting", "no room", "is started again, since it did not come up: no room"),
+        ("held", "disk full", "takes no candidates, until this is mended: disk full"),
+        ("up", None, "waits for a candidate"),
+    ],
+)
+def test_workers_say_how_they_fare(phase: Any, fault: str | None, doing: str) -> None:
+    """What keeps a worker from taking candidates stands beside it, and once among the troubles."""
+    workers = [WorkerStatus(worker=f"worker-{n}", seen_s=109.0, phase=phase, fault=fault) for n in range(2)]
+    shown = progress_of(status(workers=workers), [], [], budget_results=3, started_s=100.0, now_s=110.0)
+    assert [line.doing for line in shown.workers] == [doing, doing]
+    assert shown.faults == (() if fault is None else (f"2 workers take no candidates: {fault}",))
