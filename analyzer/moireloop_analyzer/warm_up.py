@@ -10,6 +10,7 @@ import numpy as np
 from moireloop_analyzer.lattice.position_fit import fit_positions
 from moireloop_analyzer.measurement import estimate_of, measurement_of
 from moireloop_analyzer.settings import AnalyzerSettings
+from moireloop_analyzer.sites.filling import filled_sites
 from moireloop_broker.contract.frames import Frame, FrameHeader
 
 CELLS: Final = 8
@@ -27,7 +28,8 @@ def warm_up(settings: AnalyzerSettings) -> float:
     """Measure the small bilayer in each way that frames are measured in; answers the seconds it took.
 
     These ways are: whole, without its sulfur, periodic along c (layers that wrap), and one layer alone (layers that no
-    gap parts); beside them the fit to positions, which is made anew where a seam is found. The first time on a machine
+    gap parts); beside them the fit to positions, which is made anew where a seam is found, and the look at the sites of
+    layers that have gaps. The first time on a machine
     every kernel is compiled and kept on disk; later ones are only loaded.
     """
     begun_s = time.monotonic()
@@ -37,6 +39,7 @@ def warm_up(settings: AnalyzerSettings) -> float:
     for frame in (whole, _metal_of(whole), wrapped, lower):
         measurement_of(estimate_of(frame, settings))
     fit_positions(np.zeros((1, 2)), np.zeros((1, 2)), np.eye(2), 1.0)
+    filled_sites(np.zeros((1, 2)), np.eye(2), np.eye(2), (False, False))
     return time.monotonic() - begun_s
 
 

@@ -20,8 +20,8 @@ def test_a_number_always_gives_the_same_case() -> None:
 
 
 def test_twists_and_boundaries_and_materials_of_all_kinds_occur() -> None:
-    """In 315 cases: every ten degrees of twist, both signs, R and H, beads, flakes, seams, cells of either hand."""
-    cases = list(disturbed_cases(315))
+    """In 390 cases: every ten degrees of twist, both signs, R and H, beads, flakes, seams, cells of either hand."""
+    cases = list(disturbed_cases(390))
     signed = np.array([case.signed_deg for case in cases])
     assert np.histogram(signed, bins=np.arange(-30, 31, 10))[0].min() > 20
     assert {case.stacking for case in cases} == {"R", "H", None}

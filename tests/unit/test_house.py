@@ -28,7 +28,7 @@ ROOMS = {
         "settings", "inputs", "models", "launchers", "lammps", "checks", "run", "pool", "__main__",
     ),
     "moireloop_analyzer": (
-        "refusal", "settings", "geometry", "layers", "lattice", "estimate", "twist", "analysis", "measurement",
+        "refusal", "settings", "geometry", "layers", "sites", "lattice", "estimate", "twist", "analysis", "measurement",
         "warm_up", "structure", "plugins", "checks", "service", "__main__",
     ),
     "moireloop_optimizer": (

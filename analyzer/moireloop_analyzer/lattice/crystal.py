@@ -16,6 +16,8 @@ from moireloop_analyzer.lattice.grain_fit import MIN_GRAIN_ATOMS
 from moireloop_analyzer.layers.directions import directions_of
 from moireloop_analyzer.layers.neighbours import Bonds, bonds_of
 from moireloop_analyzer.refusal import Refusal
+from moireloop_analyzer.sites.filling import FEW_TOGETHER
+from moireloop_analyzer.sites.naming import named_lattice
 
 MIN_CRYSTAL_SHARE: Final = 0.37
 """Share of a layer's atoms on one lattice from which their direction is the layer's, however unsure."""
@@ -63,8 +65,8 @@ def survey(points: Floats, box: Box, min_order: float) -> Surveyed | Refusal:
     """Order, grains and crystal of a layer at `points` (N, 3) in the box.
 
     A layer is no crystal where less than 37 % of its atoms lie on one lattice, where |psi6| of the largest grain
-    is below `min_order`, or where the direction of its lattice is uncertain by more than a degree (less for a smaller
-    grain).
+    is below `min_order`, where the direction of its lattice is uncertain by more than a degree (less for a smaller
+    grain), or where they form a lattice that is neither triangular nor a honeycomb.
     """
     bonds = bonds_of(points, box)
     if isinstance(bonds, Refusal):
@@ -80,12 +82,25 @@ def survey(points: Floats, box: Box, min_order: float) -> Surveyed | Refusal:
             fits.append(fit)
     if not fits:
         refused.append(Refusal("it is amorphous: its bonds have no common direction"))
-        return Surveyed(directions.order, (), refused[0])
+        return Surveyed(directions.order, (), Refusal(_other_lattice(bonds, box) or refused[0].reason))
     best = max(fits, key=lambda fit: len(fit.atoms))
+    if best.filling.larger:
+        best, *fits = (fit.of_honeycomb() for fit in (best, *fits))
     share = len(best.atoms) / len(points)
-    why = _why_no_crystal(best, share, min_order)
+    disorder = _why_no_crystal(best, share, min_order)
+    why = disorder or best.filling.why
+    if disorder or why == FEW_TOGETHER:
+        why = _other_lattice(bonds, box) or why
     crystal = Refusal(why) if why else Crystal(bonds, best, share)
     return Surveyed(directions.order, _patches(fits, bonds), crystal)
+
+
+def _other_lattice(bonds: Bonds, box: Box) -> str | None:
+    """What a layer is that is neither a triangular lattice nor a honeycomb, None where it may be one or has none."""
+    named = named_lattice(bonds.points, box)
+    if named is None or named.measurable:
+        return None
+    return f"its atoms form {named}; a triangular lattice or a honeycomb is expected"
 
 
 def _why_no_crystal(best: LatticeFit, share: float, min_order: float) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,12 +15,14 @@ from moireloop_analyzer.lattice.bond_fit import MAX_STRETCH
 from moireloop_analyzer.lattice.closure import closed_or_cut, held_to
 from moireloop_analyzer.lattice.grain import Grains
 from moireloop_analyzer.lattice.grain_fit import fit_grain
-from moireloop_analyzer.lattice.polar import Polar, polar_of
-from moireloop_analyzer.lattice.position_fit import on_lattice
+from moireloop_analyzer.lattice.polar import ROOT_3, Polar, polar_of
 from moireloop_analyzer.layers.neighbours import Bonds
 from moireloop_analyzer.refusal import Refusal
+from moireloop_analyzer.sites.filling import TO_HONEYCOMB, Filling, Shown, filling_of, on_lattice
 
 MAX_STRAIN: Final = 0.15
+
+SIXTH_TURN_RAD: Final = math.pi / 3.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class LatticeFit:
     geometric mean of the principal stretches, `strain` (2, 2) what distorts the lattice beyond that: V / constant - 1,
     with vectors = V R IDEAL. `atoms` (M,) are those that lie on the lattice, numbered as in the bonds; `closed` the
     rows of the grains' plane over which it closes; `grains` all atoms that were joined, this one's by the name
-    `name`; `order` is |psi6| of its atoms, in [0, 1].
+    `name`; `order` is |psi6| of its atoms, in [0, 1]. `filling` says how the sites of its bonds are filled; the lattice
+    is that of its bonds until `of_honeycomb` makes it the larger one.
     """
 
     vectors: Floats
@@ -47,6 +50,17 @@ class LatticeFit:
     grains: Grains
     name: int
     order: float
+    filling: Filling
+
+    def of_honeycomb(self) -> LatticeFit:
+        """The lattice of the honeycomb that these bonds are of: turned by 30 degrees, larger by the root of three."""
+        return replace(
+            self,
+            vectors=np.ascontiguousarray(self.vectors @ TO_HONEYCOMB),
+            origin=self.origin + self.vectors @ np.array(self.filling.corner),
+            rotation_rad=self.rotation_rad + SIXTH_TURN_RAD / 2.0,
+            constant_angstrom=ROOT_3 * self.constant_angstrom,
+        )
 
 
 def fit_lattice(
@@ -74,7 +88,17 @@ def fit_lattice(
         one, other = (closure.closed != closure.doubtful for closure in closures)
         otherwise = held_to(grain, (one, other))
         sigma_rad = math.hypot(sigma_rad, 0.5 * _turned(polar, otherwise))
-    atoms, order = on_lattice(grain.indices, grain.places, grain.atoms, vectors, MAX_STRETCH * bonds.spacing, psi6)
+    closed = (closures[0].closed, closures[1].closed)
+    atoms, order, shown = on_lattice(
+        grain.indices,
+        grain.places,
+        grain.atoms,
+        vectors,
+        MAX_STRETCH * bonds.spacing,
+        psi6,
+        bonds.heights,
+        bonds.counts,
+    )
     return LatticeFit(
         vectors=vectors,
         origin=solution[2],
@@ -83,17 +107,18 @@ def fit_lattice(
         constant_angstrom=polar.constant,
         strain=polar.strain,
         atoms=atoms,
-        closed=(closures[0].closed, closures[1].closed),
+        closed=closed,
         grains=grain.grains,
         name=grain.name,
         order=order,
+        filling=filling_of(grain.indices, grain.laps, closed, Shown(*shown), bonds.spacing),
     )
 
 
 def _turned(polar: Polar, solution: Floats) -> float:
     """By how much another solution (3, 2) is turned against a lattice, in radians; 0 if it is no lattice."""
     other = polar_of(solution[:2].T)
-    return 0.0 if other is None else math.remainder(other.rotation_rad - polar.rotation_rad, math.pi / 3.0)
+    return 0.0 if other is None else math.remainder(other.rotation_rad - polar.rotation_rad, SIXTH_TURN_RAD)
 
 
 def _rotation_sigma(polar: Polar, errors: Floats) -> float:

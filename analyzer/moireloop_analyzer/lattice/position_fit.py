@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 
-from moireloop_analyzer.geometry.bins import Ints
 from moireloop_analyzer.geometry.box import Floats
 from moireloop_analyzer.geometry.compiled import compiled
 from moireloop_analyzer.geometry.median import median_of
@@ -255,42 +254,3 @@ def _errors(
         for c in range(4):
             single[r, c] *= factor
     return single, excess
-
-
-@compiled
-def on_lattice(
-    indices: Floats, places: Floats, atoms: Ints, vectors: Floats, reach: float, psi6: Floats
-) -> tuple[Ints, float]:
-    """Which of the atoms lie no further than `reach` from their sites on a lattice, and |psi6| of these.
-
-    The origin is the median of the atoms.
-
-    Args:
-        indices, places: as of `fit_positions`.
-        atoms: (M,) their numbers in the layer.
-        vectors: (2, 2) of the lattice, as columns.
-        reach: in angstrom.
-        psi6: (N, 2) of each atom of the layer.
-    """
-    total = len(indices)
-    step = 1 + (total - 1) // SAMPLED_ATOMS
-    sampled = (total + step - 1) // step
-    off_x, off_y = np.empty(sampled), np.empty(sampled)
-    for s in range(sampled):
-        m, n = indices[s * step, 0], indices[s * step, 1]
-        off_x[s] = places[s * step, 0] - m * vectors[0, 0] - n * vectors[0, 1]
-        off_y[s] = places[s * step, 1] - m * vectors[1, 0] - n * vectors[1, 1]
-    x, y = median_of(off_x, sampled), median_of(off_y, sampled)
-    kept = np.empty(total, dtype=np.int32)
-    found = 0
-    real = imaginary = 0.0
-    for i in range(total):
-        m, n = indices[i, 0], indices[i, 1]
-        dx = places[i, 0] - m * vectors[0, 0] - n * vectors[0, 1] - x
-        dy = places[i, 1] - m * vectors[1, 0] - n * vectors[1, 1] - y
-        if dx * dx + dy * dy <= reach * reach:
-            kept[found] = atoms[i]
-            found += 1
-            real += psi6[atoms[i], 0]
-            imaginary += psi6[atoms[i], 1]
-    return kept[:found].copy(), min(1.0, math.hypot(real, imaginary) / max(found, 1))

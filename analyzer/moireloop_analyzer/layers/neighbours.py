@@ -74,6 +74,8 @@ def bonds_of(points: Floats, box: Box) -> Bonds | Refusal:
     spacing, ordered, heights, table, codes, counts = _bonds(
         points, bins.order, bins.grid, bins.starts, bins.moves, bins.radius
     )
+    if 0 < spacing < LEAST_SPACING_ANGSTROM and np.ptp(heights) > LEAST_SPACING_ANGSTROM:
+        return Refusal("its atoms lie one above the other, in two planes")
     if spacing > 0 and not LEAST_SPACING_ANGSTROM <= spacing <= MOST_SPACING_ANGSTROM:
         return Refusal(f"its atoms are {spacing:.3g} angstrom apart, which no crystal's are")
     return Bonds(ordered, heights, table, codes, counts, bins, spacing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from moireloop_analyzer.geometry.bins import Ints, binned, find_runs, runs_for
 from moireloop_analyzer.geometry.box import Box, Floats
 from moireloop_analyzer.geometry.compiled import compiled
+from moireloop_analyzer.layers.neighbours import bonds_of
 from moireloop_analyzer.refusal import Refusal
 
 MIN_GAP_ANGSTROM: Final = 2.0
@@ -21,6 +23,11 @@ MIN_LAYER_ATOMS: Final = 7
 
 MIN_LAYER_SHARE: Final = 0.05
 """Share of the atoms from which a group counts as a layer and not as stray atoms."""
+
+LAYERS_APART_ANGSTROM: Final = 3.2
+"""Planes that are nearer than this, and than NEAR_PLANES bonds in them, are of one layer: graphene's are 3.35 apart."""
+
+NEAR_PLANES: Final = 1.5
 
 MAX_SLOPE: Final = 0.75
 """Steepest bond (rise over in-plane length) that still joins two atoms of one rippled layer."""
@@ -53,7 +60,8 @@ def split_layers(atoms: Ints, points: Floats, box: Box) -> Layers | Refusal:
     """The two layers that lattice atoms (N,) at `points` (N, 3), wrapped into the box, belong to.
 
     Where the box repeats along the stacking direction it is cut open in the widest gap of the heights, or at its
-    own boundary if that gap is nearly as wide. Refused: too few atoms, one layer, more than two, no gap.
+    own boundary if that gap is nearly as wide. Refused: too few atoms, one layer, more than two, no gap, and layers of
+    several planes, such as the two of indium in InSe, 2.8 angstrom apart.
     """
     if len(points) < 2 * MIN_LAYER_ATOMS:
         return Refusal(f"expected at least {2 * MIN_LAYER_ATOMS} lattice atoms in two layers, got {len(points)}")
@@ -66,8 +74,38 @@ def split_layers(atoms: Ints, points: Floats, box: Box) -> Layers | Refusal:
             return connected
         labels, sizes, heights = connected
         groups = _large(sizes)
+    stacked = _stacked_planes(groups, heights, points, labels, box)
+    if stacked is not None:
+        return stacked
     chosen = _two_of(groups, sizes, heights)
     return chosen if isinstance(chosen, Refusal) else Layers(*_parted(atoms, points, labels, sizes, *chosen))
+
+
+def _stacked_planes(groups: list[int], heights: Floats, points: Floats, labels: Ints, box: Box) -> Refusal | None:
+    """Why there are not two layers of one plane each where some of the groups are planes of one layer."""
+    planes = sorted(groups, key=lambda group: heights[group])
+    layers = [planes[:1]]
+    for below, plane in pairwise(planes):
+        apart = float(heights[plane] - heights[below])
+        if apart < LAYERS_APART_ANGSTROM and apart < NEAR_PLANES * _spacing_of(points[labels == below], box):
+            layers[-1].append(plane)
+        else:
+            layers.append([plane])
+    several = next((number for number, layer in enumerate(layers) if len(layer) > 1), None)
+    if several is None:
+        return None
+    one, other = layers[several][:2]
+    what = f"{len(layers[several])} planes of atoms, {heights[other] - heights[one]:.1f} angstrom apart"
+    if len(layers) == 1:
+        return Refusal(f"no clear gap between layers: the lattice atoms form one layer with {what}")
+    name = f"{('lower', 'upper')[several]} layer" if len(layers) == 2 else f"layer {several + 1} of {len(layers)}"
+    return Refusal(f"{name}: it has {what}; a layer of one plane is expected")
+
+
+def _spacing_of(points: Floats, box: Box) -> float:
+    """Distance of neighbours within a plane of atoms (N, 3), 0 where there is none."""
+    bonds = bonds_of(points, box)
+    return 0.0 if isinstance(bonds, Refusal) else bonds.spacing
 
 
 def _two_of(groups: list[int], sizes: Ints, heights: Floats) -> tuple[int, int] | Refusal:

@@ -115,7 +115,7 @@ def case_of(family: str, number: int) -> Case:
 def _built(plan: Plan, rng: Rng) -> Case:
     area, lower, upper, ripple = _frame_of(plan, rng)
     if plan.small:
-        plan = replace(plan, noise=_bearable_noise(lower, area, rng))
+        plan = replace(plan, noise=_bearable_noise(lower, area, rng, plan.honeycombs[0]))
     layers = _both_layers(plan, area, (lower, upper), ripple, rng)
     bounds = [made.least_error_deg(layer.crystal, math.hypot(plan.noise, layer.unrest)) for layer in layers]
     bound = math.hypot(*bounds)
@@ -245,7 +245,7 @@ def _grown(plan: Plan, which: int, lattice: Floats, area: Area, outline: Floats 
     reach = _reach_of_minority(area, centres, plan.minority, rng)
     places, grains = [], []
     for grain, vectors in enumerate(lattices):
-        found = made.sites(vectors, area, rng, plan.gap)
+        found = made.sites(vectors, area, rng, plan.gap, honeycomb=plan.honeycombs[which])
         here = _grain_at(found, area, centres, reach) == grain
         places.append(found[here])
         grains.append(np.full(int(here.sum()), grain))
@@ -254,7 +254,7 @@ def _grown(plan: Plan, which: int, lattice: Floats, area: Area, outline: Floats 
         inside = ((metals - outline[0]) @ outline[1:].T <= 1.0).all(axis=1)
         metals, grain_of = metals[inside], grain_of[inside]
     if plan.boundary != "closed" or len(lattices) > 1:
-        stays = made.without_overlaps(metals, area, plan.overlap * plan.spacings[which], grain_of)
+        stays = made.without_overlaps(metals, area, plan.overlap * _bond_of(plan, which), grain_of)
         metals, grain_of = metals[stays], grain_of[stays]
     if len(lattices) > 1:
         piece = made.largest_piece(metals[grain_of == 0], area, 1.3 * plan.spacings[which])
@@ -264,6 +264,11 @@ def _grown(plan: Plan, which: int, lattice: Floats, area: Area, outline: Floats 
     if plan.molten[which]:
         layer = made.melted(layer, area, plan.molten[which], rng)
     return layer.where(rng.random(len(layer.points)) >= plan.vacancies)
+
+
+def _bond_of(plan: Plan, which: int) -> float:
+    """Distance of neighbours in a layer."""
+    return plan.spacings[which] / (math.sqrt(3.0) if plan.honeycombs[which] else 1.0)
 
 
 def _reach_of_minority(area: Area, centres: Floats, share: float, rng: Rng) -> float:
@@ -300,9 +305,9 @@ def _shaken(plan: Plan, layer: Layer, area: Area, ripple: Ripple | None, rng: Rn
     return layer.moved(plan.noise * rng.normal(size=layer.points.shape))
 
 
-def _bearable_noise(lattice: Floats, area: Area, rng: Rng) -> float:
+def _bearable_noise(lattice: Floats, area: Area, rng: Rng, honeycomb: bool) -> float:
     """Noise for a small cell: up to what the bound allows."""
-    per_angstrom = math.sqrt(2.0) * made.least_error_deg(made.sites(lattice, area, rng), 1.0)
+    per_angstrom = math.sqrt(2.0) * made.least_error_deg(made.sites(lattice, area, rng, honeycomb=honeycomb), 1.0)
     return float(rng.uniform(0.0, 0.9)) * FAIR_DEG / (3.0 * per_angstrom)
 
 
@@ -314,6 +319,8 @@ def _assembled(plan: Plan, layers: list[Layer], area: Area, rng: Rng) -> Case:
     metal = np.concatenate([layer.metal for layer in layers])
     majority = metal & (np.concatenate([layer.grain for layer in layers]) == 0)
     types = np.where(metal, METAL, CHALCOGEN) if plan.chalcogens else upper + 1
+    if plan.two_species:
+        types = rng.integers(1, 3, len(metal))
     types = np.where(rng.random(len(types)) < plan.antisites, 3 - types, types)
     pbc = (*((plan.boundary not in ("flake",),) * 2), plan.stacked_periodically)
     bilayer = Bilayer(positions, types, _cell(plan, area, rng), pbc)

@@ -97,13 +97,19 @@ class Layer:
         return replace(self, points=points)
 
 
-def sites(lattice: Floats, area: Area, rng: np.random.Generator, gap: float = 0.0) -> Floats:
-    """Sites (N, 2) of a lattice (columns) with a random origin, inside the area but for a gap along its far edges."""
+def sites(
+    lattice: Floats, area: Area, rng: np.random.Generator, gap: float = 0.0, *, honeycomb: bool = False
+) -> Floats:
+    """Sites (N, 2) of a lattice (columns) with a random origin, inside the area but for a gap along its far edges.
+
+    A honeycomb has a second site in each cell, a third of the way along the sum of the vectors.
+    """
     steps = np.linalg.inv(lattice) @ area.plane
     corners = steps @ np.array([[0, 1, 0, 1], [0, 0, 1, 1]])
     low, high = np.floor(corners.min(axis=1)) - 2, np.ceil(corners.max(axis=1)) + 2
     i, j = np.meshgrid(np.arange(low[0], high[0] + 1), np.arange(low[1], high[1] + 1))
-    points = (np.column_stack([i.ravel(), j.ravel()]) + rng.random(2)) @ lattice.T
+    cells = np.column_stack([i.ravel(), j.ravel()]) + rng.random(2)
+    points = (np.concatenate([cells, cells + 1.0 / 3.0]) if honeycomb else cells) @ lattice.T
     inverse = np.linalg.inv(area.plane)
     fractions = points @ inverse.T
     end = 1.0 - gap * np.linalg.norm(inverse, axis=1)

@@ -22,6 +22,7 @@ class Plan:
     they do not close in; a flake ends; an island ends within a cell that repeats. `strain` and `shear` are of the whole
     cell, `upper_strain` and `upper_shear` of the upper layer alone. `relaxed` is how far neighbours are drawn to a
     missing atom. `rows` asks for a closed cell of exactly so many steps along the vectors of the lower lattice.
+    `honeycombs` says which layers are honeycombs, with two atoms a cell, and `two_species` that types are mixed.
     """
 
     atoms: int
@@ -55,6 +56,8 @@ class Plan:
     turned_in_space: bool = False
     left_handed: bool = False
     unwrapped: bool = False
+    honeycombs: tuple[bool, bool] = (False, False)
+    two_species: bool = False
 
 
 Disturbance = Callable[[Plan, Rng], Plan]
@@ -221,6 +224,50 @@ def near_folds(plan: Plan, rng: Rng) -> Plan:
     return replace(plan, twist_deg=near, boundary="flake" if rng.random() < 0.5 else "seam")
 
 
+GRAPHENE, NITRIDE, IODIDE = 2.46, 2.50, 6.87
+"""Lattice constants of graphene, hBN and the Cr of CrI3."""
+
+
+def _honeycomb(plan: Plan, spacings: tuple[float, float], honeycombs: tuple[bool, bool], rng: Rng) -> Plan:
+    """Layers of which some are honeycombs, of beads, with noise and vacancies to 5 % in half of them each."""
+    bond = min(spacing / (3**0.5 if has else 1.0) for spacing, has in zip(spacings, honeycombs, strict=True))
+    return replace(
+        plan,
+        chalcogens=False,
+        spacings=spacings,
+        honeycombs=honeycombs,
+        two_species=all(honeycombs) and bool(rng.random() < 0.5),
+        noise=float(rng.uniform(0.0, 0.045)) * bond if rng.random() < 0.5 else 0.0,
+        vacancies=float(rng.uniform(0.0, 0.05)) if rng.random() < 0.5 else 0.0,
+        most_clamped=0.03,
+    )
+
+
+def honeycomb(plan: Plan, rng: Rng) -> Plan:
+    """Two honeycombs: graphene, hBN, one on the other, or the Cr of CrI3; any boundary, any twist."""
+    pairs = [(GRAPHENE, GRAPHENE), (NITRIDE, NITRIDE), (GRAPHENE, NITRIDE), (IODIDE, IODIDE)]
+    return _honeycomb(plan, pairs[rng.integers(len(pairs))], (True, True), rng)
+
+
+def mixed(plan: Plan, rng: Rng) -> Plan:
+    """A honeycomb below or above a triangular lattice: graphene or CrI3 and MoS2."""
+    one, other = [(GRAPHENE, SPACING), (IODIDE, SPACING)][rng.integers(2)]
+    below = bool(rng.random() < 0.5)
+    return _honeycomb(plan, (one, other) if below else (other, one), (below, not below), rng)
+
+
+def small_honeycomb(plan: Plan, rng: Rng) -> Plan:
+    """Closed cells of 7 to 60 cells of a honeycomb a layer."""
+    plan = replace(small(plan, rng), chalcogens=False, atoms=int(np.exp(rng.uniform(np.log(7), np.log(60)))))
+    return replace(plan, spacings=(GRAPHENE, GRAPHENE), honeycombs=(True, True), two_species=bool(rng.random() < 0.5))
+
+
+def strained_honeycomb(plan: Plan, rng: Rng) -> Plan:
+    """Honeycombs under strain to 5 % and shear to 6 % of the whole cell, or of the upper layer alone."""
+    plan = honeycomb(plan, rng)
+    return (strained if rng.random() < 0.5 else upper_strained)(plan, rng)
+
+
 EVERYWHERE: tuple[Disturbance, ...] = (noise, phonons, vacancies, antisites, ripples, wrapped, hetero, strained, turned)
 BOUNDARIES: tuple[Disturbance, ...] = (seams, flake, near_folds)
 DAMAGES: tuple[Disturbance, ...] = (amorphous, bicrystal, polycrystal, upper_strained, buckled, relaxed)
@@ -267,6 +314,10 @@ FAMILIES: dict[str, Disturbance] = {
     "bicrystals": _then(bicrystal, warm),
     "polycrystals": _then(polycrystal, warm),
     "near-folds": _then(near_folds, warm),
+    "honeycombs": honeycomb,
+    "small-honeycombs": small_honeycomb,
+    "strained-honeycombs": strained_honeycomb,
+    "graphene-on-MoS2": mixed,
     "combined": combined,
     "large": _then(large, noise, combined),
 }

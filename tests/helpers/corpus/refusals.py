@@ -1,4 +1,4 @@
-"""Frames without a twist: disordered layers, missing layers, broken numbers and cells."""
+"""Frames without a twist: disordered layers, missing layers, other lattices, broken numbers and cells."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from tests.helpers.bilayers import Floats, rotation
 from tests.helpers.corpus.build import Case, undirected
 from tests.helpers.corpus.layers import APART_ANGSTROM, MELT_ANGSTROM, MOLTEN, Flags, Layer
+from tests.helpers.corpus.others import OTHERS, other
 from tests.helpers.corpus.plan import Plan, Rng, start
 
 Scramble = Callable[[Floats, Rng], Floats]
@@ -161,4 +162,5 @@ REFUSALS: dict[str, Kind] = {
     "few-atoms": _few_atoms,
     "broken-positions": _broken_positions,
     "degenerate-cell": _degenerate_cell,
+    **{name: other(draw) for name, (draw, _) in OTHERS.items()},
 }

@@ -1,0 +1,1 @@
+"""How the sites of a layer's lattice are filled, and what a lattice that is not triangular is called (pure)."""
