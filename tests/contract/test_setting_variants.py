@@ -90,7 +90,7 @@ RUN_BY = {
 
 
 @cache
-def tests_of(file: str) -> frozenset[str]:
+def functions_of(file: str) -> frozenset[str]:
     """Names of the test functions in a file."""
     tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
@@ -106,4 +106,4 @@ def test_table_has_every_variant() -> None:
 def test_variant_has_its_test(variant: str) -> None:
     """The test that is named is there."""
     file, name = RUN_BY[variant]
-    assert name in tests_of(file)
+    assert name in functions_of(file)
