@@ -17,6 +17,10 @@ MODULES: Final = {
 """Modules of others that the code of each extra imports. LAMMPS is not among them: a site may have its own."""
 
 
+SESSION: Final = ("worker", "analyzer", "optimizer", "figures")
+"""The extras that one session of a campaign needs."""
+
+
 class MissingExtra(ImportError):
     """moireloop was installed without an extra that is needed; the text has one line that says how to install it."""
 

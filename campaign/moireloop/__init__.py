@@ -1,4 +1,4 @@
-"""What a person touches: the campaign file, the service set, the CLI and the client (adapter).
+"""What a person touches: campaigns in files and in Python, the service set, the CLI and the client (adapter).
 
 What is public here is loaded at its first use: a controller waits for its sockets alone, not for models and figures.
 """
@@ -9,16 +9,39 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from moireloop.campaign import Campaign
+    from moireloop.campaign_file.errors import CampaignFileError
     from moireloop.client.client import CampaignClient, NotRunning, Received, RequestRefused, connect
+    from moireloop.client.running import CampaignRun, Outcome
+    from moireloop_analyzer.twist import measure_twist
+    from moireloop_optimizer.generators.twist_generator import TwistGenerator
 
-__all__ = ["CampaignClient", "NotRunning", "Received", "RequestRefused", "connect"]
+__all__ = [
+    "Campaign",
+    "CampaignClient",
+    "CampaignFileError",
+    "CampaignRun",
+    "NotRunning",
+    "Outcome",
+    "Received",
+    "RequestRefused",
+    "TwistGenerator",
+    "connect",
+    "measure_twist",
+]
 
 _PLACES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "Campaign": ("moireloop.campaign", ("worker", "analyzer", "optimizer", "figures")),
     "CampaignClient": ("moireloop.client.client", ()),
+    "CampaignFileError": ("moireloop.campaign_file.errors", ()),
+    "CampaignRun": ("moireloop.client.running", ()),
     "NotRunning": ("moireloop.client.client", ()),
+    "Outcome": ("moireloop.client.running", ()),
     "Received": ("moireloop.client.client", ()),
     "RequestRefused": ("moireloop.client.client", ()),
+    "TwistGenerator": ("moireloop_optimizer.generators.twist_generator", ("optimizer",)),
     "connect": ("moireloop.client.client", ()),
+    "measure_twist": ("moireloop_analyzer.twist", ("analyzer",)),
 }
 """Each public name: the module that has it, and the extras that this module needs."""
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from moireloop.exit_codes import EXIT_BAD_INPUT, EXIT_FAILED, exit_code_of, lines_of
 from moireloop.terminal.outlet import let_go, open_closed_streams, write_any_character
-from moireloop_broker.extras import extras_for, refuse_without
+from moireloop_broker.extras import SESSION, extras_for, refuse_without
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,6 @@ class Command:
     extras: tuple[str, ...] = ()
     at_once: bool = False
 
-
-SESSION: Final = ("worker", "analyzer", "optimizer", "figures")
 
 TABLES: Final = ("figures",)
 

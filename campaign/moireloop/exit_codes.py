@@ -61,5 +61,11 @@ def lines_of(error: BaseException) -> list[str]:
     return [" ".join(text.split()) for text in texts]
 
 
+def name_of(error: BaseException) -> str:
+    """The name of the nearest of an error's classes that has an exit code; of its own class where none has."""
+    names = _names(error)
+    return next((name for name in names if name in BAD_INPUT | FAILURES | INTERRUPTIONS), names[0])
+
+
 def _names(error: BaseException) -> list[str]:
     return [f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__]

@@ -36,8 +36,8 @@ ROOMS = {
         "generators", "checks", "service", "__main__",
     ),
     "moireloop": (
-        "exit_codes", "results", "campaign_file", "client", "session", "figures", "terminal", "commands", "cli",
-        "__main__",
+        "exit_codes", "results", "campaign_file", "client", "campaign", "session", "figures", "terminal", "commands",
+        "cli", "__main__",
     ),
 }  # fmt: skip
 """The rooms of each package, and the modules that lie directly in it: each imports those before it alone."""

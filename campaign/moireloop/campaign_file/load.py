@@ -38,13 +38,19 @@ Purpose = Literal["run", "fresh", "resume", "validate", "look"]
 class CampaignFile:
     """A campaign and the text that describes it: what is checked is what is kept, whatever happens to the file.
 
-    `name` is what the lines of an error begin with, `path` what a person gives to another command.
+    Attributes:
+        name: what the lines of an error begin with.
+        path: what a person gives to another command: the file, or the copy in the campaign's folder.
+        origin: what the copy in the folder says that it was copied from; relative paths are relative to its folder.
+        is_beside: whether the campaign has a folder of its own, in which the file does not lie.
     """
 
     name: str
     path: Path
     text: str
     campaign: Campaign
+    origin: Path
+    is_beside: bool = True
 
     @property
     def folder(self) -> CampaignFolder:
@@ -56,11 +62,23 @@ def read_campaign(path: Path) -> CampaignFile:
     """The campaign that a file describes, each section checked for itself. Raises CampaignFileError."""
     text = text_of(path)
     document = document_of(text, path)
-    if _is_copy_in_its_folder(path, text):
-        document |= {"folder": str(path.absolute().parent)}
-    else:
-        document = _with_folder(path, document)
-    return CampaignFile(str(path), path, text, parsed(document, path, beside=_origin(path, text).parent))
+    is_copy = _is_copy_in_its_folder(path, text)
+    placed = document | {"folder": str(path.absolute().parent)} if is_copy else _with_folder(path, document)
+    origin = _origin(path, text)
+    return CampaignFile(str(path), path, text, parsed(placed, path, beside=origin.parent), origin, not is_copy)
+
+
+def campaign_of_text(text: str, name: str, folder: Path) -> CampaignFile:
+    """The campaign that a text describes which lies in no file, its paths absolute. Raises CampaignFileError.
+
+    Args:
+        text: TOML.
+        name: what the lines of an error begin with.
+        folder: the campaign's folder, absolute.
+    """
+    campaign = parsed(document_of(text, name) | {"folder": str(folder)}, name, beside=folder.parent)
+    copy = CampaignFolder(folder).campaign_copy
+    return CampaignFile(name, copy, text, campaign, folder.parent / name, is_beside=False)
 
 
 def load_campaign(path: Path, purpose: Purpose = "validate", *, cores: int | None = None) -> Campaign:
@@ -120,7 +138,7 @@ def keep_copy(file: CampaignFile, folder: CampaignFolder) -> None:
 
     Where the folder lies beside the file, or below, that is told from the folder, so that both may be moved.
     """
-    text, origin = _without_mark(file.text).rstrip("\n"), _origin(file.path, file.text)
+    text, origin = _without_mark(file.text).rstrip("\n"), file.origin
     place, root, told = origin.parent.resolve(), folder.root.resolve(), str(origin)
     if root.is_relative_to(place):
         told = os.path.relpath(place / origin.name, root)
@@ -228,8 +246,7 @@ def _place_problems(file: CampaignFile, purpose: Purpose) -> list[Problem]:
 
 
 def _folder_problems(file: CampaignFile) -> list[Problem]:
-    is_own_copy = _is_copy_in_its_folder(file.path, file.text)
-    return folder_problems(file.folder, None if is_own_copy else file.path)
+    return folder_problems(file.folder, file.path if file.is_beside else None)
 
 
 def _history_problems(file: CampaignFile, purpose: Purpose) -> list[Problem]:
@@ -265,6 +282,8 @@ def _resume_problems(old: Campaign, new: Campaign) -> list[Problem]:
 
 def _nothing_to_resume(file: CampaignFile) -> list[Problem]:
     text = f"expected a campaign that was started, got {file.folder.root}, where none was"
+    if not file.path.exists():
+        return [Problem("folder", f"{text}; leave out resume=True")]
     hint = renamed_hint(file.path, file.campaign.name)
     return [Problem("folder", f"{text}; use `moireloop run {file.path}`{hint}")]
 

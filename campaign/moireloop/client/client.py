@@ -30,14 +30,17 @@ from moireloop_broker.contract.control import (
     StopRequest,
 )
 from moireloop_broker.contract.events import Published, Result
-from moireloop_broker.contract.message import START, MalformedMessage, Parameters
-from moireloop_broker.contract.topics import OBSERVED_TOPICS
+from moireloop_broker.contract.message import START, MalformedMessage, Message, Parameters
+from moireloop_broker.contract.topics import OBSERVED_TOPICS, topic_named
 
 RESULT = Result.model_fields["tag"].default
 
 ASK_AGAIN_AFTER_S = 2.0
 
 PAGE = 1000
+
+Topic = str | type[Message]
+"""A class of messages, or its topic."""
 
 P = TypeVar("P", bound="Published", covariant=True)
 
@@ -92,9 +95,13 @@ class CampaignClient:
         """All results after the id `since`, oldest first. Raises NotRunning."""
         return [cast("Received[Result]", entry) for entry in self.events([RESULT], since)]
 
-    def events(self, topics: Iterable[str], since: str = START) -> list[Received[Published]]:
-        """All messages of these topics after the id `since`, oldest first. Raises NotRunning, RequestRefused."""
-        return list(self._replay(since, list(topics)))
+    def events(self, topics: Iterable[Topic], since: str = START) -> list[Received[Published]]:
+        """All messages of these classes or topics after the id `since`, oldest first.
+
+        Raises:
+            NotRunning, RequestRefused: as `status` and the broker have it.
+        """
+        return list(self._replay(since, [topic_named(topic) for topic in topics]))
 
     def propose(self, candidate_id: str, parameters: Parameters, *, seed: int = 0) -> None:
         """Queue a candidate; the same id, parameters and seed are the same one. Raises NotRunning, RequestRefused."""
@@ -109,19 +116,19 @@ class CampaignClient:
         self._ask(StopRequest(reason=reason))
 
     def subscribe(
-        self, topics: Iterable[str] = (RESULT,), since: str | None = None, *, wait_s: float = float("inf")
+        self, topics: Iterable[Topic] = (Result,), since: str | None = None, *, wait_s: float = float("inf")
     ) -> Generator[Received[Published], None, None]:
         """Messages as they come, each once and in order; what was missed is replayed.
 
         Args:
-            topics: the topics of docs/protocol.md, such as "result/3" or "observation/4".
+            topics: classes of messages, such as Result or Observation, or topics of docs/protocol.md ("result/3").
             since: replay what came after this id first ("0-0": everything); None begins with what comes next.
             wait_s: end when nothing has come for so long.
 
         Raises:
             NotRunning: the campaign does not answer.
         """
-        wanted = list(topics)
+        wanted = [topic_named(topic) for topic in topics]
         of_log, observed = (_Stream([t for t in wanted if (t in OBSERVED_TOPICS) is which]) for which in (False, True))
         streams = [stream for stream in (of_log, observed) if stream.topics]
         socket = self._context.socket(zmq.SUB)

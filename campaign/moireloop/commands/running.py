@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from moireloop.campaign_file.campaign import Campaign
@@ -23,7 +24,7 @@ from moireloop.session.lock import locked, refuse_if_held
 from moireloop.session.opening import forget_session, refuse_if_redis_knows, refuse_taken_name
 from moireloop.terminal.console import console, say
 from moireloop.terminal.outlet import output_that_may_close
-from moireloop.terminal.session_view import conduct
+from moireloop.terminal.session_view import Session, conduct
 from moireloop_broker.folder import CampaignFolder
 from moireloop_optimizer.generators.check import keep_strategy
 from moireloop_worker.lammps.restarts import remove_restart_files_of
@@ -33,19 +34,20 @@ from moireloop_worker.models.script_files import keep_script
 def run(path: Path, *, fresh: bool = False) -> int:
     """Start a campaign and stay until it ends."""
     with output_that_may_close():
-        return run_file(read_campaign(path), fresh=fresh)
+        return run_file(read_campaign(path), fresh=fresh).exit_code
 
 
 def resume(path: Path) -> int:
     """Go on with a campaign that was stopped or killed, also with changed bounds, budget or targets."""
     with output_that_may_close():
-        return resume_file(read_campaign(path))
+        return resume_file(read_campaign(path)).exit_code
 
 
-def run_file(file: CampaignFile, *, fresh: bool = False) -> int:
-    """Start a campaign that was read and stay until it ends."""
+def run_file(file: CampaignFile, held: Callable[[], None] = lambda: None, *, fresh: bool = False) -> Session:
+    """Start a campaign that was read and stay until it ends; `held` is called when it has passed all checks."""
     folder, campaign = file.folder, file.campaign
     with _held(file, "fresh" if fresh else "run"):
+        held()
         if fresh:
             forget_session(folder)
             folder.clear()
@@ -57,10 +59,11 @@ def run_file(file: CampaignFile, *, fresh: bool = False) -> int:
         return _conduct(campaign, resumed=False)
 
 
-def resume_file(file: CampaignFile) -> int:
-    """Go on with a campaign that was read and stay until it ends."""
+def resume_file(file: CampaignFile, held: Callable[[], None] = lambda: None) -> Session:
+    """Go on with a campaign that was read and stay until it ends; `held` is called when it has passed all checks."""
     folder, campaign = file.folder, file.campaign
     with _held(file, "resume"):
+        held()
         for change in [
             *changes_on_resume(load_copy(folder), campaign),
             *filter(None, [keep_strategy(campaign.optimizer, folder)]),
@@ -86,7 +89,7 @@ def _held(file: CampaignFile, purpose: Purpose) -> Iterator[None]:
         yield
 
 
-def _conduct(campaign: Campaign, *, resumed: bool) -> int:
+def _conduct(campaign: Campaign, *, resumed: bool) -> Session:
     """The session, then its figures, tables and files. Those who draw are imported when there is something to draw."""
     session = conduct(campaign, console, resumed=resumed)
     from moireloop.commands.drawing import draw
@@ -99,4 +102,4 @@ def _conduct(campaign: Campaign, *, resumed: bool) -> int:
     for figure in drawn:
         say(f"figure   {figure}")
     say(f"ended    {session.reason}")
-    return session.exit_code or code_of_tables(campaign, session.history)
+    return replace(session, exit_code=session.exit_code or code_of_tables(campaign, session.history))
