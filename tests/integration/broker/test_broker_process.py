@@ -136,7 +136,7 @@ def test_subscriber_misses_nothing_when_the_broker_is_killed(broker: BrokerProce
 
 def test_observations_are_published_with_ids_of_their_own(broker: BrokerProcess, outside: CampaignClient) -> None:
     """Observations come on their topic, and are replayed alone."""
-    stream = outside.subscribe(["observation/4"], since="0-0", wait_s=10)
+    stream = outside.subscribe([Observation], since="0-0", wait_s=10)
     client = broker.connection.open_redis()
     seen = Observation(
         candidate_id="c1", attempt=1, step=100, time_ps=0.4, measurement=Measurement(reason="upper layer: amorphous")

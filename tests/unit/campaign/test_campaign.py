@@ -37,7 +37,7 @@ def with_section(**changes: Any) -> Campaign:
 
 
 def document_of(wrong: WrongFile) -> dict[str, Any] | None:
-    """The document of a wrong file, None where the file cannot be read, is huge or has a section that is no argument."""
+    """The document of a wrong file, None where it cannot be read, is huge or has a section that is no argument."""
     text = wrong.text if wrong.text is not None else GOOD.replace(wrong.old, wrong.new)
     if wrong.act is not None or len(text) > 2 * len(GOOD):
         return None
@@ -184,3 +184,12 @@ def test_public_names_are_there() -> None:
     for name in moireloop.__all__:
         assert (getattr(moireloop, name).__doc__ or "").strip()
     assert moireloop.Campaign is Campaign
+
+
+def test_first_example_of_the_page_is_in_order() -> None:
+    """docs/python.md makes a campaign that passes all checks."""
+    page = (Path(__file__).parents[3] / "docs" / "python.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)[0], names)  # noqa: S102
+    campaign = names["campaign"]
+    check(campaign_of_text(campaign.toml(), "Campaign", campaign.folder), "run", cores=4)
