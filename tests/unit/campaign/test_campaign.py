@@ -146,7 +146,7 @@ def test_paths_are_relative_to_the_present_folder(tmp_path: Path) -> None:
         ("targets", [8.2], "targets[0]"),
         ("targets", Target(twist_deg=8.2), "targets"),
         ("workers", 2, "workers"),
-        ("growth", {"model": object()}, "growth.model"),
+        ("growth", {"model": "bead", "cells": object()}, "growth.cells"),
         ("space", {"temperature_k": range(3)}, "space.temperature_k"),
     ],
 )
