@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench lint types lock
+.PHONY: demo test check quick bench lint types lock
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'moireloop needs Python 3.11 or newer')"
@@ -24,6 +24,10 @@ check: lint types $(READY)
 	$(BIN)/python -m pytest tests/unit tests/contract tests/physics tests/integration > build/smaller-tests.log 2>&1 & smaller=$$!; \
 	$(BIN)/python -m pytest tests/system; whole=$$?; \
 	wait $$smaller; smaller=$$?; cat build/smaller-tests.log; test $$whole -eq 0 && test $$smaller -eq 0
+
+# For daily work, about a minute on two quiet cores: neither services, campaigns and figures nor long searches.
+quick: lint types $(READY)
+	$(BIN)/python -m pytest -m "not slow and not processes" --ignore=tests/unit/campaign/figures --ignore=tests/unit/bench tests/unit tests/contract
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -69,11 +69,6 @@ def regret_deg(twist_deg: float, target: Target) -> float:
     return abs(twist_deg - target.twist_deg)
 
 
-def objective(twist_deg: float, target: Target) -> float:
-    """What is maximised: the negative regret in degrees."""
-    return -regret_deg(twist_deg, target)
-
-
 def best_result(results: Iterable[Result], target: Target) -> Result | None:
     """The measured result of least regret, the earliest of equals; None while nothing has been measured."""
     best: tuple[float, Result] | None = None

@@ -35,7 +35,7 @@ def test_a_crystal_has_six_and_three(stacking: str) -> None:
     assert set(found.around_metals) == {6}
     assert set(found.around_chalcogens) == {3}
     assert set(found.in_plane) == {6}
-    assert (found.six_fold_share, found.six_in_plane_share) == (1.0, 1.0)
+    assert (found.six_fold_share, found.mean_in_plane) == (1.0, 6.0)
 
 
 def test_a_missing_chalcogen_is_missed_by_its_three_metals() -> None:

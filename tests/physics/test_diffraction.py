@@ -12,8 +12,8 @@ import pytest
 from scipy.special import jv
 
 from moireloop_analyzer.geometry.moire import moire_wavelength
-from moireloop_analyzer.structure.diffraction import RINGS, Diffraction, diffract, intensities, pattern, ring_vectors
-from moireloop_analyzer.structure.form_factors import BOHR_ANGSTROM, scatterer
+from moireloop_analyzer.structure.diffraction import RINGS, Diffraction, diffract, pattern, ring_vectors
+from moireloop_analyzer.structure.form_factors import BOHR_ANGSTROM, form_factors, scatterer
 from tests.helpers.bilayers import BASIS, SPACING, Bilayer, Floats, commensurate_twist_deg, rotation
 from tests.helpers.mx2 import MOS2, lattices_of, mx2
 
@@ -120,6 +120,14 @@ def test_satellites_stand_at_the_moire_vectors(m: int, n: int) -> None:
     assert found.satellites.xray.max() < 1e-20
 
 
+def intensity_at(q: Floats, atoms: Bilayer) -> float:
+    """I(q) of atoms of elements not known: the pattern of all that is turned so that q lies along x, at its edge."""
+    reach = float(np.hypot(*q))
+    turn = np.array([[q[0], q[1]], [-q[1], q[0]]]) / reach
+    points = atoms.positions[:, :2] @ turn.T
+    return float(pattern(points, atoms.types, {}, np.ones(len(points)), reach, 3, "xray")[1, 2])
+
+
 def test_a_wave_of_the_moire_period_lights_its_satellites() -> None:
     """A lower layer displaced by u sin(g r) has |F|^2 J1(q u)^2 at q = G +- g, and J0(G u)^2 is left of its spots."""
     bilayer, lattices = mx2(6, 5, repeats=2), lattices_of(6, 5)
@@ -134,9 +142,9 @@ def test_a_wave_of_the_moire_period_lights_its_satellites() -> None:
     for sign in (-1.0, 1.0):
         q = spot + sign * wave
         only = Bilayer(moved.positions[metals], moved.types[metals], moved.cell)
-        found = intensities(only.positions[:, :2], only.types, {}, q[None], "xray")[0]
+        found = intensity_at(q, only)
         assert found == pytest.approx(0.25 * jv(1, q @ amplitude) ** 2, rel=1e-6)
-    left = intensities(moved.positions[metals][:, :2], moved.types[metals], {}, spot[None], "xray")[0]
+    left = intensity_at(spot, Bilayer(moved.positions[metals], moved.types[metals], moved.cell))
     assert left == pytest.approx(0.25 * jv(0, spot @ amplitude) ** 2, rel=1e-6)
     assert seen(moved, lattices).satellites.xray.max() > 1e-4
 
@@ -203,7 +211,10 @@ def test_the_pattern_is_the_intensities_on_a_grid(rng: np.random.Generator) -> N
     image = pattern(points, bilayer.types, MOS2, np.ones(len(points)), 5.0, 21, "electron")
     axis = np.linspace(-5.0, 5.0, 21)
     waves = np.array([(x, y) for y in axis for x in axis])
-    assert image.ravel() == pytest.approx(intensities(points, bilayer.types, MOS2, waves, "electron"))
+    types = np.array([1, 2, 3, 4])
+    factors = form_factors(types, MOS2, np.linalg.norm(waves, axis=1), "electron")[bilayer.types - 1]
+    amplitudes = np.abs((factors * np.exp(1j * points @ waves.T)).sum(axis=0)) / factors.sum(axis=0)
+    assert image.ravel() == pytest.approx(amplitudes**2)
     assert image[10, 10] == pytest.approx(1.0)
 
 

@@ -3,35 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from moireloop_analyzer.geometry.bins import Ints
 from moireloop_analyzer.geometry.box import Floats
 from moireloop_analyzer.geometry.compiled import compiled
-from moireloop_analyzer.layers.neighbours import Bonds
-
-
-@dataclass(frozen=True)
-class BondOrder:
-    """psi6 of each atom of a layer and of its surroundings, (N, 2) as real and imaginary part, and |psi6| of the layer.
-
-    An atom's is the mean of exp(6 i phi) over its bonds, 0 without any: Nelson and Halperin, Phys. Rev. B 19, 2457
-    (1979). Its phase over six is the direction of the bonds. `around` is averaged over each atom and its neighbours,
-    and once more over their averages. `layer`, in [0, 1], is the modulus of the mean over atoms, so grains of different
-    orientation cancel: 1 for a perfect triangular lattice, near 0 for none.
-    """
-
-    atoms: Floats
-    around: Floats
-    layer: float
-
-
-def bond_order(bonds: Bonds) -> BondOrder:
-    """The six-fold order of a layer."""
-    atoms, around, layer = orders(bonds.points, bonds.table, bonds.codes, bonds.counts, bonds.bins.moves)
-    return BondOrder(atoms, around, layer)
 
 
 @compiled
@@ -70,7 +47,14 @@ def _smoothed(values: Floats, table: Ints, counts: Ints) -> Floats:
 
 @compiled
 def orders(points: Floats, table: Ints, codes: Ints, counts: Ints, moves: Floats) -> tuple[Floats, Floats, float]:
-    """The parts of `BondOrder`, from those of `Bonds`."""
+    """psi6 of each atom of a layer and of its surroundings, (N, 2) as real and imaginary part, and |psi6| of the layer.
+
+    The arguments are the parts of `Bonds`. An atom's is the mean of exp(6 i phi) over its bonds, 0 without any: Nelson
+    and Halperin, Phys. Rev. B 19, 2457 (1979). Its phase over six is the direction of the bonds. That of the
+    surroundings is averaged over each atom and its neighbours, and once more over their averages. That of the layer, in
+    [0, 1], is the modulus of the mean over atoms, so grains of different orientation cancel: 1 for a perfect triangular
+    lattice, near 0 for none.
+    """
     psi6 = _psi6(points, table, codes, counts, moves)
     around = _smoothed(_smoothed(psi6, table, counts), table, counts)
     real = imaginary = 0.0

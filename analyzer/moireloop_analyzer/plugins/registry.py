@@ -35,11 +35,6 @@ def load_analyzer(name: str) -> Analyzer:
     return analyzer
 
 
-def load_analyzers(names: Iterable[str]) -> dict[str, Analyzer]:
-    """The analyzers of these names, in their order. Raises AnalyzerUnusable."""
-    return {name: load_analyzer(name) for name in names}
-
-
 def _registered(name: str) -> EntryPoint:
     installed = entry_points(group=GROUP)
     places = sorted({found.value for found in installed if found.name == name})

@@ -59,11 +59,6 @@ class Coordination:
         """Share of the metal atoms, in [0, 1], that have exactly six chalcogens."""
         return _mean(self.around_metals == 6)
 
-    @property
-    def six_in_plane_share(self) -> float | None:
-        """Share of the metal atoms, in [0, 1], that have exactly six metal atoms around them."""
-        return _mean(self.in_plane == 6)
-
 
 def neighbour_counts(
     positions: npt.ArrayLike,

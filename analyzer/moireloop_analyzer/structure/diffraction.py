@@ -104,12 +104,6 @@ def diffract(
     )  # fmt: skip
 
 
-def intensities(points: Floats, types: Ints, elements: Mapping[int, str], waves: Floats, by: Radiation) -> Floats:
-    """I(q) in [0, 1] at `waves` (Q, 2) in inverse angstrom, of atoms at `points` (N, 2) in angstrom."""
-    names, species = np.unique(types, return_inverse=True)
-    return _weighed(_sums(points, species, waves, len(names)), names, np.bincount(species), elements, waves, by)
-
-
 def pattern(
     points: Floats,
     types: Ints,

@@ -24,9 +24,6 @@ Radiation = Literal["xray", "electron"]
 BOHR_ANGSTROM: Final = 0.529177210903
 """CODATA 2018."""
 
-LARGEST_Q: Final = 24.0 * math.pi
-"""Inverse angstrom; the fit of the form factors ends at s = 6."""
-
 
 @dataclass(frozen=True)
 class Scatterer:

@@ -201,7 +201,3 @@ def _worker_line(worker: WorkerStatus, now_s: float) -> WorkerLine:
         return WorkerLine(worker.worker, f"waits for a candidate{silence}", False)
     again = f", attempt {worker.attempt}" if (worker.attempt or 1) > 1 else ""
     return WorkerLine(worker.worker, f"{worker.candidate_id}, step {worker.step}{again}{silence}", True)
-
-
-def _name(worker: WorkerStatus) -> str:
-    return worker.worker

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from moireloop_broker.contract.events import Candidate, Result
 from moireloop_broker.contract.search import SearchSpace, Target
-from moireloop_optimizer.runs import best_result, is_reached, objective, regret_deg, runs_of, toward
+from moireloop_optimizer.runs import Runs, best_result, is_reached, regret_deg, runs_of, toward
 from tests.helpers.campaign_events import candidate, result
 
 SPACE = SearchSpace.model_validate({"temperature_k": [1000, 3000], "lattice_strain": [0.0, 0.05]})
@@ -17,7 +17,9 @@ TARGET = Target(twist_deg=8.0)
 
 def test_regret_is_the_distance_in_degrees() -> None:
     """On both sides of the target, and the objective is its negative."""
-    assert (regret_deg(8.5, TARGET), regret_deg(7.0, TARGET), objective(7.0, TARGET)) == (0.5, 1.0, -1.0)
+    one = Runs(np.zeros((1, 2)), np.array([7.0]), np.array([np.nan]))
+    objective = float(toward(one, TARGET).values[0])
+    assert (regret_deg(8.5, TARGET), regret_deg(7.0, TARGET), objective) == (0.5, 1.0, -1.0)
 
 
 @pytest.mark.parametrize("fields", [{"twist_deg": 31}, {"twist_deg": -1}, {"twist_deg": 8, "tolerance_deg": 0}, {}])

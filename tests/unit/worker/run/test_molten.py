@@ -9,7 +9,7 @@ import pytest
 
 from moireloop_analyzer.geometry.box import Box, box_of
 from moireloop_analyzer.layers.neighbours import Bonds, bonds_of
-from moireloop_analyzer.layers.order import bond_order
+from moireloop_analyzer.layers.order import orders
 from moireloop_worker.models.growth_model import Configuration, Molten
 from moireloop_worker.run.molten import NotMolten, hexatic_order, refuse_crystal
 
@@ -47,7 +47,8 @@ def test_agrees_with_the_analyzers_order() -> None:
     inside = warm - np.floor(warm @ box.inverse) @ box.plane
     bonds = bonds_of(inside, box)
     assert isinstance(bonds, Bonds)
-    assert hexatic_order(warm, cell) == pytest.approx(bond_order(bonds).layer, abs=0.03)
+    *_, layer = orders(bonds.points, bonds.table, bonds.codes, bonds.counts, bonds.bins.moves)
+    assert hexatic_order(warm, cell) == pytest.approx(layer, abs=0.03)
 
 
 def test_few_atoms_have_no_order() -> None:
