@@ -8,6 +8,7 @@ from moireloop_broker.contract.search import SearchSpace
 from moireloop_broker.problems import Problem, nearest, shown, unknown_key
 from moireloop_worker.lammps.check import why_lammps_does_not_start
 from moireloop_worker.launchers.registry import LauncherUnusable, load_launcher
+from moireloop_worker.launchers.shared_memory import shortage
 from moireloop_worker.models import growth_model, known_models, required_parameters
 from moireloop_worker.models.growth_model import Plan, is_path_for_lammps
 from moireloop_worker.models.script_files import planned_steps, script_problems
@@ -47,7 +48,14 @@ def machine_problems(workers: PoolSettings, lammps: LammpsSettings, cores: int) 
         load_launcher(workers.launcher)
     except LauncherUnusable as error:
         return [Problem("workers.launcher", str(error))]
-    return _core_problems(workers, lammps, cores) if workers.launcher == "local" else []
+    if workers.launcher != "local":
+        return []
+    return _core_problems(workers, lammps, cores) or _shared_memory_problems(workers)
+
+
+def _shared_memory_problems(workers: PoolSettings) -> list[Problem]:
+    missing = shortage(workers.ranks)
+    return [] if missing is None else [Problem("workers", missing)]
 
 
 def _core_problems(workers: PoolSettings, lammps: LammpsSettings, cores: int) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import time
 from collections.abc import Callable
@@ -52,4 +53,7 @@ def _locked(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        text = f"file locks (flock) do not work on this file system: {error.strerror}"
+        raise OSError(error.errno or errno.ENOLCK, text) from error
     return True

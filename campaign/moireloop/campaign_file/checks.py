@@ -12,6 +12,7 @@ from moireloop_broker import checks as broker_checks
 from moireloop_broker.checks import target_problems
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.problems import Problem
+from moireloop_broker.processes.file_lock import locks_within
 from moireloop_optimizer.checks import optimizer_problems
 from moireloop_optimizer.generators.check import generator_problems
 from moireloop_worker.checks import growth_problems, lammps_problems, machine_problems, steps_of_a_run
@@ -75,7 +76,7 @@ def folder_problems(folder: CampaignFolder, campaign_file: Path | None) -> list[
         ]
     if not _is_writable(root):
         return [Problem("folder", f"expected a folder that can be written to, got {root}")]
-    return []
+    return _lock_problems(root)
 
 
 def _parent_problems(root: Path) -> list[Problem]:
@@ -84,6 +85,16 @@ def _parent_problems(root: Path) -> list[Problem]:
         return [Problem("folder", f"expected a place in a folder that exists, got {root}; make {parent} first")]
     if not _is_writable(parent):
         return [Problem("folder", f"expected a place that can be written to, got {root}; {parent} cannot")]
+    return _lock_problems(parent)
+
+
+def _lock_problems(folder: Path) -> list[Problem]:
+    """Whether files in a folder can be locked, which keeps two sessions of one campaign apart."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            locks_within(file.fileno(), 0.0)
+    except OSError as error:
+        return [Problem("folder", f"expected a folder whose files can be locked, got {folder}: {error.strerror}")]
     return []
 
 

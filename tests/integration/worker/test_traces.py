@@ -21,6 +21,7 @@ from moireloop_worker.launchers.shared_memory import (
     segment_of_process,
     shortage,
 )
+from tests.helpers.campaign_files import campaign_text
 from tests.helpers.sockets import listening
 from tests.helpers.waiting import wait_until
 from tests.integration.worker.worker_campaign import LONG_BEAD, Campaign, alive, family, ranks_of
@@ -136,6 +137,19 @@ def test_worker_is_not_started_where_shared_memory_is_full(
     with pytest.raises(CannotLaunch, match="is full: a worker of 1000000 ranks"):
         start(campaign, 1_000_000)
     assert not (campaign.folder / "logs" / "worker-0.log").exists()
+
+
+def test_campaign_is_refused_before_it_starts_where_shared_memory_is_full(tmp_path: Path) -> None:
+    """`moireloop validate` names /dev/shm and the numbers."""
+    file = tmp_path / "c.toml"
+    file.write_text(campaign_text("c", {"workers": {"count": 1}}, results=3), encoding="utf-8")
+    program = 'mount -t tmpfs -o size=600k tmpfs "$1" || exit 77; "$2" -m moireloop validate "$3"'
+    command = ["unshare", "-m", "bash", "-c", program, "bash", str(PLACE), sys.executable, str(file)]
+    done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
+    said = " ".join((done.stdout + done.stderr).split())
+    if done.returncode == 77 or "unshare" in said:
+        pytest.skip(f"a small {PLACE} cannot be mounted here: {said}")
+    assert f"workers: {PLACE} is full: a worker of 1 rank needs 1.1 MB there, 0.6 MB are free" in said
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
