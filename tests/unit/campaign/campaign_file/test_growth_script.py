@@ -167,3 +167,9 @@ def test_all_that_is_wrong_is_told(tmp_path: Path) -> None:
     )
     with pytest.raises(CampaignFileError, match=r"growth\.in, line 4: .*none\.data.*\n.*growth\.in, line \d+: .*dump"):
         load_campaign(written(tmp_path, script), cores=4)
+
+
+def test_script_behind_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    """The mark is no part of the first command, nor of the copy that runs."""
+    campaign = kept(written(tmp_path, f"\ufeff{SCRIPT}"))
+    assert (CampaignFolder(campaign.folder).script / "growth.in").read_text() == SCRIPT
