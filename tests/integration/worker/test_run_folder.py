@@ -186,3 +186,17 @@ def test_force_field_is_named_by_its_content(runs: Runs) -> None:
     evaluator = Evaluator(MPI.COMM_WORLD, runs.engine, WithFile(SETTINGS), Path(), 100)
     assert evaluator.force_field_sha256 == f"{hashlib.sha256(b'force field').hexdigest()} unreadable"
     assert Evaluator(MPI.COMM_WORLD, runs.engine, Bead(SETTINGS), Path(), 100).force_field_sha256 == ""
+
+
+def test_plan_that_could_not_go_on_leaves_no_restart_file(runs: Runs) -> None:
+    """What a restart file does not hold would be lost: it is given back as it is, and the next attempt is whole."""
+
+    class Forgetful(Bead):
+        def plan(self, parameters, seed, prepared) -> Plan:  # type: ignore[no-untyped-def]
+            return replace(super().plan(parameters, seed, prepared), goes_on=False)
+
+    first = runs.run(Forgetful(SETTINGS), watch=StopAt(400, goes_on=True))
+    assert (first.stopped, first.goes_on) == (True, False)
+    assert list(runs.of(1).glob("*restart*")) == []
+    second = runs.run(Forgetful(SETTINGS), attempt=2)
+    assert (second.steps, second.resumed_from) == (1000, None)

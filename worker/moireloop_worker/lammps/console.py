@@ -37,7 +37,7 @@ class Console:
         on_lone_error: called with LAMMPS's message on the one rank that failed, right before the worker is aborted.
 
     `record` gets the commands that belong to a run; `md_s` sums the time inside LAMMPS. `recorder` and `callback`
-    belong to the present instance.
+    belong to the present instance. `pace_s` is how long a step took of late, by the number of atoms.
 
     Raises:
         LibraryUnusable: as Engine.
@@ -53,6 +53,7 @@ class Console:
         self.comm = communicator.Dup()
         self.record = CommandRecord(None)
         self.md_s = 0.0
+        self.pace_s: dict[int, float] = {}
         self._library = LammpsLibrary(library)
         self._arguments = tuple(arguments)
         self._on_lone_error = on_lone_error

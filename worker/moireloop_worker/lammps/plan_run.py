@@ -141,8 +141,8 @@ class PlanRun:
         with console.own_errors():
             console.recorder.start(step, plan.steps, self._every_steps, selection)
         console.callback.begin(self._on_step)
-        atoms, within_a_frame = console.lammps.atoms(), self._watch.within_a_frame
-        self._look_ups = LookUps(self._every_steps, step, atoms, within_a_frame=within_a_frame)
+        self._atoms, within_a_frame = console.lammps.atoms(), self._watch.within_a_frame
+        self._look_ups = LookUps(self._every_steps, step, self._atoms, within_a_frame=within_a_frame)
         for leg in legs(plan, step):
             self._run_leg(leg)
             if self._stopped:
@@ -178,6 +178,7 @@ class PlanRun:
         """The last look-up of a `run`, from outside. Nothing is stopped or kept at the very last step."""
         console, leg, step = self._console, self._leg, self._console.lammps.step()
         self._passed(step)
+        console.pace_s[self._atoms] = self._look_ups.pace_s
         if self._restarts is not None:
             console.command("restart 0")
         if step < leg.last:
@@ -272,7 +273,8 @@ class PlanRun:
 
     def _has_set_up(self, step: int) -> None:
         """Called when LAMMPS has computed the first forces of a `run`, at its first step."""
-        restarts, setup_s = self._restarts, time.perf_counter() - self._looked_s
+        known_s = self._console.pace_s.get(self._atoms, 0.0)
+        restarts, setup_s = self._restarts, known_s or time.perf_counter() - self._looked_s
         self._begin_clock()
         if restarts is not None:
             self._restart_at = self._console.from_first(

@@ -145,6 +145,7 @@ class LookUps:
         frames_at_once = max(1, min(FRAMES_AT_ONCE, HELD_BYTES // (HELD_BYTES_PER_ATOM * max(1, atoms))))
         self._most = max(1, every_steps * frames_at_once - (frames_at_once > 1)) if every_steps else MOST_STEPS
         self._step_s = 0.0
+        self._passed_s = 0.0
 
     def length(self, last: int) -> int:
         """Steps to the next look-up, none of them beyond the end `last` of the stage."""
@@ -160,8 +161,8 @@ class LookUps:
         taken to set up, which is that of a step or more. Early files can be thrown away, so it is rather too early. It
         is not before the next look-up.
         """
-        steps = int(max(0.0, due_s) / (self._step_s or setup_s or due_s or 1.0))
-        if self._step_s:
+        steps = int(max(0.0, due_s) / (self.pace_s or setup_s or due_s or 1.0))
+        if self.pace_s:
             steps = min(steps, max(FIRST_STEPS, LONGER * (step - self._first)))
         return step + max(self.length(last), min(steps, NO_FURTHER), SHORTEST_INTERVAL)
 
@@ -170,6 +171,13 @@ class LookUps:
         self.step += steps
         if steps:
             self._step_s = seconds / steps
+            self._passed_s += seconds
+
+    @property
+    def pace_s(self) -> float:
+        """Seconds for a step, of late or on average, whichever is more; 0 before the first ones."""
+        done = self.step - self._first
+        return max(self._step_s, self._passed_s / done) if done else 0.0
 
     def _to_next_part(self, longest: int) -> int:
         """Steps to the end of the present part of a frame interval, or of several intervals where these are short."""

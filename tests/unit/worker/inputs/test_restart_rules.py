@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from moireloop_worker.inputs.lammps_input import commands_of
 from moireloop_worker.inputs.restart_rules import counting_from_the_stage, obstacles, outputs
 from moireloop_worker.models.growth_model import restart_key
 from moireloop_worker.models.script import Script
+from moireloop_worker.models.script_files import script_lines
+from moireloop_worker.models.script_settings import ScriptSettings
 from tests.helpers.growth_scripts import GOOD, settings
 
 RUN = "run 100"
@@ -114,3 +118,22 @@ def test_steps_count_from_the_stage(text: str, told: str) -> None:
     """`elapsed` in formulas, not in names: from a restart file on it would begin again."""
     (command,) = commands_of(text)
     assert counting_from_the_stage(command) == told
+
+
+def test_validate_says_that_there_are_no_restart_files(tmp_path: Path) -> None:
+    """With the line and the reason; a script without obstacles gets no such line."""
+    for line, said in (("fix p all addforce $(lx) 0 0", ["restarts none"]), ("fix p all addforce 1 0 0", [])):
+        (tmp_path / "growth.in").write_text(GOOD.replace(RUN, f"{line}\n{RUN}"), encoding="utf-8")
+        given = ScriptSettings(
+            file=tmp_path / "growth.in", lattice_types=(1,), values={"mass": 32.5, "quench_steps": 40}
+        )
+        found = [text for text in script_lines(given, 7) if text.startswith("restarts")]
+        assert [text[:13] for text in found] == said
+        assert all("growth.in, line 15: $ puts the present value of lx into" in text for text in found)
+
+
+def test_run_that_could_not_go_on_writes_no_restart_files() -> None:
+    """Its plan says so to whoever runs it."""
+    texts = [GOOD.replace(RUN, f"fix p all addforce {number} 0 0\n{RUN}") for number in ("$(lx)", "$(2*3)")]
+    plans = [Script(settings(text)).plan({"temperature_k": 1.0}, 1, None) for text in texts]
+    assert [plan.goes_on for plan in plans] == [False, True]
