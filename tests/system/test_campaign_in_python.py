@@ -63,7 +63,7 @@ def test_campaign_is_started_watched_stopped_and_resumed(tmp_path: Path) -> None
         with pytest.raises(CampaignIsRunning):
             campaign.start(resume=True)
         with running.client() as client:
-            heard = client.subscribe([Result, CandidateQueued], since="0-0", wait_s=120)
+            heard = client.subscribe([Result, CandidateQueued], since="0-0", wait_s=500)
             first = next(entry.message for entry in heard if isinstance(entry.message, Result))
         with pytest.raises(TimeoutError):
             running.wait(0.01)
