@@ -13,7 +13,7 @@ from pathlib import Path
 import redis
 from mpi4py import MPI
 
-from moireloop_broker.connection import Connection, read_connection
+from moireloop_broker.connection import Connection, NoConnectionFile, read_connection
 from moireloop_broker.contract.control import RESTARTS_PASSED_OVER
 from moireloop_broker.processes.exits import EXIT_DIED, EXIT_NOT_ITS_FAULT
 from moireloop_broker.processes.service_loop import StopSignal, log_to_stderr
@@ -174,9 +174,15 @@ def main(arguments: Sequence[str]) -> int:
         _lead(worker, stop)
     except Exception as error:
         log.exception("worker died name=%s rank=%d", chosen.name, MPI.COMM_WORLD.rank)
-        foreign = isinstance(error, redis.RedisError | LibraryUnusable) or is_infrastructure(error)
-        return EXIT_NOT_ITS_FAULT if foreign else EXIT_DIED
+        return EXIT_NOT_ITS_FAULT if _is_foreign(error) else EXIT_DIED
     return 0
+
+
+def _is_foreign(error: Exception) -> bool:
+    """Whether what ended the worker lies under it. A wrong command line, which names no connection, does not."""
+    if isinstance(error, NoConnectionFile):
+        return False
+    return isinstance(error, redis.RedisError | LibraryUnusable) or is_infrastructure(error)
 
 
 def _lead(worker: Worker, stop: StopSignal) -> None:
