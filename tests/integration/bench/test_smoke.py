@@ -27,8 +27,8 @@ ROOT = Path(__file__).parents[3]
 OF_ITS_OWN = {"streaming": "mpi4py would start MPI in the process of all tests"}
 BY_THEIR_MODULES = {"ablations", "grid", "paper_figures", "strategies"}
 NOT_BENCHES = {
-    "__init__", "__main__", "campaigns", "foreign", "landscapes", "published", "search", "search_pool", "table",
-    "twist_accuracy",
+    "__init__", "__main__", "campaigns", "foreign", "landscapes", "published", "scattered", "search", "search_pool",
+    "table", "twist_accuracy",
 }  # fmt: skip
 
 pytestmark = pytest.mark.timeout(300)
