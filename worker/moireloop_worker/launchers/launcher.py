@@ -14,7 +14,7 @@ class CannotLaunch(CannotServe):
     """A worker cannot be started here and now; the text says what is missing."""
 
 
-Kind = Literal["stopped", "error", "signal", "lost", "cannot launch"]
+Kind = Literal["stopped", "error", "signal", "fault", "lost", "cannot launch"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class Exit:
     """How a worker ended.
 
     `stopped`: on request or with exit code 0. `error`: by an error of its own. `signal`: killed, by the system or by
-    somebody. `lost`: its machine, its allocation or something else that it needs went away, which is not its
-    candidate's fault. `cannot launch`: it never began, since there was no place for it.
+    somebody. `fault`: something under it does not work, such as a disk or a library, which is not its candidate's
+    fault. `lost`: its machine or its allocation went away. `cannot launch`: it never began, since there was no place
+    for it.
     """
 
     kind: Kind

@@ -179,13 +179,13 @@ def exit_of(death: Death, words: bytes, *, asked: bool, missing: str | None = No
     if death.code < 0:
         reason = f"{death.who}{':' * death.is_rank} killed by {_signal_name(-death.code)}"
         if missing is not None and -death.code == signal.SIGBUS:
-            return Exit("lost", f"{reason}: {missing}")
+            return Exit("fault", f"{reason}: {missing}")
         return Exit("signal", reason)
     last = last_words(words[-TAIL_BYTES:])
     reason = f"{death.who}: exit code {death.code}" + (f": {last}" if last else "")
     if missing is not None:
-        return Exit("lost", f"{reason}: {missing}")
-    return Exit("lost" if death.code == EXIT_NOT_ITS_FAULT else "error", reason)
+        return Exit("fault", f"{reason}: {missing}")
+    return Exit("fault" if death.code == EXIT_NOT_ITS_FAULT else "error", reason)
 
 
 def remove_left_segment(note: Path) -> None:

@@ -135,7 +135,7 @@ RANK = "rank died (pid 77 on node-3)"
             Death(EXIT_NOT_ITS_FAULT, 77, "node-3"),
             b"cannot write\n",
             False,
-            Exit("lost", f"{RANK}: exit code 74: cannot write"),
+            Exit("fault", f"{RANK}: exit code 74: cannot write"),
         ),
     ],
 )
@@ -144,19 +144,26 @@ def test_ends_are_told_apart(death: Death, words: bytes, asked: bool, expected: 
     assert exit_of(death, words, asked=asked) == expected
 
 
-@pytest.mark.parametrize(("code", "kind"), [(-7, "lost"), (15, "lost"), (-9, "signal"), (0, "stopped")])
+@pytest.mark.parametrize(("code", "kind"), [(-7, "fault"), (15, "fault"), (-9, "signal"), (0, "stopped")])
 def test_want_of_shared_memory_is_named_and_nobodys_fault(code: int, kind: str) -> None:
     """SIGBUS, or an error of MPI, where /dev/shm is full: the reason says so, and nobody is charged."""
     ended = exit_of(Death(code, 77, "node-3"), b"", asked=False, missing="no room")
     assert ended.kind == kind
-    assert ("no room" in ended.reason) is (kind == "lost")
+    assert ("no room" in ended.reason) is (kind == "fault")
 
 
 def test_only_ends_that_may_be_the_candidates_fault_are_charged() -> None:
     """A lost machine and a stop on request use up no attempt."""
-    kinds: tuple[Kind, ...] = ("stopped", "error", "signal", "lost", "cannot launch")
+    kinds: tuple[Kind, ...] = ("stopped", "error", "signal", "fault", "lost", "cannot launch")
     charged = {kind: Exit(kind, "").charged for kind in kinds}
-    assert charged == {"stopped": False, "error": True, "signal": True, "lost": False, "cannot launch": False}
+    assert charged == {
+        "stopped": False,
+        "error": True,
+        "signal": True,
+        "fault": False,
+        "lost": False,
+        "cannot launch": False,
+    }
 
 
 def test_last_words_are_the_workers_own() -> None:
