@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -134,20 +135,19 @@ class CampaignRun:
             KeyboardInterrupt: it was interrupted; the campaign has ended.
             ServiceFailed: as `wait`.
         """
-        interrupted: KeyboardInterrupt | None = None
-        shown = 0
-        while self.is_running:
-            try:
+        heard = shown = 0
+        with _counted_interrupts() as interrupts:
+            while self.is_running:
                 shown = self._show(shown) if show else shown
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(POLL_S)
-            except KeyboardInterrupt as error:
-                interrupted = error
-                self.stop()
+                if len(interrupts) > heard:
+                    heard = len(interrupts)
+                    self.stop()
         if show:
             self._show(shown)
-        if interrupted is not None:
-            raise interrupted
+        if heard:
+            raise KeyboardInterrupt
         return self._ended()
 
     def stop(self) -> None:
@@ -159,12 +159,13 @@ class CampaignRun:
         """End the campaign at once if it still runs, and let go of it. It can be resumed."""
         self.stop()
         deadline = time.monotonic() + END_S
-        while self.is_running and time.monotonic() < deadline:
-            self.stop()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(POLL_S)
-        self._process.kill()
-        self._process.wait()
+        with _counted_interrupts():
+            while self.is_running and time.monotonic() < deadline:
+                self.stop()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(POLL_S)
+            self._process.kill()
+            self._process.wait()
         self._let_go()
 
     def wait_for_checks(self) -> None:
@@ -209,6 +210,23 @@ class CampaignRun:
     def _text(self, file: IO[bytes]) -> str:
         size = os.fstat(file.fileno()).st_size
         return os.pread(file.fileno(), size, 0).decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def _counted_interrupts() -> Iterator[list[int]]:
+    """SIGINT becomes an entry of the list, in the main thread; others are never interrupted.
+
+    A KeyboardInterrupt inside `Popen.wait` may leave its lock locked, and then the end of the process is never seen.
+    """
+    interrupts: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+    former = signal.signal(signal.SIGINT, lambda number, _frame: interrupts.append(number))
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if former is None else former)
 
 
 def start(request: StartRequest) -> CampaignRun:
