@@ -16,7 +16,7 @@ import pyarrow.parquet
 
 from bench.campaigns import campaign_of, session, wait_until
 from bench.table import Row
-from moireloop.results.results import early_ends
+from moireloop.results.early_ends import early_ends
 from moireloop_analyzer.service.early_end import decide_along, frames_needed
 from moireloop_analyzer.service.settled_twist import median_twist_deg
 from moireloop_analyzer.settings import EarlyEndSettings, SettledPolicy

@@ -38,7 +38,7 @@ RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 class Settings(BaseModel):
     """Base of all settings: frozen, strict, without unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class RedisSettings(Settings):

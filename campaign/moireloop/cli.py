@@ -40,7 +40,7 @@ COMMANDS: Final = {
         SESSION,
         at_once=True,
     ),
-    "status": Command("watching", "One look at a campaign, whether it runs or not.", TABLES),
+    "status": Command("standing", "One look at a campaign, whether it runs or not.", TABLES),
     "watch": Command("watching", "Live progress of a campaign that another terminal runs, until it ends.", TABLES),
     "stop": Command("stopping", "Let running candidates finish, then stop; `moireloop resume` goes on from there."),
     "results": Command(

@@ -29,12 +29,7 @@ T = TypeVar("T")
 
 M = TypeVar("M", bound=Message)
 
-_ADAPTERS: Final[dict[str, TypeAdapter[Any]]] = {
-    "published": TypeAdapter(Published),
-    "event": TypeAdapter(Event),
-    "request": TypeAdapter(Request),
-    "reply": TypeAdapter(Reply),
-}
+_KINDS: Final[dict[str, Any]] = {"published": Published, "event": Event, "request": Request, "reply": Reply}
 
 
 def pack(message: Message) -> bytes:
@@ -45,13 +40,13 @@ def pack(message: Message) -> bytes:
 
 def unpack_event(data: bytes) -> Event:
     """An event of the log. Raises MalformedMessage."""
-    event: Event = _validated(_ADAPTERS["event"], _recorded(data))
+    event: Event = _validated(_adapter("event"), _recorded(data))
     return event
 
 
 def unpack_published(data: bytes) -> Published:
     """The body of a published message. Raises MalformedMessage."""
-    message: Published = _validated(_ADAPTERS["published"], _recorded(data))
+    message: Published = _validated(_adapter("published"), _recorded(data))
     return message
 
 
@@ -60,7 +55,7 @@ def unpack_request(data: bytes) -> Request:
     fields = _decoded(data)
     tag = _tag_of(fields)
     known = {**fields, "tag": EARLIER_REQUESTS[tag]} if tag in EARLIER_REQUESTS else fields
-    request: Request = _validated(_ADAPTERS["request"], known)
+    request: Request = _validated(_adapter("request"), known)
     return request
 
 
@@ -76,7 +71,7 @@ def pack_reply(reply: Reply, request: bytes) -> bytes:
 
 def unpack_reply(data: bytes) -> Reply:
     """An answer of the control endpoint. Raises MalformedMessage."""
-    reply: Reply = _validated(_ADAPTERS["reply"], _decoded(data))
+    reply: Reply = _validated(_adapter("reply"), _decoded(data))
     return reply
 
 
@@ -120,6 +115,12 @@ def _validated(adapter: TypeAdapter[T], fields: Any) -> T:
 def _printable(text: str) -> str:
     """One short line without control characters, since the text holds what came and goes into logs and answers."""
     return "".join(c if c.isprintable() else "?" for c in text[:MAX_ERROR_CHARACTERS])
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[Any]:
+    """Built at its first use: most programs read few kinds, and each takes a hundredth of a second."""
+    return TypeAdapter(_KINDS[kind])
 
 
 @cache

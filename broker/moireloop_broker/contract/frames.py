@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 import msgpack
-import numpy as np
-import numpy.typing as npt
 from pydantic import Field, TypeAdapter, model_validator
 
 from moireloop_broker.contract.codec import _decoded, _validated
@@ -21,6 +19,10 @@ from moireloop_broker.contract.message import (
     Number,
     Row,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 MAX_FRAME_ATOMS: Final = 200_000_000
 
@@ -108,6 +110,8 @@ _FRAME_HEADER: Final = TypeAdapter(FrameHeader)
 
 def frame_parts(frame: Frame) -> list[bytes | memoryview]:
     """The multipart message of a frame; positions and types are passed on as buffers, not copied."""
+    import numpy as np
+
     header: bytes = msgpack.packb(frame.header.__dict__)  # flat: model_dump would give the same, more slowly
     return [FRAME_TOPIC, header, frame.positions.reshape(-1).view(np.uint8).data, frame.types.data]
 
@@ -118,6 +122,8 @@ def frame_from_parts(parts: Sequence[bytes | memoryview]) -> Frame:
     Raises:
         MalformedMessage: wrong number of parts, a bad header, or buffers that do not fit the header's shape.
     """
+    import numpy as np
+
     if len(parts) != 4:
         raise MalformedMessage(f"expected a frame of 4 parts, got {len(parts)}")
     topic, header_bytes, positions, types = parts

@@ -58,4 +58,4 @@ class MalformedMessage(ValueError):
 class Message(BaseModel):
     """Base of all messages: frozen, strict, without unknown fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)

@@ -9,8 +9,9 @@ from moireloop.campaign_file.campaign import Campaign
 from moireloop.commands.started import started
 from moireloop.exit_codes import EXIT_FAILED
 from moireloop.results.analyses import failed_analyses
+from moireloop.results.early_ends import early_ends
 from moireloop.results.files import FewerRows, rows_of, write_analyses, write_results, write_trajectories
-from moireloop.results.results import early_ends, utilisation
+from moireloop.results.results import utilisation
 from moireloop.session.history import History
 from moireloop.session.records import records
 from moireloop.terminal.console import complain, console, plain_console, say

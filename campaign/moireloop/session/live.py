@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from moireloop.client.client import CampaignClient, NotRunning, connect
 from moireloop.session.history import TOPICS, History
 from moireloop.session.lock import holder_of
 from moireloop_broker.folder import CampaignFolder
+
+if TYPE_CHECKING:
+    from moireloop.client.client import CampaignClient
 
 T = TypeVar("T")
 
 
 def connected(folder: CampaignFolder) -> CampaignClient:
     """A client of the campaign that runs in a folder. Raises NotRunning."""
+    from moireloop.client.client import NotRunning, connect
+
     if not folder.connection_file.exists():
         raise NotRunning(f"the campaign in {folder.root} is only starting; try again in a moment")
     return connect(folder.connection_file)
@@ -28,6 +32,8 @@ def live_history(client: CampaignClient) -> History:
 def look(folder: CampaignFolder, live: Callable[[CampaignClient], T], stored: Callable[[CampaignFolder], T]) -> T:
     """Ask the running services or, where nobody runs them (any more), the state that they left."""
     if holder_of(folder) is not None:
+        from moireloop.client.client import NotRunning
+
         try:
             with connected(folder) as client:
                 return live(client)

@@ -10,9 +10,10 @@ from types import MappingProxyType
 from typing import Final
 
 from moireloop.results.analyses import failed_analyses
+from moireloop.results.early_ends import EarlyEnds, early_ends
 from moireloop.results.labels import duration
 from moireloop.results.recipes import Recipe, recipe_runs, recipes_of
-from moireloop.results.results import EarlyEnds, early_ends, utilisation
+from moireloop.results.results import utilisation
 from moireloop.session.start_condition import awaits_analyzer
 from moireloop_broker.contract.control import RESTARTS_PASSED_OVER, Status, WorkerStatus
 from moireloop_broker.contract.events import BUDGET_OUTCOMES, OUTCOMES, Result, RunFailed, ServiceChanged

@@ -13,7 +13,7 @@ from moireloop.results.labels import duration
 from moireloop.results.recipes import Recipe
 from moireloop.session.progress import Progress
 from moireloop.session.start_condition import WAITING
-from moireloop_broker.contract.events import RunFailed
+from moireloop.terminal.failures import failure_line
 from moireloop_broker.contract.search import Target
 
 BAR_WIDTH: Final = 60
@@ -56,12 +56,6 @@ def line(progress: Progress) -> str:
 def failure_lines(progress: Progress) -> list[str]:
     """A line for each of the last failures, oldest first."""
     return [failure_line(failed, progress.now_s) for failed in progress.last_failures]
-
-
-def failure_line(failed: RunFailed, now_s: float) -> str:
-    """Which attempt of which candidate failed, when, and why."""
-    ago = duration(max(0.0, now_s - failed.failed_s))
-    return f"{failed.candidate_id} attempt {failed.attempt} failed {ago} ago: {' '.join(failed.reason.split())}"
 
 
 def is_line_due(progress: Progress, shown: Progress | None, since_s: float, every_s: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moireloop.results.results import early_ends, saved_steps
+from moireloop.results.early_ends import early_ends, saved_steps
 from moireloop.results.table import results_table
 from moireloop_broker.contract.search import Target
 from tests.unit.campaign.conftest import MakeResult

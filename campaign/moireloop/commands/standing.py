@@ -1,0 +1,53 @@
+"""`moireloop status`: one look at how a campaign stands (main).
+
+A campaign that does not run is looked at without what draws and ranks, so that the answer comes at once.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moireloop.commands.started import started
+from moireloop.results.analyses import failed_analyses
+from moireloop.results.early_ends import early_ends
+from moireloop.session.live import look
+from moireloop.terminal.console import console
+from moireloop.terminal.failures import failure_line
+from moireloop_broker.contract.events import BUDGET_OUTCOMES
+from moireloop_broker.folder import CampaignFolder
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from moireloop.campaign_file.campaign import Campaign
+    from moireloop.client.client import CampaignClient
+
+
+def status(path: Path) -> int:
+    """One look at a campaign, whether it runs or not."""
+    campaign = started(path)
+    shown = look(CampaignFolder(campaign.folder), lambda client: _live_picture(campaign, client), _stored_line)
+    console.print(shown, soft_wrap=True)
+    return 0
+
+
+def _live_picture(campaign: Campaign, client: CampaignClient) -> RenderableType:
+    from moireloop.commands.watching import live_picture
+
+    return live_picture(campaign, client)
+
+
+def _stored_line(folder: CampaignFolder) -> str:
+    from moireloop.session.records import stored_status
+
+    stored, history = stored_status(folder)
+    done = sum(stored.counts[outcome] for outcome in BUDGET_OUTCOMES)
+    counts = ", ".join(f"{count} {name}" for name, count in stored.counts.items() if count)
+    parts = [f"{stored.campaign} does not run", f"state {stored.state}, {done} results", counts or "nothing yet"]
+    early = early_ends(history.results)
+    summary = "; ".join([*parts, *([str(early)] if early else [])])
+    failures = [failure_line(failed, time.time()) for failed in history.last_failures]
+    passed_over = [history.passed_over_line] if history.passed_over_line else []
+    return "\n".join([summary, *failures, *failed_analyses(history.results), *passed_over])
