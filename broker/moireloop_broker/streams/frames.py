@@ -30,6 +30,9 @@ COPY_BELOW_BYTES = 64 * 1024
 
 SENT_QUEUE_FRAMES = (8, 1000)
 
+LEAVING_MS = 1000
+"""For so long a socket that is given up delivers what its queues hold for analyzers that are still there."""
+
 RECEIVED_QUEUE_FRAMES = 128
 
 RECEIVED_QUEUE_BYTES = 128 * 1024 * 1024
@@ -82,19 +85,18 @@ class FramePublisher:
         self._kept_bytes = kept_bytes
         self._connected: frozenset[str] = frozenset()
         self._wanted: frozenset[str] = frozenset()
-        self._socket = (context or zmq.Context.instance()).socket(zmq.PUSH)
-        self._socket.immediate = True
-        self._socket.linger = 0
-        self._socket.reconnect_ivl = 50
-        if curve is not None:
-            curve.secure_client(self._socket)
+        self._queue_length: int | None = None
+        self._context = context or zmq.Context.instance()
+        self._curve = curve
+        self._socket = self._new_socket()
         self.look_up()
 
     def publish(self, frame: Frame) -> None:
         """Send a frame, or keep it for the next call when no analyzer has room."""
         parts = frame_parts(frame)
         if not self._connected:
-            self._socket.sndhwm = queue_length(len(parts[2]), self._kept_bytes)
+            self._queue_length = queue_length(len(parts[2]), self._kept_bytes)
+            self._socket.sndhwm = self._queue_length
         self._follow()
         if not self._waiting and self._sent(parts):
             return
@@ -154,14 +156,32 @@ class FramePublisher:
         self._socket.close()
 
     def _follow(self) -> None:
+        """Connect to the analyzers that there are now; where one is gone, by a socket of its own for the others.
+
+        `disconnect` of a socket under traffic makes libzmq 4.3.5 call a connection that is freed already, which killed
+        workers. While no analyzer is known the socket stays: it queues nothing for those that are away.
+        """
         wanted = self._wanted
-        if wanted == self._connected:
+        if wanted == self._connected or not wanted:
             return
+        if self._connected - wanted:
+            self._socket.close(linger=LEAVING_MS)
+            self._socket = self._new_socket()
+            self._connected = frozenset()
         for endpoint in wanted - self._connected:
             self._socket.connect(endpoint)
-        for endpoint in self._connected - wanted:
-            self._socket.disconnect(endpoint)
         self._connected = wanted
+
+    def _new_socket(self) -> zmq.Socket[bytes]:
+        socket = self._context.socket(zmq.PUSH)
+        socket.immediate = True
+        socket.linger = 0
+        socket.reconnect_ivl = 50
+        if self._queue_length is not None:
+            socket.sndhwm = self._queue_length
+        if self._curve is not None:
+            self._curve.secure_client(socket)
+        return socket
 
     def _flush(self) -> None:
         while self._waiting and self._sent(self._waiting[0]):

@@ -229,3 +229,34 @@ def test_frames_over_tcp_need_the_campaigns_key(context: zmq.Context[zmq.Socket[
     assert [f.header.step for f in frames] == [2]
     for end in (wrong, right, receiver):
         end.close()
+
+
+def test_analyzers_that_come_and_go_under_traffic(tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    """A worker that follows them sends on, and what is sent while one leaves reaches those that stay."""
+    first, second = (FrameReceiver(f"ipc://{tmp_path}/{name}", context=context) for name in ("a", "b"))
+    both = frozenset({first.endpoint, second.endpoint})
+    here = [both]
+    publisher = FramePublisher(lambda: here[0], kept_bytes=10 * 12_000, context=context)
+    seen = 0
+    for change in range(30):
+        here[0] = [frozenset({first.endpoint, second.endpoint}), frozenset({first.endpoint}), frozenset[str]()][
+            change % 3
+        ]
+        publisher.look_up()
+        for step in range(20):
+            publisher.publish(frame(step))
+            seen += sum(receiver.receive(0) is not None for receiver in (first, second))
+    here[0] = frozenset({first.endpoint})
+    publisher.look_up()
+    publisher.publish(frame(0))
+    wait_until(lambda: publisher.flush(0.1), "everything is sent")
+
+    def received() -> int:
+        nonlocal seen
+        seen += sum(receiver.receive(0.01) is not None for receiver in (first, second))
+        return seen
+
+    wait_until(lambda: received() + publisher.dropped == 601, "each frame is received or counted as dropped")
+    publisher.close()
+    first.close()
+    second.close()
