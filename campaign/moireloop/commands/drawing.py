@@ -7,10 +7,11 @@ from pathlib import Path
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.commands.started import started
+from moireloop.exit_codes import EXIT_FAILED
 from moireloop.figures.files import write_figures, write_run_figures
 from moireloop.session.history import History
 from moireloop.session.records import records
-from moireloop.terminal.console import console
+from moireloop.terminal.console import complain, console
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.series import Series
 from moireloop_worker.models.script_files import started_model
@@ -19,9 +20,24 @@ from moireloop_worker.models.script_files import started_model
 def figures(path: Path, *, run: Sequence[str] = ()) -> int:
     """Draw the figures into the campaign's folder."""
     campaign = started(path)
-    for figure in draw(campaign, *records(CampaignFolder(campaign.folder)), run):
+    history, all_series = records(CampaignFolder(campaign.folder))
+    try:
+        drawn = draw(campaign, history, all_series, run)
+    except OSError as error:
+        complain(not_drawn(campaign, error))
+        return EXIT_FAILED
+    for figure in drawn:
         console.print(str(figure), soft_wrap=True)
     return 0
+
+
+def not_drawn(campaign: Campaign, error: OSError) -> str:
+    """What to say when figures cannot be written, and how to mend it."""
+    folder = CampaignFolder(campaign.folder).figures
+    return (
+        f"figures are not written to {folder}: {error.strerror or error}; mend that, then "
+        f"`moireloop figures {campaign.folder}`"
+    )
 
 
 def draw(

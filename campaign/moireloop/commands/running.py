@@ -20,9 +20,10 @@ from moireloop.campaign_file.load import (
     read_campaign,
     refuse_unreachable,
 )
+from moireloop.exit_codes import EXIT_FAILED
 from moireloop.session.lock import locked, refuse_if_held
 from moireloop.session.opening import forget_session, refuse_if_redis_knows, refuse_taken_name
-from moireloop.terminal.console import console, say
+from moireloop.terminal.console import complain, console, say
 from moireloop.terminal.outlet import output_that_may_close
 from moireloop.terminal.session_view import Session, conduct
 from moireloop_broker.folder import CampaignFolder
@@ -92,14 +93,22 @@ def _held(file: CampaignFile, purpose: Purpose) -> Iterator[None]:
 def _conduct(campaign: Campaign, *, resumed: bool) -> Session:
     """The session, then its figures, tables and files. Those who draw are imported when there is something to draw."""
     session = conduct(campaign, console, resumed=resumed)
-    from moireloop.commands.drawing import draw
+    from moireloop.commands.drawing import draw, not_drawn
     from moireloop.commands.tabling import code_of_tables, show_results
 
-    drawn = draw(campaign, session.history, session.all_series)
+    undrawn = None
+    drawn: tuple[Path, ...] = ()
+    try:
+        drawn = draw(campaign, session.history, session.all_series)
+    except OSError as error:
+        undrawn = not_drawn(campaign, error)
     show_results(campaign, session.history, session.all_series)
+    if undrawn is not None:
+        complain(undrawn)
     for result in session.history.results:
         remove_restart_files_of(CampaignFolder(campaign.folder).runs, result.candidate.candidate_id)
     for figure in drawn:
         say(f"figure   {figure}")
     say(f"ended    {session.reason}")
-    return replace(session, exit_code=session.exit_code or code_of_tables(campaign, session.history))
+    unwritten = code_of_tables(campaign, session.history) or (0 if undrawn is None else EXIT_FAILED)
+    return replace(session, exit_code=session.exit_code or unwritten)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from moireloop.commands.started import started
 from moireloop.session.live import connected
-from moireloop.session.lock import holder_of
+from moireloop.session.lock import is_running
 from moireloop.terminal.console import console
 from moireloop_broker.folder import CampaignFolder
 
@@ -14,7 +14,7 @@ from moireloop_broker.folder import CampaignFolder
 def stop(path: Path) -> int:
     """Let running candidates finish, then stop; `moireloop resume` goes on from there."""
     folder = CampaignFolder(started(path).folder)
-    if holder_of(folder) is None:
+    if not is_running(folder):
         console.print("the campaign does not run")
         return 0
     with connected(folder) as client:

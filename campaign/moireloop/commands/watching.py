@@ -13,7 +13,7 @@ from moireloop.client.client import CampaignClient, NotRunning
 from moireloop.commands.started import started
 from moireloop.session.history import TOPICS, History
 from moireloop.session.live import connected, live_history
-from moireloop.session.lock import holder_of
+from moireloop.session.lock import is_running
 from moireloop.session.progress import Progress, progress_of
 from moireloop.terminal.console import console
 from moireloop.terminal.picture import failure_lines, line, picture
@@ -28,11 +28,11 @@ def watch(path: Path) -> int:
     """Live progress of a campaign that another terminal runs, until it ends."""
     campaign = started(path)
     history, since = History(), "0-0"
-    if holder_of(CampaignFolder(campaign.folder)) is None:
+    if not is_running(CampaignFolder(campaign.folder)):
         console.print("the campaign does not run")
         return 0
     with connected(CampaignFolder(campaign.folder)) as client, ProgressView(console) as view:
-        while holder_of(CampaignFolder(campaign.folder)) is not None:
+        while is_running(CampaignFolder(campaign.folder)):
             try:
                 fresh = client.events(TOPICS, since)
                 now = client.status()

@@ -15,7 +15,8 @@ import redis
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.session.ending import Ending, ending_of, failure_of, should_drain, wall_time_reason, without_success
 from moireloop.session.history import History
-from moireloop.session.opening import close_session, conductor_name, hold_sockets, note_session, open_session
+from moireloop.session.lock import conductor_name
+from moireloop.session.opening import close_session, hold_sockets, note_session, open_session
 from moireloop.session.progress import Progress, progress_of
 from moireloop.session.records import refuse_lost_log
 from moireloop.session.service_set import Crash, ServiceSet, ServiceSpec

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from moireloop.session.history import TOPICS, History
-from moireloop.session.lock import holder_of
+from moireloop.session.lock import is_running
 from moireloop_broker.folder import CampaignFolder
 
 if TYPE_CHECKING:
@@ -31,13 +31,13 @@ def live_history(client: CampaignClient) -> History:
 
 def look(folder: CampaignFolder, live: Callable[[CampaignClient], T], stored: Callable[[CampaignFolder], T]) -> T:
     """Ask the running services or, where nobody runs them (any more), the state that they left."""
-    if holder_of(folder) is not None:
+    if is_running(folder):
         from moireloop.client.client import NotRunning
 
         try:
             with connected(folder) as client:
                 return live(client)
         except NotRunning:
-            if holder_of(folder) is not None:
+            if is_running(folder):
                 raise
     return stored(folder)

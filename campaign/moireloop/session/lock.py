@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.processes.file_lock import is_locked, locks_within
 
+if TYPE_CHECKING:
+    import redis
+
 LOCK_PATIENCE_S: Final = 0.2
 """Outlasts somebody else's short look at who holds the lock."""
+
+
+ANSWER_S: Final = 5.0
+"""How long a Redis server that is asked who runs a campaign may take."""
 
 
 class CampaignIsRunning(RuntimeError):
@@ -71,6 +79,43 @@ def holder_of(folder: CampaignFolder) -> Holder | None:
         return _read_holder(descriptor) if is_locked(descriptor) else None
     finally:
         os.close(descriptor)
+
+
+def is_running(folder: CampaignFolder) -> bool:
+    """Whether a session of the campaign runs: by its lock or, where that was deleted, by its private Redis server.
+
+    A server of another folder, such as the original of a copy, says nothing of this one.
+    """
+    return holder_of(folder) is not None or _redis_knows(folder)
+
+
+def _redis_knows(folder: CampaignFolder) -> bool:
+    try:
+        import redis
+    except ImportError:  # a controller's client, on whose machine no campaign runs
+        return False
+
+    from moireloop_broker.connection import NoConnectionFile, read_connection
+    from moireloop_broker.service.redis_server import serves
+    from moireloop_broker.state.redis_client import open_impatient
+
+    with contextlib.suppress(redis.RedisError, NoConnectionFile):
+        connection = read_connection(folder.connection_file)
+        if connection.private_redis:
+            with contextlib.closing(open_impatient(connection.redis_url, ANSWER_S)) as client:
+                return serves(client, folder.redis) and conductor_of(client, connection.campaign) is not None
+    return False
+
+
+def conductor_name(campaign: str, session: str) -> str:
+    """What a conductor calls its connection to Redis, so that others see that it lives."""
+    return f"moireloop:{campaign}:conductor:{session}"
+
+
+def conductor_of(client: redis.Redis, campaign: str) -> str | None:
+    """The name of the connection of the conductor that runs a campaign now. Raises redis.RedisError."""
+    names = [str(row.get("name", "")) for row in client.client_list()]
+    return next((name for name in names if name.startswith(conductor_name(campaign, ""))), None)
 
 
 def held_by(folder: CampaignFolder, holder: Holder) -> CampaignIsRunning:

@@ -15,7 +15,7 @@ from typing import Any, cast
 import redis
 
 from moireloop.campaign_file.campaign import Campaign
-from moireloop.session.lock import CampaignIsRunning
+from moireloop.session.lock import ANSWER_S, CampaignIsRunning, conductor_of
 from moireloop.session.records import refuse_lost_log, refuse_lost_state
 from moireloop.session.service_set import ServiceSet
 from moireloop_broker.connection import (
@@ -41,7 +41,6 @@ ENDING_S = 20.0
 
 SILENT_S = 2.0
 
-ANSWER_S = 5.0
 
 OWNER = "owner"
 
@@ -195,17 +194,6 @@ def _left_of(connection: Connection, folder: CampaignFolder) -> str | None:
                 return f"the Redis server of an earlier session in {folder.redis}"
     holder = holder_of_data(folder.redis) if connection.private_redis else None
     return None if holder is None else f"the Redis server of an earlier session (process {holder}) in {folder.redis}"
-
-
-def conductor_name(campaign: str, session: str) -> str:
-    """What a conductor calls its connection to Redis, so that others see that it lives."""
-    return f"moireloop:{campaign}:conductor:{session}"
-
-
-def conductor_of(client: redis.Redis, campaign: str) -> str | None:
-    """The name of the connection of the conductor that runs a campaign now. Raises redis.RedisError."""
-    names = [str(row.get("name", "")) for row in client.client_list()]
-    return next((name for name in names if name.startswith(conductor_name(campaign, ""))), None)
 
 
 def _claim_name(campaign: Campaign, redis_url: str, curve: Curve, identity: Identity) -> None:

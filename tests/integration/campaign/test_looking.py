@@ -189,3 +189,14 @@ def test_numbers_beyond_the_contract_are_passed_over(tmp_path: Path, capsys: pyt
     assert main(["results", str(file)]) == 0
     assert "passed over: 1" in capsys.readouterr().err
     assert len(folder.results_csv.read_text().splitlines()) == 3
+
+
+def test_figures_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line says which, why, and how to get them; nothing else is touched."""
+    folder = stopped(campaign_file(tmp_path))
+    folder.figures.rmdir()
+    folder.figures.write_text("in the way")
+    assert main(["figures", str(tmp_path / "tiny.toml")]) == 1
+    line = capsys.readouterr().err
+    assert line.startswith(f"moireloop: figures are not written to {folder.figures}: Not a directory; mend that, then")
+    assert line.count("\n") == 1

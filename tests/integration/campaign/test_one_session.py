@@ -13,11 +13,10 @@ import redis
 
 from moireloop.campaign_file.load import load_campaign
 from moireloop.session import opening
-from moireloop.session.lock import CampaignIsRunning
+from moireloop.session.lock import CampaignIsRunning, conductor_name, is_running
 from moireloop.session.opening import (
     NameTaken,
     StillEnding,
-    conductor_name,
     forget_session,
     note_session,
     open_session,
@@ -44,7 +43,12 @@ def test_second_session_is_refused_without_lock_files(tmp_path: Path) -> None:
             client.ping()
             with pytest.raises(CampaignIsRunning, match="its conductor is connected"):
                 refuse_if_redis_knows(folder)
+            assert is_running(folder)
+            shutil.copytree(tmp_path / "a", tmp_path / "b")
+            assert not is_running(CampaignFolder(tmp_path / "b" / folder.root.name))
+        assert not is_running(folder)
     refuse_if_redis_knows(folder)
+    assert not is_running(folder)
 
 
 def test_server_that_hangs_is_waited_for_with_words_and_then_refused(
