@@ -63,6 +63,8 @@ def _content(path: Path) -> bytes:
         with open(file, "rb") as opened:
             _refuse_other_kinds(path, os.fstat(file))
             content = opened.read(LARGEST_FILE_BYTES + 1)
+    except CampaignFileError:
+        raise
     except FileNotFoundError as error:
         raise refused(path, "no such file") from error
     except OSError as error:

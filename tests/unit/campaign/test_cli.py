@@ -222,3 +222,13 @@ def test_valid_file_is_called_valid(file: Path, capsys: Captured) -> None:
     assert main(["validate", str(file)]) == 0
     assert capsys.readouterr().out == f"{file}: campaign 'search' is valid\n"
     assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/tmp", "a folder"), ("/dev/null", "a device, socket or pipe")],  # noqa: S108
+)
+def test_what_is_no_file_is_named_once(path: str, kind: str, capsys: Captured) -> None:
+    """One line, which is true: a path was given, of something else."""
+    assert main(["validate", path]) == 2
+    assert capsys.readouterr().err == f"moireloop: {path}: expected a campaign file, got {kind}\n"
