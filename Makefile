@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check quick bench lint types lock
+.PHONY: demo test check quick bench lint types lock programs
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'moireloop needs Python 3.11 or newer')"
@@ -19,11 +19,15 @@ demo: $(READY)
 test: check
 
 # Two lanes for two cores, about equally long: whole campaigns, and all that is smaller.
-check: lint types $(READY)
+check: lint types programs $(READY)
 	mkdir -p build
 	$(BIN)/python -m pytest tests/unit tests/contract tests/physics tests/integration > build/smaller-tests.log 2>&1 & smaller=$$!; \
 	$(BIN)/python -m pytest tests/system; whole=$$?; \
 	wait $$smaller; smaller=$$?; cat build/smaller-tests.log; test $$whole -eq 0 && test $$smaller -eq 0
+
+# Debian packages that tests need beside Python: installed where this runs as root with apt-get, else the tests skip.
+programs:
+	@sh tests/install-programs.sh
 
 # For daily work, about a minute on two quiet cores: neither services, campaigns and figures nor long searches.
 quick: lint types $(READY)

@@ -7,7 +7,9 @@ import os
 from moireloop_broker.contract.search import SearchSpace
 from moireloop_broker.problems import Problem, nearest, shown, unknown_key
 from moireloop_worker.lammps.check import why_lammps_does_not_start
-from moireloop_worker.launchers.registry import LauncherUnusable, load_launcher
+from moireloop_worker.launchers.allocation import Shape, why_too_many
+from moireloop_worker.launchers.launcher import CannotLaunch, Surveyor
+from moireloop_worker.launchers.registry import LauncherUnusable, chosen_launcher, load_launcher
 from moireloop_worker.launchers.shared_memory import shortage
 from moireloop_worker.models import growth_model, known_models, required_parameters
 from moireloop_worker.models.growth_model import Plan, is_path_for_lammps
@@ -43,14 +45,43 @@ def steps_of_a_run(growth: GrowthSettings, space: SearchSpace, frame_steps: int)
 
 
 def machine_problems(workers: PoolSettings, lammps: LammpsSettings, cores: int) -> list[Problem]:
-    """Whether the launcher is installed, and the workers that it starts fit on a machine of so many cores."""
+    """Whether the launcher is installed, and the workers fit into its allocation, or on a machine of so many cores."""
     try:
-        load_launcher(workers.launcher)
+        opener = load_launcher(workers.launcher)
     except LauncherUnusable as error:
         return [Problem("workers.launcher", str(error))]
-    if workers.launcher != "local":
-        return []
-    return _core_problems(workers, lammps, cores) or _shared_memory_problems(workers)
+    if chosen_launcher(workers.launcher) == "local":
+        return _local_problems(workers) or _core_problems(workers, lammps, cores) or _shared_memory_problems(workers)
+    return _allocation_problems(opener, workers, lammps) if isinstance(opener, Surveyor) else []
+
+
+def shape_of(workers: PoolSettings, lammps: LammpsSettings) -> Shape:
+    """How wide one worker is."""
+    return Shape(workers.ranks, workers.cores or lammps.threads, workers.gpus, workers.nodes)
+
+
+def _allocation_problems(survey: Surveyor, workers: PoolSettings, lammps: LammpsSettings) -> list[Problem]:
+    """Whether the options are such as the scheduler knows, and all workers fit into the allocation side by side."""
+    if workers.nodes > workers.ranks:
+        return [Problem("workers.nodes", f"expected at most the {workers.ranks} of workers.ranks, got {workers.nodes}")]
+    if (refusal := survey.why_refused(workers.launcher_options)) is not None:
+        return [Problem("workers.launcher_options", refusal)]
+    try:
+        allocation = survey.survey()
+    except CannotLaunch as error:
+        return [Problem("workers.launcher", str(error))]
+    found = why_too_many(allocation, shape_of(workers, lammps), workers.count)
+    return [] if found is None else [Problem(f"workers.{found[0]}", found[1])]
+
+
+def _local_problems(workers: PoolSettings) -> list[Problem]:
+    """What only a scheduler can do."""
+    wrong = {"nodes": workers.nodes > 1, "launcher_options": bool(workers.launcher_options)}
+    return [
+        Problem(f"workers.{key}", 'expected none with the launcher "local", which starts workers on this machine alone')
+        for key, given in wrong.items()
+        if given
+    ]
 
 
 def _shared_memory_problems(workers: PoolSettings) -> list[Problem]:
@@ -59,12 +90,12 @@ def _shared_memory_problems(workers: PoolSettings) -> list[Problem]:
 
 
 def _core_problems(workers: PoolSettings, lammps: LammpsSettings, cores: int) -> list[Problem]:
-    threads = lammps.threads
+    threads = workers.cores or lammps.threads
     total = workers.count * workers.ranks * threads
     if workers.oversubscribe or total <= cores:
         return []
     key = "workers.ranks" if workers.ranks * threads > cores else "workers.count"
-    words, numbers = ("", "") if threads == 1 else (" x threads", f" x {threads}")
+    words, numbers = ("", "") if threads == 1 else (" x cores" if workers.cores else " x threads", f" x {threads}")
     return [
         Problem(
             key,

@@ -53,6 +53,18 @@ class LammpsSettings(Settings):
         return max([1, *asked])
 
 
+def _launcher_options(options: dict[str, str]) -> dict[str, str]:
+    for name, value in options.items():
+        if not re.fullmatch("[A-Za-z][A-Za-z0-9._-]{0,63}", name):
+            raise ValueError(f"expected names of options without dashes before them, got {name!r}")
+        if not re.fullmatch("[ -~]{0,1000}", value):
+            raise ValueError(f"expected printable ASCII for {name}, got {value!r}")
+    return options
+
+
+LauncherOptions = Annotated[dict[str, str], Field(max_length=64), AfterValidator(_launcher_options)]
+
+
 class PoolSettings(Settings):
     """The workers of a campaign: how many, how wide, how they are started and when one counts as lost."""
 
@@ -60,9 +72,22 @@ class PoolSettings(Settings):
         description="number of workers; each runs one candidate at a time"
     )
     ranks: Annotated[int, Field(ge=1, le=4096)] = Field(default=1, description="MPI ranks of one worker")
+    cores: Annotated[int, Field(ge=1, le=4096)] | None = Field(
+        default=None, description="cores of one rank; by default as many as LAMMPS has threads"
+    )
+    gpus: Annotated[int, Field(ge=0, le=64)] = Field(default=0, description="GPUs of one rank")
+    nodes: Annotated[int, Field(ge=1, le=4096)] = Field(
+        default=1, description="nodes over which the ranks of one worker are spread"
+    )
     launcher: Annotated[str, Field(min_length=1, max_length=64)] = Field(
-        default="local",
-        description='how workers are started: "local" on this machine, or a launcher that another package brings',
+        default="auto",
+        description=(
+            'how workers are started: "local" on this machine, "slurm" or "flux" in an allocation, a launcher that '
+            'another package brings, or "auto" for the first of flux, slurm and local whose allocation this is'
+        ),
+    )
+    launcher_options: LauncherOptions = Field(
+        default={}, description='options passed on to the scheduler, such as { cpu-bind = "cores" }; "" makes a flag'
     )
     lease_s: Annotated[FiniteFloat, Field(ge=0.5, le=86_400)] = Field(
         default=30.0, description="seconds a lease lasts without renewal before the candidate goes to another worker"

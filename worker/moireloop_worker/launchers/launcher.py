@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from moireloop_broker.processes.exits import CannotServe
+from moireloop_worker.launchers.allocation import Allocation
 
 
 class CannotLaunch(CannotServe):
@@ -45,8 +46,12 @@ class Launch:
         ranks: MPI ranks of one worker.
         log_folder: gets one log file for each worker, appended to.
         campaign: name of the campaign, for the names of jobs.
-        interface: network interface for MPI between hosts; None keeps MPI within one host.
+        interface: network interface for MPI between hosts; None leaves it to MPI, which within one host opens no port.
         options: what the campaign file passes through to the launcher.
+        pool: name of the pool, for the names of jobs.
+        cores: cores of one rank.
+        gpus: GPUs of one rank.
+        nodes: over how many nodes the ranks of one worker are spread.
     """
 
     command: tuple[str, ...]
@@ -55,6 +60,14 @@ class Launch:
     campaign: str = ""
     interface: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    pool: str = "main"
+    cores: int = 1
+    gpus: int = 0
+    nodes: int = 1
+
+    def job_name(self, worker: str) -> str:
+        """What a scheduler calls this worker. No other worker of the scheduler's user has this name."""
+        return f"moireloop-{self.campaign}-{self.pool}-{worker}"
 
 
 class Handle(Protocol):
@@ -82,6 +95,17 @@ class Launcher(Protocol):
 
     def ends_s(self) -> float | None:
         """When the allocation ends, in seconds since the epoch, as far as is known now; None without an end."""
+
+
+@runtime_checkable
+class Surveyor(Protocol):
+    """What an entry point may have beside being called: it tells before anything starts what there is for workers."""
+
+    def survey(self) -> Allocation:
+        """The allocation in which workers would be started. Raises CannotLaunch where there is none."""
+
+    def why_refused(self, options: Mapping[str, str]) -> str | None:
+        """What is wrong with `workers.launcher_options`, in words; None where they can be used."""
 
 
 OpenLauncher = Callable[[Launch], Launcher]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Final
 
@@ -9,6 +11,11 @@ from moireloop_broker.processes.exits import CannotServe
 from moireloop_worker.launchers.launcher import Launch, Launcher, OpenLauncher
 
 GROUP: Final = "moireloop.launchers"
+
+AUTO: Final = "auto"
+
+SIGNS: Final = {"FLUX_URI": "flux", "SLURM_JOB_ID": "slurm"}
+"""Variable that a scheduler sets in its allocations -> launcher. Flux comes first: it may run within a Slurm job."""
 
 
 class LauncherUnusable(CannotServe):
@@ -20,8 +27,16 @@ def known_launchers() -> list[str]:
     return sorted(entry_points(group=GROUP).names)
 
 
+def chosen_launcher(name: str, environment: Mapping[str, str] = os.environ) -> str:
+    """The launcher that a name means: "auto" is "flux" within a Flux instance, "slurm" in a Slurm job, else "local"."""
+    if name != AUTO:
+        return name
+    return next((launcher for variable, launcher in SIGNS.items() if environment.get(variable)), "local")
+
+
 def load_launcher(name: str) -> OpenLauncher:
     """What opens the launcher of this name. Raises LauncherUnusable."""
+    name = chosen_launcher(name)
     found = {entry.value: entry for entry in entry_points(group=GROUP) if entry.name == name}
     if len(found) > 1:
         raise LauncherUnusable(f"expected one launcher {name!r}, got {' and '.join(sorted(found))}")

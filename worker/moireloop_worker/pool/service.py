@@ -22,7 +22,7 @@ from moireloop_broker.state.work_queue import AttemptLimits
 from moireloop_worker.launchers.launcher import CannotLaunch, Exit, Handle, Launch, Launcher
 from moireloop_worker.launchers.registry import open_launcher
 from moireloop_worker.pool.decisions import STILL_BIRTHS, Pool
-from moireloop_worker.settings import PoolSettings
+from moireloop_worker.settings import LammpsSettings, PoolSettings
 
 log = logging.getLogger(__name__)
 
@@ -176,11 +176,23 @@ def open_pool(connection_file: Path) -> PoolService:
     """The pool that the campaign's settings describe."""
     connection = read_connection(connection_file)
     client = connection.open_redis()
-    settings = read_settings(client, connection.keys).section("workers", PoolSettings)
+    stored = read_settings(client, connection.keys)
+    settings = stored.section("workers", PoolSettings)
     limits = AttemptLimits(max_attempts=settings.max_attempts)
     watch = LeaseWatch(client, connection.keys, lease_s=settings.lease_s, limits=limits)
-    command = (sys.executable, "-m", "mpi4py", "-m", "moireloop_worker", "--connection", str(connection_file))
-    launch = Launch(command, settings.ranks, Path(connection.folder) / "logs", connection.campaign)
+    worker = ("-m", "mpi4py", "-m", "moireloop_worker", "--connection", str(connection_file))
+    command = (sys.executable, *worker, "--ranks", str(settings.ranks))
+    lammps = stored.section("lammps", LammpsSettings)
+    launch = Launch(
+        command,
+        settings.ranks,
+        Path(connection.folder) / "logs",
+        connection.campaign,
+        options=settings.launcher_options,
+        cores=settings.cores or lammps.threads,
+        gpus=settings.gpus,
+        nodes=settings.nodes,
+    )
     names = [f"worker-{number}" for number in range(settings.count)]
     return PoolService(Pool(names), open_launcher(settings.launcher, launch), watch)
 

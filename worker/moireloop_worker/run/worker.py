@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import redis
 from mpi4py import MPI
@@ -35,6 +36,11 @@ from moireloop_worker.run.lease_keeper import LeaseKeeper, renewal_period_s
 from moireloop_worker.settings import LammpsSettings, PoolSettings
 
 log = logging.getLogger(__name__)
+
+NOT_ONE_PROGRAM: Final = (
+    "worker %s: expected %d MPI ranks, got %d: the launcher and this MPI library do not speak the same PMI "
+    "(MPICH needs srun --mpi=pmi2, or a build for the site's MPI)"
+)
 
 
 def open_leases(connection: Connection, pool: PoolSettings) -> Leases:
@@ -161,10 +167,14 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="moireloop_worker")
     parser.add_argument("--connection", type=Path, required=True)
     parser.add_argument("--name", required=True)
+    parser.add_argument("--ranks", type=int, default=None, help="how many ranks it is to have; checked")
     parser.add_argument("--ends-s", type=float, default=None, help="when the allocation ends, seconds since the epoch")
     chosen = parser.parse_args(arguments)
     log_to_stderr()
     stop = StopSignal()
+    if chosen.ranks not in (None, MPI.COMM_WORLD.size):
+        log.critical(NOT_ONE_PROGRAM, chosen.name, chosen.ranks, MPI.COMM_WORLD.size)
+        return EXIT_DIED
     try:
         remove_segment_names(MPI.COMM_WORLD)
         worker = Worker(MPI.COMM_WORLD, read_connection(chosen.connection), chosen.name, chosen.ends_s)

@@ -52,7 +52,7 @@ def test_settings_of_an_earlier_version_are_read() -> None:
     assert found.section("space", SearchSpace).names == ("temperature_k", "lattice_strain")
     assert found.section("budget", BudgetSettings).results == 120
     assert found.parsed("growth", growth_settings) == BeadSettings()
-    assert found.section("workers", PoolSettings) == PoolSettings(count=2)
+    assert found.section("workers", PoolSettings) == PoolSettings(count=2, launcher="local")
     assert found.section("workers", LeaseSettings) == LeaseSettings(lease_s=30.0, max_attempts=3)
     assert found.section("workers", WorkerCount).count == 2
     assert found.section("lammps", LammpsSettings).arguments == ("-sf", "omp")
