@@ -23,7 +23,7 @@ PROBE_EVERY_S: Final = 5.0
 
 REFUSED_S: Final = 15.0
 
-ALWAYS: Final = ("settings", "identity", "state", "log", "queue", "finals", "services")
+ALWAYS: Final = ("settings", "identity", "state", "log", "queue", "queue:again", "finals", "services")
 
 MOST: Final = 1000
 
@@ -111,19 +111,21 @@ class StateWatch:
         self._first_id = self._first_id or first_id
         if first_id != self._first_id:
             return f"the Redis key {self._keys.log} has lost its first events: somebody else deleted them"
-        for stream, group in ((self._keys.queue, WORKERS_GROUP), (self._keys.finals, ANALYZERS_GROUP)):
+        workers = [(queue, WORKERS_GROUP) for queue in self._keys.queues]
+        for stream, group in (*workers, (self._keys.finals, ANALYZERS_GROUP)):
             groups = [row["name"] for row in self._client.xinfo_groups(stream)]
             if group.encode() not in groups:
                 return f"the Redis key {stream} has lost its group {group!r}: somebody else deleted it"
         together = self._client.pipeline(transaction=True)
         together.hgetall(self._keys.counts)
-        together.xlen(self._keys.queue)
+        for queue in self._keys.queues:
+            together.xlen(queue)
         together.zcard(self._keys.leases)
         together.xlen(self._keys.finals)
-        counts, queued, running, analysing = together.execute()
+        counts, again, queued, running, analysing = together.execute()
         settled = sum(int(counts.get(outcome.encode(), 0)) for outcome in OUTCOMES)
         held = {
-            "queued": (self._keys.queue, queued),
+            "queued": (" or ".join(self._keys.queues), again + queued),
             "running": (self._keys.leases, running),
             "analysing": (self._keys.finals, analysing),
         }
@@ -137,7 +139,7 @@ class StateWatch:
 
     def _lost_candidate(self) -> str | None:
         """A candidate that is waited for, and whose keys are gone or of another type."""
-        queued: Any = self._client.xrange(self._keys.queue, count=MOST)
+        queued = [row for queue in self._keys.queues for row in cast("Any", self._client.xrange(queue, count=MOST))]
         finished: Any = self._client.xrange(self._keys.finals, count=MOST)
         leased = [name.decode() for name in cast("list[bytes]", self._client.zrange(self._keys.leases, 0, -1))]
         finals = [fields[b"id"].decode() for _, fields in finished]

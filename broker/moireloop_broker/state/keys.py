@@ -41,6 +41,9 @@ KEYS: Final = (
     KeySpec("observations", "stream", "analyzers", f"the last {OBSERVATIONS_KEPT}, fewer of large ones"),
     KeySpec("series:{id}:{attempt}", "zset", "analyzers", f"campaign; the last {POINTS_KEPT} frames by step"),
     KeySpec("queue", "stream", "propose, fail", "an entry lives until its candidate is leased or cancelled"),
+    KeySpec(
+        "queue:again", "stream", "fail", "what was given back or lost, read before `queue`; lives as long as there"
+    ),
     KeySpec("leases", "zset", "lease, renew", "candidate -> expiry in ms; until the attempt ends"),
     KeySpec("finals", "stream", "finish", "an entry lives until the candidate's result is in the log"),
     KeySpec("final:{id}", "string", "finish", "the final frame, until the candidate's result is in the log"),
@@ -66,6 +69,7 @@ class Keys:
         self.log = self.prefix + "log"
         self.observations = self.prefix + "observations"
         self.queue = self.prefix + "queue"
+        self.queue_again = self.prefix + "queue:again"
         self.leases = self.prefix + "leases"
         self.finals = self.prefix + "finals"
         self.counts = self.prefix + "counts"
@@ -74,6 +78,11 @@ class Keys:
         self.services = self.prefix + "services"
         self.endpoints = self.prefix + "endpoints"
         self.relay = self.prefix + "relay"
+
+    @property
+    def queues(self) -> tuple[str, str]:
+        """The two streams of candidates that wait for a worker, the one that is read first in front."""
+        return self.queue_again, self.queue
 
     def candidate(self, candidate_id: str) -> str:
         """Hash with the state of one candidate."""

@@ -101,15 +101,19 @@ class LeaseWatch:
         return outcome != "stale"
 
     def _give_back_unleased(self, worker: str | None, *, min_idle_s: float) -> None:
+        for queue in self._keys.queues:
+            self._give_back_of(queue, worker, min_idle_s)
+
+    def _give_back_of(self, queue: str, worker: str | None, min_idle_s: float) -> None:
         pending = self._client.xpending_range(
-            self._keys.queue, WORKERS_GROUP, "-", "+", 1000, worker, idle=round(min_idle_s * 1000) or None
+            queue, WORKERS_GROUP, "-", "+", 1000, worker, idle=round(min_idle_s * 1000) or None
         )
         for row in cast("list[dict[str, Any]]", pending):
             entry = row["message_id"].decode()
-            stored = cast("Any", self._client.xrange(self._keys.queue, entry, entry))
+            stored = cast("Any", self._client.xrange(queue, entry, entry))
             if not stored:
-                self._client.xack(self._keys.queue, WORKERS_GROUP, entry)
+                self._client.xack(queue, WORKERS_GROUP, entry)
                 continue
             fields = stored[0][1]
             candidate_id = fields[b"id"].decode()
-            self._scripts.give_back(candidate_id, attempt=int(fields[b"attempt"]), entry=entry)
+            self._scripts.give_back(candidate_id, attempt=int(fields[b"attempt"]), queue=queue, entry=entry)

@@ -65,10 +65,19 @@ class Scripts:
             [candidate_id, candidate, repr(queued_s), event],
         )
 
+    def take(self, worker: str) -> tuple[str, str, dict[bytes, bytes]] | None:
+        """Hand the first entry that waits to a worker: its stream, its id, and its fields; None where none waits."""
+        taken = cast("Any", self._run("take", self._keys.queues, [WORKERS_GROUP, worker]))
+        if not taken:
+            return None
+        stream, entry, fields = taken
+        return self._keys.queues[int(stream) - 1], entry.decode(), dict(zip(fields[::2], fields[1::2], strict=True))
+
     def lease(
         self,
         candidate_id: str,
         *,
+        queue: str,
         entry: str,
         attempt: int,
         worker: str,
@@ -80,7 +89,7 @@ class Scripts:
         keys = self._keys
         word = self._run(
             "lease",
-            [keys.candidate(candidate_id), keys.queue, keys.log, keys.counts, keys.leases, keys.state],
+            [keys.candidate(candidate_id), queue, keys.log, keys.counts, keys.leases, keys.state],
             [candidate_id, entry, WORKERS_GROUP, attempt, worker, lease_ms, repr(leased_s), event],
         )
         return cast("LeaseOutcome", _known(word, get_args(LeaseOutcome)))
@@ -134,17 +143,22 @@ class Scripts:
         max_attempts: int,
         max_losses: int,
         only_expired: bool,
+        first: bool,
         queued_s: float,
         failed_event: bytes,
         queued_event: bytes,
         failed_result: bytes,
         cancelled_result: bytes,
     ) -> FailOutcome:
-        """End an attempt without a final frame; the event of what becomes of the candidate is one of those given."""
+        """End an attempt without a final frame; the event of what becomes of the candidate is one of those given.
+
+        Args:
+            first: whether the candidate, where it is queued again, waits before all that were never begun.
+        """
         keys = self._keys
         word = self._run(
             "fail",
-            [keys.candidate(candidate_id), keys.log, keys.counts, keys.leases, keys.queue],
+            [keys.candidate(candidate_id), keys.log, keys.counts, keys.leases, keys.queue, keys.queue_again],
             [
                 candidate_id,
                 attempt,
@@ -158,15 +172,16 @@ class Scripts:
                 queued_event,
                 failed_result,
                 cancelled_result,
+                int(first),
             ],
         )
         return cast("FailOutcome", _known(word, get_args(FailOutcome)))
 
-    def give_back(self, candidate_id: str, *, attempt: int, entry: str) -> bool:
+    def give_back(self, candidate_id: str, *, attempt: int, queue: str, entry: str) -> bool:
         """Queue an entry anew that was handed out and never leased; False when it is of no use any more."""
         keys = self._keys
         return self._is_one(
-            "give_back", [keys.candidate(candidate_id), keys.queue], [candidate_id, attempt, entry, WORKERS_GROUP]
+            "give_back", [keys.candidate(candidate_id), queue], [candidate_id, attempt, entry, WORKERS_GROUP]
         )
 
     def cancel(
@@ -176,7 +191,14 @@ class Scripts:
         keys = self._keys
         word = self._run(
             "cancel",
-            [keys.candidate(candidate_id), keys.log, keys.counts, keys.queue, keys.instructions(worker)],
+            [
+                keys.candidate(candidate_id),
+                keys.log,
+                keys.counts,
+                keys.queue,
+                keys.instructions(worker),
+                keys.queue_again,
+            ],
             [reason, cancel_event, result_event, INSTRUCTIONS_KEPT_S],
         )
         return cast("CancelOutcome", _known(word, get_args(CancelOutcome)))

@@ -62,8 +62,8 @@ class AttemptLimits:
 
 
 def create_queues(client: redis.Redis, keys: Keys) -> None:
-    """Create the queue of candidates and that of final frames; does nothing where they exist."""
-    for stream, group in ((keys.queue, WORKERS_GROUP), (keys.finals, ANALYZERS_GROUP)):
+    """Create the queues of candidates and that of final frames; does nothing where they exist."""
+    for stream, group in (*((queue, WORKERS_GROUP) for queue in keys.queues), (keys.finals, ANALYZERS_GROUP)):
         try:
             client.xgroup_create(stream, group, id="0", mkstream=True)
         except redis.ResponseError as error:
@@ -124,9 +124,21 @@ class AttemptEnds:
         self._limits = limits or AttemptLimits()
 
     def end(
-        self, candidate_id: str, attempt: int, worker: str, reason: str, charge: Charge, *, only_expired: bool = False
+        self,
+        candidate_id: str,
+        attempt: int,
+        worker: str,
+        reason: str,
+        charge: Charge,
+        *,
+        only_expired: bool = False,
+        first: bool = True,
     ) -> FailOutcome:
-        """End an attempt; "stale" when it counted no more, or with `only_expired` when its lease lives."""
+        """End an attempt; "stale" when it counted no more, or with `only_expired` when its lease lives.
+
+        Args:
+            first: whether the next attempt comes before candidates that were never begun, since it goes on.
+        """
         fields = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.candidate(candidate_id)))
         if not fields or not worker:
             return "stale"
@@ -151,6 +163,7 @@ class AttemptEnds:
             max_attempts=self._limits.max_attempts,
             max_losses=self._limits.max_losses,
             only_expired=only_expired,
+            first=first,
             queued_s=now_s,
             failed_event=pack(failed),
             queued_event=pack(queued),
@@ -174,18 +187,28 @@ class Leases:
         self._lease_ms = round(lease_s * 1000)
 
     def take(self, worker: str, wait_s: float) -> Lease | None:
-        """Lease the oldest queued candidate; waits up to `wait_s` for one. None also while the campaign drains."""
+        """Lease the oldest queued candidate, those first that were begun before; waits up to `wait_s` for one.
+
+        None also while the campaign drains.
+        """
         if is_draining(self._client, self._keys):
             time.sleep(min(wait_s, 0.2))
             return None
-        block = max(1, round(wait_s * 1000)) if wait_s > 0 else None
-        answer = self._client.xreadgroup(WORKERS_GROUP, worker, {self._keys.queue: ">"}, count=1, block=block)
-        if not answer:
-            return None
-        entry, fields = cast("Any", answer)[0][1][0]
-        return self._lease(worker, entry.decode(), fields)
+        handed = self._scripts.take(worker) or self._wait(worker, wait_s)
+        return None if handed is None else self._lease(worker, *handed)
 
-    def _lease(self, worker: str, entry: str, fields: dict[bytes, bytes]) -> Lease | None:
+    def _wait(self, worker: str, wait_s: float) -> tuple[str, str, dict[bytes, bytes]] | None:
+        """The next entry of either queue; Redis may hand out one of each, then the second goes back."""
+        if wait_s <= 0:
+            return None
+        streams, block = cast("Any", dict.fromkeys(self._keys.queues, ">")), max(1, round(wait_s * 1000))
+        answer = cast("Any", self._client.xreadgroup(WORKERS_GROUP, worker, streams, count=1, block=block))
+        handed = [(stream.decode(), entry.decode(), fields) for stream, ((entry, fields),) in answer or ()]
+        for stream, entry, fields in handed[1:]:
+            self._scripts.give_back(fields[b"id"].decode(), attempt=int(fields[b"attempt"]), queue=stream, entry=entry)
+        return handed[0] if handed else None
+
+    def _lease(self, worker: str, queue: str, entry: str, fields: dict[bytes, bytes]) -> Lease | None:
         candidate_id, attempt = fields[b"id"].decode(), int(fields[b"attempt"])
         packed = self._client.hget(self._keys.candidate(candidate_id), "candidate")
         candidate = unpack_as(Candidate, cast("bytes", packed))
@@ -193,6 +216,7 @@ class Leases:
         event = RunLeased(candidate_id=candidate_id, attempt=attempt, worker=worker, leased_s=lease.leased_s)
         outcome = self._scripts.lease(
             candidate_id,
+            queue=queue,
             entry=entry,
             attempt=attempt,
             worker=worker,
@@ -249,13 +273,16 @@ class Leases:
     def fail(self, lease: Lease, reason: str, *, charged: bool = True, counted: bool = True) -> FailOutcome:
         """End an attempt without a final frame; `charged` uses up one of the candidate's attempts.
 
-        An attempt that is not `counted` is nobody's: however often that happens, the candidate is tried again.
+        An attempt that is not `counted` is nobody's: however often that happens, the candidate is tried again. After
+        an error of its own it begins anew, behind all others; else it goes on, and comes first.
 
         Returns:
             What became of it: "queued" again, "failed", "cancelled", or "stale" when the attempt counted no more.
         """
         charge: Charge = (1 if charged else 0) if counted else 2
-        return self._ends.end(lease.candidate.candidate_id, lease.attempt, lease.worker, reason, charge)
+        return self._ends.end(
+            lease.candidate.candidate_id, lease.attempt, lease.worker, reason, charge, first=charge != 1
+        )
 
 
 def stage_times(fields: dict[bytes, bytes]) -> StageTimes:

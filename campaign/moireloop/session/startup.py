@@ -126,4 +126,5 @@ def _has_settings(connection: Connection, sections: dict[str, object]) -> bool:
 
 
 def _groups_exist(client: redis.Redis, connection: Connection) -> bool:
-    return bool(client.exists(connection.keys.queue)) and bool(client.exists(connection.keys.finals))
+    keys = connection.keys
+    return bool(client.exists(*keys.queues, keys.finals) == 3)

@@ -103,11 +103,12 @@ def test_key_of_another_type_is_named(name: str, campaign: Campaign) -> None:
     assert key in said[-1]
 
 
-@pytest.mark.parametrize("name", ["queue", "finals", "log", "counts"])
+@pytest.mark.parametrize("name", ["queue", "queue:again", "finals", "log", "counts"])
 def test_key_that_the_next_command_makes_anew_is_named(name: str, campaign: Campaign) -> None:
     """A stream without its group or its first events, and counts that begin at nothing."""
     campaign.client.delete(key_of(name, campaign.keys))
     campaign.queue.propose(Candidate(candidate_id="c9", parameters={"t": 1.0}, seed=0, proposed_s=1.0))
+    campaign.client.xadd(campaign.keys.queue_again, {"id": "c9", "attempt": "1"})
     campaign.client.xadd(campaign.keys.finals, {"id": "c1", "attempt": "1"})
     campaign.client.set(campaign.keys.final_frame("c1"), b"")
     said = [campaign.look() for _ in range(round(PERSISTS_S) + 1)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.work_queue import AttemptLimits, Lease, LeaseLost
+from tests.helpers.waiting import wait_until
 from tests.helpers.whole_queue import WholeQueue
 
 
@@ -232,3 +234,95 @@ def test_finish_whose_answer_was_lost_may_be_repeated(client: redis.Redis, keys:
     assert tags(client, keys).count("run_finished") == 1
     assert client.xlen(keys.finals) == 1
     assert CampaignState(client, keys, "test").status().counters == {"frames_dropped": 2, "frames_sent": 7}
+
+
+def held_by(queue: WholeQueue, worker: str, *, among: int = 3) -> Lease:
+    """The first of several candidates, leased by a worker; the others wait."""
+    for number in range(1, among + 1):
+        queue.propose(candidate(f"c{number}"))
+    return leased(queue, worker)
+
+
+def next_of(queue: WholeQueue, count: int) -> list[str]:
+    """The candidates that so many workers get now, one after another."""
+    return [leased(queue, f"next-{number}").candidate.candidate_id for number in range(count)]
+
+
+@pytest.mark.parametrize("way", ["given back", "its worker is gone", "its lease expired", "its session is over"])
+def test_what_was_lost_goes_on_before_others_begin(client: redis.Redis, keys: Keys, way: str) -> None:
+    """A candidate that was given back or lost is leased before all that were never begun, so none stays half done."""
+    queue = WholeQueue(client, keys, lease_s=0.5)
+    queue.create()
+    lease = held_by(queue, "w0")
+    if way == "given back":
+        queue.fail(lease, "the allocation ends", charged=False)
+    elif way == "its worker is gone":
+        queue.release_worker("w0", "killed by SIGKILL", charged=True)
+    elif way == "its lease expired":
+        wait_until(queue.expire_leases, "the lease expired")
+    else:
+        queue.release_all("the session that ran it is over")
+    assert queue.counts()["queued"] == 3
+    assert next_of(queue, 3) == ["c1", "c2", "c3"]
+
+
+def test_error_of_its_own_sends_a_candidate_to_the_end(queue: WholeQueue) -> None:
+    """Nothing of such an attempt is gone on with, so that it need not keep others waiting."""
+    queue.fail(held_by(queue, "w0"), "ERROR: Lost atoms")
+    assert next_of(queue, 3) == ["c2", "c3", "c1"]
+
+
+def test_what_meets_nobodys_fault_again_and_again_lets_others_pass(queue: WholeQueue) -> None:
+    """It goes first, then last: what is wrong with it alone would else keep all others waiting for ever."""
+    queue.fail(held_by(queue, "w0"), "No space left on device", charged=False, counted=False)
+    again = leased(queue, "w0")
+    assert again.candidate.candidate_id == "c1"
+    queue.fail(again, "No space left on device", charged=False, counted=False)
+    assert next_of(queue, 3) == ["c2", "c3", "c1"]
+
+
+def test_candidate_that_waits_to_go_on_is_cancelled(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
+    """At once, and no worker gets it, nor does another go with it that has the same id in the other stream."""
+    lease = held_by(queue, "w0", among=2)
+    queue.fail(lease, "preempted", charged=False)
+    waiting = cast("bytes", client.hget(keys.candidate("c1"), "entry"))
+    client.xgroup_destroy(keys.queue, "workers")
+    client.delete(keys.queue)
+    client.xadd(keys.queue, {"id": "c2", "attempt": 1, "queued_s": 1.0}, id=waiting)
+    queue.create()
+    assert queue.cancel("c1", "not wanted") == "cancelled"
+    assert next_of(queue, 1) == ["c2"]
+    assert queue.take("w0", 0) is None
+
+
+def test_entry_that_goes_on_and_was_never_leased_comes_back_first(
+    client: redis.Redis, keys: Keys, queue: WholeQueue
+) -> None:
+    """A worker that died between being handed it and leasing it does not send it behind the others."""
+    queue.fail(held_by(queue, "w0", among=2), "preempted", charged=False)
+    client.xreadgroup("workers", "w0", {keys.queue_again: ">"}, count=1)
+    queue.release_worker("w0", "gone", charged=True)
+    assert next_of(queue, 2) == ["c1", "c2"]
+
+
+def test_who_waits_hears_of_both_queues(queue: WholeQueue) -> None:
+    """A worker that waits is woken by what was given back as by what is new."""
+    queue.propose(candidate("c1"))
+    held = leased(queue, "w0")
+    with ThreadPoolExecutor(1) as waiting:
+        waiter = waiting.submit(queue.take, "w1", 10.0)
+        wait_until(lambda: queue.client.info("clients")["blocked_clients"], "the worker waits")
+        queue.watch.release_worker(held.worker, "preempted", charged=False)
+        got = waiter.result(10)
+    assert got is not None
+    assert got.candidate.candidate_id == "c1"
+
+
+def test_campaign_of_before_the_second_queue_goes_on(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
+    """A folder that an earlier version wrote has one stream, and candidates that say nothing of a second."""
+    queue.propose(candidate("c1"))
+    queue.propose(candidate("c2"))
+    client.delete(keys.queue_again)
+    queue.create()
+    assert queue.cancel("c1", "not wanted") == "cancelled"
+    assert next_of(queue, 1) == ["c2"]

@@ -1,12 +1,12 @@
 -- Ask for the early end of a candidate: a queued one is settled at once, a running one is told at once.
 -- Answers 'cancelled', 'asked', 'late' (its run is over) or 'unknown'.
--- KEYS candidate log counts queue instructions   ARGV reason cancel_event result_event instructions_kept_s
-local held = redis.call('HMGET', KEYS[1], 'state', 'cancel', 'entry')
+-- KEYS candidate log counts queue instructions queue_again   ARGV reason cancel_event result_event instructions_kept_s
+local held = redis.call('HMGET', KEYS[1], 'state', 'cancel', 'entry', 'again')
 if not held[1] then
   return 'unknown'
 end
 if held[1] == 'queued' then
-  redis.call('XDEL', KEYS[4], held[3])
+  redis.call('XDEL', held[4] == '1' and KEYS[6] or KEYS[4], held[3])
   redis.call('HSET', KEYS[1], 'state', 'settled', 'outcome', 'cancelled', 'cancel', ARGV[1])
   redis.call('HINCRBY', KEYS[3], 'queued', -1)
   redis.call('HINCRBY', KEYS[3], 'cancelled', 1)

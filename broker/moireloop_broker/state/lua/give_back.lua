@@ -1,5 +1,5 @@
 -- Give a queue entry that was handed out but never leased back to the queue.
--- KEYS candidate queue   ARGV id attempt entry group
+-- KEYS candidate queue (the one of the entry)   ARGV id attempt entry group
 redis.call('XACK', KEYS[2], ARGV[4], ARGV[3])
 if redis.call('XDEL', KEYS[2], ARGV[3]) == 0 then
   return 0
