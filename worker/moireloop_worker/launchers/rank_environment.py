@@ -13,17 +13,22 @@ FOREIGN: Final = ("PMI_", "PMIX_", "HYDRA_", "HYDI_", "MPI_LOCALNRANKS", "MPI_LO
 """Variables of an MPI program that this process may itself be part of; a rank would look for that one's peers."""
 
 
-def rank_environment(inherited: Mapping[str, str], ranks: int, interface: str | None = None) -> dict[str, str]:
+def rank_environment(
+    inherited: Mapping[str, str], ranks: int, interface: str | None = None, nodes: int = 1
+) -> dict[str, str]:
     """The environment of the ranks of one worker.
 
     Args:
         inherited: that of the launcher's process.
         ranks: how many ranks the worker has.
-        interface: network interface between hosts; None for ranks of one host, which then open no port.
+        interface: network interface between hosts; None leaves it to MPI, and ranks of one host then open no port.
+        nodes: over how many hosts the ranks are spread.
     """
     kept = {name: value for name, value in inherited.items() if not name.startswith(FOREIGN)}
     kept.setdefault("OMP_NUM_THREADS", "1")
-    return {**kept, **(_within_host(ranks) if interface is None else _between_hosts(interface))}
+    if interface is not None:
+        return {**kept, **_between_hosts(interface)}
+    return {**kept, **_within_host(ranks)} if nodes == 1 else kept
 
 
 def _within_host(ranks: int) -> dict[str, str]:
