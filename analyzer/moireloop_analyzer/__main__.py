@@ -6,12 +6,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from moireloop_analyzer.service.analyzer import open_analyzer
-from moireloop_broker.processes.service_loop import run_service
+from moireloop_broker.processes.service_loop import run_service, started
 
-if __name__ == "__main__":
+
+def run() -> int:
+    """One analyzer until SIGTERM; returns its exit code."""
+    from moireloop_analyzer.service.analyzer import open_analyzer
+
     parser = argparse.ArgumentParser(prog="moireloop_analyzer")
     parser.add_argument("--connection", type=Path, required=True)
     parser.add_argument("--name", required=True)
     arguments = parser.parse_args()
-    sys.exit(run_service(arguments.name, lambda: open_analyzer(arguments.connection, arguments.name)))
+    return run_service(arguments.name, lambda: open_analyzer(arguments.connection, arguments.name))
+
+
+if __name__ == "__main__":
+    sys.exit(started("moireloop_analyzer", "analyzer", run))

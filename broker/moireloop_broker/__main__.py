@@ -6,11 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from moireloop_broker.processes.service_loop import run_service
-from moireloop_broker.service.broker import open_broker
+from moireloop_broker.processes.service_loop import run_service, started
 
-if __name__ == "__main__":
+
+def run() -> int:
+    """The broker until SIGTERM; returns its exit code."""
+    from moireloop_broker.service.broker import open_broker
+
     parser = argparse.ArgumentParser(prog="moireloop_broker")
     parser.add_argument("--connection", type=Path, required=True)
     arguments = parser.parse_args()
-    sys.exit(run_service("broker", lambda: open_broker(arguments.connection)))
+    return run_service("broker", lambda: open_broker(arguments.connection))
+
+
+if __name__ == "__main__":
+    sys.exit(started("moireloop_broker", "broker", run))

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moireloop_broker.contract.message import Identifier
 from moireloop_broker.files import write_synced
+from moireloop_broker.identity import read_identity
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.streams.curve import Curve
 
@@ -115,6 +116,24 @@ def read_connection(path: Path | str) -> Connection:
         where = ".".join(str(part) for part in first["loc"])
         raise NoConnectionFile(f"{path} is not a connection file: {where} {first['msg']}") from error
     return connection.model_copy(update={"folder": str(path.absolute().parent)})
+
+
+def original_of(file: Path | str) -> Path | None:
+    """The folder of which a connection file's campaign folder is a copy; None where it is none.
+
+    A copied folder has the id of the original, whose session the endpoints in the copied file lead to.
+
+    Raises:
+        NoConnectionFile: as `read_connection`.
+    """
+    here = Path(read_connection(file).folder)
+    stored = Path(file) / FILE_NAME if Path(file).is_dir() else Path(file)
+    there = Path(Connection.model_validate_json(stored.read_bytes()).folder)
+    mine, its = read_identity(here), read_identity(there)
+    with contextlib.suppress(OSError):
+        if mine is not None and its is not None and mine.id == its.id and not here.samefile(there):
+            return there
+    return None
 
 
 def write_connection(connection: Connection, path: Path) -> None:

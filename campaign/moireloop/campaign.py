@@ -60,9 +60,11 @@ class Campaign(campaign.Campaign):
             "optimizer": optimizer, "redis": redis, "network": network,
         }  # fmt: skip
         document = _plain({section: value for section, value in sections.items() if value is not None})
-        nothing = [Problem(key, "expected a value that TOML has, got None") for key in _nones(document)]
-        if nothing:
-            raise CampaignFileError(as_lines(NAME, nothing))
+        problems = [Problem(key, "expected a value that TOML has, got None") for key in _nones(document)]
+        if isinstance(folder, bytes | bytearray):  # which pydantic takes for a path
+            problems.append(Problem("folder", f"expected a text or a pathlib.Path, got {folder!r}"))
+        if problems:
+            raise CampaignFileError(as_lines(NAME, problems))
         place = folder if folder is not None else f"{name}.campaign"
         if isinstance(place, str | Path):
             place = str(absolute_folder(str(place), Path.cwd(), NAME))

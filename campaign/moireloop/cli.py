@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from moireloop.exit_codes import EXIT_BAD_INPUT, EXIT_FAILED, exit_code_of, lines_of
-from moireloop.terminal.outlet import let_go, open_closed_streams, write_any_character
+from moireloop.terminal.outlet import let_go, open_closed_streams, output_that_is_named, write_any_character
 from moireloop_broker.extras import SESSION, extras_for, refuse_without
 
 
@@ -40,8 +40,8 @@ COMMANDS: Final = {
         SESSION,
         at_once=True,
     ),
-    "status": Command("standing", "One look at a campaign, whether it runs or not.", TABLES),
-    "watch": Command("watching", "Live progress of a campaign that another terminal runs, until it ends.", TABLES),
+    "status": Command("standing", "One look at a campaign, whether it runs or not.", ("broker",)),
+    "watch": Command("watching", "Live progress of a campaign that another terminal runs, until it ends."),
     "stop": Command("stopping", "Let running candidates finish, then stop; `moireloop resume` goes on from there."),
     "results": Command(
         "tabling",
@@ -65,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return EXIT_BAD_INPUT
     try:
-        code = _carried_out(name, options.pop("file"), **options)
-        sys.stdout.flush()
+        with output_that_is_named():
+            code = _carried_out(name, options.pop("file"), **options)
     except BrokenPipeError:
         let_go(sys.stdout)
         return EXIT_FAILED

@@ -6,11 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from moireloop_broker.processes.service_loop import run_service
-from moireloop_optimizer.service.optimizer import open_optimizer
+from moireloop_broker.processes.service_loop import run_service, started
 
-if __name__ == "__main__":
+
+def run() -> int:
+    """The optimizer until SIGTERM; returns its exit code."""
+    from moireloop_optimizer.service.optimizer import open_optimizer
+
     parser = argparse.ArgumentParser(prog="moireloop_optimizer")
     parser.add_argument("--connection", type=Path, required=True)
     arguments = parser.parse_args()
-    sys.exit(run_service("optimizer", lambda: open_optimizer(arguments.connection)))
+    return run_service("optimizer", lambda: open_optimizer(arguments.connection))
+
+
+if __name__ == "__main__":
+    sys.exit(started("moireloop_optimizer", "optimizer", run))

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moireloop_broker.contract.events import Result
-from moireloop_broker.contract.search import MissingParameter, Points, SearchSpace, Target
+from moireloop_broker.contract.search import MissingParameter, Points, SearchSpace, Target, regret_deg
 
 logger = logging.getLogger(__name__)
 
@@ -62,11 +62,6 @@ class Observed:
 
     points: Points
     values: npt.NDArray[np.float64]
-
-
-def regret_deg(twist_deg: float, target: Target) -> float:
-    """|twist - target| in degrees: the paper's absolute error of a sampled twist."""
-    return abs(twist_deg - target.twist_deg)
 
 
 def best_result(results: Iterable[Result], target: Target) -> Result | None:

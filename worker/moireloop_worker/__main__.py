@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from moireloop_worker.run.worker import main
+from moireloop_broker.processes.service_loop import started
+
+
+def run() -> int:
+    """One worker; returns its exit code."""
+    from moireloop_worker.run.worker import main
+
+    return main(sys.argv[1:])
+
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(started("moireloop_worker", "worker", run))

@@ -29,6 +29,11 @@ class Target(BaseModel):
     )
 
 
+def regret_deg(twist_deg: float, target: Target) -> float:
+    """|twist - target| in degrees: the paper's absolute error of a sampled twist."""
+    return abs(twist_deg - target.twist_deg)
+
+
 class BudgetSettings(BaseModel):
     """How much a campaign may spend: section [budget]."""
 

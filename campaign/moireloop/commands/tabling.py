@@ -10,7 +10,7 @@ from moireloop.commands.started import started
 from moireloop.exit_codes import EXIT_FAILED
 from moireloop.results.analyses import failed_analyses
 from moireloop.results.early_ends import early_ends
-from moireloop.results.files import FewerRows, rows_of, write_analyses, write_results, write_trajectories
+from moireloop.results.files import FewerRows, write_analyses, write_results, write_trajectories
 from moireloop.results.results import utilisation
 from moireloop.session.history import History
 from moireloop.session.records import records
@@ -24,19 +24,16 @@ def results(path: Path) -> int:
     """Table of the best recipes; writes results and trajectories, each as .parquet and .csv, and analyses.parquet."""
     campaign = started(path)
     history, all_series = records(CampaignFolder(campaign.folder))
-    show_results(campaign, history, all_series)
-    return code_of_tables(campaign, history)
+    return show_results(campaign, history, all_series)
 
 
-def code_of_tables(campaign: Campaign, history: History) -> int:
-    """A failure where results could not be written that are in no earlier table."""
-    kept = rows_of(CampaignFolder(campaign.folder).results_parquet)
-    return EXIT_FAILED if kept < len(history.results) else 0
+def show_results(campaign: Campaign, history: History, all_series: Sequence[Series]) -> int:
+    """Write the files first, so that they are there also when nobody reads what is shown.
 
-
-def show_results(campaign: Campaign, history: History, all_series: Sequence[Series]) -> None:
-    """Write the files first, so that they are there also when nobody reads what is shown."""
-    written, unwritten = _write_tables(campaign, history, all_series)
+    Returns the exit code, a failure where a table could not be written. A table that keeps its rows, since the state
+    has fewer, is none.
+    """
+    written, kept, unwritten = _write_tables(campaign, history, all_series)
     if console.is_terminal:
         console.print(recipes_table(history.results, campaign.targets, campaign.bounds, width=console.width))
     else:
@@ -55,13 +52,16 @@ def show_results(campaign: Campaign, history: History, all_series: Sequence[Seri
         complain(passed_over)
     for path in written:
         say(f"results  {path}")
-    for text in unwritten:
+    for text in (*kept, *unwritten):
         complain(text)
+    return EXIT_FAILED if unwritten else 0
 
 
-def _write_tables(campaign: Campaign, history: History, all_series: Sequence[Series]) -> tuple[list[Path], list[str]]:
-    """Paths of the tables that were written, and a line about each that was not."""
-    folder, written, unwritten = CampaignFolder(campaign.folder), list[Path](), list[str]()
+def _write_tables(
+    campaign: Campaign, history: History, all_series: Sequence[Series]
+) -> tuple[list[Path], list[str], list[str]]:
+    """Paths of the tables that were written, a line about each that keeps its rows, and one about each failure."""
+    folder, written, kept, unwritten = CampaignFolder(campaign.folder), list[Path](), list[str](), list[str]()
     writers: list[Callable[[], tuple[Path, ...]]] = [
         lambda: write_results(folder, history.results, campaign.targets, campaign.bounds),
         lambda: write_trajectories(folder, all_series),
@@ -71,7 +71,7 @@ def _write_tables(campaign: Campaign, history: History, all_series: Sequence[Ser
         try:
             written += write()
         except FewerRows as error:
-            unwritten.append(str(error))
+            kept.append(str(error))
         except OSError as error:
             unwritten.append(f"results are not written to {folder.root}: {error.strerror or error}")
-    return written, list(dict.fromkeys(unwritten))
+    return written, kept, list(dict.fromkeys(unwritten))

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from moireloop.results.results import parameter_names
 from moireloop_broker.contract.events import Result
-from moireloop_broker.contract.search import Target
+from moireloop_broker.contract.search import Target, regret_deg
 from moireloop_optimizer.repeats.hit_probability import HitProbability, Labels, Repeats, equal_rows, repeats_of
-from moireloop_optimizer.runs import is_within, regret_deg
+from moireloop_optimizer.runs import is_within
 
 CLUSTER_SIDE: Final = 0.25
 """Recipes of one cluster differ by no more than this share of the search space's range in any parameter."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from moireloop_analyzer.geometry.moire import moire_wavelength
 from moireloop_broker.contract.events import Result
-from moireloop_broker.contract.search import Target
-from moireloop_optimizer.runs import regret_deg
+from moireloop_broker.contract.search import Target, regret_deg
 
 
 @dataclass(frozen=True)
@@ -71,6 +69,8 @@ def wavelength_angstrom(result: Result) -> float | None:
     lower, upper = measured.lattice_lower_angstrom, measured.lattice_upper_angstrom
     if lower is None or upper is None:
         return None
+    from moireloop_analyzer.geometry.moire import moire_wavelength  # `moireloop watch` runs without numpy
+
     return moire_wavelength(measured.twist_deg, lower, upper)
 
 

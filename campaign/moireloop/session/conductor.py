@@ -54,9 +54,11 @@ PATIENCE_S = 15.0
 FULL_BYTES = 1024 * 1024
 
 
-def full_disk_hint(folder: Path, free_bytes: int) -> str:
+def full_disk_hint(folder: Path, free_bytes: int, said: str = "") -> str:
     """What is likely wrong when services die and the disk is full: their last words did not fit on it either."""
-    return f", and the disk of {folder} is full" if free_bytes < FULL_BYTES else ""
+    if free_bytes >= FULL_BYTES and "No space left" not in said:
+        return ""
+    return f", and the disk of {folder} is full; make room there, then go on with `moireloop resume`"
 
 
 class Conductor:
@@ -146,7 +148,7 @@ class Conductor:
             self._refuse_fault(self._watch_state().fault(len(self.history.results), boot_s()))
         except redis.RedisError as error:
             log.info("redis does not answer now reason=%s", error)
-            self._refuse_fault(self._watch_state().refused(error, boot_s()))
+            self._refuse_fault(self._with_disk(self._watch_state().refused(error, boot_s())))
             return None
         except ValueError as error:
             raise ServiceFailed(f"Redis holds what this campaign did not write: {error}") from error
@@ -159,6 +161,12 @@ class Conductor:
             session = self._identity().session
             self._watch = StateWatch(self._redis(), self._opened().keys, self._opened().redis_url, session)
         return self._watch
+
+    def _with_disk(self, fault: str | None) -> str | None:
+        """What Redis said, and of a private server whether its disk is full."""
+        if fault is None or not self._opened().private_redis:
+            return fault
+        return fault + full_disk_hint(self.folder.redis, shutil.disk_usage(self.folder.redis).free, fault)
 
     def _refuse_fault(self, text: str | None) -> None:
         if text is not None:

@@ -17,6 +17,8 @@ from moireloop_broker.processes.file_lock import is_locked, locks_within
 if TYPE_CHECKING:
     import redis
 
+    from moireloop_broker.connection import Connection
+
 LOCK_PATIENCE_S: Final = 0.2
 """Outlasts somebody else's short look at who holds the lock."""
 
@@ -90,21 +92,29 @@ def is_running(folder: CampaignFolder) -> bool:
 
 
 def _redis_knows(folder: CampaignFolder) -> bool:
-    try:
-        import redis
-    except ImportError:  # a controller's client, on whose machine no campaign runs
-        return False
-
     from moireloop_broker.connection import NoConnectionFile, read_connection
+
+    with contextlib.suppress(ImportError, NoConnectionFile):  # without redis: a client, on whose machine nothing runs
+        connection = read_connection(folder.connection_file)
+        return connection.private_redis and bool(is_conducted(connection, folder))
+    return False
+
+
+def is_conducted(connection: Connection, folder: CampaignFolder) -> bool | None:
+    """Whether a conductor is connected to a campaign's Redis server.
+
+    None where that server does not answer, or is a private one of another folder.
+    """
+    import redis
+
     from moireloop_broker.service.redis_server import serves
     from moireloop_broker.state.redis_client import open_impatient
 
-    with contextlib.suppress(redis.RedisError, NoConnectionFile):
-        connection = read_connection(folder.connection_file)
-        if connection.private_redis:
-            with contextlib.closing(open_impatient(connection.redis_url, ANSWER_S)) as client:
-                return serves(client, folder.redis) and conductor_of(client, connection.campaign) is not None
-    return False
+    client = open_impatient(connection.redis_url, ANSWER_S)
+    with contextlib.closing(client), contextlib.suppress(redis.RedisError):
+        if not connection.private_redis or serves(client, folder.redis):
+            return conductor_of(client, connection.campaign) is not None
+    return None
 
 
 def conductor_name(campaign: str, session: str) -> str:

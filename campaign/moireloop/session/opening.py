@@ -15,7 +15,7 @@ from typing import Any, cast
 import redis
 
 from moireloop.campaign_file.campaign import Campaign
-from moireloop.session.lock import ANSWER_S, CampaignIsRunning, conductor_of
+from moireloop.session.lock import CampaignIsRunning, is_conducted
 from moireloop.session.records import refuse_lost_log, refuse_lost_state
 from moireloop.session.service_set import ServiceSet
 from moireloop_broker.connection import (
@@ -29,7 +29,7 @@ from moireloop_broker.connection import (
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.identity import Identity, read_identity, write_identity
 from moireloop_broker.processes.file_lock import is_locked, locks_within
-from moireloop_broker.service.redis_server import holder_of_data, serves
+from moireloop_broker.service.redis_server import holder_of_data
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.redis_client import open_impatient, open_reader
 from moireloop_broker.state.settings_store import read_settings
@@ -182,16 +182,14 @@ def refuse_if_redis_knows(folder: CampaignFolder, say: Callable[[str], None] = l
 
 def _left_of(connection: Connection, folder: CampaignFolder) -> str | None:
     """The server of an earlier session that still uses the folder, in words. Raises CampaignIsRunning."""
-    client = open_impatient(connection.redis_url, ANSWER_S)
-    with contextlib.closing(client), contextlib.suppress(redis.RedisError):
-        if not connection.private_redis or serves(client, folder.redis):
-            if conductor_of(client, connection.campaign) is not None:
-                raise CampaignIsRunning(
-                    f"the campaign in {folder.root} is being run: its conductor is connected to its Redis server, "
-                    f"though no lock shows it; stop it first"
-                )
-            if connection.private_redis:
-                return f"the Redis server of an earlier session in {folder.redis}"
+    conducted = is_conducted(connection, folder)
+    if conducted:
+        raise CampaignIsRunning(
+            f"the campaign in {folder.root} is being run: its conductor is connected to its Redis server, "
+            f"though no lock shows it; stop it first"
+        )
+    if conducted is False and connection.private_redis:
+        return f"the Redis server of an earlier session in {folder.redis}"
     holder = holder_of_data(folder.redis) if connection.private_redis else None
     return None if holder is None else f"the Redis server of an earlier session (process {holder}) in {folder.redis}"
 

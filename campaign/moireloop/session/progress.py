@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Final
 
 from moireloop.results.analyses import failed_analyses
+from moireloop.results.best import Best, best_of
 from moireloop.results.early_ends import EarlyEnds, early_ends
 from moireloop.results.labels import duration
-from moireloop.results.recipes import Recipe, recipe_runs, recipes_of
 from moireloop.results.results import utilisation
 from moireloop.session.start_condition import awaits_analyzer
 from moireloop_broker.contract.control import RESTARTS_PASSED_OVER, Status, WorkerStatus
@@ -54,7 +54,7 @@ class Progress:
     analysing: int
     outcomes: Mapping[str, int]
     budget_results: int
-    best: tuple[tuple[Target, Recipe | None], ...]
+    best: tuple[tuple[Target, Best | None], ...]
     workers: tuple[WorkerLine, ...]
     utilisation: float | None
     early: EarlyEnds | None
@@ -103,7 +103,7 @@ def progress_of(
         last_failures: the last attempts that failed, oldest first.
         counters_before: the counters when this session began; None where they are not known.
     """
-    outcomes, ran = _outcomes(status, results), recipe_runs(results)
+    outcomes = _outcomes(status, results)
     elapsed_s = max(0.0, now_s - started_s) if elapsed_s is None else elapsed_s
     remaining = max(0, budget_results - sum(outcomes[outcome] for outcome in BUDGET_OUTCOMES))
     return Progress(
@@ -114,7 +114,7 @@ def progress_of(
         analysing=status.counts.get("analysing", 0),
         outcomes=outcomes,
         budget_results=budget_results,
-        best=tuple((target, next(iter(recipes_of(ran, target, n=1)), None)) for target in targets),
+        best=tuple(zip(targets, best_of(results, targets), strict=True)),
         workers=tuple(_worker_line(worker, now_s) for worker in sorted(status.workers, key=lambda w: w.worker)),
         utilisation=utilisation(results, resumed_at_s).fraction,
         early=early_ends(results),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moireloop_broker.processes.backoff import Revival
-from moireloop_broker.processes.exits import EXIT_CANNOT_SERVE, exit_reason
+from moireloop_broker.processes.exits import EXIT_CANNOT_SERVE, exit_reason, signal_group
 from moireloop_broker.processes.file_lock import locks_within
 from moireloop_broker.processes.lifeline import lifeline_command
 
@@ -136,8 +136,7 @@ class ServiceSet:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    signal_group(process, signal.SIGKILL)
     process.wait()
 
 

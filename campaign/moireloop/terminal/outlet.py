@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -63,6 +64,47 @@ class Outlet:
             return
         except (OSError, ValueError):
             let_go(self._stream)
+
+
+class OutputFull(OSError):
+    """Standard output does not take what is written to it; the text says why."""
+
+
+class _Told(Outlet):
+    """Standard output that says what it is where it cannot be written to."""
+
+    def write(self, text: str) -> int:
+        """Write the text. Raises OutputFull."""
+        with self._named():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush. Raises OutputFull."""
+        with self._named():
+            self._stream.flush()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            let_go(self._stream)
+            why = "is full" if error.errno == errno.ENOSPC else "cannot be written to"
+            raise OutputFull(f"standard output {why}: {error.strerror or error}") from error
+
+
+@contextmanager
+def output_that_is_named() -> Iterator[None]:
+    """While the block runs, an error of standard output says that it is one. It is flushed at the end."""
+    before = sys.stdout
+    sys.stdout = cast("TextIO", _Told(before))
+    try:
+        yield
+        sys.stdout.flush()
+    finally:
+        sys.stdout = before
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from moireloop.results.best import Best
 from moireloop.results.labels import duration
-from moireloop.results.recipes import Recipe
 from moireloop.session.progress import Progress
 from moireloop.session.start_condition import WAITING
 from moireloop.terminal.failures import failure_line
@@ -43,7 +43,7 @@ def line(progress: Progress) -> str:
         f"{progress.campaign} {progress.state}: {progress.done}/{progress.budget_results} done",
         _queue_text(progress),
         *([WAITING] if progress.awaits_analyzer else []),
-        *(_best_text(target, recipe) for target, recipe in progress.best),
+        *(_best_text(target, best) for target, best in progress.best),
         _clock_text(progress),
         *([str(progress.early)] if progress.early else []),
         *_trouble(progress),
@@ -103,12 +103,12 @@ def _outcome_text(progress: Progress) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in progress.outcomes.items() if count)
 
 
-def _best_text(target: Target, recipe: Recipe | None) -> str:
-    if recipe is None:
+def _best_text(target: Target, best: Best | None) -> str:
+    if best is None:
         return f"target {target.twist_deg:g}°: no twist yet"
-    again = f", again {recipe.again.hits}/{recipe.again.trials}" if recipe.again.trials else ""
-    off = f"{recipe.regret_deg:.2f}° off, {recipe.recipe_id}{again}"
-    return f"target {target.twist_deg:g}°: best {recipe.twist_deg:.2f}° ({off})"
+    again = f", again {best.hits_again}/{best.repeats}" if best.repeats else ""
+    off = f"{best.regret_deg:.2f}° off, {best.candidate_id}{again}"
+    return f"target {target.twist_deg:g}°: best {best.twist_deg:.2f}° ({off})"
 
 
 def _clock_text(progress: Progress) -> str:
@@ -121,9 +121,9 @@ def _clock_text(progress: Progress) -> str:
 
 def _best_table(progress: Progress) -> Table:
     table = Table.grid(padding=(0, 2))
-    for target, recipe in progress.best:
-        style = "green" if recipe is not None and recipe.within_tolerance else ""
-        table.add_row(Text(_best_text(target, recipe), style=style))
+    for target, best in progress.best:
+        style = "green" if best is not None and best.within_tolerance else ""
+        table.add_row(Text(_best_text(target, best), style=style))
     return table
 
 

@@ -78,3 +78,27 @@ def test_name_that_is_not_utf8_is_told(tmp_path: Path) -> None:
         assert refused.returncode == 2
         (line,) = refused.stderr.splitlines()
         assert "\\xff.toml" in line
+
+
+@pytest.mark.parametrize("command", ["results", "status"])
+def test_full_output_is_named(command: str, file: Path) -> None:
+    """What is full is standard output, not the campaign's folder: its tables are written all the same."""
+    shown = moireloop(command, file, redirect="> /dev/full")
+    assert shown.returncode == 1
+    assert shown.stderr == "moireloop: standard output is full: No space left on device\n"
+
+
+def test_tables_that_cannot_be_written_are_a_failure(file: Path) -> None:
+    """Also where an earlier table has as many rows; what can be written is."""
+    assert moireloop("results", file).returncode == 0
+    table = file.with_suffix(".campaign") / "results.csv"
+    table.unlink()
+    (table / "in the way").mkdir(parents=True)
+    shown = moireloop("results", file)
+    assert shown.returncode == 1
+    assert shown.stderr.startswith(f"moireloop: results are not written to {table.parent}: ")
+    assert "results.parquet" not in shown.stdout
+    assert "trajectories.csv" in shown.stdout
+    (table / "in the way").rmdir()
+    table.rmdir()
+    assert moireloop("results", file).returncode == 0

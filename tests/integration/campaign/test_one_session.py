@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import redis
 
+from moireloop import connect
 from moireloop.campaign_file.load import load_campaign
-from moireloop.session import opening
+from moireloop.session import lock, opening
 from moireloop.session.lock import CampaignIsRunning, conductor_name, is_running
 from moireloop.session.opening import (
     NameTaken,
@@ -23,7 +24,7 @@ from moireloop.session.opening import (
     refuse_if_redis_knows,
 )
 from moireloop.session.records import StateLost, stored_records
-from moireloop_broker.connection import read_connection
+from moireloop_broker.connection import NoConnectionFile, read_connection
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.identity import read_identity
 from moireloop_broker.service.redis_server import RedisServer, holder_of_data
@@ -57,7 +58,7 @@ def test_server_that_hangs_is_waited_for_with_words_and_then_refused(
     """A server that an earlier session left and that is stopped (SIGSTOP) is named with its process."""
     monkeypatch.setattr(opening, "ENDING_S", 1.5)
     monkeypatch.setattr(opening, "SILENT_S", 0.0)
-    monkeypatch.setattr(opening, "ANSWER_S", 0.5)
+    monkeypatch.setattr(lock, "ANSWER_S", 0.5)
     with running_server(campaign_file(tmp_path / "a")) as (folder, _):
         holder = holder_of_data(folder.redis)
         assert holder is not None
@@ -95,6 +96,21 @@ def reopen(file: Path) -> None:
     """Open the next session of a campaign."""
     campaign = load_campaign(file, "look")
     open_session(campaign, CampaignFolder(campaign.folder))
+
+
+def test_client_of_a_copied_folder_does_not_reach_the_original(tmp_path: Path) -> None:
+    """The copied connection file leads to the original's session: the line names both folders. A move is none."""
+    with running_server(campaign_file(tmp_path / "a")) as (folder, _):
+        connect(folder.root).close()
+        copy = tmp_path / "b" / folder.root.name
+        shutil.copytree(tmp_path / "a", tmp_path / "b")
+        for path in (copy, copy / "connection.json"):
+            with pytest.raises(NoConnectionFile, match=f"{copy} is a copy of {folder.root}.*connect to that folder"):
+                connect(path)
+        shutil.copy(folder.connection_file, tmp_path / "alone.json")
+        connect(tmp_path / "alone.json").close()
+    shutil.move(folder.root, tmp_path / "moved")
+    connect(tmp_path / "moved").close()
 
 
 def test_copy_is_refused_while_the_folder_that_ran_is_there(tmp_path: Path, redis_server: RedisServer) -> None:

@@ -127,6 +127,12 @@ def test_folder_is_named_after_the_campaign(tmp_path: Path) -> None:
     assert campaign.folder == tmp_path / "mine.campaign"
 
 
+def test_folder_of_another_kind_is_refused_by_name() -> None:
+    """Bytes are no path here, though pathlib's models would take them."""
+    with pytest.raises(CampaignFileError, match=r"folder: expected a text or a pathlib\.Path, got b.x."):
+        with_section(folder=b"x")
+
+
 def test_paths_are_relative_to_the_present_folder(tmp_path: Path) -> None:
     """Also in the text that is written: it may be read anywhere."""
     campaign = with_section(lammps={"library": Path("build/liblammps.so")}, optimizer={"strategy": "own.py:Mine"})

@@ -100,7 +100,7 @@ def test_services_import_nothing_heavy(service: str) -> None:
                                           "pip install 'moireloop[optimizer]'"),
         ({"matplotlib"}, ("figures",), "moireloop figures needs the extra 'figures': pip install 'moireloop[figures]'"),
         ({"pyarrow"}, ("results",), "moireloop results needs the extra 'figures': pip install 'moireloop[figures]'"),
-        (EXTRA, ("status",), "moireloop status needs the extra 'figures': pip install 'moireloop[figures]'"),
+        (EXTRA, ("status",), "moireloop status needs the extra 'broker': pip install 'moireloop[broker]'"),
     ],
 )  # fmt: skip
 def test_missing_extra_is_one_line(
@@ -111,6 +111,15 @@ def test_missing_extra_is_one_line(
     done = run_without(absent, tmp_path.parent / f"{tmp_path.name}-hook", "-m", "moireloop", *arguments, str(file))
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"moireloop: {line}\n")
     assert sorted(file.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize("service", ["broker", "worker", "analyzer", "optimizer"])
+def test_service_without_its_extra_says_so_in_a_line(service: str, tmp_path: Path) -> None:
+    """As a module of its own, too; the exit code says that starting it again is of no use."""
+    module = f"moireloop_{service}"
+    done = run_without(EXTRA, tmp_path / "hook", "-m", module, "--connection", "none", "--name", "none")
+    line = f"{module}: python -m {module} needs the extra '{service}': pip install 'moireloop[{service}]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (69, "", line)
 
 
 def test_client_needs_no_extra(file: Path, tmp_path: Path) -> None:

