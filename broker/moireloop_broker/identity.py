@@ -16,7 +16,8 @@ class Identity(BaseModel):
     """The id of a campaign, and the marks of its last two sessions.
 
     A folder that was copied has the same id. Sessions tell the copies apart: each writes a new mark into its folder
-    and, where it joins a Redis server, there too. `has_begun` is whether the campaign's log was ever begun.
+    and, where it joins a Redis server, there too. `has_begun` is whether the campaign's log was ever begun, `ended` how
+    the last session came to its end by itself: "completed", "stopped", or empty where it did not.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -25,6 +26,7 @@ class Identity(BaseModel):
     session: str = ""
     earlier_session: str = ""
     has_begun: bool = False
+    ended: str = ""
 
     @classmethod
     def new(cls) -> Identity:
@@ -33,7 +35,8 @@ class Identity(BaseModel):
 
     def next_session(self) -> Identity:
         """The same campaign with a session more."""
-        return self.model_copy(update={"session": secrets.token_hex(16), "earlier_session": self.session})
+        now = {"session": secrets.token_hex(16), "earlier_session": self.session, "ended": ""}
+        return self.model_copy(update=now)
 
 
 def read_identity(folder: Path) -> Identity | None:

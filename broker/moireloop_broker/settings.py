@@ -92,7 +92,7 @@ class LeaseSettings(PartOfSettings):
 class WorkerCount(PartOfSettings):
     """What the optimizer needs of the section [workers]."""
 
-    count: Annotated[int, Field(ge=1)]
+    count: Annotated[int, Field(ge=0)]
 
 
 class EarlyEndPresence(PartOfSettings):

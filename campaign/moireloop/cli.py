@@ -1,10 +1,11 @@
-"""The command line: `moireloop run|resume|status|watch|stop|results|figures|validate FILE` (main)."""
+"""The command line: `moireloop run|resume|join|status|watch|stop|results|figures|validate FILE` (main)."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import logging
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,12 @@ COMMANDS: Final = {
         "running",
         "Go on with a campaign that was stopped or killed, also with changed bounds, budget or targets.",
         SESSION,
+        at_once=True,
+    ),
+    "join": Command(
+        "joining",
+        "Give a running campaign workers of this machine or allocation, until it ends.",
+        ("broker", "worker"),
         at_once=True,
     ),
     "status": Command("standing", "One look at a campaign, whether it runs or not.", ("broker",)),
@@ -80,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _carried_out(name: str, path: Path, **options: Any) -> int:
+def _carried_out(name: str, path: Path, /, **options: Any) -> int:
     """Import a command and carry it out. Raises MissingExtra, and what it raises."""
     command = COMMANDS[name]
     if command.at_once:
@@ -104,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.choices["run"].add_argument(
         "--fresh", action="store_true", help="first remove what an earlier campaign of this file left"
     )
+    _add_join_options(commands.choices["join"])
     commands.choices["figures"].add_argument(
         "--run",
         action="append",
@@ -112,6 +120,37 @@ def _parser() -> argparse.ArgumentParser:
         help="draw this run too, beside each target's best; again for more",
     )
     return parser
+
+
+def _add_join_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Give a running campaign workers of this machine or allocation, until it ends. FILE is the campaign file, "
+        "the campaign's folder, or its connection file."
+    )
+    parser.add_argument("--name", help="name of the pool; by default that of the host and of the scheduler's job")
+    parser.add_argument(
+        "--workers", type=_workers, metavar="N|all", help="how many; by default as many as the campaign file says"
+    )
+    parser.add_argument("--launcher", help="how they are started; by default as the campaign file says")
+    parser.add_argument(
+        "--linger", type=_seconds, default=0.0, metavar="S", help="wait so many seconds for a session, or for the next"
+    )
+
+
+def _workers(text: str) -> int:
+    """A number of workers, 0 for all that fit."""
+    if text == "all":
+        return 0
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 4096):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 4096, or all, got {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) < math.inf:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"expected seconds, such as 600, got {text!r}")
 
 
 class _Version(argparse.Action):

@@ -21,7 +21,10 @@ BAD_INPUT: Final = frozenset(
         "moireloop.session.lock.CampaignIsRunning",
         "moireloop.session.opening.NameTaken",
         "moireloop_broker.connection.NoConnectionFile",
+        "moireloop_broker.contract.pool_names.PoolNameRefused",
         "moireloop_broker.extras.MissingExtra",
+        "moireloop_broker.membership.pools.PoolNameTaken",
+        "moireloop_worker.pool.joined.JoinRefused",
     }
 )
 
@@ -33,7 +36,10 @@ FAILURES: Final = frozenset(
         "moireloop.session.opening.StillEnding",
         "moireloop.session.records.StateLost",
         "moireloop.session.startup.ServiceFailed",
+        "moireloop_broker.membership.session.NoSession",
+        "moireloop_broker.processes.exits.CannotServe",
         "moireloop_broker.service.redis_server.RedisUnavailable",
+        "moireloop_worker.pool.joined.CampaignAway",
         "redis.exceptions.RedisError",
         "zmq.error.ZMQError",
     }

@@ -58,12 +58,12 @@ NOT_MESSAGES: Final[dict[str, Hostile]] = {
     "truncated": Hostile(pack(StatusRequest())[:-2], "MessagePack"),
     "trailing byte": Hostile(pack(StatusRequest()) + b"\x00", "extra data"),
     "HTTP": Hostile(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "MessagePack"),
-    "JSON": Hostile(b'{"tag": "status_request/2"}', "MessagePack"),
+    "JSON": Hostile(b'{"tag": "status_request/3"}', "MessagePack"),
     "pickle": Hostile(
         b"\x80\x04\x95\x1a\x00\x00\x00\x00\x00\x00\x00\x8c\x02os\x94\x8c\x06system\x94\x93\x94.", "extra data"
     ),
     "a number": Hostile(_packed(7), "dictionary"),
-    "a list": Hostile(_packed(["status_request/2"]), "dictionary"),
+    "a list": Hostile(_packed(["status_request/3"]), "dictionary"),
     "nil": Hostile(b"\xc0", "dictionary"),
     "lists nested 20000 deep": Hostile(b"\x91" * 20_000 + b"\x01", "MessagePack"),
     "lists nested 500 deep": Hostile(b"\x91" * 500 + b"\x01", "dictionary"),
@@ -79,9 +79,9 @@ NOT_MESSAGES: Final[dict[str, Hostile]] = {
     "time stamp of too many nanoseconds": Hostile(b"\xc7\x0c\xff" + b"\xff" * 12, "nanoseconds"),
     "unknown extension": Hostile(b"\xc7\x01\x05a", "message"),
     "no tag": Hostile(b"\x80", "tag"),
-    "tag in bin": Hostile(_packed({"tag": b"status_request/2"}), "tag"),
-    "key in bin": Hostile(_packed({b"tag": "status_request/2"}), "tag"),
-    "list as tag": Hostile(_packed({"tag": ["status_request/2"]}), "tag"),
+    "tag in bin": Hostile(_packed({"tag": b"status_request/3"}), "tag"),
+    "key in bin": Hostile(_packed({b"tag": "status_request/3"}), "tag"),
+    "list as tag": Hostile(_packed({"tag": ["status_request/3"]}), "tag"),
     "map as tag": Hostile(_packed({"tag": {"a": 1}}), "tag"),
     "nil as tag": Hostile(_packed({"tag": None}), "tag"),
     "NaN as tag": Hostile(_packed({"tag": float("nan")}), "tag"),
@@ -97,9 +97,9 @@ TOO_LARGE: Final = Hostile(b"\xc6" + MAX_MESSAGE_BYTES.to_bytes(4, "big") + byte
 """Too large for any reader; ZeroMQ closes the connection before the control endpoint sees it."""
 
 REQUESTS: Final[dict[str, Hostile]] = NOT_MESSAGES | {
-    "unknown field": Hostile(_packed({"tag": "status_request/2", "method": "os.system"}), "method"),
-    "2000 unknown fields": Hostile(_packed({"tag": "status_request/2"} | {f"f{n}": n for n in range(2000)}), "f0"),
-    "field name of 200 kB": Hostile(_packed({"tag": "status_request/2", "x" * 200_000: 1}), "xxx"),
+    "unknown field": Hostile(_packed({"tag": "status_request/3", "method": "os.system"}), "method"),
+    "2000 unknown fields": Hostile(_packed({"tag": "status_request/3"} | {f"f{n}": n for n in range(2000)}), "f0"),
+    "field name of 200 kB": Hostile(_packed({"tag": "status_request/3", "x" * 200_000: 1}), "xxx"),
     "result sent as a request": Hostile(_packed({"tag": "result/3"}), "result/3"),
     "limit of 10^12": _replay(limit=10**12),
     "limit of nothing": _replay(limit=0),
@@ -186,7 +186,7 @@ def _observation(says: str, **changes: Any) -> Hostile:
 
 
 EVENTS: Final[dict[str, Hostile]] = NOT_MESSAGES | {
-    "request sent as an event": Hostile(pack(StatusRequest()), "status_request/2"),
+    "request sent as an event": Hostile(pack(StatusRequest()), "status_request/3"),
     "unknown field": _result(".method", method="os.system"),
     "unknown field inside": _result(".candidate.priority", candidate=_CANDIDATE | {"priority": 1}),
     "unknown outcome": _result(".outcome", outcome="perfect"),

@@ -29,7 +29,8 @@ pytestmark = pytest.mark.timeout(240)
 WRONG = [
     wrong
     for wrong in WRONG_FILES
-    if wrong.name in ("zero workers", "unknown strategy", "unwritable folder", "started already", "nothing to resume")
+    if wrong.name
+    in ("negative workers", "unknown strategy", "unwritable folder", "started already", "nothing to resume")
 ]
 
 

@@ -22,7 +22,7 @@ MAY_IMPORT = {
 ROOMS = {
     "moireloop_broker": (
         "extras", "files", "problems", "settings", "folder", "identity", "contract", "processes", "streams", "state",
-        "connection", "checks", "service", "__main__",
+        "connection", "membership", "checks", "service", "__main__",
     ),
     "moireloop_worker": (
         "settings", "inputs", "models", "launchers", "flux", "lammps", "checks", "run", "pool", "__main__",

@@ -7,7 +7,7 @@ import os
 from moireloop_broker.contract.search import SearchSpace
 from moireloop_broker.problems import Problem, nearest, shown, unknown_key
 from moireloop_worker.lammps.check import why_lammps_does_not_start
-from moireloop_worker.launchers.allocation import Shape, why_too_many
+from moireloop_worker.launchers.allocation import Shape, places, why_too_many
 from moireloop_worker.launchers.launcher import CannotLaunch, Surveyor
 from moireloop_worker.launchers.registry import LauncherUnusable, chosen_launcher, load_launcher
 from moireloop_worker.launchers.shared_memory import shortage
@@ -53,6 +53,19 @@ def machine_problems(workers: PoolSettings, lammps: LammpsSettings, cores: int) 
     if chosen_launcher(workers.launcher) == "local":
         return _local_problems(workers) or _core_problems(workers, lammps, cores) or _shared_memory_problems(workers)
     return _allocation_problems(opener, workers, lammps) if isinstance(opener, Surveyor) else []
+
+
+def fitting_workers(workers: PoolSettings, lammps: LammpsSettings, cores: int) -> int:
+    """How many workers fit into the launcher's allocation, or on a machine of so many cores; at least one.
+
+    Raises:
+        LauncherUnusable: the launcher is not installed.
+        CannotLaunch: there is no allocation.
+    """
+    opener, shape = load_launcher(workers.launcher), shape_of(workers, lammps)
+    if chosen_launcher(workers.launcher) != "local" and isinstance(opener, Surveyor):
+        return max(1, places(opener.survey(), shape))
+    return max(1, cores // (shape.ranks * shape.cores))
 
 
 def shape_of(workers: PoolSettings, lammps: LammpsSettings) -> Shape:

@@ -68,8 +68,8 @@ LauncherOptions = Annotated[dict[str, str], Field(max_length=64), AfterValidator
 class PoolSettings(Settings):
     """The workers of a campaign: how many, how wide, how they are started and when one counts as lost."""
 
-    count: Annotated[int, Field(ge=1, le=4096)] = Field(
-        description="number of workers; each runs one candidate at a time"
+    count: Annotated[int, Field(ge=0, le=4096)] = Field(
+        description="number of workers, each of which runs one candidate at a time; 0: only those of pools that join"
     )
     ranks: Annotated[int, Field(ge=1, le=4096)] = Field(default=1, description="MPI ranks of one worker")
     cores: Annotated[int, Field(ge=1, le=4096)] | None = Field(

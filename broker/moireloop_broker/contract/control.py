@@ -23,7 +23,7 @@ class Stamp(Message):
 class StatusRequest(Message):
     """Ask for the state of the campaign."""
 
-    tag: Literal["status_request/2"] = "status_request/2"
+    tag: Literal["status_request/3"] = "status_request/3"
 
 
 class ReplayRequest(Message):
@@ -92,16 +92,32 @@ class WorkerStatus(Message):
         return self.phase in ("up", "held")
 
 
+class PoolStatus(Message):
+    """One pool: where and how it keeps how many workers, and when its allocation ends.
+
+    `seen_s` is by the clock of the Redis server. `mark` tells apart two processes that want the same name.
+    """
+
+    pool: Identifier
+    host: Annotated[str, Field(max_length=255)] = ""
+    launcher: Annotated[str, Field(max_length=64)] = ""
+    workers: Count = 0
+    ends_s: Seconds | None = None
+    seen_s: Seconds
+    mark: Annotated[str, Field(max_length=64)] = ""
+
+
 class Status(Message):
     """State of a campaign. `counts` has queued, running, analysing and, per outcome, results."""
 
-    tag: Literal["status/2"] = "status/2"
+    tag: Literal["status/3"] = "status/3"
     campaign: Identifier
     state: Literal["started", "resumed", "draining", "stopped", "completed"]
     counts: dict[str, int]
     counters: dict[str, int]
     workers: list[WorkerStatus]
     services: dict[str, str]
+    pools: list[PoolStatus]
     last_id: LogId
 
 

@@ -6,8 +6,9 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
-from typing import Protocol
+from typing import Final, Protocol
 
 from moireloop_broker.extras import MissingExtra, extras_for
 from moireloop_broker.processes.exits import EXIT_CANNOT_SERVE, EXIT_DIED, CannotServe, end_soon
@@ -56,9 +57,18 @@ def started(module: str, extra: str, run: Callable[[], int]) -> int:
         return EXIT_CANNOT_SERVE
 
 
+FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
 def log_to_stderr() -> None:
     """Log lines on stderr, which the conductor sends into the campaign's folder."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=FORMAT)
+
+
+def log_to(file: Path) -> None:
+    """Log lines in a file of the campaign's folder: for a service that a person started, who reads what it says."""
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    logging.basicConfig(level=logging.INFO, filename=file, format=FORMAT, force=True)
 
 
 def run_service(name: str, open_service: Callable[[], Service]) -> int:

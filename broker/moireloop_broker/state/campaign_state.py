@@ -9,7 +9,7 @@ from typing import Literal, cast
 import redis
 
 from moireloop_broker.contract.codec import pack, unpack_as
-from moireloop_broker.contract.control import Status, WorkerStatus
+from moireloop_broker.contract.control import PoolStatus, Status, WorkerStatus
 from moireloop_broker.contract.events import CampaignChanged, ServiceChanged
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
@@ -75,6 +75,7 @@ class CampaignState:
         counters = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.counters))
         workers = cast("list[bytes]", self._client.hvals(self._keys.workers))
         services = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.services))
+        pools = cast("list[bytes]", self._client.hvals(self._keys.pools))
         return Status(
             campaign=self._campaign,
             state=self.state or "stopped",
@@ -82,5 +83,6 @@ class CampaignState:
             counters={name.decode(): int(value) for name, value in sorted(counters.items())},
             workers=sorted((unpack_as(WorkerStatus, packed) for packed in workers), key=lambda w: w.worker),
             services={name.decode(): state.decode() for name, state in sorted(services.items())},
+            pools=sorted((unpack_as(PoolStatus, packed) for packed in pools), key=lambda p: p.pool),
             last_id=self._log.last_id(),
         )

@@ -53,6 +53,9 @@ KEYS: Final = (
     KeySpec("counters", "hash", "all services", "campaign; refused messages, dropped frames and the like"),
     KeySpec("workers", "hash", "workers", "campaign; worker -> what it does and when it last said so"),
     KeySpec("services", "hash", "conductor, broker", "campaign; service -> state"),
+    KeySpec(
+        "pools", "hash", "pools", "pool -> where and how it keeps workers, and when it last said so; while it lives"
+    ),
     KeySpec("endpoints", "hash", "analyzers", "analyzer -> frame endpoint, while the analyzer lives"),
     KeySpec("relay", "hash", "relay", "campaign; topic or stream -> last published id"),
 )
@@ -76,6 +79,7 @@ class Keys:
         self.counters = self.prefix + "counters"
         self.workers = self.prefix + "workers"
         self.services = self.prefix + "services"
+        self.pools = self.prefix + "pools"
         self.endpoints = self.prefix + "endpoints"
         self.relay = self.prefix + "relay"
 

@@ -51,6 +51,14 @@ class LeaseWatch:
         held = [c for c in self._leased() if self._field(c, "worker") == worker]
         return [c for c in held if self._end(c, reason, charged=charged)]
 
+    def holders(self) -> set[str]:
+        """The workers that hold candidates now."""
+        return {self._field(c, "worker") for c in self._leased()} - {""}
+
+    def forget_worker(self, worker: str) -> None:
+        """Say no more of a worker, in `status`: it is gone for good."""
+        self._client.hdel(self._keys.workers, worker)
+
     def release_all(self, reason: str) -> list[str]:
         """End all attempts without charging them, when no worker of the campaign can be alive (on resume)."""
         self._give_back_unleased(None, min_idle_s=0)

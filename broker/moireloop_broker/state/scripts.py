@@ -252,6 +252,13 @@ class Scripts:
         """Change the campaign's state and log it; False when the state is that already."""
         return self._is_one("set_state", [self._keys.state, self._keys.log], [state, event])
 
+    def swap_pool(self, pool: str, *, before: bytes, now: bytes) -> bool:
+        """Say anew how a pool fares; False when somebody else has its name, so that `before` no longer stands there.
+
+        Nothing said before is an empty `before`; an empty `now` takes the pool away.
+        """
+        return self._is_one("swap_pool", [self._keys.pools], [pool, before, now])
+
     def _is_one(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> bool:
         return self._run(name, keys, args) == 1
 

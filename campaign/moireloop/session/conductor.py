@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Literal
 
 import redis
 
@@ -35,6 +36,7 @@ from moireloop_broker.connection import Connection
 from moireloop_broker.contract.message import START
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.identity import Identity, read_identity, write_identity
+from moireloop_broker.membership.pools import any_alive
 from moireloop_broker.processes.clock import boot_s
 from moireloop_broker.service.state_watch import StateWatch
 from moireloop_broker.state.campaign_state import CampaignState, ServiceState, frame_endpoints
@@ -50,6 +52,8 @@ log = logging.getLogger(__name__)
 MAX_CRASHES = 7
 
 PATIENCE_S = 15.0
+
+LEAVE_S = 10.0
 
 FULL_BYTES = 1024 * 1024
 
@@ -106,9 +110,10 @@ class Conductor:
         for name in ONE_THREAD:
             os.environ.setdefault(name, "1")
         claim_services(self._services, self.folder.services_lock, interrupted)
-        sections = {**settings_sections(self.campaign), "session": {"began_boot_s": self._began_s}}
-        write_settings_file(self.folder.root, sections)
         connection = open_session(self.campaign, self.folder)
+        session = {"began_boot_s": self._began_s, "mark": self._identity().session}
+        sections = {**settings_sections(self.campaign), "session": session}
+        write_settings_file(self.folder.root, sections)
         self._connection = connection
         self._sockets = hold_sockets(connection)
         broker = broker_spec(self.folder)
@@ -126,7 +131,7 @@ class Conductor:
         self._state().change("resumed" if self._resumed else "started")
         write_identity(self.folder.root, identity.model_copy(update={"has_begun": True}))
         for spec in service_specs(self.campaign, self.folder):
-            if spec.name == "pool" and spec.name not in self._without:
+            if spec.name == "pool":
                 self._pool = spec
             elif spec.name not in self._without:
                 self._start(spec)
@@ -198,13 +203,22 @@ class Conductor:
 
     def finish(self, ending: Ending) -> None:
         """Write down how it ended and end the services, the broker last."""
+        ended: Literal["completed", "stopped"] = "completed" if ending.is_complete else "stopped"
         names = self._services.names()
         self._services.stop([n for n in names if n in ("optimizer", "pool")], PATIENCE_S)
         self._services.stop([n for n in names if n.startswith(ANALYZER_PREFIX)], PATIENCE_S)
         with contextlib.suppress(redis.RedisError):
             self._read_log()
-            self._state().change("completed" if ending.is_complete else "stopped", ending.reason)
+            self._state().change(ended, ending.reason)
+            write_identity(self.folder.root, self._identity().model_copy(update={"ended": ended}))
+            self._await_joined_pools()
         self.close()
+
+    def _await_joined_pools(self) -> None:
+        """Give pools that joined a moment to see the end and to leave, before Redis goes."""
+        deadline_s = time.monotonic() + LEAVE_S
+        while any_alive(self._redis(), self._opened().keys) and time.monotonic() < deadline_s:
+            time.sleep(0.1)
 
     def close(self) -> None:
         """End every service that still runs, at once if need be."""
@@ -234,7 +248,10 @@ class Conductor:
             return
         if analyzers and not announced:
             log.warning("workers begin without an analyzer waited_s=%.0f", self._waited_s)
-        self._start(self._pool)
+        if "pool" in self._without or self.campaign.workers.count == 0:
+            self._unlogged.append(("pool", "stopped", "only pools that join have workers"))
+        else:
+            self._start(self._pool)
         self._pool = None
 
     def _wall_time_s(self) -> float | None:

@@ -15,8 +15,9 @@ from moireloop.results.early_ends import EarlyEnds, early_ends
 from moireloop.results.labels import duration
 from moireloop.results.results import utilisation
 from moireloop.session.start_condition import awaits_analyzer
-from moireloop_broker.contract.control import RESTARTS_PASSED_OVER, Status, WorkerStatus
+from moireloop_broker.contract.control import RESTARTS_PASSED_OVER, PoolStatus, Status, WorkerStatus
 from moireloop_broker.contract.events import BUDGET_OUTCOMES, OUTCOMES, Result, RunFailed, ServiceChanged
+from moireloop_broker.contract.pool_names import MAIN
 from moireloop_broker.contract.search import Target
 
 SILENT_AFTER_S: Final = 10.0
@@ -68,6 +69,8 @@ class Progress:
     failed_analyses: tuple[str, ...]
     now_s: float
     restarts_passed_over: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+    lacks_workers: bool = False
 
     @property
     def done(self) -> int:
@@ -128,6 +131,8 @@ def progress_of(
         failed_analyses=failed_analyses(results),
         now_s=now_s,
         restarts_passed_over=restarts_passed_over(status.counters, counters_before),
+        pools=pool_lines(status.pools, now_s),
+        lacks_workers=lacks_workers(status),
     )
 
 
@@ -150,6 +155,28 @@ def faults_of(workers: Sequence[WorkerStatus]) -> tuple[str, ...]:
         f"{number} worker{'s take' if number > 1 else ' takes'} no candidates: {' '.join(fault.split())}"
         for fault, number in held.items()
     )
+
+
+def pool_lines(pools: Sequence[PoolStatus], now_s: float) -> tuple[str, ...]:
+    """A line for each pool, where there are others than the session's own."""
+    if all(pool.pool == MAIN for pool in pools):
+        return ()
+    return tuple(_pool_line(pool, now_s) for pool in pools)
+
+
+def _pool_line(pool: PoolStatus, now_s: float) -> str:
+    parts = [f"pool {pool.pool} on {pool.host}", f"{pool.workers} worker{'s' * (pool.workers != 1)}", pool.launcher]
+    if pool.ends_s is not None:
+        parts.append(f"ends in {duration(max(0.0, pool.ends_s - now_s))}")
+    if now_s - pool.seen_s > SILENT_AFTER_S:
+        parts.append(f"silent for {duration(now_s - pool.seen_s)}")
+    return ", ".join(filter(None, parts))
+
+
+def lacks_workers(status: Status) -> bool:
+    """Whether workers may begin, and no pool keeps any."""
+    begun = status.state in ("started", "resumed") and status.services.get("pool") == "stopped"
+    return begun and not any(pool.workers for pool in status.pools)
 
 
 def time_left_s(

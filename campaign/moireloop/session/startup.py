@@ -107,7 +107,7 @@ def wait_for_broker(
 
 def clear_earlier_session(client: redis.Redis, keys: Keys, campaign: Campaign) -> None:
     """Forget who worked for an earlier session, give back what was leased, withdraw what is no longer wanted."""
-    client.delete(keys.endpoints, keys.workers, keys.services)
+    client.delete(keys.endpoints, keys.workers, keys.services, keys.pools)
     LeaseWatch(client, keys).release_all("the session that ran it is over")
     events = [event for _, event in EventLog(client, keys).replay()]
     proposer = Proposer(client, keys)

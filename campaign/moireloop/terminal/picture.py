@@ -18,6 +18,8 @@ from moireloop_broker.contract.search import Target
 
 BAR_WIDTH: Final = 60
 
+NO_WORKERS: Final = "no pool has joined: `moireloop join FILE` gives the campaign workers"
+
 
 def picture(progress: Progress) -> RenderableType:
     """The live picture of a campaign for a terminal."""
@@ -27,6 +29,7 @@ def picture(progress: Progress) -> RenderableType:
         Text.assemble(_queue_text(progress), "   ", (_outcome_text(progress), "dim")),
         _best_table(progress),
         _worker_table(progress),
+        *(Text(pool, style="dim") for pool in progress.pools),
         *([Text(WAITING)] if progress.awaits_analyzer else []),
         Text(_clock_text(progress)),
         *([Text(str(progress.early))] if progress.early else []),
@@ -46,6 +49,7 @@ def line(progress: Progress) -> str:
         *(_best_text(target, best) for target, best in progress.best),
         _clock_text(progress),
         *([str(progress.early)] if progress.early else []),
+        *progress.pools,
         *_trouble(progress),
         *failure_lines(progress)[-1:],
         *progress.failed_analyses,
@@ -63,14 +67,17 @@ def is_line_due(progress: Progress, shown: Progress | None, since_s: float, ever
     if shown is None:
         return True
     before, now = (
-        (view.state, view.awaits_analyzer, view.faults, view.down, view.last_crash, view.restarts_passed_over)
+        (
+            *(view.state, view.awaits_analyzer, view.faults, view.down, view.last_crash, view.restarts_passed_over),
+            view.lacks_workers,
+        )
         for view in (shown, progress)
     )
     return before != now or since_s >= every_s
 
 
 def _trouble(progress: Progress) -> list[str]:
-    lines = list(progress.faults)
+    lines = [*([NO_WORKERS] if progress.lacks_workers else []), *progress.faults]
     if progress.down:
         lines.append(f"down: {', '.join(progress.down)}")
     crash = progress.last_crash

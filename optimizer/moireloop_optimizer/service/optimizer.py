@@ -14,6 +14,7 @@ from moireloop_broker.connection import read_connection
 from moireloop_broker.contract.events import Candidate
 from moireloop_broker.contract.message import START
 from moireloop_broker.contract.search import BudgetSettings, Points, SearchSpace, Target
+from moireloop_broker.membership.pools import live_workers
 from moireloop_broker.processes.clock import boot_s
 from moireloop_broker.settings import SessionSettings, WorkerCount
 from moireloop_broker.state.campaign_state import CampaignState
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 READ_LIMIT = 1000
 
 IDLE_S = 0.5
+
+COUNT_EVERY_S = 2.0
 
 ANSWER_WAIT_S = 0.02
 
@@ -83,6 +86,8 @@ class OptimizerService:
         self._job: _Job | None = None
         self._busy = True
         self._losses = 0
+        self._keys = keys
+        self._counted_s = float("-inf")
 
     @property
     def planner(self) -> Planner:
@@ -92,6 +97,7 @@ class OptimizerService:
     def step(self) -> None:
         """Take in new events and answers, then propose or ask; waits at most half a second."""
         filled = self._take_answer(self._job) if self._job is not None else None
+        self._count_workers()
         self._follow_log(0.0 if self._busy or self._job else IDLE_S)
         if self._job is None:
             self._busy = self._begin()
@@ -102,6 +108,13 @@ class OptimizerService:
         """End the fit process and the connection."""
         self._fitter.close()
         self._client.close()
+
+    def _count_workers(self) -> None:
+        """As many as the pools keep now, which join and leave; before any has said so, those of the campaign file."""
+        if time.monotonic() - self._counted_s >= COUNT_EVERY_S:
+            counted = live_workers(self._client, self._keys)
+            self._planner.workers = self._planner.workers if counted is None else counted
+            self._counted_s = time.monotonic()
 
     def _follow_log(self, block_s: float) -> None:
         """Read the log to its end, so that what we proposed is known before the next decision."""

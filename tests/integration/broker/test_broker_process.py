@@ -241,7 +241,7 @@ def test_dealer_gets_back_what_it_sent_before_the_request(broker: BrokerProcess)
         assert dealer.poll(10_000)
         *came, reply = dealer.recv_multipart()
         assert came == before
-        assert msgpack.unpackb(reply)["tag"] == "status/2"
+        assert msgpack.unpackb(reply)["tag"] == "status/3"
     context.destroy(linger=0)
 
 

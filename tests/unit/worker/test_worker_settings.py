@@ -43,7 +43,7 @@ def test_wrong_growth_section_is_refused_by_name(section: dict[str, Any], key: s
     "section",
     [
         {},
-        {"count": 0},
+        {"count": -1},
         {"count": 5000},
         {"count": True},
         {"count": 1, "ranks": 0},

@@ -67,8 +67,9 @@ class Pool:
         return slot.revival.ended(now_s, healthy_s=HEALTHY_S, is_productive=productive)
 
     def released(self, worker: str) -> None:
-        """What the worker held was given back to the queue."""
-        self._slots[worker].released = True
+        """What the worker held was given back to the queue. A worker that is none of this pool's is not to start."""
+        if worker in self._slots:
+            self._slots[worker].released = True
 
     @property
     def cannot_start(self) -> bool:

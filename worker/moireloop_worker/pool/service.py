@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -12,15 +13,17 @@ from typing import Final, Literal
 
 import redis
 
-from moireloop_broker.connection import read_connection
+from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.control import WorkerStatus
+from moireloop_broker.contract.pool_names import MAIN, pool_of, worker_name
+from moireloop_broker.membership.pools import PoolMembership, PoolNameTaken
 from moireloop_broker.processes.exits import CannotServe
 from moireloop_broker.processes.service_loop import run_service
 from moireloop_broker.state.lease_watch import LeaseWatch
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.state.work_queue import AttemptLimits
 from moireloop_worker.launchers.launcher import CannotLaunch, Exit, Handle, Launch, Launcher
-from moireloop_worker.launchers.registry import open_launcher
+from moireloop_worker.launchers.registry import chosen_launcher, open_launcher
 from moireloop_worker.pool.decisions import STILL_BIRTHS, Pool
 from moireloop_worker.settings import LammpsSettings, PoolSettings
 
@@ -46,25 +49,29 @@ class PoolService:
 
     Whether a worker came up and completed anything is in Redis, in its status. What a worker held is given back before
     its successor starts, also when Redis is away for a while. `step` raises WorkersCannotStart when no worker ever
-    becomes ready to take a candidate; where one was, starting is tried on and on, and the status says why.
+    becomes ready to take a candidate; where one was, starting is tried on and on, and the status says why. The caller
+    has claimed the pool's name.
     """
 
-    def __init__(self, pool: Pool, launcher: Launcher, watch: LeaseWatch) -> None:
+    def __init__(self, pool: Pool, launcher: Launcher, watch: LeaseWatch, membership: PoolMembership) -> None:
         self._pool = pool
         self._launcher = launcher
         self._watch = watch
+        self._membership = membership
         self._handles: dict[str, Handle] = {}
         self._faults: dict[str, str] = {}
         self._noted: dict[str, Exit] = {}
         self._phases: dict[str, Phase] = {}
         self._last_end = ""
-        self._to_release: dict[str, Exit] = dict.fromkeys(pool.workers, FORERUNNER)
+        forerunners = {worker for worker in watch.holders() if pool_of(worker) == membership.pool}
+        self._to_release: dict[str, Exit] = dict.fromkeys([*pool.workers, *forerunners], FORERUNNER)
 
     def step(self) -> None:
         """Look after all workers once, then wait a little."""
         self._to_release.update(self._ended())
         try:
             self._settle()
+            self._beat()
             self._say_who_begins()
             if self._pool.is_hopeless:
                 raise WorkersCannotStart(
@@ -91,6 +98,9 @@ class PoolService:
         try:
             for worker, ended in self._to_release.items():
                 self._release(worker, ended)
+            for worker in self._pool.workers:
+                self._watch.forget_worker(worker)
+            self._membership.leave()
         except redis.RedisError as error:
             log.warning("redis is away, giving nothing back error=%s", error)
         self._see_the_killed_end()
@@ -120,6 +130,11 @@ class PoolService:
                 self._report(worker)
             del self._to_release[worker]
             self._pool.released(worker)
+
+    def _beat(self) -> None:
+        """Say that the pool lives. Who has lost its name, having been silent for too long, has lost its workers too."""
+        if not self._membership.beat(workers=len(self._pool.workers), ends_s=self._launcher.ends_s()):
+            raise PoolNameTaken(f"another pool has taken the name {self._membership.pool!r}")
 
     def _note_end(self, worker: str, ended: Exit, said: WorkerStatus | None) -> None:
         """Tell the decisions of an end, with what the worker had said of itself. To be told once for each end."""
@@ -172,37 +187,57 @@ def _phase_of(handle: Handle | None) -> Phase:
     return "waiting" if handle is not None and handle.waiting else "starting"
 
 
-def open_pool(connection_file: Path) -> PoolService:
-    """The pool that the campaign's settings describe."""
-    connection = read_connection(connection_file)
-    client = connection.open_redis()
-    stored = read_settings(client, connection.keys)
-    settings = stored.section("workers", PoolSettings)
+def open_pool(
+    connection_file: Path,
+    connection: Connection,
+    client: redis.Redis,
+    membership: PoolMembership,
+    settings: PoolSettings,
+    lammps: LammpsSettings,
+) -> PoolService:
+    """A pool with so many workers as its settings say, which are those of the campaign or differ from them."""
     limits = AttemptLimits(max_attempts=settings.max_attempts)
     watch = LeaseWatch(client, connection.keys, lease_s=settings.lease_s, limits=limits)
     worker = ("-m", "mpi4py", "-m", "moireloop_worker", "--connection", str(connection_file))
     command = (sys.executable, *worker, "--ranks", str(settings.ranks))
-    lammps = stored.section("lammps", LammpsSettings)
     launch = Launch(
         command,
         settings.ranks,
         Path(connection.folder) / "logs",
         connection.campaign,
         options=settings.launcher_options,
+        pool=membership.pool,
         cores=settings.cores or lammps.threads,
         gpus=settings.gpus,
         nodes=settings.nodes,
     )
-    names = [f"worker-{number}" for number in range(settings.count)]
-    return PoolService(Pool(names), open_launcher(settings.launcher, launch), watch)
+    names = [worker_name(membership.pool, number) for number in range(settings.count)]
+    return PoolService(Pool(names), open_launcher(settings.launcher, launch), watch, membership)
+
+
+def membership_of(connection: Connection, client: redis.Redis, pool: str, settings: PoolSettings) -> PoolMembership:
+    """The entry of a pool that runs on this host, not claimed yet."""
+    launcher, workers = chosen_launcher(settings.launcher), settings.count
+    return PoolMembership(client, connection.keys, pool, host=socket.gethostname(), launcher=launcher, workers=workers)
+
+
+def open_main_pool(connection_file: Path) -> PoolService:
+    """The pool that a session starts for itself: it replaces whoever had its name."""
+    connection = read_connection(connection_file)
+    client = connection.open_redis()
+    stored = read_settings(client, connection.keys)
+    settings, lammps = stored.section("workers", PoolSettings), stored.section("lammps", LammpsSettings)
+    membership = membership_of(connection, client, MAIN, settings)
+    membership.take_over()
+    return open_pool(connection_file, connection, client, membership, settings, lammps)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the pool until SIGTERM; returns its exit code."""
+    """Run the main pool until SIGTERM; returns its exit code."""
     parser = argparse.ArgumentParser(prog="moireloop_worker.pool.service")
     parser.add_argument("--connection", type=Path, required=True)
     connection_file: Path = parser.parse_args(arguments).connection.resolve()
-    return run_service("pool", lambda: open_pool(connection_file))
+    return run_service("pool", lambda: open_main_pool(connection_file))
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def test_wrong_file_gets_one_clear_line(wrong: WrongFile, tmp_path: Path) -> Non
         ("[1500.0, 3500.0]", "[3500.0, 1500.0]", "space.temperature_k"),
         ("[0.0, 0.05]", '["0.0", 0.05]', "space.lattice_strain[0]"),
         ("cells = [12, 12]", "cells = [12, 1]", "growth.cells[1]"),
-        ("count = 2", "count = 0", "workers.count"),
+        ("count = 2", "count = -1", "workers.count"),
         ("count = 1\n", "count = 1\nanalyses = [3]\n", "analyzers.analyses[0]"),
     ],
 )
@@ -188,7 +188,7 @@ def test_lammps_of_ones_own_is_found_beside_the_file(tmp_path: Path, monkeypatch
 
 def test_further_errors_are_told(tmp_path: Path) -> None:
     """Each on a line of its own."""
-    text = GOOD.replace("count = 2", "count = 0").replace("results = 40", "results = 0")
+    text = GOOD.replace("count = 2", "count = -1").replace("results = 40", "results = 0")
     path = written(tmp_path / "search.toml", text)
     with pytest.raises(CampaignFileError) as caught:
         load_campaign(path)

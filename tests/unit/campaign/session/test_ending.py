@@ -17,7 +17,15 @@ MakeResult = Callable[..., Result]
 
 
 def progress(state: str, results: list[Result], **counts: int) -> Progress:
-    fields = {"campaign": "c", "state": state, "counts": counts, "counters": {}, "workers": [], "services": {}}
+    fields = {
+        "campaign": "c",
+        "state": state,
+        "counts": counts,
+        "counters": {},
+        "workers": [],
+        "services": {},
+        "pools": [],
+    }
     status = Status.model_validate({**fields, "last_id": "0-0"})
     return progress_of(status, results, (), budget_results=3, started_s=0.0, now_s=1.0)
 

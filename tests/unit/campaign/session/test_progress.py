@@ -33,7 +33,7 @@ def status(
     """A status with these counts."""
     return Status(
         campaign="search", state=state, counts=counts, counters={}, workers=list(workers), services=services or {},
-        last_id="5-0",
+        pools=[], last_id="5-0",
     )  # fmt: skip
 
 

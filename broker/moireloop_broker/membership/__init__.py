@@ -1,0 +1,1 @@
+"""Who takes part in a campaign: pools that join and leave, and signs of life (pure)."""

@@ -1,0 +1,133 @@
+"""A pool's place among those of its campaign: its name is taken, and it says now and then that it lives (adapter)."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any, Final, cast
+
+import redis
+
+from moireloop_broker.contract.codec import pack, unpack_as
+from moireloop_broker.contract.control import PoolStatus
+from moireloop_broker.processes.exits import CannotServe
+from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.scripts import Scripts
+
+BEAT_S: Final = 1.0
+
+SILENT_S: Final = 5.0
+"""A pool that has said nothing for so long is taken for lost, and its name may be taken."""
+
+LOOK_S: Final = 0.1
+
+
+class PoolNameTaken(CannotServe):
+    """A live pool has this name; the text says where it is."""
+
+
+def server_s(client: redis.Redis) -> float:
+    """The Redis server's time, in seconds since the epoch: all hosts compare theirs to it."""
+    seconds, microseconds = client.time()
+    return float(seconds) + float(microseconds) / 1e6
+
+
+def pools_of(client: redis.Redis, keys: Keys) -> dict[str, PoolStatus]:
+    """What each pool last said of itself."""
+    stored = cast("dict[bytes, bytes]", client.hgetall(keys.pools))
+    return {name.decode(): unpack_as(PoolStatus, packed) for name, packed in stored.items()}
+
+
+def live_workers(client: redis.Redis, keys: Keys) -> int | None:
+    """How many workers the pools that live keep; None where no pool ever said so."""
+    pools = pools_of(client, keys).values()
+    now_s = server_s(client)
+    return sum(pool.workers for pool in pools if now_s - pool.seen_s <= SILENT_S) if pools else None
+
+
+def any_alive(client: redis.Redis, keys: Keys) -> bool:
+    """Whether any pool lives."""
+    pools, now_s = pools_of(client, keys).values(), server_s(client)
+    return any(now_s - pool.seen_s <= SILENT_S for pool in pools)
+
+
+class PoolMembership:
+    """One pool's entry among the pools of its campaign, from `claim` to `leave`."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, pool: str, **fields: Any) -> None:
+        self._client = client
+        self._keys = keys
+        self._scripts = Scripts(client, keys)
+        self._status = PoolStatus(pool=pool, seen_s=0.0, mark=secrets.token_hex(8), **fields)
+        self._said = b""
+        self._beat_s = float("-inf")
+
+    @property
+    def pool(self) -> str:
+        """The pool's name."""
+        return self._status.pool
+
+    def claim(self) -> None:
+        """Take the name. Who has it is watched for a moment: a pool that lives says so.
+
+        Raises:
+            PoolNameTaken: a live pool has it.
+        """
+        first = _read(self._there())
+        while True:
+            packed = self._there()
+            there = _read(packed)
+            if there is not None and (first is None or there.seen_s > first.seen_s):
+                raise PoolNameTaken(
+                    f"expected a name that no live pool has, got {self.pool!r}, which a pool on {there.host} with "
+                    f"{there.workers} workers has; choose another with --name"
+                )
+            if there is None or server_s(self._client) - there.seen_s > SILENT_S:
+                if self._swap(packed):
+                    return
+                continue
+            time.sleep(LOOK_S)
+
+    def take_over(self) -> None:
+        """Take the name from whoever has it: the caller knows that this is the only pool that may have it."""
+        while not self._swap(self._there()):
+            pass
+
+    def beat(self, *, workers: int | None = None, ends_s: float | None = None) -> bool:
+        """Say that the pool lives, every BEAT_S and when something has changed; False when its name was taken from it.
+
+        An entry that is gone, as after a resume, is made anew.
+        """
+        changes = {"workers": self._status.workers if workers is None else workers, "ends_s": ends_s}
+        is_new = any(getattr(self._status, name) != value for name, value in changes.items())
+        if not is_new and time.monotonic() - self._beat_s < BEAT_S:
+            return True
+        self._status = self._status.model_copy(update=changes)
+        said, now = self._said, self._now()
+        if self._scripts.swap_pool(self.pool, before=said, now=now):
+            self._said, self._beat_s = now, time.monotonic()
+            return True
+        return not self._there() and self._swap(b"")
+
+    def leave(self) -> None:
+        """Give the name back."""
+        self._scripts.swap_pool(self.pool, before=self._said, now=b"")
+
+    def _there(self) -> bytes:
+        return cast("bytes | None", self._client.hget(self._keys.pools, self.pool)) or b""
+
+    def _swap(self, before: bytes) -> bool:
+        """Put our entry in the place of the one that was there."""
+        now = self._now()
+        if not self._scripts.swap_pool(self.pool, before=before, now=now):
+            return False
+        self._said, self._beat_s = now, time.monotonic()
+        return True
+
+    def _now(self) -> bytes:
+        self._status = self._status.model_copy(update={"seen_s": server_s(self._client)})
+        return pack(self._status)
+
+
+def _read(packed: bytes) -> PoolStatus | None:
+    return unpack_as(PoolStatus, packed) if packed else None

@@ -1,0 +1,13 @@
+-- Say anew how a pool fares, where what stands there is what it said before, or is what it says now.
+-- Answers 1, or 0 where somebody else has the name.
+-- KEYS pools   ARGV pool before now
+local there = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if there ~= ARGV[2] and there ~= ARGV[3] then
+  return 0
+end
+if ARGV[3] == '' then
+  redis.call('HDEL', KEYS[1], ARGV[1])
+else
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+end
+return 1
