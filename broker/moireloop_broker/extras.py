@@ -13,6 +13,7 @@ MODULES: Final = {
     "analyzer": ("numpy", "scipy", "redis", "numba", "periodictable"),
     "optimizer": ("numpy", "scipy", "redis", "torch", "botorch", "gest_api"),
     "figures": ("numpy", "scipy", "redis", "pyarrow", "matplotlib", "ase"),
+    "gateway": ("numpy", "redis", "starlette", "uvicorn", "prometheus_client", "plotly"),
 }
 """Modules of others that the code of each extra imports. LAMMPS is not among them: a site may have its own."""
 

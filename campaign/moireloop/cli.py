@@ -1,4 +1,4 @@
-"""The command line: `moireloop run|resume|join|status|watch|stop|results|figures|validate FILE` (main)."""
+"""The command line: `moireloop run|resume|join|status|watch|stop|results|figures|dashboard|validate FILE` (main)."""
 
 from __future__ import annotations
 
@@ -56,6 +56,12 @@ COMMANDS: Final = {
         TABLES,
     ),
     "figures": Command("drawing", "Draw the figures into the campaign's folder.", ("figures", "analyzer")),
+    "dashboard": Command(
+        "dashboard",
+        "Show campaigns in a browser, running or finished; JSON, server-sent events and metrics too.",
+        ("gateway",),
+        at_once=True,
+    ),
     "validate": Command("validating", "Check a campaign file whole, and start nothing.", SESSION),
 }
 
@@ -107,7 +113,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
         sub = commands.add_parser(name, help=command.summary, description=command.summary)
-        sub.add_argument("file", type=Path, metavar="FILE", help="campaign file (TOML)")
+        if name == "dashboard":
+            _add_dashboard(sub)
+        else:
+            sub.add_argument("file", type=Path, metavar="FILE", help="campaign file (TOML)")
     commands.choices["run"].add_argument(
         "--fresh", action="store_true", help="first remove what an earlier campaign of this file left"
     )
@@ -151,6 +160,31 @@ def _seconds(text: str) -> float:
         if 0 <= float(text) < math.inf:
             return float(text)
     raise argparse.ArgumentTypeError(f"expected seconds, such as 600, got {text!r}")
+
+
+def _add_dashboard(sub: argparse.ArgumentParser) -> None:
+    """What `moireloop dashboard` takes."""
+    sub.add_argument(
+        "file", type=Path, nargs="+", metavar="FILE|FOLDER", help="campaign file, campaign's folder, or folder of many"
+    )
+    sub.add_argument("--host", default="127.0.0.1", help="address to listen on; by default only this machine is served")
+    sub.add_argument("--port", type=int, help="port to listen on; by default 8765, or a free one where that is taken")
+    sub.add_argument(
+        "--name",
+        dest="names",
+        action="append",
+        default=[],
+        help="name by which browsers call this machine; again for more",
+    )
+    sub.add_argument("--certificate", type=Path, metavar="PEM", help="certificate, for TLS")
+    sub.add_argument("--key", type=Path, metavar="PEM", help="key of the certificate")
+    sub.add_argument("--plaintext", action="store_true", help="serve other machines without TLS")
+    sub.add_argument("--tokens", type=Path, metavar="FILE", help="keep the tokens in a file, so that links stay valid")
+    sub.add_argument(
+        "--origin", dest="origins", action="append", default=[], metavar="ORIGIN",
+        help="pages of this origin may read with a token (CORS); again for more",
+    )  # fmt: skip
+    sub.add_argument("--browser", action="store_true", help="open the link in a browser")
 
 
 class _Version(argparse.Action):

@@ -25,6 +25,8 @@ BAD_INPUT: Final = frozenset(
         "moireloop_broker.extras.MissingExtra",
         "moireloop_broker.membership.pools.PoolNameTaken",
         "moireloop_worker.pool.joined.JoinRefused",
+        "moireloop_gateway.serve.CannotServe",
+        "moireloop_gateway.sources.catalogue.NothingToShow",
     }
 )
 

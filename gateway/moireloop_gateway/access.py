@@ -1,0 +1,85 @@
+"""Who may do what: tokens, the cookies made of them, and how often a caller may ask (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Role = Literal["observer", "controller"]
+
+CALLERS_KEPT: Final = 1000
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What lets a caller in: an observer looks, a controller steers too.
+
+    A cookie is made of its token, so that it outlives a restart of a gateway that keeps its tokens, and tells nothing
+    of the token itself.
+    """
+
+    controller: str
+    observer: str
+
+    @classmethod
+    def new(cls) -> Tokens:
+        """Tokens of 192 random bits each."""
+        return cls(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+
+    def role_of_token(self, token: str) -> Role | None:
+        """The role that a token gives; None for one that is not ours."""
+        return self._role(token, {"controller": self.controller, "observer": self.observer})
+
+    def role_of_cookie(self, cookie: str) -> Role | None:
+        """The role that a cookie gives; None for one that is not ours."""
+        return self._role(cookie, {role: self.cookie(role) for role in ("controller", "observer")})
+
+    def cookie(self, role: str) -> str:
+        """The cookie of a role."""
+        return _digest(self._token(role), "cookie")
+
+    def csrf(self, role: str) -> str:
+        """What a page sends in a header with each change: a page of another origin cannot read it."""
+        return _digest(self._token(role), "csrf")
+
+    def _token(self, role: str) -> str:
+        return self.controller if role == "controller" else self.observer
+
+    def _role(self, given: str, known: dict[str, str]) -> Role | None:
+        found: Role | None = None
+        for role, expected in known.items():
+            if hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode()):
+                found = "controller" if role == "controller" else "observer"
+        return found
+
+
+def _digest(token: str, purpose: str) -> str:
+    return hmac.new(token.encode(), f"moireloop gateway {purpose}".encode(), hashlib.sha256).hexdigest()
+
+
+class RateLimit:
+    """A bucket of so many requests for each caller, filled again at a steady rate.
+
+    Args:
+        per_s: requests a second in the long run.
+        burst: requests at once.
+    """
+
+    def __init__(self, per_s: float, burst: float) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait_s(self, caller: str, now_s: float) -> float:
+        """0 where the caller may go on, and counts it; else after how many seconds to try again."""
+        left, since_s = self._left.pop(caller, (self._burst, now_s))
+        left = min(self._burst, left + (now_s - since_s) * self._per_s)
+        allowed = left >= 1.0
+        self._left[caller] = (left - 1.0 if allowed else left, now_s)
+        if len(self._left) > CALLERS_KEPT:
+            self._left.popitem(last=False)
+        return 0.0 if allowed else (1.0 - left) / self._per_s

@@ -1,0 +1,169 @@
+"""One campaign as the gateway has it: one picture and one row of events for all who look (adapter)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from moireloop.campaign_file.errors import CampaignFileError
+from moireloop.client.client import NotRunning, Page, Received, RequestRefused
+from moireloop_gateway.picture.picture import Picture
+from moireloop_gateway.sources.asker import Asker
+from moireloop_gateway.sources.follower import Entry, Follower, Phase
+from moireloop_gateway.sources.hub import Hub, log_frame, sse_frame
+from moireloop_gateway.sources.place import Place, settings_of, targets_of
+from moireloop_gateway.sources.stored import stored_events
+
+if TYPE_CHECKING:
+    from moireloop.campaign_file.campaign import Campaign
+    from moireloop.client.client import CampaignClient
+    from moireloop_broker.contract.control import Status
+    from moireloop_broker.contract.events import Published
+    from moireloop_broker.contract.search import Target
+
+T = TypeVar("T")
+
+STATUS_FRESH_S: Final = 0.5
+
+PAGE: Final = 500
+
+PHASE_TOPIC: Final = "gateway/1"
+
+
+class Followed:
+    """Follows a campaign from its creation to `close`; used in the event loop alone.
+
+    What the follower's thread brings waits in a queue, which the loop empties as a whole.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.picture = Picture()
+        self.hub = Hub()
+        self.phase: Phase = "reading"
+        self.words = ""
+        self.targets: tuple[Target, ...] = ()
+        self.campaign: Campaign | None = None
+        self._loop = asyncio.get_running_loop()
+        self._pending: deque[tuple[list[Entry], bool] | tuple[Phase, str]] = deque()
+        self._scheduled = threading.Event()
+        self._changed = asyncio.Event()
+        self.closed = False
+        self._asker = Asker(place)
+        self._status: tuple[float, Status] | None = None
+        self._reload()
+        self._follower = Follower(place, self._bring, self._bring_phase)
+        self._follower.start()
+
+    def close(self) -> None:
+        """Let go of the campaign; its listeners end."""
+        self.closed = True
+        self._follower.close()
+        self._asker.close()
+        self._wake()
+
+    def _bring(self, entries: list[Entry], live: bool) -> None:
+        self._pending.append((entries, live))
+        self._schedule()
+
+    def _bring_phase(self, phase: Phase, words: str) -> None:
+        self._pending.append((phase, words))
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled.is_set() and not self._loop.is_closed():
+            self._scheduled.set()
+            self._loop.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        self._scheduled.clear()
+        while self._pending:
+            first, second = self._pending.popleft()
+            if isinstance(first, list):
+                for log_id, event in first:
+                    self._note(log_id, event, live=bool(second))
+            else:
+                self._enter(first, str(second))
+        self._wake()
+
+    def _note(self, log_id: str, event: Published, *, live: bool) -> None:
+        if not self.picture.note(log_id, event):
+            return
+        is_seen = event.tag.startswith(("observation/", "frame_analysed/"))
+        if event.tag.startswith("campaign_changed/"):
+            self._reload()
+        if live:
+            self.hub.put(event.tag, log_frame(None if is_seen else log_id, event), None if is_seen else log_id)
+        elif not is_seen:
+            self.hub.starts_after(log_id)
+
+    def _enter(self, phase: Phase, words: str) -> None:
+        if (phase, words) != (self.phase, self.words):
+            self.phase, self.words = phase, words
+            self.hub.put(PHASE_TOPIC, sse_frame(PHASE_TOPIC, json.dumps({"phase": phase, "reason": words})), None)
+
+    def _reload(self) -> None:
+        """Read anew what the campaign is: a resume may have changed it."""
+        try:
+            self.campaign = self.place.campaign()
+            self.targets = targets_of(self.campaign)
+        except (CampaignFileError, OSError):
+            self.campaign = None
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def wait_for_change(self, wait_s: float) -> bool:
+        """Whether something came within so many seconds."""
+        try:
+            await asyncio.wait_for(self._changed.wait(), wait_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def ask(self, call: Callable[[CampaignClient], T]) -> T:
+        """What a call of the client returns. Raises NotRunning, RequestRefused."""
+        return await self._asker.ask(call)
+
+    async def status(self) -> Status | None:
+        """The services' own word, at most STATUS_FRESH_S old; None while they do not run or do not answer."""
+        if self.phase != "live":
+            return None
+        if self._status is None or time.monotonic() - self._status[0] > STATUS_FRESH_S:
+            try:
+                self._status = time.monotonic(), await self.ask(lambda client: client.status())
+            except (NotRunning, RequestRefused):
+                self._status = None
+        return self._status[1] if self._status is not None else None
+
+    async def page(self, since: str, limit: int = PAGE) -> Page[Published]:
+        """Events of the log after an id, oldest first.
+
+        Raises:
+            NotRunning, RequestRefused: as the services have it.
+            Unreadable: the campaign does not run, and its state cannot be read.
+        """
+        while self.phase == "reading" and not self.closed:
+            await self.wait_for_change(1.0)
+        if self.phase in ("live", "silent"):
+            return await self.ask(lambda client: client.page(since, limit=limit))
+        return await asyncio.to_thread(_stored_page, self.place, since, limit)
+
+    def settings(self) -> dict[str, Any] | None:
+        """The campaign file's settings; None while it cannot be read."""
+        return None if self.campaign is None else settings_of(self.campaign)
+
+
+def _stored_page(place: Place, since: str, limit: int) -> Page[Published]:
+    events = stored_events(place.folder, since)
+    found: list[Received[Published]] = [
+        Received(log_id, event) for (log_id, event), _ in zip(events, range(limit + 1), strict=False)
+    ]
+    entries = found[:limit]
+    return Page(entries, entries[-1].id if entries else since, len(found) <= limit)

@@ -1,0 +1,121 @@
+"""The one subscription to a campaign, in a thread: its services while they run, else what they have left (adapter)."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final, Literal
+
+from moireloop.client.client import NotRunning, Received, RequestRefused, connect
+from moireloop_broker.connection import NoConnectionFile
+from moireloop_broker.contract.events import Published
+from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVATION
+from moireloop_gateway.sources.stored import Unreadable, stored_events
+
+if TYPE_CHECKING:
+    from moireloop.client.client import CampaignClient
+    from moireloop_gateway.sources.place import Place
+
+Phase = Literal["reading", "live", "silent", "ended", "unreadable"]
+"""Reading what has been, following what comes, no answer though it should run, not running, nothing to be read."""
+
+LOOK_EVERY_S: Final = 1.0
+
+TIMEOUT_S: Final = 5.0
+
+BATCH: Final = 500
+
+Entry = tuple[str, Published]
+
+
+class Follower(threading.Thread):
+    """Hands on each event once, in order, whichever session of the campaign it comes from.
+
+    Args:
+        place: the campaign.
+        take: called with events in order; `live` is False for those that were there before.
+        say: called when the phase changes, with its reason.
+    """
+
+    def __init__(
+        self, place: Place, take: Callable[[list[Entry], bool], None], say: Callable[[Phase, str], None]
+    ) -> None:
+        super().__init__(name=f"follow-{place.key}", daemon=True)
+        self._place = place
+        self._take = take
+        self._say = say
+        self._last_id = "0-0"
+        self._running_since_ms: dict[str, int] = {}
+        self._has_read = False
+        self._closing = threading.Event()
+
+    def close(self) -> None:
+        """End at the next pause."""
+        self._closing.set()
+
+    def run(self) -> None:
+        """Follow until closed."""
+        while not self._closing.is_set():
+            try:
+                if self._place.runs():
+                    self._follow()
+                elif not self._has_read:
+                    self._read()
+            except (NotRunning, NoConnectionFile, RequestRefused) as error:
+                self._say("silent", str(error))
+            except Unreadable as error:
+                self._has_read = True
+                self._say("unreadable", str(error))
+            self._closing.wait(LOOK_EVERY_S)
+
+    def _follow(self) -> None:
+        with connect(self._place.folder.connection_file, timeout_s=TIMEOUT_S) as client:
+            client.status()
+            self._has_read = False
+            self._say("reading", "")
+            self._hand_on(client.subscribe(LOG_TOPICS, self._last_id, wait_s=0))
+            self._observed_before(client)
+            self._say("live", "")
+            with contextlib.closing(client.subscribe([*LOG_TOPICS, OBSERVATION], self._last_id)) as entries:
+                for entry in entries:
+                    self._note(entry)
+                    self._take([(entry.id, entry.message)], True)
+                    if self._closing.is_set():
+                        return
+
+    def _observed_before(self, client: CampaignClient) -> None:
+        """What was seen of the runs that go on."""
+        if self._running_since_ms:
+            since = f"{min(self._running_since_ms.values())}-0"
+            for entry in client.subscribe([OBSERVATION], since, wait_s=0):
+                self._take([(entry.id, entry.message)], False)
+
+    def _read(self) -> None:
+        self._say("reading", "")
+        self._hand_on(Received(log_id, event) for log_id, event in stored_events(self._place.folder, self._last_id))
+        self._has_read = True
+        self._say("ended", "")
+
+    def _hand_on(self, entries: Iterable[Received[Published]]) -> None:
+        batch: list[Entry] = []
+        for entry in entries:
+            self._note(entry)
+            batch.append((entry.id, entry.message))
+            if len(batch) == BATCH:
+                self._take(batch, False)
+                batch = []
+        if batch:
+            self._take(batch, False)
+
+    def _note(self, entry: Received[Published]) -> None:
+        """Remember how far the log was read, and since when runs go on."""
+        tag = entry.message.tag
+        if tag not in LOG_TOPICS:
+            return
+        self._last_id = entry.id
+        name = str(getattr(entry.message, "candidate_id", ""))
+        if tag.startswith("run_leased/"):
+            self._running_since_ms[name] = int(entry.id.partition("-")[0])
+        elif tag.startswith(("run_finished/", "run_failed/")):
+            self._running_since_ms.pop(name, None)

@@ -1,0 +1,67 @@
+"""The final structure of a run, read in a process of its own: it needs much, and files may be damaged (adapter)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+from moireloop_broker.extras import missing_extras, missing_line
+from moireloop_broker.processes.trial import TrialOverdue, try_out
+
+if TYPE_CHECKING:
+    from moireloop_gateway.sources.place import Place
+
+PROGRAM: Final = "moireloop_gateway.sources.structure_process"
+
+NEEDED: Final = ("worker", "analyzer", "figures")
+
+LIMIT_S: Final = 60.0
+
+KEPT: Final = 16
+
+
+class NoStructure(RuntimeError):
+    """There is no structure to show; the text says why."""
+
+
+class Structures:
+    """Reads structures, one at a time for each caller, and keeps the last ones as JSON."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str, int], bytes] = OrderedDict()
+
+    def of(self, place: Place, candidate_id: str, attempt: int) -> bytes:
+        """Atoms, layers, lattices, cell and moire cell as JSON. Blocks for seconds. Raises NoStructure."""
+        key = str(place.folder.root), candidate_id, attempt
+        if key not in self._kept:
+            self._kept[key] = _read(*key)
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return self._kept[key]
+
+
+def _refuse_missing() -> None:
+    if missing := missing_extras(NEEDED):
+        raise NoStructure(missing_line("the picture of a bilayer", missing))
+
+
+def _read(folder: str, candidate_id: str, attempt: int) -> bytes:
+    _refuse_missing()
+    told = json.dumps({"folder": folder, "candidate_id": candidate_id, "attempt": attempt}).encode()
+    try:
+        trial = try_out([sys.executable, "-m", PROGRAM], "structure", start_s=LIMIT_S, told=told)
+    except TrialOverdue as error:
+        raise NoStructure(f"the structure of {candidate_id}: {error}") from error
+    if trial.code != 0:
+        raise NoStructure(_last_line(trial.words) or f"reading the structure of {candidate_id} failed")
+    said: dict[str, Any] = json.loads(trial.said)
+    if "reason" in said:
+        raise NoStructure(said["reason"])
+    return trial.said
+
+
+def _last_line(words: bytes) -> str:
+    lines = words.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else ""

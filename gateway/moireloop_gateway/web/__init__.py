@@ -1,0 +1,1 @@
+"""What the gateway gives over HTTP: JSON, server-sent events, metrics and the dashboard's files (pure)."""

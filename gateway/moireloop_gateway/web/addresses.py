@@ -1,0 +1,100 @@
+"""All addresses of the API: what each takes and returns, for the server and for its OpenAPI page (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Schema = Mapping[str, Any]
+
+TEXT: Final[Schema] = {"type": "string"}
+
+WHOLE: Final[Schema] = {"type": "integer", "minimum": 0}
+
+LOG_ID: Final[Schema] = {"type": "string", "pattern": "^[0-9]{1,19}-[0-9]{1,19}$"}
+
+NUMBERS: Final[Schema] = {"type": "array", "items": {"type": ["number", "null"]}}
+
+
+def thing(*required: str, **properties: Schema) -> Schema:
+    """An object of JSON with these fields, all of which are there unless `required` names fewer."""
+    return {"type": "object", "properties": properties, "required": list(required or properties)}
+
+
+def many(items: Schema) -> Schema:
+    """An array of JSON."""
+    return {"type": "array", "items": items}
+
+
+ANY: Final[Schema] = {"type": "object"}
+
+COLUMNS: Final[Schema] = {"type": "object", "additionalProperties": {"type": "array"}}
+
+EVENT: Final[Schema] = thing(id={**LOG_ID, "type": ["string", "null"]}, topic=TEXT, event=ANY)
+
+
+@dataclass(frozen=True)
+class Address:
+    """One address: its path below /api/v1, the function of endpoints.py behind it, and what it takes and returns."""
+
+    path: str
+    handler: str
+    summary: str
+    returns: Schema
+    query: Mapping[str, tuple[Schema, str]] = field(default_factory=dict)
+    kind: str = "application/json"
+    method: str = "GET"
+
+
+CAMPAIGN: Final = "/campaigns/{campaign}"
+
+ADDRESSES: Final = (
+    Address("/session", "session", "Role of the caller, topics, and the CSRF value that changes by cookie need.",
+            thing(role={"enum": ["observer", "controller"]}, csrf=TEXT, topics=many(TEXT), version=TEXT)),
+    Address("/requests", "steering_forms", "The requests that a controller may make, each with its JSON Schema.",
+            thing(requests=many(thing(name=TEXT, summary=TEXT, danger={"type": ["string", "null"]}, schema=ANY)))),
+    Address("/campaigns", "campaigns", "The campaigns that are there.",
+            thing(campaigns=many(thing("key", "folder", "running", "name", key=TEXT, folder=TEXT, name=TEXT,
+                                       running={"type": "boolean"})))),
+    Address(CAMPAIGN, "summary", "State, budget, time left, targets, workers, services, counters and settings.",
+            thing("key", "phase", "last_id", "counts", "targets", key=TEXT, last_id=LOG_ID, counts=ANY,
+                  phase={"enum": ["reading", "live", "silent", "ended", "unreadable"]}, targets=many(ANY))),
+    Address(f"{CAMPAIGN}/results", "results", "Results as columns, in the order of the log.",
+            thing(total=WHOLE, last_id=LOG_ID, columns=COLUMNS),
+            {"after": (LOG_ID, "only results after this id of the log"),
+             "limit": (WHOLE, "at most so many"),
+             "columns": (TEXT, "names of columns, separated by commas; all by default"),
+             "outcome": (TEXT, "only results of these outcomes, separated by commas"),
+             "format": ({"enum": ["json", "csv"]}, "JSON by default")}),
+    Address(f"{CAMPAIGN}/results/{{candidate}}", "result", "One result whole, with provenance and analyses.",
+            thing(id=LOG_ID, result=ANY)),
+    Address(f"{CAMPAIGN}/candidates", "candidates", "Candidates without a result.", thing(candidates=many(ANY))),
+    Address(f"{CAMPAIGN}/recipes", "recipes", "The surest recipes for each target, with clusters and intervals.",
+            thing(targets=many(thing(target=ANY, recipes=many(ANY)))), {"limit": (WHOLE, "recipes for each target")}),
+    Address(f"{CAMPAIGN}/runs/{{candidate}}/series", "series", "Twist, order and temperature over the steps of a run.",
+            thing(series=many(thing(candidate_id=TEXT, attempt=WHOLE, planned_steps=WHOLE, points=COLUMNS)))),
+    Address(f"{CAMPAIGN}/runs/{{candidate}}/structure", "structure",
+            "Final structure of a run: atoms, layers, both lattices, cell and moire cell, in angstrom.",
+            thing("x", "y", "z", "layer", "cell", x=NUMBERS, y=NUMBERS, z=NUMBERS, layer=many(WHOLE), cell=ANY)),
+    Address(f"{CAMPAIGN}/timeline", "timeline", "What each worker did when, as columns.",
+            thing("workers", "worker", "leased_s", "end", workers=many(TEXT), worker=many(WHOLE), leased_s=NUMBERS,
+                  end=many(TEXT)), {"last_s": ({"type": "number"}, "only spans of the last so many seconds")}),
+    Address(f"{CAMPAIGN}/failures", "failures", "Attempts that failed and results without a twist, with reasons.",
+            thing(attempts=many(ANY), results=COLUMNS)),
+    Address(f"{CAMPAIGN}/remarks", "remarks", "Sessions, crashes, early ends, and requests of controllers.",
+            thing(remarks=many(ANY))),
+    Address(f"{CAMPAIGN}/log", "log", "A page of the event log.",
+            thing(events=many(EVENT), last_id=LOG_ID, complete={"type": "boolean"}),
+            {"since": (LOG_ID, "only events after this id"), "limit": (WHOLE, "at most so many, and at most 1000")}),
+    Address(f"{CAMPAIGN}/logs", "logs", "Services that have a log file.", thing(services=many(TEXT))),
+    Address(f"{CAMPAIGN}/logs/{{service}}", "log_tail", "The end of a service's log file.",
+            thing(service=TEXT, text=TEXT)),
+    Address(f"{CAMPAIGN}/events", "events",
+            "Server-sent events. The id of each event of the log is its id there: after `Last-Event-ID` or `since` "
+            "everything comes, without a gap. Observations of frames have no id.",
+            TEXT, {"since": (LOG_ID, "where the header Last-Event-ID cannot be sent"),
+                   "topics": (TEXT, "only these topics, separated by commas")}, kind="text/event-stream"),
+    Address(f"{CAMPAIGN}/requests/{{request}}", "steer", "Steer: carry out a request of a controller.",
+            thing(accepted={"const": True}), method="POST"),
+)  # fmt: skip

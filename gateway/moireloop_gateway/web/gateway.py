@@ -1,0 +1,152 @@
+"""What all endpoints share: campaigns, tokens, structures, and how many listen (adapter)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from moireloop.campaign_file.errors import CampaignFileError
+from moireloop_gateway.access import Tokens
+from moireloop_gateway.sources.catalogue import Catalogue
+from moireloop_gateway.sources.followed import Followed
+from moireloop_gateway.sources.structure import Structures
+
+if TYPE_CHECKING:
+    from moireloop_broker.contract.control import Status
+    from moireloop_gateway.sources.place import Place
+
+T = TypeVar("T")
+
+RATE_WINDOW: Final = 20
+"""Results by which the time that is left is told."""
+
+
+class Gateway:
+    """One gateway: its campaigns, and who may see them."""
+
+    def __init__(self, catalogue: Catalogue, tokens: Tokens, version: str) -> None:
+        self.catalogue = catalogue
+        self.tokens = tokens
+        self.version = version
+        self.structures = Structures()
+        self.listeners = 0
+        self._turn = asyncio.Lock()
+
+    async def in_turn(self, call: Callable[[], T]) -> T:
+        """What a call returns that takes long and much memory: one at a time, in another thread."""
+        async with self._turn:
+            return await asyncio.to_thread(call)
+
+    async def counted(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """A listener's stream, counted as long as it lasts."""
+        self.listeners += 1
+        try:
+            async for part in stream:
+                yield part
+        finally:
+            self.listeners -= 1
+
+    def listed(self, place: Place) -> dict[str, Any]:
+        """One campaign of the list, without following it."""
+        told: dict[str, Any] = {"key": place.key, "folder": str(place.folder.root), "running": place.runs()}
+        try:
+            campaign = place.campaign()
+            told |= {"name": campaign.name, "budget_results": campaign.budget.results}
+            told["targets"] = [target.model_dump() for target in campaign.targets]
+        except (CampaignFileError, OSError) as error:
+            told |= {"name": place.key, "problem": " ".join(str(error).split())[:500]}
+        followed = next((one for one in self.catalogue.followed if one.place.key == place.key), None)
+        told["results"] = _rows(place.folder.results_csv) if followed is None else followed.picture.spent
+        told["changed_s"] = _changed_s(place)
+        return told
+
+    async def summary(self, followed: Followed) -> dict[str, Any]:
+        """All that is shown of a campaign at one moment."""
+        picture, campaign = followed.picture, followed.campaign
+        status = await followed.status()
+        now_s = time.time()
+        nearest = picture.nearest(followed.targets)
+        return {
+            "key": followed.place.key,
+            "name": followed.place.key if campaign is None else campaign.name,
+            "phase": followed.phase,
+            "phase_reason": followed.words or None,
+            "state": picture.state,
+            "state_reason": picture.state_reason,
+            "last_id": picture.last_id,
+            "events": picture.events,
+            "now_s": now_s,
+            "started_s": picture.session_starts_s[0] if picture.session_starts_s else None,
+            "session_started_s": picture.session_starts_s[-1] if picture.session_starts_s else None,
+            "sessions": len(picture.session_starts_s),
+            "counts": picture.counts(),
+            "results": len(picture.results),
+            "spent": picture.spent,
+            "budget": None if campaign is None else campaign.budget.model_dump(),
+            "left_s": _left_s(followed, now_s),
+            "targets": [
+                {**target.model_dump(), **vars(best)} for target, best in zip(followed.targets, nearest, strict=True)
+            ],
+            "space": None if campaign is None else {name: list(ends) for name, ends in campaign.bounds.items()},
+            "settings": followed.settings(),
+            "utilisation": picture.utilisation(),
+            "steps_done": picture.steps_done,
+            "steps_saved": picture.steps_saved,
+            "endings": dict(picture.endings),
+            "stages": _stages(followed),
+            **_services(followed, status),
+        }
+
+
+def _services(followed: Followed, status: Status | None) -> dict[str, Any]:
+    told = {
+        "services": followed.picture.services,
+        "workers": [] if status is None else [worker.model_dump() for worker in status.workers],
+        "counters": {} if status is None else status.counters,
+        "service_states": {} if status is None else status.services,
+    }
+    if status is not None and status.state != followed.picture.state:
+        told["state"] = status.state
+    return told
+
+
+def _stages(followed: Followed) -> dict[str, float | None]:
+    picture = followed.picture
+    return {
+        stage: picture.stage_s[stage] / picture.stage_count[stage] if picture.stage_count[stage] else None
+        for stage in picture.stage_s
+    }
+
+
+def _left_s(followed: Followed, now_s: float) -> float | None:
+    """Seconds until the budget is spent, by the pace of the last results of this session; None where unknown."""
+    picture, campaign = followed.picture, followed.campaign
+    if campaign is None or followed.phase != "live" or not picture.session_starts_s:
+        return None
+    budget = campaign.budget
+    logged = picture.results.numbers("logged_s")
+    last = logged[max(picture.results_before_session, len(logged) - RATE_WINDOW) :]
+    begin_s = picture.session_starts_s[-1]
+    by_wall = None if budget.wall_time_s is None else max(0.0, begin_s + budget.wall_time_s - now_s)
+    remaining = max(0, budget.results - picture.spent)
+    if len(last) < 2 or last[-1] <= last[0]:
+        return by_wall
+    by_pace = remaining * (last[-1] - last[0]) / (len(last) - 1)
+    return by_pace if by_wall is None else min(by_pace, by_wall)
+
+
+def _rows(table: Path) -> int | None:
+    """Results in a finished campaign's table; None where there is none."""
+    try:
+        with table.open("rb") as file:
+            return max(0, sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1)
+    except OSError:
+        return None
+
+
+def _changed_s(place: Place) -> float | None:
+    times = [path.stat().st_mtime for path in (place.folder.results_csv, place.folder.campaign_copy) if path.exists()]
+    return max(times, default=None)

@@ -1,0 +1,81 @@
+"""The OpenAPI description of the gateway, made from the tables of its addresses and requests (adapter)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from moireloop_gateway.web.addresses import ADDRESSES, Address, thing
+from moireloop_gateway.web.steering import STEERING, Steering
+
+ERROR: Final = {"$ref": "#/components/schemas/Error"}
+
+REFUSALS: Final = {
+    "401": "no token, or a wrong one",
+    "403": "this token may look alone, or the CSRF header is missing",
+    "404": "there is no such thing",
+    "409": "the campaign refused the request",
+    "422": "a parameter or body is not what is expected",
+    "429": "too many requests",
+    "503": "the campaign does not run",
+}
+
+
+def openapi(version: str) -> dict[str, Any]:
+    """The description as JSON has it, OpenAPI 3.1."""
+    paths: dict[str, Any] = {}
+    for address in ADDRESSES:
+        if address.handler == "steer":
+            for name, steering in STEERING.items():
+                paths[f"/api/v1{address.path.replace('{request}', name)}"] = {"post": _steered(name, address, steering)}
+        else:
+            paths[f"/api/v1{address.path}"] = {address.method.lower(): _operation(address)}
+    error = thing(error={"type": "string"}, message={"type": "string"})
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "moireloop gateway", "version": version, "description": "Campaigns over HTTP."},
+        "paths": paths,
+        "components": {
+            "schemas": {"Error": error},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "moireloop_gateway"},
+            },
+        },
+        "security": [{"token": []}, {"cookie": []}],
+    }
+
+
+def _operation(address: Address) -> dict[str, Any]:
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"\{(\w+)\}", address.path)
+        if name != "request"
+    ]
+    in_query = [
+        {"name": name, "in": "query", "schema": schema, "description": words}
+        for name, (schema, words) in address.query.items()
+    ]
+    refused = {code: {"description": words, "content": _content(ERROR)} for code, words in REFUSALS.items()}
+    return {
+        "operationId": address.handler,
+        "summary": address.summary,
+        "parameters": [*in_path, *in_query],
+        "responses": {
+            "200": {"description": "as asked", "content": _content(address.returns, address.kind)},
+            **refused,
+        },
+    }
+
+
+def _steered(name: str, address: Address, steering: Steering) -> dict[str, Any]:
+    return {
+        **_operation(address),
+        "operationId": name,
+        "summary": steering.summary,
+        "requestBody": {"required": True, "content": _content(steering.body.model_json_schema())},
+    }
+
+
+def _content(schema: Any, kind: str = "application/json") -> dict[str, Any]:
+    return {kind: {"schema": schema}}
