@@ -45,7 +45,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     running = RunningCampaign(folder, results=100_000, steps=(1000, 1000))
     try:
         running.start()
-        running.wait_for_results(1)
+        running.wait_for_results(1, patience_s=100)
         tokens = folder / "tokens.json"
         with gateway(tokens, running.file) as opened:
             found = Watched(running, opened, tokens)
