@@ -1,4 +1,4 @@
-"""The command line: `moireloop run|resume|join|status|watch|stop|results|figures|dashboard|validate FILE` (main)."""
+"""The command line: `moireloop COMMAND FILE ...` (main)."""
 
 from __future__ import annotations
 
@@ -31,13 +31,20 @@ class Command:
     at_once: bool = False
 
 
+class Argument:
+    """One argument of a command, as argparse has them."""
+
+    def __init__(self, name: str, **options: Any) -> None:
+        self.name, self.options = name, options
+
+
 TABLES: Final = ("figures",)
 
 COMMANDS: Final = {
     "run": Command("running", "Start a campaign and stay until it ends.", SESSION, at_once=True),
     "resume": Command(
         "running",
-        "Go on with a campaign that was stopped or killed, also with changed bounds, budget or targets.",
+        "Go on with a campaign that was stopped or killed, also with a changed file, or that runs and is paused.",
         SESSION,
         at_once=True,
     ),
@@ -63,7 +70,60 @@ COMMANDS: Final = {
         at_once=True,
     ),
     "validate": Command("validating", "Check a campaign file whole, and start nothing.", SESSION),
+    "pause": Command("steering", "Lease no more candidates until `moireloop resume`; runs go on."),
+    "propose": Command("steering", "Queue a candidate of your own."),
+    "replicate": Command("steering", "Queue more runs of a candidate's parameters, with other seeds."),
+    "prioritise": Command("steering", "Move a queued candidate to a place in the queue."),
+    "withdraw": Command("steering", "Take a candidate out of the queue; one that runs is left alone."),
+    "cancel": Command("steering", "End a candidate early, queued or running."),
+    "retarget": Command("steering", "Search for other twists, in the place of all targets so far."),
+    "change-space": Command("steering", "Search within other bounds."),
+    "change-budget": Command("steering", "Change the budget of results, or of wall time."),
+    "note": Command("steering", "Write a remark into the log."),
+    "describe": Command("steering", "What a running campaign searches, as JSON."),
 }
+
+CANDIDATE: Final = Argument("candidate_id", metavar="ID", help="id of the candidate")
+
+REASON: Final = "why; stands in the log"
+
+ARGUMENTS: Final = {
+    "run": (Argument("--fresh", action="store_true", help="first remove what an earlier campaign of this file left"),),
+    "figures": (
+        Argument(
+            "--run",
+            action="append",
+            default=[],
+            metavar="ID",
+            help="draw this run too, beside each target's best; again for more",
+        ),
+    ),
+    "pause": (Argument("--reason", default="moireloop pause", help=REASON),),
+    "propose": (
+        Argument("candidate_id", metavar="ID", help="a new name, unique in the campaign"),
+        Argument("parameters", nargs="+", metavar="NAME=VALUE", help="a value of each growth parameter"),
+        Argument("--seed", type=int, default=0, help="feeds every random number of the run"),
+    ),
+    "replicate": (CANDIDATE, Argument("--runs", type=int, default=1, help="how many more runs")),
+    "prioritise": (CANDIDATE, Argument("--place", type=int, default=1, help="1 is the next one that a worker takes")),
+    "withdraw": (CANDIDATE, Argument("--reason", default="moireloop withdraw", help=REASON)),
+    "cancel": (CANDIDATE, Argument("--reason", default="moireloop cancel", help=REASON)),
+    "retarget": (
+        Argument("target", nargs="+", metavar="TWIST[:TOLERANCE]", help="in degrees, such as 8.2:0.3; all targets"),
+    ),
+    "change-space": (
+        Argument("bounds", nargs="+", metavar="NAME=LOW:HIGH", help="new bounds; other parameters keep theirs"),
+    ),
+    "change-budget": (
+        Argument("--results", type=int, help="results in all"),
+        Argument("--wall-time-s", type=float, help="wall time of the session in seconds"),
+    ),
+    "note": (
+        Argument("text", metavar="TEXT", help="the remark"),
+        Argument("--about", metavar="ID", help="the candidate that it is about"),
+    ),
+}
+"""What each command takes beside the file."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,7 +159,8 @@ def _carried_out(name: str, path: Path, /, **options: Any) -> int:
     if command.at_once:
         refuse_without(f"moireloop {name}", command.extras)
     with extras_for(f"moireloop {name}", command.extras):
-        function: Callable[..., int] = getattr(import_module(f"moireloop.commands.{command.place}"), name)
+        module = import_module(f"moireloop.commands.{command.place}")
+        function: Callable[..., int] = getattr(module, name.replace("-", "_"))
         return function(path, **options)
 
 
@@ -117,17 +178,9 @@ def _parser() -> argparse.ArgumentParser:
             _add_dashboard(sub)
         else:
             sub.add_argument("file", type=Path, metavar="FILE", help="campaign file (TOML)")
-    commands.choices["run"].add_argument(
-        "--fresh", action="store_true", help="first remove what an earlier campaign of this file left"
-    )
+        for argument in ARGUMENTS.get(name, ()):
+            sub.add_argument(argument.name, **argument.options)
     _add_join_options(commands.choices["join"])
-    commands.choices["figures"].add_argument(
-        "--run",
-        action="append",
-        default=[],
-        metavar="ID",
-        help="draw this run too, beside each target's best; again for more",
-    )
     return parser
 
 

@@ -16,6 +16,7 @@ EXIT_KILLED: Final = 130
 BAD_INPUT: Final = frozenset(
     {
         "moireloop.campaign_file.errors.CampaignFileError",
+        "moireloop.client.requests.BadArgument",
         "moireloop.commands.started.NeverStarted",
         "moireloop.figures.files.NoSuchRun",
         "moireloop.session.lock.CampaignIsRunning",

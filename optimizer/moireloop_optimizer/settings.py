@@ -49,8 +49,8 @@ class OptimizerSettings(BaseModel):
     strategy: StrategyText = Field(
         default=DEFAULT_STRATEGY,
         description="How candidates are chosen: auto (where a hit is likeliest), the paper's qei (expected "
-        "improvement) and thompson (posterior samples), random (a scrambled Sobol sequence), or a generator of "
-        "your own or of a package: file.py:Class, package.module:Class.",
+        "improvement) and thompson (posterior samples), random (a scrambled Sobol sequence), none (controllers "
+        "propose all candidates), or a generator of your own or of a package: file.py:Class, package.module:Class.",
     )
     options: Annotated[dict[str, Any], AfterValidator(_without_huge_integers)] = Field(
         default={}, description="Keyword arguments for the class of such a generator, as a table [optimizer.options]."

@@ -15,11 +15,16 @@ OWN_NAMES: Final[tuple[str, ...]] = get_args(OwnName)
 
 DEFAULT_STRATEGY: Final = "auto"
 
-FORMS: Final = f"{', '.join(OWN_NAMES)}, a name that a package registers, package.module:Class or file.py:Class"
+NO_STRATEGY: Final = "none"
+"""The optimizer proposes nothing: all candidates come from controllers."""
+
+FORMS: Final = (
+    f"{', '.join(OWN_NAMES)}, {NO_STRATEGY}, a name that a package registers, package.module:Class or file.py:Class"
+)
 
 LONGEST_NAME: Final = 64
 
-TAKEN_NAMES: Final = frozenset({*OWN_NAMES, STAND_IN, REPLICATE, "initial", "outside"})
+TAKEN_NAMES: Final = frozenset({*OWN_NAMES, NO_STRATEGY, STAND_IN, REPLICATE, "initial", "outside"})
 """Names that say of a candidate that something else than a generator made it."""
 
 DOTTED_NAME: Final = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
@@ -35,8 +40,8 @@ class GeneratorPlace:
 
 
 def is_own(strategy: str) -> bool:
-    """Whether a strategy is one of ours."""
-    return strategy in OWN_NAMES
+    """Whether a strategy is one of ours, or none at all."""
+    return strategy in OWN_NAMES or strategy == NO_STRATEGY
 
 
 def generator_place(strategy: str) -> GeneratorPlace:

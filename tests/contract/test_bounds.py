@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from moireloop_broker.contract import control, events, frames, message
+from moireloop_broker.contract import control, events, frames, message, steering
 from moireloop_broker.contract.message import Message
 
 INT64: Final = 2**63 - 1
@@ -16,7 +16,7 @@ OURS: Final = {"Status"}
 """What the broker alone says, of numbers that it counts itself."""
 MODELS: Final = {
     name: model
-    for module in (control, events, frames, message)
+    for module in (control, steering, events, frames, message)
     for name, model in vars(module).items()
     if inspect.isclass(model) and issubclass(model, Message) and model is not Message and name not in OURS
 }

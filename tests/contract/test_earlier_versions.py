@@ -20,6 +20,7 @@ from moireloop_broker.contract.codec import (
 from moireloop_broker.contract.control import Status, StatusRequest, WorkerStatus
 from moireloop_broker.contract.events import Observation, Result
 from moireloop_broker.contract.message import MalformedMessage, Message
+from moireloop_broker.contract.steering import SOMEBODY
 from tests.helpers.page import golden_examples
 
 SINCE: dict[str, set[str]] = {"result/1": {"analyses"}, "result/2": set(), "observation/3": set()}
@@ -75,6 +76,24 @@ def test_earlier_client_gets_the_status_that_it_knows() -> None:
         known = {"worker", "candidate_id", "attempt", "step", "seen_s"}
         assert [set(worker) for worker in told["workers"]] == [known if version == 1 else set(fields["workers"][0])]
     assert pack_reply(status, pack(StatusRequest())) == pack(status)
+
+
+@pytest.mark.parametrize("tag", ["status_request/1", "status_request/2"])
+def test_earlier_client_sees_a_paused_campaign_as_one_that_leases_nothing(tag: str) -> None:
+    """It knows no pause: such a campaign is draining to it, until it goes on."""
+    fields, _ = golden_examples()["Status"]
+    paused = unpack_reply(msgpack.packb({**fields, "state": "paused"}))
+    told = msgpack.unpackb(pack_reply(paused, msgpack.packb({"tag": tag})))
+    assert told["state"] == "draining"
+
+
+@pytest.mark.parametrize("kind", ["propose", "cancel", "stop"])
+def test_earlier_requests_are_served(kind: str) -> None:
+    """They lack the name of who asks, and are what they were."""
+    fields, _ = golden_examples()[f"{kind.capitalize()}Request"]
+    earlier = {**{k: v for k, v in fields.items() if k != "requester"}, "tag": f"{kind}_request/1"}
+    read = unpack_request(msgpack.packb(earlier))
+    assert read.model_dump() == {**fields, "requester": SOMEBODY}
 
 
 def test_what_earlier_workers_said_is_read() -> None:

@@ -13,12 +13,12 @@ import pytest
 
 from moireloop_broker.connection import Connection
 from moireloop_broker.contract import control as said
-from moireloop_broker.contract import events, frames, message, topics
+from moireloop_broker.contract import events, frames, message, steering, topics
 from moireloop_broker.contract.codec import pack, unpack_as, unpack_published, unpack_reply, unpack_request
 from moireloop_broker.contract.control import (
     Accepted,
-    CancelRequest,
-    ProposeRequest,
+    DescribeRequest,
+    Description,
     Replay,
     ReplayRequest,
     Reply,
@@ -26,13 +26,14 @@ from moireloop_broker.contract.control import (
     Stamp,
     Status,
     StatusRequest,
-    StopRequest,
 )
 from moireloop_broker.contract.events import Event, FrameAnalysed, Observation, Published
 from moireloop_broker.contract.frames import frame_from_parts
 from moireloop_broker.contract.message import MalformedMessage, Message
+from moireloop_broker.contract.steering import ProposeRequest
 from moireloop_broker.service import broker as broker_service
 from moireloop_broker.service import control
+from moireloop_broker.service import steering as carried_out
 from moireloop_broker.state import keys as redis_keys
 from moireloop_broker.streams import frames as frame_stream
 from moireloop_broker.streams.curve import Curve
@@ -41,7 +42,7 @@ from tests.helpers.page import PAGE, blocks, from_hex, golden_examples, rows, se
 
 MODELS: dict[str, type[Message]] = {
     name: model
-    for module in (said, events, frames, message)
+    for module in (said, steering, events, frames, message)
     for name, model in vars(module).items()
     if inspect.isclass(model) and issubclass(model, Message) and model is not Message
 }
@@ -137,16 +138,20 @@ def test_requests_and_their_replies_are_those_of_the_code() -> None:
     """The table of requests has all of them."""
     told = {link_target(request): link_target(reply) for request, reply in rows("Control")}
     assert set(told) == {model.__name__ for model in members(Request)}
-    replies = {StatusRequest: Status, ReplayRequest: Replay}
-    for model in (StatusRequest, ReplayRequest, ProposeRequest, CancelRequest, StopRequest):
+    replies: dict[type[Message], type[Message]] = {
+        StatusRequest: Status,
+        DescribeRequest: Description,
+        ReplayRequest: Replay,
+    }
+    for model in members(Request):
         assert told[model.__name__] == replies.get(model, Accepted).__name__
 
 
 def test_refusals_are_those_of_the_code() -> None:
     """Every name that the control endpoint refuses with stands on the page, and no other."""
-    tree = ast.parse(Path(control.__file__).read_text(encoding="utf-8"))
+    trees = [ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8")) for module in (control, carried_out)]
     names = set()
-    for call in ast.walk(tree):
+    for call in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
             given = {"InvalidRequest": call.args[:1], "Refused": [k.value for k in call.keywords if k.arg == "error"]}
             names |= {a.value for a in given.get(call.func.id, []) if isinstance(a, ast.Constant)}

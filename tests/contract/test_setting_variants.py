@@ -22,6 +22,14 @@ RUN_BY = {
         "integration/optimizer/test_optimizer_service.py",
         "test_a_campaign_comes_to_its_end",
     ),
+    "budget.outside_counts = true": (
+        "unit/optimizer/service/test_planner_steered.py",
+        "test_candidates_from_outside_take_places_of_the_budget_or_not",
+    ),
+    "budget.outside_counts = false": (
+        "unit/optimizer/service/test_planner_steered.py",
+        "test_candidates_from_outside_take_places_of_the_budget_or_not",
+    ),
     "growth = bead": ("integration/worker/test_worker.py", "test_worker_runs_one_candidate_after_another"),
     "growth = noop": ("integration/campaign/test_redis_urls.py", "test_unix"),
     "growth = mos2-rebo": ("integration/worker/test_mos2_runs.py", "test_rebo_grows_from_a_molten_layer"),

@@ -35,6 +35,9 @@ def _field(name: str, spec: dict[str, Any], required: bool) -> Field:
     if name == "tag":
         return Field(name, "str", "required", f"`{spec['const']}`")
     default = "required" if required else f"`{json.dumps(spec['default']).replace('null', 'nil')}`"
+    if "oneOf" in spec:
+        parts = sorted(option["$ref"].rsplit("/", 1)[1] for option in spec["oneOf"])
+        return Field(name, "one of " + ", ".join(f"[{part}](#{part.lower()})" for part in parts), default, "")
     options = spec.get("anyOf", [spec])
     kinds = [option for option in options if option.get("type") != "null"]
     assert len(kinds) == 1, f"{name} has more than one type: the page has no words for this"
@@ -78,6 +81,8 @@ def _range(spec: dict[str, Any]) -> str:
     if kind == "string":
         return _between(spec.get("minLength"), spec.get("maxLength"), " characters")
     beyond = spec.get("exclusiveMaximum")
+    if "exclusiveMinimum" in spec:
+        return f"above {_between(spec['exclusiveMinimum'], spec['maximum'], '')}"
     return _between(spec.get("minimum"), spec.get("maximum", None if beyond is None else beyond - 1), "")
 
 

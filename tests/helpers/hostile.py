@@ -40,12 +40,12 @@ def _packed(fields: Any) -> bytes:
 
 def _stop(reason: bytes) -> bytes:
     """A stop request whose reason is raw MessagePack."""
-    return b"\x82" + _packed("tag") + _packed("stop_request/1") + _packed("reason") + reason
+    return b"\x82" + _packed("tag") + _packed("stop_request/2") + _packed("reason") + reason
 
 
 def _propose(**changes: Any) -> Hostile:
-    good = {"tag": "propose_request/1", "candidate_id": "x", "parameters": {"temperature_k": 2000.0}}
-    return Hostile(_packed(good | changes), f"propose_request/1.{next(iter(changes))}")
+    good = {"tag": "propose_request/2", "candidate_id": "x", "parameters": {"temperature_k": 2000.0}}
+    return Hostile(_packed(good | changes), f"propose_request/2.{next(iter(changes))}")
 
 
 def _replay(**changes: Any) -> Hostile:
@@ -135,13 +135,13 @@ REQUESTS: Final[dict[str, Hostile]] = NOT_MESSAGES | {
     "seed of 2^64 - 1": _propose(seed=2**64 - 1),
     "float as seed": _propose(seed=1.0),
     "bool as seed": _propose(seed=True),
-    "field missing": Hostile(_packed({"tag": "cancel_request/1", "candidate_id": "x"}), "cancel_request/1.reason"),
-    "reason of 100 kB": Hostile(_stop(_packed("y" * 100_000)), "stop_request/1.reason"),
-    "empty reason": Hostile(_stop(_packed("")), "stop_request/1.reason"),
+    "field missing": Hostile(_packed({"tag": "cancel_request/1", "candidate_id": "x"}), "cancel_request/2.reason"),
+    "reason of 100 kB": Hostile(_stop(_packed("y" * 100_000)), "stop_request/2.reason"),
+    "empty reason": Hostile(_stop(_packed("")), "stop_request/2.reason"),
     "reason that is not UTF-8": Hostile(_stop(b"\xa2\xff\xfe"), "utf-8"),
     "reason with half a surrogate pair": Hostile(_stop(b"\xa3\xed\xa0\x80"), "utf-8"),
-    "reason nested 900 deep": Hostile(_stop(b"\x81\xa1a" * 900 + b"\x01"), "stop_request/1.reason"),
-    "time stamp as reason": Hostile(_stop(_packed(msgpack.Timestamp(1))), "stop_request/1.reason"),
+    "reason nested 900 deep": Hostile(_stop(b"\x81\xa1a" * 900 + b"\x01"), "stop_request/2.reason"),
+    "time stamp as reason": Hostile(_stop(_packed(msgpack.Timestamp(1))), "stop_request/2.reason"),
 }
 """Requests that the control endpoint refuses as malformed."""
 

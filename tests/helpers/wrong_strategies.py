@@ -30,7 +30,7 @@ def _in_file(name: str, expected: str, text: str, more: str = "") -> WrongFile:
 
 
 WRONG_STRATEGIES = [
-    _named("with a space", "expected one of auto, qei, thompson, random, a name that a package", "my strategy"),
+    _named("with a space", "expected one of auto, qei, thompson, random, none, a name that a package", "my strategy"),
     _named("empty", "expected one of auto, qei, ", ""),
     _named("class of no name", "expected one of auto, qei, ", "own.py:"),
     _named("path instead of a class", "expected one of auto, qei, ", "own.py:../Mine"),

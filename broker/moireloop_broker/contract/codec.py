@@ -20,8 +20,16 @@ from moireloop_broker.contract.message import MAX_ERROR_CHARACTERS, MAX_MESSAGE_
 EARLIER: Final = {"result/1": "result/3", "result/2": "result/3", "observation/3": "observation/4"}
 """Tags on record in campaigns of earlier versions: all of their fields are still there, later ones have defaults."""
 
-EARLIER_REQUESTS: Final = {"status_request/1": "status_request/3", "status_request/2": "status_request/3"}
+EARLIER_REQUESTS: Final = {
+    "status_request/1": "status_request/3",
+    "status_request/2": "status_request/3",
+    "propose_request/1": "propose_request/2",
+    "cancel_request/1": "cancel_request/2",
+    "stop_request/1": "stop_request/2",
+}
 """Tags of earlier clients' requests that are still served, each with the reply of its time."""
+
+EARLIER_STATUS: Final = {"status_request/1": "status/1", "status_request/2": "status/2"}
 
 WORKER_SINCE_STATUS_2: Final = frozenset({"phase", "completed", "ends_s", "fault"})
 
@@ -64,14 +72,15 @@ def unpack_request(data: bytes) -> Request:
 def pack_reply(reply: Reply, request: bytes) -> bytes:
     """MessagePack bytes of a reply, in the version that the client asked for whose request came in these bytes."""
     asked = _tag_of(_decoded(request)) if isinstance(reply, Status) else ""
-    if asked not in EARLIER_REQUESTS:
+    if asked not in EARLIER_STATUS:
         return pack(reply)
     fields = {name: value for name, value in reply.model_dump().items() if name not in SINCE_STATUS_3}
-    fields["tag"] = asked.replace("status_request", "status")
+    fields["tag"] = EARLIER_STATUS[asked]
+    if fields["state"] == "paused":
+        fields["state"] = "draining"
     if asked == "status_request/1":
-        fields["workers"] = [
-            {k: v for k, v in worker.items() if k not in WORKER_SINCE_STATUS_2} for worker in fields["workers"]
-        ]
+        since = WORKER_SINCE_STATUS_2
+        fields["workers"] = [{k: v for k, v in worker.items() if k not in since} for worker in fields["workers"]]
     packed: bytes = msgpack.packb(fields, use_bin_type=True)
     return packed
 

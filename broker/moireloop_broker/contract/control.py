@@ -6,7 +6,18 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from moireloop_broker.contract.message import Attempt, Count, Identifier, LogId, Message, Parameters, Reason, Seconds
+from moireloop_broker.contract.message import (
+    Attempt,
+    Count,
+    Identifier,
+    LogId,
+    Message,
+    NotNegativeNumber,
+    Number,
+    Reason,
+    Seconds,
+)
+from moireloop_broker.contract.steering import SteeringRequest, Targets
 
 
 class Stamp(Message):
@@ -35,33 +46,13 @@ class ReplayRequest(Message):
     topics: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=32)] = []
 
 
-class ProposeRequest(Message):
-    """Put a candidate into the queue. The same id, parameters and seed are one candidate; other ones are refused."""
+class DescribeRequest(Message):
+    """Ask what the campaign searches: all that a controller needs for a valid proposal."""
 
-    tag: Literal["propose_request/1"] = "propose_request/1"
-    candidate_id: Identifier
-    parameters: Parameters
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    tag: Literal["describe_request/1"] = "describe_request/1"
 
 
-class CancelRequest(Message):
-    """End a candidate early, queued or running."""
-
-    tag: Literal["cancel_request/1"] = "cancel_request/1"
-    candidate_id: Identifier
-    reason: Reason
-
-
-class StopRequest(Message):
-    """Let running candidates finish, lease no more, then stop the campaign; `resume` goes on from there."""
-
-    tag: Literal["stop_request/1"] = "stop_request/1"
-    reason: Reason = "asked to stop"
-
-
-Request = Annotated[
-    StatusRequest | ReplayRequest | ProposeRequest | CancelRequest | StopRequest, Field(discriminator="tag")
-]
+Request = Annotated[StatusRequest | DescribeRequest | ReplayRequest | SteeringRequest, Field(discriminator="tag")]
 """What the control endpoint understands."""
 
 
@@ -112,13 +103,43 @@ class Status(Message):
 
     tag: Literal["status/3"] = "status/3"
     campaign: Identifier
-    state: Literal["started", "resumed", "draining", "stopped", "completed"]
+    state: Literal["started", "resumed", "paused", "draining", "stopped", "completed"]
     counts: dict[str, int]
     counters: dict[str, int]
     workers: list[WorkerStatus]
     services: dict[str, str]
     pools: list[PoolStatus]
     last_id: LogId
+
+
+class ParameterRange(Message):
+    """A growth parameter: its unit ("" for a fraction), the range that is searched, and what its model can take."""
+
+    unit: Annotated[str, Field(max_length=20)]
+    low: Number
+    high: Number
+    lowest: Number | None = None
+    highest: Number | None = None
+
+
+class Description(Message):
+    """What a campaign searches. `campaign_id` stays when its folder moves; `space` has its parameters in order.
+
+    `outside_counts` is whether proposals of controllers use up the budget. `versions` has those of moireloop and of
+    the protocol's requests.
+    """
+
+    tag: Literal["description/1"] = "description/1"
+    campaign: Identifier
+    campaign_id: Annotated[str, Field(max_length=64)]
+    space: Annotated[dict[Identifier, ParameterRange], Field(max_length=32)]
+    targets: Targets
+    budget_results: Count
+    budget_wall_time_s: NotNegativeNumber | None
+    outside_counts: bool
+    growth_model: Annotated[str, Field(max_length=200)]
+    strategy: Annotated[str, Field(max_length=1000)]
+    versions: dict[Identifier, Annotated[str, Field(max_length=100)]]
 
 
 class ReplayEntry(Message):
@@ -152,5 +173,5 @@ class Refused(Message):
     message: str
 
 
-Reply = Annotated[Status | Replay | Accepted | Refused, Field(discriminator="tag")]
+Reply = Annotated[Status | Description | Replay | Accepted | Refused, Field(discriminator="tag")]
 """What the control endpoint answers."""

@@ -21,6 +21,7 @@ from moireloop_broker.contract.message import (
     Seconds,
     TwistDeg,
 )
+from moireloop_broker.contract.steering import Requester, Seed, SteeringRequest
 
 MAX_ANALYSES: Final = 8
 
@@ -28,6 +29,10 @@ MAX_ANALYSIS_ENTRIES: Final = 64
 
 MAX_ANALYSIS_VALUES: Final = 8192
 """Values in all arrays of one analysis: 64 KiB of float 64."""
+
+
+OUTSIDE: Final = "outside"
+"""The strategy of candidates that controllers propose."""
 
 
 class Candidate(Message):
@@ -39,9 +44,9 @@ class Candidate(Message):
 
     candidate_id: Identifier
     parameters: Parameters
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    seed: Seed
     target_deg: TwistDeg | None = None
-    strategy: Annotated[str, Field(max_length=64)] = "outside"
+    strategy: Annotated[str, Field(max_length=64)] = OUTSIDE
     proposed_s: Seconds
 
 
@@ -292,6 +297,15 @@ class CampaignChanged(Message):
     at_s: Seconds
 
 
+class Requested(Message):
+    """A request was carried out; `requester` is who asked, by the name of a grant where the client has one."""
+
+    tag: Literal["requested/1"] = "requested/1"
+    requester: Requester
+    request: Annotated[SteeringRequest, Field(discriminator="tag")]
+    at_s: Seconds
+
+
 class Observation(Message):
     """What an analyzer made of one frame of a run that is still going on.
 
@@ -337,6 +351,7 @@ EventOfLog = (
     | Result
     | ServiceChanged
     | CampaignChanged
+    | Requested
 )
 
 Event = Annotated[EventOfLog, Field(discriminator="tag")]

@@ -50,6 +50,10 @@ class BudgetSettings(BaseModel):
         description="Wall time of one session in seconds, from the start or the last resume, after which no "
         "candidate is proposed.",
     )
+    outside_counts: bool = Field(
+        default=True,
+        description="Whether candidates that controllers propose use up the budget; then one beyond it is refused.",
+    )
 
 
 Points: TypeAlias = "npt.NDArray[np.float64]"

@@ -109,8 +109,8 @@ class Broker:
         self._gatekeeper = Gatekeeper(self._context, connection.curve)
         self._events = Endpoint(self._context, zmq.PUB, connection.events, connection, {zmq.SNDHWM: PUBLISHED_QUEUE})
         self._requests = Endpoint(self._context, zmq.ROUTER, connection.control, connection, CONTROL_LIMITS)
-        bounds = {name: (low, high) for name, (low, high) in settings.section("space", SearchSpace).root.items()}
-        self._control = Control(self._client, keys, self._campaign, bounds, self._requests.socket)
+        settings.section("space", SearchSpace)
+        self._control = Control(self._client, keys, self._campaign, self._requests.socket)
         self._kept_house_at_s = 0.0
         self._closing = threading.Event()
         self._relay_error: BaseException | None = None

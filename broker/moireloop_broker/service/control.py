@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 
 import redis
 import zmq
@@ -11,8 +10,7 @@ import zmq
 from moireloop_broker.contract.codec import pack_reply, unpack_published, unpack_request
 from moireloop_broker.contract.control import (
     Accepted,
-    CancelRequest,
-    ProposeRequest,
+    DescribeRequest,
     Refused,
     Replay,
     ReplayEntry,
@@ -21,14 +19,14 @@ from moireloop_broker.contract.control import (
     Request,
     StatusRequest,
 )
-from moireloop_broker.contract.events import Candidate
 from moireloop_broker.contract.message import MalformedMessage
 from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVED_TOPICS
 from moireloop_broker.processes.log_limit import LogLimit
+from moireloop_broker.service.description import description
+from moireloop_broker.service.steering import InvalidRequest, Steering
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.work_queue import Proposer
 
 log = logging.getLogger(__name__)
 log.addFilter(LogLimit())
@@ -41,14 +39,6 @@ REPLIES_OWED = 16
 """Replies that may wait for one client that does not read: at most 32 MiB. Further ones are dropped and counted."""
 
 
-class InvalidRequest(Exception):
-    """A well-formed request that cannot be carried out; `error` is its name on the wire."""
-
-    def __init__(self, error: str, message: str) -> None:
-        super().__init__(message)
-        self.error = error
-
-
 class Control:
     """Answers requests, one at a time, on a ROUTER socket."""
 
@@ -57,7 +47,6 @@ class Control:
         client: redis.Redis,
         keys: Keys,
         campaign: CampaignState,
-        bounds: dict[str, tuple[float, float]],
         socket: zmq.Socket[bytes],
     ) -> None:
         self.malformed = 0
@@ -65,9 +54,9 @@ class Control:
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._keys = keys
         self._log = EventLog(client, keys)
-        self._proposer = Proposer(client, keys)
+        self._client = client
+        self._steering = Steering(client, keys, campaign)
         self._campaign = campaign
-        self._bounds = bounds
         self._socket = socket
 
     def step(self, wait_s: float) -> None:
@@ -101,48 +90,9 @@ class Control:
             return self._campaign.status()
         if isinstance(request, ReplayRequest):
             return self._replay(request)
-        if isinstance(request, ProposeRequest):
-            return self._propose(request)
-        if isinstance(request, CancelRequest):
-            return self._cancel(request)
-        if not self._campaign.draining():
-            self._campaign.change("draining", request.reason)
-        return Accepted()
-
-    def _propose(self, request: ProposeRequest) -> Reply:
-        if request.parameters.keys() != self._bounds.keys():
-            expected, came = sorted(self._bounds), sorted(request.parameters)
-            raise InvalidRequest("UnknownParameters", f"expected parameters {expected}, got {came}")
-        for name, value in request.parameters.items():
-            low, high = self._bounds[name]
-            if not low <= value <= high:
-                raise InvalidRequest("OutOfBounds", f"expected {name} in [{low:g}, {high:g}], got {value:g}")
-        if self._campaign.draining():
-            raise InvalidRequest("Draining", "the campaign drains or has ended; it takes no more candidates")
-        proposed = Candidate(
-            candidate_id=request.candidate_id,
-            parameters=request.parameters,
-            seed=request.seed,
-            proposed_s=time.time(),
-        )
-        if not self._proposer.propose(proposed):
-            self._refuse_another(proposed, self._proposer.candidate(request.candidate_id))
-        return Accepted()
-
-    def _refuse_another(self, proposed: Candidate, known: Candidate) -> None:
-        if (known.parameters, known.seed) != (proposed.parameters, proposed.seed):
-            raise InvalidRequest(
-                "OtherCandidate",
-                f"{known.candidate_id} is the id of a candidate with parameters {known.parameters} and seed "
-                f"{known.seed}; propose others under an id of their own"[:1000],
-            )
-
-    def _cancel(self, request: CancelRequest) -> Reply:
-        outcome = self._proposer.cancel(request.candidate_id, request.reason)
-        if outcome == "unknown":
-            raise InvalidRequest("UnknownCandidate", f"expected a known candidate, got {request.candidate_id!r}")
-        if outcome == "late":
-            raise InvalidRequest("TooLate", f"the run of {request.candidate_id} is over")
+        if isinstance(request, DescribeRequest):
+            return description(self._client, self._keys, self._campaign.name)
+        self._steering.carry_out(request)
         return Accepted()
 
     def _replay(self, request: ReplayRequest) -> Reply:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 import redis
 
@@ -17,6 +17,11 @@ from moireloop_broker.state.scripts import Scripts
 from moireloop_broker.state.work_queue import is_draining
 
 State = Literal["started", "resumed", "draining", "stopped", "completed"]
+
+PresentState = Literal["started", "resumed", "paused", "draining", "stopped", "completed"]
+
+RUNNING: Final = ("started", "resumed", "paused")
+"""States of a campaign that goes on."""
 
 ServiceState = Literal["started", "stopped", "crashed"]
 
@@ -32,15 +37,15 @@ class CampaignState:
     def __init__(self, client: redis.Redis, keys: Keys, campaign: str) -> None:
         self._client = client
         self._keys = keys
-        self._campaign = campaign
+        self.name = campaign
         self._scripts = Scripts(client, keys)
         self._log = EventLog(client, keys)
 
     @property
-    def state(self) -> State | None:
+    def state(self) -> PresentState | None:
         """The campaign's state; None before its first start."""
         stored = cast("bytes | None", self._client.get(self._keys.state))
-        return cast("State", stored.decode()) if stored else None
+        return cast("PresentState", stored.decode()) if stored else None
 
     def change(self, state: State, reason: str | None = None) -> bool:
         """Enter a state and log it; False when the campaign is in it already."""
@@ -48,7 +53,7 @@ class CampaignState:
         return self._scripts.set_state(state, event=pack(event))
 
     def draining(self) -> bool:
-        """Whether no more candidates are leased: the campaign drains, stopped or is complete."""
+        """Whether no more candidates are leased: the campaign is paused, drains, stopped or is complete."""
         return is_draining(self._client, self._keys)
 
     def counts(self) -> dict[str, int]:
@@ -77,7 +82,7 @@ class CampaignState:
         services = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.services))
         pools = cast("list[bytes]", self._client.hvals(self._keys.pools))
         return Status(
-            campaign=self._campaign,
+            campaign=self.name,
             state=self.state or "stopped",
             counts=self.counts(),
             counters={name.decode(): int(value) for name, value in sorted(counters.items())},

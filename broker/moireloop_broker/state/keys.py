@@ -34,9 +34,11 @@ class KeySpec:
 
 
 KEYS: Final = (
-    KeySpec("settings", "hash", "broker", "campaign; section -> JSON of its settings"),
+    KeySpec("settings", "hash", "broker", "campaign; section -> JSON of its settings, as requests changed them"),
     KeySpec("identity", "hash", "conductor", "campaign; its id, its last session, and where that ran"),
-    KeySpec("state", "string", "conductor, control", "campaign; started, resumed, draining, stopped, completed"),
+    KeySpec(
+        "state", "string", "conductor, control", "campaign; started, resumed, paused, draining, stopped, completed"
+    ),
     KeySpec("log", "stream", "every state change", "campaign; the event log, never trimmed"),
     KeySpec("observations", "stream", "analyzers", f"the last {OBSERVATIONS_KEPT}, fewer of large ones"),
     KeySpec("series:{id}:{attempt}", "zset", "analyzers", f"campaign; the last {POINTS_KEPT} frames by step"),

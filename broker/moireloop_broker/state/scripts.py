@@ -31,7 +31,11 @@ Renewal = Literal["", "lost", "cancelled", "settled", "hopeless"]
 
 FailOutcome = Literal["queued", "failed", "cancelled", "stale"]
 
-CancelOutcome = Literal["cancelled", "asked", "late", "unknown"]
+CancelOutcome = Literal["cancelled", "asked", "running", "late", "unknown"]
+
+ProposeOutcome = Literal["queued", "known", "spent"]
+
+MoveOutcome = Literal["moved", "late", "unknown"]
 
 EndOutcome = Literal["ordered", "again", "late"]
 
@@ -56,14 +60,34 @@ class Scripts:
         self._keys = keys
         self._loaded: dict[str, Any] = {}
 
-    def propose(self, candidate_id: str, *, candidate: bytes, queued_s: float, event: bytes) -> bool:
-        """Put a new candidate into the queue; False when it is known already."""
+    def propose(
+        self,
+        candidate_id: str,
+        *,
+        candidate: bytes,
+        queued_s: float,
+        event: bytes,
+        request_event: bytes = b"",
+        budget: int | None = None,
+    ) -> ProposeOutcome:
+        """Put a new candidate into the queue, where a budget of so many results has room for it."""
         keys = self._keys
-        return self._is_one(
+        word = self._run(
             "propose",
             [keys.candidate(candidate_id), keys.queue, keys.log, keys.counts],
-            [candidate_id, candidate, repr(queued_s), event],
+            [candidate_id, candidate, repr(queued_s), event, request_event, "" if budget is None else budget],
         )
+        return cast("ProposeOutcome", _known(word, get_args(ProposeOutcome)))
+
+    def prioritise(self, candidate_id: str, *, place: int, event: bytes) -> MoveOutcome:
+        """Move a queued candidate to a place of the queue, 1 being the next."""
+        keys = self._keys
+        word = self._run(
+            "prioritise",
+            [keys.candidate(candidate_id), *keys.queues, keys.log],
+            [place, WORKERS_GROUP, keys.candidate(""), event],
+        )
+        return cast("MoveOutcome", _known(word, get_args(MoveOutcome)))
 
     def take(self, worker: str) -> tuple[str, str, dict[bytes, bytes]] | None:
         """Hand the first entry that waits to a worker: its stream, its id, and its fields; None where none waits."""
@@ -185,7 +209,15 @@ class Scripts:
         )
 
     def cancel(
-        self, candidate_id: str, *, worker: str, reason: str, cancel_event: bytes, result_event: bytes
+        self,
+        candidate_id: str,
+        *,
+        worker: str,
+        reason: str,
+        cancel_event: bytes,
+        result_event: bytes,
+        request_event: bytes = b"",
+        only_queued: bool = False,
     ) -> CancelOutcome:
         """Ask for the early end of a candidate: a queued one is settled at once, the worker of a running one woken."""
         keys = self._keys
@@ -199,7 +231,7 @@ class Scripts:
                 keys.instructions(worker),
                 keys.queue_again,
             ],
-            [reason, cancel_event, result_event, INSTRUCTIONS_KEPT_S],
+            [reason, cancel_event, result_event, INSTRUCTIONS_KEPT_S, request_event, int(only_queued)],
         )
         return cast("CancelOutcome", _known(word, get_args(CancelOutcome)))
 
@@ -258,6 +290,21 @@ class Scripts:
         Nothing said before is an empty `before`; an empty `now` takes the pool away.
         """
         return self._is_one("swap_pool", [self._keys.pools], [pool, before, now])
+
+    def steer(
+        self,
+        *,
+        states: Sequence[str],
+        new_state: str = "",
+        section: str = "",
+        value: str = "",
+        events: Sequence[bytes],
+    ) -> bool:
+        """Change the campaign's state, a section of its settings, or both; False when it is in none of `states`."""
+        keys = self._keys
+        return self._is_one(
+            "steer", [keys.state, keys.settings, keys.log], [",".join(states), new_state, section, value, *events]
+        )
 
     def _is_one(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> bool:
         return self._run(name, keys, args) == 1

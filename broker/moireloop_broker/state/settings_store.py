@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import redis
 from pydantic import TypeAdapter, ValidationError
@@ -15,6 +15,9 @@ from moireloop_broker.problems import shown
 from moireloop_broker.state.keys import Keys
 
 SETTINGS_FILE_NAME = "settings.json"
+
+SESSION: Final = "session"
+"""The section that differs from one session to the next."""
 
 T = TypeVar("T")
 
@@ -82,10 +85,21 @@ def write_settings_file(folder: Path, sections: dict[str, Any]) -> None:
 
 
 def write_settings(client: redis.Redis, keys: Keys, sections: dict[str, Any]) -> Sections:
-    """Put the campaign's settings into Redis for its services, all sections at once."""
+    """Put the campaign's settings into Redis for its services, all sections at once.
+
+    Those of the present session stay, since requests may have changed them: a broker that was killed goes on with them.
+    """
     stored = {name: json.dumps(value) for name, value in sections.items()}
+    if SESSION in stored and client.hget(keys.settings, SESSION) == stored[SESSION].encode():
+        return read_settings(client, keys)
     client.hset(keys.settings, mapping=cast("dict[Any, Any]", stored))
     return Sections(stored)
+
+
+def change_settings(client: redis.Redis, keys: Keys, sections: dict[str, Any]) -> None:
+    """Put single sections into Redis; the others stay."""
+    stored = {name: json.dumps(value) for name, value in sections.items()}
+    client.hset(keys.settings, mapping=cast("dict[Any, Any]", stored))
 
 
 def _unusable(name: str, error: ValidationError) -> SettingsUnusable:

@@ -21,6 +21,7 @@ from moireloop_broker.contract.events import (
     CancelRequested,
     Candidate,
     CandidateQueued,
+    Requested,
     Result,
     RunFailed,
     RunFinished,
@@ -31,7 +32,14 @@ from moireloop_broker.contract.events import (
 from moireloop_broker.contract.frames import Frame, frame_parts
 from moireloop_broker.state.instructions import Instruction
 from moireloop_broker.state.keys import ANALYZERS_GROUP, WORKERS_GROUP, Keys
-from moireloop_broker.state.scripts import CancelOutcome, Charge, FailOutcome, Scripts
+from moireloop_broker.state.scripts import (
+    CancelOutcome,
+    Charge,
+    FailOutcome,
+    MoveOutcome,
+    ProposeOutcome,
+    Scripts,
+)
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +79,12 @@ def create_queues(client: redis.Redis, keys: Keys) -> None:
                 raise
 
 
+def _packed(asked: Requested | None) -> bytes:
+    return b"" if asked is None else pack(asked)
+
+
 def is_draining(client: redis.Redis, keys: Keys) -> bool:
-    """Whether no more candidates are leased: the campaign drains, stopped or is complete."""
+    """Whether no more candidates are leased: the campaign is paused, drains, stopped or is complete."""
     return client.get(keys.state) not in (b"started", b"resumed")
 
 
@@ -84,23 +96,54 @@ class Proposer:
         self._keys = keys
         self._scripts = Scripts(client, keys)
 
-    def propose(self, candidate: Candidate) -> bool:
-        """Queue a candidate; False when its id is known already."""
+    def propose(
+        self, candidate: Candidate, *, asked: Requested | None = None, budget: int | None = None
+    ) -> ProposeOutcome:
+        """Queue a candidate, where its id is new and a budget of so many results, if one is given, has room for it.
+
+        Args:
+            asked: the request of somebody outside, which is logged too.
+            budget: candidates that are pending hold a place of it, results but cancelled ones use one up.
+        """
         now_s = time.time()
         event = CandidateQueued(candidate=candidate, attempt=1, queued_s=now_s)
         return self._scripts.propose(
-            candidate.candidate_id, candidate=pack(candidate), queued_s=now_s, event=pack(event)
+            candidate.candidate_id,
+            candidate=pack(candidate),
+            queued_s=now_s,
+            event=pack(event),
+            request_event=_packed(asked),
+            budget=budget,
         )
+
+    def prioritise(self, candidate_id: str, place: int, asked: Requested) -> MoveOutcome:
+        """Move a queued candidate to a place of the queue, 1 being the next one that a worker takes."""
+        return self._scripts.prioritise(candidate_id, place=place, event=pack(asked))
+
+    def queued(self) -> list[Candidate]:
+        """The candidates that wait for a worker, the next one first."""
+        pipeline = self._client.pipeline(transaction=False)
+        rows = [row for queue in self._keys.queues for row in cast("Any", self._client.xrange(queue))]
+        for _, fields in rows:
+            pipeline.hmget(self._keys.candidate(fields[b"id"].decode()), "state", "candidate")
+        return [unpack_as(Candidate, packed) for state, packed in pipeline.execute() if state == b"queued"]
+
+    def is_known(self, candidate_id: str) -> bool:
+        """Whether there is a candidate of this id."""
+        return bool(self._client.exists(self._keys.candidate(candidate_id)))
 
     def candidate(self, candidate_id: str) -> Candidate:
         """A candidate that is known, by its id."""
         return unpack_as(Candidate, cast("bytes", self._client.hget(self._keys.candidate(candidate_id), "candidate")))
 
-    def cancel(self, candidate_id: str, reason: str) -> CancelOutcome:
+    def cancel(
+        self, candidate_id: str, reason: str, *, asked: Requested | None = None, only_queued: bool = False
+    ) -> CancelOutcome:
         """Ask for the early end of a candidate.
 
         Returns:
-            "cancelled" (it was queued), "asked" (it runs; its worker is told at once), "late" or "unknown".
+            "cancelled" (it was queued), "asked" (it runs; its worker is told at once), "running" (it runs, and
+            `only_queued` leaves it alone), "late" or "unknown".
         """
         held = self._client.hgetall(self._keys.candidate(candidate_id))
         if not held:
@@ -110,7 +153,13 @@ class Proposer:
         result = unmeasured(fields, int(fields[b"attempt"]), "cancelled", reason)
         worker = fields.get(b"worker", b"").decode()
         return self._scripts.cancel(
-            candidate_id, worker=worker, reason=reason, cancel_event=pack(event), result_event=pack(result)
+            candidate_id,
+            worker=worker,
+            reason=reason,
+            cancel_event=pack(event),
+            result_event=pack(result),
+            request_event=_packed(asked),
+            only_queued=only_queued,
         )
 
 

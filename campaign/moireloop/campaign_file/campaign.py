@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
 from moireloop_broker.contract.message import Identifier
 from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
+from moireloop_broker.contract.steered import Steered
 from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSettings
 from moireloop_optimizer.settings import OptimizerSettings
 from moireloop_worker.models.settings import GrowthSettings
@@ -43,6 +44,15 @@ class Campaign(BaseModel):
     )
     redis: RedisSettings = Field(default=RedisSettings(), description="[redis]: a server of one's own")
     network: NetworkSettings = Field(default=NetworkSettings(), description="[network]: where sockets listen")
+
+    def after(self, steered: Steered) -> Self:
+        """The campaign as requests have made it: targets, search space and budget may be others than in the file."""
+        now = {
+            "targets": steered.targets or self.targets,
+            "space": steered.space(self.space),
+            "budget": steered.budget(self.budget),
+        }
+        return self.model_copy(update=now)
 
     @property
     def bounds(self) -> dict[str, tuple[float, float]]:

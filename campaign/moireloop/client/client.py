@@ -5,8 +5,11 @@ It needs the connection file alone, and talks to the broker's two sockets, never
 
 from __future__ import annotations
 
+import getpass
+import secrets
+import socket
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,23 +17,23 @@ from typing import Generic, Self, TypeVar, cast
 
 import zmq
 
+from moireloop.client import requests
+from moireloop.client.requests import Number, WantedTarget
 from moireloop_broker.connection import Connection, NoConnectionFile, original_of, read_connection
 from moireloop_broker.contract.codec import pack, unpack_as, unpack_published, unpack_reply
 from moireloop_broker.contract.control import (
-    CancelRequest,
-    ProposeRequest,
+    DescribeRequest,
+    Description,
     Refused,
     Replay,
-    ReplayRequest,
     Reply,
     Request,
     Stamp,
     Status,
     StatusRequest,
-    StopRequest,
 )
 from moireloop_broker.contract.events import Published, Result
-from moireloop_broker.contract.message import START, MalformedMessage, Message, Parameters
+from moireloop_broker.contract.message import START, MalformedMessage, Message
 from moireloop_broker.contract.topics import OBSERVED_TOPICS, topic_named
 
 RESULT = Result.model_fields["tag"].default
@@ -76,9 +79,11 @@ class CampaignClient:
     Args:
         connection: what the connection file says.
         timeout_s: how long a request may wait for its answer.
+        name: who asks, as the log shall say; by default user and host.
     """
 
-    def __init__(self, connection: Connection, *, timeout_s: float = 10.0) -> None:
+    def __init__(self, connection: Connection, *, timeout_s: float = 10.0, name: str | None = None) -> None:
+        self.name = default_name() if name is None else name
         self._connection = connection
         self._timeout_s = timeout_s
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -112,6 +117,7 @@ class CampaignClient:
         """
         return list(self._replay(since, [topic_named(topic) for topic in topics]))
 
+<<<<<<< HEAD
     def page(self, since: str = START, topics: Iterable[Topic] = (), *, limit: int = PAGE) -> Page[Published]:
         """At most `limit` messages after the id `since`, oldest first; no topics mean the whole log.
 
@@ -126,14 +132,66 @@ class CampaignClient:
     def propose(self, candidate_id: str, parameters: Parameters, *, seed: int = 0) -> None:
         """Queue a candidate; the same id, parameters and seed are the same one. Raises NotRunning, RequestRefused."""
         self._ask(ProposeRequest(candidate_id=candidate_id, parameters=parameters, seed=seed))
+=======
+    def describe(self) -> Description:
+        """What the campaign searches: space with units and limits, targets, budget, strategy. Raises NotRunning."""
+        return cast("Description", self._ask(DescribeRequest()))
+
+    def propose(self, candidate_id: str, parameters: Mapping[str, Number], *, seed: int = 0) -> None:
+        """Queue a candidate; the same id, parameters and seed are the same one.
+
+        Raises:
+            BadArgument, NotRunning, RequestRefused: as for all requests below.
+        """
+        self._ask(requests.propose(candidate_id, parameters, seed, self.name))
+
+    def replicate(self, candidate_id: str, runs: int = 1) -> list[str]:
+        """Queue more runs of a known candidate's parameters, with other seeds; returns their ids."""
+        new_ids = [f"{candidate_id[:50]}-{secrets.token_hex(4)}" for _ in range(runs)]
+        for new_id in new_ids:
+            self._ask(requests.replicate(candidate_id, new_id, None, self.name))
+        return new_ids
+>>>>>>> 8b15df4 (Requests: pause, resume, retarget, other bounds and budget, prioritise, withdraw, replicate, note, describe; each an event with who asked)
 
     def cancel(self, candidate_id: str, reason: str) -> None:
-        """End a candidate early. Raises NotRunning, RequestRefused."""
-        self._ask(CancelRequest(candidate_id=candidate_id, reason=reason))
+        """End a candidate early, queued or running."""
+        self._ask(requests.cancel(candidate_id, reason, self.name))
+
+    def withdraw(self, candidate_id: str, reason: str = "withdrawn") -> None:
+        """Take a candidate out of the queue; refused when it runs already."""
+        self._ask(requests.withdraw(candidate_id, reason, self.name))
+
+    def prioritise(self, candidate_id: str, place: int = 1) -> None:
+        """Move a queued candidate to a place in the queue; 1 is the next one that a worker takes."""
+        self._ask(requests.prioritise(candidate_id, place, self.name))
+
+    def pause(self, reason: str = "asked to pause") -> None:
+        """Lease no more candidates until `resume`; runs go on."""
+        self._ask(requests.pause(reason, self.name))
+
+    def resume(self) -> None:
+        """Lease candidates again, after a pause."""
+        self._ask(requests.resume(self.name))
+
+    def retarget(self, targets: WantedTarget | Iterable[WantedTarget]) -> None:
+        """Search for other twists from now on: `8.2`, `(8.2, 0.3)` with a tolerance, or a list of such."""
+        self._ask(requests.retarget(targets, self.name))
+
+    def change_space(self, space: Mapping[str, Sequence[Number]]) -> None:
+        """Search within other bounds: name -> [low, high] of some or all growth parameters."""
+        self._ask(requests.change_space(space, self.name))
+
+    def change_budget(self, results: int | None = None, *, wall_time_s: Number | None = None) -> None:
+        """Change the budget; what is None stays as it is."""
+        self._ask(requests.change_budget(results, wall_time_s, self.name))
+
+    def note(self, text: str, candidate_id: str | None = None) -> None:
+        """Write a remark into the log, about the campaign or one candidate."""
+        self._ask(requests.note(text, candidate_id, self.name))
 
     def stop(self, reason: str = "asked to stop") -> None:
-        """Let running candidates finish, then stop the campaign. Raises NotRunning."""
-        self._ask(StopRequest(reason=reason))
+        """Let running candidates finish, then stop the campaign."""
+        self._ask(requests.stop(reason, self.name))
 
     def subscribe(
         self, topics: Iterable[Topic] = (Result,), since: str | None = None, *, wait_s: float = float("inf")
@@ -211,8 +269,14 @@ class CampaignClient:
 
     def _replay(self, since: str, topics: list[str]) -> Iterator[Received[Published]]:
         while True:
+<<<<<<< HEAD
             page = self.page(since, topics)
             yield from page.entries
+=======
+            page = cast("Replay", self._ask(requests.replay(since, PAGE, topics)))
+            for entry in page.entries:
+                yield Received(entry.id, unpack_published(entry.body))
+>>>>>>> 8b15df4 (Requests: pause, resume, retarget, other bounds and budget, prioritise, withdraw, replicate, note, describe; each an event with who asked)
             since = page.last_id
             if page.complete:
                 return
@@ -261,8 +325,21 @@ def _order(log_id: str) -> tuple[int, int]:
     return int(milliseconds), int(number)
 
 
-def connect(connection_file: Path | str, *, timeout_s: float = 10.0) -> CampaignClient:
+def default_name() -> str:
+    """Who asks: the user and the host, as far as they are known."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "user"
+    return f"{user}@{socket.gethostname()}"[:100]
+
+
+def connect(connection_file: Path | str, *, timeout_s: float = 10.0, name: str | None = None) -> CampaignClient:
     """A running campaign, by its connection file or its folder.
+
+    Args:
+        timeout_s: how long a request may wait for its answer.
+        name: who asks, as the log shall say; by default user and host.
 
     Raises:
         NoConnectionFile: the file is missing, open to others, or malformed; or its folder is a copy of another one,
@@ -274,4 +351,4 @@ def connect(connection_file: Path | str, *, timeout_s: float = 10.0) -> Campaign
             f"{connection.folder} is a copy of {original}, and was not run since: its connection file leads to the "
             f"session of campaign {connection.campaign!r} in {original}; connect to that folder"
         )
-    return CampaignClient(connection, timeout_s=timeout_s)
+    return CampaignClient(connection, timeout_s=timeout_s, name=name)

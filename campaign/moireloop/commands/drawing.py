@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from moireloop.campaign_file.campaign import Campaign
-from moireloop.commands.started import started
+from moireloop.commands.started import as_steered, started
 from moireloop.exit_codes import EXIT_FAILED
 from moireloop.figures.files import write_figures, write_run_figures
 from moireloop.session.history import History
@@ -21,6 +21,7 @@ def figures(path: Path, *, run: Sequence[str] = ()) -> int:
     """Draw the figures into the campaign's folder."""
     campaign = started(path)
     history, all_series = records(CampaignFolder(campaign.folder))
+    campaign = as_steered(campaign, history)
     try:
         drawn = draw(campaign, history, all_series, run)
     except OSError as error:

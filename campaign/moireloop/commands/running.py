@@ -20,6 +20,7 @@ from moireloop.campaign_file.load import (
     read_campaign,
     refuse_unreachable,
 )
+from moireloop.commands.steering import resumed_after_pause
 from moireloop.exit_codes import EXIT_FAILED
 from moireloop.session.lock import locked, refuse_if_held
 from moireloop.session.opening import forget_session, refuse_if_redis_knows, refuse_taken_name
@@ -39,9 +40,13 @@ def run(path: Path, *, fresh: bool = False) -> int:
 
 
 def resume(path: Path) -> int:
-    """Go on with a campaign that was stopped or killed, also with changed bounds, budget or targets."""
+    """Go on with a campaign that was stopped or killed, also with a changed file, or that runs and is paused."""
     with output_that_may_close():
-        return resume_file(read_campaign(path)).exit_code
+        file = read_campaign(path)
+        with contextlib.suppress(OSError):
+            if resumed_after_pause(file.folder):
+                return 0
+        return resume_file(file).exit_code
 
 
 def run_file(file: CampaignFile, held: Callable[[], None] = lambda: None, *, fresh: bool = False) -> Session:
@@ -93,6 +98,7 @@ def _held(file: CampaignFile, purpose: Purpose) -> Iterator[None]:
 def _conduct(campaign: Campaign, *, resumed: bool) -> Session:
     """The session, then its figures, tables and files. Those who draw are imported when there is something to draw."""
     session = conduct(campaign, console, resumed=resumed)
+    campaign = campaign.after(session.history.steered)
     from moireloop.commands.drawing import draw, not_drawn
     from moireloop.commands.tabling import show_results
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from moireloop.campaign_file.campaign import Campaign
+from moireloop.campaign_file.load import load_copy
 from moireloop.campaign_file.looking import load_to_look
 from moireloop.campaign_file.renamed import renamed_hint
+from moireloop.session.history import History
 from moireloop.terminal.console import complain
 from moireloop_broker.folder import CampaignFolder
 
@@ -26,3 +28,17 @@ def started(path: Path) -> Campaign:
             + renamed_hint(path, campaign.name)
         )
     return campaign
+
+
+def as_steered(campaign: Campaign, history: History) -> Campaign:
+    """The campaign as requests of controllers have made it. What the file says otherwise than the copy stands."""
+    now = campaign.after(history.steered)
+    if now == campaign:
+        return campaign
+    copy = load_copy(CampaignFolder(campaign.folder))
+    edited = {
+        name: getattr(campaign, name)
+        for name in ("targets", "space", "budget")
+        if getattr(campaign, name) != getattr(copy, name)
+    }
+    return now.model_copy(update=edited)

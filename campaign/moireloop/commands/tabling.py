@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from moireloop.campaign_file.campaign import Campaign
-from moireloop.commands.started import started
+from moireloop.commands.started import as_steered, started
 from moireloop.exit_codes import EXIT_FAILED
 from moireloop.results.analyses import failed_analyses
 from moireloop.results.early_ends import early_ends
@@ -24,7 +24,7 @@ def results(path: Path) -> int:
     """Table of the best recipes; writes results and trajectories, each as .parquet and .csv, and analyses.parquet."""
     campaign = started(path)
     history, all_series = records(CampaignFolder(campaign.folder))
-    return show_results(campaign, history, all_series)
+    return show_results(as_steered(campaign, history), history, all_series)
 
 
 def show_results(campaign: Campaign, history: History, all_series: Sequence[Series]) -> int:

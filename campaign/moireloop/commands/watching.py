@@ -10,7 +10,7 @@ from rich.console import RenderableType
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.client.client import CampaignClient, NotRunning
-from moireloop.commands.started import started
+from moireloop.commands.started import as_steered, started
 from moireloop.session.history import TOPICS, History
 from moireloop.session.live import connected, live_history
 from moireloop.session.lock import is_running
@@ -48,6 +48,7 @@ def watch(path: Path) -> int:
 
 
 def _progress(campaign: Campaign, now: Status, history: History) -> Progress:
+    campaign = as_steered(campaign, history)
     return progress_of(
         now,
         history.results,
@@ -59,6 +60,7 @@ def _progress(campaign: Campaign, now: Status, history: History) -> Progress:
         resumed_at_s=history.resumed_at_s,
         last_crash=history.last_crash,
         last_failures=history.last_failures,
+        outside_counts=campaign.budget.outside_counts,
     )
 
 

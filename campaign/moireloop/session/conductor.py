@@ -20,6 +20,7 @@ from moireloop.session.lock import conductor_name
 from moireloop.session.opening import close_session, hold_sockets, note_session, open_session
 from moireloop.session.progress import Progress, progress_of
 from moireloop.session.records import refuse_lost_log
+from moireloop.session.resumption import requests_of_file, steerable
 from moireloop.session.service_set import Crash, ServiceSet, ServiceSpec
 from moireloop.session.start_condition import ANALYZER_PREFIX, may_begin
 from moireloop.session.startup import (
@@ -33,18 +34,19 @@ from moireloop.session.startup import (
     wait_for_broker,
 )
 from moireloop_broker.connection import Connection
+from moireloop_broker.contract.events import Requested
 from moireloop_broker.contract.message import START
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.identity import Identity, read_identity, write_identity
 from moireloop_broker.membership.pools import any_alive
 from moireloop_broker.processes.clock import boot_s
 from moireloop_broker.service.state_watch import StateWatch
-from moireloop_broker.state.campaign_state import CampaignState, ServiceState, frame_endpoints
+from moireloop_broker.state.campaign_state import RUNNING, CampaignState, ServiceState, frame_endpoints
 from moireloop_broker.state.event_log import EventLog, LogRolledBack
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.redis_client import open_impatient
 from moireloop_broker.state.series import Series
-from moireloop_broker.state.settings_store import write_settings_file
+from moireloop_broker.state.settings_store import change_settings, read_settings, write_settings_file
 from moireloop_broker.state.work_queue import create_queues
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,9 @@ PATIENCE_S = 15.0
 LEAVE_S = 10.0
 
 FULL_BYTES = 1024 * 1024
+
+AS_IN_FILE = "file"
+"""The section of the settings that has targets, space and budget as the campaign file had them last."""
 
 
 def full_disk_hint(folder: Path, free_bytes: int, said: str = "") -> str:
@@ -77,6 +82,7 @@ class Conductor:
         self, campaign: Campaign, folder: CampaignFolder, *, resumed: bool, without: Collection[str] = ()
     ) -> None:
         self.campaign = campaign
+        self._of_file = campaign
         self.folder = folder
         self.history = History()
         self.started_s = time.time()
@@ -127,7 +133,9 @@ class Conductor:
         if self._resumed:
             create_queues(self._client, connection.keys)
             self._read_log()
+            self._take_over_requests()
             clear_earlier_session(self._client, connection.keys, self.campaign)
+        change_settings(self._client, connection.keys, {AS_IN_FILE: steerable(self._of_file)})
         self._state().change("resumed" if self._resumed else "started")
         write_identity(self.folder.root, identity.model_copy(update={"has_begun": True}))
         for spec in service_specs(self.campaign, self.folder):
@@ -282,13 +290,24 @@ class Conductor:
             log.warning("reading the log anew reason=%s", error)
             self._last_id = START
             self.history = History()
+        self.campaign = self._of_file.after(self.history.steered)
+
+    def _take_over_requests(self) -> None:
+        """Targets, space and budget stay as controllers left them, unless the file says otherwise since."""
+        client, keys = self._redis(), self._opened().keys
+        settings = read_settings(client, keys)
+        before = settings.plain(AS_IN_FILE) if AS_IN_FILE in settings else None
+        for request in requests_of_file(self._of_file, before, self.history.steered):
+            EventLog(client, keys).append(Requested(requester=request.requester, request=request, at_s=time.time()))
+        self._read_log()
+        change_settings(client, keys, steerable(self.campaign))
 
     def _apply_drain(self) -> None:
         state = self._state()
         present = state.state
         if present is None:
             raise ServiceFailed("the Redis server has lost the campaign: was it emptied, or started without its data?")
-        if self._drain_reason is not None and present in ("started", "resumed"):
+        if self._drain_reason is not None and present in RUNNING:
             state.change("draining", self._drain_reason)
 
     def _drain_in_time(self, progress: Progress) -> None:
@@ -322,6 +341,7 @@ class Conductor:
             last_crash=self.history.last_crash,
             last_failures=self.history.last_failures,
             counters_before=self._counters_before,
+            outside_counts=self.campaign.budget.outside_counts,
         )
 
     def _identity(self) -> Identity:

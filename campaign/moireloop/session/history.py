@@ -6,10 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from moireloop_broker.contract.events import CampaignChanged, Published, Result, RunFailed, ServiceChanged
+from moireloop_broker.contract.events import (
+    CampaignChanged,
+    Published,
+    Requested,
+    Result,
+    RunFailed,
+    ServiceChanged,
+)
+from moireloop_broker.contract.steered import Steered
 
 TOPICS: Final = tuple(
-    model.model_fields["tag"].default for model in (Result, RunFailed, CampaignChanged, ServiceChanged)
+    model.model_fields["tag"].default for model in (Result, RunFailed, CampaignChanged, ServiceChanged, Requested)
 )
 """Topics of the events that a history is made of."""
 
@@ -22,7 +30,8 @@ class History:
 
     `results_before` is how many results are older than the last session's start, `drained_for` why
     the present one drains. `last_failures` are the last attempts that failed by themselves,
-    oldest first, at most FAILURES_KEPT. `passed_over` maps ids of entries that are no events to the reason.
+    oldest first, at most FAILURES_KEPT. `steered` is what requests have made of the campaign.
+    `passed_over` maps ids of entries that are no events to the reason.
     """
 
     results: list[Result] = field(default_factory=list)
@@ -31,6 +40,7 @@ class History:
     drained_for: str | None = None
     last_crash: ServiceChanged | None = None
     last_failures: list[RunFailed] = field(default_factory=list)
+    steered: Steered = field(default_factory=Steered)
     passed_over: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -50,6 +60,8 @@ class History:
         """Take in the next event."""
         if isinstance(event, Result):
             self.results.append(event)
+        elif isinstance(event, Requested):
+            self.steered = self.steered.after(event.request)
         elif isinstance(event, RunFailed) and event.charged:
             self.last_failures = [*self.last_failures, event][-FAILURES_KEPT:]
         elif isinstance(event, ServiceChanged) and event.state == "crashed":

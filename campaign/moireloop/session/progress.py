@@ -16,7 +16,7 @@ from moireloop.results.labels import duration
 from moireloop.results.results import utilisation
 from moireloop.session.start_condition import awaits_analyzer
 from moireloop_broker.contract.control import RESTARTS_PASSED_OVER, PoolStatus, Status, WorkerStatus
-from moireloop_broker.contract.events import BUDGET_OUTCOMES, OUTCOMES, Result, RunFailed, ServiceChanged
+from moireloop_broker.contract.events import BUDGET_OUTCOMES, OUTCOMES, OUTSIDE, Result, RunFailed, ServiceChanged
 from moireloop_broker.contract.pool_names import MAIN
 from moireloop_broker.contract.search import Target
 
@@ -71,11 +71,12 @@ class Progress:
     restarts_passed_over: tuple[str, ...] = ()
     pools: tuple[str, ...] = ()
     lacks_workers: bool = False
+    uncounted: int = 0
 
     @property
     def done(self) -> int:
-        """Results so far that count towards the budget: all but the cancelled ones."""
-        return sum(self.outcomes.get(outcome, 0) for outcome in BUDGET_OUTCOMES)
+        """Results so far that count towards the budget: all but the cancelled and the `uncounted` ones."""
+        return sum(self.outcomes.get(outcome, 0) for outcome in BUDGET_OUTCOMES) - self.uncounted
 
 
 def progress_of(
@@ -92,6 +93,7 @@ def progress_of(
     last_crash: ServiceChanged | None = None,
     last_failures: Sequence[RunFailed] = (),
     counters_before: Mapping[str, int] | None = None,
+    outside_counts: bool = True,
 ) -> Progress:
     """What to show of a campaign.
 
@@ -105,10 +107,13 @@ def progress_of(
         last_crash: the log's last service crash, if there was one.
         last_failures: the last attempts that failed, oldest first.
         counters_before: the counters when this session began; None where they are not known.
+        outside_counts: whether candidates from outside use up the budget.
     """
     outcomes = _outcomes(status, results)
     elapsed_s = max(0.0, now_s - started_s) if elapsed_s is None else elapsed_s
-    remaining = max(0, budget_results - sum(outcomes[outcome] for outcome in BUDGET_OUTCOMES))
+    outside = (result for result in results if result.candidate.strategy == OUTSIDE)
+    uncounted = 0 if outside_counts else sum(result.counts_for_budget for result in outside)
+    remaining = max(0, budget_results - sum(outcomes[outcome] for outcome in BUDGET_OUTCOMES) + uncounted)
     return Progress(
         campaign=status.campaign,
         state=status.state,
@@ -133,6 +138,7 @@ def progress_of(
         restarts_passed_over=restarts_passed_over(status.counters, counters_before),
         pools=pool_lines(status.pools, now_s),
         lacks_workers=lacks_workers(status),
+        uncounted=uncounted,
     )
 
 

@@ -16,6 +16,7 @@ from moireloop.session.resumption import withdrawals
 from moireloop.session.service_set import ServiceSet, ServiceSpec
 from moireloop.session.start_condition import ANALYZER_PREFIX
 from moireloop_broker.connection import Connection
+from moireloop_broker.contract.message import MAX_NUMBER
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
@@ -24,7 +25,8 @@ from moireloop_broker.state.redis_client import answers, open_impatient
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.state.work_queue import Proposer
 from moireloop_optimizer.generators.check import optimizer_section
-from moireloop_worker.models.script_files import growth_section
+from moireloop_optimizer.strategy_names import NO_STRATEGY
+from moireloop_worker.models.script_files import growth_section, started_model
 
 READY_S = 90.0
 
@@ -45,9 +47,12 @@ def service_specs(campaign: Campaign, folder: CampaignFolder) -> list[ServiceSpe
     """The services of a campaign but the broker, in the order in which they start."""
     connection = ["--connection", str(folder.connection_file)]
     analyzers = [f"{ANALYZER_PREFIX}{number}" for number in range(campaign.analyzers.count)]
+    optimizer = (
+        [] if campaign.optimizer.strategy == NO_STRATEGY else [("optimizer", ["moireloop_optimizer", *connection])]
+    )
     modules = [
         *((name, ["moireloop_analyzer", *connection, "--name", name]) for name in analyzers),
-        ("optimizer", ["moireloop_optimizer", *connection]),
+        *optimizer,
         ("pool", ["moireloop_worker.pool.service", *connection]),
     ]
     return [ServiceSpec(name, [sys.executable, "-m", *arguments], folder.log_of(name)) for name, arguments in modules]
@@ -58,7 +63,18 @@ def settings_sections(campaign: Campaign) -> dict[str, object]:
     sections = campaign.model_dump(mode="json", exclude={"redis", "network"})
     folder = CampaignFolder(campaign.folder)
     growth = growth_section(campaign.growth, campaign.frames.every_steps, folder)
-    return {**sections, "growth": growth, "optimizer": optimizer_section(campaign.optimizer, folder)}
+    limits = started_model(campaign.growth, campaign.frames.every_steps, folder).parameters
+    return {
+        **sections,
+        "growth": growth,
+        "optimizer": optimizer_section(campaign.optimizer, folder),
+        "limits": {name: limits[name] for name in campaign.space.names if _is_limited(limits.get(name))},
+    }
+
+
+def _is_limited(limits: tuple[float, float] | None) -> bool:
+    """Whether a growth model has limits of a parameter that a message can hold."""
+    return limits is not None and all(abs(limit) <= MAX_NUMBER for limit in limits)
 
 
 def claim_services(services: ServiceSet, lock: Path, interrupted: Callable[[], bool]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from moireloop_optimizer.strategy_names import OWN_NAMES, GeneratorPlace, generator_place
+from moireloop_optimizer.strategy_names import NO_STRATEGY, OWN_NAMES, GeneratorPlace, generator_place
 
 GROUP: Final = "moireloop.strategies"
 
@@ -48,7 +48,7 @@ def registered_names() -> list[str]:
 
 def why_unknown(strategy: str) -> str | None:
     """Why a strategy without a colon is none, with the name that may be meant; None for one that there is."""
-    names = [*OWN_NAMES, *registered_names()]
+    names = [*OWN_NAMES, NO_STRATEGY, *registered_names()]
     if ":" in strategy or strategy in names:
         return None
     meant = _nearest(strategy, names)

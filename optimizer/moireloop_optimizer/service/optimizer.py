@@ -28,7 +28,7 @@ from moireloop_optimizer.service.planner import Place, Planner
 from moireloop_optimizer.settings import OptimizerSettings
 from moireloop_optimizer.sobol import sobol_points
 from moireloop_optimizer.strategy import STAND_IN
-from moireloop_optimizer.strategy_names import is_own
+from moireloop_optimizer.strategy_names import NO_STRATEGY, is_own
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +56,12 @@ class Proposal:
 
 @dataclass(frozen=True)
 class _Job:
-    """Places for which the fit process is asked."""
+    """Places for which the fit process is asked, and the planner's revision then."""
 
     places: list[Place]
     began_s: float
     fitter_was_warm: bool
+    revision: int
 
 
 class OptimizerService:
@@ -102,7 +103,7 @@ class OptimizerService:
         if self._job is None:
             self._busy = self._begin()
         elif filled is not None:
-            self._finish(filled)
+            self._finish(filled if self._job.revision == self._planner.revision else [])
 
     def close(self) -> None:
         """End the fit process and the connection."""
@@ -136,7 +137,7 @@ class OptimizerService:
             return True
         if self._planner.settings.mode == "async":
             places = places[: self._planner.pace.at_once(self._planner.workers)]
-        self._ask(_Job(places, time.monotonic(), self._fitter.is_warm))
+        self._ask(_Job(places, time.monotonic(), self._fitter.is_warm, self._planner.revision))
         return True
 
     def _is_learnt(self) -> bool:
@@ -187,7 +188,9 @@ class OptimizerService:
             answer = self._fitter.answer(ANSWER_WAIT_S)
         except FitProcessLost as error:
             return self._without(job, error)
-        return None if answer is None else self._filled(job, answer)
+        if answer is None:
+            return None
+        return self._filled(job, answer) if job.revision == self._planner.revision else []
 
     def _filled(self, job: _Job, answer: Answer) -> list[Proposal]:
         self._losses = 0
@@ -240,7 +243,12 @@ class OptimizerService:
                 strategy=proposal.made_by,
                 proposed_s=time.time(),
             )
-            if not self._proposer.propose(candidate):
+            budget = self._planner.budget
+            limit = budget.results if budget.outside_counts else None
+            outcome = self._proposer.propose(candidate, budget=limit)
+            if outcome == "spent":
+                logger.info("no room in the budget candidate=%s", place.candidate_id)
+            elif outcome == "known":
                 logger.warning("candidate id taken candidate=%s", place.candidate_id)
                 self._planner.taken(place.candidate_id)
 
@@ -264,7 +272,7 @@ def open_optimizer(connection_file: Path) -> OptimizerService:
         sections.section("workers", WorkerCount).count,
     )
     fitter = Fitter(settings.threads)
-    if settings.strategy != "random":
+    if settings.strategy not in ("random", NO_STRATEGY):
         fitter.start()
     return OptimizerService(client, keys, connection.campaign, planner, fitter, _began_boot_s(sections))
 

@@ -12,24 +12,27 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from moireloop_broker.contract.events import (
+    OUTSIDE,
     CampaignChanged,
     Candidate,
     CandidateQueued,
     Event,
+    Requested,
     Result,
     RunFailed,
     RunFinished,
     RunLeased,
 )
 from moireloop_broker.contract.search import BudgetSettings, MissingParameter, Points, SearchSpace, Target
+from moireloop_broker.contract.steered import Steered
+from moireloop_broker.contract.steering import PauseRequest, ResumeRequest, SteeringRequest
 from moireloop_optimizer.runs import Runs, best_result, is_reached, runs_of
 from moireloop_optimizer.service.pace import Pace
 from moireloop_optimizer.service.session_clock import SessionClock
 from moireloop_optimizer.settings import OptimizerSettings
+from moireloop_optimizer.strategy_names import NO_STRATEGY
 
 logger = logging.getLogger(__name__)
-
-OUTSIDE = "outside"
 
 QUEUED, RUNNING, ANALYSING, FAILED = range(4)
 
@@ -68,7 +71,8 @@ class Planner:
     A candidate is pending while it is queued, running, finished but not analysed, or waiting for another attempt.
     Proposals and results together never exceed the budget: pending candidates hold a place of it, measured,
     refused and failed results use one up, a cancelled one gives its place back. Candidates from outside count
-    like our own, since they take the same workers.
+    like our own, unless `budget.outside_counts` says otherwise. Requests change targets, space and budget; `revision`
+    rises with each change of the first two, after which an answer to an earlier question is of no use.
     """
 
     def __init__(
@@ -86,6 +90,10 @@ class Planner:
         self.settings = settings
         self.budget = budget
         self.workers = workers
+        self.revision = 0
+        self._first = (space, budget)
+        self._steered = Steered()
+        self._is_paused = False
         self.pace = Pace()
         self.clock = SessionClock()
         self._pending: dict[str, _Pending] = {}
@@ -110,6 +118,9 @@ class Planner:
                 self._settled(event)
             case CampaignChanged():
                 self.clock.changed(event)
+                self._is_paused = False
+            case Requested():
+                self._asked(event.request)
 
     @property
     def results(self) -> tuple[Result, ...]:
@@ -119,12 +130,13 @@ class Planner:
     @property
     def counted(self) -> int:
         """Results that use up the budget: all but the cancelled ones."""
-        return sum(result.counts_for_budget for result in self._results.values())
+        return sum(result.counts_for_budget and self._is_paid(result.candidate) for result in self._results.values())
 
     @property
     def room(self) -> int:
         """How many more candidates the budget allows."""
-        return max(0, self.budget.results - self.counted - len(self._pending))
+        pending = sum(self._is_paid(pending.candidate) for pending in self._pending.values())
+        return max(0, self.budget.results - self.counted - pending)
 
     @property
     def pending_points(self) -> Points:
@@ -161,7 +173,8 @@ class Planner:
 
     def allowed(self, now_s: float) -> int:
         """How many candidates may be proposed at most: the budget's room, none out of time or while draining."""
-        return 0 if self.clock.is_closed or self._out_of_time(now_s) else self.room
+        is_closed = self.clock.is_closed or self._is_paused or self.settings.strategy == NO_STRATEGY
+        return 0 if is_closed or self._out_of_time(now_s) else self.room
 
     def places(self, count: int) -> list[Place]:
         """The next `count` places for candidates, cycling over the targets not yet reached (all, when all are)."""
@@ -179,6 +192,25 @@ class Planner:
     def taken(self, name: str) -> None:
         """Take in that a candidate id is in use, though the log has not told of it: its place is passed over."""
         self._taken.add(name)
+
+    def _asked(self, request: SteeringRequest) -> None:
+        """Take in what a request changes; results so far keep their worth."""
+        self._is_paused = isinstance(request, PauseRequest) or (
+            self._is_paused and not isinstance(request, ResumeRequest)
+        )
+        steered = self._steered.after(request)
+        if steered == self._steered:
+            return
+        self._steered, before = steered, (self.targets, self.space)
+        self.targets = steered.targets or self.targets
+        self.space, self.budget = steered.space(self._first[0]), steered.budget(self._first[1])
+        if (self.targets, self.space) != before:
+            self.revision += 1
+            self._reached = {target for target in self.targets if is_reached(self._results.values(), target)}
+
+    def _is_paid(self, candidate: Candidate) -> bool:
+        """Whether a candidate takes a place of the budget."""
+        return self.budget.outside_counts or candidate.strategy != OUTSIDE
 
     def _batch_wanted(self, missing_initial: int) -> int:
         if any(name in self._own for name in self._pending):

@@ -77,7 +77,7 @@ TWIST = Measurement(twist_deg=8.2, signed_deg=-8.2, sigma_deg=0.01)
 
 def test_candidate_comes_to_one_measured_result(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """A candidate that is leased, finished and settled has one result, with every stage's time in order."""
-    assert queue.propose(candidate())
+    assert queue.propose(candidate()) == "queued"
     lease = leased(queue)
     queue.finish(lease, report("w0"), final_frame("c1", 1))
     finished = AnalysisQueue(client, keys, "a0")
@@ -99,8 +99,8 @@ def test_candidate_comes_to_one_measured_result(client: redis.Redis, keys: Keys,
 
 def test_same_candidate_twice_is_one(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """Proposing a known candidate again changes nothing."""
-    assert queue.propose(candidate())
-    assert not queue.propose(candidate())
+    assert queue.propose(candidate()) == "queued"
+    assert queue.propose(candidate()) == "known"
     assert queue.counts()["queued"] == 1
     assert tags(client, keys) == ["candidate_queued"]
 

@@ -113,7 +113,7 @@ def test_an_id_taken_by_an_outsider_is_passed_over(new_campaign: NewCampaign, fi
     campaign = new_campaign()
     parameters = {"temperature_k": 2000.0, "lattice_strain": 0.01}
     guest = Candidate(candidate_id="c00003", parameters=parameters, seed=0, proposed_s=time.time())
-    assert campaign.queue.propose(guest)
+    assert campaign.queue.propose(guest) == "queued"
     run_through(campaign, service_of(campaign, fitter))
     names = [result.candidate.candidate_id for result in campaign.results()]
     assert len(names) == len(set(names)) == 12

@@ -88,7 +88,7 @@ class Campaign:
     def propose(self, candidate_id: str, **parameters: float) -> None:
         values = {"temperature_k": 2000.0, "lattice_strain": 0.01, "shear_strain": 0.02, **parameters}
         candidate = Candidate(candidate_id=candidate_id, parameters=values, seed=7, proposed_s=time.time())
-        assert self.queue.propose(candidate)
+        assert self.queue.propose(candidate) == "queued"
 
     def events(self, kind: str) -> list[Any]:
         """All events of the log with this tag, oldest first."""

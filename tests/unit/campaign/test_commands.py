@@ -15,7 +15,7 @@ from moireloop_broker.connection import NoConnectionFile
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands_are_where_they_are_said_to_be(name: str) -> None:
     """Each command has a function of its name in its module, which says of itself what the help says."""
-    function = getattr(import_module(f"moireloop.commands.{COMMANDS[name].place}"), name)
+    function = getattr(import_module(f"moireloop.commands.{COMMANDS[name].place}"), name.replace("-", "_"))
     assert (function.__doc__ or "").splitlines()[0] == COMMANDS[name].summary
 
 

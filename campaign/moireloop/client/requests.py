@@ -1,0 +1,168 @@
+"""Requests made of what a person passes: numbers of any library are taken, what is wrong is named (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, SupportsFloat, TypeVar
+
+from pydantic import ValidationError
+
+from moireloop_broker.contract.control import ReplayRequest
+from moireloop_broker.contract.message import Message
+from moireloop_broker.contract.search import Target
+from moireloop_broker.contract.steering import (
+    CancelRequest,
+    ChangeBudgetRequest,
+    ChangeSpaceRequest,
+    NoteRequest,
+    PauseRequest,
+    PrioritiseRequest,
+    ProposeRequest,
+    ReplicateRequest,
+    ResumeRequest,
+    RetargetRequest,
+    StopRequest,
+    WithdrawRequest,
+)
+
+LONGEST_SHOWN: Final = 60
+
+Number = SupportsFloat
+"""A number of Python, numpy or pandas."""
+
+WantedTarget = Number | tuple[Number, Number] | Mapping[str, Number] | Target
+"""A twist in degrees, alone, with its tolerance, or as a campaign file has it."""
+
+M = TypeVar("M", bound=Message)
+
+
+class BadArgument(ValueError):
+    """What was passed makes no request; the text names it, what was expected and what came."""
+
+
+def propose(candidate_id: str, parameters: Mapping[str, Number], seed: int, requester: str) -> ProposeRequest:
+    """A request for a candidate. Raises BadArgument."""
+    return _made(
+        ProposeRequest, candidate_id=candidate_id, parameters=_floats(parameters), seed=seed, requester=requester
+    )
+
+
+def replicate(candidate_id: str, new_id: str, seed: int | None, requester: str) -> ReplicateRequest:
+    """A request for one more run of a candidate's parameters. Raises BadArgument."""
+    return _made(ReplicateRequest, candidate_id=candidate_id, new_id=new_id, seed=seed, requester=requester)
+
+
+def cancel(candidate_id: str, reason: str, requester: str) -> CancelRequest:
+    """A request for the end of a candidate. Raises BadArgument."""
+    return _made(CancelRequest, candidate_id=candidate_id, reason=reason, requester=requester)
+
+
+def withdraw(candidate_id: str, reason: str, requester: str) -> WithdrawRequest:
+    """A request to take a candidate out of the queue. Raises BadArgument."""
+    return _made(WithdrawRequest, candidate_id=candidate_id, reason=reason, requester=requester)
+
+
+def prioritise(candidate_id: str, place: int, requester: str) -> PrioritiseRequest:
+    """A request for another place in the queue. Raises BadArgument."""
+    return _made(PrioritiseRequest, candidate_id=candidate_id, place=place, requester=requester)
+
+
+def stop(reason: str, requester: str) -> StopRequest:
+    """A request for the end of the campaign. Raises BadArgument."""
+    return _made(StopRequest, reason=reason, requester=requester)
+
+
+def pause(reason: str, requester: str) -> PauseRequest:
+    """A request for a pause. Raises BadArgument."""
+    return _made(PauseRequest, reason=reason, requester=requester)
+
+
+def resume(requester: str) -> ResumeRequest:
+    """A request to go on after a pause. Raises BadArgument."""
+    return _made(ResumeRequest, requester=requester)
+
+
+def retarget(targets: WantedTarget | Iterable[WantedTarget], requester: str) -> RetargetRequest:
+    """A request for other targets: one or several. Raises BadArgument."""
+    return _made(RetargetRequest, targets=[_wanted(one) for one in _several(targets)], requester=requester)
+
+
+def _several(targets: Any) -> list[Any]:
+    """One target in a list, or several; a tuple of two numbers is one with its tolerance."""
+    plain = targets.tolist() if hasattr(targets, "tolist") else targets
+    is_pair = isinstance(plain, tuple) and len(plain) == 2 and all(isinstance(one, SupportsFloat) for one in plain)
+    is_one = is_pair or isinstance(plain, str | Target | Mapping) or not isinstance(plain, Iterable)
+    return [plain] if is_one else list(plain)
+
+
+def change_space(space: Mapping[str, Sequence[Number]], requester: str) -> ChangeSpaceRequest:
+    """A request for other bounds. Raises BadArgument."""
+    if not isinstance(space, Mapping):
+        raise BadArgument(f"space: expected name -> [low, high], got {_shown(space)}")
+    bounds = {name: [_float(end, f"space.{name}") for end in ends] for name, ends in space.items()}
+    return _made(ChangeSpaceRequest, space=bounds, requester=requester)
+
+
+def change_budget(results: int | None, wall_time_s: Number | None, requester: str) -> ChangeBudgetRequest:
+    """A request for another budget. Raises BadArgument."""
+    limit_s = None if wall_time_s is None else _float(wall_time_s, "wall_time_s")
+    return _made(ChangeBudgetRequest, results=results, wall_time_s=limit_s, requester=requester)
+
+
+def note(text: str, candidate_id: str | None, requester: str) -> NoteRequest:
+    """A request for a remark in the log. Raises BadArgument."""
+    return _made(NoteRequest, text=text, candidate_id=candidate_id, requester=requester)
+
+
+def replay(since: str, limit: int, topics: list[str]) -> ReplayRequest:
+    """A request for a page of the log. Raises BadArgument."""
+    return _made(ReplayRequest, since=since, limit=limit, topics=topics)
+
+
+def _made(kind: type[M], **fields: Any) -> M:
+    try:
+        return kind(**{name: _plain(value) for name, value in fields.items()})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "request"
+        words = first["msg"].removeprefix("Value error, ")
+        raise BadArgument(f"{where}: {words}, got {_shown(first['input'])}") from None
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy or pandas as one of Python; anything else as it is."""
+    if isinstance(value, str | bool | int | float | list | dict | None):
+        return value
+    return value.item() if hasattr(value, "item") else value
+
+
+def _floats(parameters: Mapping[str, Number]) -> dict[str, float]:
+    try:
+        named = dict(parameters.items())
+    except AttributeError:
+        raise BadArgument(f"parameters: expected name -> number, got {_shown(parameters)}") from None
+    return {str(name): _float(value, f"parameters.{name}") for name, value in named.items()}
+
+
+def _float(value: object, where: str) -> float:
+    if isinstance(value, str | bool) or not isinstance(value, SupportsFloat):
+        raise BadArgument(f"{where}: expected a number, got {_shown(value)}")
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadArgument(f"{where}: expected a number, got {_shown(value)}: {error}") from None
+
+
+def _wanted(target: WantedTarget) -> dict[str, float]:
+    if isinstance(target, Target):
+        return {"twist_deg": target.twist_deg, "tolerance_deg": target.tolerance_deg}
+    if isinstance(target, Mapping):
+        return {str(name): _float(value, f"targets.{name}") for name, value in target.items()}
+    if isinstance(target, tuple):
+        return dict(zip(("twist_deg", "tolerance_deg"), (_float(one, "targets") for one in target), strict=False))
+    return {"twist_deg": _float(target, "targets")}
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}... ({len(text)} characters)"

@@ -1,0 +1,171 @@
+"""`moireloop pause|retarget|propose|cancel ...`: what controllers may ask, asked from the command line (main)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moireloop.client.requests import BadArgument
+from moireloop.commands.started import started
+from moireloop.session.live import connected
+from moireloop.session.lock import is_running
+from moireloop.terminal.console import say
+from moireloop_broker.connection import NoConnectionFile
+from moireloop_broker.folder import CampaignFolder
+
+if TYPE_CHECKING:
+    from moireloop.client.client import CampaignClient
+
+
+def pause(path: Path, *, reason: str) -> int:
+    """Lease no more candidates until `moireloop resume`; runs go on."""
+    with _client(path) as client:
+        client.pause(reason)
+    say(f"paused: no more candidates are leased, runs go on; `moireloop resume {path}` goes on")
+    return 0
+
+
+def resumed_after_pause(folder: CampaignFolder) -> bool:
+    """Let a campaign that is running and paused go on; False where it is not."""
+    from moireloop.client.client import NotRunning
+
+    if not is_running(folder):
+        return False
+    with contextlib.suppress(NotRunning, NoConnectionFile), connected(folder) as client:
+        if client.status().state == "paused":
+            client.resume()
+            say("resumed: candidates are leased again")
+            return True
+    return False
+
+
+def retarget(path: Path, *, target: Sequence[str]) -> int:
+    """Search for other twists, in the place of all targets so far."""
+    targets = [_target(text) for text in target]
+    with _client(path) as client:
+        client.retarget(targets)
+    wanted = ", ".join(f"{twist_deg:g} +- {tolerance_deg:g}" for twist_deg, tolerance_deg in targets)
+    say(f"targets in degrees from now on: {wanted}")
+    return 0
+
+
+def change_space(path: Path, *, bounds: Sequence[str]) -> int:
+    """Search within other bounds."""
+    space = {name: _ends(name, text) for name, text in (_pair(text, "low:high") for text in bounds)}
+    with _client(path) as client:
+        client.change_space(space)
+    told = ", ".join(f"{name} from {low:g} to {high:g}" for name, (low, high) in space.items())
+    say(f"search space from now on: {told}")
+    return 0
+
+
+def change_budget(path: Path, *, results: int | None, wall_time_s: float | None) -> int:
+    """Change the budget of results, or of wall time."""
+    with _client(path) as client:
+        client.change_budget(results, wall_time_s=wall_time_s)
+        now = client.describe()
+    limit = "" if now.budget_wall_time_s is None else f", wall time of {now.budget_wall_time_s:g} s"
+    say(f"budget from now on: {now.budget_results} results{limit}")
+    return 0
+
+
+def propose(path: Path, *, candidate_id: str, parameters: Sequence[str], seed: int) -> int:
+    """Queue a candidate of your own."""
+    values = {name: _number(name, text) for name, text in (_pair(text, "value") for text in parameters)}
+    with _client(path) as client:
+        client.propose(candidate_id, values, seed=seed)
+    say(f"queued {candidate_id}")
+    return 0
+
+
+def replicate(path: Path, *, candidate_id: str, runs: int) -> int:
+    """Queue more runs of a candidate's parameters, with other seeds."""
+    with _client(path) as client:
+        new_ids = client.replicate(candidate_id, runs)
+    say(f"queued {', '.join(new_ids)}")
+    return 0
+
+
+def prioritise(path: Path, *, candidate_id: str, place: int) -> int:
+    """Move a queued candidate to a place in the queue."""
+    with _client(path) as client:
+        client.prioritise(candidate_id, place)
+    say(f"{candidate_id} has place {place} in the queue, or the last one")
+    return 0
+
+
+def withdraw(path: Path, *, candidate_id: str, reason: str) -> int:
+    """Take a candidate out of the queue; one that runs is left alone."""
+    with _client(path) as client:
+        client.withdraw(candidate_id, reason)
+    say(f"withdrawn {candidate_id}")
+    return 0
+
+
+def cancel(path: Path, *, candidate_id: str, reason: str) -> int:
+    """End a candidate early, queued or running."""
+    with _client(path) as client:
+        client.cancel(candidate_id, reason)
+    say(f"cancelled {candidate_id}, or its worker is told to end it")
+    return 0
+
+
+def note(path: Path, *, text: str, about: str | None) -> int:
+    """Write a remark into the log."""
+    with _client(path) as client:
+        client.note(text, about)
+    say("noted")
+    return 0
+
+
+def describe(path: Path) -> int:
+    """What a running campaign searches, as JSON."""
+    with _client(path) as client:
+        say(json.dumps(client.describe().model_dump(exclude={"tag"}), indent=2))
+    return 0
+
+
+def _client(path: Path) -> CampaignClient:
+    """A client by a connection file, or of the campaign of a campaign file or folder. Raises NotRunning."""
+    from moireloop.client.client import NotRunning, connect
+
+    if path.suffix == ".json":
+        return connect(path)
+    folder = CampaignFolder(started(path).folder)
+    if not is_running(folder):
+        raise NotRunning(f"the campaign in {folder.root} does not run, so that nothing can be asked of it")
+    return connected(folder)
+
+
+def _target(text: str) -> tuple[float, float]:
+    """`8.2` or `8.2:0.3`, a twist and its tolerance in degrees."""
+    twist, colon, tolerance = text.partition(":")
+    return _number("target", twist), _number("tolerance of the target", tolerance) if colon else 0.5
+
+
+def _pair(text: str, what: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise BadArgument(f"expected NAME={what}, got {text!r}")
+    return name, value
+
+
+def _ends(name: str, text: str) -> tuple[float, float]:
+    low, colon, high = text.partition(":")
+    if not colon:
+        raise BadArgument(f"{name}: expected low:high, got {text!r}")
+    return _number(name, low), _number(name, high)
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise BadArgument(f"{name}: expected a number, got {text!r}")
+    return value
