@@ -95,6 +95,11 @@ class OptimizerService:
         """What the service knows of the campaign."""
         return self._planner
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether the fit process has a question."""
+        return self._job is not None
+
     def step(self) -> None:
         """Take in new events and answers, then propose or ask; waits at most half a second."""
         filled = self._take_answer(self._job) if self._job is not None else None

@@ -17,7 +17,9 @@ import pytest
 
 from moireloop_broker.contract.events import Candidate
 from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
+from moireloop_broker.contract.steering import RetargetRequest, WantedTwist
 from moireloop_broker.processes.clock import boot_s
+from moireloop_broker.service.steering import Steering
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_optimizer.service import optimizer
 from moireloop_optimizer.service.fitter import Fitter
@@ -287,3 +289,29 @@ def test_missing_settings_end_the_service_with_an_error(
     started.append(ServiceProcess(campaign))
     assert started[0].process.wait(30) == 1
     assert "section 'budget'" in started[0].log.read_text()
+
+
+def test_next_proposal_aims_at_the_new_target(new_campaign: NewCampaign, fitter: Fitter) -> None:
+    """Also while the fit process works at the old one, whose answer is dropped; all results so far are used."""
+    campaign = new_campaign(budget={"results": 30})
+    service, steering = (
+        service_of(campaign, fitter),
+        Steering(campaign.client, campaign.connection.keys, campaign.state),
+    )
+    deadline = time.monotonic() + 60
+    while not (len(campaign.results()) >= 6 and service.is_asking):
+        service.step()
+        campaign.evaluate()
+        assert time.monotonic() < deadline
+    known = {one.candidate_id for one in campaign.candidates()}
+    steering.carry_out(RetargetRequest(targets=[WantedTwist(twist_deg=21.0)], requester="ada"))
+    while len(campaign.candidates()) < len(known) + 3:
+        service.step()
+        campaign.evaluate()
+        assert time.monotonic() < deadline
+    fresh = [one for one in campaign.candidates() if one.candidate_id not in known]
+    assert {one.target_deg for one in fresh} == {21.0}
+    assert len(service.planner.runs) >= 6
+    assert {result.reason for result in campaign.results() if result.outcome == "cancelled"} <= {
+        "proposed for a target that ada gave up"
+    }
