@@ -144,11 +144,11 @@ class Steering:
     def _change_state(self, request: PauseRequest | ResumeRequest | StopRequest, asked: Requested) -> None:
         if isinstance(request, StopRequest):
             changed = CampaignChanged(state="draining", reason=request.reason, at_s=time.time())
-            self._scripts.steer(states=RUNNING, new_state="draining", events=[pack(asked), pack(changed)])
+            self._scripts.steer(states=RUNNING, new_state="draining", event=pack(asked), further_event=pack(changed))
             return
         is_pause = isinstance(request, PauseRequest)
         states, new_state = (TAKES, "paused") if is_pause else (("paused",), "resumed")
-        if self._scripts.steer(states=states, new_state=new_state, events=[pack(asked)]):
+        if self._scripts.steer(states=states, new_state=new_state, event=pack(asked)):
             return
         self._refuse_unless_running()
         if not is_pause:
@@ -212,7 +212,7 @@ class Steering:
         self._log.append(asked)
 
     def _set(self, section: str, value: object, asked: Requested) -> None:
-        if not self._scripts.steer(states=RUNNING, section=section, value=json.dumps(value), events=[pack(asked)]):
+        if not self._scripts.steer(states=RUNNING, section=section, value=json.dumps(value), event=pack(asked)):
             self._refuse_unless_running()
 
     def _withdraw(self, candidates: Sequence[Candidate], reason: str) -> None:

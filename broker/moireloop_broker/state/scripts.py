@@ -84,14 +84,14 @@ class Scripts:
         keys = self._keys
         word = self._run(
             "prioritise",
-            [keys.candidate(candidate_id), *keys.queues, keys.log],
+            [keys.candidate(candidate_id), keys.queue_again, keys.queue, keys.log],
             [place, WORKERS_GROUP, keys.candidate(""), event],
         )
         return cast("MoveOutcome", _known(word, get_args(MoveOutcome)))
 
     def take(self, worker: str) -> tuple[str, str, dict[bytes, bytes]] | None:
         """Hand the first entry that waits to a worker: its stream, its id, and its fields; None where none waits."""
-        taken = cast("Any", self._run("take", self._keys.queues, [WORKERS_GROUP, worker]))
+        taken = cast("Any", self._run("take", [self._keys.queue_again, self._keys.queue], [WORKERS_GROUP, worker]))
         if not taken:
             return None
         stream, entry, fields = taken
@@ -298,12 +298,15 @@ class Scripts:
         new_state: str = "",
         section: str = "",
         value: str = "",
-        events: Sequence[bytes],
+        event: bytes,
+        further_event: bytes = b"",
     ) -> bool:
         """Change the campaign's state, a section of its settings, or both; False when it is in none of `states`."""
         keys = self._keys
         return self._is_one(
-            "steer", [keys.state, keys.settings, keys.log], [",".join(states), new_state, section, value, *events]
+            "steer",
+            [keys.state, keys.settings, keys.log],
+            [",".join(states), new_state, section, value, event, further_event],
         )
 
     def _is_one(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> bool:

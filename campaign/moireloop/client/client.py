@@ -117,7 +117,6 @@ class CampaignClient:
         """
         return list(self._replay(since, [topic_named(topic) for topic in topics]))
 
-<<<<<<< HEAD
     def page(self, since: str = START, topics: Iterable[Topic] = (), *, limit: int = PAGE) -> Page[Published]:
         """At most `limit` messages after the id `since`, oldest first; no topics mean the whole log.
 
@@ -125,14 +124,10 @@ class CampaignClient:
             NotRunning, RequestRefused: as `events`.
         """
         wanted = [topic_named(topic) for topic in topics]
-        page = cast("Replay", self._ask(ReplayRequest(since=since, limit=limit, topics=wanted)))
+        page = cast("Replay", self._ask(requests.replay(since, limit, wanted)))
         entries = [Received(entry.id, unpack_published(entry.body)) for entry in page.entries]
         return Page(entries, page.last_id, page.complete)
 
-    def propose(self, candidate_id: str, parameters: Parameters, *, seed: int = 0) -> None:
-        """Queue a candidate; the same id, parameters and seed are the same one. Raises NotRunning, RequestRefused."""
-        self._ask(ProposeRequest(candidate_id=candidate_id, parameters=parameters, seed=seed))
-=======
     def describe(self) -> Description:
         """What the campaign searches: space with units and limits, targets, budget, strategy. Raises NotRunning."""
         return cast("Description", self._ask(DescribeRequest()))
@@ -151,7 +146,6 @@ class CampaignClient:
         for new_id in new_ids:
             self._ask(requests.replicate(candidate_id, new_id, None, self.name))
         return new_ids
->>>>>>> 8b15df4 (Requests: pause, resume, retarget, other bounds and budget, prioritise, withdraw, replicate, note, describe; each an event with who asked)
 
     def cancel(self, candidate_id: str, reason: str) -> None:
         """End a candidate early, queued or running."""
@@ -269,14 +263,8 @@ class CampaignClient:
 
     def _replay(self, since: str, topics: list[str]) -> Iterator[Received[Published]]:
         while True:
-<<<<<<< HEAD
             page = self.page(since, topics)
             yield from page.entries
-=======
-            page = cast("Replay", self._ask(requests.replay(since, PAGE, topics)))
-            for entry in page.entries:
-                yield Received(entry.id, unpack_published(entry.body))
->>>>>>> 8b15df4 (Requests: pause, resume, retarget, other bounds and budget, prioritise, withdraw, replicate, note, describe; each an event with who asked)
             since = page.last_id
             if page.complete:
                 return

@@ -196,11 +196,7 @@ def test_without_a_command_there_is_help(capsys: Captured) -> None:
     assert main([]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-<<<<<<< HEAD
     assert [command for command in COMMANDS if not re.search(rf"\n    {command}\s", said.err)] == []
-=======
-    assert [command for command in COMMANDS if not re.search(f"\n    {command}[ \n]", said.err)] == []
->>>>>>> 8b15df4 (Requests: pause, resume, retarget, other bounds and budget, prioritise, withdraw, replicate, note, describe; each an event with who asked)
 
 
 @pytest.mark.parametrize("arguments", [["rnu", "x.toml"], ["run"], ["status", "--fresh", "x.toml"]], ids=" ".join)

@@ -1,5 +1,6 @@
 -- Give a queue entry that was handed out but never leased back to the queue.
--- KEYS candidate queue (the one of the entry)   ARGV id attempt entry group
+-- The queue is that of the entry.
+-- KEYS candidate queue   ARGV id attempt entry group
 redis.call('XACK', KEYS[2], ARGV[4], ARGV[3])
 if redis.call('XDEL', KEYS[2], ARGV[3]) == 0 then
   return 0

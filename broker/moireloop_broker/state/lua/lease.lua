@@ -1,6 +1,7 @@
 -- Turn a queue entry that was handed to a worker into a lease.
 -- Answers 'leased', 'stale' (the entry is of no use any more) or 'draining' (the entry went back).
--- KEYS candidate queue (the one of the entry) log counts leases state
+-- The queue is that of the entry.
+-- KEYS candidate queue log counts leases state
 -- ARGV id entry group attempt worker lease_ms leased_s event
 redis.replicate_commands()
 local held = redis.call('HMGET', KEYS[1], 'state', 'attempt', 'worker', 'queued_s')

@@ -1,6 +1,6 @@
 -- Put a new candidate into the queue. Answers 'queued', 'known' (as it is already) or 'spent' (the budget has no room).
--- KEYS candidate queue log counts   ARGV id candidate queued_s event request_event budget
 -- request_event is '' where nobody outside asked; budget is the most results, or '' where it does not matter.
+-- KEYS candidate queue log counts   ARGV id candidate queued_s event request_event budget
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return 'known'
 end

@@ -1,7 +1,7 @@
 -- Carry out a request about the campaign as a whole: another state, another section of the settings, or both.
 -- Answers 1, or 0 when the campaign is in none of the states in which that is possible.
--- KEYS state settings log   ARGV states new_state section value event...
--- states are words between commas; new_state and section are '' where they stay.
+-- states are words between commas; new_state and section are '' where they stay, and so is a further event.
+-- KEYS state settings log   ARGV states new_state section value event further_event
 local state = redis.call('GET', KEYS[1])
 if not state or not string.find(',' .. ARGV[1] .. ',', ',' .. state .. ',', 1, true) then
   return 0
@@ -12,7 +12,8 @@ end
 if ARGV[3] ~= '' then
   redis.call('HSET', KEYS[2], ARGV[3], ARGV[4])
 end
-for number = 5, #ARGV do
-  redis.call('XADD', KEYS[3], '*', 'e', ARGV[number])
+redis.call('XADD', KEYS[3], '*', 'e', ARGV[5])
+if ARGV[6] ~= '' then
+  redis.call('XADD', KEYS[3], '*', 'e', ARGV[6])
 end
 return 1
