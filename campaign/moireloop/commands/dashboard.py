@@ -10,7 +10,7 @@ from moireloop_gateway.serve import Listening, say, serve
 
 
 def dashboard(path: list[Path], *, browser: bool = False, **how: Any) -> int:
-    """Serve campaigns, running or finished, until interrupted."""
+    """Show campaigns in a browser, running or finished; JSON, server-sent events and metrics too."""
 
     def ready(link: str) -> None:
         if browser:
