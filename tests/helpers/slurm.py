@@ -11,8 +11,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from moireloop_broker.connection import free_port

@@ -28,7 +28,7 @@ ROOMS = {
         "connection", "membership", "checks", "service", "__main__",
     ),
     "moireloop_worker": (
-        "settings", "inputs", "models", "launchers", "flux", "lammps", "checks", "run", "pool", "__main__",
+        "settings", "inputs", "models", "launchers", "flux", "slurm", "lammps", "checks", "run", "pool", "__main__",
     ),
     "moireloop_analyzer": (
         "refusal", "settings", "geometry", "layers", "sites", "lattice", "estimate", "twist", "analysis", "measurement",

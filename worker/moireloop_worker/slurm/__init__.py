@@ -1,0 +1,1 @@
+"""Workers as steps of a Slurm job (pure)."""
