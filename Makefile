@@ -21,7 +21,7 @@ test: check
 # Two lanes for two cores, about equally long: whole campaigns, and all that is smaller.
 check: lint types programs $(READY)
 	mkdir -p build
-	$(BIN)/python -m pytest tests/unit tests/contract tests/physics tests/integration > build/smaller-tests.log 2>&1 & smaller=$$!; \
+	$(BIN)/python -m pytest tests/unit tests/contract tests/physics tests/integration tests/schedulers > build/smaller-tests.log 2>&1 & smaller=$$!; \
 	$(BIN)/python -m pytest tests/system; whole=$$?; \
 	wait $$smaller; smaller=$$?; cat build/smaller-tests.log; test $$whole -eq 0 && test $$smaller -eq 0
 

@@ -11,11 +11,13 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from moireloop_broker.connection import free_port
 from moireloop_broker.processes.lifeline import lifeline_command
+from tests.helpers.rank_processes import environment_of
+from tests.helpers.schedulers import Held
 from tests.helpers.waiting import wait_until
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "srun", "squeue", "scancel", "scontrol", "sbatch", "salloc")
@@ -39,7 +41,9 @@ TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectTypeParameters=CR_Core_Memory
+DefMemPerCPU=1000
+GresTypes=gpu
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,sched_min_interval=0
 PreemptType=preempt/partition_prio
@@ -59,7 +63,7 @@ SlurmdParameters=config_overrides
 """
 NODE = (
     "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cores} CoresPerSocket={cores} Sockets=1 "
-    "ThreadsPerCore=1 RealMemory=4000 State=UNKNOWN\n"
+    "ThreadsPerCore=1 RealMemory=8000 Gres=gpu:{gpus} State=UNKNOWN\n"
 )
 PARTITIONS = """\
 PartitionName=low Nodes=ALL Default=YES MaxTime=UNLIMITED State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=0
@@ -85,7 +89,7 @@ class Slurm:
     Names of nodes are new for each, so that several may run on one machine.
     """
 
-    def __init__(self, nodes: int = 2, cores: int = 1, kill_wait_s: int = 2) -> None:
+    def __init__(self, nodes: int = 2, cores: int = 1, gpus: int = 2, kill_wait_s: int = 2) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="moireloop-slurm-"))
         port, *ports = (free_port("127.0.0.1") for _ in range(nodes + 1))
         prefix = f"ml{port}"
@@ -100,12 +104,19 @@ class Slurm:
             proctrack="proctrack/cgroup" if _freezer_is_ours() else "proctrack/linuxproc",
         )  # fmt: skip
         for name, node_port in zip(self.nodes, ports, strict=True):
-            text += NODE.format(name=name, host=host, port=node_port, cores=cores)
+            text += NODE.format(name=name, host=host, port=node_port, cores=cores, gpus=gpus)
         (self.folder / "slurm.conf").write_text(text + PARTITIONS)
         (self.folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
+        devices = [self.folder / f"gpu{number}" for number in range(gpus)]
+        for device in devices:
+            device.touch()
+        (self.folder / "gres.conf").write_text(f"Name=gpu File={self.folder}/gpu[0-{gpus - 1}]\n" if gpus else "")
         key = self.folder / "munge" / "key"
         key.touch(0o600)
         key.write_bytes(secrets.token_bytes(256))
+
+    launcher = "slurm"
+    tells_a_dead_rank_s = 2.0
 
     def start(self) -> None:
         """Start all daemons, and wait until every node is idle."""
@@ -145,20 +156,66 @@ class Slurm:
         """The state of each node."""
         return self.command("sinfo", "-h", "-N", "-p", "low", "-o", "%T", check=False).split()
 
-    def allocate(self, nodes: int, *options: str) -> str:
-        """The id of a job that holds so many nodes, one task each, without running anything."""
-        words = ["salloc", "--no-shell", "-N", str(nodes), "--exclusive", "--no-kill", *options]
-        said = self.command(*words)
-        return said.partition("allocation ")[2].split()[0]
+    @contextlib.contextmanager
+    def allocation(self, *options: str) -> Iterator[Held]:
+        """A job that holds all nodes and goes on when one is lost; afterwards all nodes are idle again."""
+        words = ["salloc", "--no-shell", f"--nodes={len(self.nodes)}", "--exclusive", "--no-kill", *options]
+        job = self.command(*words).partition("allocation ")[2].split()[0]
+        try:
+            yield Held({**self.environment, "SLURM_JOB_ID": job}, tuple(self.nodes))
+        finally:
+            self.command("scancel", job, check=False)
+            wait_until(lambda: self.job_state(job) not in ("RUNNING", "COMPLETING"), f"job {job} ends", 30)
+            self.mend()
 
-    def release(self, job: str) -> None:
-        """End a job, and wait until all of its nodes are idle again."""
-        self.command("scancel", job, check=False)
-        wait_until(lambda: not self.command("squeue", "-h", "-j", job, check=False).strip().isdigit(), "the job ended")
+    def job_state(self, job: str) -> str:
+        """What Slurm says of a job, such as RUNNING."""
+        said = self.command("squeue", "-h", "-t", "all", "-j", job, "-o", "%T", check=False).split()
+        return said[0] if said else "unknown"
 
-    def job_environment(self, job: str) -> Mapping[str, str]:
-        """What a process in a job has in its environment."""
-        return {**self.environment, "SLURM_JOB_ID": job}
+    def mend(self) -> None:
+        """Have all nodes idle again."""
+        for node in self.nodes:
+            if self.daemons[f"slurmd-{node}"].poll() is not None:
+                self.start_node(node)
+            if self.state_of(node) not in ("idle", "mixed", "allocated"):
+                self.command("scontrol", "update", f"NodeName={node}", "State=RESUME", check=False)
+        wait_until(lambda: self.states().count("idle") == len(self.nodes), "all nodes are idle", 30)
+
+    def state_of(self, node: str) -> str:
+        """The state of one node."""
+        return self.command("sinfo", "-h", "-n", node, "-p", "low", "-o", "%T", check=False).strip()
+
+    def node_of(self, pid: int) -> str:
+        """The node of a rank."""
+        return environment_of(pid).get("SLURMD_NODENAME", "")
+
+    def cancel(self, held: Held, job_name: str) -> None:
+        """scancel of a worker's step."""
+        self.command("scancel", self.step(held, job_name))
+
+    def step(self, held: Held, job_name: str) -> str:
+        """The id of a worker's step."""
+        said = self.command("squeue", "-h", "-s", "-j", held.environment["SLURM_JOB_ID"], "-o", "%i %j")
+        (found,) = [line.split()[0] for line in said.splitlines() if line.split()[1] == job_name]
+        return found
+
+    def lose(self, held: Held, node: str) -> None:
+        """Say that a node is down, on which Slurm ends what runs there and drops the node from its jobs."""
+        self.command("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+
+    @contextlib.contextmanager
+    def occupy(self, held: Held) -> Iterator[None]:
+        """A step that takes every core."""
+        count = f"-n{len(self.nodes)}"
+        command = lifeline_command(["srun", "--exact", f"-N{len(self.nodes)}", count, "sleep", "60"], signal.SIGTERM)
+        with subprocess.Popen(command, env=held.environment, stderr=subprocess.DEVNULL) as holder:
+            job = held.environment["SLURM_JOB_ID"]
+            wait_until(lambda: "sleep" in self.command("squeue", "-h", "-s", "-j", job, "-o", "%j"), "cores are taken")
+            try:
+                yield
+            finally:
+                holder.terminate()
 
     def stop(self) -> None:
         """End all jobs, all daemons, and what is left of steps."""

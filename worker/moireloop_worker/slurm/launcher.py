@@ -21,14 +21,18 @@ from moireloop_worker.launchers.rank_environment import rank_environment
 from moireloop_worker.slurm.job import JobEnd, end_steps, job_id, survey
 from moireloop_worker.slurm.options import why_refused
 from moireloop_worker.slurm.step_command import step_command, step_environment
-from moireloop_worker.slurm.step_end import exit_of_step, is_doomed, is_waiting
+from moireloop_worker.slurm.step_end import exit_of_step, is_doomed, is_waiting, telling
 
 log = logging.getLogger(__name__)
 
 TAIL_BYTES: Final = 8192
 
+MOST_SAID_BYTES: Final = 4_000_000
+
 OBEYS_S: Final = 5.0
 """After SIGTERM srun kills its step and ends; one that does not is killed itself, and slurmctld ends the step."""
+
+ASK_AGAIN_S: Final = 1.0
 
 FIRST_ANSWER_S: Final = 2.0
 
@@ -93,7 +97,9 @@ class SlurmWorker:
         self._log_file = log_file
         self._log_start = log_start
         self._said = ""
+        self._said_bytes = 0
         self._asked = False
+        self._asked_s = 0.0
         self._ended_s: float | None = None
         self._exit: Exit | None = None
 
@@ -116,6 +122,8 @@ class SlurmWorker:
         if code is None:
             if is_doomed(self._said):
                 self._end()
+            elif self._asked and self._ended_s is None and time.monotonic() - self._asked_s > ASK_AGAIN_S:
+                self._ask()
             return None
         self._exit = exit_of_step(code, self._said, self._words(), asked=self._asked)
         self._keep_what_was_said()
@@ -124,16 +132,21 @@ class SlurmWorker:
     def hand_back(self) -> None:
         """SIGUSR1, which srun passes on to all ranks; a step that has no place yet is given up."""
         self._asked = True
-        self._hear()
-        if is_waiting(self._said):
-            self._end()
-        else:
-            self._process.send_signal(signal.SIGUSR1)
+        self._ask()
 
     def kill(self) -> None:
         """SIGKILL to all ranks."""
         self._asked = True
         self._end()
+
+    def _ask(self) -> None:
+        """Ask the ranks to end. They do not hear it while they start, so they are asked again."""
+        self._asked_s = time.monotonic()
+        self._hear()
+        if is_waiting(self._said):
+            self._end()
+        else:
+            self._process.send_signal(signal.SIGUSR1)
 
     def _end(self) -> None:
         """Have srun kill its step, which it does at SIGTERM; srun itself is killed where it does not obey."""
@@ -145,7 +158,9 @@ class SlurmWorker:
             self._process.kill()
 
     def _hear(self) -> None:
-        self._said = self._said_file.read_text(encoding="utf-8", errors="replace")[-TAIL_BYTES:]
+        if self._said_file.stat().st_size != self._said_bytes:
+            said = self._said_file.read_bytes()[:MOST_SAID_BYTES]
+            self._said, self._said_bytes = said.decode(errors="replace"), len(said)
 
     def _words(self) -> bytes:
         with self._log_file.open("rb") as file:
@@ -154,6 +169,6 @@ class SlurmWorker:
 
     def _keep_what_was_said(self) -> None:
         """Put what srun has said beneath the worker's own words, where a person looks for them."""
-        if self._said.strip():
+        if said := telling(self._said):
             with self._log_file.open("a", encoding="utf-8") as file:
-                file.write(self._said)
+                file.write(said)

@@ -17,7 +17,7 @@ OURS: Final = {
         None,
     ),
     **dict.fromkeys(("pty", "multi-prog", "bcast", "label", "unbuffered", "quiet", "test-only", "help", "usage"), None),
-    **dict.fromkeys(("version", "no-allocate", "het-group", "disable-status", "immediate", "export"), None),
+    **dict.fromkeys(("version", "no-allocate", "het-group", "disable-status", "verbose", "immediate", "export"), None),
 }
 """Options of srun that moireloop sets itself, and the setting that they follow; and those that make no worker."""
 
@@ -53,20 +53,21 @@ def step_command(
     """The command line that starts one worker as a step, all of whose output goes into its log file.
 
     A rank that dies is seen by what srun says, and the step is then killed at once. `--kill-on-bad-exit=1` would first
-    ask the other ranks, which wait for the dead one, and take KillWait seconds. `--wait` is for a pool that is stuck.
+    ask the other ranks, which wait for the dead one, and take KillWait seconds. `--wait` is for a pool that is stuck,
+    and `--verbose` says when the step has its place.
 
     Args:
         folder: where the worker starts.
         log_file: absolute.
     """
     log_pattern = log_file.replace("%", "%%")
-    gpus = [f"--gpus-per-task={shape.gpus}"] if shape.gpus else []
     return [
         "srun",
+        "--verbose",
         f"--nodes={shape.nodes}",
         f"--ntasks={shape.ranks}",
         f"--cpus-per-task={shape.cores}",
-        *gpus,
+        *_gpu_words(shape.gpus, options),
         "--exact",
         "--kill-on-bad-exit=0",
         f"--wait={WAIT_S}",
@@ -81,9 +82,25 @@ def step_command(
     ]
 
 
+def _gpu_words(gpus: int, options: Mapping[str, str]) -> list[str]:
+    """The GPUs of each rank. Without a word of them a step would take all that the job asked for, and the next wait."""
+    if gpus:
+        return [f"--gpus-per-task={gpus}"]
+    return [] if any(name.startswith(("gpus", "gres", "tres")) for name in options) else ["--gres=none"]
+
+
 def trial_command(options: Mapping[str, str]) -> list[str]:
     """The command line that tries options on one rank that does nothing, beside whatever runs in the job."""
-    return ["srun", "--nodes=1", "--ntasks=1", "--overlap", "--immediate=3", *option_words(options), "true"]
+    return [
+        "srun",
+        "--nodes=1",
+        "--ntasks=1",
+        "--overlap",
+        "--immediate=3",
+        *_gpu_words(0, options),
+        *option_words(options),
+        "true",
+    ]
 
 
 def step_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -7,11 +7,13 @@ import signal
 from typing import Final
 
 from moireloop_broker.processes.exits import EXIT_NOT_ITS_FAULT, last_words
-from moireloop_worker.launchers.launcher import Exit
+from moireloop_worker.launchers.launcher import Exit, Kind
 
-WAITS: Final = "step creation temporarily disabled, retrying"
+HAS_JOB: Final = re.compile(r"^srun: jobid \d+: nodes\(|step creation temporarily disabled", re.MULTILINE)
 
-BEGUN: Final = "Step created for"
+BEGUN: Final = re.compile(r"^srun: launching |_task_start: |Step created for", re.MULTILINE)
+
+TELLING: Final = re.compile(r"error: |fatal: |aborted|Terminat|cancel|unrecognized", re.IGNORECASE)
 
 NODE_GONE: Final = re.compile(r"Node failure on (\S+)")
 
@@ -30,6 +32,9 @@ TIMED_OUT: Final = re.compile(r"timed out|Unable to contact|Connection refused|c
 
 COMPLAINT: Final = re.compile(r"^(?:srun: (?:error|fatal): +|srun: (?=unrecognized|invalid))(.+)$", re.MULTILINE)
 
+MPI_ABORT: Final = re.compile(r"^Abort\((\d+)\)", re.MULTILINE)
+"""The last word of an MPI rank that ends its whole program."""
+
 NOT_THERE: Final = re.compile(r"execve\(\): (.+)")
 
 OF_SLURM: Final = re.compile(rb"^(?:slurmstepd|srun)[^\n]*\n?", re.MULTILINE)
@@ -47,12 +52,17 @@ SIGNALS: Final = {
 
 def is_waiting(said: str) -> bool:
     """Whether the step has no place yet."""
-    return said.rfind(WAITS) > said.rfind(BEGUN)
+    return HAS_JOB.search(said) is not None and BEGUN.search(said) is None
 
 
 def is_doomed(said: str) -> bool:
     """Whether a rank has died or a node is gone, so that the rest of the step is to be killed."""
     return NODE_GONE.search(said) is not None or TASK_ENDED.search(said) is not None
+
+
+def telling(said: str) -> str:
+    """The lines of what srun said that a person wants to see."""
+    return "".join(f"{line}\n" for line in said.splitlines() if TELLING.search(line))
 
 
 def exit_of_step(code: int, said: str, words: bytes, *, asked: bool) -> Exit:
@@ -77,10 +87,15 @@ def _outside(said: str, text: str) -> Exit | None:
     cancelled = CANCELLED.search(text)
     if cancelled is not None and cancelled[2]:
         return Exit("lost", f"Slurm: cancelled on {cancelled[1]} due to {cancelled[2].strip().lower()}")
-    aborted, task = ABORTED.search(said), TASK_ENDED.search(said)
-    if aborted is None or (task is not None and task.start() < aborted.start()) or "\nAbort(" in f"\n{text}":
+    if not _aborted_first(said) or MPI_ABORT.search(text) is not None:
         return None
     return Exit("lost", "Slurm: cancelled from outside")
+
+
+def _aborted_first(said: str) -> bool:
+    """Whether the step was ended before any rank was."""
+    aborted, task = ABORTED.search(said), TASK_ENDED.search(said)
+    return aborted is not None and (task is None or aborted.start() < task.start())
 
 
 def _unplaced(code: int, said: str, text: str) -> Exit | None:
@@ -104,15 +119,22 @@ def _own(code: int, said: str, words: bytes) -> Exit:
     if task is None and code == 0:
         return Exit("stopped", "ended by itself")
     last = last_words(OF_SLURM.sub(b"", words))
+    abort = MPI_ABORT.search(words.decode(errors="replace"))
+    if abort is not None and _aborted_first(said):
+        code, task = int(abort[1]), None
     if task is None:
-        return Exit("error", f"rank died: exit code {code}" + (f": {last}" if last else ""))
+        return _by_code("rank died", code, last)
     who, how = f"rank {task[2]} died on {task[1]}", task[3].strip()
     exited = re.match(r"Exited with exit code (\d+)", how)
     if exited is None:
         name = next((number.name for begin, number in SIGNALS.items() if how.startswith(begin)), None)
         return Exit("signal", f"{who}: " + (f"killed by {name}" if name else how.lower()))
-    kind, number = ("fault" if int(exited[1]) == EXIT_NOT_ITS_FAULT else "error"), exited[1]
-    return Exit("fault" if kind == "fault" else "error", f"{who}: exit code {number}" + (f": {last}" if last else ""))
+    return _by_code(who, int(exited[1]), last)
+
+
+def _by_code(who: str, code: int, last: str) -> Exit:
+    kind: Kind = "fault" if code == EXIT_NOT_ITS_FAULT else "error"
+    return Exit(kind, f"{who}: exit code {code}" + (f": {last}" if last else ""))
 
 
 def _signal_name(number: int) -> str:
