@@ -126,7 +126,11 @@ def test_campaign_file_names_them(installed: Path, tmp_path: Path) -> None:
         ({"model": "sheets"}, {}, "growth.model: expected one of .*'bead'.*'sheet', got .sheets.; did you mean"),
         ({"model": "sheet", "side": 1}, {}, "growth.side: expected an integer of at least 2, got 1"),
         ({"model": "sheet", "sides": 3}, {}, "growth: expected no key but side"),
-        ({"model": "noop"}, {"launcher": "nicer"}, r"workers.launcher: expected one that is installed \(local, nice\)"),
+        (
+            {"model": "noop"},
+            {"launcher": "nicer"},
+            r"workers.launcher: expected one that is installed \(flux, local, nice, slurm\)",
+        ),
     ],
 )
 def test_what_is_wrong_is_refused_naming_what_there_is(
