@@ -10,12 +10,18 @@ import secrets
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+import zmq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moireloop_broker.contract.message import Identifier
 from moireloop_broker.files import write_synced
+from moireloop_broker.folder import Role
 from moireloop_broker.identity import read_identity
+from moireloop_broker.network.addresses import service_address
+from moireloop_broker.network.free_ports import FreePorts
+from moireloop_broker.network.ports import host_and_port, is_loopback, port_range
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.streams.curve import Curve
 
@@ -35,8 +41,10 @@ class NoConnectionFile(RuntimeError):
 class Connection(BaseModel):
     """How to reach the services of one campaign.
 
-    `events` (PUB) and `control` (ROUTER) are TCP endpoints secured with CURVE; `redis_url` holds the password;
-    `socket_folder` (mode 0700) holds the local sockets of the frame stream.
+    `events` (PUB) and `control` (ROUTER) are TCP endpoints secured with CURVE; `redis_url` holds the password and,
+    where it is TLS, the certificate; `socket_folder` (mode 0700) holds the local sockets of the frame stream. `host` is
+    the broker's name; `network` says how other services find the address on which they listen, `ports` which ports
+    they may take. `redis_users` are the passwords of the roles' users, for the broker, which starts the server.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +60,21 @@ class Connection(BaseModel):
     frame_transport: str
     socket_folder: str
     curve: Curve
+    network: str | None = None
+    ports: str | None = None
+    redis_users: dict[str, str] | None = None
+
+    def of_role(self, role: Role) -> Connection:
+        """What the services of a role need, and no more: the role's user of the private Redis server, no other's.
+
+        An analyzer opens a socket of the services, and has the key for that; the others have not.
+        """
+        update: dict[str, object] = {"redis_users": None}
+        if self.redis_users is not None:
+            update["redis_url"] = _with_user(self.redis_url, role, self.redis_users[role])
+        if role != "analyzer":
+            update["curve"] = self.curve.of_a_client()
+        return self.model_copy(update=update)
 
     @property
     def keys(self) -> Keys:
@@ -70,26 +93,52 @@ class Connection(BaseModel):
         from moireloop_broker.streams.frames import FramePublisher
 
         client = self.open_redis()
-        curve = self.curve if self.frame_transport == "tcp" else None
-        return FramePublisher(lambda: frame_endpoints(client, self.keys), curve=curve)
+        return FramePublisher(lambda: frame_endpoints(client, self.keys), curve=self._curve_of_frames)
 
     def open_part_sender(self, *, chooses: bool) -> PartSender:
         """One rank's end of the stream of parts of frames; it is told where the analyzers are."""
         from moireloop_broker.streams.parts import PartSender
 
-        return PartSender(chooses=chooses, curve=self.curve if self.frame_transport == "tcp" else None)
+        return PartSender(chooses=chooses, curve=self._curve_of_frames)
 
     def open_frame_receiver(self, analyzer: str) -> FrameReceiver:
-        """The receiving end of the frame stream for one analyzer, announced to the workers."""
+        """The receiving end of the frame stream for one analyzer, announced to the workers.
+
+        It listens on a local socket, by TCP, or on both: see `frames.transport`. Nobody else could reach a TCP port of
+        loopback, so that "auto" opens none there.
+
+        Raises:
+            OSError: this machine has no address for it, or no port is free.
+        """
         from moireloop_broker.streams.frames import FrameReceiver
 
-        if self.frame_transport == "ipc":
-            receiver = FrameReceiver(f"ipc://{self.socket_folder}/{analyzer}.sock")
+        local = f"ipc://{self.socket_folder}/{analyzer}.sock"
+        address = None if self.frame_transport == "ipc" else service_address(self.network, self.host)
+        if address is None or (self.frame_transport == "auto" and is_loopback(address)):
+            receiver = FrameReceiver(local)
         else:
-            receiver = FrameReceiver(f"tcp://{self.host}:*", curve=self.curve)
+            beside = local if self.frame_transport == "auto" and Path(self.socket_folder).is_dir() else None
+            receiver = self._receiver_by_tcp(address, beside)
         with contextlib.closing(self.open_redis()) as client:
             client.hset(self.keys.endpoints, analyzer, receiver.endpoint)
         return receiver
+
+    @property
+    def _curve_of_frames(self) -> Curve | None:
+        return None if self.frame_transport == "ipc" else self.curve
+
+    def _receiver_by_tcp(self, address: str, local: str | None) -> FrameReceiver:
+        """Bound to a port that is free, and that none of the other services may be about to take."""
+        from moireloop_broker.streams.frames import FrameReceiver
+
+        taken = {host_and_port(url)[1] for url in (self.events, self.control, self.redis_url)}
+        free = FreePorts(address, None if self.ports is None else port_range(self.ports), taken)
+        while True:
+            try:
+                return FrameReceiver(f"tcp://{address}:{free.next()}", local=local, curve=self.curve)
+            except zmq.ZMQError as error:
+                if error.errno != zmq.EADDRINUSE:
+                    raise
 
 
 def read_connection(path: Path | str) -> Connection:
@@ -138,7 +187,12 @@ def original_of(file: Path | str) -> Path | None:
 
 def write_connection(connection: Connection, path: Path) -> None:
     """Write the connection file, mode 0600, in one atomic step."""
-    write_synced(path, connection.model_dump_json(indent=2) + "\n")
+    write_synced(path, connection.model_dump_json(indent=2, exclude_none=True) + "\n")
+
+
+def _with_user(url: str, user: str, password: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{user}:{password}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 def new_password() -> str:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Final
 
 MODULES: Final = {
-    "broker": ("numpy", "redis"),
+    "broker": ("numpy", "redis", "cryptography"),
     "worker": ("numpy", "scipy", "redis", "mpi4py"),
     "analyzer": ("numpy", "scipy", "redis", "numba", "periodictable"),
     "optimizer": ("numpy", "scipy", "redis", "torch", "botorch", "gest_api"),

@@ -5,11 +5,16 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from moireloop_broker.files import write_synced
 
 FOLDER_MODE: Final = 0o700
+
+Role = Literal["worker", "analyzer", "optimizer"]
+
+ROLES: Final[tuple[Role, ...]] = ("worker", "analyzer", "optimizer")
+"""Services that are given keys of their own."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,10 @@ class CampaignFolder:
     def connection_file(self) -> Path:
         """Endpoints and keys of the running service set, mode 0600."""
         return self.root / "connection.json"
+
+    def connection_of(self, role: Role) -> Path:
+        """Endpoints and keys for the services of one role, and no more; mode 0600."""
+        return self.root / f"connection-{role}.json"
 
     @property
     def settings_file(self) -> Path:
@@ -150,7 +159,7 @@ class CampaignFolder:
             self.connection_file, self.settings_file, self.identity_file, self.campaign_copy, self.lock_file,
             self.services_lock, self.redis, self.runs, self.prepared, self.script, self.strategy, self.logs,
             self.figures, self.results_parquet, self.results_csv, self.trajectories_parquet, self.trajectories_csv,
-            self.analyses_parquet,
+            self.analyses_parquet, *map(self.connection_of, ROLES),
         )  # fmt: skip
         return frozenset(part.name for part in parts)
 

@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo
 
+from moireloop_broker.network.ports import port_range
+
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 REDIS_OPTIONS = ("username", "password")
@@ -48,16 +50,34 @@ class RedisSettings(Settings):
         default=None,
         description="Redis server to join (redis, rediss or unix URL); by default a private one is started",
     )
+    plaintext: bool = Field(
+        default=False,
+        description="Redis may be reached from other hosts without TLS; only where the network between them is private",
+    )
+
+
+def _ports(text: str) -> str:
+    port_range(text)
+    return text
 
 
 class NetworkSettings(Settings):
-    """Where the broker's sockets listen."""
+    """Where the services listen."""
 
     host: str = Field(
         default="127.0.0.1",
-        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$",
-        description="host name or IPv4 address that the sockets bind to; loopback unless said otherwise",
+        pattern=r"^(interface:[A-Za-z0-9_.@-]{1,15}|[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?)$",
+        description="where services listen: a name or IPv4 address of the machine, auto, or interface:NAME",
     )
+    ports: Annotated[str, AfterValidator(_ports)] | None = Field(
+        default=None,
+        description='range that the ports of the services come from, such as "41000-41099"; by default any free ones',
+    )
+
+    @property
+    def port_range(self) -> range | None:
+        """The ports that services may use; None where any will do."""
+        return None if self.ports is None else port_range(self.ports)
 
 
 class FrameSettings(Settings):
@@ -73,7 +93,9 @@ class FrameSettings(Settings):
         le=1_000_000_000,
         description="frames of more atoms are not put together in the worker: each MPI rank sends its own part",
     )
-    transport: Literal["ipc", "tcp"] = Field(default="ipc", description="ipc on one machine, tcp across machines")
+    transport: Literal["auto", "ipc", "tcp"] = Field(
+        default="auto", description="how frames travel: ipc within a host, tcp between hosts, auto: each where it fits"
+    )
 
 
 class PartOfSettings(BaseModel):

@@ -54,6 +54,10 @@ RUN_BY = {
     "lammps.library = none": ("integration/worker/test_worker.py", "test_worker_runs_one_candidate_after_another"),
     "frames.atoms = all": ("integration/worker/test_worker.py", "test_frames_are_streamed_while_the_run_goes_on"),
     "frames.atoms = lattice": ("integration/worker/test_worker.py", "test_large_frames_are_streamed_in_parts"),
+    "frames.transport = auto": (
+        "integration/broker/test_frame_stream.py",
+        "test_workers_of_this_host_and_of_others_reach_one_analyzer",
+    ),
     "frames.transport = ipc": ("integration/broker/test_frame_stream.py", "test_frame_arrives_as_it_was_sent"),
     "frames.transport = tcp": (
         "integration/broker/test_frame_stream.py",
@@ -88,6 +92,13 @@ RUN_BY = {
         "integration/optimizer/test_optimizer_service.py",
         "test_a_batch_waits_for_its_last_result",
     ),
+    "network.ports = given": ("system/test_ports.py", "test_services_keep_to_the_ports_that_the_file_names"),
+    "network.ports = none": (
+        "system/test_ports.py",
+        "test_campaign_listens_on_loopback_alone_and_garbage_does_no_harm",
+    ),
+    "redis.plaintext = true": ("system/test_two_hosts.py", "test_server_without_tls_serves_other_hosts_where_it_may"),
+    "redis.plaintext = false": ("system/test_two_hosts.py", "test_campaign_runs_on_two_hosts"),
     "redis.url = none": ("integration/campaign/test_sessions.py", "test_sockets_go_where_their_paths_are_short_enough"),
     "redis.url = given": (
         "integration/campaign/test_sessions.py",

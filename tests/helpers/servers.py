@@ -9,6 +9,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from moireloop_broker.service.redis_server import speaks_tls
+
 MORE = "MOIRELOOP_TEST_SERVERS"
 """Environment variable: further server programs, parted as on the PATH."""
 
@@ -21,6 +23,21 @@ def found_servers() -> dict[str, Path]:
     on_the_path = [Path(found) for name in ("redis-server", "valkey-server") if (found := shutil.which(name))]
     programs = (*named, *on_the_path, *_embedded())
     return dict(sorted((_version_of(program), program) for program in programs))
+
+
+def tls_server(folder: Path) -> Path | None:
+    """A folder in `folder` to put on the PATH, in which there is a server with TLS; None where none is found here.
+
+    Debian's redis-tools has the server's program too, under the name of a tool of it.
+    """
+    tool = shutil.which("redis-check-rdb")
+    for program in (*found_servers().values(), *([Path(tool)] if tool else [])):
+        place = folder / f"server{len(list(folder.iterdir()))}"
+        place.mkdir()
+        (place / "redis-server").symlink_to(program)
+        if speaks_tls(str(place / "redis-server")):
+            return place
+    return None
 
 
 def _embedded() -> list[Path]:

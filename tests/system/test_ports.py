@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from moireloop_broker.connection import free_port
 from moireloop_broker.contract.events import RunFailed
 from tests.helpers.sockets import Address, listening
 from tests.system.running import RunningCampaign
@@ -42,3 +43,26 @@ def test_campaign_listens_on_loopback_alone_and_garbage_does_no_harm(campaign: M
     assert code == 0, output
     events = running.assert_exactly_one_result_each(8)
     assert [event for event in events if isinstance(event, RunFailed)] == []
+
+
+def test_services_keep_to_the_ports_that_the_file_names(campaign: Make) -> None:
+    """Redis, events, control and the frames of both analyzers: out of a range of ten, one of which somebody has."""
+    running = campaign(results=5)
+    text = running.file.read_text(encoding="utf-8")
+    low = free_port("127.0.0.1") // 10 * 10
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            stack.enter_context(socket.create_server(("127.0.0.1", low)))
+        more = f'\n[network]\nports = "{low}-{low + 9}"\n[analyzers]\ncount = 2\n'
+        text = text.replace("[frames]\n", '[frames]\ntransport = "tcp"\n')
+        running.file.write_text(text + more, encoding="utf-8")
+        running.start()
+        running.wait_for_results(2)
+        assert running.process is not None
+        found = listening([running.process.pid, *(process.pid for process in running.descendants())])
+        assert len(found) == 5
+        assert {host for host, _ in found} == {"127.0.0.1"}
+        assert {port for _, port in found} <= set(range(low + 1, low + 10))
+        code, output = running.end()
+        assert code == 0, output
+    running.assert_exactly_one_result_each(5)

@@ -24,8 +24,8 @@ MAY_IMPORT = {
 }  # fmt: skip
 ROOMS = {
     "moireloop_broker": (
-        "extras", "files", "problems", "settings", "folder", "identity", "contract", "processes", "streams", "state",
-        "connection", "membership", "checks", "service", "__main__",
+        "extras", "files", "problems", "network", "settings", "folder", "identity", "contract", "processes", "streams",
+        "state", "connection", "membership", "service", "checks", "__main__",
     ),
     "moireloop_worker": (
         "settings", "inputs", "models", "launchers", "flux", "slurm", "lammps", "checks", "run", "pool", "__main__",

@@ -13,6 +13,9 @@ from zmq.utils.monitor import recv_monitor_message
 
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.search import SearchSpace
+from moireloop_broker.network.addresses import bind_address
+from moireloop_broker.network.links import watch_link
+from moireloop_broker.network.ports import host_and_port
 from moireloop_broker.service.control import MAX_REQUEST_BYTES, REPLIES_OWED, Control
 from moireloop_broker.service.private_redis import start_redis
 from moireloop_broker.service.relay import Relay
@@ -56,7 +59,7 @@ class Endpoint:
         self,
         context: zmq.Context[zmq.Socket[bytes]],
         kind: int,
-        address: str,
+        endpoint: str,
         connection: Connection,
         options: dict[int, int],
     ) -> None:
@@ -64,12 +67,14 @@ class Endpoint:
         self.socket.linger = 0
         for option, value in options.items():
             self.socket.setsockopt(option, value)
+        watch_link(self.socket)
         connection.curve.secure_server(self.socket)
         self._monitor = self.socket.get_monitor_socket(REFUSED_HANDSHAKES)
         deadline = time.monotonic() + BIND_PATIENCE_S
+        host, port = host_and_port(endpoint)
         while True:
             try:
-                self.socket.bind(address)
+                self.socket.bind(f"tcp://{bind_address(host)}:{port}")
                 return
             except zmq.ZMQError as error:
                 if error.errno != zmq.EADDRINUSE or time.monotonic() > deadline:

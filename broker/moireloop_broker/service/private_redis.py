@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from moireloop_broker.connection import Connection
-from moireloop_broker.service.redis_server import RedisServer, RedisUnavailable
+from moireloop_broker.service.redis_server import RedisServer, RedisUnavailable, Users
 from moireloop_broker.state.redis_client import answers
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ def start_redis(connection: Connection) -> RedisServer | None:
         return None
     if url.hostname is None or url.port is None or url.password is None:
         raise RedisUnavailable("expected host, port and password in the URL of the private Redis server")
-    server = RedisServer(Path(connection.folder) / "redis", url.hostname, url.port, url.password)
+    users = Users(connection.campaign, connection.redis_users) if connection.redis_users else None
+    folder = Path(connection.folder) / "redis"
+    server = RedisServer(folder, url.hostname, url.port, url.password, users, connection.redis_url)
     server.start()
     return server

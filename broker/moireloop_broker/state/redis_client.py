@@ -10,6 +10,8 @@ import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
+from moireloop_broker.network.links import CONNECT_MS, TCP_OPTIONS
+from moireloop_broker.network.ports import host_and_port, is_loopback
 from moireloop_broker.processes.exits import _end
 
 RETRIES = 80
@@ -48,7 +50,7 @@ def open_client(url: str) -> redis.Redis:
 
 def open_reader(url: str) -> redis.Redis:
     """A connection for a look at the state: 30 s for each reply, and a few tries where the connection breaks."""
-    return redis.Redis.from_url(url, socket_timeout=READ_S, protocol=2)
+    return redis.Redis.from_url(url, socket_timeout=READ_S, protocol=2, **_of_network(url, connect_s=READ_S))
 
 
 def open_impatient(url: str, timeout_s: float = 5.0, *, name: str | None = None) -> redis.Redis:
@@ -63,10 +65,19 @@ def open_impatient(url: str, timeout_s: float = 5.0, *, name: str | None = None)
 
 
 def _of_network(url: str, *, connect_s: float, keepalive: bool = False) -> dict[str, Any]:
-    """Options of a connection over the network; one through a Unix socket takes none of them."""
+    """Options of a connection over the network; one through a Unix socket takes none of them.
+
+    Between hosts a connection is given up, and tried anew, soon after the network has failed.
+    """
     if url.startswith("unix:"):
         return {}
-    return {"socket_connect_timeout": connect_s, **({"socket_keepalive": True} if keepalive else {})}
+    if is_loopback(host_and_port(url)[0]):
+        return {"socket_connect_timeout": connect_s, **({"socket_keepalive": True} if keepalive else {})}
+    return {
+        "socket_connect_timeout": min(connect_s, CONNECT_MS / 1000),
+        "socket_keepalive": True,
+        "socket_keepalive_options": TCP_OPTIONS,
+    }
 
 
 def answers(url: str) -> bool:

@@ -19,12 +19,15 @@ ZAP_DOMAIN = b"moireloop"
 
 
 class Curve(BaseModel):
-    """Two key pairs in Z85: the services' own, and the one that every client of the campaign shares."""
+    """Two key pairs in Z85: the services' own, and the one that every client of the campaign shares.
+
+    Who opens no socket of the services needs no `server_secret`, and is given none.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     server_public: str
-    server_secret: str
+    server_secret: str = ""
     client_public: str
     client_secret: str
 
@@ -39,6 +42,10 @@ class Curve(BaseModel):
             client_public=client_public.decode(),
             client_secret=client_secret.decode(),
         )
+
+    def of_a_client(self) -> Self:
+        """The keys of who connects alone."""
+        return self.model_copy(update={"server_secret": ""})
 
     def secure_server(self, socket: zmq.Socket[bytes]) -> None:
         """Let only clients with the campaign's client key through. Call before bind; needs a running `Gatekeeper`."""

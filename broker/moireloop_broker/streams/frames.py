@@ -16,8 +16,10 @@ import zmq
 
 from moireloop_broker.contract.frames import Frame, frame_from_parts, frame_parts
 from moireloop_broker.contract.message import MalformedMessage
+from moireloop_broker.network.links import watch_link
 from moireloop_broker.processes.log_limit import LogLimit
 from moireloop_broker.streams.curve import Curve, Gatekeeper
+from moireloop_broker.streams.routes import both_ways, is_secured, route
 
 log = logging.getLogger(__name__)
 log.addFilter(LogLimit())
@@ -64,7 +66,13 @@ def pushed(socket: zmq.Socket[bytes], parts: Parts) -> bool:
 
 
 class FramePublisher:
-    """The worker's end. Every call returns at once."""
+    """The worker's end. Every call returns at once.
+
+    Args:
+        find_endpoints: what the analyzers have announced; see `routes`.
+        curve: keys for the analyzers that are reached by TCP; None where no key is needed.
+        kept_bytes: positions that may wait for room.
+    """
 
     def __init__(
         self,
@@ -85,18 +93,18 @@ class FramePublisher:
         self._kept_bytes = kept_bytes
         self._connected: frozenset[str] = frozenset()
         self._wanted: frozenset[str] = frozenset()
-        self._queue_length: int | None = None
-        self._context = context or zmq.Context.instance()
-        self._curve = curve
-        self._socket = self._new_socket()
+        context = context or zmq.Context.instance()
+        self._ways = [_Way(context, None)]
+        if curve is not None:
+            self._ways.append(_Way(context, curve))
         self.look_up()
 
     def publish(self, frame: Frame) -> None:
         """Send a frame, or keep it for the next call when no analyzer has room."""
         parts = frame_parts(frame)
         if not self._connected:
-            self._queue_length = queue_length(len(parts[2]), self._kept_bytes)
-            self._socket.sndhwm = self._queue_length
+            for way in self._ways:
+                way.bound_queue(queue_length(len(parts[2]), self._kept_bytes))
         self._follow()
         if not self._waiting and self._sent(parts):
             return
@@ -132,7 +140,7 @@ class FramePublisher:
 
     @property
     def endpoints(self) -> frozenset[str]:
-        """Where the analyzers were when they were last looked up."""
+        """What the analyzers had announced when they were last looked up."""
         return self._wanted
 
     @property
@@ -145,43 +153,32 @@ class FramePublisher:
         deadline = time.monotonic() + wait_s
         self._flush()
         while self._waiting and (left_s := deadline - time.monotonic()) > 0:
-            self._socket.poll(max(1, round(left_s * 1000)), zmq.POLLOUT)
+            poller = zmq.Poller()
+            for way in self._ways:
+                poller.register(way.socket, zmq.POLLOUT)
+            poller.poll(max(1, round(left_s * 1000)))
             self._flush()
         return not self._waiting
 
     def close(self) -> None:
-        """Close the socket; frames that wait are dropped."""
+        """Close the sockets; frames that wait are dropped."""
         while self._waiting:
             self._drop_oldest()
-        self._socket.close()
+        for way in self._ways:
+            way.socket.close()
 
     def _follow(self) -> None:
-        """Connect to the analyzers that there are now; where one is gone, by a socket of its own for the others.
+        """Connect to the analyzers that there are now, and to no others.
 
-        `disconnect` of a socket under traffic makes libzmq 4.3.5 call a connection that is freed already, which killed
-        workers. While no analyzer is known the socket stays: it queues nothing for those that are away.
+        While none is known the connections stay: they queue nothing for analyzers that are away.
         """
         wanted = self._wanted
         if wanted == self._connected or not wanted:
             return
-        if self._connected - wanted:
-            self._socket.close(linger=LEAVING_MS)
-            self._socket = self._new_socket()
-            self._connected = frozenset()
-        for endpoint in wanted - self._connected:
-            self._socket.connect(endpoint)
+        routes = frozenset(map(route, wanted))
+        for way in self._ways:
+            way.follow(routes if len(self._ways) == 1 else frozenset(r for r in routes if is_secured(r) == way.secured))
         self._connected = wanted
-
-    def _new_socket(self) -> zmq.Socket[bytes]:
-        socket = self._context.socket(zmq.PUSH)
-        socket.immediate = True
-        socket.linger = 0
-        socket.reconnect_ivl = 50
-        if self._queue_length is not None:
-            socket.sndhwm = self._queue_length
-        if self._curve is not None:
-            self._curve.secure_client(socket)
-        return socket
 
     def _flush(self) -> None:
         while self._waiting and self._sent(self._waiting[0]):
@@ -196,8 +193,11 @@ class FramePublisher:
             self.dropped += 1
 
     def _sent(self, parts: Parts) -> bool:
-        """Whether there was room for a frame; those of runs that are over were counted when they were."""
-        if not pushed(self._socket, parts):
+        """Whether there was room for a frame; those of runs that are over were counted when they were.
+
+        Where some analyzers are on this host and some on others, the local ones come first: they cost least.
+        """
+        if not any(way.connected and pushed(way.socket, parts) for way in self._ways):
             return False
         self._ever_sent = True
         if self._settled:
@@ -207,13 +207,70 @@ class FramePublisher:
         return True
 
 
+class _Way:
+    """One PUSH socket, to the analyzers that are reached without keys or to those that are reached with them."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], curve: Curve | None) -> None:
+        self.connected: frozenset[str] = frozenset()
+        self._context = context
+        self._curve = curve
+        self._queue_length: int | None = None
+        self.socket = self._new_socket()
+
+    @property
+    def secured(self) -> bool:
+        """Whether it has keys."""
+        return self._curve is not None
+
+    def bound_queue(self, length: int) -> None:
+        """Let so many frames wait for each analyzer that is connected to from now on."""
+        self._queue_length = length
+        self.socket.sndhwm = length
+
+    def follow(self, endpoints: frozenset[str]) -> None:
+        """Connect to these endpoints; where one is gone, by a socket of its own for the others.
+
+        `disconnect` of a socket under traffic makes libzmq 4.3.5 call a connection that is freed already, which killed
+        workers.
+        """
+        if self.connected - endpoints:
+            self.socket.close(linger=LEAVING_MS)
+            self.socket = self._new_socket()
+            self.connected = frozenset()
+        for endpoint in endpoints - self.connected:
+            self.socket.connect(endpoint)
+        self.connected = endpoints
+
+    def _new_socket(self) -> zmq.Socket[bytes]:
+        socket = self._context.socket(zmq.PUSH)
+        socket.immediate = True
+        socket.linger = 0
+        socket.reconnect_ivl = 50
+        watch_link(socket)
+        if self._queue_length is not None:
+            socket.sndhwm = self._queue_length
+        if self._curve is not None:
+            self._curve.secure_client(socket)
+        return socket
+
+
 class FrameReceiver:
-    """The analyzer's end: a bound socket whose frames are views of what ZeroMQ received."""
+    """The analyzer's end: bound sockets whose frames are views of what ZeroMQ received.
+
+    Args:
+        endpoint: where it listens.
+        local: a Unix socket on which it listens as well, without keys.
+        curve: keys of `endpoint`; None where everybody may send.
+
+    Attributes:
+        endpoint: what is announced to the workers: see `routes`.
+    """
 
     def __init__(
         self,
         endpoint: str,
         *,
+        local: str | None = None,
         curve: Curve | None = None,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
@@ -222,21 +279,33 @@ class FrameReceiver:
         self._largest_bytes = 0
         context = context or zmq.Context.instance()
         self._gatekeeper = Gatekeeper(context, curve) if curve is not None else None
-        self._socket = context.socket(zmq.PULL)
-        self._socket.rcvhwm = RECEIVED_QUEUE_FRAMES
-        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+        self._sockets: list[zmq.Socket[bytes]] = []
+        self._sockets.append(self._bound(context, endpoint, curve))
+        self.endpoint = self._sockets[0].getsockopt_string(zmq.LAST_ENDPOINT)
+        if local is not None:
+            self._sockets.append(self._bound(context, local, None))
+            self.endpoint = both_ways(self.endpoint, local)
+
+    def _bound(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, curve: Curve | None) -> zmq.Socket[bytes]:
+        socket = context.socket(zmq.PULL)
+        socket.rcvhwm = RECEIVED_QUEUE_FRAMES
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+        watch_link(socket)
         if curve is not None:
-            curve.secure_server(self._socket)
-        self._socket.bind(endpoint)
-        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+            curve.secure_server(socket)
+        try:
+            socket.bind(endpoint)
+        except zmq.ZMQError:
+            socket.close(linger=0)
+            self.close()
+            raise
+        return socket
 
     def receive(self, wait_s: float) -> Frame | None:
         """The next frame, None when none comes within `wait_s`. Malformed ones are counted and passed over."""
         while True:
-            try:
-                parts = self._receive_parts()
-            except zmq.Again:
-                if wait_s <= 0 or not self._socket.poll(round(wait_s * 1000)):
+            if (parts := self._receive_any()) is None:
+                if wait_s <= 0 or not self._poll(wait_s):
                     return None
                 wait_s = 0
                 continue
@@ -252,21 +321,47 @@ class FrameReceiver:
             return frame
 
     def _bound_queue(self, frame_bytes: int) -> None:
-        """Let fewer frames wait in the socket when they are large: about RECEIVED_QUEUE_BYTES from each sender."""
+        """Let fewer frames wait in the sockets when they are large: about RECEIVED_QUEUE_BYTES from each sender."""
         self._largest_bytes = frame_bytes
-        self._socket.rcvhwm = max(2, min(RECEIVED_QUEUE_FRAMES, RECEIVED_QUEUE_BYTES // frame_bytes))
+        for socket in self._sockets:
+            socket.rcvhwm = max(2, min(RECEIVED_QUEUE_FRAMES, RECEIVED_QUEUE_BYTES // frame_bytes))
 
-    def _receive_parts(self) -> Parts:
-        """One message. (pyzmq's `recv_multipart` asks the socket after every part, which costs more than the part.)"""
-        part = self._socket.recv(DONTWAIT, copy=False)
-        parts = [part.buffer]
-        while part.more:
-            part = self._socket.recv(copy=False)
-            parts.append(part.buffer)
-        return parts
+    def _poll(self, wait_s: float) -> bool:
+        """Wait for a frame; whether there is one."""
+        if len(self._sockets) == 1:
+            return bool(self._sockets[0].poll(round(wait_s * 1000)))
+        poller = zmq.Poller()
+        for socket in self._sockets:
+            poller.register(socket, zmq.POLLIN)
+        return bool(poller.poll(round(wait_s * 1000)))
+
+    def _receive_any(self) -> Parts | None:
+        """A message of the socket whose turn it is, or of the other one; None where there is none."""
+        for _ in range(len(self._sockets)):
+            self._sockets.append(self._sockets.pop(0))
+            try:
+                return _received_parts(self._sockets[-1])
+            except zmq.Again:
+                continue
+        return None
 
     def close(self) -> None:
-        """Close the socket."""
-        self._socket.close(linger=0)
+        """Close the sockets."""
+        for socket in self._sockets:
+            socket.close(linger=0)
         if self._gatekeeper is not None:
             self._gatekeeper.close()
+
+
+def _received_parts(socket: zmq.Socket[bytes]) -> Parts:
+    """One message. (pyzmq's `recv_multipart` asks the socket after every part, which costs more than the part.)
+
+    Raises:
+        zmq.Again: there is none.
+    """
+    part = socket.recv(DONTWAIT, copy=False)
+    parts = [part.buffer]
+    while part.more:
+        part = socket.recv(copy=False)
+        parts.append(part.buffer)
+    return parts

@@ -11,8 +11,10 @@ from collections import deque
 
 import zmq
 
+from moireloop_broker.network.links import watch_link
 from moireloop_broker.streams.curve import Curve
 from moireloop_broker.streams.frames import KEPT_BYTES, Parts, pushed
+from moireloop_broker.streams.routes import is_secured, route
 
 SENT_QUEUE_PARTS = 2
 
@@ -24,6 +26,7 @@ class PartSender:
 
     Args:
         chooses: this rank chooses: only an analyzer that is connected counts as one with room.
+        curve: keys for the analyzers that are reached by TCP; None where no key is needed.
         kept_bytes: what may wait for one analyzer at a rank that does not choose.
     """
 
@@ -81,13 +84,15 @@ class PartSender:
         """Close the sockets; parts that wait are lost."""
         self.follow(frozenset())
 
-    def _socket(self, endpoint: str) -> zmq.Socket[bytes]:
+    def _socket(self, announcement: str) -> zmq.Socket[bytes]:
+        endpoint = route(announcement)
         socket = self._context.socket(zmq.PUSH)
         socket.immediate = self._chooses
         socket.linger = 0
         socket.reconnect_ivl = 50
         socket.sndhwm = SENT_QUEUE_PARTS
-        if self._curve is not None:
+        watch_link(socket)
+        if self._curve is not None and is_secured(endpoint):
             self._curve.secure_client(socket)
         socket.connect(endpoint)
         return socket

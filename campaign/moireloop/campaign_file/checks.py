@@ -9,8 +9,9 @@ from pathlib import Path
 from moireloop.campaign_file.campaign import Campaign
 from moireloop_analyzer.checks import analyzer_problems, early_end_problems
 from moireloop_broker import checks as broker_checks
-from moireloop_broker.checks import target_problems
+from moireloop_broker.checks import secrecy_problems, target_problems
 from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.network.ports import is_loopback
 from moireloop_broker.problems import Problem
 from moireloop_broker.processes.file_lock import locks_within
 from moireloop_optimizer.checks import optimizer_problems
@@ -28,6 +29,7 @@ def section_problems(campaign: Campaign, cores: int) -> list[Problem]:
     return [
         *growth_problems(campaign.growth, campaign.space, campaign.frames.every_steps),
         *target_problems(campaign.targets),
+        *secrecy_problems(campaign.network, campaign.redis),
         *analyzer_problems(campaign.analyzers),
         *optimizer_problems(campaign.optimizer, campaign.budget),
         *machine_problems(campaign.workers, campaign.lammps, cores),
@@ -45,7 +47,15 @@ def trial_problems(campaign: Campaign) -> list[Problem]:
 
 def reach_problems(campaign: Campaign) -> list[Problem]:
     """Whether the sockets can listen where they are to, and the Redis server that is to be joined answers."""
-    return broker_checks.reach_problems(campaign.network, campaign.redis)
+    return broker_checks.reach_problems(campaign.network, campaign.redis, _listening(campaign))
+
+
+def _listening(campaign: Campaign) -> int:
+    """How many ports the services of a campaign listen on: events, control, a private Redis, frames by TCP."""
+    by_tcp = campaign.frames.transport == "tcp" or (
+        campaign.frames.transport == "auto" and not is_loopback(campaign.network.host)
+    )
+    return 2 + (campaign.redis.url is None) + by_tcp * campaign.analyzers.count
 
 
 def _early_end_problems(campaign: Campaign) -> list[Problem]:

@@ -35,6 +35,7 @@ from moireloop_broker.contract.control import (
 from moireloop_broker.contract.events import Published, Result
 from moireloop_broker.contract.message import START, MalformedMessage, Message
 from moireloop_broker.contract.topics import OBSERVED_TOPICS, topic_named
+from moireloop_broker.network.links import watch_link
 
 RESULT = Result.model_fields["tag"].default
 
@@ -214,6 +215,7 @@ class CampaignClient:
 
     def _subscribe_socket(self, socket: zmq.Socket[bytes], streams: list[_Stream]) -> None:
         socket.rcvhwm = 100_000
+        watch_link(socket)
         self._connection.curve.secure_client(socket)
         for stream in streams:
             for topic in stream.topics:
@@ -290,6 +292,7 @@ class CampaignClient:
     def _open_requests(self) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.REQ)
         socket.linger = 0
+        watch_link(socket)
         self._connection.curve.secure_client(socket)
         socket.connect(self._connection.control)
         self._requests = socket

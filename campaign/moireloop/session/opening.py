@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlencode
 
 import redis
 
@@ -21,15 +22,19 @@ from moireloop.session.service_set import ServiceSet
 from moireloop_broker.connection import (
     Connection,
     NoConnectionFile,
-    free_port,
     new_password,
     read_connection,
     write_connection,
 )
-from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.files import write_synced
+from moireloop_broker.folder import ROLES, CampaignFolder
 from moireloop_broker.identity import Identity, read_identity, write_identity
+from moireloop_broker.network.addresses import bind_address, host_of
+from moireloop_broker.network.certificate import new_certificate
+from moireloop_broker.network.free_ports import FreePorts
+from moireloop_broker.network.ports import host_and_port, is_loopback
 from moireloop_broker.processes.file_lock import is_locked, locks_within
-from moireloop_broker.service.redis_server import holder_of_data
+from moireloop_broker.service.redis_server import TLS_FILES, holder_of_data
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.redis_client import open_impatient, open_reader
 from moireloop_broker.state.settings_store import read_settings
@@ -70,7 +75,9 @@ def open_session(campaign: Campaign, folder: CampaignFolder) -> Connection:
         OSError: there is no place for the local sockets, or the campaign's folder cannot be written to.
     """
     earlier = _earlier_connection(folder)
-    host = campaign.network.host
+    host = host_of(campaign.network.host)
+    address = bind_address(host)
+    free = FreePorts(address, campaign.network.port_range)
     curve = earlier.curve if earlier else Curve.generate()
     before = read_identity(folder.root) or Identity.new()
     now = before.next_session()
@@ -84,19 +91,25 @@ def open_session(campaign: Campaign, folder: CampaignFolder) -> Connection:
             note_session(client, Keys(campaign.name), now, folder)
     if earlier is not None:
         _remove_socket_folder(earlier)
-    redis_url = campaign.redis.url or _private_redis_url(earlier)
+    by_tls = not is_loopback(address) and not campaign.redis.plaintext
+    redis_url = campaign.redis.url or _private_redis_url(host, free, earlier, folder if by_tls else None)
     connection = Connection(
         campaign=campaign.name,
         folder=str(folder.root),
         redis_url=redis_url,
         private_redis=campaign.redis.url is None,
         host=host,
-        events=_endpoint(host, earlier.events if earlier else None),
-        control=_endpoint(host, earlier.control if earlier else None),
+        events=_endpoint(host, free, earlier.events if earlier else None),
+        control=_endpoint(host, free, earlier.control if earlier else None),
         frame_transport=campaign.frames.transport,
         socket_folder=_make_socket_folder(),
         curve=curve,
+        network=campaign.network.host,
+        ports=campaign.network.ports,
+        redis_users=None if campaign.redis.url is not None else {role: new_password() for role in ROLES},
     )
+    for role in ROLES:
+        write_connection(connection.of_role(role), folder.connection_of(role))
     write_connection(connection, folder.connection_file)
     return connection
 
@@ -279,37 +292,25 @@ def _earlier_connection(folder: CampaignFolder) -> Connection | None:
     return None
 
 
-def _private_redis_url(earlier: Connection | None) -> str:
-    """With a new password, so that what was left of an earlier session, or of a copy of the folder, has no way in."""
-    host, port = "127.0.0.1", 0
-    if earlier is not None and earlier.private_redis:
-        host, port = _host_and_port(earlier.redis_url)
-    if not port or not _is_free(host, port):
-        host, port = "127.0.0.1", free_port("127.0.0.1")
-    return f"redis://:{new_password()}@{host}:{port}/0"
+def _private_redis_url(host: str, free: FreePorts, earlier: Connection | None, secure: CampaignFolder | None) -> str:
+    """With a new password, so that what was left of an earlier session, or of a copy of the folder, has no way in.
+
+    Args:
+        secure: the folder that gets a certificate for the server, which the URL then holds; None for one without TLS.
+    """
+    before = host_and_port(earlier.redis_url)[1] if earlier is not None and earlier.private_redis else None
+    place = f":{new_password()}@{host}:{free.next(before)}/0"
+    if secure is None:
+        return f"redis://{place}"
+    made = new_certificate(secure.root.name)
+    for name, text in zip(TLS_FILES, (made.certificate, made.key), strict=True):
+        write_synced(secure.redis / name, text)
+    return f"rediss://{place}?{urlencode({'ssl_ca_data': made.certificate, 'ssl_check_hostname': 'false'})}"
 
 
-def _endpoint(host: str, earlier: str | None) -> str:
-    if earlier is not None:
-        earlier_host, port = earlier.removeprefix("tcp://").rsplit(":", 1)
-        if earlier_host == host and _is_free(host, int(port)):
-            return earlier
-    return f"tcp://{host}:{free_port(host)}"
-
-
-def _host_and_port(url: str) -> tuple[str, int]:
-    host, port = url.rsplit("@", 1)[1].split("/")[0].rsplit(":", 1)
-    return host, int(port)
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True
+def _endpoint(host: str, free: FreePorts, earlier: str | None) -> str:
+    """An endpoint of this session, on the port that it had in the earlier one where that is free."""
+    return f"tcp://{host}:{free.next(host_and_port(earlier)[1] if earlier is not None else None)}"
 
 
 def _is_in_use(socket_folder: Path) -> bool:

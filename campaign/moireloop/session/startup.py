@@ -17,7 +17,7 @@ from moireloop.session.service_set import ServiceSet, ServiceSpec
 from moireloop.session.start_condition import ANALYZER_PREFIX
 from moireloop_broker.connection import Connection
 from moireloop_broker.contract.message import MAX_NUMBER
-from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.folder import ROLES, CampaignFolder
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.lease_watch import LeaseWatch
@@ -45,15 +45,14 @@ class ServiceFailed(RuntimeError):
 
 def service_specs(campaign: Campaign, folder: CampaignFolder) -> list[ServiceSpec]:
     """The services of a campaign but the broker, in the order in which they start."""
-    connection = ["--connection", str(folder.connection_file)]
+    connection = {role: ["--connection", str(folder.connection_of(role))] for role in ROLES}
     analyzers = [f"{ANALYZER_PREFIX}{number}" for number in range(campaign.analyzers.count)]
-    optimizer = (
-        [] if campaign.optimizer.strategy == NO_STRATEGY else [("optimizer", ["moireloop_optimizer", *connection])]
-    )
+    is_wanted = campaign.optimizer.strategy != NO_STRATEGY
+    optimizer = [("optimizer", ["moireloop_optimizer", *connection["optimizer"]])] if is_wanted else []
     modules = [
-        *((name, ["moireloop_analyzer", *connection, "--name", name]) for name in analyzers),
+        *((name, ["moireloop_analyzer", *connection["analyzer"], "--name", name]) for name in analyzers),
         *optimizer,
-        ("pool", ["moireloop_worker.pool.service", *connection]),
+        ("pool", ["moireloop_worker.pool.service", *connection["worker"]]),
     ]
     return [ServiceSpec(name, [sys.executable, "-m", *arguments], folder.log_of(name)) for name, arguments in modules]
 

@@ -14,6 +14,8 @@ import zmq
 from moireloop_broker.contract.frames import Frame, FrameHeader, frame_parts
 from moireloop_broker.streams.curve import Curve
 from moireloop_broker.streams.frames import FramePublisher, FrameReceiver
+from moireloop_broker.streams.parts import PartSender
+from moireloop_broker.streams.routes import both_ways, route
 from tests.helpers.hostile import FRAMES
 from tests.helpers.waiting import wait_until
 
@@ -229,6 +231,45 @@ def test_frames_over_tcp_need_the_campaigns_key(context: zmq.Context[zmq.Socket[
     assert [f.header.step for f in frames] == [2]
     for end in (wrong, right, receiver):
         end.close()
+
+
+def test_workers_of_this_host_and_of_others_reach_one_analyzer(
+    tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]
+) -> None:
+    """An analyzer listens on both ways: the local socket without keys for its own host, TCP with keys for others."""
+    curve = Curve.generate()
+    receiver = FrameReceiver("tcp://127.0.0.1:*", local=f"ipc://{tmp_path}/f", curve=curve, context=context)
+    elsewhere = " ".join([*receiver.endpoint.split(" ")[:2], "other-boot/other-host"])
+    assert route(receiver.endpoint) == f"ipc://{tmp_path}/f"
+    assert route(elsewhere) == receiver.endpoint.split(" ")[0]
+    here, there = (
+        FramePublisher(lambda known=known: frozenset({known}), curve=curve, context=context)  # type: ignore[misc]
+        for known in (receiver.endpoint, elsewhere)
+    )
+    part = PartSender(chooses=True, curve=curve, context=context)
+    part.follow(frozenset({elsewhere}))
+    here.publish(frame(1))
+    there.publish(frame(2))
+    wait_until(lambda: part.choose(frame_parts(frame(3))), "the sender of parts is connected")
+    steps: set[int] = set()
+
+    def all_received() -> bool:
+        for publisher in (here, there):
+            publisher.idle()
+        steps.update(one.header.step for one in received(receiver, 3, patience_s=0.1))
+        return steps == {1, 2, 3}
+
+    wait_until(all_received, "all three frames")
+    for end in (here, there, part, receiver):
+        end.close()
+
+
+def test_local_way_needs_the_socket_itself(tmp_path: Path) -> None:
+    """A container on the same host, in whose folders there is no such socket, goes by TCP; so does an old worker's."""
+    tcp = "tcp://127.0.0.1:4"
+    assert route(both_ways(tcp, f"ipc://{tmp_path}/nothing")) == tcp
+    assert route(tcp) == tcp
+    assert route("ipc:///tmp/x/analyzer-0.sock") == "ipc:///tmp/x/analyzer-0.sock"
 
 
 def test_analyzers_that_come_and_go_under_traffic(tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:

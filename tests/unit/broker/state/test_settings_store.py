@@ -56,7 +56,7 @@ def test_settings_of_an_earlier_version_are_read() -> None:
     assert found.section("workers", LeaseSettings) == LeaseSettings(lease_s=30.0, max_attempts=3)
     assert found.section("workers", WorkerCount).count == 2
     assert found.section("lammps", LammpsSettings).arguments == ("-sf", "omp")
-    assert found.section("frames", FrameSettings) == FrameSettings()
+    assert found.section("frames", FrameSettings) == FrameSettings(transport="ipc")
     assert found.section("analyzers", AnalyzerSettings).analyses == ("coordination",)
     assert found.section("early_end", EarlyEndSettings).is_on
     assert found.section("early_end", EarlyEndPresence).is_on

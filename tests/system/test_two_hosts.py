@@ -1,0 +1,96 @@
+"""A campaign on two hosts: reached by TLS or in clear where that is allowed, and moved from one host to the other."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from moireloop_broker.connection import read_connection
+from tests.helpers.campaign_files import Section
+from tests.helpers.servers import tls_server
+from tests.helpers.two_hosts import TwoHosts, two_hosts, why_not
+from tests.helpers.waiting import wait_until
+from tests.system.two_hosts_campaign import TwoHostsCampaign
+
+Make = Callable[..., TwoHostsCampaign]
+
+CLEAR: Section = {"plaintext": True}
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[TwoHosts]:
+    """Two hosts for all tests of this file, joined when a test begins."""
+    if (reason := why_not()) is not None:
+        pytest.skip(reason)
+    with two_hosts() as made:
+        yield made
+
+
+@pytest.fixture
+def campaign(tmp_path: Path, hosts: TwoHosts) -> Iterator[Make]:
+    """Make a campaign; what it has started ends with the test, and the hosts are joined again."""
+    made: list[TwoHostsCampaign] = []
+
+    def make(results: int, *, tls: bool = False, **sections: Section) -> TwoHostsCampaign:
+        servers = None
+        if tls:
+            (tmp_path / "servers").mkdir()
+            if (servers := tls_server(tmp_path / "servers")) is None:
+                pytest.skip("no Redis server with TLS here: Debian's redis-tools has one")
+        made.append(TwoHostsCampaign(tmp_path, servers, results, **sections))
+        return made[-1]
+
+    yield make
+    hosts.plug_in()
+    for one in made:
+        one.close()
+
+
+def test_campaign_runs_on_two_hosts(campaign: Make, hosts: TwoHosts) -> None:
+    """Services on one host, the worker on the other; then resumed the other way round, from the same folder.
+
+    The private Redis speaks TLS, the ports are those of the file, frames reach the analyzer by TCP, and a worker of the
+    analyzer's own host sends them through a local socket.
+    """
+    both = campaign(4, tls=True, network={"host": "auto", "ports": "41000-41009"})
+    both.start(hosts.first)
+    both.start_pool(hosts.second, "pool")
+    both.wait_for_results(2)
+    connection = read_connection(both.folder.root)
+    assert connection.host == hosts.first.address
+    assert connection.redis_url.startswith("rediss://")
+    assert connection.events == f"tcp://{hosts.first.address}:41001"
+    assert {e["report"]["provenance"]["host"] for e in both.results()} == {hosts.second.name}
+    wait_until(lambda: both.counters().get("frames_received"), "frames by TCP")
+    both.end("pool")
+    both.end("conductor")
+
+    both.start(hosts.second, "resume")
+    assert read_connection(both.folder.root).host == hosts.second.address
+    both.start_pool(hosts.first, "pool")
+    both.wait_for_the_end()
+    both.assert_one_result_each(4)
+    assert {e["report"]["provenance"]["host"] for e in both.results()} == {hosts.first.name, hosts.second.name}
+
+
+def test_server_without_tls_serves_other_hosts_where_it_may(campaign: Make, hosts: TwoHosts) -> None:
+    """`redis.plaintext = true` opens it in clear, under the host's name; without that the campaign is refused."""
+    name = hosts.first.name
+    both = campaign(1, redis=CLEAR, network={"host": name})
+    both.start(hosts.first)
+    both.start_pool(hosts.second, "pool")
+    both.wait_for_the_end()
+    both.assert_one_result_each(1)
+    assert f"@{name}:" in read_connection(both.folder.root).redis_url
+    text = both.file.read_text(encoding="utf-8").replace("plaintext = true", "plaintext = false")
+    other = both.file.with_name("other.toml")
+    other.write_text(text, encoding="utf-8")
+    refused = hosts.first.run(["env", "PATH=/nowhere", sys.executable, "-m", "moireloop", "validate", str(other)])
+    assert refused.returncode == 2
+    assert (
+        f"redis.plaintext: network.host = '{name}' opens the campaign's Redis server to other hosts" in refused.stderr
+    )
+    assert "built without TLS" in refused.stderr

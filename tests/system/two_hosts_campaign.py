@@ -1,0 +1,141 @@
+"""A campaign on two hosts that share its folder: the services on one, pools of workers on either."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from moireloop_broker.folder import CampaignFolder
+from tests.helpers.campaign_files import Section, campaign_text
+from tests.helpers.two_hosts import Host
+from tests.helpers.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+
+Event = dict[str, Any]
+
+
+class TwoHostsCampaign:
+    """Its processes, by what they are; all end with `close`."""
+
+    def __init__(self, folder: Path, servers: Path | None, results: int, **sections: Section) -> None:
+        self.file = folder / "both.toml"
+        self.folder = CampaignFolder(folder / "both.campaign")
+        growth = {"model": "bead", "cells": [8, 8], "melt_steps": 100, "anneal_steps": 500, "quench_steps": 1000}
+        usual: dict[str, Section] = {
+            "growth": growth,
+            "workers": {"count": 1, "lease_s": 4, "oversubscribe": True},
+            "frames": {"every_steps": 250},
+            "optimizer": {"strategy": "random", "initial": 1},
+            "network": {"host": "auto"},
+        }
+        self.file.write_text(campaign_text("both", {**usual, **sections}, results=results), encoding="utf-8")
+        self._path = os.pathsep.join([*([str(servers)] if servers else []), os.environ["PATH"]])
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, host: Host, purpose: str = "run") -> None:
+        """Start conductor, broker, Redis, analyzer and optimizer on a host, and wait until workers may begin."""
+        self.folder.connection_of("worker").unlink(missing_ok=True)
+        self._start("conductor", host, ["tests.system.conduct", str(self.file), purpose])
+        process = self._processes["conductor"]
+        word = "resumed" if purpose == "resume" else "started"
+        wait_until(
+            lambda: process.poll() is not None or any(e.get("state") == word for e in self.events()), "a session", 30
+        )
+        assert process.poll() is None, self.output("conductor")
+
+    def start_pool(self, host: Host, name: str) -> None:
+        """Start a pool with one worker on a host."""
+        file = str(self.folder.connection_of("worker"))
+        self._start(name, host, ["moireloop_worker.pool.service", "--connection", file])
+
+    def events(self) -> list[Event]:
+        """All events of the log so far, oldest first."""
+        path = self.file.with_name("events.jsonl")
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+    def results(self) -> list[Event]:
+        """The results so far, of both sessions."""
+        return list(
+            {e["candidate"]["candidate_id"]: e for e in self.events() if e["tag"].startswith("result/")}.values()
+        )
+
+    def counters(self) -> dict[str, int]:
+        """The campaign's counters."""
+        counters: dict[str, int] = json.loads(self.file.with_name("counters.json").read_text(encoding="utf-8"))
+        return counters
+
+    def wait_for_results(self, count: int, patience_s: float = 60.0) -> None:
+        """Wait until so many candidates have a result."""
+        process = self._processes["conductor"]
+        wait_until(lambda: process.poll() is not None or len(self.results()) >= count, f"{count} results", patience_s)
+        assert len(self.results()) >= count, self.output("conductor")
+
+    def end(self, name: str) -> None:
+        """Ask one to end, and wait for it."""
+        process = self._processes.pop(name)
+        process.terminate()
+        process.wait(30)
+
+    def wait_for_the_end(self) -> None:
+        """Wait until the conductor has ended by itself."""
+        assert self._processes["conductor"].wait(60) == 0, self.output("conductor")
+
+    def kill_session(self, name: str) -> None:
+        """kill -9 one and all that it has started, at once, as when their host vanishes."""
+        process = self._processes.pop(name)
+        for pid in (process.pid, *_descendants(process.pid)):
+            os.kill(pid, signal.SIGKILL)
+        process.wait(10)
+
+    def output(self, name: str) -> str:
+        """What one of them has written."""
+        return self.file.with_name(f"{name}.out").read_text(encoding="utf-8")[-3000:]
+
+    def close(self) -> None:
+        """End all."""
+        for name in list(self._processes):
+            process = self._processes[name]
+            if process.poll() is None:
+                process.terminate()
+        for process in self._processes.values():
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def assert_one_result_each(self, results: int) -> None:
+        """So many candidates have a result, and none has two. (A resumed session tells the same ones again.)"""
+        found = {json.dumps({**event, "seen_s": 0}) for event in self.events() if event["tag"].startswith("result/")}
+        settled = Counter(json.loads(text)["candidate"]["candidate_id"] for text in found)
+        assert set(settled.values()) == {1}
+        assert len(settled) == results
+
+    def _start(self, name: str, host: Host, module: list[str]) -> None:
+        environment = {**os.environ, "PATH": self._path, "PYTHONPATH": str(ROOT)}
+        with self.file.with_name(f"{name}.out").open("ab") as output:
+            self._processes[name] = subprocess.Popen(
+                host.command([sys.executable, "-m", *module]), stdout=output, stderr=subprocess.STDOUT, env=environment
+            )
+
+
+def _descendants(pid: int) -> list[int]:
+    """Processes that a process has started, and theirs."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = path.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(words[1]) == pid:
+            child = int(path.parent.name)
+            found += [child, *_descendants(child)]
+    return found
