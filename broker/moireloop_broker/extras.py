@@ -9,11 +9,11 @@ from typing import Final
 
 MODULES: Final = {
     "broker": ("numpy", "redis", "cryptography"),
-    "worker": ("numpy", "scipy", "redis", "mpi4py"),
-    "analyzer": ("numpy", "scipy", "redis", "numba", "periodictable"),
-    "optimizer": ("numpy", "scipy", "redis", "torch", "botorch", "gest_api"),
-    "figures": ("numpy", "scipy", "redis", "pyarrow", "matplotlib", "ase"),
-    "gateway": ("numpy", "redis", "starlette", "uvicorn", "prometheus_client", "plotly"),
+    "worker": ("numpy", "scipy", "redis", "cryptography", "mpi4py"),
+    "analyzer": ("numpy", "scipy", "redis", "cryptography", "numba", "periodictable"),
+    "optimizer": ("numpy", "scipy", "redis", "cryptography", "torch", "botorch", "gest_api"),
+    "figures": ("numpy", "scipy", "redis", "cryptography", "pyarrow", "matplotlib", "ase"),
+    "gateway": ("numpy", "redis", "cryptography", "starlette", "uvicorn", "prometheus_client", "plotly"),
 }
 """Modules of others that the code of each extra imports. LAMMPS is not among them: a site may have its own."""
 

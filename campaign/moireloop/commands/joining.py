@@ -43,7 +43,15 @@ def connection_file(path: Path) -> Path:
         folder = CampaignFolder(path.resolve())
         if not (folder.was_started or folder.connection_file.exists()):
             raise NeverStarted(f"{path}: expected a campaign's folder, with a connection file in it; it has none")
-        return folder.connection_file
+        return of_the_workers(folder)
+    if path == CampaignFolder(path.parent).connection_file:
+        return of_the_workers(CampaignFolder(path.absolute().parent))
     if path.suffix == ".json":
         return path.absolute()
-    return CampaignFolder(started(path).folder).connection_file
+    return of_the_workers(CampaignFolder(started(path).folder))
+
+
+def of_the_workers(folder: CampaignFolder) -> Path:
+    """The connection file of a folder with what workers need and no more; sessions of earlier versions have none."""
+    own = folder.connection_of("worker")
+    return own if own.exists() else folder.connection_file
