@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from moireloop.campaign import Campaign
     from moireloop.campaign_file.errors import CampaignFileError
+    from moireloop.cells.admitted import AdmittedTwist, admitted_twists
     from moireloop.client.client import CampaignClient, NotRunning, Received, RequestRefused, connect
     from moireloop.client.running import CampaignRun, Outcome
     from moireloop_analyzer.twist import measure_twist
     from moireloop_optimizer.generators.twist_generator import TwistGenerator
 
 __all__ = [
+    "AdmittedTwist",
     "Campaign",
     "CampaignClient",
     "CampaignFileError",
@@ -26,11 +28,13 @@ __all__ = [
     "Received",
     "RequestRefused",
     "TwistGenerator",
+    "admitted_twists",
     "connect",
     "measure_twist",
 ]
 
 _PLACES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "AdmittedTwist": ("moireloop.cells.admitted", ("optimizer",)),
     "Campaign": ("moireloop.campaign", ("worker", "analyzer", "optimizer", "figures")),
     "CampaignClient": ("moireloop.client.client", ()),
     "CampaignFileError": ("moireloop.campaign_file.errors", ()),
@@ -40,6 +44,7 @@ _PLACES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "Received": ("moireloop.client.client", ()),
     "RequestRefused": ("moireloop.client.client", ()),
     "TwistGenerator": ("moireloop_optimizer.generators.twist_generator", ("optimizer",)),
+    "admitted_twists": ("moireloop.cells.admitted", ("optimizer",)),
     "connect": ("moireloop.client.client", ()),
     "measure_twist": ("moireloop_analyzer.twist", ("analyzer",)),
 }

@@ -69,6 +69,9 @@ COMMANDS: Final = {
         ("gateway",),
         at_once=True,
     ),
+    "cells": Command(
+        "celling", "The coherent twists that the campaign's cell admits, and the cells that admit its targets.", SESSION
+    ),
     "validate": Command("validating", "Check a campaign file whole, and start nothing.", SESSION),
     "pause": Command("steering", "Lease no more candidates until `moireloop resume`; runs go on."),
     "propose": Command("steering", "Queue a candidate of your own."),
@@ -96,6 +99,14 @@ ARGUMENTS: Final = {
             default=[],
             metavar="ID",
             help="draw this run too, beside each target's best; again for more",
+        ),
+    ),
+    "cells": (
+        Argument(
+            "--strain",
+            type=float,
+            metavar="S",
+            help="largest principal strain of a layer, as a fraction (default: 0.035)",
         ),
     ),
     "pause": (Argument("--reason", default="moireloop pause", help=REASON),),

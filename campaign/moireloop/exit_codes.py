@@ -17,6 +17,8 @@ BAD_INPUT: Final = frozenset(
     {
         "moireloop.campaign_file.errors.CampaignFileError",
         "moireloop.client.requests.BadArgument",
+        "moireloop.commands.celling.CellsUnknown",
+        "moireloop.commands.celling.StrainRefused",
         "moireloop.commands.started.NeverStarted",
         "moireloop.figures.files.NoSuchRun",
         "moireloop.session.lock.CampaignIsRunning",

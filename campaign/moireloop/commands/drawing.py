@@ -7,6 +7,7 @@ from pathlib import Path
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.commands.started import as_steered, started
+from moireloop.cells.reach import space_twists
 from moireloop.exit_codes import EXIT_FAILED
 from moireloop.figures.files import write_figures, write_run_figures
 from moireloop.session.history import History
@@ -14,6 +15,7 @@ from moireloop.session.records import records
 from moireloop.terminal.console import complain, console
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.series import Series
+from moireloop_worker.models import crystal_of
 from moireloop_worker.models.script_files import started_model
 
 
@@ -48,7 +50,9 @@ def draw(
     folder = CampaignFolder(campaign.folder)
     found, targets = history.results, campaign.targets
     model = started_model(campaign.growth, campaign.frames.every_steps, folder)
+    crystal = crystal_of(campaign.growth)
+    admitted_deg = [] if crystal is None else [each.twist_deg for each in space_twists(crystal, campaign.space)]
     return (
-        *write_figures(folder, found, campaign.bounds, targets, campaign.name, all_series),
+        *write_figures(folder, found, campaign.bounds, targets, campaign.name, all_series, admitted_deg),
         *write_run_figures(folder, found, all_series, targets, model, campaign.analyzers, named),
     )

@@ -21,6 +21,7 @@ from moireloop.campaign_file.load import (
     refuse_unreachable,
 )
 from moireloop.commands.steering import resumed_after_pause
+from moireloop.cells.lines import warnings
 from moireloop.exit_codes import EXIT_FAILED
 from moireloop.session.lock import locked, refuse_if_held
 from moireloop.session.opening import forget_session, refuse_if_redis_knows, refuse_taken_name
@@ -30,6 +31,7 @@ from moireloop.terminal.session_view import Session, conduct
 from moireloop_broker.folder import CampaignFolder
 from moireloop_optimizer.generators.check import keep_strategy
 from moireloop_worker.lammps.restarts import remove_restart_files_of
+from moireloop_worker.models import crystal_of
 from moireloop_worker.models.script_files import keep_script
 
 
@@ -97,6 +99,8 @@ def _held(file: CampaignFile, purpose: Purpose) -> Iterator[None]:
 
 def _conduct(campaign: Campaign, *, resumed: bool) -> Session:
     """The session, then its figures, tables and files. Those who draw are imported when there is something to draw."""
+    for told in warnings(crystal_of(campaign.growth), campaign.space, campaign.targets):
+        say(told)
     session = conduct(campaign, console, resumed=resumed)
     campaign = campaign.after(session.history.steered)
     from moireloop.commands.drawing import draw, not_drawn

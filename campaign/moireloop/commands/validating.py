@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from moireloop.campaign_file.load import load_campaign
+from moireloop.cells.lines import warnings
 from moireloop.terminal.console import console
 from moireloop_analyzer.plugins.check import analysis_warnings
+from moireloop_worker.models import crystal_of
 from moireloop_worker.models.script_files import script_lines
 
 
@@ -15,6 +17,7 @@ def validate(path: Path) -> int:
     campaign = load_campaign(path, "validate")
     console.print(f"{path}: campaign {campaign.name!r} is valid", soft_wrap=True)
     lines = script_lines(campaign.growth, campaign.frames.every_steps)
-    for told in (*lines, *analysis_warnings(campaign.analyzers)):
+    reach = warnings(crystal_of(campaign.growth), campaign.space, campaign.targets)
+    for told in (*lines, *analysis_warnings(campaign.analyzers), *reach):
         console.print(told, soft_wrap=True)
     return 0

@@ -42,11 +42,16 @@ def write_figures(
     targets: Sequence[Target],
     title: str = "",
     all_series: Sequence[Series] = (),
+    admitted_deg: Sequence[float] = (),
 ) -> tuple[Path, ...]:
-    """Draw all figures into the campaign's folder as PNG, each whole or not at all; return their paths."""
+    """Draw all figures into the campaign's folder as PNG, each whole or not at all; return their paths.
+
+    Args:
+        admitted_deg: twists that the campaign's cell admits, to be marked.
+    """
     return (
         _saved(regret_figure(results, targets, title), folder.regret_figure),
-        _saved(space_figure(results, bounds, targets, title), folder.space_figure),
+        _saved(space_figure(results, bounds, targets, title, admitted_deg), folder.space_figure),
         _saved(trajectory_figure(all_series, results, targets, title), folder.trajectories_figure),
     )
 

@@ -54,7 +54,13 @@ def regret_figure(results: Sequence[Result], targets: Sequence[Target], title: s
     return figure
 
 
-def space_figure(results: Sequence[Result], bounds: Bounds, targets: Sequence[Target], title: str = "") -> Figure:
+def space_figure(
+    results: Sequence[Result],
+    bounds: Bounds,
+    targets: Sequence[Target],
+    title: str = "",
+    admitted_deg: Sequence[float] = (),
+) -> Figure:
     """The results in every pair of parameters, coloured by twist; one parameter alone against the twist.
 
     The best recipe of each target's first clusters has the name of its cluster, with that of the target where there
@@ -62,6 +68,7 @@ def space_figure(results: Sequence[Result], bounds: Bounds, targets: Sequence[Ta
 
     Args:
         bounds: lowest and highest value of each parameter of the search space.
+        admitted_deg: twists that the cell admits, which are marked beside the colours.
     """
     names = list(bounds)
     pairs: list[tuple[str, str | None]] = list(combinations(names, 2)) or [(names[0], None)]
@@ -75,7 +82,7 @@ def space_figure(results: Sequence[Result], bounds: Bounds, targets: Sequence[Ta
         _name_clusters(axes, named, x, y)
     for axes in panels[len(pairs) :]:
         axes.set_axis_off()
-    _draw_colour_bar(figure, list(panels), targets)
+    _draw_colour_bar(figure, list(panels), targets, admitted_deg)
     handles, labels = _all_handles(panels)
     if handles:
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
@@ -216,8 +223,15 @@ def _set_limits(axes: Axes, results: Sequence[Result], bounds: Bounds, x: str, y
     axes.set_axisbelow(True)
 
 
-def _draw_colour_bar(figure: Figure, panels: Sequence[Axes], targets: Sequence[Target]) -> None:
-    bar = figure.colorbar(TWIST_COLOURS, ax=list(panels), label="twist (°)", aspect=30, pad=0.02)
+def _draw_colour_bar(
+    figure: Figure, panels: Sequence[Axes], targets: Sequence[Target], admitted_deg: Sequence[float]
+) -> None:
+    label = "twist (°)" + "; ticks: admitted" * bool(admitted_deg)
+    bar = figure.colorbar(TWIST_COLOURS, ax=list(panels), label=label, aspect=30, pad=0.02)
+    bar.ax.plot(
+        [0.15] * len(admitted_deg), admitted_deg, "_", color="black", ms=6,
+        transform=bar.ax.get_yaxis_transform(),
+    )  # fmt: skip
     for target in targets:
         bar.ax.axhline(target.twist_deg, color=VERMILLION, lw=2)
         bar.ax.plot(

@@ -16,16 +16,15 @@ from moireloop_optimizer.auto.hexagonal import (
     FARTHEST,
     SAME_DEG,
     SPOKES,
-    SYMMETRY_DEG,
+    Whole,
     distortion,
     folded,
     put_into,
     spacing,
     turned_deg,
+    whole_cells,
 )
 from moireloop_optimizer.auto.twist_process import Floats, mass_within, normal_density
-
-Whole = npt.NDArray[np.int64]
 
 Places = npt.NDArray[np.intp]
 
@@ -105,7 +104,8 @@ class CoherentUppers:
         usual = float(np.median(more))
         coherent = _are_whole(cells, uppers) & (np.abs(more - usual) <= OTHER_SITES)
         expected = sites * np.exp(usual)
-        whole = _whole_cells(np.linalg.norm(cells, axis=2) / spacing(lowers)[:, None] * np.exp(0.5 * usual), expected)
+        lengths = np.linalg.norm(cells, axis=2) / spacing(lowers)[:, None] * np.exp(0.5 * usual)
+        whole = whole_cells(lengths, expected, STRETCHED, OTHER_SITES)
         if not 0 < len(whole) <= MOST_LAYERS:
             return
         parts = []
@@ -139,28 +139,6 @@ def _are_whole(cells: Floats, layers: Floats) -> Mask:
     """(N,) whether the vectors of each cell are whole numbers of those of its layer."""
     numbers = cells @ np.linalg.inv(layers)
     return np.asarray(np.abs(numbers - numbers.round()).max(axis=(1, 2)) < COHERENT_WITHIN, dtype=np.bool_)
-
-
-def _whole_cells(lengths: Floats, sites: Floats) -> Whole:
-    """(K, 2, 2) whole numbers of lattice vectors that one of the cells or another may be made of.
-
-    One of the six rotations of a hexagonal lattice into itself is enough: with the first vector from 0 to 60 degrees.
-
-    Args:
-        lengths: (N, 2) of the vectors of the cells, in spacings of the lattice.
-        sites: (N,) that an upper layer is expected to have.
-    """
-    low, high = (1.0 - STRETCHED) * lengths.min(axis=0), (1.0 + STRETCHED) * lengths.max(axis=0)
-    most = int(2.0 / np.sqrt(3.0) * high.max()) + 1
-    numbers = np.stack(np.meshgrid(*[np.arange(-most, most + 1)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
-    vectors = numbers @ np.exp(1j * np.radians([0.0, SYMMETRY_DEG]))
-    length, angle_deg = np.abs(vectors), np.angle(vectors, deg=True).round(9)
-    first = numbers[(length >= low[0]) & (length <= high[0]) & (angle_deg >= 0.0) & (angle_deg < SYMMETRY_DEG)]
-    second = numbers[(length >= low[1]) & (length <= high[1])]
-    found = first[:, :1] * second[:, 1] - first[:, 1:] * second[:, 0]
-    least, largest = (1.0 - OTHER_SITES) * sites.min(), (1.0 + OTHER_SITES) * sites.max()
-    i, j = np.nonzero((found >= max(1.0, least)) & (found <= largest))
-    return np.stack([first[i], second[j]], axis=1)
 
 
 def _admitted(cells: Floats, sites: Floats, whole: Whole) -> tuple[Places, Floats, Floats]:

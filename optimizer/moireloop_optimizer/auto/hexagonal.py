@@ -12,7 +12,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from moireloop_optimizer.auto.twist_process import Floats
+Floats = npt.NDArray[np.float64]
+
+Whole = npt.NDArray[np.int64]
 
 Complex = npt.NDArray[np.complex128]
 
@@ -64,3 +66,27 @@ def folded(angle_deg: Floats) -> Floats:
     half = 0.5 * SYMMETRY_DEG
     small: Floats = np.abs((angle_deg + half) % SYMMETRY_DEG - half)
     return small
+
+
+def whole_cells(lengths: Floats, sites: Floats, stretched: float, other_sites: float) -> Whole:
+    """(K, 2, 2) whole numbers of lattice vectors that one of N cells or another may be made of.
+
+    One of the six rotations of a hexagonal lattice into itself is enough: with the first vector from 0 to 60 degrees.
+
+    Args:
+        lengths: (N, 2) of the vectors of the cells, in spacings of the lattice.
+        sites: (N,) that a layer in each cell is expected to have.
+        stretched: how far layers are looked for, as a share of the lengths.
+        other_sites: likewise, as a share of the number of sites.
+    """
+    low, high = (1.0 - stretched) * lengths.min(axis=0), (1.0 + stretched) * lengths.max(axis=0)
+    most = int(2.0 / np.sqrt(3.0) * high.max()) + 1
+    numbers = np.stack(np.meshgrid(*[np.arange(-most, most + 1)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
+    vectors = numbers @ np.exp(1j * np.radians([0.0, SYMMETRY_DEG]))
+    length, angle_deg = np.abs(vectors), np.angle(vectors, deg=True).round(9)
+    first = numbers[(length >= low[0]) & (length <= high[0]) & (angle_deg >= 0.0) & (angle_deg < SYMMETRY_DEG)]
+    second = numbers[(length >= low[1]) & (length <= high[1])]
+    found = first[:, :1] * second[:, 1] - first[:, 1:] * second[:, 0]
+    least, largest = (1.0 - other_sites) * sites.min(), (1.0 + other_sites) * sites.max()
+    i, j = np.nonzero((found >= max(1.0, least)) & (found <= largest))
+    return np.stack([first[i], second[j]], axis=1)

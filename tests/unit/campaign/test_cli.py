@@ -217,10 +217,12 @@ def test_version(capsys: Captured) -> None:
 
 
 def test_valid_file_is_called_valid(file: Path, capsys: Captured) -> None:
-    """`validate` says so on stdout, and makes no folder."""
+    """`validate` says so on stdout, warns of a target that its cell does not admit, and makes no folder."""
     file.write_text(ALONE.replace("count = 2", "count = 1"))
     assert main(["validate", str(file)]) == 0
-    assert capsys.readouterr().out == f"{file}: campaign 'search' is valid\n"
+    valid, warning = capsys.readouterr().out.splitlines()
+    assert valid == f"{file}: campaign 'search' is valid"
+    assert warning.startswith("warning: target 21.8 +- 0.5 degrees: out of reach of the 12 x 12 cell")
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 

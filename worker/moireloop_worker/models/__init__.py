@@ -12,9 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from moireloop_worker.models.bead import Bead
+from moireloop_worker.models.crystal import Crystal
 from moireloop_worker.models.growth_model import GrowthModel, Limits
 from moireloop_worker.models.mos2 import Mos2
-from moireloop_worker.models.mos2_settings import ReaxffSettings, ReboSettings
+from moireloop_worker.models.mos2_settings import Mos2Settings, ReaxffSettings, ReboSettings
 from moireloop_worker.models.noop import Noop
 from moireloop_worker.models.script import Script
 from moireloop_worker.models.script_settings import ReadScript, ScriptSettings
@@ -55,6 +56,19 @@ def growth_model(settings: GrowthSettings) -> GrowthModel:
             return foreign_model(settings.model, settings.options)
         case ScriptSettings():
             raise TypeError("expected a script that was read, got the name of its file")
+
+
+def crystal_of(settings: GrowthSettings) -> Crystal | None:
+    """The crystal that runs of these settings start from; None where the model does not say, as for a script.
+
+    A growth model of another package says it by an attribute `crystal`.
+    """
+    if isinstance(settings, BeadSettings | Mos2Settings):
+        return Crystal(settings.cells, settings.lattice_angstrom)
+    if not isinstance(settings, ForeignSettings):
+        return None
+    crystal = getattr(growth_model(settings), "crystal", None)
+    return crystal if isinstance(crystal, Crystal) else None
 
 
 def required_parameters(settings: GrowthSettings) -> dict[str, Limits]:
