@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from moireloop.campaign_file.campaign import Campaign
-from moireloop.commands.started import as_steered, started
 from moireloop.cells.reach import space_twists
+from moireloop.commands.started import as_steered, started
 from moireloop.exit_codes import EXIT_FAILED
 from moireloop.figures.files import write_figures, write_run_figures
 from moireloop.session.history import History

@@ -20,8 +20,8 @@ from moireloop.campaign_file.load import (
     read_campaign,
     refuse_unreachable,
 )
-from moireloop.commands.steering import resumed_after_pause
 from moireloop.cells.lines import warnings
+from moireloop.commands.steering import resumed_after_pause
 from moireloop.exit_codes import EXIT_FAILED
 from moireloop.session.lock import locked, refuse_if_held
 from moireloop.session.opening import forget_session, refuse_if_redis_knows, refuse_taken_name
