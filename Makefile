@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check quick bench lint types lock programs
+.PHONY: demo test check quick quick-models quick-words bench lint types lock programs
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'moireloop needs Python 3.11 or newer')"
@@ -23,15 +23,24 @@ check: lint types programs $(READY)
 	mkdir -p build
 	$(BIN)/python -m pytest tests/unit tests/contract tests/physics tests/integration tests/schedulers > build/smaller-tests.log 2>&1 & smaller=$$!; \
 	$(BIN)/python -m pytest tests/system; whole=$$?; \
-	wait $$smaller; smaller=$$?; cat build/smaller-tests.log; test $$whole -eq 0 && test $$smaller -eq 0
+	wait $$smaller; smaller=$$?; cat build/smaller-tests.log; \
+	echo "exit codes: whole campaigns $$whole, smaller tests $$smaller (137: killed by SIGKILL)"; test $$whole -eq 0 && test $$smaller -eq 0
 
 # Debian packages that tests need beside Python: installed where this runs as root with apt-get, else the tests skip.
 programs:
 	@sh tests/install-programs.sh
 
 # For daily work, about a minute on two quiet cores: neither services, campaigns and figures nor long searches.
-quick: lint types $(READY)
-	$(BIN)/python -m pytest -m "not slow and not processes" --ignore=tests/unit/campaign/figures --ignore=tests/unit/bench tests/unit tests/contract
+quick: $(READY)
+	$(MAKE) --no-print-directory -j 3 -O lint types quick-models quick-words
+
+QUICK := $(BIN)/python -m pytest -q -m "not slow and not processes"
+
+quick-models: $(READY)
+	$(QUICK) tests/unit/analyzer tests/unit/optimizer tests/unit/worker
+
+quick-words: $(READY)
+	$(QUICK) --ignore=tests/unit/campaign/figures tests/contract tests/unit/broker tests/unit/campaign tests/unit/*.py
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

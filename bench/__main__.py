@@ -36,9 +36,9 @@ class Bench:
 BENCHES: Final = {
     "startup": Bench("startup", {"rounds": 1}),
     "queue": Bench("queue", {"candidates": 10, "single": 2}),
-    "demo": Bench("demo", {"results": 6}),
-    "waits": Bench("waits", {"earlier": 4, "more": 5, "growth": BEAD}),
-    "frames": Bench("frames", {"sizes": [(10_000, 20)], "rounds": 1}),
+    "demo": Bench("demo", {"results": 2, "initial": 2, "anneal_steps": 1000, "quench_steps": 2000}),
+    "waits": Bench("waits", {"earlier": 4, "more": 3, "growth": BEAD}),
+    "frames": Bench("frames", {"sizes": [(10_000, 5)], "rounds": 1}),
     "streaming": Bench("streaming", {"models": ["bead"], "steps": 200, "pairs": 2}),
     "early-end": Bench(
         "early_end",
@@ -46,7 +46,7 @@ BENCHES: Final = {
     ),
     "twist": Bench("twist_speed", {"sizes": [864], "seconds": 0.0, "cold": False}),
     "structure": Bench("structure_speed", {"sizes": [864], "repeats": 1}),
-    "suggest": Bench("suggest_speed", {"names": ["ridges"], "sizes": [50]}),
+    "suggest": Bench("suggest_speed", {"names": ["ridges"], "sizes": [25]}),
     "targets": Bench("many_targets", {"names": ["smooth"], "repetitions": 1}),
     "asynchronous": Bench("asynchronous", {"places": [("smooth", 8.5)], "campaigns": 1}),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Campaigns for measuring: a campaign file in a temporary folder, and its services while a block runs."""
+"""Campaigns for measuring: one in a temporary folder, and its services while a block runs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from moireloop.campaign_file.campaign import Campaign
-from moireloop.campaign_file.load import load_campaign
+from moireloop import Campaign
 from moireloop.session.conductor import Conductor
 from moireloop.session.lock import locked
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.folder import CampaignFolder
-from tests.helpers.campaign_files import Section, campaign_text
+from tests.helpers.campaign_files import Section, small_campaign
 
 
 @contextmanager
@@ -23,13 +22,9 @@ def campaign_of(
 ) -> Iterator[Campaign]:
     """A campaign in a temporary folder, a core for each worker; `auto` proposes unless the optimizer says otherwise."""
     with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
-        file = Path(root) / "bench.toml"
         own = {"growth": growth, "workers": {"count": workers, "oversubscribe": True}}
-        text = campaign_text(
-            "bench", {**own, "optimizer": optimizer or {"strategy": "auto"}, **sections}, results=results
-        )
-        file.write_text(text, encoding="utf-8")
-        campaign = load_campaign(file, "run")
+        tables = {**own, "optimizer": optimizer or {"strategy": "auto"}, **sections}
+        campaign = small_campaign("bench", tables, results=results, folder=Path(root) / "bench.campaign")
         CampaignFolder(campaign.folder).create()
         yield campaign
 

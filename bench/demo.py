@@ -18,12 +18,18 @@ from moireloop_broker.folder import CampaignFolder
 DEMO = Path(__file__).parent.parent / "examples" / "demo.toml"
 
 
-def rows(results: int | None = None) -> list[Row]:
-    """Wall time of `moireloop run examples/demo.toml`, and slot utilisation of its workers; of so many results."""
+def rows(**numbers: int) -> list[Row]:
+    """Wall time of `moireloop run examples/demo.toml`, and slot utilisation of its workers.
+
+    Args:
+        numbers: in the place of those that the file has, such as `results`.
+    """
     with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
         file = Path(root) / "demo.toml"
         text = DEMO.read_text(encoding="utf-8")
-        file.write_text(text if results is None else re.sub(r"(?m)^results = \d+$", f"results = {results}", text))
+        for name, number in numbers.items():
+            text = re.sub(rf"(?m)^{name} = \d+\b", f"{name} = {number}", text)
+        file.write_text(text, encoding="utf-8")
         begun_s = time.perf_counter()
         subprocess.run(
             [sys.executable, "-m", "moireloop", "run", str(file)], check=True, stdout=subprocess.DEVNULL, timeout=600

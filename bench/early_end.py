@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,10 +21,13 @@ from moireloop.results.early_ends import early_ends
 from moireloop_analyzer.service.early_end import decide_along, frames_needed
 from moireloop_analyzer.service.settled_twist import median_twist_deg
 from moireloop_analyzer.settings import EarlyEndSettings, SettledPolicy
-from moireloop_broker.contract.events import EarlyEndOrdered, Result
+from moireloop_broker.contract.events import Candidate, EarlyEndOrdered, Result
+from moireloop_broker.contract.search import SearchSpace
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.series import Series, SeriesPoint
+from moireloop_broker.state.work_queue import Proposer
+from moireloop_optimizer.sobol import sobol_points
 from tests.helpers.campaign_files import BEAD, Section
 
 SLOW: Section = {"model": "bead", "anneal_steps": 100_000}
@@ -133,17 +137,15 @@ def _campaign(runs: int, *, early_end: Section, every_steps: int, growth: Sectio
     """So many candidates spread evenly over the demo's search space; the same ones each time."""
     with (
         campaign_of(
-            growth,
-            workers=2,
-            results=runs,
-            optimizer={"strategy": "random", "initial": runs},
-            frames={"every_steps": every_steps},
-            early_end=early_end,
+            growth, workers=2, results=runs, frames={"every_steps": every_steps}, early_end=early_end
         ) as campaign,
-        session(campaign) as (conductor, connection),
+        session(campaign, without=("optimizer",)) as (conductor, connection),
     ):
-        wait_until(lambda: conductor.step() is not None and conductor.ending() is not None, "all results", 1800.0)
         client = connection.open_redis()
+        proposer = Proposer(client, connection.keys)
+        for candidate in _spread(campaign.space, runs):
+            proposer.propose(candidate)
+        wait_until(lambda: conductor.step() is not None and conductor.ending() is not None, "all results", 1800.0)
         events: list[Any] = [event for _, event in EventLog(client, connection.keys).replay()]
         all_series = list(Observations(client, connection.keys).all_series())
         client.close()
@@ -152,6 +154,14 @@ def _campaign(runs: int, *, early_end: Section, every_steps: int, growth: Sectio
         all_series,
         {event.candidate_id: event for event in events if isinstance(event, EarlyEndOrdered)},
     )
+
+
+def _spread(space: SearchSpace, count: int) -> list[Candidate]:
+    points = space.from_unit(sobol_points(count, space.dimension, seed=0))
+    return [
+        Candidate(candidate_id=f"c{number:05d}", parameters=parameters, seed=number, proposed_s=time.time())
+        for number, parameters in enumerate(points)
+    ]
 
 
 def rows(

@@ -20,12 +20,12 @@ import pyarrow.parquet
 from rich.console import Console
 
 from bench.campaigns import session, wait_until
-from moireloop.campaign_file.load import keep_copy, load_campaign, read_campaign
+from moireloop.campaign_file.load import keep_copy, read_campaign
 from moireloop.results.table import results_table
 from moireloop_broker.contract.events import Candidate, Result
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.work_queue import Proposer
-from tests.helpers.campaign_files import BEAD, Section, campaign_text
+from tests.helpers.campaign_files import BEAD, Section, small_campaign
 
 Levels = Mapping[str, npt.NDArray[np.float64]]
 
@@ -75,10 +75,9 @@ def make(
         "frames": {"every_steps": 10_000},
         "optimizer": {"strategy": "random"},
     }
-    text = campaign_text("grid", sections, results=len(wanted), twist_deg=8.5)
-    file.write_text(text, encoding="utf-8")
-    resumed = (folder / "grid.campaign").exists()
-    campaign = load_campaign(file, "resume" if resumed else "run")
+    campaign = small_campaign("grid", sections, results=len(wanted), twist_deg=8.5, folder=folder / "grid.campaign")
+    file.write_text(campaign.toml(), encoding="utf-8")
+    resumed = campaign.folder.exists()
     CampaignFolder(campaign.folder).create()
     keep_copy(read_campaign(file), CampaignFolder(campaign.folder))
     with session(campaign, resumed=resumed, without=("optimizer",)) as (conductor, connection):

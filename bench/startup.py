@@ -64,6 +64,7 @@ def _running_campaign() -> Iterator[Path]:
         session(campaign, without=("optimizer", "pool", "analyzer-0")) as (_, connection),
     ):
         file = campaign.folder.with_name("bench.toml")
+        file.write_text(campaign.toml(), encoding="utf-8")
         keep_copy(read_campaign(file), CampaignFolder(campaign.folder))
         client = connection.open_redis()
         earlier_results(client, connection.keys, RESULTS)
