@@ -1,0 +1,39 @@
+// Elements made in one line. Text is always text: nothing that a campaign says becomes HTML.
+
+export function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+export const card = (title, ...children) => el("section", { class: "card" }, el("h2", {}, title), ...children);
+
+export const wide = (title, ...children) => el("section", { class: "card wide" }, el("h2", {}, title), ...children);
+
+// A table of rows; columns are {title, number?, cell(row)}, a cell is text or an element.
+export function table(caption, columns, rows) {
+  const head = columns.map((column) => el("th", { scope: "col", class: column.number ? "number" : null }, column.title));
+  const body = rows.map((row) =>
+    el("tr", {}, columns.map((column) => el("td", { class: column.number ? "number" : null }, column.cell(row) ?? "–"))));
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    el("table", { "aria-label": caption }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, body)));
+}
+
+export function replace(node, ...children) {
+  node.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+}
+
+// Choices that stay what they are while their options change.
+export function fill(select, options, chosen = select.value) {
+  const known = options.map(([value]) => value);
+  if (select.dataset.known !== JSON.stringify(options)) {
+    select.dataset.known = JSON.stringify(options);
+    replace(select, options.map(([value, words]) => el("option", { value }, words)));
+  }
+  select.value = known.includes(chosen) ? chosen : known[0] ?? "";
+}

@@ -1,0 +1,87 @@
+// Steering: a form for each request of the gateway's table, and a question before each is sent.
+
+import { get, steer } from "../api.js";
+import { card, el, replace, table } from "../dom.js";
+import { label, short } from "../format.js";
+
+export const title = "Steer";
+
+export function mount(root, { store, session }) {
+  const may = session.role === "controller", said = el("p", { role: "status", "aria-live": "polite" }), forms = el("div", { class: "grid" }), queue = el("div", {});
+  replace(root, may ? said : el("p", {}, "Your link lets you look. The controller's link steers."), forms, el("div", { style: "height:14px" }), card("Candidates without a result", queue));
+  get("/requests").then(({ requests }) => replace(forms, requests.map((request) => form(store, request, may, said)))).catch((error) => { said.textContent = error.message; });
+  return {
+    update() {
+      replace(queue, store.candidates.length ? table("Candidates without a result", [
+        { title: "candidate", cell: (c) => c.candidate_id }, { title: "state", cell: (c) => c.state }, { title: "attempt", cell: (c) => String(c.attempt) },
+        { title: "strategy", cell: (c) => c.strategy }, ...store.parameters.map((name) => ({ title: label(name), number: true, cell: (c) => short(c.parameters[name]) })),
+      ], store.candidates) : el("p", { class: "quiet" }, "None."));
+    },
+  };
+}
+
+function form(store, request, may, said) {
+  const fields = Object.entries(request.schema.properties ?? {}).flatMap(([name, schema]) => inputs(store, request, name, schema));
+  const send = el("button", { type: "submit", class: request.danger ? "danger" : null, disabled: !may }, request.name);
+  const node = el("form", {
+    onsubmit: async (event) => {
+      event.preventDefault();
+      const body = bodyOf(fields);
+      if (!(await confirmed(request, body))) return;
+      send.disabled = true;
+      try {
+        await steer(store.key, request.name, body);
+        said.textContent = `${request.name}: accepted`;
+        store.refreshSoon();
+      } catch (error) {
+        said.textContent = `${request.name}: ${error.message}`;
+      }
+      send.disabled = false;
+    },
+  }, el("p", { class: "quiet" }, request.summary), fields.map((field) => el("label", {}, el("span", {}, field.words), field.input)), send);
+  return card(request.name, node);
+}
+
+// Fields of a form: the path of each in the request's body, its input, and how its text is read.
+function inputs(store, request, name, schema) {
+  const required = (request.schema.required ?? []).includes(name), kind = kindOf(schema);
+  if (name === "parameters") {
+    return store.parameters.map((parameter) => {
+      const [low, high] = store.summary.space[parameter];
+      return { path: [name, parameter], kind: "number", words: `${label(parameter)}, ${short(low)} to ${short(high)}`, input: el("input", { name: parameter, type: "number", step: "any", min: low, max: high, value: short((low + high) / 2), required: true }) };
+    });
+  }
+  const preset = name === "candidate_id" && request.name === "propose" ? `by-hand-${Date.now().toString(36)}` : schema.default ?? "";
+  const value = typeof preset === "object" ? "" : preset;
+  const type = kind === "number" || kind === "integer" ? "number" : "text", words = schema.description ?? label(name);
+  return [{ path: [name], kind, words: `${words}${kind === "json" ? " (JSON)" : ""}`, input: el("input", { name, type, step: kind === "integer" ? "1" : "any", value: String(value), required }) }];
+}
+
+function kindOf(schema) {
+  const kinds = schema.type ? [schema.type] : (schema.anyOf ?? []).map((one) => one.type);
+  return kinds.find((kind) => ["number", "integer", "string"].includes(kind)) ?? "json";
+}
+
+function bodyOf(fields) {
+  const body = {};
+  for (const { path, kind, input } of fields) {
+    if (input.value === "") continue;
+    const value = kind === "string" ? input.value : kind === "json" ? JSON.parse(input.value) : Number(input.value);
+    if (path.length === 2) (body[path[0]] ??= {})[path[1]] = value;
+    else body[path[0]] = value;
+  }
+  return body;
+}
+
+function confirmed(request, body) {
+  const dialog = el("dialog", { "aria-label": `Confirm ${request.name}` });
+  return new Promise((resolve) => {
+    const close = (answer) => { dialog.close(); dialog.remove(); resolve(answer); };
+    dialog.addEventListener("cancel", () => close(false));
+    dialog.append(el("h2", {}, `${request.name}?`), el("p", {}, request.danger ?? request.summary), el("pre", {}, JSON.stringify(body, null, 2)),
+      el("div", { class: "bar" }, el("button", { type: "button", onclick: () => close(false) }, "Back"),
+        el("button", { type: "button", class: request.danger ? "danger" : null, autofocus: true, onclick: () => close(true) }, `Yes, ${request.name}`)));
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
