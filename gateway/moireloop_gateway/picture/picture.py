@@ -15,6 +15,7 @@ from moireloop_broker.contract.events import (
     EventOfLog,
     Observation,
     Published,
+    Requested,
     Result,
     RunFailed,
     RunFinished,
@@ -24,6 +25,7 @@ from moireloop_broker.contract.events import (
 )
 from moireloop_broker.contract.message import START
 from moireloop_broker.contract.search import Target
+from moireloop_broker.contract.steered import Steered
 from moireloop_gateway.picture.columns import ResultColumns, id_order
 from moireloop_gateway.picture.runs import Runs
 from moireloop_gateway.picture.timeline import Timeline
@@ -81,6 +83,7 @@ class Picture:
         self.state_reason: str | None = None
         self.session_starts_s: list[float] = []
         self.results_before_session = 0
+        self.steered = Steered()
         self.results = ResultColumns()
         self.outcomes: Counter[str] = Counter()
         self.endings: Counter[str] = Counter()
@@ -132,6 +135,8 @@ class Picture:
             self._service(log_id, event)
         elif isinstance(event, CampaignChanged):
             self._changed(log_id, event)
+        elif isinstance(event, Requested):
+            self._requested(log_id, event)
         elif isinstance(event, EarlyEndOrdered):
             self._remark(log_id, event.ordered_s, event.ending, f"{event.candidate_id}: {event.reason}")
         else:
@@ -207,8 +212,15 @@ class Picture:
             self.results_before_session = len(self.results)
         self._remark(log_id, event.at_s, event.state, event.reason or "")
 
+    def _requested(self, log_id: str, event: Requested) -> None:
+        self.steered = self.steered.after(event.request)
+        fields = event.request.model_dump(exclude={"tag", "requester"}, exclude_none=True)
+        told = ", ".join(f"{name} {value}" for name, value in fields.items())
+        kind = event.request.tag.partition("_request/")[0].replace("_", " ")
+        self._remark(log_id, event.at_s, kind, f"{told} (by {event.requester})" if told else f"by {event.requester}")
+
     def _other(self, log_id: str, event: EventOfLog) -> None:
-        """Events of requests: what it is called, and what it says."""
+        """Any other event: what it is called, and what it says."""
         fields = event.model_dump(exclude={"tag"}, exclude_none=True)
         at_s = next((value for name, value in fields.items() if name.endswith("_s")), id_order(log_id)[0] / 1000)
         kind = str(getattr(event, "tag", "event")).partition("/")[0]

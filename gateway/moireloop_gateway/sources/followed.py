@@ -16,7 +16,7 @@ from moireloop_gateway.picture.picture import Picture
 from moireloop_gateway.sources.asker import Asker
 from moireloop_gateway.sources.follower import Entry, Follower, Phase
 from moireloop_gateway.sources.hub import Hub, log_frame, sse_frame
-from moireloop_gateway.sources.place import Place, settings_of, targets_of
+from moireloop_gateway.sources.place import Place, settings_of
 from moireloop_gateway.sources.stored import stored_events
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from moireloop.client.client import CampaignClient
     from moireloop_broker.contract.control import Status
     from moireloop_broker.contract.events import Published
-    from moireloop_broker.contract.search import Target
+    from moireloop_broker.contract.search import BudgetSettings, Target
 
 T = TypeVar("T")
 
@@ -47,7 +47,6 @@ class Followed:
         self.hub = Hub()
         self.phase: Phase = "reading"
         self.words = ""
-        self.targets: tuple[Target, ...] = ()
         self.campaign: Campaign | None = None
         self._loop = asyncio.get_running_loop()
         self._pending: deque[tuple[list[Entry], bool] | tuple[Phase, str]] = deque()
@@ -111,9 +110,28 @@ class Followed:
         """Read anew what the campaign is: a resume may have changed it."""
         try:
             self.campaign = self.place.campaign()
-            self.targets = targets_of(self.campaign)
         except (CampaignFileError, OSError):
             self.campaign = None
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The wanted twists, as requests have left them."""
+        if self.picture.steered.targets is not None:
+            return self.picture.steered.targets
+        return () if self.campaign is None else self.campaign.targets
+
+    @property
+    def bounds(self) -> dict[str, tuple[float, float]] | None:
+        """The search space, as requests have left it; None while the campaign file cannot be read."""
+        if self.campaign is None:
+            return None
+        space = self.picture.steered.space(self.campaign.space)
+        return {name: (low, high) for name, (low, high) in space.root.items()}
+
+    @property
+    def budget(self) -> BudgetSettings | None:
+        """The budget, as requests have left it."""
+        return None if self.campaign is None else self.picture.steered.budget(self.campaign.budget)
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

@@ -11,7 +11,6 @@ from typing import Any, Final
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.load import load_copy
 from moireloop.session.lock import is_running
-from moireloop_broker.contract.search import Target
 from moireloop_broker.folder import CampaignFolder
 
 LOG_TAIL_BYTES: Final = 64 * 1024
@@ -58,11 +57,6 @@ def settings_of(campaign: Campaign) -> dict[str, Any]:
     """The settings of a campaign as JSON has them, without what is secret."""
     settings: dict[str, Any] = campaign.model_dump(mode="json", exclude=set(SECRET))
     return settings
-
-
-def targets_of(campaign: Campaign) -> tuple[Target, ...]:
-    """The wanted twists."""
-    return campaign.targets
 
 
 def campaign_folders(given: Path) -> Iterator[CampaignFolder]:

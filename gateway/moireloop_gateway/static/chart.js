@@ -10,7 +10,7 @@ const MARGIN = { left: 54, right: 12, top: 8, bottom: 38 };
 const NEAR = 24;
 
 export class Chart {
-  // options: {label, x, y, height, equal, chosen(point)}; x and y are the axes' titles.
+  // options: {label, x, y, height, left, equal, chosen(id)}; x and y are the axes' titles, left is room for words.
   constructor(options) {
     this.options = options;
     this.canvas = el("canvas", { role: "img", tabindex: "0", "aria-label": options.label });
@@ -50,7 +50,7 @@ export class Chart {
     const pen = this.canvas.getContext("2d");
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.font = "12px system-ui, sans-serif";
-    this.box = { left: MARGIN.left, top: MARGIN.top, right: width - MARGIN.right, bottom: height - MARGIN.bottom };
+    this.box = { left: this.options.left ?? MARGIN.left, top: MARGIN.top, right: width - MARGIN.right, bottom: height - MARGIN.bottom };
     this.ranges();
     this.axes(pen);
     pen.save();
@@ -107,7 +107,7 @@ export class Chart {
     for (const [value, words] of this.data.yTicks ?? ticks(this.y, Math.max(2, Math.floor((this.box.bottom - this.box.top) / 45)))) {
       const y = this.toY(value);
       stroke(pen, [[this.box.left, y], [this.box.right, y]]);
-      pen.fillText(shorten(pen, words, MARGIN.left - 8), this.box.left - 5, y);
+      pen.fillText(shorten(pen, words, this.box.left - 8), this.box.left - 5, y);
     }
     pen.textAlign = "center";
     pen.fillStyle = ink("ink");

@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { ink, twistColour, LARGEST_TWIST_DEG } from "./colours.js";
 import { label, short } from "./format.js";
 
-const HEIGHT = 300, TOP = 34, BOTTOM = 22, SIDE = 46;
+const HEIGHT = 300, TOP = 34, BOTTOM = 22, SIDE = 58;
 
 export class Parallel {
   constructor(chosen) {

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from starlette.responses import Response, StreamingResponse
 
 from moireloop.client.client import NotRunning, RequestRefused
+from moireloop.client.requests import BadArgument
 from moireloop_broker.contract.message import MAX_SECONDS
 from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVATION
 from moireloop_broker.extras import MissingExtra, extras_for
@@ -127,7 +128,7 @@ async def recipes(request: Request, gateway: Gateway) -> Response:
     """The surest recipes for each target, with their clusters and how surely they hit again."""
     followed = followed_of(request, gateway)
     count = min(_whole(request, "limit", 30), 200)
-    bounds = None if followed.campaign is None else followed.campaign.bounds
+    bounds = followed.bounds
     last = len(followed.picture.results)
     try:
         with extras_for("the table of recipes", ("figures", "optimizer")):
@@ -235,7 +236,9 @@ async def steer(request: Request, gateway: Gateway) -> Response:
     except ValidationError as error:
         raise Refusal(422, "MalformedRequest", _first_of(error)) from error
     try:
-        await followed.ask(lambda client: steering.call(client, body))
+        await followed.ask(lambda client: steering.carry_out(client, body))
+    except BadArgument as error:
+        raise Refusal(422, "MalformedRequest", str(error)) from error
     except NotRunning as error:
         raise Refusal(503, "NotRunning", str(error)) from error
     except RequestRefused as error:
@@ -253,7 +256,7 @@ async def steering_forms(_: Request, gateway: Gateway) -> Response:
                     "name": name,
                     "summary": entry.summary,
                     "danger": entry.danger,
-                    "schema": entry.body.model_json_schema(),
+                    "schema": entry.schema(),
                 }
                 for name, entry in STEERING.items()
             ]
@@ -308,7 +311,7 @@ def _checked_id(text: str | None) -> str | None:
 
 
 def _space(followed: Followed) -> list[str]:
-    return [] if followed.campaign is None else list(followed.campaign.bounds)
+    return list(followed.bounds or ())
 
 
 def _csv(table: dict[str, list[Any]]) -> str:

@@ -85,12 +85,12 @@ class Gateway:
             "counts": picture.counts(),
             "results": len(picture.results),
             "spent": picture.spent,
-            "budget": None if campaign is None else campaign.budget.model_dump(),
+            "budget": None if followed.budget is None else followed.budget.model_dump(),
             "left_s": _left_s(followed, now_s),
             "targets": [
                 {**target.model_dump(), **vars(best)} for target, best in zip(followed.targets, nearest, strict=True)
             ],
-            "space": None if campaign is None else {name: list(ends) for name, ends in campaign.bounds.items()},
+            "space": None if followed.bounds is None else {name: list(ends) for name, ends in followed.bounds.items()},
             "settings": followed.settings(),
             "utilisation": picture.utilisation(),
             "steps_done": picture.steps_done,
@@ -123,10 +123,9 @@ def _stages(followed: Followed) -> dict[str, float | None]:
 
 def _left_s(followed: Followed, now_s: float) -> float | None:
     """Seconds until the budget is spent, by the pace of the last results of this session; None where unknown."""
-    picture, campaign = followed.picture, followed.campaign
-    if campaign is None or followed.phase != "live" or not picture.session_starts_s:
+    picture, budget = followed.picture, followed.budget
+    if budget is None or followed.phase != "live" or not picture.session_starts_s:
         return None
-    budget = campaign.budget
     logged = picture.results.numbers("logged_s")
     last = logged[max(picture.results_before_session, len(logged) - RATE_WINDOW) :]
     begin_s = picture.session_starts_s[-1]

@@ -73,8 +73,22 @@ def _steered(name: str, address: Address, steering: Steering) -> dict[str, Any]:
         **_operation(address),
         "operationId": name,
         "summary": steering.summary,
-        "requestBody": {"required": True, "content": _content(steering.body.model_json_schema())},
+        "requestBody": {"required": True, "content": _content(_inline(steering.schema()))},
     }
+
+
+def _inline(schema: Any) -> Any:
+    """A schema without references: definitions stand where they are used."""
+    definitions = schema.pop("$defs", {})
+
+    def inlined(node: Any) -> Any:
+        if isinstance(node, dict) and "$ref" in node:
+            return inlined(definitions[node["$ref"].rpartition("/")[2]])
+        if isinstance(node, dict):
+            return {name: inlined(value) for name, value in node.items()}
+        return [inlined(value) for value in node] if isinstance(node, list) else node
+
+    return inlined(schema)
 
 
 def _content(schema: Any, kind: str = "application/json") -> dict[str, Any]:

@@ -1,44 +1,46 @@
-"""What a controller may ask over HTTP: one table, from which come addresses, OpenAPI and the page's forms (adapter)."""
+"""What a controller may ask over HTTP: one table, from which come addresses, OpenAPI and the page's forms (adapter).
+
+Bodies are the requests of the wire, without tag. A new request is one line here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from moireloop_broker.contract.message import Identifier, Parameters, Reason
+from moireloop_broker.contract.message import Identifier, Message
+from moireloop_broker.contract.steering import (
+    SOMEBODY,
+    CancelRequest,
+    ChangeBudgetRequest,
+    ChangeSpaceRequest,
+    NoteRequest,
+    PauseRequest,
+    PrioritiseRequest,
+    ProposeRequest,
+    Requester,
+    ResumeRequest,
+    RetargetRequest,
+    StopRequest,
+    WithdrawRequest,
+)
 
 if TYPE_CHECKING:
     from moireloop.client.client import CampaignClient
 
-
-class Body(BaseModel):
-    """What a request carries: JSON without unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+BY_PAGE: Final = "dashboard"
+"""Who asks, where a body does not say it."""
 
 
-class Propose(Body):
-    """A candidate for the queue. The same id, parameters and seed are one candidate."""
-
-    candidate_id: Identifier = Field(description="id of the new candidate")
-    parameters: Parameters = Field(description="a value for each parameter of the search space")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="feeds every random number of the run")
-
-
-class Cancel(Body):
-    """The early end of a candidate, queued or running."""
+class Replicate(Message):
+    """Queue more runs of a known candidate's parameters, with other seeds."""
 
     candidate_id: Identifier
-    reason: Reason = "cancelled over HTTP"
-
-
-class Stop(Body):
-    """The end of the campaign when those that run have come to their results."""
-
-    reason: Reason = "stopped over HTTP"
+    runs: Annotated[int, Field(ge=1, le=100)] = 1
+    requester: Requester = SOMEBODY
 
 
 Call = Callable[["CampaignClient", Any], Any]
@@ -46,33 +48,59 @@ Call = Callable[["CampaignClient", Any], Any]
 
 @dataclass(frozen=True)
 class Steering:
-    """One request: what it carries, what it does in a line, and the call of the client that carries it out.
+    """One request: what it carries, and the call of the client that carries it out.
 
-    `danger` is what a page asks before it sends it, where it cannot be taken back.
+    `danger` is what a page says before it sends it, where it cannot be taken back.
     """
 
-    body: type[Body]
-    summary: str
+    body: type[Message]
     call: Call
     danger: str | None = None
 
+    @property
+    def summary(self) -> str:
+        """What it does, in a line or two."""
+        return " ".join((self.body.__doc__ or "").split())
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the body; the tag of the wire is not part of it."""
+        schema = self.body.model_json_schema()
+        schema["properties"].pop("tag", None)
+        return schema
+
+    def carry_out(self, client: CampaignClient, body: Any) -> Any:
+        """Ask the campaign, under the requester's name. Raises NotRunning, RequestRefused, BadArgument."""
+        client.name = body.requester if body.requester != SOMEBODY else BY_PAGE
+        return self.call(client, body)
+
 
 STEERING: Final[Mapping[str, Steering]] = {
-    "propose": Steering(
-        Propose,
-        "Queue a candidate.",
-        lambda client, body: client.propose(body.candidate_id, body.parameters, seed=body.seed),
+    "propose": Steering(ProposeRequest, lambda c, b: c.propose(b.candidate_id, b.parameters, seed=b.seed)),
+    "replicate": Steering(Replicate, lambda c, b: c.replicate(b.candidate_id, b.runs)),
+    "prioritise": Steering(PrioritiseRequest, lambda c, b: c.prioritise(b.candidate_id, b.place)),
+    "withdraw": Steering(
+        WithdrawRequest,
+        lambda c, b: c.withdraw(b.candidate_id, b.reason),
+        danger="The candidate leaves the queue as cancelled and cannot be queued again under its id.",
     ),
     "cancel": Steering(
-        Cancel,
-        "End a candidate early.",
-        lambda client, body: client.cancel(body.candidate_id, body.reason),
+        CancelRequest,
+        lambda c, b: c.cancel(b.candidate_id, b.reason),
         danger="The candidate ends as cancelled and cannot be queued again under its id.",
     ),
+    "pause": Steering(PauseRequest, lambda c, b: c.pause(b.reason)),
+    "resume": Steering(ResumeRequest, lambda c, b: c.resume()),
+    "retarget": Steering(
+        RetargetRequest, lambda c, b: c.retarget([(one.twist_deg, one.tolerance_deg) for one in b.targets])
+    ),
+    "change_space": Steering(ChangeSpaceRequest, lambda c, b: c.change_space(b.space)),
+    "change_budget": Steering(
+        ChangeBudgetRequest, lambda c, b: c.change_budget(b.results, wall_time_s=b.wall_time_s)
+    ),
+    "note": Steering(NoteRequest, lambda c, b: c.note(b.text, b.candidate_id)),
     "stop": Steering(
-        Stop,
-        "Let running candidates finish, then stop the campaign.",
-        lambda client, body: client.stop(body.reason),
+        StopRequest,
+        lambda c, b: c.stop(b.reason),
         danger="No more candidates are leased; the session ends with those that run. `moireloop resume` goes on.",
     ),
-}
+}  # fmt: skip

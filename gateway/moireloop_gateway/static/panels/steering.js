@@ -21,12 +21,18 @@ export function mount(root, { store, session }) {
 }
 
 function form(store, request, may, said) {
-  const fields = Object.entries(request.schema.properties ?? {}).flatMap(([name, schema]) => inputs(store, request, name, schema));
+  const fields = Object.entries(request.schema.properties ?? {}).filter(([name]) => name !== "requester").flatMap(([name, schema]) => inputs(store, request, name, schema));
   const send = el("button", { type: "submit", class: request.danger ? "danger" : null, disabled: !may }, request.name);
   const node = el("form", {
     onsubmit: async (event) => {
       event.preventDefault();
-      const body = bodyOf(fields);
+      let body;
+      try {
+        body = bodyOf(fields);
+      } catch (error) {
+        said.textContent = `${request.name}: ${error.message}`;
+        return;
+      }
       if (!(await confirmed(request, body))) return;
       send.disabled = true;
       try {
@@ -50,6 +56,10 @@ function inputs(store, request, name, schema) {
       const [low, high] = store.summary.space[parameter];
       return { path: [name, parameter], kind: "number", words: `${label(parameter)}, ${short(low)} to ${short(high)}`, input: el("input", { name: parameter, type: "number", step: "any", min: low, max: high, value: short((low + high) / 2), required: true }) };
     });
+  }
+  if (name === "space" || name === "targets") {
+    const now = name === "space" ? store.summary.space : store.summary.targets.map((t) => ({ twist_deg: t.twist_deg, tolerance_deg: t.tolerance_deg }));
+    return [{ path: [name], kind: "json", words: `${label(name)} (JSON)`, input: el("input", { name, type: "text", value: JSON.stringify(now), required: true }) }];
   }
   const preset = name === "candidate_id" && request.name === "propose" ? `by-hand-${Date.now().toString(36)}` : schema.default ?? "";
   const value = typeof preset === "object" ? "" : preset;

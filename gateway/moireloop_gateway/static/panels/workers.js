@@ -28,7 +28,7 @@ export function mount(root, { store, go }) {
     const told = await get(`${store.path}/timeline${choose.value ? `?last_s=${choose.value}` : ""}`);
     if (!chart || lanes !== told.workers.length) {
       lanes = told.workers.length;
-      chart = new Chart({ label: "Workers over time", x: "time", y: "", height: 60 + 26 * Math.max(1, Math.min(lanes, 40)), chosen: (id) => go("runs", id) });
+      chart = new Chart({ label: "Workers over time", x: "time", y: "", left: 96, height: 60 + 26 * Math.max(1, Math.min(lanes, 40)), chosen: (id) => go("runs", id) });
       replace(gantt, chart.node);
     }
     chart.set(bars(told, store.summary, choose.value));
