@@ -1,12 +1,11 @@
-"""A conductor without workers, on one host: `python -m tests.system.conduct FILE run|resume`. Ends at SIGTERM.
+"""A conductor on one host: `python -m tests.system.conduct FILE run|resume`. Ends at SIGTERM.
 
-Each event of the log becomes a line of `events.jsonl` beside the campaign file, with the seconds of the boot clock at
-which it was seen.
+What it sees stands beside the campaign file, for who cannot reach that host: each event of the log as a line of
+`events.jsonl`, and the present status in `status.json`.
 """
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import time
@@ -16,7 +15,7 @@ from moireloop.campaign_file.load import check, keep_copy, read_campaign, refuse
 from moireloop.session.conductor import Conductor
 from moireloop.session.lock import locked
 from moireloop_broker.connection import read_connection
-from moireloop_broker.processes.clock import boot_s
+from moireloop_broker.files import write_synced
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 
@@ -30,7 +29,7 @@ def main(path: Path, purpose: str) -> None:
     refuse_unreachable(file)
     file.folder.create()
     keep_copy(file, file.folder)
-    conductor = Conductor(file.campaign, file.folder, resumed=purpose == "resume", without=("pool",))
+    conductor = Conductor(file.campaign, file.folder, resumed=purpose == "resume")
     with locked(file.folder), path.with_name("events.jsonl").open("a", encoding="utf-8") as lines:
         try:
             conductor.start()
@@ -41,10 +40,9 @@ def main(path: Path, purpose: str) -> None:
                 conductor.step()
                 for entry_id, event in log.replay(last_id):
                     last_id = entry_id
-                    seen = {"seen_s": boot_s(), **json.loads(event.model_dump_json())}
-                    lines.write(json.dumps(seen) + "\n")
+                    lines.write(event.model_dump_json() + "\n")
                     lines.flush()
-                path.with_name("counters.json").write_text(json.dumps(state.status().counters))
+                write_synced(path.with_name("status.json"), state.status().model_dump_json())
                 time.sleep(0.05)
             if (ending := conductor.ending()) is not None:
                 conductor.finish(ending)

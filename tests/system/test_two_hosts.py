@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 
 from moireloop_broker.connection import read_connection
+from moireloop_broker.processes.clock import boot_s
 from tests.helpers.campaign_files import Section
 from tests.helpers.servers import tls_server
 from tests.helpers.two_hosts import TwoHosts, two_hosts, why_not
 from tests.helpers.waiting import wait_until
-from tests.system.two_hosts_campaign import TwoHostsCampaign
+from tests.system.two_hosts_campaign import LEASE_S, TwoHostsCampaign
 
 Make = Callable[..., TwoHostsCampaign]
 
 CLEAR: Section = {"plaintext": True}
+
+BACK_S = 8.0
+"""Within so long a worker is back: 3 s of TCP, 2 s for a try to connect; a busy machine has the rest."""
 
 
 @pytest.fixture(scope="module")
@@ -57,20 +61,20 @@ def test_campaign_runs_on_two_hosts(campaign: Make, hosts: TwoHosts) -> None:
     """
     both = campaign(4, tls=True, network={"host": "auto", "ports": "41000-41009"})
     both.start(hosts.first)
-    both.start_pool(hosts.second, "pool")
+    both.join(hosts.second, "pool")
     both.wait_for_results(2)
     connection = read_connection(both.folder.root)
     assert connection.host == hosts.first.address
     assert connection.redis_url.startswith("rediss://")
     assert connection.events == f"tcp://{hosts.first.address}:41001"
     assert {e["report"]["provenance"]["host"] for e in both.results()} == {hosts.second.name}
-    wait_until(lambda: both.counters().get("frames_received"), "frames by TCP")
+    wait_until(lambda: both.count("frames_received"), "frames by TCP")
     both.end("pool")
     both.end("conductor")
 
     both.start(hosts.second, "resume")
     assert read_connection(both.folder.root).host == hosts.second.address
-    both.start_pool(hosts.first, "pool")
+    both.join(hosts.first, "pool")
     both.wait_for_the_end()
     both.assert_one_result_each(4)
     assert {e["report"]["provenance"]["host"] for e in both.results()} == {hosts.first.name, hosts.second.name}
@@ -81,7 +85,7 @@ def test_server_without_tls_serves_other_hosts_where_it_may(campaign: Make, host
     name = hosts.first.name
     both = campaign(1, redis=CLEAR, network={"host": name})
     both.start(hosts.first)
-    both.start_pool(hosts.second, "pool")
+    both.join(hosts.second, "pool")
     both.wait_for_the_end()
     both.assert_one_result_each(1)
     assert f"@{name}:" in read_connection(both.folder.root).redis_url
@@ -94,3 +98,46 @@ def test_server_without_tls_serves_other_hosts_where_it_may(campaign: Make, host
         f"redis.plaintext: network.host = '{name}' opens the campaign's Redis server to other hosts" in refused.stderr
     )
     assert "built without TLS" in refused.stderr
+
+
+def test_partitions_and_a_host_that_vanishes(campaign: Make, hosts: TwoHosts) -> None:
+    """MD goes on through a partition shorter than the lease; one that is longer, or a lost host, costs the attempt.
+
+    The services are back within seconds of the network, frames were lost and counted, and each candidate comes to one
+    result.
+    """
+    endless: Section = {"model": "bead", "cells": [8, 8], "melt_steps": 100, "anneal_steps": 90_000_000}
+    both = campaign(20, redis=CLEAR, growth=endless)
+    both.start(hosts.first)
+    both.join(hosts.second, "far")
+    far, near = "far-worker-0", "near-worker-0"
+    wait_until(lambda: both.step_of(far) > 0 and both.count("frames_received"), "the far worker runs and sends frames")
+    [lease] = both.leases(far)
+
+    hosts.unplug()
+    cut_s, computed_s = boot_s(), both.computed_s(far)
+    wait_until(lambda: boot_s() - cut_s > LEASE_S - 1, "a partition shorter than the lease")
+    assert both.computed_s(far) > computed_s + 0.05, "MD goes on"
+    step, received = both.step_of(far), both.count("frames_received")
+    hosts.plug_in()
+    mended_s = boot_s()
+    wait_until(lambda: both.step_of(far) > step, "the worker is back")
+    assert boot_s() - mended_s < BACK_S
+    wait_until(lambda: both.count("frames_received") > received, "frames arrive again")
+    assert both.leases(far) == [lease]
+
+    both.join(hosts.first, "near")
+    wait_until(lambda: both.leases(near), "the near worker runs")
+    hosts.unplug()
+    wait_until(lambda: both.failures(), "the lease expires")
+    assert [(f["candidate_id"], f["worker"]) for f in both.failures()] == [(lease["candidate_id"], far)]
+    hosts.plug_in()
+    wait_until(lambda: len(both.leases(far)) == 2, "the far worker has let go, and takes a candidate")
+
+    hosts.unplug()
+    both.kill_session("far")
+    ids = {event["candidate_id"] for event in (*both.leases(far), *both.leases(near))}
+    for candidate_id in sorted(ids):
+        both.cancel(hosts.first, candidate_id)
+    wait_until(lambda: ids <= both.settled(), "the candidates of both hosts have a result")
+    both.assert_one_result_each(None)
