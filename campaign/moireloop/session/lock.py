@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +24,15 @@ if TYPE_CHECKING:
 LOCK_PATIENCE_S: Final = 0.2
 """Outlasts somebody else's short look at who holds the lock."""
 
+
+BEAT_S: Final = 1.0
+
+SILENT_S: Final = 5.0
+"""A process of another host that has not shown for so long that it lives does not run the campaign any more."""
+
+LOOK_S: Final = 0.1
+
+UNKNOWN: Final = "an unknown host"
 
 ANSWER_S: Final = 5.0
 """How long a Redis server that is asked who runs a campaign may take."""
@@ -46,7 +57,8 @@ class Holder:
 def locked(folder: CampaignFolder) -> Iterator[None]:
     """Hold the folder for this process, so that no second one runs the same campaign.
 
-    The kernel gives the lock back when the process ends, however it ends. The folder must exist.
+    The kernel gives the lock back when the process ends, however it ends. The folder must exist. A file system may keep
+    locks to one host: for the others the file's time of change shows that the process lives.
 
     Raises:
         CampaignIsRunning: another process holds it.
@@ -55,11 +67,50 @@ def locked(folder: CampaignFolder) -> Iterator[None]:
     try:
         if not locks_within(descriptor, LOCK_PATIENCE_S):
             raise held_by(folder, _read_holder(descriptor))
+        _refuse_if_it_beats(folder, _read_holder(descriptor))
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
-        yield
+        with _beating(descriptor):
+            try:
+                yield
+            finally:
+                os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _refuse_if_it_beats(folder: CampaignFolder, holder: Holder) -> None:
+    """Nothing where no process of another host shows that it lives: that one ended, or says nothing for SILENT_S.
+
+    Clocks of hosts are not compared. The file is opened each time anew, so that a network file system asks its server.
+    """
+    if holder.host in (UNKNOWN, socket.gethostname()):
+        return
+    before, deadline_s = folder.lock_file.stat().st_mtime_ns, time.monotonic() + SILENT_S
+    while time.monotonic() < deadline_s:
+        time.sleep(LOOK_S)
+        with folder.lock_file.open("rb") as file:
+            if os.fstat(file.fileno()).st_mtime_ns != before:
+                raise held_by(folder, holder)
+
+
+@contextmanager
+def _beating(descriptor: int) -> Iterator[None]:
+    """Change the time of an open file now and then, as long as the block lasts."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT_S):
+            with contextlib.suppress(OSError):
+                os.utime(descriptor)
+
+    thread = threading.Thread(target=beat, name="lock-beat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def refuse_if_held(folder: CampaignFolder) -> None:
@@ -139,4 +190,4 @@ def _read_holder(descriptor: int) -> Holder:
         fields = json.loads(os.pread(descriptor, 4096, 0))
         return Holder(int(fields["pid"]), str(fields["host"]))
     except (ValueError, KeyError, TypeError):
-        return Holder(0, "an unknown host")
+        return Holder(0, UNKNOWN)

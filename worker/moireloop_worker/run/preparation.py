@@ -13,6 +13,7 @@ import logging
 import math
 import os
 import re
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -87,9 +88,9 @@ class PreparedStructures:
         return None
 
     def raw(self, key: str) -> Path:
-        """Where to write a structure that `keep` then takes over; distinct for each process."""
+        """Where to write a structure that `keep` then takes over; distinct for each process of each host."""
         make_room(self._folder)
-        return self._folder / f".{key}.{os.getpid()}.raw"
+        return self._folder / f".{key}.{socket.gethostname()}.{os.getpid()}.raw"
 
     def refused(self, key: str, molten: Molten | None) -> str | None:
         """Why this structure was refused when it was computed; None where it was not. It would come out the same."""

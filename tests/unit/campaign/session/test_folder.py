@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from moireloop.session import lock
 from moireloop.session.lock import CampaignIsRunning, holder_of, locked
 from moireloop_broker.folder import CampaignFolder
 from moireloop_worker.lammps.restarts import remove_restart_files_of
+from tests.helpers.waiting import wait_until
 
 HOLD = """
 import sys
@@ -63,6 +67,39 @@ def test_two_cannot_hold_one_folder(folder: CampaignFolder) -> None:
     assert holder_of(folder) is None
     with locked(folder):
         pass
+
+
+def test_process_of_another_host_is_seen_by_the_files_time(folder: CampaignFolder) -> None:
+    """Where locks do not reach from host to host, as on some parallel file systems."""
+    folder.lock_file.write_text(json.dumps({"pid": 7, "host": "node-17"}))
+    ended = threading.Event()
+
+    def live() -> None:
+        while not ended.wait(0.2):
+            os.utime(folder.lock_file)
+
+    elsewhere = threading.Thread(target=live)
+    elsewhere.start()
+    try:
+        with pytest.raises(CampaignIsRunning, match="process 7 on node-17"), locked(folder):
+            pass
+    finally:
+        ended.set()
+        elsewhere.join()
+    assert "node-17" in folder.lock_file.read_text()
+
+
+def test_process_of_another_host_that_shows_no_life_is_gone(
+    folder: CampaignFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was killed there: the folder is this process's, which shows that it lives in its turn."""
+    monkeypatch.setattr(lock, "SILENT_S", 0.3)
+    monkeypatch.setattr(lock, "BEAT_S", 0.05)
+    folder.lock_file.write_text(json.dumps({"pid": 7, "host": "node-17"}))
+    with locked(folder):
+        taken = folder.lock_file.stat().st_mtime_ns
+        wait_until(lambda: folder.lock_file.stat().st_mtime_ns > taken, "a sign of life")
+    assert folder.lock_file.read_text() == "", "whoever comes next, from any host, need not wait"
 
 
 def test_lock_of_a_killed_process_is_free(folder: CampaignFolder) -> None:
