@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from moireloop.cells.admitted import AdmittedTwist, admitted_twists
     from moireloop.client.client import CampaignClient, NotRunning, Received, RequestRefused, connect
     from moireloop.client.running import CampaignRun, Outcome
+    from moireloop.stored import StoredCampaign
+    from moireloop.stored import open_campaign as open
     from moireloop_analyzer.twist import measure_twist
     from moireloop_optimizer.generators.twist_generator import TwistGenerator
 
@@ -27,10 +29,12 @@ __all__ = [
     "Outcome",
     "Received",
     "RequestRefused",
+    "StoredCampaign",
     "TwistGenerator",
     "admitted_twists",
     "connect",
     "measure_twist",
+    "open",
 ]
 
 _PLACES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
@@ -47,8 +51,13 @@ _PLACES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "admitted_twists": ("moireloop.cells.admitted", ("optimizer",)),
     "connect": ("moireloop.client.client", ()),
     "measure_twist": ("moireloop_analyzer.twist", ("analyzer",)),
+    "open": ("moireloop.stored", ("worker", "analyzer", "optimizer")),
+    "StoredCampaign": ("moireloop.stored", ("worker", "analyzer", "optimizer")),
 }
 """Each public name: the module that has it, and the extras that this module needs."""
+
+_OTHER_NAMES: Final = {"open": "open_campaign"}
+"""What a public name is called in its module, where it would hide a name of Python's there."""
 
 
 def __getattr__(name: str) -> Any:
@@ -59,7 +68,7 @@ def __getattr__(name: str) -> Any:
 
     module, extras = _PLACES[name]
     with extras_for(f"{__name__}.{name}", extras):
-        return getattr(import_module(module), name)
+        return getattr(import_module(module), _OTHER_NAMES.get(name, name))
 
 
 def __dir__() -> list[str]:

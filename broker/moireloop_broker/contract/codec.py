@@ -35,6 +35,8 @@ WORKER_SINCE_STATUS_2: Final = frozenset({"phase", "completed", "ends_s", "fault
 
 SINCE_STATUS_3: Final = frozenset({"pools"})
 
+TAG_KEY: Final = b"\xa3tag"
+
 T = TypeVar("T")
 
 M = TypeVar("M", bound=Message)
@@ -111,6 +113,22 @@ def _recorded(data: bytes | memoryview) -> Any:
     fields = _decoded(data)
     tag = _tag_of(fields)
     return {**fields, "tag": EARLIER[tag]} if tag in EARLIER else fields
+
+
+def peeked_tag(data: bytes) -> str:
+    """The tag of a packed message as it was written, without unpacking the rest; empty where there is none.
+
+    Our messages have it first. One that has it elsewhere is unpacked.
+    """
+    start = {0xDE: 3, 0xDF: 5}.get(data[0], 1) if data else 0
+    if data[start : start + 4] == TAG_KEY:
+        length = data[start + 4] if len(data) > start + 4 else 0
+        if length & 0xE0 == 0xA0:
+            return data[start + 5 : start + 5 + (length & 0x1F)].decode("ascii", "replace")
+    try:
+        return _tag_of(_decoded(data))
+    except MalformedMessage:
+        return ""
 
 
 def _tag_of(fields: Any) -> str:

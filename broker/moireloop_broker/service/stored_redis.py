@@ -107,13 +107,23 @@ def _connected(process: subprocess.Popen[bytes], place: Path, folder: Path) -> r
     while time.monotonic() < deadline and process.poll() is None:
         if path.exists():
             with contextlib.suppress(redis.RedisError):
-                client = redis.Redis(
-                    unix_socket_path=str(path), socket_timeout=READY_S, single_connection_client=True, protocol=2
-                )
+                client = redis.Redis.from_pool(_one_connection(path))
                 client.ping()
                 return client
         time.sleep(0.01)
     raise RedisUnavailable(f"the append-only file in {folder} cannot be read: {_last_words(place / 'redis.log')}")
+
+
+def _one_connection(path: Path) -> redis.BlockingConnectionPool:
+    """A pool of one connection, which commands and pipelines share."""
+    return redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
+        max_connections=1,
+        timeout=None,
+        connection_class=redis.UnixDomainSocketConnection,
+        path=str(path),
+        socket_timeout=READY_S,
+        protocol=2,
+    )
 
 
 def _last_words(log_file: Path) -> str:

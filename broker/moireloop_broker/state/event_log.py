@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Container, Iterator, Mapping
+from typing import Any, Final, cast
 
 import redis
 
-from moireloop_broker.contract.codec import pack, unpack_event
+from moireloop_broker.contract.codec import pack, peeked_tag, unpack_event
 from moireloop_broker.contract.events import Event
 from moireloop_broker.contract.message import START, MalformedMessage
 from moireloop_broker.processes.log_limit import LogLimit
@@ -16,6 +16,8 @@ from moireloop_broker.state.keys import EVENT_FIELD, Keys
 
 log = logging.getLogger(__name__)
 log.addFilter(LogLimit())
+
+AT_ONCE: Final = 5000
 
 Entry = tuple[str, bytes]
 
@@ -75,11 +77,25 @@ class EventLog:
             for stream, rows in answer or []
         }
 
-    def replay(self, since: str = START) -> Iterator[tuple[str, Event]]:
-        """Every event after `since` up to the present end."""
-        while entries := self.read(since):
-            yield from entries
-            since = entries[-1][0]
+    def replay(self, since: str = START, tags: Container[str] | None = None) -> Iterator[tuple[str, Event]]:
+        """Every event after `since` up to the present end; with `tags`, those alone that were written with one."""
+        for entry_id, body in self.replay_packed(since):
+            if tags is None or peeked_tag(body) in tags:
+                event = self._readable(entry_id, body)
+                if event is not None:
+                    yield entry_id, event
+
+    def replay_packed(self, since: str = START) -> Iterator[Entry]:
+        """Every entry after `since` as it stands in the log.
+
+        Raises:
+            LogRolledBack: there is no event `since` (any more).
+        """
+        if since != START and not self._client.xrange(self._keys.log, since, since):
+            raise LogRolledBack(f"expected event {since} in the log, which was read before, and it is gone")
+        while rows := self.read_streams({self._keys.log: since}, AT_ONCE, 0).get(self._keys.log, []):
+            yield from rows
+            since = rows[-1][0]
 
     def last_id(self) -> str:
         """Id of the newest event, "0-0" when there is none."""

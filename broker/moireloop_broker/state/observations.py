@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Final, cast
 
 import redis
 
@@ -12,6 +12,9 @@ from moireloop_broker.contract.events import FrameAnalysed, Observation
 from moireloop_broker.state.keys import EVENT_FIELD, OBSERVATIONS_KEPT, OBSERVED_BYTES_KEPT, Keys
 from moireloop_broker.state.scripts import Scripts
 from moireloop_broker.state.series import Series, SeriesPoint, pack_point, point_of, unpack_point
+
+SERIES_AT_ONCE: Final = 200
+"""Series that are read in one round trip: at most 200 MB where each has all of its points."""
 
 
 class Observations:
@@ -56,6 +59,11 @@ class Observations:
         prefix = self._keys.series_prefix
         found = {key.decode().removeprefix(prefix) for key in self._client.scan_iter(f"{prefix}*", count=1000)}
         split = (name.rsplit(":", 1) for name in found)
-        for candidate_id, attempt in sorted((candidate_id, int(attempt)) for candidate_id, attempt in split):
-            points = cast("list[bytes]", self._client.zrange(self._keys.series(candidate_id, attempt), 0, -1))
-            yield Series(candidate_id, attempt, [unpack_point(data) for data in points])
+        ordered = sorted((candidate_id, int(attempt)) for candidate_id, attempt in split)
+        for start in range(0, len(ordered), SERIES_AT_ONCE):
+            several = ordered[start : start + SERIES_AT_ONCE]
+            pipeline = self._client.pipeline(transaction=False)
+            for candidate_id, attempt in several:
+                pipeline.zrange(self._keys.series(candidate_id, attempt), 0, -1)
+            for (candidate_id, attempt), points in zip(several, pipeline.execute(), strict=True):
+                yield Series(candidate_id, attempt, [unpack_point(data) for data in points])

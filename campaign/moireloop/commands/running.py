@@ -22,7 +22,7 @@ from moireloop.campaign_file.load import (
 )
 from moireloop.cells.lines import warnings
 from moireloop.commands.steering import resumed_after_pause
-from moireloop.exit_codes import EXIT_FAILED
+from moireloop.exit_codes import EXIT_FAILED, EXIT_KILLED
 from moireloop.session.lock import locked, refuse_if_held
 from moireloop.session.opening import forget_session, refuse_if_redis_knows, refuse_taken_name
 from moireloop.terminal.console import complain, console, say
@@ -102,6 +102,10 @@ def _conduct(campaign: Campaign, *, resumed: bool) -> Session:
     for told in warnings(crystal_of(campaign.growth), campaign.space, campaign.targets):
         say(told)
     session = conduct(campaign, console, resumed=resumed)
+    if session.exit_code == EXIT_KILLED:
+        say(f"tables   not written; `moireloop results {campaign.folder}` writes them")
+        say(f"ended    {session.reason}")
+        return session
     campaign = campaign.after(session.history.steered)
     from moireloop.commands.drawing import draw, not_drawn
     from moireloop.commands.tabling import show_results

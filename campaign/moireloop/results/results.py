@@ -77,3 +77,14 @@ def wavelength_angstrom(result: Result) -> float | None:
 def parameter_names(results: Iterable[Result]) -> list[str]:
     """Names of all growth parameters, in the order in which they first appear."""
     return list(dict.fromkeys(name for result in results for name in result.candidate.parameters))
+
+
+def best_result(results: Iterable[Result], target: Target | float) -> Result | None:
+    """The measured result nearest to a target, the earliest of equals; None where nothing was measured.
+
+    Args:
+        target: a target, or a twist in degrees.
+    """
+    wanted_deg = target.twist_deg if isinstance(target, Target) else float(target)
+    measured = [(abs(result.twist_deg - wanted_deg), result) for result in results if result.twist_deg is not None]
+    return min(measured, key=lambda pair: pair[0])[1] if measured else None

@@ -14,6 +14,7 @@ from typing import Literal
 import redis
 
 from moireloop.campaign_file.campaign import Campaign
+from moireloop.results.summary import Summaries
 from moireloop.session.ending import Ending, ending_of, failure_of, should_drain, wall_time_reason, without_success
 from moireloop.session.history import History
 from moireloop.session.lock import conductor_name
@@ -54,6 +55,8 @@ log = logging.getLogger(__name__)
 MAX_CRASHES = 7
 
 PATIENCE_S = 15.0
+
+AT_ONCE_S = 0.5
 
 LEAVE_S = 10.0
 
@@ -102,6 +105,7 @@ class Conductor:
         self._client: redis.Redis | None = None
         self._sockets: int | None = None
         self._watch: StateWatch | None = None
+        self._summaries = Summaries()
 
     def start(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Start all services and let the campaign begin, or go on; the pool starts in a later step.
@@ -228,9 +232,11 @@ class Conductor:
         while any_alive(self._redis(), self._opened().keys) and time.monotonic() < deadline_s:
             time.sleep(0.1)
 
-    def close(self) -> None:
-        """End every service that still runs, at once if need be."""
-        self._services.stop([n for n in self._services.names() if n != "broker"], PATIENCE_S / 3)
+    def close(self, *, at_once: bool = False) -> None:
+        """End every service that still runs, by force if need be; `at_once` leaves them half a second to end."""
+        self._services.stop(
+            [n for n in self._services.names() if n != "broker"], AT_ONCE_S if at_once else PATIENCE_S / 3
+        )
         self._services.stop(["broker"], PATIENCE_S)
         if self._client is not None:
             self._client.close()
@@ -311,7 +317,7 @@ class Conductor:
             state.change("draining", self._drain_reason)
 
     def _drain_in_time(self, progress: Progress) -> None:
-        if progress.state == "draining":
+        if progress.state == "draining" or self.campaign.budget.wall_time_s is None:
             return
         runs_s = [r.report.finished_s - r.report.started_s for r in self.history.results if r.report is not None]
         run_s = sorted(runs_s)[len(runs_s) // 2] if runs_s else None
@@ -342,6 +348,11 @@ class Conductor:
             last_failures=self.history.last_failures,
             counters_before=self._counters_before,
             outside_counts=self.campaign.budget.outside_counts,
+            summary=self._summaries.look(
+                self.history.results, self.campaign.targets, self.history.resumed_at_s, boot_s()
+            ),
+            seen=self.history.outcomes,
+            uncounted=self.history.counted_outside,
         )
 
     def _identity(self) -> Identity:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from moireloop_broker.contract.codec import EARLIER
 from moireloop_broker.contract.events import (
+    OUTSIDE,
     CampaignChanged,
     Published,
     Requested,
@@ -21,6 +24,9 @@ TOPICS: Final = tuple(
 )
 """Topics of the events that a history is made of."""
 
+TAGS: Final = frozenset(TOPICS) | {earlier for earlier, today in EARLIER.items() if today in TOPICS}
+"""Tags that these events were ever written with."""
+
 FAILURES_KEPT: Final = 5
 
 
@@ -31,7 +37,8 @@ class History:
     `results_before` is how many results are older than the last session's start, `drained_for` why
     the present one drains. `last_failures` are the last attempts that failed by themselves,
     oldest first, at most FAILURES_KEPT. `steered` is what requests have made of the campaign.
-    `passed_over` maps ids of entries that are no events to the reason.
+    `passed_over` maps ids of entries that are no events to the reason. `outcomes` counts results by how they ended,
+    `counted_outside` those of candidates from outside that would use up the budget.
     """
 
     results: list[Result] = field(default_factory=list)
@@ -42,6 +49,8 @@ class History:
     last_failures: list[RunFailed] = field(default_factory=list)
     steered: Steered = field(default_factory=Steered)
     passed_over: Mapping[str, str] = field(default_factory=dict)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    counted_outside: int = 0
 
     @classmethod
     def of(cls, events: Iterable[Published]) -> Self:
@@ -60,6 +69,8 @@ class History:
         """Take in the next event."""
         if isinstance(event, Result):
             self.results.append(event)
+            self.outcomes[event.outcome] += 1
+            self.counted_outside += event.counts_for_budget and event.candidate.strategy == OUTSIDE
         elif isinstance(event, Requested):
             self.steered = self.steered.after(event.request)
         elif isinstance(event, RunFailed) and event.charged:

@@ -119,6 +119,14 @@ def refuse_if_held(folder: CampaignFolder) -> None:
         raise held_by(folder, holder)
 
 
+def refuse_if_running(folder: CampaignFolder) -> None:
+    """Nothing when no session of the campaign runs. Raises CampaignIsRunning."""
+    if is_running(folder):
+        raise CampaignIsRunning(
+            f"the campaign in {folder.root} runs; reach it with moireloop.connect({str(folder.root)!r})"
+        )
+
+
 def holder_of(folder: CampaignFolder) -> Holder | None:
     """The process that runs the campaign now, or None when nobody does.
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from moireloop.results.analyses import failed_analyses
-from moireloop.results.best import Best, best_of
-from moireloop.results.early_ends import EarlyEnds, early_ends
+from moireloop.results.best import Best
+from moireloop.results.early_ends import EarlyEnds
 from moireloop.results.labels import duration
-from moireloop.results.results import utilisation
+from moireloop.results.summary import Summary, summary_of
 from moireloop.session.start_condition import awaits_analyzer
 from moireloop_broker.contract.control import RESTARTS_PASSED_OVER, PoolStatus, Status, WorkerStatus
 from moireloop_broker.contract.events import BUDGET_OUTCOMES, OUTCOMES, OUTSIDE, Result, RunFailed, ServiceChanged
@@ -94,6 +93,9 @@ def progress_of(
     last_failures: Sequence[RunFailed] = (),
     counters_before: Mapping[str, int] | None = None,
     outside_counts: bool = True,
+    summary: Summary | None = None,
+    seen: Mapping[str, int] | None = None,
+    uncounted: int | None = None,
 ) -> Progress:
     """What to show of a campaign.
 
@@ -108,11 +110,15 @@ def progress_of(
         last_failures: the last attempts that failed, oldest first.
         counters_before: the counters when this session began; None where they are not known.
         outside_counts: whether candidates from outside use up the budget.
+        summary, seen, uncounted: of the results, where they are known: what they come to, how many there are of each
+            outcome, and how many of them use up nothing of the budget.
     """
-    outcomes = _outcomes(status, results)
+    outcomes = _outcomes(status, Counter(result.outcome for result in results) if seen is None else seen)
+    summary = summary_of(results, targets, resumed_at_s) if summary is None else summary
     elapsed_s = max(0.0, now_s - started_s) if elapsed_s is None else elapsed_s
-    outside = (result for result in results if result.candidate.strategy == OUTSIDE)
-    uncounted = 0 if outside_counts else sum(result.counts_for_budget for result in outside)
+    if uncounted is None:
+        uncounted = sum(result.counts_for_budget for result in results if result.candidate.strategy == OUTSIDE)
+    uncounted = 0 if outside_counts else uncounted
     remaining = max(0, budget_results - sum(outcomes[outcome] for outcome in BUDGET_OUTCOMES) + uncounted)
     return Progress(
         campaign=status.campaign,
@@ -122,10 +128,10 @@ def progress_of(
         analysing=status.counts.get("analysing", 0),
         outcomes=outcomes,
         budget_results=budget_results,
-        best=tuple(zip(targets, best_of(results, targets), strict=True)),
+        best=summary.best,
         workers=tuple(_worker_line(worker, now_s) for worker in sorted(status.workers, key=lambda w: w.worker)),
-        utilisation=utilisation(results, resumed_at_s).fraction,
-        early=early_ends(results),
+        utilisation=summary.utilisation,
+        early=summary.early,
         elapsed_s=elapsed_s,
         left_s=time_left_s(_session_times(results, started_s), remaining, now_s, elapsed_s, wall_time_s),
         awaits_analyzer=awaits_analyzer(status.state, status.services),
@@ -133,7 +139,7 @@ def progress_of(
         down=tuple(name for name, state in sorted(status.services.items()) if state == "crashed"),
         last_crash=last_crash,
         last_failures=tuple(last_failures),
-        failed_analyses=failed_analyses(results),
+        failed_analyses=summary.failed_analyses,
         now_s=now_s,
         restarts_passed_over=restarts_passed_over(status.counters, counters_before),
         pools=pool_lines(status.pools, now_s),
@@ -211,13 +217,13 @@ def time_left_s(
     return left_s if math.isfinite(left_s) else None
 
 
-def _outcomes(status: Status, results: Sequence[Result]) -> dict[str, int]:
-    seen = {outcome: sum(result.outcome == outcome for result in results) for outcome in OUTCOMES}
-    return {outcome: max(seen[outcome], status.counts.get(outcome, 0)) for outcome in OUTCOMES}
+def _outcomes(status: Status, seen: Mapping[str, int]) -> dict[str, int]:
+    return {outcome: max(seen.get(outcome, 0), status.counts.get(outcome, 0)) for outcome in OUTCOMES}
 
 
 def _session_times(results: Sequence[Result], started_s: float) -> list[float]:
-    ended = (result.times.logged_s for result in results if result.counts_for_budget)
+    """When the last results of this session came, as many as the pace is taken from."""
+    ended = (result.times.logged_s for result in results[-2 * RATE_WINDOW :] if result.counts_for_budget)
     return sorted(time_s for time_s in ended if time_s is not None and time_s >= started_s)
 
 

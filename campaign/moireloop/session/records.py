@@ -9,7 +9,7 @@ from typing import cast
 
 import redis
 
-from moireloop.session.history import History
+from moireloop.session.history import TAGS, History
 from moireloop.session.live import live_history, look
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.control import Status
@@ -124,6 +124,6 @@ def stored_status(folder: CampaignFolder) -> tuple[Status, History]:
 
 def _history(client: redis.Redis, connection: Connection) -> History:
     log = EventLog(client, connection.keys)
-    history = History.of(event for _, event in log.replay())
+    history = History.of(event for _, event in log.replay(tags=TAGS))
     history.passed_over = log.passed_over
     return history

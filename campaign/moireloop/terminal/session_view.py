@@ -24,7 +24,7 @@ TICK_S: Final = 0.2
 
 @dataclass(frozen=True)
 class Session:
-    """How a session ended, and the campaign's history and the series of its runs up to then."""
+    """How a session ended, and the campaign's history and the series of its runs up to then; none if it was killed."""
 
     history: History
     all_series: list[Series]
@@ -56,11 +56,12 @@ def conduct(campaign: Campaign, console: Console, *, resumed: bool) -> Session:
     try:
         conductor.start(lambda: interrupts.count > 0)
         ending = _follow(conductor, interrupts, console)
+        if ending is None:
+            conductor.close(at_once=True)
+            return Session(conductor.history, [], "killed; `moireloop resume` goes on from here", EXIT_KILLED)
         all_series = conductor.all_series()
-        if ending is not None:
-            conductor.finish(ending)
-            return Session(conductor.history, all_series, ending.reason, EXIT_FAILED if ending.is_failure else 0)
-        return Session(conductor.history, all_series, "killed; `moireloop resume` goes on from here", EXIT_KILLED)
+        conductor.finish(ending)
+        return Session(conductor.history, all_series, ending.reason, EXIT_FAILED if ending.is_failure else 0)
     finally:
         conductor.close()
 

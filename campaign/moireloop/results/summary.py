@@ -1,0 +1,68 @@
+"""What the results of a campaign come to, kept from one look to the next: best recipes, utilisation, early ends (pure).
+
+Each takes time that grows with the results. It is computed anew when there are new ones, and so seldom that it takes
+no more than SHARE of the time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final
+
+from moireloop.results.analyses import failed_analyses
+from moireloop.results.best import Best, best_of
+from moireloop.results.early_ends import EarlyEnds, early_ends
+from moireloop.results.results import utilisation
+from moireloop_broker.contract.events import Result
+from moireloop_broker.contract.search import Target
+
+SHARE: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What results come to: the best for each target, utilisation in [0, 1], early ends, analyzers that failed."""
+
+    best: tuple[tuple[Target, Best | None], ...]
+    utilisation: float | None
+    early: EarlyEnds | None
+    failed_analyses: tuple[str, ...]
+
+
+def summary_of(results: Sequence[Result], targets: Sequence[Target], resumed_at_s: Sequence[float] = ()) -> Summary:
+    """The summary of these results; `resumed_at_s` are the times at which the campaign was resumed."""
+    return Summary(
+        best=tuple(zip(targets, best_of(results, targets), strict=True)),
+        utilisation=utilisation(results, resumed_at_s).fraction,
+        early=early_ends(results),
+        failed_analyses=failed_analyses(results),
+    )
+
+
+class Summaries:
+    """The last summary, made anew now and then."""
+
+    def __init__(self) -> None:
+        self._last: Summary | None = None
+        self._of: tuple[int, tuple[Target, ...]] = (-1, ())
+        self._due_s = -math.inf
+
+    def look(
+        self, results: Sequence[Result], targets: Sequence[Target], resumed_at_s: Sequence[float], now_s: float
+    ) -> Summary:
+        """The summary of all results so far, or of those of a moment ago.
+
+        Args:
+            now_s: seconds of a clock that is not set.
+        """
+        wanted = len(results), tuple(targets)
+        is_stale = self._last is None or wanted[1] != self._of[1] or (wanted != self._of and now_s >= self._due_s)
+        if self._last is not None and not is_stale:
+            return self._last
+        began = perf_counter()
+        self._last, self._of = summary_of(results, targets, resumed_at_s), wanted
+        self._due_s = now_s + (perf_counter() - began) / SHARE
+        return self._last

@@ -1,0 +1,189 @@
+"""A finished or stopped campaign, read from its folder without services, as `moireloop.open` (adapter)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from moireloop.campaign_file.load import load_copy
+from moireloop.campaign_file.looking import load_to_look
+from moireloop.client.client import Received, Topic
+from moireloop.results.results import best_result
+from moireloop.session.history import TOPICS, History
+from moireloop.session.lock import refuse_if_running
+from moireloop.session.records import stored_state
+from moireloop_broker.contract.codec import EARLIER, peeked_tag, unpack_event
+from moireloop_broker.contract.control import Status
+from moireloop_broker.contract.events import Event, Result
+from moireloop_broker.contract.message import START, MalformedMessage
+from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
+from moireloop_broker.contract.topics import topic_named
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.identity import read_identity
+from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.event_log import Entry, EventLog
+from moireloop_broker.state.observations import Observations
+from moireloop_broker.state.series import Series
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from moireloop.campaign_file.campaign import Campaign
+
+E = TypeVar("E", bound="Event")
+
+
+@dataclass(frozen=True)
+class _Log:
+    """What was in the state but the series: packed entries of the log, and the status."""
+
+    entries: list[Entry]
+    status: Status
+
+
+class StoredCampaign:
+    """A campaign that nobody runs, as its log tells it. Nothing is started, locked or written.
+
+    The log is read once, at the first use of something of it. A campaign that goes on later is not followed: open it
+    again.
+    """
+
+    def __init__(self, folder: CampaignFolder) -> None:
+        self._folder = folder
+
+    def __repr__(self) -> str:
+        return f"<stored campaign {self.name!r} in {self.folder}: {len(self.results)} results, {self.status.state}>"
+
+    @property
+    def folder(self) -> Path:
+        """The campaign's folder."""
+        return self._folder.root
+
+    @property
+    def name(self) -> str:
+        """The name of the campaign."""
+        return self._as_in_file.name
+
+    @property
+    def id(self) -> str:
+        """The id of the campaign, which stays when its folder moves; empty for one of an early version."""
+        identity = read_identity(self._folder.root)
+        return identity.id if identity else ""
+
+    @property
+    def status(self) -> Status:
+        """The state that it was left in."""
+        return self._log.status
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Its settings by section, as its services were told them."""
+        sections: dict[str, Any] = json.loads(self._folder.settings_file.read_text(encoding="utf-8"))
+        now = self._campaign.model_dump(mode="json", include={"targets", "space", "budget"})
+        return {**sections, **now}
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The wanted twists, as requests have left them; so are space and budget."""
+        return self._campaign.targets
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space."""
+        return self._campaign.space
+
+    @property
+    def budget(self) -> BudgetSettings:
+        """The budget."""
+        return self._campaign.budget
+
+    @cached_property
+    def results(self) -> tuple[Result, ...]:
+        """All results, oldest first."""
+        return tuple(self._history.results)
+
+    @overload
+    def events(self, topics: Iterable[type[E]], since: str = START) -> list[Received[E]]: ...
+
+    @overload
+    def events(self, topics: Iterable[Topic] = (), since: str = START) -> list[Received[Event]]: ...
+
+    def events(self, topics: Iterable[Topic] = (), since: str = START) -> list[Any]:
+        """The events of these classes or topics after the id `since`, oldest first; no topics mean the whole log."""
+        wanted = {topic_named(topic) for topic in topics}
+        after = _order(since)
+        found = []
+        for entry_id, body in self._log.entries:
+            tag = peeked_tag(body)
+            if _order(entry_id) > after and (not wanted or EARLIER.get(tag, tag) in wanted):
+                try:
+                    found.append(Received(entry_id, unpack_event(body)))
+                except MalformedMessage:
+                    continue
+        return found
+
+    @cached_property
+    def series(self) -> tuple[Series, ...]:
+        """What the analyzers saw in the frames of each attempt, by candidate and attempt."""
+        with stored_state(self._folder) as (client, connection):
+            return tuple(Observations(client, connection.keys).all_series())
+
+    @cached_property
+    def structures(self) -> Mapping[str, Path]:
+        """LAMMPS data file of the final structure by candidate id, of the runs whose folder is still there."""
+        places = {
+            result.candidate.candidate_id: self._folder.final_data(result.candidate.candidate_id, result.attempt)
+            for result in self.results
+        }
+        return {name: place for name, place in places.items() if place.is_file()}
+
+    def best(self, target: Target | float | None = None) -> Result | None:
+        """The measured result nearest to a target, by default the first; None where nothing was measured."""
+        return best_result(self.results, self.targets[0] if target is None else target)
+
+    def results_frame(self) -> pd.DataFrame:
+        """The results as a pandas table with the columns of results.parquet. Raises MissingExtra."""
+        from moireloop.results.frame import results_frame
+
+        return results_frame(self.results, self.targets, self._campaign.bounds)
+
+    @cached_property
+    def _as_in_file(self) -> Campaign:
+        return load_copy(self._folder)
+
+    @cached_property
+    def _campaign(self) -> Campaign:
+        return self._as_in_file.after(self._history.steered)
+
+    @cached_property
+    def _log(self) -> _Log:
+        with stored_state(self._folder) as (client, connection):
+            entries = list(EventLog(client, connection.keys).replay_packed())
+            return _Log(entries, CampaignState(client, connection.keys, connection.campaign).status())
+
+    @cached_property
+    def _history(self) -> History:
+        return History.of(entry.message for entry in self.events(TOPICS))
+
+
+def open_campaign(path: Path | str) -> StoredCampaign:
+    """A finished or stopped campaign, by its folder or its campaign file.
+
+    Raises:
+        CampaignFileError: there is no campaign there.
+        CampaignIsRunning: it runs; `moireloop.connect` is for that.
+        StateLost, RedisUnavailable: at the first use of what was lost, or cannot be read.
+    """
+    campaign, _ = load_to_look(Path(path))
+    folder = CampaignFolder(campaign.folder)
+    refuse_if_running(folder)
+    return StoredCampaign(folder)
+
+
+def _order(log_id: str) -> tuple[int, int]:
+    milliseconds, number = log_id.split("-")
+    return int(milliseconds), int(number)
