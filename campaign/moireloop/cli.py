@@ -40,6 +40,8 @@ class Argument:
 
 TABLES: Final = ("figures",)
 
+SERVICES: Final = ("broker", "analyzer", "optimizer", "workers")
+
 COMMANDS: Final = {
     "run": Command("running", "Start a campaign and stay until it ends.", SESSION, at_once=True),
     "resume": Command(
@@ -53,6 +55,9 @@ COMMANDS: Final = {
         "Give a running campaign workers of this machine or allocation, until it ends.",
         ("broker", "worker"),
         at_once=True,
+    ),
+    "service": Command(
+        "serving", "Run one service of a campaign alone: wait for the campaign, and go on with it until it ends."
     ),
     "status": Command("standing", "One look at a campaign, whether it runs or not.", ("broker",)),
     "watch": Command("watching", "Live progress of a campaign that another terminal runs, until it ends."),
@@ -188,10 +193,15 @@ def _parser() -> argparse.ArgumentParser:
         if name == "dashboard":
             _add_dashboard(sub)
         else:
+            if name == "service":
+                sub.add_argument("kind", choices=SERVICES, help="which service")
             sub.add_argument("file", type=Path, metavar="FILE", help="campaign file (TOML)")
         for argument in ARGUMENTS.get(name, ()):
             sub.add_argument(argument.name, **argument.options)
+    for name in ("run", "resume"):
+        _add_services_options(commands.choices[name])
     _add_join_options(commands.choices["join"])
+    _add_service_options(commands.choices["service"])
     return parser
 
 
@@ -201,12 +211,41 @@ def _add_join_options(parser: argparse.ArgumentParser) -> None:
         "the campaign's folder, or its connection file."
     )
     parser.add_argument("--name", help="name of the pool; by default that of the host and of the scheduler's job")
+    _add_worker_options(parser)
+
+
+def _add_services_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--services",
+        choices=("here", "elsewhere"),
+        default="here",
+        help="start all services here, or wait for those that start by themselves (moireloop service)",
+    )
+    _add_patience(parser, "wait so many seconds for the broker, where services start by themselves")
+
+
+def _add_service_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Run one service of a campaign alone, such as in a container: wait for the campaign, and go on with it until "
+        "it ends. FILE is the campaign file, the campaign's folder, or its connection file."
+    )
+    parser.add_argument("--name", help="name of this instance; by default that of the kind and, of many, of the host")
+    parser.add_argument("--check", action="store_true", help="start nothing; exit 0 when this instance works, else 1")
+    _add_worker_options(parser)
+    _add_patience(parser, "wait so many seconds for the campaign to begin, or while it is silent")
+
+
+def _add_patience(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--patience", type=_seconds, default=600.0, metavar="S", help=f"{text} (600)")
+
+
+def _add_worker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=_workers, metavar="N|all", help="how many; by default as many as the campaign file says"
     )
     parser.add_argument("--launcher", help="how they are started; by default as the campaign file says")
     parser.add_argument(
-        "--linger", type=_seconds, default=0.0, metavar="S", help="wait so many seconds for a session, or for the next"
+        "--linger", type=_seconds, default=0.0, metavar="S", help="after the end, wait so long for the next session"
     )
 
 

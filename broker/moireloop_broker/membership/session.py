@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from dataclasses import dataclass
@@ -15,7 +14,10 @@ import redis
 
 from moireloop_broker.connection import Connection, NoConnectionFile, read_connection
 from moireloop_broker.identity import read_identity
+from moireloop_broker.membership.heartbeats import CONDUCTOR, SILENT_S, beats_of
+from moireloop_broker.membership.pools import server_s
 from moireloop_broker.state.redis_client import open_impatient
+from moireloop_broker.state.settings_store import read_settings_file
 
 ANSWER_S: Final = 3.0
 
@@ -45,8 +47,17 @@ class Reached:
     state: str
 
 
-def reach(connection_file: Path) -> Reached:
+def reach_to_work(connection_file: Path) -> Reached:
+    """The session that a connection file leads to, once its workers may begin. Raises what `reach` raises."""
+    return reach(connection_file, for_workers=True)
+
+
+def reach(connection_file: Path, *, for_workers: bool = False) -> Reached:
     """The session that a connection file leads to.
+
+    Args:
+        connection_file: beside the other files of the campaign's folder, or alone.
+        for_workers: whether its workers must be allowed to begin.
 
     Raises:
         NoConnectionFile: no usable connection file.
@@ -58,7 +69,7 @@ def reach(connection_file: Path) -> Reached:
     ended = ended_by_itself(Path(connection.folder))
     try:
         with contextlib.closing(open_impatient(connection.redis_url, ANSWER_S)) as client:
-            state, stored, session, may_begin = _asked(client, connection)
+            state, stored, may_begin = _asked(client, connection)
     except redis.AuthenticationError as error:
         raise NoSession(f"{_server(connection)} refuses the keys of {connection_file}: {error}") from error
     except (redis.RedisError, OSError) as error:
@@ -69,14 +80,37 @@ def reach(connection_file: Path) -> Reached:
             f"and can this host reach it?"
         ) from error
     _refuse_other(connection, connection_file, state, stored)
-    if state in ENDED:
-        raise SessionEnded(f"the campaign {connection.campaign} is {state}")
     mark = stored.get(b"session", b"").decode()
-    if session and mark != session:
+    is_ready = not mark or stored.get(b"ready", b"").decode() == mark
+    if state in ENDED and (is_ready or ended):
+        raise SessionEnded(f"the campaign {connection.campaign} is {state}")
+    if not is_ready:
         raise SessionStarting(f"the session of {connection.campaign} is only starting")
-    if not may_begin:
+    if for_workers and not may_begin:
         raise SessionStarting(f"the session of {connection.campaign} waits for its first analyzer")
     return Reached(connection, mark, state)
+
+
+def begun(connection_file: Path) -> Reached:
+    """The session that a campaign's folder tells of, for the service that starts its Redis server.
+
+    Raises:
+        NoConnectionFile: no usable connection file.
+        SessionEnded: the campaign is completed or stopped.
+        SessionStarting: its files are not all there yet.
+    """
+    connection = read_connection(connection_file)
+    folder = Path(connection.folder)
+    identity = read_identity(folder)
+    if identity is not None and identity.ended:
+        raise SessionEnded(f"the campaign {connection.campaign} is {identity.ended}")
+    try:
+        session = read_settings_file(folder).get("session", {}).get("mark")
+    except (OSError, ValueError):
+        session = None
+    if identity is None or session != identity.session or read_connection(connection_file) != connection:
+        raise SessionStarting(f"the session of {connection.campaign} is only starting")
+    return Reached(connection, identity.session, "started")
 
 
 def ended_by_itself(folder: Path) -> str:
@@ -86,13 +120,17 @@ def ended_by_itself(folder: Path) -> str:
 
 
 class Follower:
-    """Looks now and then whether a session still is the campaign's, without waiting long for it."""
+    """Looks now and then whether a session still is the campaign's, without waiting long for it.
+
+    `why_silent` says, after "away", whose words are missing.
+    """
 
     def __init__(self, reached: Reached, connection_file: Path, client: redis.Redis) -> None:
         self._reached = reached
         self._file = connection_file
         self._client = client
         self._heard_s = time.monotonic()
+        self.why_silent = ""
 
     @property
     def silent_s(self) -> float:
@@ -104,10 +142,16 @@ class Follower:
         connection = self._reached.connection
         try:
             state, stored, *_ = _asked(self._client, connection)
+            conductor = beats_of(self._client, connection.keys).get(CONDUCTOR)
+            silent = conductor is not None and server_s(self._client) - conductor.seen_s > SILENT_S
         except (redis.RedisError, OSError):
+            self.why_silent = f"{_server(connection)} does not answer"
             return self._without_redis()
         if stored.get(b"session", b"").decode() != self._reached.mark:
             return "another session"
+        if silent and state not in ENDED:
+            self.why_silent = "its conductor is silent"
+            return "away"
         self._heard_s = time.monotonic()
         return "ended" if state in ENDED else "goes on"
 
@@ -121,8 +165,8 @@ class Follower:
         return "away"
 
 
-def _asked(client: redis.Redis, connection: Connection) -> tuple[str, dict[bytes, bytes], str, bool]:
-    """State, identity, the session whose settings are in Redis, and whether workers may begin: its pool is a service.
+def _asked(client: redis.Redis, connection: Connection) -> tuple[str, dict[bytes, bytes], bool]:
+    """State, identity, and whether workers may begin: the session's pool is among the services.
 
     Raises redis.RedisError.
     """
@@ -130,11 +174,9 @@ def _asked(client: redis.Redis, connection: Connection) -> tuple[str, dict[bytes
     pipeline = client.pipeline(transaction=True)
     pipeline.get(keys.state)
     pipeline.hgetall(keys.identity)
-    pipeline.hget(keys.settings, "session")
     pipeline.hexists(keys.services, "pool")
-    state, stored, section, may_begin = cast("tuple[Any, Any, Any, Any]", tuple(pipeline.execute()))
-    session = json.loads(section).get("mark", "") if section else ""
-    return (state or b"").decode(), stored, session, bool(may_begin)
+    state, stored, may_begin = cast("tuple[Any, Any, Any]", tuple(pipeline.execute()))
+    return (state or b"").decode(), stored, bool(may_begin)
 
 
 def _refuse_other(connection: Connection, connection_file: Path, state: str, stored: dict[bytes, bytes]) -> None:

@@ -26,12 +26,26 @@ class Service(Protocol):
         """Let go of everything."""
 
 
+class Beat(Protocol):
+    """How a service says that it works."""
+
+    def __call__(self) -> None:
+        """After each step; fast, and never an error."""
+
+    def close(self) -> None:
+        """When the service has ended as it was asked to."""
+
+
 class StopSignal:
-    """Becomes true at SIGTERM. SIGINT is left to the conductor, which tells its services itself."""
+    """Becomes true at SIGTERM. SIGINT is left to the conductor, which tells its services itself.
+
+    SIGHUP is the kernel's word to a process that was stopped and whose parent has gone.
+    """
 
     def __init__(self) -> None:
         self.stopped = False
         signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGHUP, self._stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
@@ -71,7 +85,7 @@ def log_to(file: Path) -> None:
     logging.basicConfig(level=logging.INFO, filename=file, format=FORMAT, force=True)
 
 
-def run_service(name: str, open_service: Callable[[], Service]) -> int:
+def run_service(name: str, open_service: Callable[[], Service], beat: Beat | None = None) -> int:
     """Run a service until SIGTERM; answers its exit code.
 
     It is 0 when asked to stop, EXIT_CANNOT_SERVE when it cannot do its work here, EXIT_DIED when its loop died.
@@ -84,6 +98,10 @@ def run_service(name: str, open_service: Callable[[], Service]) -> int:
         log.info("service started name=%s", name)
         while not stop:
             service.step()
+            if beat is not None:
+                beat()
+        if beat is not None:
+            beat.close()
     except CannotServe as error:
         log.critical("service cannot do its work name=%s reason=%s", name, error)
         return EXIT_CANNOT_SERVE

@@ -13,6 +13,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.search import SearchSpace
+from moireloop_broker.membership.pool_watch import PoolWatch
 from moireloop_broker.network.addresses import bind_address
 from moireloop_broker.network.links import watch_link
 from moireloop_broker.network.ports import host_and_port
@@ -108,7 +109,8 @@ class Broker:
         workers = settings.section("workers", LeaseSettings)
         limits = AttemptLimits(max_attempts=workers.max_attempts)
         self._lease_s = workers.lease_s
-        self._watch = LeaseWatch(self._client, keys, lease_s=self._lease_s, limits=limits)
+        self._pools = PoolWatch(self._client, keys, self._campaign)
+        self._watch = LeaseWatch(self._client, keys, lease_s=self._lease_s, limits=limits, judge=self._pools.judge)
         create_queues(self._client, keys)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._gatekeeper = Gatekeeper(self._context, connection.curve)
@@ -146,6 +148,7 @@ class Broker:
     def _keep_house(self) -> None:
         if self._server is not None and self._server.ensure():
             self._campaign.service_changed("redis", "crashed", "ended unasked and was started again")
+        self._pools.look()
         for candidate_id in self._watch.expire_leases(self._lease_s * GRACE):
             log.warning("lease expired candidate=%s", candidate_id)
         refused = self._events.take_refused() + self._requests.take_refused()

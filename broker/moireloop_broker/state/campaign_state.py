@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, cast
 
 import redis
@@ -24,6 +24,9 @@ RUNNING: Final = ("started", "resumed", "paused")
 """States of a campaign that goes on."""
 
 ServiceState = Literal["started", "stopped", "crashed"]
+
+WAITED_FOR: Final = "waiting"
+"""State, in `status` alone, of a service that starts by itself and has not been heard of."""
 
 
 def frame_endpoints(client: redis.Redis, keys: Keys) -> frozenset[str]:
@@ -66,6 +69,13 @@ class CampaignState:
         """Log that a service started, stopped or crashed."""
         self._client.hset(self._keys.services, service, state)
         self._log.append(ServiceChanged(service=service, state=state, reason=reason, at_s=time.time()))
+
+    def services_wait(self, before: Sequence[str], now: Sequence[str]) -> None:
+        """Say in `status` which services are waited for, and no more which were."""
+        if before:
+            self._client.hdel(self._keys.services, *before)
+        if now:
+            self._client.hset(self._keys.services, mapping=dict.fromkeys(now, WAITED_FOR))
 
     def count(self, amounts: Mapping[str, int]) -> None:
         """Add to counters such as `frames_dropped`; zeros are left out."""

@@ -55,6 +55,7 @@ KEYS: Final = (
     KeySpec("counters", "hash", "all services", "campaign; refused messages, dropped frames and the like"),
     KeySpec("workers", "hash", "workers", "campaign; worker -> what it does and when it last said so"),
     KeySpec("services", "hash", "conductor, broker", "campaign; service -> state"),
+    KeySpec("heartbeats", "hash", "services", "service -> when and where it last said that it works; while it lives"),
     KeySpec(
         "pools", "hash", "pools", "pool -> where and how it keeps workers, and when it last said so; while it lives"
     ),
@@ -81,6 +82,7 @@ class Keys:
         self.counters = self.prefix + "counters"
         self.workers = self.prefix + "workers"
         self.services = self.prefix + "services"
+        self.heartbeats = self.prefix + "heartbeats"
         self.pools = self.prefix + "pools"
         self.endpoints = self.prefix + "endpoints"
         self.relay = self.prefix + "relay"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import redis
@@ -19,6 +21,22 @@ LONGEST_GAP_S: Final = 5.0
 """Between two looks at the leases: after more than that whoever looks was stopped itself, and begins anew."""
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """Whether an attempt whose lease ran out is charged, and why it is thought to have; empty for the usual words."""
+
+    charged: bool
+    reason: str
+
+
+Judge = Callable[[str, float], Verdict | None]
+"""Judges the worker of a lease that ran out, and when; None where that cannot be said yet."""
+
+
+def _its_own_fault(_worker: str, _expired_s: float) -> Verdict:
+    return Verdict(True, "")
+
+
 class LeaseWatch:
     """Who looks after workers: knows what they hold, and ends the attempts of those that are gone.
 
@@ -26,9 +44,16 @@ class LeaseWatch:
     """
 
     def __init__(
-        self, client: redis.Redis, keys: Keys, *, lease_s: float = 30.0, limits: AttemptLimits | None = None
+        self,
+        client: redis.Redis,
+        keys: Keys,
+        *,
+        lease_s: float = 30.0,
+        limits: AttemptLimits | None = None,
+        judge: Judge = _its_own_fault,
     ) -> None:
         self._client = client
+        self._judge = judge
         self._keys = keys
         self._scripts = Scripts(client, keys)
         self._ends = AttemptEnds(client, keys, limits)
@@ -73,10 +98,17 @@ class LeaseWatch:
         """
         self._give_back_unleased(None, min_idle_s=UNLEASED_IDLE_S)
         reason = f"lease expired: no sign of life from its worker for {self._lease_s:g} s"
-        overdue = self._overdue(grace_s)
-        return [c for c in overdue if self._end(c, reason, charged=True, only_expired=True)]
+        ended = []
+        for candidate_id, expired_s in self._overdue(grace_s):
+            verdict = self._judge(self._field(candidate_id, "worker"), expired_s)
+            if verdict is not None and self._end(
+                candidate_id, verdict.reason or reason, charged=verdict.charged, only_expired=True
+            ):
+                ended.append(candidate_id)
+        return ended
 
-    def _overdue(self, grace_s: float) -> list[str]:
+    def _overdue(self, grace_s: float) -> list[tuple[str, float]]:
+        """Candidates whose lease ran out, and when, in seconds since the epoch by the server's clock."""
         server_s, server_us = self._client.time()
         now_ms = server_s * 1000 + server_us // 1000
         self._shorten_leases(now_ms)
@@ -86,7 +118,8 @@ class LeaseWatch:
             self._expired_at_s = {}
         self._looked_at_s = now_s
         self._expired_at_s = {lease: self._expired_at_s.get(lease, now_s) for lease in map(tuple, expired)}
-        return [lease[0].decode() for lease, since_s in self._expired_at_s.items() if now_s - since_s >= grace_s]
+        seen = self._expired_at_s.items()
+        return [(lease[0].decode(), lease[1] / 1000) for lease, since_s in seen if now_s - since_s >= grace_s]
 
     def _shorten_leases(self, now_ms: int) -> None:
         """Leases of before the server's clock was set back would last for hours; their workers renew them meanwhile."""

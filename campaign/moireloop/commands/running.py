@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.changes import changes_on_resume
@@ -29,32 +30,51 @@ from moireloop.terminal.console import complain, console, say
 from moireloop.terminal.outlet import output_that_may_close
 from moireloop.terminal.session_view import Session, conduct
 from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.settings import NetworkSettings
 from moireloop_optimizer.generators.check import keep_strategy
 from moireloop_worker.lammps.restarts import remove_restart_files_of
 from moireloop_worker.models import crystal_of
 from moireloop_worker.models.script_files import keep_script
 
+HERE: Final = "here"
 
-def run(path: Path, *, fresh: bool = False) -> int:
+PATIENCE_S: Final = 600.0
+
+
+def run(path: Path, *, fresh: bool = False, services: str = HERE, patience: float = PATIENCE_S) -> int:
     """Start a campaign and stay until it ends."""
+    elsewhere = None if services == HERE else patience
     with output_that_may_close():
-        return run_file(read_campaign(path), fresh=fresh).exit_code
+        return run_file(read_campaign(path), fresh=fresh, elsewhere=elsewhere).exit_code
 
 
-def resume(path: Path) -> int:
+def resume(path: Path, *, services: str = HERE, patience: float = PATIENCE_S) -> int:
     """Go on with a campaign that was stopped or killed, also with a changed file, or that runs and is paused."""
+    elsewhere = None if services == HERE else patience
     with output_that_may_close():
         file = read_campaign(path)
         with contextlib.suppress(OSError):
             if resumed_after_pause(file.folder):
                 return 0
-        return resume_file(file).exit_code
+        return resume_file(file, elsewhere=elsewhere).exit_code
 
 
-def run_file(file: CampaignFile, held: Callable[[], None] = lambda: None, *, fresh: bool = False) -> Session:
-    """Start a campaign that was read and stay until it ends; `held` is called when it has passed all checks."""
+def run_file(
+    file: CampaignFile,
+    held: Callable[[], None] = lambda: None,
+    *,
+    fresh: bool = False,
+    elsewhere: float | None = None,
+) -> Session:
+    """Start a campaign that was read and stay until it ends.
+
+    Args:
+        held: called when it has passed all checks.
+        fresh: remove first what an earlier campaign left.
+        elsewhere: seconds to wait for the broker where services start by themselves; None where they start here.
+    """
     folder, campaign = file.folder, file.campaign
-    with _held(file, "fresh" if fresh else "run"):
+    with _held(file, "fresh" if fresh else "run", elsewhere is not None):
         held()
         if fresh:
             forget_session(folder)
@@ -64,13 +84,15 @@ def run_file(file: CampaignFile, held: Callable[[], None] = lambda: None, *, fre
         keep_script(campaign.growth, campaign.frames.every_steps, folder)
         keep_strategy(campaign.optimizer, folder)
         keep_copy(file, folder)
-        return _conduct(campaign, resumed=False)
+        return _conduct(campaign, resumed=False, elsewhere=elsewhere)
 
 
-def resume_file(file: CampaignFile, held: Callable[[], None] = lambda: None) -> Session:
-    """Go on with a campaign that was read and stay until it ends; `held` is called when it has passed all checks."""
+def resume_file(
+    file: CampaignFile, held: Callable[[], None] = lambda: None, *, elsewhere: float | None = None
+) -> Session:
+    """Go on with a campaign that was read and stay until it ends; the arguments are those of `run_file`."""
     folder, campaign = file.folder, file.campaign
-    with _held(file, "resume"):
+    with _held(file, "resume", elsewhere is not None):
         held()
         for change in [
             *changes_on_resume(load_copy(folder), campaign),
@@ -78,30 +100,41 @@ def resume_file(file: CampaignFile, held: Callable[[], None] = lambda: None) -> 
         ]:
             say(f"changed {change}")
         keep_copy(file, folder)
-        return _conduct(campaign, resumed=folder.connection_file.exists())
+        return _conduct(campaign, resumed=folder.connection_file.exists(), elsewhere=elsewhere)
 
 
 @contextmanager
-def _held(file: CampaignFile, purpose: Purpose) -> Iterator[None]:
-    """A campaign checked whole, its folder locked. The folder is looked at again then: another may have been faster."""
+def _held(file: CampaignFile, purpose: Purpose, elsewhere: bool) -> Iterator[None]:
+    """A campaign checked whole, its folder locked. The folder is looked at again then: another may have been faster.
+
+    Where services start by themselves, this machine needs neither cores for workers nor the address of the broker.
+    """
     with contextlib.suppress(OSError):
         refuse_if_held(file.folder)
-    check(file, purpose)
-    refuse_unreachable(file)
+    checked = _without_machine(file) if elsewhere else file
+    check(checked, purpose)
+    refuse_unreachable(checked)
     if purpose == "run":
         refuse_taken_name(file.campaign)
     file.folder.create()
     with locked(file.folder):
-        refuse_if_redis_knows(file.folder, say)
+        refuse_if_redis_knows(file.folder, say, elsewhere=elsewhere)
         check_folder(file, purpose)
         yield
 
 
-def _conduct(campaign: Campaign, *, resumed: bool) -> Session:
+def _without_machine(file: CampaignFile) -> CampaignFile:
+    """The file as it is to be checked where neither workers nor broker run on this machine."""
+    campaign = file.campaign
+    workers = campaign.workers.model_copy(update={"count": 0, "launcher": "local", "launcher_options": {}, "nodes": 1})
+    return replace(file, campaign=campaign.model_copy(update={"workers": workers, "network": NetworkSettings()}))
+
+
+def _conduct(campaign: Campaign, *, resumed: bool, elsewhere: float | None) -> Session:
     """The session, then its figures, tables and files. Those who draw are imported when there is something to draw."""
     for told in warnings(crystal_of(campaign.growth), campaign.space, campaign.targets):
         say(told)
-    session = conduct(campaign, console, resumed=resumed)
+    session = conduct(campaign, console, resumed=resumed, elsewhere=elsewhere)
     if session.exit_code == EXIT_KILLED:
         say(f"tables   not written; `moireloop results {campaign.folder}` writes them")
         say(f"ended    {session.reason}")

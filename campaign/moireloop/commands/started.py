@@ -10,7 +10,7 @@ from moireloop.campaign_file.looking import load_to_look
 from moireloop.campaign_file.renamed import renamed_hint
 from moireloop.session.history import History
 from moireloop.terminal.console import complain
-from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.folder import CampaignFolder, Role
 
 
 class NeverStarted(ValueError):
@@ -42,3 +42,36 @@ def as_steered(campaign: Campaign, history: History) -> Campaign:
         if getattr(campaign, name) != getattr(copy, name)
     }
     return now.model_copy(update=edited)
+
+
+def connection_file(path: Path, role: Role | None, *, waits: bool) -> Path:
+    """The connection file of a role that somebody means: itself, that of a campaign's folder or of a campaign file.
+
+    Args:
+        path: what a person gave.
+        role: whose keys are wanted; None for all of them.
+        waits: whether the campaign need not have been started yet.
+
+    Raises:
+        CampaignFileError: there is no such campaign file.
+        NeverStarted: there is no campaign, and nobody waits for it.
+    """
+    if path.is_dir():
+        folder = CampaignFolder(path.resolve())
+        if not (waits or folder.was_started or folder.connection_file.exists()):
+            raise NeverStarted(f"{path}: expected a campaign's folder, with a connection file in it; it has none")
+        return _of_role(folder, role)
+    if path.name == CampaignFolder(path.parent).connection_file.name:
+        return _of_role(CampaignFolder(path.absolute().parent), role)
+    if path.suffix == ".json":
+        return path.absolute()
+    campaign = load_to_look(path)[0] if waits else started(path)
+    return _of_role(CampaignFolder(campaign.folder.absolute()), role)
+
+
+def _of_role(folder: CampaignFolder, role: Role | None) -> Path:
+    """The role's file; sessions of earlier versions have one for all."""
+    if role is None:
+        return folder.connection_file
+    own = folder.connection_of(role)
+    return own if own.exists() or not folder.connection_file.exists() else folder.connection_file

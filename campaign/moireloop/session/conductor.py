@@ -15,17 +15,19 @@ import redis
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.results.summary import Summaries
+from moireloop.services.elsewhere import ElsewhereSet
+from moireloop.services.service_set import MAX_CRASHES, Crash, ServiceSet, ServiceSpec
 from moireloop.session.ending import Ending, ending_of, failure_of, should_drain, wall_time_reason, without_success
 from moireloop.session.history import History
 from moireloop.session.lock import conductor_name
-from moireloop.session.opening import close_session, hold_sockets, note_session, open_session
+from moireloop.session.opening import close_session, hold_sockets, note_session, open_session, say_ready
 from moireloop.session.progress import Progress, progress_of
 from moireloop.session.records import refuse_lost_log
 from moireloop.session.resumption import requests_of_file, steerable
-from moireloop.session.service_set import Crash, ServiceSet, ServiceSpec
 from moireloop.session.start_condition import ANALYZER_PREFIX, may_begin
 from moireloop.session.startup import (
     ONE_THREAD,
+    READY_S,
     ServiceFailed,
     broker_spec,
     claim_services,
@@ -39,6 +41,7 @@ from moireloop_broker.contract.events import Requested
 from moireloop_broker.contract.message import START
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.identity import Identity, read_identity, write_identity
+from moireloop_broker.membership.heartbeats import BEAT_S, CONDUCTOR, alive, say_alive
 from moireloop_broker.membership.pools import any_alive
 from moireloop_broker.processes.clock import boot_s
 from moireloop_broker.service.state_watch import StateWatch
@@ -51,8 +54,6 @@ from moireloop_broker.state.settings_store import change_settings, read_settings
 from moireloop_broker.state.work_queue import create_queues
 
 log = logging.getLogger(__name__)
-
-MAX_CRASHES = 7
 
 PATIENCE_S = 15.0
 
@@ -79,10 +80,19 @@ class Conductor:
     Args:
         resumed: whether it goes on from an earlier session.
         without: services not to start, such as "optimizer" where candidates come from outside alone.
+        elsewhere: seconds to wait for the broker where services start by themselves; None where they start here.
+        say: called with a line where something is waited for.
     """
 
     def __init__(
-        self, campaign: Campaign, folder: CampaignFolder, *, resumed: bool, without: Collection[str] = ()
+        self,
+        campaign: Campaign,
+        folder: CampaignFolder,
+        *,
+        resumed: bool,
+        without: Collection[str] = (),
+        elsewhere: float | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.campaign = campaign
         self._of_file = campaign
@@ -92,7 +102,11 @@ class Conductor:
         self._began_s = boot_s()
         self._resumed = resumed
         self._without = frozenset(without)
-        self._services = ServiceSet(folder.services_lock)
+        self._services = (ServiceSet if elsewhere is None else ElsewhereSet)(folder.services_lock)
+        self._broker_s = READY_S if elsewhere is None else elsewhere
+        self._say = say
+        self._beat_s = float("-inf")
+        self._told_waiting: list[str] = []
         self._unlogged: list[tuple[str, ServiceState, str | None]] = []
         self._pool: ServiceSpec | None = None
         self._waited_s = 0.0
@@ -128,7 +142,9 @@ class Conductor:
         self._sockets = hold_sockets(connection)
         broker = broker_spec(self.folder)
         self._start(broker)
-        wait_for_broker(self._services, connection, sections, broker.log_file, interrupted)
+        if isinstance(self._services, ElsewhereSet):
+            self._say(f"waiting for: broker, at most {self._broker_s:.0f} s (`moireloop service broker`)")
+        wait_for_broker(self._services, connection, sections, broker.log_file, interrupted, self._broker_s)
         identity = self._identity()
         self._client = open_impatient(connection.redis_url, name=conductor_name(self.campaign.name, identity.session))
         if self._resumed:
@@ -142,6 +158,9 @@ class Conductor:
         change_settings(self._client, connection.keys, {AS_IN_FILE: steerable(self._of_file)})
         self._state().change("resumed" if self._resumed else "started")
         write_identity(self.folder.root, identity.model_copy(update={"has_begun": True}))
+        say_ready(self._client, connection.keys, identity)
+        if isinstance(self._services, ElsewhereSet):
+            self._services.follow(self._client, connection.keys)
         for spec in service_specs(self.campaign, self.folder):
             if spec.name == "pool":
                 self._pool = spec
@@ -154,9 +173,11 @@ class Conductor:
         Raises:
             ServiceFailed: a service cannot do its work or has died again and again, or Redis has lost the state.
         """
-        for crash in self._services.watch():
-            self._note_crash(crash)
         try:
+            self._say_alive()
+            for crash in self._services.watch():
+                self._note_crash(crash)
+            self._note_changes()
             self._read_log()
             self._log_services()
             self._apply_drain()
@@ -188,6 +209,11 @@ class Conductor:
     def _refuse_fault(self, text: str | None) -> None:
         if text is not None:
             raise ServiceFailed(text)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the services start by themselves."""
+        return isinstance(self._services, ElsewhereSet)
 
     @property
     def has_begun(self) -> bool:
@@ -229,8 +255,14 @@ class Conductor:
     def _await_joined_pools(self) -> None:
         """Give pools that joined a moment to see the end and to leave, before Redis goes."""
         deadline_s = time.monotonic() + LEAVE_S
-        while any_alive(self._redis(), self._opened().keys) and time.monotonic() < deadline_s:
+        while self._others_are_there() and time.monotonic() < deadline_s:
             time.sleep(0.1)
+
+    def _others_are_there(self) -> bool:
+        """Whether a pool, or a service that started by itself, has not left yet; the broker is the last to leave."""
+        client, keys = self._redis(), self._opened().keys
+        services = alive(client, keys).keys() - {"broker", CONDUCTOR} if self.is_elsewhere else set()
+        return bool(services) or any_alive(client, keys)
 
     def close(self, *, at_once: bool = False) -> None:
         """End every service that still runs, by force if need be; `at_once` leaves them half a second to end."""
@@ -249,7 +281,8 @@ class Conductor:
 
     def _start(self, spec: ServiceSpec) -> None:
         self._services.start(spec)
-        self._unlogged.append((spec.name, "started", None))
+        if not isinstance(self._services, ElsewhereSet):
+            self._unlogged.append((spec.name, "started", None))
 
     def _let_workers_begin(self) -> None:
         """Start the pool when an analyzer is there, or none for too long; the wall time counts from then."""
@@ -262,7 +295,7 @@ class Conductor:
             return
         if analyzers and not announced:
             log.warning("workers begin without an analyzer waited_s=%.0f", self._waited_s)
-        if "pool" in self._without or self.campaign.workers.count == 0:
+        if self.is_elsewhere or "pool" in self._without or self.campaign.workers.count == 0:
             self._unlogged.append(("pool", "stopped", "only pools that join have workers"))
         else:
             self._start(self._pool)
@@ -273,7 +306,9 @@ class Conductor:
         return None if budget_s is None else budget_s + self._waited_s
 
     def _note_crash(self, crash: Crash) -> None:
-        self._unlogged += [(crash.service, "crashed", crash.reason), (crash.service, "started", None)]
+        self._unlogged.append((crash.service, "crashed", crash.reason))
+        if crash.restarts:
+            self._unlogged.append((crash.service, "started", None))
         log.warning("service crashed name=%s reason=%s", crash.service, crash.reason)
         log_file = self.folder.log_of(crash.service)
         if crash.is_final:
@@ -281,6 +316,21 @@ class Conductor:
         if crash.deaths >= MAX_CRASHES:
             hint = full_disk_hint(self.folder.root, shutil.disk_usage(self.folder.root).free)
             raise ServiceFailed(f"{crash.service} died {MAX_CRASHES} times{hint}: {crash.reason} (see {log_file})")
+
+    def _say_alive(self) -> None:
+        if boot_s() - self._beat_s >= BEAT_S:
+            say_alive(self._redis(), self._opened().keys, CONDUCTOR)
+            self._beat_s = boot_s()
+
+    def _note_changes(self) -> None:
+        """What became of services that start by themselves, and which are waited for."""
+        if not isinstance(self._services, ElsewhereSet):
+            return
+        self._unlogged += [(name, state, None) for name, state in self._services.take_changes()]
+        missing = self._services.missing
+        if missing != self._told_waiting:
+            self._state().services_wait(self._told_waiting, missing)
+            self._told_waiting = missing
 
     def _log_services(self) -> None:
         while self._unlogged:

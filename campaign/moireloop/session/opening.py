@@ -16,9 +16,9 @@ from urllib.parse import urlencode
 import redis
 
 from moireloop.campaign_file.campaign import Campaign
+from moireloop.services.service_set import ServiceSet
 from moireloop.session.lock import CampaignIsRunning, is_conducted
 from moireloop.session.records import refuse_lost_log, refuse_lost_state
-from moireloop.session.service_set import ServiceSet
 from moireloop_broker.connection import (
     Connection,
     NoConnectionFile,
@@ -121,6 +121,11 @@ def note_session(client: redis.Redis, keys: Keys, identity: Identity, folder: Ca
     client.hset(keys.identity, mapping=cast("Any", fields))
 
 
+def say_ready(client: redis.Redis, keys: Keys, identity: Identity) -> None:
+    """Say in Redis that others may join the session: what an earlier one left is cleared. Raises redis.RedisError."""
+    client.hset(keys.identity, "ready", identity.session)
+
+
 def hold_sockets(connection: Connection) -> int:
     """A descriptor that holds the folder of the local sockets, so that no other session takes them for left over."""
     descriptor = os.open(connection.socket_folder, os.O_RDONLY)
@@ -168,13 +173,16 @@ def forget_session(folder: CampaignFolder) -> None:
         _forget_keys(earlier, folder)
 
 
-def refuse_if_redis_knows(folder: CampaignFolder, say: Callable[[str], None] = lambda _: None) -> None:
+def refuse_if_redis_knows(
+    folder: CampaignFolder, say: Callable[[str], None] = lambda _: None, *, elsewhere: bool = False
+) -> None:
     """Nothing when Redis knows of no session of this folder's campaign, whatever became of the lock files.
 
     A private server that an earlier session has left is waited for.
 
     Args:
         say: called with a line where there is something to wait for.
+        elsewhere: whether a broker that starts by itself may keep that server: it ends it when a new session begins.
 
     Raises:
         CampaignIsRunning: a conductor is connected to the campaign's Redis server.
@@ -184,7 +192,7 @@ def refuse_if_redis_knows(folder: CampaignFolder, say: Callable[[str], None] = l
     if earlier is None:
         return
     deadline, said = time.monotonic() + ENDING_S, False
-    while (left := _left_of(earlier, folder)) is not None:
+    while (left := _left_of(earlier, folder)) is not None and not elsewhere:
         if time.monotonic() > deadline:
             raise StillEnding(f"{left} does not end; look whether it is stopped, and end it with kill -9")
         if not said and time.monotonic() > deadline - ENDING_S + SILENT_S:

@@ -71,6 +71,7 @@ class Progress:
     pools: tuple[str, ...] = ()
     lacks_workers: bool = False
     uncounted: int = 0
+    waits_for: tuple[str, ...] = ()
 
     @property
     def done(self) -> int:
@@ -145,6 +146,7 @@ def progress_of(
         pools=pool_lines(status.pools, now_s),
         lacks_workers=lacks_workers(status),
         uncounted=uncounted,
+        waits_for=tuple(name for name, state in sorted(status.services.items()) if state == "waiting"),
     )
 
 

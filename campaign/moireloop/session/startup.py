@@ -12,8 +12,8 @@ from pathlib import Path
 import redis
 
 from moireloop.campaign_file.campaign import Campaign
+from moireloop.services.service_set import ServiceSet, ServiceSpec
 from moireloop.session.resumption import withdrawals
-from moireloop.session.service_set import ServiceSet, ServiceSpec
 from moireloop.session.start_condition import ANALYZER_PREFIX
 from moireloop_broker.connection import Connection
 from moireloop_broker.contract.message import MAX_NUMBER
@@ -102,27 +102,28 @@ def wait_for_broker(
     sections: dict[str, object],
     log_file: Path,
     interrupted: Callable[[], bool],
+    patience_s: float = READY_S,
 ) -> None:
     """Wait until the broker's Redis holds this session's settings and the groups of its queues.
 
     Raises:
-        ServiceFailed: the broker dies, or is not ready after READY_S.
+        ServiceFailed: the broker dies, or is not ready after `patience_s`.
         StartInterrupted: `interrupted` became true meanwhile.
     """
-    deadline = time.monotonic() + READY_S
+    deadline = time.monotonic() + patience_s
     while not (answers(connection.redis_url) and _has_settings(connection, sections)):
         if interrupted():
             raise StartInterrupted("interrupted before the campaign began; `moireloop resume` starts it")
         for crash in services.watch():
             raise ServiceFailed(f"the broker does not start: {crash.reason} (see {log_file})")
         if time.monotonic() > deadline:
-            raise ServiceFailed(f"the broker is not ready after {READY_S:g} s (see {log_file})")
+            raise ServiceFailed(f"the broker is not ready after {patience_s:g} s (see {log_file})")
         time.sleep(0.02)
 
 
 def clear_earlier_session(client: redis.Redis, keys: Keys, campaign: Campaign) -> None:
     """Forget who worked for an earlier session, give back what was leased, withdraw what is no longer wanted."""
-    client.delete(keys.endpoints, keys.workers, keys.services, keys.pools)
+    client.delete(keys.endpoints, keys.workers, keys.services, keys.pools, keys.heartbeats)
     LeaseWatch(client, keys).release_all("the session that ran it is over")
     events = [event for _, event in EventLog(client, keys).replay()]
     proposer = Proposer(client, keys)

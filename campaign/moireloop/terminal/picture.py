@@ -69,7 +69,7 @@ def is_line_due(progress: Progress, shown: Progress | None, since_s: float, ever
     before, now = (
         (
             *(view.state, view.awaits_analyzer, view.faults, view.down, view.last_crash, view.restarts_passed_over),
-            view.lacks_workers,
+            *(view.lacks_workers, view.waits_for),
         )
         for view in (shown, progress)
     )
@@ -77,7 +77,10 @@ def is_line_due(progress: Progress, shown: Progress | None, since_s: float, ever
 
 
 def _trouble(progress: Progress) -> list[str]:
-    lines = [*([NO_WORKERS] if progress.lacks_workers else []), *progress.faults]
+    lines = [NO_WORKERS] if progress.lacks_workers else []
+    if progress.waits_for:
+        lines.append(f"waiting for: {', '.join(progress.waits_for)}")
+    lines += progress.faults
     if progress.down:
         lines.append(f"down: {', '.join(progress.down)}")
     crash = progress.last_crash

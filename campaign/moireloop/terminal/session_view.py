@@ -21,6 +21,9 @@ from moireloop_broker.state.series import Series
 
 TICK_S: Final = 0.2
 
+SERVICES_GONE_S: Final = 3.0
+"""After an interrupt: services elsewhere were asked to end as well, and the broker does not come back."""
+
 
 @dataclass(frozen=True)
 class Session:
@@ -44,15 +47,19 @@ class Interrupts:
         self.count += 1
 
 
-def conduct(campaign: Campaign, console: Console, *, resumed: bool) -> Session:
+def conduct(campaign: Campaign, console: Console, *, resumed: bool, elsewhere: float | None = None) -> Session:
     """Run the campaign until it is complete, drained or killed.
+
+    Args:
+        elsewhere: seconds to wait for the broker where services start by themselves; None where they start here.
 
     Raises:
         ServiceFailed: a service does not start or dies again and again; everything else was ended.
         StartInterrupted: asked to end before the services were ready; everything was ended.
     """
     interrupts = Interrupts()
-    conductor = Conductor(campaign, CampaignFolder(campaign.folder), resumed=resumed)
+    folder = CampaignFolder(campaign.folder)
+    conductor = Conductor(campaign, folder, resumed=resumed, elsewhere=elsewhere, say=console.print)
     try:
         conductor.start(lambda: interrupts.count > 0)
         ending = _follow(conductor, interrupts, console)
@@ -67,12 +74,16 @@ def conduct(campaign: Campaign, console: Console, *, resumed: bool) -> Session:
 
 
 def _follow(conductor: Conductor, interrupts: Interrupts, console: Console) -> Ending | None:
-    asked = 0
+    asked, heard_s = 0, time.monotonic()
     with ProgressView(console) as view:
         while True:
             progress = conductor.step()
             if progress is not None:
-                view.show(progress, time.monotonic())
+                heard_s = time.monotonic()
+                view.show(progress, heard_s)
+            elif asked and conductor.is_elsewhere and time.monotonic() - heard_s > SERVICES_GONE_S:
+                console.print("the broker has ended too; what ran goes on with `moireloop resume`", style="yellow")
+                return None
             if (ending := conductor.ending()) is not None:
                 return ending
             if interrupts.count > 1:

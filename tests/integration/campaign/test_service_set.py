@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from moireloop.session import service_set
-from moireloop.session.service_set import Crash, ServiceSet, ServiceSpec
+from moireloop.services import service_set
+from moireloop.services.service_set import Crash, ServiceSet, ServiceSpec
 from moireloop_broker.processes.exits import EXIT_CANNOT_SERVE
 from tests.helpers.waiting import wait_until
 

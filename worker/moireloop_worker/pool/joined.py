@@ -5,26 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
-from moireloop_broker.connection import NoConnectionFile
 from moireloop_broker.folder import CampaignFolder
-from moireloop_broker.membership.session import (
-    Follower,
-    News,
-    NoSession,
-    Reached,
-    SessionEnded,
-    SessionStarting,
-    reach,
-)
-from moireloop_broker.processes.exits import end_soon
+from moireloop_broker.membership.attendance import LOOK_EVERY_S, STARTING_S, Asked, Say, await_session
+from moireloop_broker.membership.session import Follower, News, Reached, reach_to_work
 from moireloop_broker.processes.service_loop import log_to
 from moireloop_broker.state.redis_client import open_impatient
 from moireloop_broker.state.settings_store import read_settings
@@ -35,11 +23,6 @@ from moireloop_worker.pool.service import PoolService, membership_of, open_pool
 from moireloop_worker.settings import LammpsSettings, PoolSettings
 
 log = logging.getLogger(__name__)
-
-LOOK_EVERY_S: Final = 0.5
-
-STARTING_S: Final = 330.0
-"""How long a session that has begun may take until pools can join it: as long as it waits for its first analyzer."""
 
 AWAY_LEASES: Final = 10
 
@@ -65,7 +48,8 @@ class JoinRequest:
         pool: name of the pool.
         workers: how many, 0 for all that fit here; None for as many as the campaign file says.
         launcher: how they are started; None for the way that the campaign file says.
-        linger_s: seconds to wait for a session where there is none (any more).
+        linger_s: seconds to wait for the next session when one has ended.
+        patience_s: seconds to wait for the first session.
     """
 
     connection_file: Path
@@ -73,25 +57,10 @@ class JoinRequest:
     workers: int | None = None
     launcher: str | None = None
     linger_s: float = 0.0
+    patience_s: float = 0.0
 
 
-class Asked:
-    """Becomes true at SIGTERM and SIGINT: the pool gives back what its workers hold, and leaves."""
-
-    def __init__(self) -> None:
-        self.stopped = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-
-    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
-        self.stopped = True
-        end_soon()
-
-    def __bool__(self) -> bool:
-        return self.stopped
-
-
-def join(request: JoinRequest, say: Callable[[str], None]) -> None:
+def join(request: JoinRequest, say: Say) -> None:
     """Keep a pool until the campaign ends, or SIGTERM or SIGINT comes.
 
     Args:
@@ -105,41 +74,21 @@ def join(request: JoinRequest, say: Callable[[str], None]) -> None:
         WorkersCannotStart: no worker ever becomes ready.
     """
     asked = Asked()
-    linger_s = request.linger_s
+    wait_s = max(request.linger_s, request.patience_s)
     while not asked:
-        reached = _await_session(request, linger_s, asked, say)
+        reached = await_session(reach_to_work, request.connection_file, wait_s, asked, say)
         if reached is None:
-            return
+            break
         news = _serve(request, reached, asked, say)
-        linger_s = max(request.linger_s, STARTING_S if news == "another session" else 0.0)
+        wait_s = max(request.linger_s, STARTING_S if news == "another session" else 0.0)
         if news == "ended" and request.linger_s <= 0:
             say(f"the campaign {reached.connection.campaign} has ended; pool {request.pool} has left")
             return
-    say(f"pool {request.pool} was asked to end: it gave back what it held, and left")
+    if asked:
+        say(f"pool {request.pool} was asked to end: it gave back what it held, and left")
 
 
-def _await_session(request: JoinRequest, linger_s: float, asked: Asked, say: Callable[[str], None]) -> Reached | None:
-    """The session to join; None where the campaign has ended and nothing more is to be waited for."""
-    began_s, said = time.monotonic(), ""
-    while not asked:
-        try:
-            return reach(request.connection_file)
-        except (NoConnectionFile, NoSession) as error:
-            waited_s = time.monotonic() - began_s
-            patience_s = max(linger_s, STARTING_S) if isinstance(error, SessionStarting) else linger_s
-            if waited_s >= patience_s and isinstance(error, SessionEnded):
-                say(f"{error}; there is nothing to join")
-                return None
-            if waited_s >= patience_s:
-                raise
-            if str(error) != said:
-                said = str(error)
-                say(f"waiting, at most {patience_s - waited_s:.0f} s: {said}")
-            time.sleep(LOOK_EVERY_S)
-    return None
-
-
-def _serve(request: JoinRequest, reached: Reached, asked: Asked, say: Callable[[str], None]) -> News:
+def _serve(request: JoinRequest, reached: Reached, asked: Asked, say: Say) -> News:
     """Work for one session; returns how it went on with it. Raises what `join` raises."""
     connection = reached.connection
     with contextlib.closing(open_impatient(connection.redis_url, ANSWER_S)) as client:
@@ -154,14 +103,14 @@ def _serve(request: JoinRequest, reached: Reached, asked: Asked, say: Callable[[
         launcher = chosen_launcher(settings.launcher)
         say(f"pool {request.pool} has joined {connection.campaign}: {workers}, launcher {launcher}")
         follower = Follower(reached, request.connection_file, client)
-        away_s = max(request.linger_s, SHORTEST_AWAY_S, AWAY_LEASES * settings.lease_s)
+        away_s = max(request.linger_s, request.patience_s, SHORTEST_AWAY_S, AWAY_LEASES * settings.lease_s)
         try:
             return _follow(pool, follower, asked, away_s, say)
         finally:
             pool.close()
 
 
-def _follow(pool: PoolService, follower: Follower, asked: Asked, away_s: float, say: Callable[[str], None]) -> News:
+def _follow(pool: PoolService, follower: Follower, asked: Asked, away_s: float, say: Say) -> News:
     """Look after the workers until the session is over, another one has begun, or it was silent for too long."""
     looked_s, before = time.monotonic(), "goes on"
     while not asked:
@@ -174,11 +123,11 @@ def _follow(pool: PoolService, follower: Follower, asked: Asked, away_s: float, 
             return news
         if follower.silent_s > away_s:
             raise CampaignAway(
-                f"the campaign's Redis server has not answered for {follower.silent_s:.0f} s, and its connection file "
-                f"names no other; the pool has left, and its workers left restart files where they could"
+                f"nothing was heard of the campaign for {follower.silent_s:.0f} s ({follower.why_silent}), and its "
+                f"connection file leads to no other session; the pool has left, its runs left restart files"
             )
         if news != before:
-            say("the campaign's Redis server is away; waiting for it" if news == "away" else "it is back")
+            say(f"waiting: {follower.why_silent}" if news == "away" else "it is back")
         before = news
     return "goes on"
 

@@ -16,6 +16,7 @@ from mpi4py import MPI
 
 from moireloop_broker.connection import Connection, NoConnectionFile, read_connection
 from moireloop_broker.contract.control import RESTARTS_PASSED_OVER
+from moireloop_broker.membership.abandonment import Abandonment
 from moireloop_broker.processes.exits import EXIT_DIED, EXIT_NOT_ITS_FAULT
 from moireloop_broker.processes.service_loop import StopSignal, log_to_stderr
 from moireloop_broker.settings import EarlyEndPresence, FrameSettings
@@ -197,9 +198,11 @@ def _is_foreign(error: Exception) -> bool:
 
 def _lead(worker: Worker, stop: StopSignal) -> None:
     leader = worker.leader(lambda: bool(stop))
+    abandonment = Abandonment(worker.connection, worker.name, worker.pool.lease_s)
     leader.announce()
     log.info("worker started name=%s ranks=%d", worker.name, worker.comm.size)
     while not stop:
         leader.step()
     leader.close()
+    abandonment.close()
     log.info("worker stopped name=%s", worker.name)

@@ -23,6 +23,8 @@ HEALTHY_S = 30.0
 
 LAST_WORDS = 600
 
+MAX_CRASHES = 7
+
 
 @dataclass(frozen=True)
 class ServiceSpec:
@@ -37,13 +39,15 @@ class ServiceSpec:
 class Crash:
     """A service that ended unasked, how, and the how manyeth time in a row, without a healthy life in between.
 
-    `is_final` is whether the service itself says that starting it again is of no use.
+    `is_final` is whether the service itself says that starting it again is of no use, `restarts` whether it is started
+    again here.
     """
 
     service: str
     reason: str
     deaths: int
     is_final: bool
+    restarts: bool = True
 
 
 @dataclass
@@ -81,7 +85,11 @@ class ServiceSet:
             self._lock = None
 
     def start(self, spec: ServiceSpec) -> None:
-        """Start a service; it dies with this process, whatever this process dies of."""
+        """Start a service; it dies with this process, whatever this process dies of.
+
+        It has a process group of its own in this process's session: where it is stopped (SIGSTOP) when this process
+        dies, the kernel lets it go on, to hear that (setpgid(2), orphaned process groups).
+        """
         running = self._services.setdefault(spec.name, _Running(spec))
         spec.log_file.parent.mkdir(parents=True, exist_ok=True)
         with spec.log_file.open("ab") as output:
@@ -90,7 +98,7 @@ class ServiceSet:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                process_group=0,
                 pass_fds=[] if self._lock is None else [self._lock],
             )
         running.revival.started(time.monotonic())

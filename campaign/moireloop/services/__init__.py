@@ -1,0 +1,1 @@
+"""The services of a session: started here, or elsewhere by themselves (pure)."""
