@@ -37,6 +37,7 @@ BENCHES: Final = {
     "startup": Bench("startup", {"rounds": 1}),
     "queue": Bench("queue", {"candidates": 10, "single": 2}),
     "demo": Bench("demo", {"results": 2, "initial": 2, "anneal_steps": 1000, "quench_steps": 2000}),
+    "launch": Bench("launch", {"rounds": 1, "runs": 2, "noops": 5, "deaths": 1, "only": "local", "growth": BEAD}),
     "waits": Bench("waits", {"earlier": 4, "more": 3, "growth": BEAD}),
     "frames": Bench("frames", {"sizes": [(10_000, 5)], "rounds": 1}),
     "streaming": Bench("streaming", {"models": ["bead"], "steps": 200, "pairs": 2}),

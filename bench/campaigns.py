@@ -18,11 +18,20 @@ from tests.helpers.campaign_files import Section, small_campaign
 
 @contextmanager
 def campaign_of(
-    growth: Section, *, workers: int, results: int, optimizer: Section | None = None, **sections: Section
+    growth: Section,
+    *,
+    workers: int,
+    results: int,
+    optimizer: Section | None = None,
+    pool: Section | None = None,
+    **sections: Section,
 ) -> Iterator[Campaign]:
-    """A campaign in a temporary folder, a core for each worker; `auto` proposes unless the optimizer says otherwise."""
+    """A campaign in a temporary folder, a core for each worker; `auto` proposes unless the optimizer says otherwise.
+
+    `pool` is what [workers] has beside their number.
+    """
     with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
-        own = {"growth": growth, "workers": {"count": workers, "oversubscribe": True}}
+        own = {"growth": growth, "workers": {"count": workers, "oversubscribe": True, **(pool or {})}}
         tables = {**own, "optimizer": optimizer or {"strategy": "auto"}, **sections}
         campaign = small_campaign("bench", tables, results=results, folder=Path(root) / "bench.campaign")
         CampaignFolder(campaign.folder).create()

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.helpers.flux import Flux, why_no_flux
 from tests.helpers.rank_processes import ranks_with
 from tests.helpers.schedulers import Held, Scheduler
 from tests.helpers.slurm import Slurm, why_no_slurm
@@ -35,7 +36,15 @@ def slurm() -> Iterator[Slurm]:
         made.stop()
 
 
-@pytest.fixture(scope="session", params=["slurm"])
+@pytest.fixture(scope="session")
+def flux() -> Flux:
+    """A Flux of two nodes with one core each, for each test anew; they skip where there is no Flux."""
+    if (reason := why_no_flux()) is not None:
+        pytest.skip(reason)
+    return Flux()
+
+
+@pytest.fixture(scope="session", params=["slurm", "flux"])
 def scheduler(request: pytest.FixtureRequest) -> Scheduler:
     """Each scheduler in turn."""
     found: Scheduler = request.getfixturevalue(request.param)
@@ -65,7 +74,10 @@ class _pool(subprocess.Popen[bytes]):
         super().__init__(command, env=dict(environment))
 
     def __exit__(self, *_: object) -> None:
-        if self.poll() is None:
+        self.terminate()
+        try:
+            self.wait(20)
+        except subprocess.TimeoutExpired:
             self.kill()
-        self.wait()
+            self.wait()
         wait_until(lambda: not ranks_with(self._mark), "no rank is left")

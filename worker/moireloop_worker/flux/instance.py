@@ -65,9 +65,12 @@ class FluxInstance:
         if self._handle is None:
             return
         try:
-            self._handle.flux_reactor_run(self._handle.get_reactor(), NOWAIT)
+            still_watched = self._handle.flux_reactor_run(self._handle.get_reactor(), NOWAIT)
         except OSError as error:
             self._lose(str(error))
+            return
+        if still_watched < 0:
+            self._lose("no connection to it")
 
     def forget(self, job: Job) -> None:
         """Nothing more is asked of this job."""

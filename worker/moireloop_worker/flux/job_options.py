@@ -12,7 +12,7 @@ SETTINGS: Final = {"queue": "system.queue", "bank": "system.bank", "project": "s
 
 SHELL, ATTRIBUTE = "o.", "S."
 
-OURS: Final = ("exit-on-error", "output", "pmi")
+OURS: Final = ("exit-on-error", "output")
 
 KNOWN: Final = (*SETTINGS, "time-limit", "exclusive", "o.NAME", "S.NAME")
 

@@ -32,6 +32,9 @@ UNITS: Final[dict[str, tuple[float, float]]] = {"metal": (1.0, 1.0), "real": (AT
 """LAMMPS unit style -> bar in its unit of pressure, eV in its unit of energy."""
 
 
+UNKNOWN: Final = (math.nan, math.nan)
+
+
 class NotANumber(ArithmeticError):
     """The potential energy is NaN or infinite: there is nothing left to simulate."""
 
@@ -54,10 +57,15 @@ class TotalsReader:
         self._extract = library_function(
             instance.lib, "lammps_extract_fix", ctypes.c_void_p, ctypes.c_char_p, *[ctypes.c_int] * 4
         )
+        self._in_bar_and_ev = UNKNOWN
         self._free: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(("lammps_free", instance.lib))
 
     def commands(self, every_steps: int) -> tuple[str, ...]:
-        """LAMMPS commands that order the totals at each multiple of `every_steps`; 0 for the end alone."""
+        """LAMMPS commands that order the totals at each multiple of `every_steps`; 0 for the end alone.
+
+        Called when the units of the run are set, which do not change from then on.
+        """
+        self._in_bar_and_ev = UNITS.get(self._instance.units(), UNKNOWN)
         kinetic = f"compute {KINETIC} all ke"
         return (kinetic, _order(FRAMES_FIX, every_steps)) if every_steps else (kinetic,)
 
@@ -77,7 +85,7 @@ class TotalsReader:
         temperature, pressure, potential, kinetic = (self._value(fix.encode(), place) for place in range(4))
         if not math.isfinite(potential):
             raise NotANumber(f"potential energy is not a number at step {step}")
-        bar, ev = UNITS.get(self._instance.units(), (math.nan, math.nan))
+        bar, ev = self._in_bar_and_ev
         return Totals(*map(_finite, (temperature, pressure * bar, potential * ev, kinetic * ev)))
 
     def _value(self, fix: bytes, place: int) -> float:

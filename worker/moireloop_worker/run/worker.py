@@ -24,6 +24,7 @@ from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.state.work_queue import AttemptLimits, Lease, Leases
+from moireloop_broker.streams.io_threads import let_work_go_first
 from moireloop_worker.lammps.engine import Engine
 from moireloop_worker.lammps.library import LibraryUnusable
 from moireloop_worker.launchers.segment_names import remove_segment_names
@@ -173,6 +174,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     log_to_stderr()
     stop = StopSignal()
+    let_work_go_first()
     if chosen.ranks not in (None, MPI.COMM_WORLD.size):
         log.critical(NOT_ONE_PROGRAM, chosen.name, chosen.ranks, MPI.COMM_WORLD.size)
         return EXIT_DIED
