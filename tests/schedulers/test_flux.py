@@ -97,6 +97,7 @@ def test_instance_that_is_gone_costs_no_attempt_and_leaves_no_rank(
 def test_two_jobs_feed_one_campaign(held: Held, make_campaign: Make) -> None:
     """Two nested instances of one node each join; each candidate comes to one result, and both jobs did some."""
     campaign = make_campaign(SMALL_BEAD, **{**ONE, "count": 0})
+    campaign.state.service_changed("pool", "started")
     for number in range(8):
         campaign.propose(f"c{number}")
     moireloop = str(Path(sys.executable).with_name("moireloop"))
