@@ -204,6 +204,15 @@ class Slurm:
         """Say that a node is down, on which Slurm ends what runs there and drops the node from its jobs."""
         self.command("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
 
+    def submit(self, script: Path, nodes: int, *options: str) -> str:
+        """sbatch of a script on whole nodes."""
+        words = ["sbatch", "--parsable", f"--nodes={nodes}", "--exclusive", "--no-kill", f"--output={script}.out"]
+        return self.command(*words, "--open-mode=append", *options, str(script)).strip()
+
+    def is_over(self, job: str) -> bool:
+        """Whether a job has ended and is not to run again."""
+        return self.job_state(job) not in ("PENDING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED")
+
     @contextlib.contextmanager
     def occupy(self, held: Held) -> Iterator[None]:
         """A step that takes every core."""
