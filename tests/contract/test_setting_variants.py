@@ -43,6 +43,7 @@ RUN_BY = {
     "growth.preset = small": ("integration/worker/test_mos2_runs.py", "test_rebo_grows_from_a_molten_layer"),
     "growth.force_field = given": ("integration/worker/test_mos2_runs.py", "test_changed_force_field_is_prepared_anew"),
     "growth.force_field = none": ("integration/worker/test_mos2_runs.py", "test_rebo_grows_from_a_molten_layer"),
+    "workers.count = given": ("integration/worker/test_worker.py", "test_worker_runs_one_candidate_after_another"),
     "workers.cores = given": ("unit/worker/launchers/test_allocation.py", "test_cores_of_a_rank_count"),
     "workers.cores = none": ("integration/worker/test_worker.py", "test_worker_runs_one_candidate_after_another"),
     "workers.oversubscribe = true": ("system/test_survival.py", "test_everything_killed_then_resumed"),

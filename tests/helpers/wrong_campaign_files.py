@@ -261,7 +261,7 @@ WRONG_FILES = [
     WrongFile("one cell", "growth.cells[0]: expected at least 2", "cells = [12, 12]", "cells = [1, 12]"),
     WrongFile("model's own check", "growth: expected cutoff_angstrom beyond",
               "cells = [12, 12]", "cutoff_angstrom = 2.0"),
-    WrongFile("negative workers", "workers.count: expected at least 0 (number of workers", "count = 2", "count = -1"),
+    WrongFile("negative workers", "workers.count: expected a number of workers from 0 to 4096, or \"all\", got -1", "count = 2", "count = -1"),
     WrongFile("more workers than cores", "workers.count: expected count x ranks of at most 4",
               "count = 2", "count = 5"),
     WrongFile("more ranks than cores", "workers.ranks: expected count x ranks of at most 4", "ranks = 1", "ranks = 8"),

@@ -55,8 +55,11 @@ def machine_problems(workers: PoolSettings, lammps: LammpsSettings, cores: int) 
     return _allocation_problems(opener, workers, lammps) if isinstance(opener, Surveyor) else []
 
 
-def fitting_workers(workers: PoolSettings, lammps: LammpsSettings, cores: int) -> int:
+def fitting_workers(workers: PoolSettings, lammps: LammpsSettings, cores: int, reserved: int = 0) -> int:
     """How many workers fit into the launcher's allocation, or on a machine of so many cores; at least one.
+
+    Args:
+        reserved: cores that are kept for services where the pool is.
 
     Raises:
         LauncherUnusable: the launcher is not installed.
@@ -64,8 +67,8 @@ def fitting_workers(workers: PoolSettings, lammps: LammpsSettings, cores: int) -
     """
     opener, shape = load_launcher(workers.launcher), shape_of(workers, lammps)
     if chosen_launcher(workers.launcher) != "local" and isinstance(opener, Surveyor):
-        return max(1, places(opener.survey(), shape))
-    return max(1, cores // (shape.ranks * shape.cores))
+        return max(1, places(opener.survey(), shape, reserved))
+    return max(1, (cores - reserved) // (shape.ranks * shape.cores))
 
 
 def shape_of(workers: PoolSettings, lammps: LammpsSettings) -> Shape:
@@ -83,7 +86,7 @@ def _allocation_problems(survey: Surveyor, workers: PoolSettings, lammps: Lammps
         allocation = survey.survey()
     except CannotLaunch as error:
         return [Problem("workers.launcher", str(error))]
-    found = why_too_many(allocation, shape_of(workers, lammps), workers.count)
+    found = why_too_many(allocation, shape_of(workers, lammps), workers.number)
     return [] if found is None else [Problem(f"workers.{found[0]}", found[1])]
 
 
@@ -104,7 +107,7 @@ def _shared_memory_problems(workers: PoolSettings) -> list[Problem]:
 
 def _core_problems(workers: PoolSettings, lammps: LammpsSettings, cores: int) -> list[Problem]:
     threads = workers.cores or lammps.threads
-    total = workers.count * workers.ranks * threads
+    total = workers.number * workers.ranks * threads
     if workers.oversubscribe or total <= cores:
         return []
     key = "workers.ranks" if workers.ranks * threads > cores else "workers.count"
@@ -112,7 +115,7 @@ def _core_problems(workers: PoolSettings, lammps: LammpsSettings, cores: int) ->
     return [
         Problem(
             key,
-            f"expected count x ranks{words} of at most {cores} (cores of this machine), got {workers.count} x "
+            f"expected count x ranks{words} of at most {cores} (cores of this machine), got {workers.number} x "
             f"{workers.ranks}{numbers} = {total}; workers.oversubscribe = true allows it",
         )
     ]

@@ -7,9 +7,9 @@ model's own settings.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, FiniteFloat
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat
 
 from moireloop_broker.settings import Settings, UserFile
 
@@ -65,11 +65,28 @@ def _launcher_options(options: dict[str, str]) -> dict[str, str]:
 LauncherOptions = Annotated[dict[str, str], Field(max_length=64), AfterValidator(_launcher_options)]
 
 
+MOST_WORKERS: Final = 4096
+
+ALL: Final = "all"
+
+
+def _count(given: object) -> object:
+    if given == ALL or (isinstance(given, int) and not isinstance(given, bool) and 0 <= given <= MOST_WORKERS):
+        return given
+    raise ValueError(f'expected a number of workers from 0 to {MOST_WORKERS}, or "all", got {given!r}')
+
+
+Count = Annotated[int | Literal["all"], BeforeValidator(_count)]
+
+
 class PoolSettings(Settings):
     """The workers of a campaign: how many, how wide, how they are started and when one counts as lost."""
 
-    count: Annotated[int, Field(ge=0, le=4096)] = Field(
-        description="number of workers, each of which runs one candidate at a time; 0: only those of pools that join"
+    count: Count = Field(
+        description=(
+            "number of workers, each of which runs one candidate at a time; 0: only those of pools that join; "
+            '"all": as many as fit beside the services'
+        )
     )
     ranks: Annotated[int, Field(ge=1, le=4096)] = Field(default=1, description="MPI ranks of one worker")
     cores: Annotated[int, Field(ge=1, le=4096)] | None = Field(
@@ -106,3 +123,8 @@ class PoolSettings(Settings):
     oversubscribe: bool = Field(
         default=False, description="allow more ranks (count x ranks x threads of LAMMPS) than there are cores"
     )
+
+    @property
+    def number(self) -> int:
+        """How many workers; one for "all", which a session counts when it begins."""
+        return self.count if isinstance(self.count, int) else 1

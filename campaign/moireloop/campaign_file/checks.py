@@ -16,12 +16,25 @@ from moireloop_broker.problems import Problem
 from moireloop_broker.processes.file_lock import locks_within
 from moireloop_optimizer.checks import optimizer_problems
 from moireloop_optimizer.generators.check import generator_problems
-from moireloop_worker.checks import growth_problems, lammps_problems, machine_problems, steps_of_a_run
+from moireloop_worker.checks import fitting_workers, growth_problems, lammps_problems, machine_problems, steps_of_a_run
+from moireloop_worker.settings import ALL
 
 
 def cores_of_this_machine() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def with_counted_workers(campaign: Campaign) -> Campaign:
+    """The same campaign with a number where the file says workers.count = "all", of one without problems.
+
+    They share their machine or allocation with the services: a core for each analyzer and one for the rest are kept.
+    """
+    if campaign.workers.count != ALL:
+        return campaign
+    reserved = campaign.analyzers.count + 1
+    count = fitting_workers(campaign.workers, campaign.lammps, cores_of_this_machine(), reserved)
+    return campaign.model_copy(update={"workers": campaign.workers.model_copy(update={"count": count})})
 
 
 def section_problems(campaign: Campaign, cores: int) -> list[Problem]:

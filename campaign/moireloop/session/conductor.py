@@ -14,6 +14,7 @@ from typing import Literal
 import redis
 
 from moireloop.campaign_file.campaign import Campaign
+from moireloop.campaign_file.checks import with_counted_workers
 from moireloop.results.summary import Summaries
 from moireloop.services.elsewhere import ElsewhereSet
 from moireloop.services.service_set import MAX_CRASHES, Crash, ServiceSet, ServiceSpec
@@ -94,7 +95,7 @@ class Conductor:
         elsewhere: float | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.campaign = campaign
+        self.campaign = with_counted_workers(campaign)
         self._of_file = campaign
         self.folder = folder
         self.history = History()
@@ -295,7 +296,7 @@ class Conductor:
             return
         if analyzers and not announced:
             log.warning("workers begin without an analyzer waited_s=%.0f", self._waited_s)
-        if self.is_elsewhere or "pool" in self._without or self.campaign.workers.count == 0:
+        if self.is_elsewhere or "pool" in self._without or self.campaign.workers.number == 0:
             self._unlogged.append(("pool", "stopped", "only pools that join have workers"))
         else:
             self._start(self._pool)
@@ -376,7 +377,7 @@ class Conductor:
             self.drain(wall_time_reason(progress.elapsed_s, limit_s, budget_s))
 
     def _drain_when_all_fails(self, progress: Progress) -> None:
-        self._failure = self._failure or failure_of(self.history.results_of_session, self.campaign.workers.count)
+        self._failure = self._failure or failure_of(self.history.results_of_session, self.campaign.workers.number)
         if self._failure is not None and progress.state != "draining":
             self.drain(self._failure)
 

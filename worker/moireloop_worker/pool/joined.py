@@ -99,7 +99,7 @@ def _serve(request: JoinRequest, reached: Reached, asked: Asked, say: Say) -> Ne
         membership = membership_of(connection, client, request.pool, settings)
         membership.claim()
         pool = open_pool(request.connection_file, connection, client, membership, settings, lammps)
-        workers = f"{settings.count} worker{'s' * (settings.count != 1)}"
+        workers = f"{settings.number} worker{'s' * (settings.number != 1)}"
         launcher = chosen_launcher(settings.launcher)
         say(f"pool {request.pool} has joined {connection.campaign}: {workers}, launcher {launcher}")
         follower = Follower(reached, request.connection_file, client)
@@ -136,7 +136,7 @@ def _settings(request: JoinRequest, workers: PoolSettings, lammps: LammpsSetting
     """The campaign's settings of workers with what this pool has of its own. Raises JoinRefused."""
     cores = len(os.sched_getaffinity(0))
     own = workers.model_copy(update={"launcher": request.launcher or workers.launcher})
-    count = workers.count if request.workers is None else request.workers
+    count = workers.number if request.workers is None else request.workers
     try:
         own = own.model_copy(update={"count": count or fitting_workers(own, lammps, cores)})
         problems = machine_problems(own, lammps, cores)

@@ -211,13 +211,13 @@ def open_pool(
         gpus=settings.gpus,
         nodes=settings.nodes,
     )
-    names = [worker_name(membership.pool, number) for number in range(settings.count)]
+    names = [worker_name(membership.pool, number) for number in range(settings.number)]
     return PoolService(Pool(names), open_launcher(settings.launcher, launch), watch, membership)
 
 
 def membership_of(connection: Connection, client: redis.Redis, pool: str, settings: PoolSettings) -> PoolMembership:
     """The entry of a pool that runs on this host, not claimed yet."""
-    launcher, workers = chosen_launcher(settings.launcher), settings.count
+    launcher, workers = chosen_launcher(settings.launcher), settings.number
     return PoolMembership(client, connection.keys, pool, host=socket.gethostname(), launcher=launcher, workers=workers)
 
 

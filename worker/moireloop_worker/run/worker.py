@@ -114,7 +114,7 @@ class Worker:
 
     def leader(self, stopping: Callable[[], bool]) -> Leader:
         """Rank 0's part."""
-        period_s = renewal_period_s(self.pool.lease_s, self.pool.count)
+        period_s = renewal_period_s(self.pool.lease_s, self.pool.number)
         leases = open_leases(self.connection, self.pool)
         instructions = Instructions(self.connection.open_redis(), self.connection.keys)
         keeper = LeaseKeeper(

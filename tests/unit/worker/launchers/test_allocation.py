@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moireloop_worker.checks import machine_problems, shape_of
+from moireloop_worker.checks import fitting_workers, machine_problems, shape_of
 from moireloop_worker.launchers.allocation import Allocation, Node, Shape, places, why_too_many
 from moireloop_worker.launchers.registry import chosen_launcher
 from moireloop_worker.settings import LammpsSettings, PoolSettings
@@ -96,3 +96,10 @@ def test_cores_of_a_rank_count() -> None:
     assert machine_problems(workers, LammpsSettings(), 6) == []
     (problem,) = machine_problems(workers, LammpsSettings(), 5)
     assert (problem.key, problem.text[:44]) == ("workers.count", "expected count x ranks x cores of at most 5 ")
+
+
+@pytest.mark.parametrize(("cores", "reserved", "expected"), [(8, 2, 3), (8, 0, 4), (2, 2, 1), (1, 3, 1)])
+def test_all_is_what_fits_beside_the_services(cores: int, reserved: int, expected: int) -> None:
+    """At least one worker, be it that services and worker then share cores."""
+    workers = PoolSettings(count="all", ranks=2, launcher="local")
+    assert fitting_workers(workers, LammpsSettings(), cores, reserved) == expected
