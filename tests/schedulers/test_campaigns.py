@@ -51,7 +51,7 @@ def test_two_jobs_feed_one_campaign(scheduler: Scheduler, campaign: Make, tmp_pa
     running = campaign("count = 0", results=6, steps=(500, 500))
     running.start()
     wait_until((running.folder / "connection.json").exists, "the session has begun")
-    join = f"exec {sys.executable} -m moireloop join {running.folder} --workers all --linger 60"
+    join = f"exec {sys.executable} -m moireloop join {running.folder} --workers all"
     jobs = [scheduler.submit(script(tmp_path, f"job{number}.sh", join), 1) for number in range(2)]
     code, output = running.end()
     said = "\n".join((tmp_path / f"job{number}.sh.out").read_text() for number in range(2))
