@@ -34,8 +34,14 @@ class Command:
 class Argument:
     """One argument of a command, as argparse has them."""
 
-    def __init__(self, name: str, **options: Any) -> None:
-        self.name, self.options = name, options
+    def __init__(self, *names: str, **options: Any) -> None:
+        self.names, self.options = names, options
+
+
+LATER: Final = (
+    "Exit codes: 0 when the campaign has ended, 1 when something failed, 2 for bad input, 75 when the allocation ends "
+    "or is wanted back and everything was given back (`moireloop resume` in another one goes on), 130 when interrupted."
+)
 
 
 TABLES: Final = ("figures",)
@@ -77,6 +83,7 @@ COMMANDS: Final = {
     "cells": Command(
         "celling", "The coherent twists that the campaign's cell admits, and the cells that admit its targets.", SESSION
     ),
+    "job": Command("jobs", "Print a job script that runs a campaign in one allocation after another.", SESSION),
     "validate": Command("validating", "Check a campaign file whole, and start nothing.", SESSION),
     "pause": Command("steering", "Lease no more candidates until `moireloop resume`; runs go on."),
     "propose": Command("steering", "Queue a candidate of your own."),
@@ -95,8 +102,27 @@ CANDIDATE: Final = Argument("candidate_id", metavar="ID", help="id of the candid
 
 REASON: Final = "why; stands in the log"
 
+UNTIL: Final = Argument(
+    "--until", metavar="TIME", help="when the machine is needed back: 2026-11-30T08:00, or what remains as HH:MM:SS"
+)
+
 ARGUMENTS: Final = {
-    "run": (Argument("--fresh", action="store_true", help="first remove what an earlier campaign of this file left"),),
+    "run": (
+        Argument("--fresh", action="store_true", help="first remove what an earlier campaign of this file left"),
+        Argument("--or-resume", action="store_true", help="go on with the campaign where it was started before"),
+        UNTIL,
+    ),
+    "resume": (UNTIL,),
+    "join": (UNTIL,),
+    "job": (
+        Argument("--scheduler", required=True, choices=["slurm", "flux"], help="whom the script is for"),
+        Argument("--time", default="01:00:00", metavar="TIME", help="of one job, as [[D-]HH:]MM:SS; 01:00:00"),
+        Argument("--nodes", type=int, metavar="N", help="of one job; by default what the workers need"),
+        Argument("--account", help="whom the time is charged to (Flux: the bank)"),
+        Argument("--queue", "--partition", help="where the jobs wait"),
+        Argument("--chain", type=int, default=0, metavar="N", help="at most N jobs in a row; 0: as many as it takes"),
+        Argument("--resubmit", action="store_true", help="Slurm: submit the script anew instead of requeueing the job"),
+    ),
     "figures": (
         Argument(
             "--run",
@@ -143,7 +169,7 @@ ARGUMENTS: Final = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The entry point; returns the exit code: 0, 1 when something failed, 2 for bad input, 130 when interrupted."""
+    """The entry point; returns the exit code: 0, 1 something failed, 2 bad input, 75 go on later, 130 interrupted."""
     open_closed_streams()
     write_any_character()
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="moireloop: %(message)s")
@@ -197,11 +223,13 @@ def _parser() -> argparse.ArgumentParser:
                 sub.add_argument("kind", choices=SERVICES, help="which service")
             sub.add_argument("file", type=Path, metavar="FILE", help="campaign file (TOML)")
         for argument in ARGUMENTS.get(name, ()):
-            sub.add_argument(argument.name, **argument.options)
+            sub.add_argument(*argument.names, **argument.options)
     for name in ("run", "resume"):
         _add_services_options(commands.choices[name])
     _add_join_options(commands.choices["join"])
     _add_service_options(commands.choices["service"])
+    for name in ("run", "resume", "join"):
+        commands.choices[name].epilog = LATER
     return parser
 
 

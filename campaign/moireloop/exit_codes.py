@@ -1,4 +1,4 @@
-"""Which exit code an error leads to: 1 when something failed, 2 for bad input, 130 when interrupted (pure).
+"""Which exit code an error leads to: 1 when something failed, 2 for bad input, 75 for later, 130 when killed (pure).
 
 Errors stand here by their names, so that no command waits for the modules of another.
 """
@@ -11,6 +11,9 @@ EXIT_FAILED: Final = 1
 
 EXIT_BAD_INPUT: Final = 2
 
+EXIT_GO_ON: Final = 75
+"""EX_TEMPFAIL of sysexits.h: the allocation ends before the campaign does; `moireloop resume` in another goes on."""
+
 EXIT_KILLED: Final = 130
 
 BAD_INPUT: Final = frozenset(
@@ -20,6 +23,8 @@ BAD_INPUT: Final = frozenset(
         "moireloop.commands.celling.CellsUnknown",
         "moireloop.commands.celling.StrainRefused",
         "moireloop.commands.started.NeverStarted",
+        "moireloop.scheduling.job_script.WrongJob",
+        "moireloop.scheduling.until.WrongTime",
         "moireloop.figures.files.NoSuchRun",
         "moireloop.session.lock.CampaignIsRunning",
         "moireloop.session.opening.NameTaken",
@@ -55,14 +60,19 @@ FAILURES: Final = frozenset(
 INTERRUPTIONS: Final = frozenset({"builtins.KeyboardInterrupt", "moireloop.session.startup.StartInterrupted"})
 
 
+GO_ON: Final = frozenset({"moireloop_broker.processes.exits.GoOnLater"})
+
 LINE_BY_LINE: Final = "moireloop.campaign_file.errors.CampaignFileError"
 """The error whose text has a line for each fault."""
+
+
+CODES: Final = ((BAD_INPUT, EXIT_BAD_INPUT), (FAILURES, EXIT_FAILED), (GO_ON, EXIT_GO_ON), (INTERRUPTIONS, EXIT_KILLED))
 
 
 def exit_code_of(error: BaseException) -> int | None:
     """The exit code of an error, by the nearest of its classes that has one; None for a mistake of ours."""
     for name in _names(error):
-        for names, code in ((BAD_INPUT, EXIT_BAD_INPUT), (FAILURES, EXIT_FAILED), (INTERRUPTIONS, EXIT_KILLED)):
+        for names, code in CODES:
             if name in names:
                 return code
     return None
@@ -77,7 +87,7 @@ def lines_of(error: BaseException) -> list[str]:
 def name_of(error: BaseException) -> str:
     """The name of the nearest of an error's classes that has an exit code; of its own class where none has."""
     names = _names(error)
-    return next((name for name in names if name in BAD_INPUT | FAILURES | INTERRUPTIONS), names[0])
+    return next((name for name in names if name in BAD_INPUT | FAILURES | GO_ON | INTERRUPTIONS), names[0])
 
 
 def _names(error: BaseException) -> list[str]:

@@ -46,6 +46,12 @@ RUN_BY = {
     "workers.count = given": ("integration/worker/test_worker.py", "test_worker_runs_one_candidate_after_another"),
     "workers.cores = given": ("unit/worker/launchers/test_allocation.py", "test_cores_of_a_rank_count"),
     "workers.cores = none": ("integration/worker/test_worker.py", "test_worker_runs_one_candidate_after_another"),
+    "workers.on_term = auto": ("integration/worker/test_pool_service.py", "test_pool_runs_candidates_and_ends_cleanly"),
+    "workers.on_term = hand_back": ("integration/worker/test_giving_back.py", "test_notice_makes_the_pool_give_back"),
+    "workers.on_term = drain": (
+        "integration/worker/test_giving_back.py",
+        "test_notice_to_pool_and_workers_is_no_death",
+    ),
     "workers.oversubscribe = true": ("system/test_survival.py", "test_everything_killed_then_resumed"),
     "workers.oversubscribe = false": ("integration/campaign/test_redis_urls.py", "test_unix"),
     "lammps.library = given": (

@@ -39,8 +39,8 @@ ROOMS = {
         "generators", "checks", "service", "__main__",
     ),
     "moireloop": (
-        "exit_codes", "cells", "results", "campaign_file", "client", "campaign", "services", "session", "stored",
-        "figures", "terminal", "commands", "cli", "__main__",
+        "exit_codes", "cells", "results", "campaign_file", "client", "campaign", "scheduling", "services", "session",
+        "stored", "figures", "terminal", "commands", "cli", "__main__",
     ),
     "moireloop_gateway": ("access", "picture", "sources", "web", "serve"),
 }  # fmt: skip

@@ -120,6 +120,15 @@ class PoolSettings(Settings):
         default=300.0,
         description="wall time in seconds between two restart files of a run, from which it goes on when lost",
     )
+    reserve_s: Annotated[FiniteFloat, Field(ge=0, le=86_400)] = Field(
+        default=60.0,
+        description="seconds before the end of the allocation at which all workers write restart files and give back",
+    )
+    on_term: Literal["auto", "hand_back", "drain"] = Field(
+        default="auto",
+        description='what SIGTERM means: "hand_back" gives back at once, as SIGUSR1 and SIGALRM then do; "drain" lets '
+        'runs come to their results; "auto" is "hand_back" in an allocation, else "drain"',
+    )
     oversubscribe: bool = Field(
         default=False, description="allow more ranks (count x ranks x threads of LAMMPS) than there are cores"
     )

@@ -60,6 +60,10 @@ RESTARTS_PASSED_OVER: Final = "restarts_passed_over_"
 """Counters that begin with it: runs that did not go on from their newest restart file, by the reason."""
 
 
+LONGEST_HAND_BACK_MS: Final = "longest_hand_back_ms"
+"""Counter: how long workers that were asked to end took to give back what they held, at most."""
+
+
 class WorkerStatus(Message):
     """One worker: the candidate that it holds (None when idle), the last step that it reported, and how it fares.
 

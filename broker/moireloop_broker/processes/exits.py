@@ -20,6 +20,14 @@ EXIT_NOT_ITS_FAULT: Final = 74
 """EX_IOERR of sysexits.h: a worker ended for want of something that is not its candidate's business."""
 
 
+EXIT_GO_ON: Final = 75
+"""EX_TEMPFAIL of sysexits.h: everything was given back, and there is more to do, in another allocation."""
+
+
+class GoOnLater(RuntimeError):
+    """The allocation ends, or somebody wants it back: what is left is for another one. The text says why."""
+
+
 class CannotServe(RuntimeError):
     """A service cannot do its work here, and starting it again is of no use; the text says what is missing."""
 

@@ -2,7 +2,8 @@
 
 Linux sends SIGNAL to the command when the process that started it is gone, however that one ended (prctl(2),
 PR_SET_PDEATHSIG, kept across execve but not across fork). The small program in between sets this up in its own
-process, since running Python between fork and exec of a process with threads is not safe.
+process, since running Python between fork and exec of a process with threads is not safe. SIGUSR1 and SIGALRM, which
+schedulers send to every process of a job, kill none that is started so: who wants to hear them says so itself.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ def _main(arguments: list[str]) -> None:
     parent = os.getppid()
     if parent != expected or (parent == 1 and arguments[0] == str(ANY_PARENT)):
         sys.exit(f"expected parent process {expected}, got {parent}: it is gone already")
+    for notice in (signal.SIGUSR1, signal.SIGALRM):
+        signal.signal(notice, signal.SIG_IGN)
     os.execvp(command[0], command)  # noqa: S606
 
 

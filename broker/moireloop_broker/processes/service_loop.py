@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Final, Protocol
 
 from moireloop_broker.extras import MissingExtra, extras_for
-from moireloop_broker.processes.exits import EXIT_CANNOT_SERVE, EXIT_DIED, CannotServe, end_soon
+from moireloop_broker.processes.exits import EXIT_CANNOT_SERVE, EXIT_DIED, EXIT_GO_ON, CannotServe, GoOnLater, end_soon
 
 log = logging.getLogger(__name__)
 
@@ -37,15 +37,15 @@ class Beat(Protocol):
 
 
 class StopSignal:
-    """Becomes true at SIGTERM. SIGINT is left to the conductor, which tells its services itself.
+    """Becomes true at SIGTERM, and at what else is named. SIGINT is left to the conductor, which tells its services.
 
     SIGHUP is the kernel's word to a process that was stopped and whose parent has gone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *others: signal.Signals) -> None:
         self.stopped = False
-        signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGHUP, self._stop)
+        for number in (signal.SIGTERM, signal.SIGHUP, *others):
+            signal.signal(number, self._stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
@@ -88,7 +88,8 @@ def log_to(file: Path) -> None:
 def run_service(name: str, open_service: Callable[[], Service], beat: Beat | None = None) -> int:
     """Run a service until SIGTERM; answers its exit code.
 
-    It is 0 when asked to stop, EXIT_CANNOT_SERVE when it cannot do its work here, EXIT_DIED when its loop died.
+    It is 0 when asked to stop, EXIT_CANNOT_SERVE when it cannot do its work here, EXIT_GO_ON when its allocation
+    ends, EXIT_DIED when its loop died.
     """
     log_to_stderr()
     stop = StopSignal()
@@ -105,6 +106,9 @@ def run_service(name: str, open_service: Callable[[], Service], beat: Beat | Non
     except CannotServe as error:
         log.critical("service cannot do its work name=%s reason=%s", name, error)
         return EXIT_CANNOT_SERVE
+    except GoOnLater as ended:
+        log.info("service gives back name=%s reason=%s", name, ended)
+        return EXIT_GO_ON
     except Exception:
         log.exception("service died name=%s", name)
         return EXIT_DIED

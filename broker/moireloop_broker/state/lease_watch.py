@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import redis
 
 from moireloop_broker.contract.codec import pack, unpack_as
-from moireloop_broker.contract.control import WorkerStatus
+from moireloop_broker.contract.control import LONGEST_HAND_BACK_MS, WorkerStatus
 from moireloop_broker.state.keys import WORKERS_GROUP, Keys
 from moireloop_broker.state.scripts import Scripts
 from moireloop_broker.state.work_queue import AttemptEnds, AttemptLimits
@@ -69,6 +69,15 @@ class LeaseWatch:
     def report_worker(self, status: WorkerStatus) -> None:
         """Say of a worker, for `status`, what it cannot say itself: it waits to be started."""
         self._client.hset(self._keys.workers, status.worker, pack(status))
+
+    def note_hand_back(self, took_s: float) -> None:
+        """Workers took so long to give back what they held when they were asked to end; the longest time is kept."""
+        if took_s > self.longest_hand_back_s():
+            self._client.hset(self._keys.counters, LONGEST_HAND_BACK_MS, round(took_s * 1000))
+
+    def longest_hand_back_s(self) -> float:
+        """How long workers of this campaign took to give back, at most; 0 where they never had to."""
+        return int(cast("bytes | None", self._client.hget(self._keys.counters, LONGEST_HAND_BACK_MS)) or 0) / 1000
 
     def release_worker(self, worker: str, reason: str, *, charged: bool) -> list[str]:
         """End the attempts of a worker that is gone; returns the candidates that it held."""

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import IO, Any, Final, Literal, Self
 
 from moireloop.client.client import CampaignClient, NotRunning, connect
-from moireloop.exit_codes import BAD_INPUT, FAILURES, INTERRUPTIONS
+from moireloop.exit_codes import BAD_INPUT, FAILURES, GO_ON, INTERRUPTIONS
 from moireloop_broker.connection import NoConnectionFile
 from moireloop_broker.contract.events import Result
 from moireloop_broker.folder import CampaignFolder
@@ -153,7 +153,7 @@ class CampaignRun:
     def stop(self) -> None:
         """Let running candidates finish, then end; called again, end at once. It can be resumed."""
         if self.is_running:
-            self._process.send_signal(signal.SIGTERM)
+            self._process.send_signal(signal.SIGINT)
 
     def close(self) -> None:
         """End the campaign at once if it still runs, and let go of it. It can be resumed."""
@@ -254,7 +254,7 @@ def start(request: StartRequest) -> CampaignRun:
 
 def _error_of(name: str, text: str) -> BaseException:
     """The error that the process met, of its own class where commands know it."""
-    if name not in BAD_INPUT | FAILURES | INTERRUPTIONS:
+    if name not in BAD_INPUT | FAILURES | GO_ON | INTERRUPTIONS:
         return SessionLost(text)
     module, _, kind = name.rpartition(".")
     found: type[BaseException] = getattr(import_module(module), kind)

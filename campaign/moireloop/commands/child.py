@@ -31,12 +31,21 @@ def main(parent: int, report: int) -> int:
     request = StartRequest(**json.load(sys.stdin))
     try:
         return _carried_out(request, report)
-    except (Exception, KeyboardInterrupt) as error:
-        code = exit_code_of(error)
-        if code is None:
-            raise
-        _say(report, {"error": name_of(error), "text": "\n".join(lines_of(error)), "exit_code": code})
-        return code
+    except KeyboardInterrupt:
+        from moireloop.session.startup import StartInterrupted
+
+        return _told(report, StartInterrupted("interrupted before the campaign began"))
+    except Exception as error:
+        return _told(report, error)
+
+
+def _told(report: int, error: Exception) -> int:
+    """Say what ended the campaign; the exit code that it leads to. Raises the error itself where it has none."""
+    code = exit_code_of(error)
+    if code is None:
+        raise error
+    _say(report, {"error": name_of(error), "text": "\n".join(lines_of(error)), "exit_code": code})
+    return code
 
 
 def _carried_out(request: StartRequest, report: int) -> int:
@@ -66,7 +75,7 @@ def _drain_without(parent: int) -> None:
     """Ask this process to drain when its parent has gone. Its death signal would tell of a thread of the parent's."""
     while os.getppid() == parent:
         time.sleep(LOOK_EVERY_S)
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 from moireloop.commands.started import connection_file
+from moireloop.scheduling.until import end_of_option
 from moireloop.terminal.console import say
 from moireloop_broker.contract.pool_names import refuse_pool_name, usual_pool_name
 from moireloop_worker.pool.joined import JoinRequest
@@ -20,13 +21,15 @@ def join(
     workers: int | None = None,
     launcher: str | None = None,
     linger: float = 0.0,
+    until: str | None = None,
 ) -> int:
     """Give a running campaign workers of this machine or allocation, until it ends.
 
-    SIGTERM or Ctrl-C ends the pool before that: its workers give back what they hold.
+    SIGTERM or Ctrl-C ends the pool before that, and so does `until`: its workers give back what they hold.
     """
     pool = name or usual_pool_name(socket.gethostname(), os.environ)
     refuse_pool_name(pool)
+    until_s = end_of_option(until)
     file = connection_file(path, "worker", waits=linger > 0)
-    join_campaign(JoinRequest(file, pool, workers, launcher, linger), say)
+    join_campaign(JoinRequest(file, pool, workers, launcher, linger, until_s=until_s), say)
     return 0

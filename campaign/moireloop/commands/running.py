@@ -23,7 +23,8 @@ from moireloop.campaign_file.load import (
 )
 from moireloop.cells.lines import warnings
 from moireloop.commands.steering import resumed_after_pause
-from moireloop.exit_codes import EXIT_FAILED, EXIT_KILLED
+from moireloop.exit_codes import EXIT_FAILED, EXIT_GO_ON, EXIT_KILLED
+from moireloop.scheduling.until import end_of_option
 from moireloop.session.lock import locked, refuse_if_held
 from moireloop.session.opening import forget_session, refuse_if_redis_knows, refuse_taken_name
 from moireloop.terminal.console import complain, console, say
@@ -41,22 +42,38 @@ HERE: Final = "here"
 PATIENCE_S: Final = 600.0
 
 
-def run(path: Path, *, fresh: bool = False, services: str = HERE, patience: float = PATIENCE_S) -> int:
-    """Start a campaign and stay until it ends."""
+def run(
+    path: Path,
+    *,
+    fresh: bool = False,
+    or_resume: bool = False,
+    until: str | None = None,
+    services: str = HERE,
+    patience: float = PATIENCE_S,
+) -> int:
+    """Start a campaign and stay until it ends.
+
+    Args:
+        or_resume: go on with it where it was started before.
+        until: when the machine is needed back, as a time or as what remains.
+    """
     elsewhere = None if services == HERE else patience
     with output_that_may_close():
-        return run_file(read_campaign(path), fresh=fresh, elsewhere=elsewhere).exit_code
+        file, until_s = read_campaign(path), end_of_option(until)
+        if or_resume and file.folder.was_started:
+            return resume_file(file, elsewhere=elsewhere, until_s=until_s).exit_code
+        return run_file(file, fresh=fresh, elsewhere=elsewhere, until_s=until_s).exit_code
 
 
-def resume(path: Path, *, services: str = HERE, patience: float = PATIENCE_S) -> int:
+def resume(path: Path, *, until: str | None = None, services: str = HERE, patience: float = PATIENCE_S) -> int:
     """Go on with a campaign that was stopped or killed, also with a changed file, or that runs and is paused."""
     elsewhere = None if services == HERE else patience
     with output_that_may_close():
-        file = read_campaign(path)
+        file, until_s = read_campaign(path), end_of_option(until)
         with contextlib.suppress(OSError):
             if resumed_after_pause(file.folder):
                 return 0
-        return resume_file(file, elsewhere=elsewhere).exit_code
+        return resume_file(file, elsewhere=elsewhere, until_s=until_s).exit_code
 
 
 def run_file(
@@ -65,6 +82,7 @@ def run_file(
     *,
     fresh: bool = False,
     elsewhere: float | None = None,
+    until_s: float | None = None,
 ) -> Session:
     """Start a campaign that was read and stay until it ends.
 
@@ -72,6 +90,7 @@ def run_file(
         held: called when it has passed all checks.
         fresh: remove first what an earlier campaign left.
         elsewhere: seconds to wait for the broker where services start by themselves; None where they start here.
+        until_s: when everything must have been given back, in seconds since the epoch; None without an end.
     """
     folder, campaign = file.folder, file.campaign
     with _held(file, "fresh" if fresh else "run", elsewhere is not None):
@@ -84,11 +103,15 @@ def run_file(
         keep_script(campaign.growth, campaign.frames.every_steps, folder)
         keep_strategy(campaign.optimizer, folder)
         keep_copy(file, folder)
-        return _conduct(campaign, resumed=False, elsewhere=elsewhere)
+        return _conduct(campaign, resumed=False, elsewhere=elsewhere, until_s=until_s)
 
 
 def resume_file(
-    file: CampaignFile, held: Callable[[], None] = lambda: None, *, elsewhere: float | None = None
+    file: CampaignFile,
+    held: Callable[[], None] = lambda: None,
+    *,
+    elsewhere: float | None = None,
+    until_s: float | None = None,
 ) -> Session:
     """Go on with a campaign that was read and stay until it ends; the arguments are those of `run_file`."""
     folder, campaign = file.folder, file.campaign
@@ -100,7 +123,7 @@ def resume_file(
         ]:
             say(f"changed {change}")
         keep_copy(file, folder)
-        return _conduct(campaign, resumed=folder.connection_file.exists(), elsewhere=elsewhere)
+        return _conduct(campaign, resumed=folder.connection_file.exists(), elsewhere=elsewhere, until_s=until_s)
 
 
 @contextmanager
@@ -130,12 +153,12 @@ def _without_machine(file: CampaignFile) -> CampaignFile:
     return replace(file, campaign=campaign.model_copy(update={"workers": workers, "network": NetworkSettings()}))
 
 
-def _conduct(campaign: Campaign, *, resumed: bool, elsewhere: float | None) -> Session:
+def _conduct(campaign: Campaign, *, resumed: bool, elsewhere: float | None, until_s: float | None) -> Session:
     """The session, then its figures, tables and files. Those who draw are imported when there is something to draw."""
     for told in warnings(crystal_of(campaign.growth), campaign.space, campaign.targets):
         say(told)
-    session = conduct(campaign, console, resumed=resumed, elsewhere=elsewhere)
-    if session.exit_code == EXIT_KILLED:
+    session = conduct(campaign, console, resumed=resumed, elsewhere=elsewhere, until_s=until_s)
+    if session.exit_code in (EXIT_KILLED, EXIT_GO_ON):
         say(f"tables   not written; `moireloop results {campaign.folder}` writes them")
         say(f"ended    {session.reason}")
         return session

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moireloop_broker.processes.backoff import Revival
-from moireloop_broker.processes.exits import EXIT_CANNOT_SERVE, exit_reason, signal_group
+from moireloop_broker.processes.exits import EXIT_CANNOT_SERVE, EXIT_GO_ON, exit_reason, signal_group
 from moireloop_broker.processes.file_lock import locks_within
 from moireloop_broker.processes.lifeline import lifeline_command
 
@@ -40,7 +40,7 @@ class Crash:
     """A service that ended unasked, how, and the how manyeth time in a row, without a healthy life in between.
 
     `is_final` is whether the service itself says that starting it again is of no use, `restarts` whether it is started
-    again here.
+    again here. With `gave_back` it is the pool, which has ended for good, since its allocation ends.
     """
 
     service: str
@@ -48,6 +48,7 @@ class Crash:
     deaths: int
     is_final: bool
     restarts: bool = True
+    gave_back: bool = False
 
 
 @dataclass
@@ -106,7 +107,7 @@ class ServiceSet:
 
     def watch(self) -> list[Crash]:
         """Start again what has died and waited long enough; answers the crashes seen since the last call."""
-        return [crash for running in self._services.values() if (crash := self._watch_one(running)) is not None]
+        return [crash for running in list(self._services.values()) if (crash := self._watch_one(running)) is not None]
 
     def _watch_one(self, running: _Running) -> Crash | None:
         now_s = time.monotonic()
@@ -118,6 +119,9 @@ class ServiceSet:
         if code is None:
             return None
         running.process = None
+        if code == EXIT_GO_ON:
+            del self._services[running.spec.name]
+            return Crash(running.spec.name, _last_line(running.spec.log_file), 0, is_final=False, gave_back=True)
         running.revival.ended(now_s, healthy_s=HEALTHY_S)
         reason = exit_reason(code)
         if code != -signal.SIGKILL:

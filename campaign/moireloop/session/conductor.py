@@ -18,7 +18,16 @@ from moireloop.campaign_file.checks import with_counted_workers
 from moireloop.results.summary import Summaries
 from moireloop.services.elsewhere import ElsewhereSet
 from moireloop.services.service_set import MAX_CRASHES, Crash, ServiceSet, ServiceSpec
-from moireloop.session.ending import Ending, ending_of, failure_of, should_drain, wall_time_reason, without_success
+from moireloop.session.ending import (
+    Ending,
+    ending_of,
+    failure_of,
+    given_back,
+    is_complete,
+    should_drain,
+    wall_time_reason,
+    without_success,
+)
 from moireloop.session.history import History
 from moireloop.session.lock import conductor_name
 from moireloop.session.opening import close_session, hold_sockets, note_session, open_session, say_ready
@@ -53,6 +62,7 @@ from moireloop_broker.state.redis_client import open_impatient
 from moireloop_broker.state.series import Series
 from moireloop_broker.state.settings_store import change_settings, read_settings, write_settings_file
 from moireloop_broker.state.work_queue import create_queues
+from moireloop_worker.launchers.walltime import Walltime
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +71,8 @@ PATIENCE_S = 15.0
 AT_ONCE_S = 0.5
 
 LEAVE_S = 10.0
+
+SHORT_LEAVE_S = 1.0
 
 FULL_BYTES = 1024 * 1024
 
@@ -83,6 +95,7 @@ class Conductor:
         without: services not to start, such as "optimizer" where candidates come from outside alone.
         elsewhere: seconds to wait for the broker where services start by themselves; None where they start here.
         say: called with a line where something is waited for.
+        until_s: when everything must have been given back, in seconds since the epoch; None without an end.
     """
 
     def __init__(
@@ -94,6 +107,7 @@ class Conductor:
         without: Collection[str] = (),
         elsewhere: float | None = None,
         say: Callable[[str], None] = lambda _: None,
+        until_s: float | None = None,
     ) -> None:
         self.campaign = with_counted_workers(campaign)
         self._of_file = campaign
@@ -108,6 +122,9 @@ class Conductor:
         self._say = say
         self._beat_s = float("-inf")
         self._told_waiting: list[str] = []
+        self._until_s = until_s
+        self._walltime = Walltime(campaign.workers.reserve_s, self.started_s, until_s)
+        self._given_back: str | None = None
         self._unlogged: list[tuple[str, ServiceState, str | None]] = []
         self._pool: ServiceSpec | None = None
         self._waited_s = 0.0
@@ -162,7 +179,7 @@ class Conductor:
         say_ready(self._client, connection.keys, identity)
         if isinstance(self._services, ElsewhereSet):
             self._services.follow(self._client, connection.keys)
-        for spec in service_specs(self.campaign, self.folder):
+        for spec in service_specs(self.campaign, self.folder, self._until_s):
             if spec.name == "pool":
                 self._pool = spec
             elif spec.name not in self._without:
@@ -174,6 +191,8 @@ class Conductor:
         Raises:
             ServiceFailed: a service cannot do its work or has died again and again, or Redis has lost the state.
         """
+        if (reason := self._walltime.reason(time.time())) is not None:
+            self.give_back(reason)
         try:
             self._say_alive()
             for crash in self._services.watch():
@@ -223,9 +242,12 @@ class Conductor:
 
     def ending(self) -> Ending | None:
         """Whether the campaign is over, and how."""
+        budget = self.campaign.budget.results
+        if self._given_back is not None and (self._progress is None or not is_complete(self._progress, budget)):
+            return given_back(self._given_back, self._progress, budget)
         if self._progress is None:
             return None
-        ending = ending_of(self._progress, self.campaign.budget.results, self.history.drained_for)
+        ending = ending_of(self._progress, budget, self.history.drained_for)
         if ending is not None and self._failure is not None:
             return Ending(False, self._failure, is_failure=True)
         return ending and without_success(ending, self.history.results)
@@ -240,22 +262,29 @@ class Conductor:
         """Lease no more candidates from the next step on that finds Redis; what runs comes to its result."""
         self._drain_reason = self._drain_reason or reason
 
+    def give_back(self, reason: str) -> None:
+        """End the session now: the workers write restart files and give back what they hold, uncharged."""
+        self._given_back = self._given_back or reason
+
     def finish(self, ending: Ending) -> None:
-        """Write down how it ended and end the services, the broker last."""
+        """Write down how it ended and end the services, the broker last; all others at once where time is short."""
         ended: Literal["completed", "stopped"] = "completed" if ending.is_complete else "stopped"
         names = self._services.names()
+        if ending.goes_on_later:
+            patience_s = self._walltime.patience_s(time.time(), PATIENCE_S)
+            self._services.stop([n for n in names if n != "broker"], patience_s)
         self._services.stop([n for n in names if n in ("optimizer", "pool")], PATIENCE_S)
         self._services.stop([n for n in names if n.startswith(ANALYZER_PREFIX)], PATIENCE_S)
         with contextlib.suppress(redis.RedisError):
             self._read_log()
             self._state().change(ended, ending.reason)
             write_identity(self.folder.root, self._identity().model_copy(update={"ended": ended}))
-            self._await_joined_pools()
+            self._await_joined_pools(SHORT_LEAVE_S if ending.goes_on_later else LEAVE_S)
         self.close()
 
-    def _await_joined_pools(self) -> None:
+    def _await_joined_pools(self, patience_s: float) -> None:
         """Give pools that joined a moment to see the end and to leave, before Redis goes."""
-        deadline_s = time.monotonic() + LEAVE_S
+        deadline_s = time.monotonic() + patience_s
         while self._others_are_there() and time.monotonic() < deadline_s:
             time.sleep(0.1)
 
@@ -307,6 +336,10 @@ class Conductor:
         return None if budget_s is None else budget_s + self._waited_s
 
     def _note_crash(self, crash: Crash) -> None:
+        if crash.gave_back:
+            self._unlogged.append((crash.service, "stopped", "its allocation ends"))
+            self.give_back("the allocation of the workers ends")
+            return
         self._unlogged.append((crash.service, "crashed", crash.reason))
         if crash.restarts:
             self._unlogged.append((crash.service, "started", None))

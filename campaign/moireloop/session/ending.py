@@ -15,11 +15,15 @@ WALL_TIME = "budget.wall_time_s"
 
 @dataclass(frozen=True)
 class Ending:
-    """How a campaign's session ended: with its budget spent, drained, or given up as a failure."""
+    """How a campaign's session ended: with its budget spent, drained, given back, or given up as a failure.
+
+    `goes_on_later` is whether it gave everything back for another allocation to go on with.
+    """
 
     is_complete: bool
     reason: str
     is_failure: bool = False
+    goes_on_later: bool = False
 
 
 def ending_of(progress: Progress, budget_results: int, drained_for: str | None = None) -> Ending | None:
@@ -30,7 +34,7 @@ def ending_of(progress: Progress, budget_results: int, drained_for: str | None =
     """
     if progress.running or progress.analysing:
         return None
-    if progress.done >= budget_results and not progress.queued:
+    if is_complete(progress, budget_results):
         return Ending(True, f"all {budget_results} results are there")
     if progress.state == "draining":
         got = f"{progress.done} of {budget_results} results"
@@ -38,6 +42,18 @@ def ending_of(progress: Progress, budget_results: int, drained_for: str | None =
             return Ending(False, f"{drained_for}, with {got}")
         return Ending(False, f"drained with {got}" + (f": {drained_for}" if drained_for else ""))
     return None
+
+
+def is_complete(progress: Progress, budget_results: int) -> bool:
+    """Whether all results are there, and nothing is left to do."""
+    left = progress.running or progress.analysing or progress.queued
+    return progress.done >= budget_results and not left
+
+
+def given_back(reason: str, progress: Progress | None, budget_results: int) -> Ending:
+    """The end of a session that gives everything back; `progress` is None where nothing is known of it."""
+    got = "" if progress is None else f", with {progress.done} of {budget_results} results"
+    return Ending(False, f"gave everything back: {reason}{got}; `moireloop resume` goes on", goes_on_later=True)
 
 
 def failure_of(results: Sequence[Result], workers: int) -> str | None:

@@ -43,8 +43,13 @@ class ServiceFailed(RuntimeError):
     """A service does not start, or dies again and again; the text has its last words and its log file."""
 
 
-def service_specs(campaign: Campaign, folder: CampaignFolder) -> list[ServiceSpec]:
-    """The services of a campaign but the broker, in the order in which they start."""
+def service_specs(campaign: Campaign, folder: CampaignFolder, until_s: float | None = None) -> list[ServiceSpec]:
+    """The services of a campaign but the broker, in the order in which they start.
+
+    Args:
+        until_s: when the workers must have given back, in seconds since the epoch.
+    """
+    until = [] if until_s is None else ["--until-s", repr(until_s)]
     connection = {role: ["--connection", str(folder.connection_of(role))] for role in ROLES}
     analyzers = [f"{ANALYZER_PREFIX}{number}" for number in range(campaign.analyzers.count)]
     is_wanted = campaign.optimizer.strategy != NO_STRATEGY
@@ -52,7 +57,7 @@ def service_specs(campaign: Campaign, folder: CampaignFolder) -> list[ServiceSpe
     modules = [
         *((name, ["moireloop_analyzer", *connection["analyzer"], "--name", name]) for name in analyzers),
         *optimizer,
-        ("pool", ["moireloop_worker.pool.service", *connection["worker"]]),
+        ("pool", ["moireloop_worker.pool.service", *connection["worker"], *until]),
     ]
     return [ServiceSpec(name, [sys.executable, "-m", *arguments], folder.log_of(name)) for name, arguments in modules]
 

@@ -11,13 +11,17 @@ from typing import Final
 from rich.console import Console
 
 from moireloop.campaign_file.campaign import Campaign
-from moireloop.exit_codes import EXIT_FAILED, EXIT_KILLED
+from moireloop.exit_codes import EXIT_FAILED, EXIT_GO_ON, EXIT_KILLED
 from moireloop.session.conductor import Conductor
 from moireloop.session.ending import Ending
 from moireloop.session.history import History
+from moireloop.session.startup import StartInterrupted
 from moireloop.terminal.progress_view import ProgressView
 from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.processes.exits import GoOnLater
 from moireloop_broker.state.series import Series
+from moireloop_worker.launchers.registry import hands_back
+from moireloop_worker.pool.notices import hear_notices
 
 TICK_S: Final = 0.2
 
@@ -36,19 +40,45 @@ class Session:
 
 
 class Interrupts:
-    """Counts SIGINT and SIGTERM: the first asks to drain, the second to end at once."""
+    """Counts SIGINT and SIGTERM: the first asks to drain, the second to end at once.
 
-    def __init__(self) -> None:
+    With `hand_back` SIGTERM, SIGUSR1 and SIGALRM are a `notice` instead, to give everything back now. Without it the
+    latter two are ignored.
+    """
+
+    def __init__(self, *, hand_back: bool) -> None:
         self.count = 0
+        self.notice: str | None = None
+        self._hand_back = hand_back
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note)
+        hear_notices(self._noticed, hand_back=hand_back)
 
-    def _note(self, _signal: int, _frame: FrameType | None) -> None:
-        self.count += 1
+    @property
+    def any(self) -> bool:
+        """Whether the end was asked for in whatever way."""
+        return self.count > 0 or self.notice is not None
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGTERM and self._hand_back:
+            self._noticed("SIGTERM")
+        else:
+            self.count += 1
+
+    def _noticed(self, signal_name: str) -> None:
+        self.notice = self.notice or f"{signal_name} says to give back now"
 
 
-def conduct(campaign: Campaign, console: Console, *, resumed: bool, elsewhere: float | None = None) -> Session:
-    """Run the campaign until it is complete, drained or killed.
+def conduct(
+    campaign: Campaign,
+    console: Console,
+    *,
+    resumed: bool,
+    elsewhere: float | None = None,
+    until_s: float | None = None,
+) -> Session:
+    """Run the campaign until it is complete, drained or killed, or has given back before `until_s`.
+
 
     Args:
         elsewhere: seconds to wait for the broker where services start by themselves; None where they start here.
@@ -56,19 +86,27 @@ def conduct(campaign: Campaign, console: Console, *, resumed: bool, elsewhere: f
     Raises:
         ServiceFailed: a service does not start or dies again and again; everything else was ended.
         StartInterrupted: asked to end before the services were ready; everything was ended.
+        GoOnLater: the same, by who wants the allocation back.
     """
-    interrupts = Interrupts()
+    interrupts = Interrupts(hand_back=hands_back(campaign.workers.on_term))
     folder = CampaignFolder(campaign.folder)
-    conductor = Conductor(campaign, folder, resumed=resumed, elsewhere=elsewhere, say=console.print)
+    conductor = Conductor(campaign, folder, resumed=resumed, elsewhere=elsewhere, say=console.print, until_s=until_s)
     try:
-        conductor.start(lambda: interrupts.count > 0)
+        conductor.start(lambda: interrupts.any)
         ending = _follow(conductor, interrupts, console)
         if ending is None:
             conductor.close(at_once=True)
             return Session(conductor.history, [], "killed; `moireloop resume` goes on from here", EXIT_KILLED)
+        if ending.goes_on_later:
+            conductor.finish(ending)
+            return Session(conductor.history, [], ending.reason, EXIT_GO_ON)
         all_series = conductor.all_series()
         conductor.finish(ending)
         return Session(conductor.history, all_series, ending.reason, EXIT_FAILED if ending.is_failure else 0)
+    except StartInterrupted as error:
+        if interrupts.notice is not None:
+            raise GoOnLater(f"{interrupts.notice}, before the campaign began; `moireloop resume` starts it") from error
+        raise
     finally:
         conductor.close()
 
@@ -77,6 +115,8 @@ def _follow(conductor: Conductor, interrupts: Interrupts, console: Console) -> E
     asked, heard_s = 0, time.monotonic()
     with ProgressView(console) as view:
         while True:
+            if interrupts.notice is not None:
+                conductor.give_back(interrupts.notice)
             progress = conductor.step()
             if progress is not None:
                 heard_s = time.monotonic()

@@ -34,6 +34,16 @@ def chosen_launcher(name: str, environment: Mapping[str, str] = os.environ) -> s
     return next((launcher for variable, launcher in SIGNS.items() if environment.get(variable)), "local")
 
 
+def in_allocation(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process was launched in an allocation of a scheduler."""
+    return any(environment.get(variable) for variable in SIGNS)
+
+
+def hands_back(on_term: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether SIGTERM means 'give back now', by the setting and by where this process runs."""
+    return on_term == "hand_back" or (on_term == "auto" and in_allocation(environment))
+
+
 def load_launcher(name: str) -> OpenLauncher:
     """What opens the launcher of this name. Raises LauncherUnusable."""
     name = chosen_launcher(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import Final
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.membership.attendance import LOOK_EVERY_S, STARTING_S, Asked, Say, await_session
 from moireloop_broker.membership.session import Follower, News, Reached, reach_to_work
+from moireloop_broker.processes.exits import GoOnLater
 from moireloop_broker.processes.service_loop import log_to
 from moireloop_broker.state.redis_client import open_impatient
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_worker.checks import fitting_workers, machine_problems
 from moireloop_worker.launchers.launcher import CannotLaunch
-from moireloop_worker.launchers.registry import LauncherUnusable, chosen_launcher
+from moireloop_worker.launchers.registry import LauncherUnusable, chosen_launcher, in_allocation
+from moireloop_worker.pool.notices import hear_notices
 from moireloop_worker.pool.service import PoolService, membership_of, open_pool
 from moireloop_worker.settings import LammpsSettings, PoolSettings
 
@@ -50,6 +53,7 @@ class JoinRequest:
         launcher: how they are started; None for the way that the campaign file says.
         linger_s: seconds to wait for the next session when one has ended.
         patience_s: seconds to wait for the first session.
+        until_s: when the pool must have given back, in seconds since the epoch; None where its launcher alone knows.
     """
 
     connection_file: Path
@@ -58,6 +62,19 @@ class JoinRequest:
     launcher: str | None = None
     linger_s: float = 0.0
     patience_s: float = 0.0
+    until_s: float | None = None
+
+
+class Wanted(Asked):
+    """Asked to end, and by a scheduler's `notice` in an allocation: SIGTERM, SIGUSR1 or SIGALRM."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notice: str | None = None
+        hear_notices(self._noticed, hand_back=in_allocation(), also=(signal.SIGTERM,) if in_allocation() else ())
+
+    def _noticed(self, signal_name: str) -> None:
+        self.stopped, self.notice = True, signal_name
 
 
 def join(request: JoinRequest, say: Say) -> None:
@@ -72,8 +89,9 @@ def join(request: JoinRequest, say: Say) -> None:
         JoinRefused: the workers that are asked for cannot be started here.
         CampaignAway: the session went silent for too long.
         WorkersCannotStart: no worker ever becomes ready.
+        GoOnLater: its allocation ends, or the scheduler wants it back; the workers have given back.
     """
-    asked = Asked()
+    asked = Wanted()
     wait_s = max(request.linger_s, request.patience_s)
     while not asked:
         reached = await_session(reach_to_work, request.connection_file, wait_s, asked, say)
@@ -84,6 +102,8 @@ def join(request: JoinRequest, say: Say) -> None:
         if news == "ended" and request.linger_s <= 0:
             say(f"the campaign {reached.connection.campaign} has ended; pool {request.pool} has left")
             return
+    if asked.notice is not None:
+        raise GoOnLater(f"{asked.notice} says to give back now; pool {request.pool} gave back what it held, and left")
     if asked:
         say(f"pool {request.pool} was asked to end: it gave back what it held, and left")
 
@@ -98,7 +118,7 @@ def _serve(request: JoinRequest, reached: Reached, asked: Asked, say: Say) -> Ne
         settings = _settings(request, sections.section("workers", PoolSettings), lammps)
         membership = membership_of(connection, client, request.pool, settings)
         membership.claim()
-        pool = open_pool(request.connection_file, connection, client, membership, settings, lammps)
+        pool = open_pool(request.connection_file, connection, client, membership, settings, lammps, request.until_s)
         workers = f"{settings.number} worker{'s' * (settings.number != 1)}"
         launcher = chosen_launcher(settings.launcher)
         say(f"pool {request.pool} has joined {connection.campaign}: {workers}, launcher {launcher}")

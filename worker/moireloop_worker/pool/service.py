@@ -17,14 +17,16 @@ from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.control import WorkerStatus
 from moireloop_broker.contract.pool_names import MAIN, pool_of, worker_name
 from moireloop_broker.membership.pools import PoolMembership, PoolNameTaken
-from moireloop_broker.processes.exits import CannotServe
+from moireloop_broker.processes.exits import CannotServe, GoOnLater
 from moireloop_broker.processes.service_loop import run_service
 from moireloop_broker.state.lease_watch import LeaseWatch
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.state.work_queue import AttemptLimits
 from moireloop_worker.launchers.launcher import CannotLaunch, Exit, Handle, Launch, Launcher
-from moireloop_worker.launchers.registry import chosen_launcher, open_launcher
+from moireloop_worker.launchers.registry import chosen_launcher, hands_back, open_launcher
+from moireloop_worker.launchers.walltime import Walltime
 from moireloop_worker.pool.decisions import STILL_BIRTHS, Pool
+from moireloop_worker.pool.notices import hear_notices
 from moireloop_worker.settings import LammpsSettings, PoolSettings
 
 log = logging.getLogger(__name__)
@@ -49,12 +51,15 @@ class PoolService:
 
     Whether a worker came up and completed anything is in Redis, in its status. What a worker held is given back before
     its successor starts, also when Redis is away for a while. `step` raises WorkersCannotStart when no worker ever
-    becomes ready to take a candidate; where one was, starting is tried on and on, and the status says why. The caller
-    has claimed the pool's name.
+    becomes ready to take a candidate; where one was, starting is tried on and on, and the status says why. It raises
+    GoOnLater when it is time to give back. The caller has claimed the pool's name.
     """
 
-    def __init__(self, pool: Pool, launcher: Launcher, watch: LeaseWatch, membership: PoolMembership) -> None:
+    def __init__(
+        self, pool: Pool, launcher: Launcher, watch: LeaseWatch, membership: PoolMembership, walltime: Walltime
+    ) -> None:
         self._pool = pool
+        self._walltime = walltime
         self._launcher = launcher
         self._watch = watch
         self._membership = membership
@@ -68,6 +73,7 @@ class PoolService:
 
     def step(self) -> None:
         """Look after all workers once, then wait a little."""
+        self._look_at_the_time()
         self._to_release.update(self._ended())
         try:
             self._settle()
@@ -85,9 +91,10 @@ class PoolService:
 
     def close(self) -> None:
         """End all workers: they give back what they hold, and those that do not end in time are killed."""
+        began_s, workers = time.monotonic(), len(self._handles)
         for handle in self._handles.values():
             handle.hand_back()
-        deadline_s = time.monotonic() + PATIENCE_S
+        deadline_s = began_s + self._walltime.patience_s(time.time(), PATIENCE_S)
         while self._handles and time.monotonic() < deadline_s:
             self._to_release.update(self._ended())
             time.sleep(PERIOD_S)
@@ -98,12 +105,25 @@ class PoolService:
         try:
             for worker, ended in self._to_release.items():
                 self._release(worker, ended)
+            self._note_hand_back(workers, time.monotonic() - began_s)
             for worker in self._pool.workers:
                 self._watch.forget_worker(worker)
             self._membership.leave()
         except redis.RedisError as error:
             log.warning("redis is away, giving nothing back error=%s", error)
         self._see_the_killed_end()
+
+    def _look_at_the_time(self) -> None:
+        """Ask now and then when the allocation ends. Raises GoOnLater when it is time to give back."""
+        if self._walltime.is_due(time.monotonic()):
+            self._walltime.told(self._launcher.ends_s(), time.monotonic())
+        if (reason := self._walltime.reason(time.time())) is not None:
+            raise GoOnLater(reason)
+
+    def _note_hand_back(self, workers: int, took_s: float) -> None:
+        if workers:
+            log.info("workers have given back number=%d took_s=%.2f", workers, took_s)
+            self._watch.note_hand_back(took_s)
 
     def _see_the_killed_end(self) -> None:
         """Wait for the end of what was killed, so that what it leaves is removed."""
@@ -133,7 +153,7 @@ class PoolService:
 
     def _beat(self) -> None:
         """Say that the pool lives. Who has lost its name, having been silent for too long, has lost its workers too."""
-        if not self._membership.beat(workers=len(self._pool.workers), ends_s=self._launcher.ends_s()):
+        if not self._membership.beat(workers=len(self._pool.workers), ends_s=self._walltime.ends_s):
             raise PoolNameTaken(f"another pool has taken the name {self._membership.pool!r}")
 
     def _note_end(self, worker: str, ended: Exit, said: WorkerStatus | None) -> None:
@@ -176,7 +196,7 @@ class PoolService:
 
     def _report(self, worker: str) -> None:
         phase = _phase_of(self._handles.get(worker))
-        ends_s, fault = self._launcher.ends_s(), self._faults.get(worker)
+        ends_s, fault = self._walltime.ends_s, self._faults.get(worker)
         self._watch.report_worker(
             WorkerStatus(worker=worker, seen_s=time.time(), phase=phase, ends_s=ends_s, fault=fault)
         )
@@ -194,8 +214,13 @@ def open_pool(
     membership: PoolMembership,
     settings: PoolSettings,
     lammps: LammpsSettings,
+    until_s: float | None = None,
 ) -> PoolService:
-    """A pool with so many workers as its settings say, which are those of the campaign or differ from them."""
+    """A pool with so many workers as its settings say, which are those of the campaign or differ from them.
+
+    Args:
+        until_s: when it must have given back, in seconds since the epoch; None where its launcher alone knows.
+    """
     limits = AttemptLimits(max_attempts=settings.max_attempts)
     watch = LeaseWatch(client, connection.keys, lease_s=settings.lease_s, limits=limits)
     worker = ("-m", "mpi4py", "-m", "moireloop_worker", "--connection", str(connection_file))
@@ -212,7 +237,9 @@ def open_pool(
         nodes=settings.nodes,
     )
     names = [worker_name(membership.pool, number) for number in range(settings.number)]
-    return PoolService(Pool(names), open_launcher(settings.launcher, launch), watch, membership)
+    walltime = Walltime(settings.reserve_s, time.time(), until_s, watch.longest_hand_back_s())
+    hear_notices(walltime.notice, hand_back=hands_back(settings.on_term))
+    return PoolService(Pool(names), open_launcher(settings.launcher, launch), watch, membership, walltime)
 
 
 def membership_of(connection: Connection, client: redis.Redis, pool: str, settings: PoolSettings) -> PoolMembership:
@@ -221,7 +248,7 @@ def membership_of(connection: Connection, client: redis.Redis, pool: str, settin
     return PoolMembership(client, connection.keys, pool, host=socket.gethostname(), launcher=launcher, workers=workers)
 
 
-def open_main_pool(connection_file: Path) -> PoolService:
+def open_main_pool(connection_file: Path, until_s: float | None = None) -> PoolService:
     """The pool that a session starts for itself: it replaces whoever had its name."""
     connection = read_connection(connection_file)
     client = connection.open_redis()
@@ -229,15 +256,17 @@ def open_main_pool(connection_file: Path) -> PoolService:
     settings, lammps = stored.section("workers", PoolSettings), stored.section("lammps", LammpsSettings)
     membership = membership_of(connection, client, MAIN, settings)
     membership.take_over()
-    return open_pool(connection_file, connection, client, membership, settings, lammps)
+    return open_pool(connection_file, connection, client, membership, settings, lammps, until_s)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the main pool until SIGTERM; returns its exit code."""
     parser = argparse.ArgumentParser(prog="moireloop_worker.pool.service")
     parser.add_argument("--connection", type=Path, required=True)
-    connection_file: Path = parser.parse_args(arguments).connection.resolve()
-    return run_service("pool", lambda: open_main_pool(connection_file))
+    parser.add_argument("--until-s", type=float, default=None, help="when to have given back, seconds since the epoch")
+    chosen = parser.parse_args(arguments)
+    connection_file: Path = chosen.connection.resolve()
+    return run_service("pool", lambda: open_main_pool(connection_file, chosen.until_s))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import socket
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -173,7 +174,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--ends-s", type=float, default=None, help="when the allocation ends, seconds since the epoch")
     chosen = parser.parse_args(arguments)
     log_to_stderr()
-    stop = StopSignal()
+    stop = StopSignal(signal.SIGUSR1)
     let_work_go_first()
     if chosen.ranks not in (None, MPI.COMM_WORLD.size):
         log.critical(NOT_ONE_PROGRAM, chosen.name, chosen.ranks, MPI.COMM_WORLD.size)

@@ -1,0 +1,1 @@
+"""Allocations of schedulers: when one ends, and scripts that chain them (pure)."""

@@ -1,0 +1,19 @@
+"""The option `--until` of the commands that keep workers: when the machine is needed back (adapter)."""
+
+from __future__ import annotations
+
+import time
+
+from moireloop_worker.launchers.walltime import end_of_text
+
+
+class WrongTime(ValueError):
+    """A time on the command line is none, or is over; the text says what was expected."""
+
+
+def end_of_option(until: str | None) -> float | None:
+    """The end that `--until` names, in seconds since the epoch. Raises WrongTime."""
+    try:
+        return None if until is None else end_of_text(until, time.time())
+    except ValueError as error:
+        raise WrongTime(f"--until: {error}") from error
