@@ -25,7 +25,7 @@ def why_not() -> str | None:
     """Why there can be no two hosts here; None where there can."""
     if os.geteuid() != 0:
         return "two hosts need root, for network namespaces"
-    if missing := [name for name in ("ip", "unshare") if shutil.which(name) is None]:
+    if missing := [name for name in ("ip", "tc", "unshare") if shutil.which(name) is None]:
         return f"two hosts need {' and '.join(missing)} (Debian's iproute2 and util-linux)"
     trial = f"{PREFIX}{os.getpid()}t"
     made = subprocess.run(["ip", "netns", "add", trial], capture_output=True, text=True, check=False)
@@ -65,6 +65,11 @@ class Host:
         """Let so much leave this host and no more; what is too much waits."""
         rate = ("rate", f"{kbit_per_s}kbit", "burst", "16kb", "latency", "1000ms")
         _ip("netns", "exec", self.name, "tc", "qdisc", "replace", "dev", self.interface, "root", "tbf", *rate)
+
+    def full_speed(self) -> None:
+        """Let everything leave at once again."""
+        command = ["ip", "netns", "exec", self.name, "tc", "qdisc", "del", "dev", self.interface, "root"]
+        subprocess.run(command, capture_output=True, check=False)
 
 
 class TwoHosts:

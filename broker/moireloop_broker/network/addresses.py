@@ -7,7 +7,6 @@ first node, and each analyzer has an address of its own.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import socket
 import struct
 from collections.abc import Iterable
@@ -101,6 +100,8 @@ def address_towards(host: str) -> str:
 
 def interface_addresses() -> dict[str, str]:
     """Each network interface of this machine that has an IPv4 address, in the kernel's order, and that address."""
+    import fcntl  # a controller's system may have none
+
     found = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         for _, name in socket.if_nameindex():

@@ -22,12 +22,21 @@ PROBE_S: Final = 1
 
 PROBES: Final = 3
 
-TCP_OPTIONS: Final = {
-    socket.TCP_KEEPIDLE: PROBE_S,
-    socket.TCP_KEEPINTVL: PROBE_S,
-    socket.TCP_KEEPCNT: PROBES,
-    socket.TCP_USER_TIMEOUT: LOST_MS,
+UNSENT_BYTES: Final = 128 * 1024
+"""Beyond what is on its way the kernel takes no more: when all is sent it is nearly there, and the reply comes soon."""
+
+WANTED: Final = {
+    "TCP_KEEPIDLE": PROBE_S,
+    "TCP_KEEPINTVL": PROBE_S,
+    "TCP_KEEPCNT": PROBES,
+    "TCP_USER_TIMEOUT": LOST_MS,
+    "TCP_NOTSENT_LOWAT": UNSENT_BYTES,
 }
+
+TCP_OPTIONS: Final[dict[int, int]] = {
+    getattr(socket, name): value for name, value in WANTED.items() if hasattr(socket, name)
+}
+"""Of those, what this system has: a controller's may be another one than Linux."""
 
 
 def watch_link(socket: zmq.Socket[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import redis
@@ -21,6 +22,9 @@ ENDING_S = 2.0
 READ_S = 30.0
 
 PING_S = 2.0
+
+PART_BYTES = 128 * 1024
+"""Of a value so much at once is sent to another host; each part may take READ_S, which 4.4 kB/s are enough for."""
 
 
 class Patience(ExponentialBackoff):
@@ -77,7 +81,31 @@ def _of_network(url: str, *, connect_s: float, keepalive: bool = False) -> dict[
         "socket_connect_timeout": min(connect_s, CONNECT_MS / 1000),
         "socket_keepalive": True,
         "socket_keepalive_options": TCP_OPTIONS,
+        "connection_class": _SecuredByParts if url.startswith("rediss:") else _ByParts,
     }
+
+
+class _Sending:
+    """Sends large values part by part: a connection's patience is for each of them, however slow the network is."""
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Send what is packed: a list of bytes."""
+        whole: Any = super()
+        whole.send_packed_command(command if isinstance(command, str) else _parts_of(command), check_health)
+
+
+class _ByParts(_Sending, redis.Connection):
+    pass
+
+
+class _SecuredByParts(_Sending, redis.SSLConnection):
+    pass
+
+
+def _parts_of(command: Iterable[bytes]) -> Iterator[memoryview]:
+    for item in command:
+        view = memoryview(item)
+        yield from (view[at : at + PART_BYTES] for at in range(0, len(view), PART_BYTES))
 
 
 def answers(url: str) -> bool:
