@@ -12,6 +12,7 @@ from moireloop_broker.contract.codec import pack, unpack_as
 from moireloop_broker.contract.control import PoolStatus
 from moireloop_broker.processes.exits import CannotServe
 from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.redis_client import server_s as server_s
 from moireloop_broker.state.scripts import Scripts
 
 BEAT_S: Final = 1.0
@@ -24,12 +25,6 @@ LOOK_S: Final = 0.1
 
 class PoolNameTaken(CannotServe):
     """A live pool has this name; the text says where it is."""
-
-
-def server_s(client: redis.Redis) -> float:
-    """The Redis server's time, in seconds since the epoch: all hosts compare theirs to it."""
-    seconds, microseconds = client.time()
-    return float(seconds) + float(microseconds) / 1e6
 
 
 def pools_of(client: redis.Redis, keys: Keys) -> dict[str, PoolStatus]:

@@ -121,3 +121,9 @@ def why_silent(url: str) -> str | None:
         except (redis.RedisError, OSError, TypeError, ValueError) as error:
             return str(error)
         return None
+
+
+def server_s(client: redis.Redis) -> float:
+    """The Redis server's time, in seconds since the epoch: all hosts compare theirs to it."""
+    seconds, microseconds = client.time()
+    return float(seconds) + float(microseconds) / 1e6

@@ -32,6 +32,7 @@ from moireloop_broker.contract.events import (
 from moireloop_broker.contract.frames import Frame, frame_parts
 from moireloop_broker.state.instructions import Instruction
 from moireloop_broker.state.keys import ANALYZERS_GROUP, WORKERS_GROUP, Keys
+from moireloop_broker.state.redis_client import server_s
 from moireloop_broker.state.scripts import (
     CancelOutcome,
     Charge,
@@ -291,7 +292,8 @@ class Leases:
 
     def report_worker(self, status: WorkerStatus) -> None:
         """Say what a worker does, for `status`."""
-        self._client.hset(self._keys.workers, status.worker, pack(status))
+        told = status.model_copy(update={"seen_s": server_s(self._client)})
+        self._client.hset(self._keys.workers, status.worker, pack(told))
 
     def count_late_drops(self, frames: int) -> None:
         """Frames that a finished run had counted as sent were dropped after all."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from moireloop_broker.contract.control import WorkerStatus
 from moireloop_broker.contract.events import Measurement
 from moireloop_broker.membership.pools import PoolMembership, any_alive, live_workers
 from moireloop_broker.service.redis_server import RedisServer
@@ -16,7 +17,7 @@ from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.lease_watch import LeaseWatch
-from moireloop_broker.state.redis_client import open_client
+from moireloop_broker.state.redis_client import open_client, server_s
 from tests.helpers.waiting import wait_until
 from tests.helpers.whole_queue import WholeQueue
 from tests.integration.broker.test_work_queue import candidate, final_frame, leased, report
@@ -97,3 +98,11 @@ def test_pool_lives_by_the_servers_clock(client: redis.Redis, keys: Keys, ahead_
         assert pool.beat(workers=3)
     assert any_alive(client, keys)
     assert live_workers(client, keys) == 3
+
+
+def test_worker_is_seen_by_the_servers_clock(client: redis.Redis, keys: Keys, ahead_s: float) -> None:
+    """Nobody takes it for silent because its host's clock is behind."""
+    with clock(ahead_s):
+        WholeQueue(client, keys).report_worker(WorkerStatus(worker="w0", seen_s=time.time()))
+    [worker] = CampaignState(client, keys, "clocks").status().workers
+    assert abs(worker.seen_s - server_s(client)) < 30

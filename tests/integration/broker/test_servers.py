@@ -13,7 +13,9 @@ import redis
 
 from moireloop_broker import state
 from moireloop_broker.connection import free_port, new_password
-from moireloop_broker.contract.events import Measurement, Observation, Result
+from moireloop_broker.contract.codec import pack
+from moireloop_broker.contract.events import CampaignChanged, Measurement, Observation, Result
+from moireloop_broker.membership.pools import PoolMembership
 from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.service.stored_redis import stored_redis
 from moireloop_broker.state.analysis_queue import AnalysisQueue
@@ -23,6 +25,7 @@ from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.redis_client import open_client
+from moireloop_broker.state.scripts import Scripts
 from tests.helpers.servers import MORE, found_servers
 from tests.helpers.whole_queue import WholeQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report
@@ -63,8 +66,8 @@ def all_state_changes(client: redis.Redis) -> None:
     queue, finals = WholeQueue(client, KEYS), AnalysisQueue(client, KEYS, "a0")
     queue.create()
     for name in ("measured", "refused", "failed", "ended", "waiting"):
-        assert queue.propose(candidate(name))
-        assert not queue.propose(candidate(name))
+        assert queue.propose(candidate(name)) == "queued"
+        assert queue.propose(candidate(name)) == "known"
     for measurement in (TWIST, Measurement(reason="upper layer is molten")):
         lease = leased(queue)
         assert queue.renew(lease, 5) is None
@@ -86,6 +89,18 @@ def all_state_changes(client: redis.Redis) -> None:
     assert queue.release_worker("w2", "gone", charged=False) == []
     for answer in ("queued", "failed"):
         assert queue.fail(leased(queue), "lost", charged=True) == answer
+    pool = PoolMembership(client, KEYS, "far", host="far", launcher="local", workers=1)
+    pool.claim()
+    pool.leave()
+
+
+def brokers_changes(client: redis.Redis) -> None:
+    """What the broker alone does: it steers the campaign."""
+    event = pack(CampaignChanged(state="started", reason="again", at_s=1.0))
+    steering = Scripts(client, KEYS)
+    assert steering.steer(states=["started"], section="budget", value="{}", event=event)
+    assert not steering.steer(states=["stopped"], section="budget", value="{}", event=event)
+    assert steering.prioritise("nobody", place=1, event=event) == "unknown"
 
 
 def scripts() -> dict[str, bytes]:
@@ -112,6 +127,7 @@ def test_each_server_carries_out_every_state_change(name: str, started: Started,
     """All Lua scripts run on it, with the same answers, and the counts add up."""
     with started(name, tmp_path / "redis") as client:
         all_state_changes(client)
+        brokers_changes(client)
         counts = WholeQueue(client, KEYS).counts()
         ran = {
             name: client.script_exists(sha1(text, usedforsecurity=False).hexdigest())[0]
