@@ -94,6 +94,7 @@ COMMANDS: Final = {
     "retarget": Command("steering", "Search for other twists, in the place of all targets so far."),
     "change-space": Command("steering", "Search within other bounds."),
     "change-budget": Command("steering", "Change the budget of results, or of wall time."),
+    "scale": Command("scaling", "Keep another number of workers in a pool, from now on."),
     "note": Command("steering", "Write a remark into the log."),
     "describe": Command("steering", "What a running campaign searches, as JSON."),
 }
@@ -159,6 +160,10 @@ ARGUMENTS: Final = {
     "change-budget": (
         Argument("--results", type=int, help="results in all"),
         Argument("--wall-time-s", type=float, help="wall time of the session in seconds"),
+    ),
+    "scale": (
+        Argument("workers", type=int, metavar="N", help="how many workers the pool is to keep, 0 to 4096"),
+        Argument("--pool", default="main", help="which pool; by default the one that the session started itself"),
     ),
     "note": (
         Argument("text", metavar="TEXT", help="the remark"),

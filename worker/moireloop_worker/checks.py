@@ -71,6 +71,17 @@ def fitting_workers(workers: PoolSettings, lammps: LammpsSettings, cores: int, r
     return max(1, (cores - reserved) // (shape.ranks * shape.cores))
 
 
+def room_for(workers: PoolSettings, lammps: LammpsSettings) -> int | None:
+    """How many workers fit here; None where any number is allowed, or nobody knows."""
+    is_known = chosen_launcher(workers.launcher) == "local" or isinstance(load_launcher(workers.launcher), Surveyor)
+    if workers.oversubscribe or not is_known:
+        return None
+    try:
+        return fitting_workers(workers, lammps, len(os.sched_getaffinity(0)))
+    except CannotLaunch:
+        return None
+
+
 def shape_of(workers: PoolSettings, lammps: LammpsSettings) -> Shape:
     """How wide one worker is."""
     return Shape(workers.ranks, workers.cores or lammps.threads, workers.gpus, workers.nodes)

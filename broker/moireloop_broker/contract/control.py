@@ -90,7 +90,8 @@ class WorkerStatus(Message):
 class PoolStatus(Message):
     """One pool: where and how it keeps how many workers, and when its allocation ends.
 
-    `seen_s` is by the clock of the Redis server. `mark` tells apart two processes that want the same name.
+    `seen_s` is by the clock of the Redis server. `mark` tells apart two processes that want the same name. `room` is
+    how many workers fit where it is, None where nobody knows or the campaign file allows any number.
     """
 
     pool: Identifier
@@ -100,6 +101,7 @@ class PoolStatus(Message):
     ends_s: Seconds | None = None
     seen_s: Seconds
     mark: Annotated[str, Field(max_length=64)] = ""
+    room: Count | None = None
 
 
 class Status(Message):

@@ -131,6 +131,15 @@ class ChangeBudgetRequest(Message):
         return self
 
 
+class ScaleRequest(Message):
+    """Keep so many workers in a pool from now on. Those that are too many give back what they hold, uncharged."""
+
+    tag: Literal["scale_request/1"] = "scale_request/1"
+    pool: Identifier = "main"
+    workers: Annotated[int, Field(ge=0, le=4096)]
+    requester: Requester = SOMEBODY
+
+
 class NoteRequest(Message):
     """Write a remark into the log, about the campaign or one candidate."""
 
@@ -152,6 +161,7 @@ SteeringRequest = (
     | RetargetRequest
     | ChangeSpaceRequest
     | ChangeBudgetRequest
+    | ScaleRequest
     | NoteRequest
 )
 """Every request that changes something."""

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 LEASES: Final = 10
 """A worker of which nobody hears for so many leases has lost its candidate long ago."""
 
-SHORTEST_S: Final = 10.0
+SHORTEST_S: Final = 5.0
 
 ANSWER_S: Final = 2.0
 
@@ -73,7 +73,10 @@ class Abandonment:
         packed = cast("bytes | None", client.hget(self._connection.keys.pools, self._pool))
         now_s = time.monotonic()
         self._redis_heard_s = now_s
-        if packed is not None and server_s(client) - unpack_as(PoolStatus, packed).seen_s <= self._limit_s / 2:
+        if packed is None:
+            return
+        is_fresh = server_s(client) - unpack_as(PoolStatus, packed).seen_s <= self._limit_s / 2
+        if is_fresh or self._pool_heard_s is None:
             self._pool_heard_s = now_s
 
     def _why_abandoned(self, now_s: float) -> str | None:

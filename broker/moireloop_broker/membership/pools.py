@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from typing import Any, Final, cast
@@ -22,6 +23,9 @@ SILENT_S: Final = 5.0
 
 LOOK_S: Final = 0.1
 
+SIZES: Final = "pool_sizes"
+"""Section of the settings: pool -> how many workers it is to keep, in the place of what it was started with."""
+
 
 class PoolNameTaken(CannotServe):
     """A live pool has this name; the text says where it is."""
@@ -31,6 +35,12 @@ def pools_of(client: redis.Redis, keys: Keys) -> dict[str, PoolStatus]:
     """What each pool last said of itself."""
     stored = cast("dict[bytes, bytes]", client.hgetall(keys.pools))
     return {name.decode(): unpack_as(PoolStatus, packed) for name, packed in stored.items()}
+
+
+def wanted_sizes(client: redis.Redis, keys: Keys) -> dict[str, int]:
+    """How many workers somebody asked pools to keep, of those that were asked."""
+    stored = cast("bytes | None", client.hget(keys.settings, SIZES))
+    return {} if stored is None else cast("dict[str, int]", json.loads(stored))
 
 
 def live_workers(client: redis.Redis, keys: Keys) -> int | None:
@@ -103,6 +113,10 @@ class PoolMembership:
             self._said, self._beat_s = now, time.monotonic()
             return True
         return not self._there() and self._swap(b"")
+
+    def wanted_size(self) -> int | None:
+        """How many workers somebody asked this pool to keep; None where nobody did. Raises redis.RedisError."""
+        return wanted_sizes(self._client, self._keys).get(self.pool)
 
     def leave(self) -> None:
         """Give the name back."""

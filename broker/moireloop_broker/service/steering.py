@@ -26,10 +26,12 @@ from moireloop_broker.contract.steering import (
     ReplicateRequest,
     ResumeRequest,
     RetargetRequest,
+    ScaleRequest,
     SteeringRequest,
     StopRequest,
     WithdrawRequest,
 )
+from moireloop_broker.membership.pools import SIZES, pools_of, wanted_sizes
 from moireloop_broker.state.campaign_state import RUNNING, CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
@@ -86,6 +88,8 @@ class Steering:
                 self._change_space(request, asked)
             case ChangeBudgetRequest():
                 self._change_budget(request, asked)
+            case ScaleRequest():
+                self._scale(request, asked)
             case NoteRequest():
                 self._note(request, asked)
 
@@ -204,6 +208,21 @@ class Steering:
         beyond = max(0, self._done() + pending - budget.results)
         queued = self._proposer.queued()
         self._withdraw(queued[len(queued) - min(beyond, len(queued)) :], "beyond the budget that is left")
+        return None
+
+    def _scale(self, request: ScaleRequest, asked: Requested) -> None:
+        pools = pools_of(self._client, self._keys)
+        if request.pool not in pools:
+            there = ", ".join(sorted(pools)) or "none"
+            raise InvalidRequest("UnknownPool", f"expected a pool of this campaign ({there}), got {request.pool!r}")
+        pool = pools[request.pool]
+        if pool.room is not None and request.workers > max(pool.room, pool.workers):
+            text = f"expected at most {pool.room} workers, which fit on {pool.host}, got {request.workers}"
+            raise InvalidRequest("NoRoom", text)
+        sizes = wanted_sizes(self._client, self._keys)
+        if sizes.get(request.pool, pool.workers) == request.workers:
+            return self._refuse_unless_running()
+        self._set(SIZES, sizes | {request.pool: request.workers}, asked)
         return None
 
     def _note(self, request: NoteRequest, asked: Requested) -> None:

@@ -180,6 +180,10 @@ class CampaignClient:
         """Change the budget; what is None stays as it is."""
         self._ask(requests.change_budget(results, wall_time_s, self.name))
 
+    def scale(self, workers: int, pool: str = "main") -> None:
+        """Keep so many workers in a pool from now on; those that are too many give back what they hold, uncharged."""
+        self._ask(requests.scale(workers, pool, self.name))
+
     def note(self, text: str, candidate_id: str | None = None) -> None:
         """Write a remark into the log, about the campaign or one candidate."""
         self._ask(requests.note(text, candidate_id, self.name))

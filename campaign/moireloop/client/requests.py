@@ -21,6 +21,7 @@ from moireloop_broker.contract.steering import (
     ReplicateRequest,
     ResumeRequest,
     RetargetRequest,
+    ScaleRequest,
     StopRequest,
     WithdrawRequest,
 )
@@ -70,6 +71,11 @@ def prioritise(candidate_id: str, place: int, requester: str) -> PrioritiseReque
 def stop(reason: str, requester: str) -> StopRequest:
     """A request for the end of the campaign. Raises BadArgument."""
     return _made(StopRequest, reason=reason, requester=requester)
+
+
+def scale(workers: int, pool: str, requester: str) -> ScaleRequest:
+    """A request for so many workers in a pool. Raises BadArgument."""
+    return _made(ScaleRequest, workers=workers, pool=pool, requester=requester)
 
 
 def pause(reason: str, requester: str) -> PauseRequest:

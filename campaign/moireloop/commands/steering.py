@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def pause(path: Path, *, reason: str) -> int:
     """Lease no more candidates until `moireloop resume`; runs go on."""
-    with _client(path) as client:
+    with client_of(path) as client:
         client.pause(reason)
     say(f"paused: no more candidates are leased, runs go on; `moireloop resume {path}` goes on")
     return 0
@@ -46,7 +46,7 @@ def resumed_after_pause(folder: CampaignFolder) -> bool:
 def retarget(path: Path, *, target: Sequence[str]) -> int:
     """Search for other twists, in the place of all targets so far."""
     targets = [_target(text) for text in target]
-    with _client(path) as client:
+    with client_of(path) as client:
         client.retarget(targets)
     wanted = ", ".join(f"{twist_deg:g} +- {tolerance_deg:g}" for twist_deg, tolerance_deg in targets)
     say(f"targets in degrees from now on: {wanted}")
@@ -56,7 +56,7 @@ def retarget(path: Path, *, target: Sequence[str]) -> int:
 def change_space(path: Path, *, bounds: Sequence[str]) -> int:
     """Search within other bounds."""
     space = {name: _ends(name, text) for name, text in (_pair(text, "low:high") for text in bounds)}
-    with _client(path) as client:
+    with client_of(path) as client:
         client.change_space(space)
     told = ", ".join(f"{name} from {low:g} to {high:g}" for name, (low, high) in space.items())
     say(f"search space from now on: {told}")
@@ -65,7 +65,7 @@ def change_space(path: Path, *, bounds: Sequence[str]) -> int:
 
 def change_budget(path: Path, *, results: int | None, wall_time_s: float | None) -> int:
     """Change the budget of results, or of wall time."""
-    with _client(path) as client:
+    with client_of(path) as client:
         client.change_budget(results, wall_time_s=wall_time_s)
         now = client.describe()
     limit = "" if now.budget_wall_time_s is None else f", wall time of {now.budget_wall_time_s:g} s"
@@ -76,7 +76,7 @@ def change_budget(path: Path, *, results: int | None, wall_time_s: float | None)
 def propose(path: Path, *, candidate_id: str, parameters: Sequence[str], seed: int) -> int:
     """Queue a candidate of your own."""
     values = {name: _number(name, text) for name, text in (_pair(text, "value") for text in parameters)}
-    with _client(path) as client:
+    with client_of(path) as client:
         client.propose(candidate_id, values, seed=seed)
     say(f"queued {candidate_id}")
     return 0
@@ -84,7 +84,7 @@ def propose(path: Path, *, candidate_id: str, parameters: Sequence[str], seed: i
 
 def replicate(path: Path, *, candidate_id: str, runs: int) -> int:
     """Queue more runs of a candidate's parameters, with other seeds."""
-    with _client(path) as client:
+    with client_of(path) as client:
         new_ids = client.replicate(candidate_id, runs)
     say(f"queued {', '.join(new_ids)}")
     return 0
@@ -92,7 +92,7 @@ def replicate(path: Path, *, candidate_id: str, runs: int) -> int:
 
 def prioritise(path: Path, *, candidate_id: str, place: int) -> int:
     """Move a queued candidate to a place in the queue."""
-    with _client(path) as client:
+    with client_of(path) as client:
         client.prioritise(candidate_id, place)
     say(f"{candidate_id} has place {place} in the queue, or the last one")
     return 0
@@ -100,7 +100,7 @@ def prioritise(path: Path, *, candidate_id: str, place: int) -> int:
 
 def withdraw(path: Path, *, candidate_id: str, reason: str) -> int:
     """Take a candidate out of the queue; one that runs is left alone."""
-    with _client(path) as client:
+    with client_of(path) as client:
         client.withdraw(candidate_id, reason)
     say(f"withdrawn {candidate_id}")
     return 0
@@ -108,7 +108,7 @@ def withdraw(path: Path, *, candidate_id: str, reason: str) -> int:
 
 def cancel(path: Path, *, candidate_id: str, reason: str) -> int:
     """End a candidate early, queued or running."""
-    with _client(path) as client:
+    with client_of(path) as client:
         client.cancel(candidate_id, reason)
     say(f"cancelled {candidate_id}, or its worker is told to end it")
     return 0
@@ -116,7 +116,7 @@ def cancel(path: Path, *, candidate_id: str, reason: str) -> int:
 
 def note(path: Path, *, text: str, about: str | None) -> int:
     """Write a remark into the log."""
-    with _client(path) as client:
+    with client_of(path) as client:
         client.note(text, about)
     say("noted")
     return 0
@@ -124,12 +124,12 @@ def note(path: Path, *, text: str, about: str | None) -> int:
 
 def describe(path: Path) -> int:
     """What a running campaign searches, as JSON."""
-    with _client(path) as client:
+    with client_of(path) as client:
         say(json.dumps(client.describe().model_dump(exclude={"tag"}), indent=2))
     return 0
 
 
-def _client(path: Path) -> CampaignClient:
+def client_of(path: Path) -> CampaignClient:
     """A client by a connection file, or of the campaign of a campaign file or folder. Raises NotRunning."""
     from moireloop.client.client import NotRunning, connect
 

@@ -18,6 +18,7 @@ from moireloop.session.start_condition import ANALYZER_PREFIX
 from moireloop_broker.connection import Connection
 from moireloop_broker.contract.message import MAX_NUMBER
 from moireloop_broker.folder import ROLES, CampaignFolder
+from moireloop_broker.membership.pools import SIZES
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.lease_watch import LeaseWatch
@@ -129,6 +130,7 @@ def wait_for_broker(
 def clear_earlier_session(client: redis.Redis, keys: Keys, campaign: Campaign) -> None:
     """Forget who worked for an earlier session, give back what was leased, withdraw what is no longer wanted."""
     client.delete(keys.endpoints, keys.workers, keys.services, keys.pools, keys.heartbeats)
+    client.hdel(keys.settings, SIZES)
     LeaseWatch(client, keys).release_all("the session that ran it is over")
     events = [event for _, event in EventLog(client, keys).replay()]
     proposer = Proposer(client, keys)

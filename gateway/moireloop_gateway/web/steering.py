@@ -24,6 +24,7 @@ from moireloop_broker.contract.steering import (
     Requester,
     ResumeRequest,
     RetargetRequest,
+    ScaleRequest,
     StopRequest,
     WithdrawRequest,
 )
@@ -96,6 +97,11 @@ STEERING: Final[Mapping[str, Steering]] = {
     "change_space": Steering(ChangeSpaceRequest, lambda c, b: c.change_space(b.space)),
     "change_budget": Steering(
         ChangeBudgetRequest, lambda c, b: c.change_budget(b.results, wall_time_s=b.wall_time_s)
+    ),
+    "scale": Steering(
+        ScaleRequest,
+        lambda c, b: c.scale(b.workers, b.pool),
+        danger="Workers that are too many give back what they hold; their runs go on later from restart files.",
     ),
     "note": Steering(NoteRequest, lambda c, b: c.note(b.text, b.candidate_id)),
     "stop": Steering(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -10,8 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from moireloop.cli import main
+from moireloop_broker.connection import write_connection
+from moireloop_broker.contract.steering import ScaleRequest
+from moireloop_broker.membership.pools import PoolMembership
+from moireloop_broker.service.steering import InvalidRequest, Steering
 from tests.helpers.waiting import wait_until
-from tests.integration.worker.worker_campaign import SMALL_BEAD, Campaign, alive, family
+from tests.integration.worker.worker_campaign import LONG_BEAD, SMALL_BEAD, Campaign, alive, family
 
 Make = Callable[..., Campaign]
 
@@ -40,6 +47,105 @@ def begun(campaign: Campaign) -> Campaign:
     """The same campaign, in which workers may begin."""
     campaign.state.service_changed("pool", "stopped", "only pools that join have workers")
     return campaign
+
+
+def steer(campaign: Campaign, request: ScaleRequest) -> None:
+    """Ask the broker's part that carries requests out."""
+    client = campaign.connection.open_redis()
+    Steering(client, campaign.connection.keys, campaign.state).carry_out(request)
+    client.close()
+
+
+def test_pool_grows_and_shrinks_live(make_campaign: Make, join: Join) -> None:
+    """A new worker takes work; one too many gives its run back, uncharged, with a restart file to go on from."""
+    campaign = begun(make_campaign(LONG_BEAD, count=0, lease_s=60.0))
+    campaign.propose("c0")
+    campaign.propose("c1")
+    pool = join(campaign.file, "a", "--workers", "1")
+    campaign.wait_for("run_leased/1", 1)
+    steer(campaign, ScaleRequest(pool="a", workers=2, requester="ada"))
+    leased = campaign.wait_for("run_leased/1", 2)
+    assert {event.worker for event in leased} == {"a-worker-0", "a-worker-1"}
+    wait_until(lambda: all(worker.step for worker in campaign.state.status().workers), "both runs are under way")
+    steer(campaign, ScaleRequest(pool="a", workers=1, requester="ada"))
+    (failed,) = campaign.wait_for("run_failed/1", 1)
+    assert (failed.worker, failed.charged) == ("a-worker-1", False)
+    assert re.fullmatch(r"a-worker-1 ended at step [1-9]\d* and gave the candidate back", failed.reason)
+    assert list((campaign.folder / "runs" / failed.candidate_id).rglob("restart*"))
+    wait_until(lambda: [w.worker for w in campaign.state.status().workers] == ["a-worker-0"], "it is forgotten")
+    assert [(one.pool, one.workers) for one in campaign.state.status().pools] == [("a", 1)]
+    asked = campaign.events("requested/1")
+    assert [(event.requester, event.request.workers) for event in asked] == [("ada", 2), ("ada", 1)]
+    assert pool.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [(ScaleRequest(pool="b", workers=1), "UnknownPool"), (ScaleRequest(pool="a", workers=4000), "NoRoom")],
+)
+def test_what_a_pool_cannot_be_scaled_to_is_refused(make_campaign: Make, request_: ScaleRequest, error: str) -> None:
+    """Nothing is changed, and nothing stands in the log."""
+    campaign = make_campaign(SMALL_BEAD)
+    client, keys = campaign.connection.open_redis(), campaign.connection.keys
+    PoolMembership(client, keys, "a", workers=1, room=2).claim()
+    with pytest.raises(InvalidRequest) as refusal:
+        steer(campaign, request_)
+    assert refusal.value.error == error
+    assert campaign.events("requested/1") == []
+    client.close()
+
+
+def test_worker_whose_pool_is_gone_ends_itself(make_campaign: Make) -> None:
+    """As under a scheduler, where it outlives the pool: it gives its run back, uncharged, and frees its cores."""
+    campaign = begun(make_campaign(LONG_BEAD, lease_s=0.5))
+    client, keys = campaign.connection.open_redis(), campaign.connection.keys
+    PoolMembership(client, keys, "far", host="n17").claim()
+    client.close()
+    campaign.propose("c0")
+    worker = subprocess.Popen([*campaign.worker_command, "--name", "far-worker-0"])
+    try:
+        campaign.wait_for("run_leased/1", 1)
+        assert worker.wait(60) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+    (failed,) = campaign.events("run_failed/1")
+    assert not failed.charged
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """The signal handlers of this process as they were."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("what", ["no file", "not a connection file", "no server", "other keys"])
+def test_wrong_connection_file_gets_one_line(
+    make_campaign: Make, tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names the file or the server, and nothing is started."""
+    connection, file = make_campaign(SMALL_BEAD).connection, tmp_path / "other.json"
+    if what == "not a connection file":
+        file.write_text("{}")
+        file.chmod(0o600)
+    elif what != "no file":
+        keys = re.sub(r":[^:@]+@", ":wrong@", connection.redis_url)
+        wrong = {"no server": "redis://127.0.0.1:1/0", "other keys": keys}[what]
+        write_connection(connection.model_copy(update={"redis_url": wrong}), file)
+    assert main(["join", str(file), "--name", "x"]) in (1, 2)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("moireloop: ")
+    says = {
+        "no file": f"expected a connection file at {file}: No such file",
+        "not a connection file": f"{file} is not a connection file: campaign Field required",
+        "no server": f"the Redis server at 127.0.0.1:1, which {file} names, does not answer",
+        "other keys": f"refuses the keys of {file}",
+    }
+    assert says[what] in line
 
 
 def test_two_pools_feed_one_campaign_and_leave_with_it(make_campaign: Make, join: Join, tmp_path: Path) -> None:

@@ -41,6 +41,13 @@ class Pool:
         """Names of all workers, running or not."""
         return list(self._slots)
 
+    def resize(self, workers: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Keep these workers from now on; returns those that are new, and those that are to end."""
+        new = [worker for worker in workers if worker not in self._slots]
+        leaving = [worker for worker in self._slots if worker not in workers]
+        self._slots = {worker: self._slots.get(worker) or _Slot() for worker in workers}
+        return new, leaving
+
     def due(self, now_s: float) -> list[str]:
         """Workers to start now."""
         return [w for w, slot in self._slots.items() if slot.released and slot.revival.is_due(now_s)]
@@ -58,8 +65,10 @@ class Pool:
             came_up: whether it was ever ready to take a candidate.
             lost: whether its machine or its allocation went away, which says nothing of the worker.
         """
-        slot = self._slots[worker]
         self._any_came_up = self._any_came_up or came_up
+        slot = self._slots.get(worker)
+        if slot is None:
+            return 0.0
         if came_up:
             slot.still_births = 0
         elif not lost:
@@ -74,7 +83,7 @@ class Pool:
     @property
     def cannot_start(self) -> bool:
         """Whether every worker has died STILL_BIRTHS times in a row before it was ready to take a candidate."""
-        return all(slot.still_births >= STILL_BIRTHS for slot in self._slots.values())
+        return bool(self._slots) and all(slot.still_births >= STILL_BIRTHS for slot in self._slots.values())
 
     @property
     def is_hopeless(self) -> bool:

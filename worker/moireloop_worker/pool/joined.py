@@ -116,7 +116,7 @@ def _serve(request: JoinRequest, reached: Reached, asked: Asked, say: Say) -> Ne
         sections = read_settings(client, connection.keys)
         lammps = sections.section("lammps", LammpsSettings)
         settings = _settings(request, sections.section("workers", PoolSettings), lammps)
-        membership = membership_of(connection, client, request.pool, settings)
+        membership = membership_of(connection, client, request.pool, settings, lammps)
         membership.claim()
         pool = open_pool(request.connection_file, connection, client, membership, settings, lammps, request.until_s)
         workers = f"{settings.number} worker{'s' * (settings.number != 1)}"

@@ -22,6 +22,7 @@ from moireloop_broker.processes.service_loop import run_service
 from moireloop_broker.state.lease_watch import LeaseWatch
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.state.work_queue import AttemptLimits
+from moireloop_worker.checks import room_for
 from moireloop_worker.launchers.launcher import CannotLaunch, Exit, Handle, Launch, Launcher
 from moireloop_worker.launchers.registry import chosen_launcher, hands_back, open_launcher
 from moireloop_worker.launchers.walltime import Walltime
@@ -32,6 +33,11 @@ from moireloop_worker.settings import LammpsSettings, PoolSettings
 log = logging.getLogger(__name__)
 
 PERIOD_S: Final = 0.05
+
+SIZE_EVERY_S: Final = 1.0
+
+LEAVE_S: Final = 60.0
+"""How long a worker that is to end has for its restart file."""
 
 PATIENCE_S: Final = 10.0
 
@@ -68,6 +74,8 @@ class PoolService:
         self._noted: dict[str, Exit] = {}
         self._phases: dict[str, Phase] = {}
         self._last_end = ""
+        self._leaving: dict[str, float] = {}
+        self._sized_s = float("-inf")
         forerunners = {worker for worker in watch.holders() if pool_of(worker) == membership.pool}
         self._to_release: dict[str, Exit] = dict.fromkeys([*pool.workers, *forerunners], FORERUNNER)
 
@@ -78,6 +86,7 @@ class PoolService:
         try:
             self._settle()
             self._beat()
+            self._resize()
             self._say_who_begins()
             if self._pool.is_hopeless:
                 raise WorkersCannotStart(
@@ -147,6 +156,10 @@ class PoolService:
             self._release(worker, ended)
             if ended is not FORERUNNER:
                 self._note_end(worker, ended, said)
+            if worker not in self._pool.workers:
+                self._leaving.pop(worker, None)
+                self._watch.forget_worker(worker)
+            elif ended is not FORERUNNER:
                 self._report(worker)
             del self._to_release[worker]
             self._pool.released(worker)
@@ -155,6 +168,31 @@ class PoolService:
         """Say that the pool lives. Who has lost its name, having been silent for too long, has lost its workers too."""
         if not self._membership.beat(workers=len(self._pool.workers), ends_s=self._walltime.ends_s):
             raise PoolNameTaken(f"another pool has taken the name {self._membership.pool!r}")
+
+    def _resize(self) -> None:
+        """Keep as many workers as somebody asked for. Those that are to end give back what they hold."""
+        now_s = time.monotonic()
+        for worker, deadline_s in self._leaving.items():
+            if worker in self._handles and now_s > deadline_s:
+                log.warning("worker does not end, killing it name=%s", worker)
+                self._handles[worker].kill()
+        if now_s - self._sized_s < SIZE_EVERY_S:
+            return
+        self._sized_s = now_s
+        wanted = self._membership.wanted_size()
+        if wanted is None or wanted == len(self._pool.workers):
+            return
+        new, leaving = self._pool.resize([worker_name(self._membership.pool, n) for n in range(wanted)])
+        log.info("pool resized workers=%d", wanted)
+        for worker in leaving:
+            self._leaving[worker] = now_s + LEAVE_S
+            if worker in self._handles:
+                self._handles[worker].hand_back()
+            else:
+                self._watch.forget_worker(worker)
+        for worker in new:
+            if worker not in self._handles:
+                self._to_release.setdefault(worker, FORERUNNER)
 
     def _note_end(self, worker: str, ended: Exit, said: WorkerStatus | None) -> None:
         """Tell the decisions of an end, with what the worker had said of itself. To be told once for each end."""
@@ -242,10 +280,14 @@ def open_pool(
     return PoolService(Pool(names), open_launcher(settings.launcher, launch), watch, membership, walltime)
 
 
-def membership_of(connection: Connection, client: redis.Redis, pool: str, settings: PoolSettings) -> PoolMembership:
+def membership_of(
+    connection: Connection, client: redis.Redis, pool: str, settings: PoolSettings, lammps: LammpsSettings
+) -> PoolMembership:
     """The entry of a pool that runs on this host, not claimed yet."""
-    launcher, workers = chosen_launcher(settings.launcher), settings.number
-    return PoolMembership(client, connection.keys, pool, host=socket.gethostname(), launcher=launcher, workers=workers)
+    launcher, workers, room = chosen_launcher(settings.launcher), settings.number, room_for(settings, lammps)
+    return PoolMembership(
+        client, connection.keys, pool, host=socket.gethostname(), launcher=launcher, workers=workers, room=room
+    )
 
 
 def open_main_pool(connection_file: Path, until_s: float | None = None) -> PoolService:
@@ -254,7 +296,7 @@ def open_main_pool(connection_file: Path, until_s: float | None = None) -> PoolS
     client = connection.open_redis()
     stored = read_settings(client, connection.keys)
     settings, lammps = stored.section("workers", PoolSettings), stored.section("lammps", LammpsSettings)
-    membership = membership_of(connection, client, MAIN, settings)
+    membership = membership_of(connection, client, MAIN, settings, lammps)
     membership.take_over()
     return open_pool(connection_file, connection, client, membership, settings, lammps, until_s)
 

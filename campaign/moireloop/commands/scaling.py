@@ -1,0 +1,16 @@
+"""`moireloop scale`: more or fewer workers in a pool of a running campaign (main)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from moireloop.commands.steering import client_of
+from moireloop.terminal.console import say
+
+
+def scale(path: Path, *, workers: int, pool: str) -> int:
+    """Keep another number of workers in a pool, from now on."""
+    with client_of(path) as client:
+        client.scale(workers, pool)
+    say(f"pool {pool} keeps {workers} worker{'s' * (workers != 1)} from now on; what too many of them run goes back")
+    return 0
