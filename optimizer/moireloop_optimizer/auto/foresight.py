@@ -36,7 +36,7 @@ CROWD: Final = 0.2
 WORST: Final = -2.0
 """Least logarithm that counts, so that one surprise does not outweigh all other twists."""
 
-ASSUMED: Final = 4.0
+ASSUMED: Final = 2.0
 
 ASSUMED_GAIN: Final = 0.5
 """Before any evidence the gain is taken to be this, as if so many twists had shown it."""
