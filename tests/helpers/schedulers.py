@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 
@@ -37,12 +36,6 @@ class Scheduler(Protocol):
 
     def lose(self, held: Held, node: str) -> None:
         """Take a node away, with what runs on it."""
-
-    def submit(self, script: Path, nodes: int) -> str:
-        """Have a script run as a job of its own on so many nodes; what it says goes into `<script>.out`."""
-
-    def is_over(self, job: str) -> bool:
-        """Whether a job has ended and is not to run again."""
 
     def occupy(self, held: Held) -> AbstractContextManager[None]:
         """Have something else take all cores of the allocation."""

@@ -9,8 +9,10 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,10 +109,7 @@ class Slurm:
             text += NODE.format(name=name, host=host, port=node_port, cores=cores, gpus=gpus)
         (self.folder / "slurm.conf").write_text(text + PARTITIONS)
         (self.folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
-        devices = [self.folder / f"gpu{number}" for number in range(gpus)]
-        for device in devices:
-            device.touch()
-        (self.folder / "gres.conf").write_text(f"Name=gpu File={self.folder}/gpu[0-{gpus - 1}]\n" if gpus else "")
+        (self.folder / "gres.conf").write_text(_gpus_in(self.folder, gpus))
         key = self.folder / "munge" / "key"
         key.touch(0o600)
         key.write_bytes(secrets.token_bytes(256))
@@ -209,6 +208,17 @@ class Slurm:
         words = ["sbatch", "--parsable", f"--nodes={nodes}", "--exclusive", "--no-kill", f"--output={script}.out"]
         return self.command(*words, "--open-mode=append", *options, str(script)).strip()
 
+    def begin_now(self, job: str) -> None:
+        """Have a job that was requeued begin: Slurm holds it for two minutes, in case its nodes are to blame."""
+        wait_until(lambda: self.job_state(job) == "PENDING", f"job {job} is requeued")
+        self.command("scontrol", "update", f"JobId={job}", "StartTime=now")
+        wait_until(lambda: self.job_state(job) == "RUNNING", f"job {job} runs again")
+
+    def end_in(self, job: str, seconds: float) -> None:
+        """Move the end of a job: the limit that it was submitted with is of whole minutes."""
+        end = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + seconds))
+        self.command("scontrol", "update", f"JobId={job}", f"EndTime={end}")
+
     def is_over(self, job: str) -> bool:
         """Whether a job has ended and is not to run again."""
         return self.job_state(job) not in ("PENDING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED")
@@ -235,6 +245,16 @@ class Slurm:
             daemon.kill()
             daemon.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _gpus_in(folder: Path, gpus: int) -> str:
+    """gres.conf of made-up GPUs: devices that are as empty as /dev/null; only a number where they cannot be made."""
+    try:
+        for number in range(gpus):
+            os.mknod(folder / f"gpu{number}", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    except OSError:
+        return f"Name=gpu Count={gpus}\n"
+    return f"Name=gpu File={folder}/gpu[0-{gpus - 1}]\n"
 
 
 def _freezer_is_ours() -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from moireloop_broker.contract.events import RunFinished
+from moireloop import NotRunning, connect
+from moireloop_broker.connection import NoConnectionFile
+from moireloop_broker.contract.events import Result, RunFailed, RunFinished
 from tests.helpers.kernels import compiled_kernels
-from tests.helpers.schedulers import Scheduler
+from tests.helpers.slurm import Slurm
 from tests.helpers.waiting import wait_until
 from tests.system.running import RunningCampaign
 
@@ -46,17 +50,56 @@ def script(folder: Path, name: str, *lines: str) -> Path:
     return file
 
 
-def test_two_jobs_feed_one_campaign(scheduler: Scheduler, campaign: Make, tmp_path: Path) -> None:
+def test_two_jobs_feed_one_campaign(slurm: Slurm, campaign: Make, tmp_path: Path) -> None:
     """The campaign has no workers of its own; one pool from each job does, and the jobs end with it."""
     running = campaign("count = 0", results=6, steps=(500, 500))
     running.start()
     wait_until((running.folder / "connection.json").exists, "the session has begun")
     join = f"exec {sys.executable} -m moireloop join {running.folder} --workers all"
-    jobs = [scheduler.submit(script(tmp_path, f"job{number}.sh", join), 1) for number in range(2)]
+    jobs = [slurm.submit(script(tmp_path, f"job{number}.sh", join), 1) for number in range(2)]
     code, output = running.end()
     said = "\n".join((tmp_path / f"job{number}.sh.out").read_text() for number in range(2))
     assert code == 0, output + said
     events = running.assert_exactly_one_result_each(6)
     workers = {event.report.worker for event in events if isinstance(event, RunFinished)}
     assert all(any(f"-{job}-worker-0" in worker for worker in workers) for job in jobs), (workers, said)
-    wait_until(lambda: all(scheduler.is_over(job) for job in jobs), "both jobs end", 30)
+    wait_until(lambda: all(slurm.is_over(job) for job in jobs), "both jobs end", 30)
+
+
+def running_now(campaign: RunningCampaign) -> int:
+    """How many candidates run; none where nothing answers."""
+    try:
+        with connect(campaign.folder, timeout_s=2) as client:
+            return client.status().counts["running"]
+    except (NotRunning, NoConnectionFile):
+        return 0
+
+
+def test_one_run_outlives_a_preemption_and_a_time_limit(slurm: Slurm, campaign: Make, tmp_path: Path) -> None:
+    """The script of `moireloop job`: preempted and requeued by Slurm, then at the end of its time requeued by itself.
+
+    The one candidate is never charged, goes on from restart files, and comes to its one result.
+    """
+    running = campaign("count = 1", results=1, steps=(200_000, 200_000))
+    wanted = ["job", str(running.file), "--scheduler", "slurm", "--time", "00:05:00"]
+    text = subprocess.run(
+        [sys.executable, "-m", "moireloop", *wanted], capture_output=True, text=True, check=True
+    ).stdout
+    file = script(tmp_path, "chain.sh", *text.splitlines()[1:])
+    job = slurm.submit(file, 1, "--partition=low")
+    wait_until(lambda: running_now(running) == 1, "the candidate runs", 100)
+    with slurm.allocation("--partition=high", "--time=1"):
+        wait_until(lambda: slurm.job_state(job) == "PENDING", "the job is preempted")
+    slurm.begin_now(job)
+    slurm.end_in(job, 40)
+    slurm.begin_now(job)
+    wait_until(lambda: slurm.is_over(job), "the job is over", 100)
+    said = file.with_name("chain.sh.out").read_text()
+    assert re.search(r"gave everything back: the allocation ends in \d+ s", said), said
+    events = running.assert_exactly_one_result_each(1)
+    failures = [event for event in events if isinstance(event, RunFailed)]
+    assert len(failures) == 2, said
+    assert not any(event.charged for event in failures)
+    (result,) = [event for event in events if isinstance(event, Result)]
+    assert result.report is not None
+    assert result.report.resumed_from_step > 0

@@ -12,7 +12,7 @@ import pytest
 
 from moireloop_worker.checks import machine_problems
 from moireloop_worker.settings import LammpsSettings, PoolSettings
-from tests.helpers.rank_processes import ranks_with
+from tests.helpers.rank_processes import environment_of, ranks_with
 from tests.helpers.schedulers import Held, Scheduler
 from tests.helpers.waiting import wait_until
 from tests.integration.worker.worker_campaign import LONG_BEAD, SMALL_BEAD, Campaign
@@ -129,6 +129,20 @@ def test_worker_that_waits_for_a_place_says_so(
         start_pool(campaign, held.environment)
         wait_until(lambda: [w.phase for w in campaign.state.status().workers] == ["waiting"], "the worker waits")
     campaign.wait_for("run_finished/1")
+
+
+@pytest.mark.parametrize(("gpus", "devices"), [(0, None), (1, "[01]"), (2, "0,1")])
+def test_rank_is_told_its_gpus(
+    held: Held, make_campaign: Make, start_pool: StartPool, gpus: int, devices: str | None
+) -> None:
+    """As many of its node's devices as the file says for a rank, and none without."""
+    campaign = make_campaign({"model": "noop"}, **ONE, gpus=gpus)
+    campaign.propose("c0")
+    start_pool(campaign, held.environment)
+    campaign.wait_for("run_finished/1")
+    (rank,) = ranks_with(str(campaign.file))
+    told = environment_of(rank).get("CUDA_VISIBLE_DEVICES")
+    assert told in (None, "") if devices is None else re.fullmatch(devices, told or "")
 
 
 @pytest.mark.parametrize(

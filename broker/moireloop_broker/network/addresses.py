@@ -49,6 +49,11 @@ def host_of(setting: str) -> str:
     return setting
 
 
+def interface_of(setting: str | None) -> str | None:
+    """The network interface that `network.host` names; None where it names none."""
+    return setting.removeprefix(INTERFACE) if setting is not None and setting.startswith(INTERFACE) else None
+
+
 def bind_address(host: str) -> str:
     """The IPv4 address of this machine that a name or address stands for, on which sockets can listen.
 

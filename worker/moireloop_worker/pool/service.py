@@ -17,6 +17,7 @@ from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.control import WorkerStatus
 from moireloop_broker.contract.pool_names import MAIN, pool_of, worker_name
 from moireloop_broker.membership.pools import PoolMembership, PoolNameTaken
+from moireloop_broker.network.addresses import interface_of
 from moireloop_broker.processes.exits import CannotServe, GoOnLater
 from moireloop_broker.processes.service_loop import run_service
 from moireloop_broker.state.lease_watch import LeaseWatch
@@ -268,6 +269,7 @@ def open_pool(
         settings.ranks,
         Path(connection.folder) / "logs",
         connection.campaign,
+        interface=interface_of(connection.network) if settings.nodes > 1 else None,
         options=settings.launcher_options,
         pool=membership.pool,
         cores=settings.cores or lammps.threads,
