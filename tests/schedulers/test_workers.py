@@ -131,7 +131,7 @@ def test_worker_that_waits_for_a_place_says_so(
     campaign.wait_for("run_finished/1")
 
 
-@pytest.mark.parametrize(("gpus", "devices"), [(0, None), (1, "[01]"), (2, "0,1")])
+@pytest.mark.parametrize(("gpus", "devices"), [(0, None), (2, "0,1")])
 def test_rank_is_told_its_gpus(
     held: Held, make_campaign: Make, start_pool: StartPool, gpus: int, devices: str | None
 ) -> None:
