@@ -79,9 +79,7 @@ def _refuse(scheduler: Scheduler, job: Job) -> None:
     if "\n" in str(job.file) or '"' in str(job.file):
         raise WrongJob(f"expected a campaign file without quotes and line breaks in its path, got {str(job.file)!r}")
     if not job.ranks and job.nodes is None:
-        raise WrongJob(
-            "--nodes: expected a number of nodes, since workers.count does not say how many workers there are"
-        )
+        raise WrongJob("--nodes: expected a number of nodes, since workers.count names no number of workers")
     if job.resubmit and scheduler != "slurm":
         raise WrongJob("--resubmit: expected with --scheduler slurm alone; a Flux script is always submitted anew")
 

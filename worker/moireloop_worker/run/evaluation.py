@@ -78,6 +78,8 @@ class Evaluator:
         self.force_field_sha256 = sha256_of_files(model.potential_files)
         self._selection = selection
         self._passed_over = passed_over
+        self.is_carried_on = True
+        """Whether the present run leaves restart files from which another attempt goes on."""
 
     def evaluate(self, lease: Lease, watch: Watch) -> Evaluated:
         """Prepare and run a candidate. All ranks call it.
@@ -95,8 +97,10 @@ class Evaluator:
             key = preparation.key
         plan = self.model.plan(candidate.parameters, seed, prepared)
         if isinstance(plan, Still):
+            self.is_carried_on = False
             return Evaluated(0, 0, False, plan.snapshot, seed, key)
         files = self._restarts(lease, prepared)
+        self.is_carried_on = files is not None
         return self._run(plan, self.run_folder(lease), watch, seed, key, files)
 
     def run_folder(self, lease: Lease) -> Path:

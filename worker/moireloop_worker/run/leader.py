@@ -19,6 +19,7 @@ from moireloop_broker.processes.clock import boot_s
 from moireloop_broker.state.work_queue import Lease, LeaseLost, Leases
 from moireloop_worker.lammps.engine import LammpsError, Watch
 from moireloop_worker.lammps.writable import why_unusable
+from moireloop_worker.launchers.last_runs import LastRuns
 from moireloop_worker.models.growth_model import Configuration, GrowthModel, ParametersRefused
 from moireloop_worker.run.evaluation import Evaluated, Evaluator
 from moireloop_worker.run.faults import Hold, is_infrastructure, lammps_blames_the_system
@@ -98,6 +99,7 @@ class Leader:
         provenance: what is the same for all runs of this worker.
         begin: told each lease before it is run.
         within_a_frame: hear an order to end a run before its next frame is due.
+        last_runs: say whether another run is worth beginning.
     """
 
     def __init__(
@@ -112,7 +114,9 @@ class Leader:
         provenance: Mapping[str, str],
         begin: Callable[[Lease], None],
         within_a_frame: bool,
+        last_runs: LastRuns,
     ) -> None:
+        self._last_runs = last_runs
         self._comm = communicator
         self._worker = worker
         self._evaluator = evaluator
@@ -134,6 +138,10 @@ class Leader:
         """Run one candidate; return after TAKE_WAIT_S when there is none, or when none is to be taken now."""
         if self._hold.reason is not None and not self._mended():
             time.sleep(HOLD_POLL_S)
+            return
+        if not self._last_runs.may_begin():
+            self._outlet.idle()
+            time.sleep(TAKE_WAIT_S)
             return
         lease = self._leases.take(self._worker, TAKE_WAIT_S)
         if lease is None:
@@ -220,6 +228,7 @@ class Leader:
             log.warning("run abandoned reason=%s", error)
             return
         self._evaluator.forget_restarts(lease)
+        self._last_runs.note(report.finished_s - report.started_s, is_carried_on=self._evaluator.is_carried_on)
         self._hold.succeeded()
         if self._keeper.completed() == 1:
             self._insist(self.announce)

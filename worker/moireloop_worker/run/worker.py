@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,9 @@ from mpi4py import MPI
 
 from moireloop_broker.connection import Connection, NoConnectionFile, read_connection
 from moireloop_broker.contract.control import RESTARTS_PASSED_OVER
+from moireloop_broker.contract.pool_names import pool_of
 from moireloop_broker.membership.abandonment import Abandonment
+from moireloop_broker.membership.pools import pools_of
 from moireloop_broker.processes.exits import EXIT_DIED, EXIT_NOT_ITS_FAULT
 from moireloop_broker.processes.service_loop import StopSignal, log_to_stderr
 from moireloop_broker.settings import EarlyEndPresence, FrameSettings
@@ -28,7 +31,9 @@ from moireloop_broker.state.work_queue import AttemptLimits, Lease, Leases
 from moireloop_broker.streams.io_threads import let_work_go_first
 from moireloop_worker.lammps.engine import Engine
 from moireloop_worker.lammps.library import LibraryUnusable
+from moireloop_worker.launchers.last_runs import LastRuns
 from moireloop_worker.launchers.segment_names import remove_segment_names
+from moireloop_worker.launchers.walltime import Walltime
 from moireloop_worker.models import growth_model, growth_settings
 from moireloop_worker.models.growth_model import GrowthModel, Selection
 from moireloop_worker.run.evaluation import Evaluator
@@ -138,7 +143,18 @@ class Worker:
             self.provenance(),
             self.lone_errors.hold,
             self.may_end_early,
+            self.last_runs(),
         )
+
+    def last_runs(self) -> LastRuns:
+        """What tells whether a run that nothing can carry on is worth beginning, by the end that the pool knows."""
+        client, keys, pool = self.connection.open_redis(), self.connection.keys, pool_of(self.name)
+
+        def ends_s() -> float | None:
+            said = pools_of(client, keys).get(pool)
+            return None if said is None else said.ends_s
+
+        return LastRuns(Walltime(self.pool.reserve_s, time.time(), self.ends_s), ends_s)
 
     def _restart_passed_over(self, reason: str) -> None:
         """Count it, so that whoever watches the campaign is told. A Redis that is away costs the count alone."""
