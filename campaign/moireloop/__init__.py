@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from moireloop.campaign import Campaign
     from moireloop.campaign_file.errors import CampaignFileError
     from moireloop.cells.admitted import AdmittedTwist, admitted_twists
-    from moireloop.client.client import CampaignClient, NotRunning, Received, RequestRefused, connect
+    from moireloop.client.aio import AsyncCampaignClient, connect_async
+    from moireloop.client.client import CampaignClient, connect
+    from moireloop.client.received import NotRunning, Received, RequestRefused
+    from moireloop.client.requests import BadArgument
     from moireloop.client.running import CampaignRun, Outcome
     from moireloop.stored import StoredCampaign
     from moireloop.stored import open_campaign as open
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdmittedTwist",
+    "AsyncCampaignClient",
+    "BadArgument",
     "Campaign",
     "CampaignClient",
     "CampaignFileError",
@@ -33,23 +38,27 @@ __all__ = [
     "TwistGenerator",
     "admitted_twists",
     "connect",
+    "connect_async",
     "measure_twist",
     "open",
 ]
 
 _PLACES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "AdmittedTwist": ("moireloop.cells.admitted", ("optimizer",)),
+    "AsyncCampaignClient": ("moireloop.client.aio", ()),
+    "BadArgument": ("moireloop.client.requests", ()),
     "Campaign": ("moireloop.campaign", ("worker", "analyzer", "optimizer", "figures")),
     "CampaignClient": ("moireloop.client.client", ()),
     "CampaignFileError": ("moireloop.campaign_file.errors", ()),
     "CampaignRun": ("moireloop.client.running", ()),
-    "NotRunning": ("moireloop.client.client", ()),
+    "NotRunning": ("moireloop.client.received", ()),
     "Outcome": ("moireloop.client.running", ()),
-    "Received": ("moireloop.client.client", ()),
-    "RequestRefused": ("moireloop.client.client", ()),
+    "Received": ("moireloop.client.received", ()),
+    "RequestRefused": ("moireloop.client.received", ()),
     "TwistGenerator": ("moireloop_optimizer.generators.twist_generator", ("optimizer",)),
     "admitted_twists": ("moireloop.cells.admitted", ("optimizer",)),
     "connect": ("moireloop.client.client", ()),
+    "connect_async": ("moireloop.client.aio", ()),
     "measure_twist": ("moireloop_analyzer.twist", ("analyzer",)),
     "open": ("moireloop.stored", ("worker", "analyzer", "optimizer")),
     "StoredCampaign": ("moireloop.stored", ("worker", "analyzer", "optimizer")),

@@ -42,8 +42,8 @@ BAD_INPUT: Final = frozenset(
 FAILURES: Final = frozenset(
     {
         "builtins.OSError",
-        "moireloop.client.client.NotRunning",
-        "moireloop.client.client.RequestRefused",
+        "moireloop.client.received.NotRunning",
+        "moireloop.client.received.RequestRefused",
         "moireloop.services.alone.ServiceGone",
         "moireloop.session.opening.StillEnding",
         "moireloop.session.records.StateLost",

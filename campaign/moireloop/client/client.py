@@ -6,75 +6,75 @@ It needs the connection file alone, and talks to the broker's two sockets, never
 from __future__ import annotations
 
 import getpass
-import secrets
+import math
 import socket
-import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
 import zmq
 
 from moireloop.client import requests
-from moireloop.client.requests import Number, WantedTarget
+from moireloop.client.asking import Asking
+from moireloop.client.html import campaign_html
+from moireloop.client.received import NotRunning, Page, Received, RequestRefused, Topic
+from moireloop.client.talks import PAGE, RESULT, Following, Talk, Wait, page_of, replayed, result_of
+from moireloop.results.results import best_result
 from moireloop_broker.connection import Connection, NoConnectionFile, original_of, read_connection
-from moireloop_broker.contract.codec import pack, unpack_as, unpack_published, unpack_reply
+from moireloop_broker.contract.codec import pack, unpack_reply
 from moireloop_broker.contract.control import (
     DescribeRequest,
     Description,
+    ParameterRange,
     Refused,
-    Replay,
     Reply,
     Request,
-    Stamp,
     Status,
     StatusRequest,
 )
-from moireloop_broker.contract.events import Published, Result
-from moireloop_broker.contract.message import START, MalformedMessage, Message
-from moireloop_broker.contract.topics import OBSERVED_TOPICS, topic_named
+from moireloop_broker.contract.events import CampaignChanged, Published, Result
+from moireloop_broker.contract.message import START, MalformedMessage
+from moireloop_broker.contract.search import Target
+from moireloop_broker.contract.steered import targets_of
+from moireloop_broker.contract.steering import SteeringRequest
+from moireloop_broker.contract.topics import topic_named
 from moireloop_broker.network.links import watch_link
 
-RESULT = Result.model_fields["tag"].default
+if TYPE_CHECKING:
+    import pandas as pd
 
-ASK_AGAIN_AFTER_S = 2.0
-
-PAGE = 1000
-
-Topic = str | type[Message]
-"""A class of messages, or its topic."""
+__all__ = ["CampaignClient", "NotRunning", "Page", "Received", "RequestRefused", "Subscription", "Topic", "connect"]
 
 P = TypeVar("P", bound="Published", covariant=True)
 
-
-class NotRunning(RuntimeError):
-    """Nothing answers at the campaign's control endpoint."""
+M = TypeVar("M", bound="Published")
 
 
-class RequestRefused(RuntimeError):
-    """The broker refused a request; the text has the error's name and its message."""
+class Subscription(Generic[P]):
+    """Messages as they come. It ends when the campaign has: `ended` is then how, None before."""
+
+    def __init__(self, following: Following, entries: Generator[Received[Published], None, Any]) -> None:
+        self._following = following
+        self._entries = entries
+
+    @property
+    def ended(self) -> CampaignChanged | None:
+        """The event that says how the campaign ended, stopped or completed, and why; None while it has not."""
+        return self._following.ended
+
+    def __iter__(self) -> Iterator[Received[P]]:
+        return self
+
+    def __next__(self) -> Received[P]:
+        return cast("Received[P]", next(self._entries))
+
+    def close(self) -> None:
+        """Let go of the subscription."""
+        self._entries.close()
 
 
-@dataclass(frozen=True)
-class Received(Generic[P]):
-    """A message of the log and its id, from which a later call goes on."""
-
-    id: str
-    message: P
-
-
-@dataclass(frozen=True)
-class Page(Generic[P]):
-    """A part of the log: its messages, the id after which the next part begins, and whether the log ended there."""
-
-    entries: list[Received[P]]
-    last_id: str
-    complete: bool
-
-
-class CampaignClient:
+class CampaignClient(Asking[None]):
     """A running campaign, seen from outside. Use one instance in one thread.
 
     Args:
@@ -106,9 +106,36 @@ class CampaignClient:
         """State of the campaign. Raises NotRunning."""
         return cast("Status", self._ask(StatusRequest()))
 
+    def describe(self) -> Description:
+        """What the campaign searches: space with units and limits, targets, budget, strategy. Raises NotRunning."""
+        return cast("Description", self._ask(DescribeRequest()))
+
+    @property
+    def space(self) -> dict[str, ParameterRange]:
+        """Each growth parameter: its unit, the range that is searched, its limits. Raises NotRunning."""
+        return self.describe().space
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The wanted twists. Raises NotRunning."""
+        return targets_of(self.describe().targets)
+
     def results(self, since: str = START) -> list[Received[Result]]:
         """All results after the id `since`, oldest first. Raises NotRunning."""
-        return [cast("Received[Result]", entry) for entry in self.events([RESULT], since)]
+        return cast("list[Received[Result]]", list(self._drive(replayed(since, [RESULT]))))
+
+    def results_frame(self) -> pd.DataFrame:
+        """The results as a pandas table with the columns of results.parquet. Raises NotRunning, MissingExtra."""
+        from moireloop.results.frame import results_frame
+
+        told = self.describe()
+        bounds = {name: (limits.low, limits.high) for name, limits in told.space.items()}
+        return results_frame([entry.message for entry in self.results()], targets_of(told.targets), bounds)
+
+    def best(self, target: Target | float | None = None) -> Result | None:
+        """The measured result nearest to a target, by default the first one; None while nothing was measured."""
+        wanted = self.targets[0] if target is None else target
+        return best_result([entry.message for entry in self.results()], wanted)
 
     def events(self, topics: Iterable[Topic], since: str = START) -> list[Received[Published]]:
         """All messages of these classes or topics after the id `since`, oldest first.
@@ -116,7 +143,7 @@ class CampaignClient:
         Raises:
             NotRunning, RequestRefused: as `status` and the broker have it.
         """
-        return list(self._replay(since, [topic_named(topic) for topic in topics]))
+        return list(self._drive(replayed(since, [topic_named(topic) for topic in topics])))
 
     def page(self, since: str = START, topics: Iterable[Topic] = (), *, limit: int = PAGE) -> Page[Published]:
         """At most `limit` messages after the id `since`, oldest first; no topics mean the whole log.
@@ -124,78 +151,46 @@ class CampaignClient:
         Raises:
             NotRunning, RequestRefused: as `events`.
         """
-        wanted = [topic_named(topic) for topic in topics]
-        page = cast("Replay", self._ask(requests.replay(since, limit, wanted)))
-        entries = [Received(entry.id, unpack_published(entry.body)) for entry in page.entries]
-        return Page(entries, page.last_id, page.complete)
-
-    def describe(self) -> Description:
-        """What the campaign searches: space with units and limits, targets, budget, strategy. Raises NotRunning."""
-        return cast("Description", self._ask(DescribeRequest()))
-
-    def propose(self, candidate_id: str, parameters: Mapping[str, Number], *, seed: int = 0) -> None:
-        """Queue a candidate; the same id, parameters and seed are the same one.
-
-        Raises:
-            BadArgument, NotRunning, RequestRefused: as for all requests below.
-        """
-        self._ask(requests.propose(candidate_id, parameters, seed, self.name))
+        return page_of(self._ask(requests.replay(since, limit, [topic_named(topic) for topic in topics])))
 
     def replicate(self, candidate_id: str, runs: int = 1) -> list[str]:
         """Queue more runs of a known candidate's parameters, with other seeds; returns their ids."""
-        new_ids = [f"{candidate_id[:50]}-{secrets.token_hex(4)}" for _ in range(runs)]
-        for new_id in new_ids:
-            self._ask(requests.replicate(candidate_id, new_id, None, self.name))
-        return new_ids
+        wanted = requests.replicates(candidate_id, runs, self.name)
+        for request in wanted:
+            self._carry_out(request)
+        return [request.new_id for request in wanted]
 
-    def cancel(self, candidate_id: str, reason: str) -> None:
-        """End a candidate early, queued or running."""
-        self._ask(requests.cancel(candidate_id, reason, self.name))
+    def wait(self, candidate_id: str, timeout_s: float = math.inf) -> Result:
+        """The result of a candidate, as soon as it is there.
 
-    def withdraw(self, candidate_id: str, reason: str = "withdrawn") -> None:
-        """Take a candidate out of the queue; refused when it runs already."""
-        self._ask(requests.withdraw(candidate_id, reason, self.name))
+        Raises:
+            TimeoutError: it is not there after `timeout_s`.
+            NotRunning: the campaign ended without it, or does not answer.
+        """
+        following = Following([Result], START, math.inf, timeout_s)
+        for entry in self._drive(result_of(candidate_id, following.talk()), following.topics):
+            return cast("Result", entry.message)
+        if following.ended is not None:
+            raise NotRunning(f"the campaign is {following.ended.state}, without a result of {candidate_id!r}")
+        raise TimeoutError(f"expected a result of {candidate_id!r} within {timeout_s:g} s, got none")
 
-    def prioritise(self, candidate_id: str, place: int = 1) -> None:
-        """Move a queued candidate to a place in the queue; 1 is the next one that a worker takes."""
-        self._ask(requests.prioritise(candidate_id, place, self.name))
+    @overload
+    def subscribe(self, *, since: str | None = None, wait_s: float = math.inf) -> Subscription[Result]: ...
 
-    def pause(self, reason: str = "asked to pause") -> None:
-        """Lease no more candidates until `resume`; runs go on."""
-        self._ask(requests.pause(reason, self.name))
+    @overload
+    def subscribe(
+        self, topics: Iterable[type[M]], since: str | None = None, *, wait_s: float = math.inf
+    ) -> Subscription[M]: ...
 
-    def resume(self) -> None:
-        """Lease candidates again, after a pause."""
-        self._ask(requests.resume(self.name))
-
-    def retarget(self, targets: WantedTarget | Iterable[WantedTarget]) -> None:
-        """Search for other twists from now on: `8.2`, `(8.2, 0.3)` with a tolerance, or a list of such."""
-        self._ask(requests.retarget(targets, self.name))
-
-    def change_space(self, space: Mapping[str, Sequence[Number]]) -> None:
-        """Search within other bounds: name -> [low, high] of some or all growth parameters."""
-        self._ask(requests.change_space(space, self.name))
-
-    def change_budget(self, results: int | None = None, *, wall_time_s: Number | None = None) -> None:
-        """Change the budget; what is None stays as it is."""
-        self._ask(requests.change_budget(results, wall_time_s, self.name))
-
-    def scale(self, workers: int, pool: str = "main") -> None:
-        """Keep so many workers in a pool from now on; those that are too many give back what they hold, uncharged."""
-        self._ask(requests.scale(workers, pool, self.name))
-
-    def note(self, text: str, candidate_id: str | None = None) -> None:
-        """Write a remark into the log, about the campaign or one candidate."""
-        self._ask(requests.note(text, candidate_id, self.name))
-
-    def stop(self, reason: str = "asked to stop") -> None:
-        """Let running candidates finish, then stop the campaign."""
-        self._ask(requests.stop(reason, self.name))
+    @overload
+    def subscribe(
+        self, topics: Iterable[Topic], since: str | None = None, *, wait_s: float = math.inf
+    ) -> Subscription[Published]: ...
 
     def subscribe(
-        self, topics: Iterable[Topic] = (Result,), since: str | None = None, *, wait_s: float = float("inf")
-    ) -> Generator[Received[Published], None, None]:
-        """Messages as they come, each once and in order; what was missed is replayed.
+        self, topics: Iterable[Topic] = (Result,), since: str | None = None, *, wait_s: float = math.inf
+    ) -> Subscription[Any]:
+        """Messages as they come, each once and in order; what was missed is replayed. It ends with the campaign.
 
         Args:
             topics: classes of messages, such as Result or Observation, or topics of docs/protocol.md ("result/3").
@@ -203,121 +198,96 @@ class CampaignClient:
             wait_s: end when nothing has come for so long.
 
         Raises:
-            NotRunning: the campaign does not answer.
+            BadArgument: `since` is no id.
+            NotRunning: the campaign does not answer; at the next message.
         """
-        wanted = [topic_named(topic) for topic in topics]
-        of_log, observed = (_Stream([t for t in wanted if (t in OBSERVED_TOPICS) is which]) for which in (False, True))
-        streams = [stream for stream in (of_log, observed) if stream.topics]
-        socket = self._context.socket(zmq.SUB)
+        following = Following(topics, since, wait_s)
+        return Subscription(following, self._drive(following.talk(), following.topics))
+
+    def _repr_html_(self) -> str:
+        return campaign_html(self.status(), self.describe(), [entry.message for entry in self.results()])
+
+    def _carry_out(self, request: SteeringRequest) -> None:
+        self._ask(request)
+
+    def _drive(self, talk: Talk, topics: Iterable[str] = ()) -> Generator[Received[Published], None, Any]:
+        """Carry out a talk; what it yields of messages is yielded. With topics it has a subscription."""
+        socket = self._subscribed(topics) if topics else None
+        answer: Any = None
         try:
-            self._subscribe_socket(socket, streams)
-            for stream in streams:
-                stream.last_id = since if since is not None else self._present_end(stream)
-            yield from self._follow(socket, streams, wait_s)
+            while True:
+                try:
+                    wish = talk.send(answer)
+                except StopIteration as end:
+                    return end.value
+                answer = None
+                if isinstance(wish, Received):
+                    yield wish
+                elif not isinstance(wish, Wait):
+                    answer = self._ask(wish)
+                elif socket is not None and socket.poll(math.ceil(wish.seconds * 1000)):
+                    answer = socket.recv_multipart()
         finally:
-            socket.close(linger=0)
+            if socket is not None:
+                socket.close(linger=0)
 
-    def _subscribe_socket(self, socket: zmq.Socket[bytes], streams: list[_Stream]) -> None:
-        socket.rcvhwm = 100_000
-        watch_link(socket)
-        self._connection.curve.secure_client(socket)
-        for stream in streams:
-            for topic in stream.topics:
-                socket.subscribe(topic)
-        socket.connect(self._connection.events)
-
-    def _follow(
-        self, socket: zmq.Socket[bytes], streams: list[_Stream], wait_s: float
-    ) -> Iterator[Received[Published]]:
-        heard_at_s = time.monotonic()
-        for stream in streams:
-            yield from self._catch_up(stream)
-        while time.monotonic() - heard_at_s < wait_s:
-            remaining_s = wait_s - (time.monotonic() - heard_at_s)
-            if socket.poll(round(min(ASK_AGAIN_AFTER_S, max(0.0, remaining_s)) * 1000)):
-                fresh = self._take(socket, streams)
-            else:
-                fresh = [entry for stream in streams for entry in self._catch_up(stream)]
-            if fresh:
-                heard_at_s = time.monotonic()
-            yield from fresh
-
-    def _take(self, socket: zmq.Socket[bytes], streams: list[_Stream]) -> list[Received[Published]]:
-        """What a message from the socket brings: itself, nothing if it is old, or a replay where some were missed.
-
-        Stamps count each topic alone, so with several topics only the log tells their order and what is missing.
-        """
-        topic, stamp_bytes, body = socket.recv_multipart()
-        stamp, name = unpack_as(Stamp, stamp_bytes), topic.decode()
-        stream = next(stream for stream in streams if name in stream.topics)
-        if stream.last_id is None:
-            return [stream.accept(stamp.id, unpack_published(body))]
-        if _order(stamp.id) <= _order(stream.last_id):
-            return []
-        if len(stream.topics) > 1 or _order(stamp.previous) > _order(stream.last_id):
-            return list(self._catch_up(stream))
-        return [stream.accept(stamp.id, unpack_published(body))]
-
-    def _catch_up(self, stream: _Stream) -> Iterator[Received[Published]]:
-        if stream.last_id is not None:
-            for entry in self._replay(stream.last_id, stream.topics):
-                yield stream.accept(entry.id, entry.message)
-
-    def _present_end(self, stream: _Stream) -> str | None:
-        """Id of the log's newest event; None for observations, which begin with the first that comes."""
-        return None if OBSERVED_TOPICS.intersection(stream.topics) else self.status().last_id
-
-    def _replay(self, since: str, topics: list[str]) -> Iterator[Received[Published]]:
-        while True:
-            page = self.page(since, topics)
-            yield from page.entries
-            since = page.last_id
-            if page.complete:
-                return
+    def _subscribed(self, topics: Iterable[str]) -> zmq.Socket[bytes]:
+        return subscribed(self._context.socket(zmq.SUB), self._connection, topics)
 
     def _ask(self, request: Request) -> Reply:
         socket = self._requests or self._open_requests()
         socket.send(pack(request))
-        if not socket.poll(round(self._timeout_s * 1000)):
+        if not socket.poll(math.ceil(self._timeout_s * 1000)):
             socket.close(linger=0)
             self._requests = None
-            raise NotRunning(
-                f"nothing answers at {self._connection.control} within {self._timeout_s:g} s: "
-                f"campaign {self._connection.campaign!r} does not run, or the keys are not its keys"
-            )
-        try:
-            reply = unpack_reply(socket.recv())
-        except MalformedMessage as error:
-            raise RequestRefused(f"the answer is not understood: {error}") from error
-        if isinstance(reply, Refused):
-            raise RequestRefused(f"{reply.error}: {reply.message}")
-        return reply
+            raise silence(self._connection, self._timeout_s)
+        return understood(socket.recv())
 
     def _open_requests(self) -> zmq.Socket[bytes]:
-        socket = self._context.socket(zmq.REQ)
-        socket.linger = 0
-        watch_link(socket)
-        self._connection.curve.secure_client(socket)
-        socket.connect(self._connection.control)
-        self._requests = socket
-        return socket
+        self._requests = asking(self._context.socket(zmq.REQ), self._connection)
+        return self._requests
 
 
-class _Stream:
-    """How far a subscription has come in the log, or in the observations."""
-
-    def __init__(self, topics: list[str]) -> None:
-        self.topics = topics
-        self.last_id: str | None = START
-
-    def accept(self, entry_id: str, message: Published) -> Received[Published]:
-        self.last_id = entry_id
-        return Received(entry_id, message)
+S = TypeVar("S", bound="zmq.Socket[Any]")
 
 
-def _order(log_id: str) -> tuple[int, int]:
-    milliseconds, number = log_id.split("-")
-    return int(milliseconds), int(number)
+def subscribed(socket: S, connection: Connection, topics: Iterable[str]) -> S:
+    """A socket connected to the published messages, subscribed to these topics."""
+    socket.rcvhwm = 100_000
+    watch_link(socket)
+    connection.curve.secure_client(socket)
+    for topic in topics:
+        socket.subscribe(topic)
+    socket.connect(connection.events)
+    return socket
+
+
+def asking(socket: S, connection: Connection) -> S:
+    """A socket connected to the control endpoint."""
+    socket.linger = 0
+    watch_link(socket)
+    connection.curve.secure_client(socket)
+    socket.connect(connection.control)
+    return socket
+
+
+def silence(connection: Connection, timeout_s: float) -> NotRunning:
+    """The error where no reply comes."""
+    return NotRunning(
+        f"nothing answers at {connection.control} within {timeout_s:g} s: "
+        f"campaign {connection.campaign!r} does not run, or the keys are not its keys"
+    )
+
+
+def understood(data: bytes) -> Reply:
+    """A reply that is no refusal. Raises RequestRefused."""
+    try:
+        reply = unpack_reply(data)
+    except MalformedMessage as error:
+        raise RequestRefused(f"the answer is not understood: {error}") from error
+    if isinstance(reply, Refused):
+        raise RequestRefused(f"{reply.error}: {reply.message}")
+    return reply
 
 
 def default_name() -> str:
@@ -340,10 +310,19 @@ def connect(connection_file: Path | str, *, timeout_s: float = 10.0, name: str |
         NoConnectionFile: the file is missing, open to others, or malformed; or its folder is a copy of another one,
             whose session it would lead to.
     """
+    return CampaignClient(connection_of(connection_file), timeout_s=timeout_s, name=name)
+
+
+def connection_of(connection_file: Path | str) -> Connection:
+    """What a connection file says, or that of a folder.
+
+    Raises:
+        NoConnectionFile: as `connect`.
+    """
     connection = read_connection(connection_file)
     if (original := original_of(connection_file)) is not None:
         raise NoConnectionFile(
             f"{connection.folder} is a copy of {original}, and was not run since: its connection file leads to the "
             f"session of campaign {connection.campaign!r} in {original}; connect to that folder"
         )
-    return CampaignClient(connection, timeout_s=timeout_s, name=name)
+    return connection

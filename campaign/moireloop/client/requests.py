@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, SupportsFloat, TypeVar
 
@@ -28,6 +29,8 @@ from moireloop_broker.contract.steering import (
 
 LONGEST_SHOWN: Final = 60
 
+MOST_RUNS: Final = 1000
+
 Number = SupportsFloat
 """A number of Python, numpy or pandas."""
 
@@ -51,6 +54,14 @@ def propose(candidate_id: str, parameters: Mapping[str, Number], seed: int, requ
 def replicate(candidate_id: str, new_id: str, seed: int | None, requester: str) -> ReplicateRequest:
     """A request for one more run of a candidate's parameters. Raises BadArgument."""
     return _made(ReplicateRequest, candidate_id=candidate_id, new_id=new_id, seed=seed, requester=requester)
+
+
+def replicates(candidate_id: str, runs: int, requester: str) -> list[ReplicateRequest]:
+    """Requests for so many more runs, under new names. Raises BadArgument."""
+    if isinstance(runs, bool) or not isinstance(runs, int) or not 1 <= runs <= MOST_RUNS:
+        raise BadArgument(f"runs: expected 1 to {MOST_RUNS}, got {_shown(runs)}")
+    names = [f"{str(candidate_id)[:50]}-{secrets.token_hex(4)}" for _ in range(runs)]
+    return [replicate(candidate_id, name, None, requester) for name in names]
 
 
 def cancel(candidate_id: str, reason: str, requester: str) -> CancelRequest:

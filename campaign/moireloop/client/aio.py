@@ -1,0 +1,233 @@
+"""The client for programs with asyncio: `async with connect_async(file) as campaign` (adapter)."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
+
+import zmq
+import zmq.asyncio
+
+from moireloop.client import requests
+from moireloop.client.asking import Asking
+from moireloop.client.client import asking, connection_of, default_name, silence, subscribed, understood
+from moireloop.client.received import NotRunning, Page, Received, Topic
+from moireloop.client.talks import PAGE, RESULT, Following, Talk, Wait, page_of, replayed, result_of
+from moireloop.results.results import best_result
+from moireloop_broker.connection import Connection
+from moireloop_broker.contract.codec import pack
+from moireloop_broker.contract.control import (
+    DescribeRequest,
+    Description,
+    ParameterRange,
+    Reply,
+    Request,
+    Status,
+    StatusRequest,
+)
+from moireloop_broker.contract.events import CampaignChanged, Published, Result
+from moireloop_broker.contract.message import START
+from moireloop_broker.contract.search import Target
+from moireloop_broker.contract.steered import targets_of
+from moireloop_broker.contract.steering import SteeringRequest
+from moireloop_broker.contract.topics import topic_named
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+P = TypeVar("P", bound="Published", covariant=True)
+
+M = TypeVar("M", bound="Published")
+
+
+class AsyncSubscription(Generic[P]):
+    """Messages as they come, for `async for`. It ends when the campaign has: `ended` is then how, None before."""
+
+    def __init__(self, following: Following, entries: AsyncGenerator[Received[Published], None]) -> None:
+        self._following = following
+        self._entries = entries
+
+    @property
+    def ended(self) -> CampaignChanged | None:
+        """The event that says how the campaign ended, stopped or completed, and why; None while it has not."""
+        return self._following.ended
+
+    def __aiter__(self) -> AsyncIterator[Received[P]]:
+        return self
+
+    async def __anext__(self) -> Received[P]:
+        return cast("Received[P]", await anext(self._entries))
+
+    async def aclose(self) -> None:
+        """Let go of the subscription."""
+        await self._entries.aclose()
+
+
+class AsyncCampaignClient(Asking[Coroutine[Any, Any, None]]):
+    """A running campaign, seen from a program with asyncio. Requests of several tasks go one after another.
+
+    Args:
+        connection: what the connection file says.
+        timeout_s: how long a request may wait for its answer.
+        name: who asks, as the log shall say; by default user and host.
+    """
+
+    def __init__(self, connection: Connection, *, timeout_s: float = 10.0, name: str | None = None) -> None:
+        self.name = default_name() if name is None else name
+        self._connection = connection
+        self._timeout_s = timeout_s
+        self._context = zmq.asyncio.Context()
+        self._requests: zmq.asyncio.Socket | None = None
+        self._turn = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._context.destroy(linger=0)
+
+    async def status(self) -> Status:
+        """State of the campaign. Raises NotRunning."""
+        return cast("Status", await self._ask(StatusRequest()))
+
+    async def describe(self) -> Description:
+        """What the campaign searches: space with units and limits, targets, budget, strategy. Raises NotRunning."""
+        return cast("Description", await self._ask(DescribeRequest()))
+
+    async def space(self) -> dict[str, ParameterRange]:
+        """Each growth parameter: its unit, the range that is searched, its limits. Raises NotRunning."""
+        return (await self.describe()).space
+
+    async def targets(self) -> tuple[Target, ...]:
+        """The wanted twists. Raises NotRunning."""
+        return targets_of((await self.describe()).targets)
+
+    async def results(self, since: str = START) -> list[Received[Result]]:
+        """All results after the id `since`, oldest first. Raises NotRunning."""
+        return cast("list[Received[Result]]", [entry async for entry in self._drive(replayed(since, [RESULT]))])
+
+    async def results_frame(self) -> pd.DataFrame:
+        """The results as a pandas table with the columns of results.parquet. Raises NotRunning, MissingExtra."""
+        from moireloop.results.frame import results_frame
+
+        told = await self.describe()
+        bounds = {name: (limits.low, limits.high) for name, limits in told.space.items()}
+        return results_frame([entry.message for entry in await self.results()], targets_of(told.targets), bounds)
+
+    async def best(self, target: Target | float | None = None) -> Result | None:
+        """The measured result nearest to a target, by default the first one; None while nothing was measured."""
+        wanted = (await self.targets())[0] if target is None else target
+        return best_result([entry.message for entry in await self.results()], wanted)
+
+    async def events(self, topics: Iterable[Topic], since: str = START) -> list[Received[Published]]:
+        """All messages of these classes or topics after the id `since`, oldest first.
+
+        Raises:
+            NotRunning, RequestRefused: as `status` and the broker have it.
+        """
+        return [entry async for entry in self._drive(replayed(since, [topic_named(topic) for topic in topics]))]
+
+    async def page(self, since: str = START, topics: Iterable[Topic] = (), *, limit: int = PAGE) -> Page[Published]:
+        """At most `limit` messages after the id `since`, oldest first; no topics mean the whole log."""
+        return page_of(await self._ask(requests.replay(since, limit, [topic_named(topic) for topic in topics])))
+
+    async def replicate(self, candidate_id: str, runs: int = 1) -> list[str]:
+        """Queue more runs of a known candidate's parameters, with other seeds; returns their ids."""
+        wanted = requests.replicates(candidate_id, runs, self.name)
+        for request in wanted:
+            await self._carry_out(request)
+        return [request.new_id for request in wanted]
+
+    async def wait(self, candidate_id: str, timeout_s: float = math.inf) -> Result:
+        """The result of a candidate, as soon as it is there.
+
+        Raises:
+            TimeoutError: it is not there after `timeout_s`.
+            NotRunning: the campaign ended without it, or does not answer.
+        """
+        following = Following([Result], START, math.inf, timeout_s)
+        async for entry in self._drive(result_of(candidate_id, following.talk()), following.topics):
+            return cast("Result", entry.message)
+        if following.ended is not None:
+            raise NotRunning(f"the campaign is {following.ended.state}, without a result of {candidate_id!r}")
+        raise TimeoutError(f"expected a result of {candidate_id!r} within {timeout_s:g} s, got none")
+
+    @overload
+    def subscribe(self, *, since: str | None = None, wait_s: float = math.inf) -> AsyncSubscription[Result]: ...
+
+    @overload
+    def subscribe(
+        self, topics: Iterable[type[M]], since: str | None = None, *, wait_s: float = math.inf
+    ) -> AsyncSubscription[M]: ...
+
+    @overload
+    def subscribe(
+        self, topics: Iterable[Topic], since: str | None = None, *, wait_s: float = math.inf
+    ) -> AsyncSubscription[Published]: ...
+
+    def subscribe(
+        self, topics: Iterable[Topic] = (Result,), since: str | None = None, *, wait_s: float = math.inf
+    ) -> AsyncSubscription[Any]:
+        """Messages as they come, each once and in order, for `async for`; as `CampaignClient.subscribe`."""
+        following = Following(topics, since, wait_s)
+        return AsyncSubscription(following, self._drive(following.talk(), following.topics))
+
+    async def _carry_out(self, request: SteeringRequest) -> None:
+        await self._ask(request)
+
+    async def _drive(self, talk: Talk, topics: Iterable[str] = ()) -> AsyncGenerator[Received[Published], None]:
+        """Carry out a talk; what it yields of messages is yielded. With topics it has a subscription."""
+        socket = subscribed(self._context.socket(zmq.SUB), self._connection, topics) if topics else None
+        answer: Any = None
+        try:
+            while True:
+                try:
+                    wish = talk.send(answer)
+                except StopIteration:
+                    return
+                answer = None
+                if isinstance(wish, Received):
+                    yield wish
+                elif not isinstance(wish, Wait):
+                    answer = await self._ask(wish)
+                elif socket is not None and await socket.poll(math.ceil(wish.seconds * 1000)):
+                    answer = await socket.recv_multipart()
+        finally:
+            if socket is not None:
+                socket.close(linger=0)
+
+    async def _ask(self, request: Request) -> Reply:
+        async with self._turn:
+            socket = self._requests or asking(self._context.socket(zmq.REQ), self._connection)
+            self._requests = None
+            try:
+                await socket.send(pack(request))
+                if not await socket.poll(math.ceil(self._timeout_s * 1000)):
+                    raise silence(self._connection, self._timeout_s)
+                data = await socket.recv()
+            except BaseException:
+                socket.close(linger=0)
+                raise
+            self._requests = socket
+            return understood(data)
+
+
+def connect_async(
+    connection_file: Path | str, *, timeout_s: float = 10.0, name: str | None = None
+) -> AsyncCampaignClient:
+    """A running campaign for `async with`, by its connection file or its folder; as `connect`.
+
+    Raises:
+        NoConnectionFile: the file is missing, open to others, or malformed, or its folder is a copy of another one.
+    """
+    return AsyncCampaignClient(connection_of(connection_file), timeout_s=timeout_s, name=name)

@@ -1,0 +1,45 @@
+"""What a client hands out: messages with their ids, pages of the log, and why there are none (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from moireloop_broker.contract.events import Published
+from moireloop_broker.contract.message import Message
+
+Topic = str | type[Message]
+"""A class of messages, or its topic."""
+
+P = TypeVar("P", bound="Published", covariant=True)
+
+
+class NotRunning(RuntimeError):
+    """Nothing answers at the campaign's control endpoint."""
+
+
+class RequestRefused(RuntimeError):
+    """The broker refused a request; the text has the error's name and its message."""
+
+
+@dataclass(frozen=True)
+class Received(Generic[P]):
+    """A message of the log and its id, from which a later call goes on."""
+
+    id: str
+    message: P
+
+
+@dataclass(frozen=True)
+class Page(Generic[P]):
+    """A part of the log: its messages, the id after which the next part begins, and whether the log ended there."""
+
+    entries: list[Received[P]]
+    last_id: str
+    complete: bool
+
+
+def order(log_id: str) -> tuple[int, int]:
+    """What ids of one stream are compared by."""
+    milliseconds, number = log_id.split("-")
+    return int(milliseconds), int(number)
