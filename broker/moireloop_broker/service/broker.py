@@ -42,6 +42,11 @@ BIND_PATIENCE_S = 10.0
 
 PUBLISHED_QUEUE = 100_000
 
+RELAY_REST_S = 5.0
+
+SUBSCRIBERS_S = 5.0
+"""How long a broker that ends waits for subscribers that have not read what was published to them."""
+
 REQUESTS_WAITING = 16
 """Requests of one client that wait in the broker; further ones wait at the client."""
 
@@ -90,10 +95,11 @@ class Endpoint:
             refused += 1
         return refused
 
-    def close(self) -> None:
-        """Close the socket and its monitor."""
+    def close(self, linger_s: float = 0.0) -> None:
+        """Close the socket and its monitor; what was sent is delivered for so long when the context is ended."""
         self.socket.disable_monitor()
-        self.socket.close()
+        self._monitor.close()
+        self.socket.close(linger=round(linger_s * 1000))
 
 
 class Broker:
@@ -134,16 +140,19 @@ class Broker:
         self._control.step(HOUSEKEEPING_EVERY_S / 5)
 
     def close(self) -> None:
-        """Stop the relay, close the sockets, and end the private Redis server last."""
+        """Publish the rest of the log, end the private Redis server, and wait a little for subscribers to get all."""
         self._closing.set()
-        self._relay_thread.join(5)
+        self._relay_thread.join(RELAY_REST_S)
         self._requests.close()
-        self._events.close()
+        self._events.close(SUBSCRIBERS_S)
         self._gatekeeper.close()
-        self._context.destroy(linger=0)
         self._client.close()
         if self._server is not None:
             self._server.stop()
+        began_s = time.monotonic()
+        self._context.term()
+        if (waited_s := time.monotonic() - began_s) > 0.1:
+            log.info("subscribers waited for waited_s=%.1f at_most_s=%.1f", waited_s, SUBSCRIBERS_S)
 
     def _keep_house(self) -> None:
         if self._server is not None and self._server.ensure():
@@ -171,6 +180,8 @@ class Broker:
                 relay.step(0.2)
                 if passed_over := relay.take_passed_over():
                     self._campaign.count({"entries_unreadable": passed_over})
+            while relay.step(0.0):
+                pass
             client.close()
         except redis.RedisError as error:
             if not self._closing.is_set():

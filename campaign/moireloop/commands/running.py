@@ -157,7 +157,12 @@ def _conduct(campaign: Campaign, *, resumed: bool, elsewhere: float | None, unti
     """The session, then its figures, tables and files. Those who draw are imported when there is something to draw."""
     for told in warnings(crystal_of(campaign.growth), campaign.space, campaign.targets):
         say(told)
-    session = conduct(campaign, console, resumed=resumed, elsewhere=elsewhere, until_s=until_s)
+    with conduct(campaign, console, resumed=resumed, elsewhere=elsewhere, until_s=until_s) as session:
+        return _shown(campaign, session)
+
+
+def _shown(campaign: Campaign, session: Session) -> Session:
+    """The session with the exit code that its figures and tables leave it."""
     if session.exit_code in (EXIT_KILLED, EXIT_GO_ON):
         say(f"tables   not written; `moireloop results {campaign.folder}` writes them")
         say(f"ended    {session.reason}")

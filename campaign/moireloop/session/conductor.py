@@ -70,6 +70,8 @@ PATIENCE_S = 15.0
 
 AT_ONCE_S = 0.5
 
+BROKER_AT_ONCE_S = 2.0
+
 LEAVE_S = 10.0
 
 SHORT_LEAVE_S = 1.0
@@ -267,7 +269,10 @@ class Conductor:
         self._given_back = self._given_back or reason
 
     def finish(self, ending: Ending) -> None:
-        """Write down how it ended and end the services, the broker last; all others at once where time is short."""
+        """Write down how it ended and end all services but the broker, which tells of the end until `close`.
+
+        All at once where time is short.
+        """
         ended: Literal["completed", "stopped"] = "completed" if ending.is_complete else "stopped"
         names = self._services.names()
         if ending.goes_on_later:
@@ -280,7 +285,6 @@ class Conductor:
             self._state().change(ended, ending.reason)
             write_identity(self.folder.root, self._identity().model_copy(update={"ended": ended}))
             self._await_joined_pools(SHORT_LEAVE_S if ending.goes_on_later else LEAVE_S)
-        self.close()
 
     def _await_joined_pools(self, patience_s: float) -> None:
         """Give pools that joined a moment to see the end and to leave, before Redis goes."""
@@ -299,7 +303,7 @@ class Conductor:
         self._services.stop(
             [n for n in self._services.names() if n != "broker"], AT_ONCE_S if at_once else PATIENCE_S / 3
         )
-        self._services.stop(["broker"], PATIENCE_S)
+        self._services.stop(["broker"], BROKER_AT_ONCE_S if at_once else PATIENCE_S)
         if self._client is not None:
             self._client.close()
         if self._sockets is not None:

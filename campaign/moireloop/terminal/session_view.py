@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Final
@@ -69,6 +71,7 @@ class Interrupts:
         self.notice = self.notice or f"{signal_name} says to give back now"
 
 
+@contextmanager
 def conduct(
     campaign: Campaign,
     console: Console,
@@ -76,9 +79,10 @@ def conduct(
     resumed: bool,
     elsewhere: float | None = None,
     until_s: float | None = None,
-) -> Session:
+) -> Iterator[Session]:
     """Run the campaign until it is complete, drained or killed, or has given back before `until_s`.
 
+    It stands around what is made of the results: the broker stays meanwhile, for subscribers who miss something.
 
     Args:
         elsewhere: seconds to wait for the broker where services start by themselves; None where they start here.
@@ -93,22 +97,25 @@ def conduct(
     conductor = Conductor(campaign, folder, resumed=resumed, elsewhere=elsewhere, say=console.print, until_s=until_s)
     try:
         conductor.start(lambda: interrupts.any)
-        ending = _follow(conductor, interrupts, console)
-        if ending is None:
-            conductor.close(at_once=True)
-            return Session(conductor.history, [], "killed; `moireloop resume` goes on from here", EXIT_KILLED)
-        if ending.goes_on_later:
-            conductor.finish(ending)
-            return Session(conductor.history, [], ending.reason, EXIT_GO_ON)
-        all_series = conductor.all_series()
-        conductor.finish(ending)
-        return Session(conductor.history, all_series, ending.reason, EXIT_FAILED if ending.is_failure else 0)
+        yield _session(conductor, _follow(conductor, interrupts, console))
     except StartInterrupted as error:
         if interrupts.notice is not None:
             raise GoOnLater(f"{interrupts.notice}, before the campaign began; `moireloop resume` starts it") from error
         raise
     finally:
         conductor.close()
+
+
+def _session(conductor: Conductor, ending: Ending | None) -> Session:
+    if ending is None:
+        conductor.close(at_once=True)
+        return Session(conductor.history, [], "killed; `moireloop resume` goes on from here", EXIT_KILLED)
+    if ending.goes_on_later:
+        conductor.finish(ending)
+        return Session(conductor.history, [], ending.reason, EXIT_GO_ON)
+    all_series = conductor.all_series()
+    conductor.finish(ending)
+    return Session(conductor.history, all_series, ending.reason, EXIT_FAILED if ending.is_failure else 0)
 
 
 def _follow(conductor: Conductor, interrupts: Interrupts, console: Console) -> Ending | None:
