@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.flux import Flux, said
-from tests.helpers.rank_processes import ranks_with
+from tests.helpers.rank_processes import environment_of, ranks_with
 from tests.helpers.schedulers import Held
 from tests.helpers.waiting import wait_until
 from tests.integration.worker.worker_campaign import LONG_BEAD, SMALL_BEAD, Campaign
@@ -96,10 +96,8 @@ def test_instance_that_is_gone_costs_no_attempt_and_leaves_no_rank(
 
 def test_two_jobs_feed_one_campaign(held: Held, make_campaign: Make) -> None:
     """Two nested instances of one node each join; each candidate comes to one result, and both jobs did some."""
-    campaign = make_campaign(SMALL_BEAD, **{**ONE, "count": 0})
+    campaign = make_campaign({**SMALL_BEAD, "anneal_steps": 3000}, **{**ONE, "count": 0})
     campaign.state.service_changed("pool", "started")
-    for number in range(8):
-        campaign.propose(f"c{number}")
     moireloop = str(Path(sys.executable).with_name("moireloop"))
     join = [moireloop, "join", str(campaign.file), "--workers", "1", "--launcher", "flux"]
     jobs = [
@@ -107,6 +105,9 @@ def test_two_jobs_feed_one_campaign(held: Held, make_campaign: Make) -> None:
         for name in ("left", "right")
     ]
     try:
+        wait_until(lambda: [w.phase for w in campaign.state.status().workers] == ["up", "up"], "both are up", 90)
+        for number in range(8):
+            campaign.propose(f"c{number}")
         finished = campaign.wait_for("run_finished/1", 8)
     finally:
         for job in jobs:
@@ -126,6 +127,24 @@ def test_end_of_a_job_is_known_and_an_instance_without_end_has_none(held: Held) 
     limited = said(held.environment, "flux", "alloc", "-N1", "-n1", "-t5m", sys.executable, "-c", ask)
     assert 200 < float(limited.split()[-1]) <= 300
     assert "None" in said(held.environment, "flux", "alloc", "-N1", "-n1", sys.executable, "-c", ask)
+
+
+def test_what_its_own_job_holds_is_not_there_for_workers(held: Held) -> None:
+    """`moireloop run` as a job of the instance takes a core away from the workers."""
+    ask = "from moireloop_worker.flux.survey import survey; print(survey().shown)"
+    assert "2 nodes of 1 core and 2 GPUs" in said(held.environment, sys.executable, "-c", ask)
+    within = said(held.environment, "flux", "run", "-N1", "-n1", "-g2", sys.executable, "-c", ask)
+    assert within.strip() == "Flux instance: 1 node of 1 core and 2 GPUs"
+
+
+def test_each_worker_is_told_its_devices(held: Held, make_campaign: Make, start_pool: StartPool) -> None:
+    """Flux gives each rank its own GPUs, here made-up ones."""
+    campaign = make_campaign(LONG_BEAD, **ONE, gpus=1)
+    campaign.propose("c0")
+    start_pool(campaign, held.environment)
+    campaign.wait_for("run_leased/1")
+    (rank,) = ranks_with(str(campaign.file))
+    assert environment_of(rank)["CUDA_VISIBLE_DEVICES"] in ("0", "1")
 
 
 def parent_of(pid: int) -> int:
