@@ -37,11 +37,15 @@ def slurm() -> Iterator[Slurm]:
 
 
 @pytest.fixture(scope="session")
-def flux() -> Flux:
+def flux() -> Iterator[Flux]:
     """A Flux of two nodes with one core each, for each test anew; they skip where there is no Flux."""
     if (reason := why_no_flux()) is not None:
         pytest.skip(reason)
-    return Flux()
+    made = Flux()
+    try:
+        yield made
+    finally:
+        made.stop()
 
 
 @pytest.fixture(scope="session", params=["slurm", "flux"])
