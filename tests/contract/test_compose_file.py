@@ -1,0 +1,101 @@
+"""docker/: what the compose file opens, what its containers may do, and that images and commands fit each other."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from moireloop.campaign_file.load import read_campaign
+from moireloop.cli import COMMANDS
+from moireloop_broker.extras import MODULES
+from tests.helpers.compose_file import COMPOSE, DOCKER, DOCKERFILE, command_of, environment, services, stage
+
+SERVICES = ("broker", "conductor", "optimizer", "analyzer", "worker", "gateway")
+
+
+def test_each_service_is_a_container_of_its_own() -> None:
+    """With an image of its own; all share one volume, and get the campaign file for reading alone."""
+    found = services()
+    assert set(found) == set(SERVICES)
+    for name, service in found.items():
+        assert service["build"]["target"] == name
+        assert service["image"].startswith(f"moireloop-{name}:")
+        shared, file = service["volumes"]
+        assert str(shared).startswith("campaign:/campaign")
+        assert str(file).endswith("docker/campaign.toml:/campaign/campaign.toml:ro") or "./campaign.toml:" in str(file)
+
+
+def test_only_the_gateway_is_published_and_only_on_loopback() -> None:
+    """No other port leaves the containers' own network."""
+    assert {name for name, service in services().items() if service.get("ports")} == {"gateway"}
+    (port,) = services()["gateway"]["ports"]
+    assert str(port).startswith("127.0.0.1:")
+    assert all("network_mode" not in service for service in services().values())
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_containers_have_no_rights_that_they_do_not_need(name: str) -> None:
+    """Read-only, without capabilities, no new ones, bounded memory; what failed comes back, what has ended does not."""
+    service = services()[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["restart"] == "on-failure"
+    assert service["init"] is True
+    assert service["mem_limit"]
+    assert not service.get("privileged")
+    assert "USER moireloop" in stage(name)
+
+
+def test_volume_takes_its_mode_from_the_image() -> None:
+    """Keys and passwords lie in it: the folder is the user's alone."""
+    assert any("--mode 0700 --owner moireloop" in line and "/campaign" in line for line in stage("base"))
+
+
+def test_workers_have_room_for_mpi() -> None:
+    """The demo's worker of one rank, and some more."""
+    size = str(services()["worker"]["shm_size"])
+    assert int(re.sub(r"\D", "", size)) * (1 if size.isdecimal() else 2**20) >= 16 * 2**20
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_images_have_the_extra_of_their_service(name: str) -> None:
+    """And no other; the conductor, which checks, draws and tabulates, has all that a session needs."""
+    (line,) = [line for line in stage(f"{name}-packages") if "pip install" in line]
+    extras = re.search(r"\[([\w,]+)\]\"", line)
+    assert extras is not None
+    wanted = {"worker", "analyzer", "optimizer", "figures"} if name == "conductor" else {name}
+    assert set(extras[1].split(",")) == wanted
+    assert wanted <= set(MODULES) | {"gateway"}
+    assert any(f"--from={name}-packages" in line for line in stage(name))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_commands_are_commands_of_moireloop(name: str) -> None:
+    """What a container carries out, and how its health is asked."""
+    word = command_of(name)[0]
+    assert word in COMMANDS or (name, word) == ("conductor", "campaign")
+    for line in stage(name):
+        if "CMD [" in line and '"--check"' in line:
+            asked = json.loads(line.partition("CMD ")[2])
+            assert asked[1:4] == [word for word in command_of(name)[:3]]
+
+
+def test_every_variable_is_in_the_env_file() -> None:
+    """And each of its variables is used."""
+    assert set(re.findall(r"\$\{(\w+)\}", COMPOSE.read_text(encoding="utf-8"))) == set(environment())
+
+
+def test_campaign_file_leaves_workers_to_containers() -> None:
+    """They join; the others find the broker by its container's name."""
+    campaign = read_campaign(DOCKER / "campaign.toml").campaign
+    assert (campaign.workers.count, campaign.network.host) == (0, "broker")
+
+
+def test_image_needs_no_buildkit_and_keeps_no_compiler() -> None:
+    """Older builders know neither mounts nor here-documents; packages are wheels."""
+    assert "--mount" not in DOCKERFILE
+    assert "<<" not in DOCKERFILE
+    assert not re.search(r"\b(gcc|build-essential|python3-dev)\b", DOCKERFILE)
