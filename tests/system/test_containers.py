@@ -14,7 +14,7 @@ import pytest
 from moireloop.campaign_file.load import load_campaign
 from moireloop.session.records import stored_records
 from moireloop_broker.folder import CampaignFolder
-from tests.helpers.campaign_files import campaign_text
+from tests.helpers.campaign_files import Section, campaign_text
 from tests.helpers.compose_file import DOCKER, command_of
 from tests.helpers.servers import tls_server
 from tests.helpers.two_hosts import Host, TwoHosts, two_hosts, why_not
@@ -37,7 +37,7 @@ class Containers:
         self._path = os.pathsep.join([str(Path(sys.executable).parent), *([str(found)] if found else []),
                                       os.environ["PATH"]])  # fmt: skip
         growth = {"model": "bead", "cells": [8, 8], "melt_steps": 100, "anneal_steps": 6000, "quench_steps": 6000}
-        sections = {
+        sections: dict[str, Section] = {
             "growth": growth,
             "workers": {"count": 0, "lease_s": 5},
             "frames": {"every_steps": 250},
