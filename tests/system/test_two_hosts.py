@@ -13,8 +13,9 @@ from moireloop_broker.processes.clock import boot_s
 from tests.helpers.campaign_files import Section
 from tests.helpers.servers import tls_server
 from tests.helpers.two_hosts import TwoHosts, two_hosts, why_not
-from tests.helpers.waiting import wait_until
-from tests.system.two_hosts_campaign import LEASE_S, TwoHostsCampaign
+from tests.system.two_hosts_campaign import LEASE_S, TwoHostsCampaign, patiently
+
+pytestmark = pytest.mark.timeout(400)  # on a busy machine each session takes its time
 
 Make = Callable[..., TwoHostsCampaign]
 
@@ -71,7 +72,7 @@ def test_campaign_runs_on_two_hosts(campaign: Make, hosts: TwoHosts) -> None:
     assert connection.redis_url.startswith("rediss://")
     assert connection.events == f"tcp://{hosts.first.address}:41001"
     assert {e["report"]["provenance"]["host"] for e in both.results()} == {hosts.second.name}
-    wait_until(lambda: both.count("frames_received"), "frames by TCP")
+    patiently(lambda: both.count("frames_received"), "frames by TCP")
     both.end("pool")
     both.end("conductor")
 
@@ -119,33 +120,33 @@ def test_partitions_and_a_host_that_vanishes(campaign: Make, hosts: TwoHosts) ->
     both.start(hosts.first)
     both.join(hosts.second, "far")
     far, near = "far-worker-0", "near-worker-0"
-    wait_until(lambda: both.step_of(far) > 0 and both.count("frames_received"), "the far worker runs and sends frames")
+    patiently(lambda: both.step_of(far) > 0 and both.count("frames_received"), "the far worker runs and sends frames")
     [lease] = both.leases(far)
 
     hosts.unplug()
     cut_s, computed_s = boot_s(), both.computed_s(far)
-    wait_until(lambda: boot_s() - cut_s > LEASE_S - 1, "a partition shorter than the lease")
+    patiently(lambda: boot_s() - cut_s > LEASE_S - 1, "a partition shorter than the lease")
     assert both.computed_s(far) > computed_s + 0.05, "MD goes on"
     step, received = both.step_of(far), both.count("frames_received")
     hosts.plug_in()
     mended_s = boot_s()
-    wait_until(lambda: both.step_of(far) > step, "the worker is back")
+    patiently(lambda: both.step_of(far) > step, "the worker is back")
     assert boot_s() - mended_s < BACK_S
-    wait_until(lambda: both.count("frames_received") > received, "frames arrive again")
+    patiently(lambda: both.count("frames_received") > received, "frames arrive again")
     assert both.leases(far) == [lease]
 
     both.join(hosts.first, "near")
-    wait_until(lambda: both.leases(near), "the near worker runs")
+    patiently(lambda: both.leases(near), "the near worker runs")
     hosts.unplug()
-    wait_until(lambda: both.failures(), "the lease expires")
+    patiently(lambda: both.failures(), "the lease expires")
     assert [(f["candidate_id"], f["worker"]) for f in both.failures()] == [(lease["candidate_id"], far)]
     hosts.plug_in()
-    wait_until(lambda: len(both.leases(far)) == 2, "the far worker has let go, and takes a candidate")
+    patiently(lambda: len(both.leases(far)) == 2, "the far worker has let go, and takes a candidate")
 
     hosts.unplug()
     both.kill_session("far")
     ids = {event["candidate_id"] for event in (*both.leases(far), *both.leases(near))}
     for candidate_id in sorted(ids):
         both.cancel(hosts.first, candidate_id)
-    wait_until(lambda: ids <= both.settled(), "the candidates of both hosts have a result")
+    patiently(lambda: ids <= both.settled(), "the candidates of both hosts have a result")
     both.assert_one_result_each(None)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,14 @@ ROOT = Path(__file__).parents[2]
 
 LEASE_S = 6
 
+PATIENCE_S = 150.0
+
 Event = dict[str, Any]
+
+
+def patiently(holds: Callable[[], object], description: str) -> None:
+    """Wait until a condition is true."""
+    wait_until(holds, description, PATIENCE_S)
 
 
 class TwoHostsCampaign:
@@ -50,7 +58,9 @@ class TwoHostsCampaign:
         process = self._processes["conductor"]
         word = "resumed" if purpose == "resume" else "started"
         wait_until(
-            lambda: process.poll() is not None or any(e.get("state") == word for e in self.events()), "a session", 30
+            lambda: process.poll() is not None or any(e.get("state") == word for e in self.events()),
+            "a session",
+            PATIENCE_S,
         )
         assert process.poll() is None, self.output("conductor")
 
@@ -115,7 +125,7 @@ class TwoHostsCampaign:
         done = host.run([sys.executable, "-c", text, str(self.folder.connection_file), candidate_id])
         assert done.returncode == 0, done.stderr
 
-    def wait_for_results(self, count: int, patience_s: float = 60.0) -> None:
+    def wait_for_results(self, count: int, patience_s: float = PATIENCE_S) -> None:
         """Wait until so many candidates have a result."""
         process = self._processes["conductor"]
         wait_until(lambda: process.poll() is not None or len(self.results()) >= count, f"{count} results", patience_s)
@@ -129,7 +139,7 @@ class TwoHostsCampaign:
 
     def wait_for_the_end(self) -> None:
         """Wait until the conductor has ended by itself."""
-        assert self._processes["conductor"].wait(60) == 0, self.output("conductor")
+        assert self._processes["conductor"].wait(PATIENCE_S) == 0, self.output("conductor")
 
     def kill_session(self, name: str) -> None:
         """kill -9 one and all that it has started, at once, as when their host vanishes."""

@@ -154,7 +154,7 @@ class Conductor:
         for name in ONE_THREAD:
             os.environ.setdefault(name, "1")
         claim_services(self._services, self.folder.services_lock, interrupted)
-        connection = open_session(self.campaign, self.folder)
+        connection = open_session(self.campaign, self.folder, elsewhere=self.is_elsewhere)
         session = {"began_boot_s": self._began_s, "mark": self._identity().session}
         sections = {**settings_sections(self.campaign), "session": session}
         write_settings_file(self.folder.root, sections)

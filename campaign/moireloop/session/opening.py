@@ -49,6 +49,9 @@ SILENT_S = 2.0
 
 OWNER = "owner"
 
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104
+"""Ports for a broker of another host are tried here, on all addresses: what is free here is likely to be free there."""
+
 SHORT_PLACE = "/tmp"  # noqa: S108
 
 LONGEST_SOCKET_PLACE = 107 - len("/moireloop-12345678/analyzer-1234.sock")
@@ -62,10 +65,13 @@ class NameTaken(ValueError):
     """The Redis server that a campaign wants to join holds the state of another one of this name."""
 
 
-def open_session(campaign: Campaign, folder: CampaignFolder) -> Connection:
+def open_session(campaign: Campaign, folder: CampaignFolder, *, elsewhere: bool = False) -> Connection:
     """Write the connection file of a new session; keys stay those of the campaign, and ports where they are free.
 
     A campaign gets its id with its first session; each session gets a mark of its own.
+
+    Args:
+        elsewhere: the broker may run on another host than this process, under the name that `network.host` says.
 
     Raises:
         NameTaken: the Redis server that it joins holds a campaign of this name that is another one, or that went on
@@ -76,8 +82,8 @@ def open_session(campaign: Campaign, folder: CampaignFolder) -> Connection:
     """
     earlier = _earlier_connection(folder)
     host = host_of(campaign.network.host)
-    address = bind_address(host)
-    free = FreePorts(address, campaign.network.port_range)
+    address = _address_of_the_broker(host, elsewhere=elsewhere)
+    free = FreePorts(address or ANY_ADDRESS, campaign.network.port_range)
     curve = earlier.curve if earlier else Curve.generate()
     before = read_identity(folder.root) or Identity.new()
     now = before.next_session()
@@ -91,7 +97,7 @@ def open_session(campaign: Campaign, folder: CampaignFolder) -> Connection:
             note_session(client, Keys(campaign.name), now, folder)
     if earlier is not None:
         _remove_socket_folder(earlier)
-    by_tls = not is_loopback(address) and not campaign.redis.plaintext
+    by_tls = not is_loopback(address or host) and not campaign.redis.plaintext
     redis_url = campaign.redis.url or _private_redis_url(host, free, earlier, folder if by_tls else None)
     connection = Connection(
         campaign=campaign.name,
@@ -112,6 +118,16 @@ def open_session(campaign: Campaign, folder: CampaignFolder) -> Connection:
         write_connection(connection.of_role(role), folder.connection_of(role))
     write_connection(connection, folder.connection_file)
     return connection
+
+
+def _address_of_the_broker(host: str, *, elsewhere: bool) -> str | None:
+    """The address of this machine on which the broker will listen; None where it is another's. Raises OSError."""
+    try:
+        return bind_address(host)
+    except OSError:
+        if elsewhere:
+            return None
+        raise
 
 
 def note_session(client: redis.Redis, keys: Keys, identity: Identity, folder: CampaignFolder) -> None:

@@ -10,8 +10,11 @@ import pytest
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.load import load_campaign
 from moireloop.session.opening import LONGEST_SOCKET_PLACE, NameTaken, close_session, open_session
+from moireloop_broker.connection import read_connection
 from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.network.ports import host_and_port
 from moireloop_broker.service.redis_server import RedisServer
+from moireloop_broker.settings import NetworkSettings
 from moireloop_broker.streams.frames import FrameReceiver
 from tests.system.running import short_campaign
 
@@ -47,3 +50,22 @@ def test_sockets_go_where_their_paths_are_short_enough(tmp_path: Path, monkeypat
     FrameReceiver(f"ipc://{connection.socket_folder}/analyzer-1234.sock").close()
     close_session(connection)
     assert not Path(connection.socket_folder).exists()
+
+
+def test_broker_of_another_host_is_named_where_it_starts_by_itself(tmp_path: Path) -> None:
+    """As that of a container: by its name, with TLS and with ports of the range. What starts here listens here."""
+    there = NetworkSettings(host="broker.invalid", ports="41000-41009")
+    alone = campaign(tmp_path / "a").model_copy(update={"network": there})
+    folder = CampaignFolder(alone.folder)
+    connection = open_session(alone, folder, elsewhere=True)
+    close_session(connection)
+    assert connection.host == "broker.invalid"
+    places = [connection.redis_url.partition("?")[0], connection.events, connection.control]
+    assert [host_and_port(place)[0] for place in places] == ["broker.invalid"] * 3
+    ports = {host_and_port(place)[1] for place in places}
+    assert len(ports) == 3
+    assert ports <= set(range(41000, 41010))
+    assert connection.redis_url.startswith("rediss://")
+    assert read_connection(folder.connection_of("worker")).redis_url.startswith("rediss://worker:")
+    with pytest.raises(OSError, match=r"the name 'broker\.invalid' is unknown here"):
+        open_session(alone, folder)
