@@ -44,10 +44,11 @@ def described(structure: FinalStructure) -> dict[str, Any]:
     estimate, lattices = structure.estimate, lattices_of(structure)
     layer = np.full(len(structure.points), NEITHER)
     layer[estimate.lower_atoms], layer[estimate.upper_atoms] = LOWER, UPPER
-    chosen = _middle(structure)
+    points = _inside(structure)
+    chosen = _middle(points, structure)
     return {
-        "x": _rounded(structure.points[chosen, 0]),
-        "y": _rounded(structure.points[chosen, 1]),
+        "x": _rounded(points[chosen, 0]),
+        "y": _rounded(points[chosen, 1]),
         "z": _rounded(structure.heights[chosen]),
         "type": structure.types[chosen].tolist(),
         "layer": layer[chosen].tolist(),
@@ -82,9 +83,17 @@ def _fits(lattices: Lattices) -> dict[str, Any]:
     }
 
 
-def _middle(structure: FinalStructure) -> np.ndarray[Any, np.dtype[np.intp]]:
+def _inside(structure: FinalStructure) -> np.ndarray[Any, np.dtype[np.floating[Any]]]:
+    """The atoms (N, 2) as images inside the cell, along the rows in which it repeats."""
+    along = structure.points @ np.linalg.inv(structure.plane)
+    inside: np.ndarray[Any, np.dtype[np.floating[Any]]]
+    inside = (along - np.where(structure.periodic, np.floor(along), 0.0)) @ structure.plane
+    return inside
+
+
+def _middle(points: np.ndarray[Any, Any], structure: FinalStructure) -> np.ndarray[Any, np.dtype[np.intp]]:
     """The MOST_ATOMS atoms nearest to the middle of the cell, in their order."""
-    away = np.linalg.norm(structure.points - structure.plane.sum(axis=0) / 2, axis=1)
+    away = np.linalg.norm(points - structure.plane.sum(axis=0) / 2, axis=1)
     return np.sort(np.argsort(away)[:MOST_ATOMS])
 
 

@@ -20,3 +20,9 @@ export const twistColour = (twist, without) => (twist === null ? without : virid
 export const rampStyle = `background: linear-gradient(to right, ${VIRIDIS.join(",")})`;
 
 export const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+// Red, green and blue of "rgb(1,2,3)" or "#010203".
+export function channelsOf(colour) {
+  if (colour.startsWith("#")) return [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  return colour.match(/\d+/g).slice(0, 3).map(Number);
+}

@@ -1,10 +1,13 @@
 // Parallel coordinates on a canvas: one line a result, one axis a parameter, the twist last, with its target bands.
 
 import { el } from "./dom.js";
-import { ink, twistColour, LARGEST_TWIST_DEG } from "./colours.js";
+import { channelsOf, ink, twistColour, LARGEST_TWIST_DEG } from "./colours.js";
 import { label, short } from "./format.js";
 
 const HEIGHT = 300, TOP = 34, BOTTOM = 22, SIDE = 58;
+
+// More lines than this are written as pixels: strokes of a canvas would take seconds.
+const MANY = 1500;
 
 export class Parallel {
   constructor(chosen) {
@@ -37,7 +40,8 @@ export class Parallel {
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     this.axes.forEach((axis, i) => { axis.x = SIDE + (i * (width - 2 * SIDE)) / (this.axes.length - 1); });
     const shown = this.rows.filter((row) => this.isKept(row));
-    this.lines(pen, shown);
+    if (shown.length > MANY) this.pixels(pen, shown, scale);
+    else this.lines(pen, shown);
     this.pending(pen);
     this.frame(pen);
     this.canvas.setAttribute("aria-label", `Parallel coordinates of ${shown.length} of ${this.store.total} results`);
@@ -73,6 +77,33 @@ export class Parallel {
       pen.stroke();
     }
     pen.globalAlpha = 1;
+  }
+
+  // Every line in one pixel a column, the denser the less one sees through.
+  pixels(pen, rows, scale) {
+    const { width, height } = this.canvas, image = pen.createImageData(width, height), data = image.data;
+    const columns = this.axes.map((axis) => this.store.columns[axis.name]), twists = this.store.columns.twist_deg;
+    const known = new Map(), without = ink("grey");
+    for (const row of rows) {
+      const colour = twistColour(twists[row], without);
+      if (!known.has(colour)) known.set(colour, channelsOf(colour));
+      const [red, green, blue] = known.get(colour);
+      for (let i = 1; i < this.axes.length; i += 1) {
+        const from = columns[i - 1]?.[row], to = columns[i]?.[row];
+        if (from === null || to === null || from === undefined || to === undefined) continue;
+        const x0 = Math.round(this.axes[i - 1].x * scale), x1 = Math.round(this.axes[i].x * scale);
+        let y = this.toY(this.axes[i - 1], from) * scale;
+        const slope = (this.toY(this.axes[i], to) * scale - y) / (x1 - x0);
+        for (let x = x0; x < x1; x += 1, y += slope) {
+          const at = 4 * ((y | 0) * width + x);
+          data[at] = red;
+          data[at + 1] = green;
+          data[at + 2] = blue;
+          data[at + 3] = Math.min(255, data[at + 3] + 90);
+        }
+      }
+    }
+    pen.putImageData(image, 0, 0);
   }
 
   trace(pen, values) {

@@ -50,7 +50,7 @@ function draw(place, s, id) {
     ["atoms", s.atoms > s.x.length ? `${s.atoms}, of which the middle ${s.x.length} are shown` : String(s.atoms)],
   ];
   const key = el("p", { class: "key" }, swatch("blue", "lower layer"), swatch("red", "upper layer"), swatch("grey", "in no layer"),
-    el("span", {}, "– – moire cell"), el("span", {}, "— cell"), el("span", {}, "arrows: directions of the lattices"));
+    el("span", {}, "× + sites of the fitted lattices"), el("span", {}, "– – moire cell"), el("span", {}, "— cell"), el("span", {}, "arrows: directions of the lattices"));
   replace(place, el("div", { class: "tiles" }, facts.map(([name, value]) => el("div", { class: "tile" }, el("span", { class: "quiet" }, name), el("b", {}, value)))),
     el("div", { class: "grid" }, card("From above", above.node, key), card("In 3D", space)));
   above.set(fromAbove(s));
@@ -63,11 +63,27 @@ const COLOURS = ["blue", "red", "grey"];
 
 function fromAbove(s) {
   const points = s.x.map((x, i) => ({ x, y: s.y[i], colour: ink(COLOURS[s.layer[i]]), shape: s.layer[i] === 0 ? "ring" : "disc", size: s.x.length > 3000 ? 1.5 : 3 }));
+  for (const [name, colour] of [["lower", "blue"], ["upper", "red"]]) {
+    if (s[name] && s.x.length <= 3000) for (const [x, y] of sites(s[name], s.cell)) points.push({ x, y, colour: ink(colour), shape: name === "lower" ? "cross" : "plus", size: 3 });
+  }
   const [a, b] = s.cell, paths = [{ points: [[0, 0], a, [a[0] + b[0], a[1] + b[1]], b], closed: true, stroke: ink("ink") }];
   if (s.moire_corners) paths.push({ points: s.moire_corners, closed: true, stroke: ink("ink"), dash: [6, 4], width: 2.5, fill: ink("band") });
   const middle = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2], length = 0.3 * Math.hypot(...a);
   (s.directions_rad ?? []).forEach((angle, layer) => paths.push(...arrow(middle, angle, length, ink(COLOURS[layer]))));
   return { points, paths, said: s.twist_deg === null ? s.reason_without_twist : `Twist ${number(s.twist_deg)} degrees` };
+}
+
+// The sites of a fitted lattice inside the cell: whole numbers of its two vectors from one site.
+function sites({ vectors: [u, v], site }, [a, b]) {
+  const area = a[0] * b[1] - a[1] * b[0], reach = Math.ceil((Math.hypot(...a) + Math.hypot(...b)) / Math.min(Math.hypot(...u), Math.hypot(...v)) * 1.3), found = [];
+  for (let i = -reach; i <= reach; i += 1) {
+    for (let j = -reach; j <= reach; j += 1) {
+      const x = site[0] + i * u[0] + j * v[0], y = site[1] + i * u[1] + j * v[1];
+      const along = (x * b[1] - y * b[0]) / area, across = (y * a[0] - x * a[1]) / area;
+      if (along >= 0 && along < 1 && across >= 0 && across < 1) found.push([x, y]);
+    }
+  }
+  return found;
 }
 
 function arrow([x, y], angle, length, colour) {

@@ -71,11 +71,13 @@ function errors(store, target) {
     if (twist === null) return;
     const error = Math.abs(twist - target.twist_deg), id = store.columns.candidate_id[row];
     const isHit = error <= target.tolerance_deg;
-    points.push({ x: row + 1, y: error, colour: isHit ? hit : colour, shape: isHit ? "diamond" : "disc", size: isHit ? 4 : 2.5, id, words: `${id}: ${twist.toFixed(2)}°, ${error.toFixed(2)}° off` });
-    if (error < best) best = error;
+    points.push({ x: row + 1, y: error, colour: isHit ? hit : colour, shape: isHit ? "diamond" : "disc", size: isHit ? 4 : 2.5, id, words: () => `${id}: ${twist.toFixed(2)}°, ${error.toFixed(2)}° off` });
+    if (error >= best) return;
+    best = error;
     x.push(row + 1);
     y.push(best);
   });
+  if (x.length) { x.push(store.total); y.push(best); }
   return {
     points, lines: [{ x, y, colour: ink("ink"), width: 2, step: true }], bands: [{ low: 0, high: target.tolerance_deg }],
     yRange: [0, Math.max(1, ...quantile(points.map((p) => p.y)))], xRange: [0, Math.max(10, store.total + 1)],

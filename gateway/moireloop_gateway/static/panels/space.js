@@ -48,7 +48,7 @@ function pairOf(store, x, y, rows, hitsOnly) {
     return {
       x: xs[row], y: ys[row], colour: twistColour(twist, without), id, size: isHit ? 5 : 3,
       shape: twist === null ? "cross" : isHit ? "diamond" : "disc",
-      words: `${id}: ${twist === null ? store.columns.outcome[row] : `${number(twist)}°`}`,
+      words: () => `${id}: ${twist === null ? store.columns.outcome[row] : `${number(twist)}°`}`,
     };
   });
   if (!hitsOnly) {
