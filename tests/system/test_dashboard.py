@@ -15,27 +15,28 @@ from tests.system.running import RunningCampaign
 
 CHROMIUM = shutil.which("chromium")
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the Debian package chromium is not installed")
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(CHROMIUM is None, reason="the Debian package chromium is not installed"),
+]
 
 PATIENCE_MS = 100_000
 
-TILED = """async (wanted) => {
+ROUNDS = 5
+
+TILED = """async ([wanted, rounds]) => {
   const { store, shown } = moireloop, before = { columns: store.columns, total: store.total };
-  const times = Array.from({ length: wanted }, (_, row) => row % before.total);
-  const tiled = ([name, column]) => [name, times.map((row) => column[row])];
+  const rows = Array.from({ length: wanted }, (_, row) => row % before.total);
+  const tiled = ([name, column]) => [name, rows.map((row) => column[row])];
   store.columns = Object.fromEntries(Object.entries(before.columns).map(tiled));
   store.total = wanted;
-  const drawn = [];
-  for (let round = 0; round < 6; round += 1) {
-    const began = performance.now();
+  for (let round = 0; round < rounds; round += 1) {
     shown.update();
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-    drawn.push(performance.now() - began);
   }
   Object.assign(store, before);
-  return Math.min(...drawn);
 }"""
-"""Draws so many results, made of those that are there, and says in how many milliseconds they were on the screen."""
+"""Draws so many results so many times, made of those that are there, each until it is on the screen."""
 
 NEXT_RESULT = """() => new Promise((told) => {
   const { store } = moireloop, before = store.total;
@@ -119,12 +120,20 @@ def test_a_proposal_made_in_the_page_comes_to_its_result(opened: Opened) -> None
 
 
 def test_ten_thousand_results_are_drawn_at_once(opened: Opened) -> None:
-    """The panels that draw every result have them on the screen within 300 ms."""
-    opened.show("overview")
+    """The panels that draw every result take below 300 ms of the page's processor time, whatever else runs."""
+    clock = opened.page.context.new_cdp_session(opened.page)
+    clock.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def busy_s() -> float:
+        told = clock.send("Performance.getMetrics")["metrics"]
+        return float(next(one["value"] for one in told if one["name"] == "TaskDuration"))
+
     for panel in ("overview", "space", "results"):
         page = opened.show(panel)
         page.wait_for_selector("[role=tabpanel] > *", state="attached")
-        assert page.evaluate(TILED, 10_000) < 300, panel
+        begun_s = busy_s()
+        page.evaluate(TILED, [10_000, ROUNDS])
+        assert 0.0 < (busy_s() - begun_s) / ROUNDS < 0.3, panel
 
 
 def test_every_panel_shows_itself(opened: Opened) -> None:
@@ -141,7 +150,6 @@ def test_every_panel_shows_itself(opened: Opened) -> None:
     assert opened.errors == []
 
 
-@pytest.mark.timeout(300)
 def test_no_request_leaves_the_machine(opened: Opened) -> None:
     """Nor with the 3D view, whose script is that of the installed package."""
     page = opened.show("bilayer")

@@ -23,6 +23,8 @@ from tests.system.running import RunningCampaign
 
 HERE = "/api/v1/campaigns/short"
 
+pytestmark = pytest.mark.timeout(300)
+
 PARAMETERS = {"temperature_k": 2000.0, "lattice_strain": 0.01, "shear_strain": 0.1}
 
 

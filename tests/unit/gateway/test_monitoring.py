@@ -1,0 +1,79 @@
+"""The alert rules and the Grafana dashboard ask for metrics that are there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from prometheus_client.core import CounterMetricFamily
+
+from moireloop_broker.contract.control import WorkerStatus
+from moireloop_gateway.picture.picture import Picture
+from moireloop_gateway.web.metrics import Families, add_campaign
+from tests.helpers.campaign_events import candidate, failed, leased, queued, result
+
+MONITORING = Path(__file__).parents[3] / "docs" / "monitoring"
+
+PROMTOOL = shutil.which("promtool")
+
+
+def exposed() -> dict[str, str]:
+    """Names of the metrics of a campaign that has everything, with their types."""
+    picture = Picture()
+    events = [queued(candidate("a")), leased("a"), failed("a"), queued(candidate("b")), result(candidate("b"))]
+    for number, event in enumerate(events, start=1):
+        picture.note(f"{number}-0", event)
+    worker = WorkerStatus(worker="worker-0", seen_s=1.0)
+    told: dict[str, Any] = {
+        "phase": "live", "state": "started", "counts": picture.counts(), "budget": {"results": 9},
+        "targets": [{"twist_deg": 8.2, "hits": 1, "error_deg": 0.1}], "utilisation": 0.9, "steps_done": 1,
+        "steps_saved": 1, "workers": [worker.model_dump()], "service_states": {"broker": "started"},
+        "counters": {"frames_dropped": 3, "redis_memory_bytes": 5},
+    }  # fmt: skip
+    families = Families()
+    add_campaign(families, "demo", told, cast("Any", SimpleNamespace(picture=picture)))
+    suffix = {True: "_total", False: ""}
+    return {family.name + suffix[isinstance(family, CounterMetricFamily)]: family.type for family in families}
+
+
+def asked(text: str) -> set[str]:
+    """Names of our metrics in some text."""
+    return set(re.findall(r"\bmoireloop_[a-z_]+\b", text))
+
+
+@pytest.mark.parametrize("file", ["alerts.yml", "grafana.json"])
+def test_what_is_asked_for_is_there(file: str) -> None:
+    """Each metric that a rule or a panel names is one that the gateway exposes."""
+    assert asked((MONITORING / file).read_text(encoding="utf-8")) <= exposed().keys()
+
+
+def test_names_follow_the_conventions() -> None:
+    """Counters end in _total, gauges do not; times are in seconds; nothing else is exposed."""
+    for name, kind in exposed().items():
+        assert re.fullmatch(r"moireloop_[a-z][a-z_]*", name)
+        assert kind in ("counter", "gauge")
+        assert name.endswith("_total") == (kind == "counter")
+        assert not re.search(r"(_ms|_minutes|_percent)\b", name)
+
+
+def test_the_grafana_dashboard_is_whole() -> None:
+    """Panels have numbers of their own, a query each, and do not lie over each other."""
+    panels = json.loads((MONITORING / "grafana.json").read_text(encoding="utf-8"))["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert len({(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}) == len(panels)
+    assert all(target["expr"] for panel in panels for target in panel["targets"])
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool of the Debian package prometheus is not installed")
+def test_promtool_takes_the_rules() -> None:
+    """Prometheus's own check."""
+    checked = subprocess.run(
+        [str(PROMTOOL), "check", "rules", str(MONITORING / "alerts.yml")], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
