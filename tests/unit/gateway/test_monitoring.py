@@ -14,6 +14,7 @@ import pytest
 from prometheus_client.core import CounterMetricFamily
 
 from moireloop_broker.contract.control import WorkerStatus
+from moireloop_broker.contract.events import Published
 from moireloop_gateway.picture.picture import Picture
 from moireloop_gateway.web.metrics import Families, add_campaign
 from tests.helpers.campaign_events import candidate, failed, leased, queued, result
@@ -26,7 +27,13 @@ PROMTOOL = shutil.which("promtool")
 def exposed() -> dict[str, str]:
     """Names of the metrics of a campaign that has everything, with their types."""
     picture = Picture()
-    events = [queued(candidate("a")), leased("a"), failed("a"), queued(candidate("b")), result(candidate("b"))]
+    events: list[Published] = [
+        queued(candidate("a")),
+        leased("a"),
+        failed("a"),
+        queued(candidate("b")),
+        result(candidate("b")),
+    ]
     for number, event in enumerate(events, start=1):
         picture.note(f"{number}-0", event)
     worker = WorkerStatus(worker="worker-0", seen_s=1.0)
