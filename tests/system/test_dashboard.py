@@ -144,7 +144,7 @@ def test_every_panel_shows_itself(opened: Opened) -> None:
         page.locator("#tab-overview").focus()
         for _ in range(page.get_by_role("tab").count()):
             page.keyboard.press("ArrowRight")
-            page.wait_for_function("document.querySelector('[role=tabpanel]').children.length > 0")
+            page.wait_for_selector("[role=tabpanel] > *", state="attached")
             assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     page.set_viewport_size({"width": 1280, "height": 900})
     assert opened.errors == []

@@ -1,6 +1,6 @@
 // What the page knows of one campaign. The gateway has the state; events say when to ask for what is new.
 
-import { get, listen } from "./api.js";
+import { Refused, get, listen } from "./api.js";
 
 const REFRESH_MS = 120;
 
@@ -21,6 +21,7 @@ export class Store {
 
   async open() {
     await this.refresh();
+    this.tell();
     this.stop = listen(this.key, this.summary.last_id, (topic, data) => this.heard(topic, data), (is) => this.reached(is));
     this.beat = setInterval(() => this.refreshSoon(), 5000);
   }
@@ -72,10 +73,10 @@ export class Store {
     try {
       await this.refresh();
     } catch (error) {
-      this.trouble = error.code === 401 ? error.message : "The gateway does not answer; trying again.";
-      this.tell();
+      this.trouble = error instanceof Refused ? error.message : "The gateway does not answer; trying again.";
     }
     this.timer = null;
+    this.tell();
     if (this.stale) this.refreshSoon();
   }
 
@@ -90,7 +91,6 @@ export class Store {
     this.summary = summary;
     this.candidates = flying.candidates;
     if (results) this.take(results);
-    this.tell();
   }
 
   take(results) {

@@ -37,7 +37,7 @@ export function mount(root, { store, chosen, go }) {
 }
 
 function named(store, id) {
-  const row = store.columns.candidate_id.indexOf(id), twist = row < 0 ? null : store.columns.twist_deg[row];
+  const row = (store.columns.candidate_id ?? []).indexOf(id), twist = row < 0 ? null : store.columns.twist_deg[row];
   return row < 0 ? id : `${id}: ${twist === null ? store.columns.outcome[row] : `${number(twist)}°`}`;
 }
 

@@ -76,7 +76,7 @@ const rowsOf = ({ attempt, planned_steps: planned, points }) => points.step.map(
 }));
 
 function endOf(store, id) {
-  const row = store.columns.candidate_id.indexOf(id);
+  const row = (store.columns.candidate_id ?? []).indexOf(id);
   if (row < 0) return "";
   const at = (name) => store.columns[name][row];
   const end = { settled: "ended early, settled", hopeless: "ended early, hopeless", completed: "ran to its end", cancelled: "cancelled" }[at("ended")] ?? "";
