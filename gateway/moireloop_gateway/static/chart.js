@@ -20,7 +20,7 @@ export class Chart {
     this.tip = el("div", { class: "tip", hidden: true });
     this.spoken = el("div", { class: "skip", "aria-live": "polite" });
     this.node = el("div", { class: "chart" }, this.canvas, this.tip, this.spoken);
-    this.data = { points: [], lines: [], bands: [], bars: [] };
+    this.data = { points: [], lines: [], bands: [], bars: [], paths: [] };
     this.at = -1;
     new ResizeObserver(() => this.draw()).observe(this.node);
     this.canvas.addEventListener("pointermove", (event) => this.point(this.nearest(event.offsetX, event.offsetY)));
@@ -73,6 +73,7 @@ export class Chart {
     for (const point of this.data.points) { xs.push(point.x); ys.push(point.y); }
     for (const line of this.data.lines) { line.x.forEach((v) => xs.push(v)); line.y.forEach((v) => v !== null && ys.push(v)); }
     for (const bar of this.data.bars) { xs.push(bar.x0, bar.x1); ys.push(bar.y0, bar.y1); }
+    for (const path of this.data.paths) for (const [x, y] of path.points) { xs.push(x); ys.push(y); }
     this.x = this.data.xRange ?? spread(xs);
     this.y = this.data.yRange ?? spread(ys);
     if (this.options.equal) this.makeEqual();

@@ -113,7 +113,7 @@ async function inSpace(node, s) {
   const axis = (title) => ({ title: { text: title }, color: ink("quiet"), gridcolor: ink("line"), zeroline: false });
   const layout = {
     margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: ink("card"), font: { color: ink("ink") }, showlegend: false,
-    scene: { aspectmode: "data", xaxis: axis("x (Å)"), yaxis: axis("y (Å)"), zaxis: axis("z (Å)"), camera: { eye: { x: 0.9, y: -1.1, z: 0.7 } } },
+    scene: { aspectmode: "data", xaxis: axis("x (Å)"), yaxis: axis("y (Å)"), zaxis: axis("z (Å)"), camera: { eye: { x: 1.1, y: -1.4, z: 0.9 } } },
   };
   await Plotly.newPlot(node, traces, layout, { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["toImage"] });
 }
