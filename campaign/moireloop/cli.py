@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import logging
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,9 @@ LATER: Final = (
 
 
 TABLES: Final = ("figures",)
+
+FIRST_PROCESS: Final = 1
+"""The process id of a container's own program."""
 
 SERVICES: Final = ("broker", "analyzer", "optimizer", "workers")
 
@@ -175,6 +179,10 @@ ARGUMENTS: Final = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point; returns the exit code: 0, 1 something failed, 2 bad input, 75 go on later, 130 interrupted."""
+    if arguments is None and os.getpid() == FIRST_PROCESS:
+        from moireloop.services.first_process import as_first_process
+
+        return as_first_process(lambda: main(sys.argv[1:]))
     open_closed_streams()
     write_any_character()
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="moireloop: %(message)s")

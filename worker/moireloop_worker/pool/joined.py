@@ -92,12 +92,12 @@ def join(request: JoinRequest, say: Say) -> None:
         GoOnLater: its allocation ends, or the scheduler wants it back; the workers have given back.
     """
     asked = Wanted()
-    wait_s = max(request.linger_s, request.patience_s)
+    wait_s, has_joined = max(request.linger_s, request.patience_s), False
     while not asked:
         reached = await_session(reach_to_work, request.connection_file, wait_s, asked, say)
         if reached is None:
             break
-        news = _serve(request, reached, asked, say)
+        news, has_joined = _serve(request, reached, asked, say), True
         wait_s = max(request.linger_s, STARTING_S if news == "another session" else 0.0)
         if news == "ended" and request.linger_s <= 0:
             say(f"the campaign {reached.connection.campaign} has ended; pool {request.pool} has left")
@@ -105,7 +105,8 @@ def join(request: JoinRequest, say: Say) -> None:
     if asked.notice is not None:
         raise GoOnLater(f"{asked.notice} says to give back now; pool {request.pool} gave back what it held, and left")
     if asked:
-        say(f"pool {request.pool} was asked to end: it gave back what it held, and left")
+        done = "it gave back what it held, and left" if has_joined else "it had not joined"
+        say(f"pool {request.pool} was asked to end: {done}")
 
 
 def _serve(request: JoinRequest, reached: Reached, asked: Asked, say: Say) -> News:

@@ -40,7 +40,8 @@ SIZE_EVERY_S: Final = 1.0
 LEAVE_S: Final = 60.0
 """How long a worker that is to end has for its restart file."""
 
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 8.0
+"""Containers have ten seconds from SIGTERM to SIGKILL."""
 
 REASON_CHARACTERS: Final = 1000
 
