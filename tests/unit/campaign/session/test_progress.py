@@ -13,7 +13,7 @@ from rich.console import Console
 from moireloop.session.progress import Progress, progress_of, restarts_passed_over, time_left_s
 from moireloop.terminal.picture import is_line_due, line, picture
 from moireloop.terminal.progress_view import ProgressView
-from moireloop_broker.contract.control import RESTARTS_PASSED_OVER, Status, WorkerStatus
+from moireloop_broker.contract.control import RESTARTS_PASSED_OVER, PoolStatus, Status, WorkerStatus
 from moireloop_broker.contract.events import Result, RunFailed, ServiceChanged
 from moireloop_broker.contract.search import Target
 from moireloop_worker.lammps.restarts import DAMAGED, OTHER_LAMMPS, OTHER_PLAN, REFUSED
@@ -223,3 +223,24 @@ def test_workers_say_how_they_fare(phase: Any, fault: str | None, doing: str) ->
     shown = progress_of(status(workers=workers), [], [], budget_results=3, started_s=100.0, now_s=110.0)
     assert [line.doing for line in shown.workers] == [doing, doing]
     assert shown.faults == (() if fault is None else (f"2 workers take no candidates: {fault}",))
+
+
+def test_pools_that_joined_are_shown_with_their_ends_and_silence() -> None:
+    """Where the session's own pool is the only one, its workers say enough."""
+    main = PoolStatus(pool="main", host="n1", launcher="local", workers=2, seen_s=109.0)
+    night = PoolStatus(pool="night", host="n17", launcher="slurm", workers=1, seen_s=80.0, ends_s=3710.0)
+    told = status().model_copy(update={"pools": [main]})
+    assert "pool" not in shown(progress(told))
+    text = shown(progress(told.model_copy(update={"pools": [main, night]})))
+    assert "pool main on n1, 2 workers, local" in text
+    assert "pool night on n17, 1 worker, slurm, ends in 1 h 00 min, silent for 30 s" in text
+
+
+def test_what_is_waited_for_and_missing_is_shown() -> None:
+    """Services that start by themselves and were not heard of; workers, where none has joined."""
+    waiting = status(services={"analyzer": "waiting", "optimizer": "waiting", "broker": "started"})
+    assert "! waiting for: analyzer, optimizer" in shown(progress(waiting))
+    none = status(services={"pool": "stopped"})
+    assert "no pool has joined" in shown(progress(none))
+    joined = none.model_copy(update={"pools": [PoolStatus(pool="night", workers=1, seen_s=109.0)]})
+    assert "no pool has joined" not in shown(progress(joined))

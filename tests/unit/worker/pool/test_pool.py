@@ -177,3 +177,24 @@ def test_leases_are_renewed_in_time_but_not_by_all_at_once() -> None:
     assert renewal_period_s(30.0, 2) == 0.5
     assert renewal_period_s(0.6, 2) == pytest.approx(0.2)
     assert renewal_period_s(30.0, 4000) == 4.0
+
+
+def test_pool_grows_and_shrinks() -> None:
+    """What is new starts once its forerunner's work was given back; what leaves is no more looked after."""
+    pool = started(2)
+    assert pool.resize(["worker-0", "worker-1", "worker-2"]) == (["worker-2"], [])
+    assert pool.due(1.0) == []
+    pool.released("worker-2")
+    assert pool.due(1.0) == ["worker-2"]
+    assert pool.resize(["worker-0"]) == ([], ["worker-1", "worker-2"])
+    assert pool.ended("worker-1", 2.0, productive=False) == 0.0
+    pool.released("worker-1")
+    assert pool.workers == ["worker-0"]
+    assert pool.due(100.0) == []
+
+
+def test_pool_without_workers_is_not_hopeless() -> None:
+    """It was asked to keep none, or has not been asked for any."""
+    pool = Pool([])
+    assert not pool.is_hopeless
+    assert pool.resize([]) == ([], [])
