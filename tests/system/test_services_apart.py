@@ -89,9 +89,13 @@ def test_services_that_start_by_themselves(
     wait_until(lambda: all("waiting, at most" in (tmp_path / f"{k}.txt").read_text() for k in kinds), "all wait", 120)
     running.start("run", "--services", "elsewhere")
     running.wait_for_results(2, 150)
-    services["optimizer"].kill()
-    services["optimizer"].wait()
-    services["optimizer"] = start("again", "service", "optimizer", running.file)
+    with connect(running.folder / "connection.json") as client:
+        client.pause()
+        services["optimizer"].kill()
+        services["optimizer"].wait()
+        services["optimizer"] = start("again", "service", "optimizer", running.file)
+        wait_until(lambda: "optimizer works for" in (tmp_path / "again.txt").read_text(), "another optimizer", 120)
+        client.resume()
     code, output = running.end(200)
     assert code == 0, output
     assert "waiting for: broker" in output
