@@ -6,6 +6,7 @@ A controller reads it without the libraries of Redis and of frames: what opens t
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import socket
 from pathlib import Path
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from moireloop_broker.streams.parts import PartSender
 
 FILE_NAME = "connection.json"
+
+KEYS_OF_A_CLIENT = ("server_public", "client_public", "client_secret")
 
 
 class NoConnectionFile(RuntimeError):
@@ -141,6 +144,49 @@ class Connection(BaseModel):
                     raise
 
 
+class ClientConnection(BaseModel):
+    """What a controller needs of a connection file, and no more: a file of `moireloop grant` has just this."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int = 1
+    campaign: Identifier
+    events: str
+    control: str
+    curve: Curve
+    role: str = ""
+    name: str = ""
+
+
+def read_client_connection(path: Path | str) -> ClientConnection:
+    """The way to a campaign by the file of a grant, by a connection file, or by that of a campaign's folder.
+
+    The five values that docs/protocol.md names are enough, side by side or as a connection file has them.
+
+    Raises:
+        NoConnectionFile: the file is missing, open to others, or malformed.
+    """
+    path = Path(path)
+    path = path / FILE_NAME if path.is_dir() else path
+    text = _private_text(path)
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict) or "redis_url" in fields:
+        return _client_part(read_connection(path))
+    flat = {key: fields.pop(key) for key in KEYS_OF_A_CLIENT if key in fields}
+    try:
+        return ClientConnection.model_validate({"campaign": "campaign", **fields, **({"curve": flat} if flat else {})})
+    except ValidationError as error:
+        raise _not_ours(path, error) from error
+
+
+def _client_part(connection: Connection) -> ClientConnection:
+    names = ("campaign", "events", "control")
+    return ClientConnection(**{name: getattr(connection, name) for name in names}, curve=connection.curve.of_a_client())
+
+
 def read_connection(path: Path | str) -> Connection:
     """The connection described by a file (or by the file of that name in a campaign folder).
 
@@ -152,19 +198,29 @@ def read_connection(path: Path | str) -> Connection:
     path = Path(path)
     path = path / FILE_NAME if path.is_dir() else path
     try:
+        connection = Connection.model_validate_json(_private_text(path))
+    except ValidationError as error:
+        raise _not_ours(path, error) from error
+    return connection.model_copy(update={"folder": str(path.absolute().parent)})
+
+
+def _private_text(path: Path) -> bytes:
+    """The content of a file that its owner alone may read. Raises NoConnectionFile."""
+    try:
         mode = path.stat().st_mode & 0o777
         text = path.read_bytes()
-    except OSError as error:
-        raise NoConnectionFile(f"expected a connection file at {path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise NoConnectionFile(f"expected a connection file at {path}: {reason}") from error
     if mode & 0o077:
         raise NoConnectionFile(f"expected mode 0600 of {path}, got {mode:04o}: others may have read its keys")
-    try:
-        connection = Connection.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise NoConnectionFile(f"{path} is not a connection file: {where} {first['msg']}") from error
-    return connection.model_copy(update={"folder": str(path.absolute().parent)})
+    return text
+
+
+def _not_ours(path: Path, error: ValidationError) -> NoConnectionFile:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return NoConnectionFile(f"{path} is not a connection file: {where} {first['msg']}")
 
 
 def original_of(file: Path | str) -> Path | None:

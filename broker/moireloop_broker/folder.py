@@ -43,6 +43,11 @@ class CampaignFolder:
         return self.root / "identity.json"
 
     @property
+    def grants_file(self) -> Path:
+        """Who else may follow or steer the campaign."""
+        return self.root / "grants.json"
+
+    @property
     def campaign_copy(self) -> Path:
         """The campaign file as it was when the campaign was last started or resumed."""
         return self.root / "campaign.toml"
@@ -156,7 +161,8 @@ class CampaignFolder:
     def own_names(self) -> frozenset[str]:
         """Names of everything that a campaign puts into its folder."""
         parts = (
-            self.connection_file, self.settings_file, self.identity_file, self.campaign_copy, self.lock_file,
+            self.connection_file, self.settings_file, self.identity_file, self.grants_file, self.campaign_copy,
+            self.lock_file,
             self.services_lock, self.redis, self.runs, self.prepared, self.script, self.strategy, self.logs,
             self.figures, self.results_parquet, self.results_csv, self.trajectories_parquet, self.trajectories_csv,
             self.analyses_parquet, *map(self.connection_of, ROLES),

@@ -100,6 +100,8 @@ COMMANDS: Final = {
     "change-budget": Command("steering", "Change the budget of results, or of wall time."),
     "scale": Command("scaling", "Keep another number of workers in a pool, from now on."),
     "note": Command("steering", "Write a remark into the log."),
+    "grant": Command("granting", "Write a connection file with keys of its own for another machine."),
+    "revoke": Command("granting", "End a grant: its key is let in no more, its requests are refused."),
     "describe": Command("steering", "What a running campaign searches, as JSON."),
 }
 
@@ -169,6 +171,13 @@ ARGUMENTS: Final = {
         Argument("workers", type=int, metavar="N", help="how many workers the pool is to keep, 0 to 4096"),
         Argument("--pool", default="main", help="which pool; by default the one that the session started itself"),
     ),
+    "grant": (
+        Argument("--role", choices=("observer", "controller"), required=True, help="may follow, or steer too"),
+        Argument("--host", required=True, metavar="NAME", help="name or address of this machine, as seen from there"),
+        Argument("--name", help="who gets it, for the log; by default the name of the file"),
+        Argument("-o", dest="output", type=Path, required=True, metavar="FILE2", help="the file to write"),
+    ),
+    "revoke": (Argument("name", metavar="NAME", help="name of the grant"),),
     "note": (
         Argument("text", metavar="TEXT", help="the remark"),
         Argument("--about", metavar="ID", help="the candidate that it is about"),

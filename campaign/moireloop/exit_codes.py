@@ -31,6 +31,7 @@ BAD_INPUT: Final = frozenset(
         "moireloop_broker.connection.NoConnectionFile",
         "moireloop_broker.contract.pool_names.PoolNameRefused",
         "moireloop_broker.extras.MissingExtra",
+        "moireloop_broker.grants.GrantRefused",
         "moireloop_broker.membership.heartbeats.ServiceRuns",
         "moireloop_broker.membership.pools.PoolNameTaken",
         "moireloop_worker.pool.joined.JoinRefused",

@@ -16,7 +16,7 @@ from moireloop_broker.contract.events import CandidateQueued, Requested, Result
 from tests.helpers.waiting import wait_until
 from tests.system.running import RunningCampaign
 
-RESULTS = 150
+RESULTS = 60
 
 
 @pytest.fixture

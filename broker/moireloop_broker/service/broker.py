@@ -13,11 +13,12 @@ from zmq.utils.monitor import recv_monitor_message
 
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.search import SearchSpace
+from moireloop_broker.grants import Grants
 from moireloop_broker.membership.pool_watch import PoolWatch
 from moireloop_broker.network.addresses import bind_address
 from moireloop_broker.network.links import watch_link
 from moireloop_broker.network.ports import host_and_port
-from moireloop_broker.service.control import MAX_REQUEST_BYTES, REPLIES_OWED, Control
+from moireloop_broker.service.control import MAX_REQUEST_BYTES, REPLIES_OWED, Control, Rights
 from moireloop_broker.service.private_redis import start_redis
 from moireloop_broker.service.relay import Relay
 from moireloop_broker.settings import LeaseSettings
@@ -119,11 +120,13 @@ class Broker:
         self._watch = LeaseWatch(self._client, keys, lease_s=self._lease_s, limits=limits, judge=self._pools.judge)
         create_queues(self._client, keys)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._gatekeeper = Gatekeeper(self._context, connection.curve)
+        grants = Grants(Path(connection.folder))
+        self._gatekeeper = Gatekeeper(self._context, connection.curve, lambda key: grants.by_key(key) is not None)
         self._events = Endpoint(self._context, zmq.PUB, connection.events, connection, {zmq.SNDHWM: PUBLISHED_QUEUE})
         self._requests = Endpoint(self._context, zmq.ROUTER, connection.control, connection, CONTROL_LIMITS)
         settings.section("space", SearchSpace)
-        self._control = Control(self._client, keys, self._campaign, self._requests.socket)
+        rights = Rights(connection.curve.client_public, grants)
+        self._control = Control(self._client, keys, self._campaign, self._requests.socket, rights)
         self._kept_house_at_s = 0.0
         self._closing = threading.Event()
         self._relay_error: BaseException | None = None

@@ -21,6 +21,7 @@ from moireloop_broker.contract.control import (
 )
 from moireloop_broker.contract.message import MalformedMessage
 from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVED_TOPICS
+from moireloop_broker.grants import Grants
 from moireloop_broker.processes.log_limit import LogLimit
 from moireloop_broker.service.description import description
 from moireloop_broker.service.steering import InvalidRequest, Steering
@@ -39,6 +40,31 @@ REPLIES_OWED = 16
 """Replies that may wait for one client that does not read: at most 32 MiB. Further ones are dropped and counted."""
 
 
+class Rights:
+    """What the owner of a key may ask: everything with the campaign's own key, else what a grant says."""
+
+    def __init__(self, own_key: str, grants: Grants) -> None:
+        self._own_key = own_key
+        self._grants = grants
+
+    def checked(self, request: Request, key: str) -> Request:
+        """The request, in the name of its grant.
+
+        Raises:
+            InvalidRequest: the key has no grant (any more), or an observer asks for a change.
+        """
+        if key == self._own_key:
+            return request
+        grant = self._grants.by_key(key)
+        if grant is None:
+            raise InvalidRequest("NotPermitted", "the grant of this client was revoked")
+        if isinstance(request, StatusRequest | DescribeRequest | ReplayRequest):
+            return request
+        if grant.role == "observer":
+            raise InvalidRequest("NotPermitted", f"{grant.name} is an observer, who may follow and replay, not steer")
+        return request.model_copy(update={"requester": grant.name})
+
+
 class Control:
     """Answers requests, one at a time, on a ROUTER socket."""
 
@@ -48,6 +74,7 @@ class Control:
         keys: Keys,
         campaign: CampaignState,
         socket: zmq.Socket[bytes],
+        rights: Rights,
     ) -> None:
         self.malformed = 0
         self.replies_dropped = 0
@@ -58,13 +85,15 @@ class Control:
         self._steering = Steering(client, keys, campaign)
         self._campaign = campaign
         self._socket = socket
+        self._rights = rights
 
     def step(self, wait_s: float) -> None:
         """Answer the requests that are there, waiting up to `wait_s` for the first."""
         if not self._socket.poll(round(wait_s * 1000)):
             return
-        parts = self._socket.recv_multipart()
-        reply = self.answer(parts[-1])
+        frames = self._socket.recv_multipart(copy=False)
+        parts = [frame.bytes for frame in frames]
+        reply = self.answer(parts[-1], str(frames[-1].get("User-Id")))
         try:
             self._socket.send_multipart([*parts[:-1], pack_reply(reply, parts[-1])], zmq.DONTWAIT)
         except zmq.Again:
@@ -74,10 +103,14 @@ class Control:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
 
-    def answer(self, data: bytes) -> Reply:
-        """The answer to the bytes of one request; malformed ones are refused by name and counted."""
+    def answer(self, data: bytes, key: str) -> Reply:
+        """The answer to the bytes of one request; malformed ones are refused by name and counted.
+
+        Args:
+            key: the public key (Z85) of who asks.
+        """
         try:
-            return self._carry_out(unpack_request(data))
+            return self._carry_out(self._rights.checked(unpack_request(data), key))
         except MalformedMessage as error:
             self.malformed += 1
             log.warning("request refused reason=%s", error)

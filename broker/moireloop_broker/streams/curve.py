@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Self
 
 import zmq
@@ -62,10 +63,20 @@ class Curve(BaseModel):
 
 
 class Gatekeeper:
-    """Answers ZeroMQ's authentication requests of one context: the campaign's client key, and no other."""
+    """Answers ZeroMQ's authentication requests of one context: the campaign's client key, and keys with a grant.
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], curve: Curve) -> None:
+    Args:
+        is_granted: whether a public key (Z85) has a grant; none has by default.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        curve: Curve,
+        is_granted: Callable[[str], bool] = lambda _key: False,
+    ) -> None:
         self._admitted = curve.client_public.encode()
+        self._is_granted = is_granted
         self._lock = threading.Lock()
         self._denied = 0
         self._authenticator = ThreadAuthenticator(context)
@@ -74,7 +85,7 @@ class Gatekeeper:
 
     def callback(self, domain: str, key: bytes) -> bool:
         """Whether the owner of this public key (Z85) may connect; called by pyzmq."""
-        admitted = key == self._admitted
+        admitted = key == self._admitted or self._is_granted(key.decode("ascii", "replace"))
         if not admitted:
             with self._lock:
                 self._denied += 1

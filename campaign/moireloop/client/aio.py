@@ -18,7 +18,7 @@ from moireloop.client.client import asking, connection_of, default_name, silence
 from moireloop.client.received import NotRunning, Page, Received, Topic
 from moireloop.client.talks import PAGE, RESULT, Following, Talk, Wait, page_of, replayed, result_of
 from moireloop.results.results import best_result
-from moireloop_broker.connection import Connection
+from moireloop_broker.connection import ClientConnection
 from moireloop_broker.contract.codec import pack
 from moireloop_broker.contract.control import (
     DescribeRequest,
@@ -76,8 +76,8 @@ class AsyncCampaignClient(Asking[Coroutine[Any, Any, None]]):
         name: who asks, as the log shall say; by default user and host.
     """
 
-    def __init__(self, connection: Connection, *, timeout_s: float = 10.0, name: str | None = None) -> None:
-        self.name = default_name() if name is None else name
+    def __init__(self, connection: ClientConnection, *, timeout_s: float = 10.0, name: str | None = None) -> None:
+        self.name = (connection.name or default_name()) if name is None else name
         self._connection = connection
         self._timeout_s = timeout_s
         self._context = zmq.asyncio.Context()

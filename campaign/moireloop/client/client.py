@@ -5,6 +5,7 @@ It needs the connection file alone, and talks to the broker's two sockets, never
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import math
 import socket
@@ -21,7 +22,7 @@ from moireloop.client.html import campaign_html
 from moireloop.client.received import NotRunning, Page, Received, RequestRefused, Topic
 from moireloop.client.talks import PAGE, RESULT, Following, Talk, Wait, page_of, replayed, result_of
 from moireloop.results.results import best_result
-from moireloop_broker.connection import Connection, NoConnectionFile, original_of, read_connection
+from moireloop_broker.connection import ClientConnection, NoConnectionFile, original_of, read_client_connection
 from moireloop_broker.contract.codec import pack, unpack_reply
 from moireloop_broker.contract.control import (
     DescribeRequest,
@@ -83,8 +84,8 @@ class CampaignClient(Asking[None]):
         name: who asks, as the log shall say; by default user and host.
     """
 
-    def __init__(self, connection: Connection, *, timeout_s: float = 10.0, name: str | None = None) -> None:
-        self.name = default_name() if name is None else name
+    def __init__(self, connection: ClientConnection, *, timeout_s: float = 10.0, name: str | None = None) -> None:
+        self.name = (connection.name or default_name()) if name is None else name
         self._connection = connection
         self._timeout_s = timeout_s
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -251,7 +252,7 @@ class CampaignClient(Asking[None]):
 S = TypeVar("S", bound="zmq.Socket[Any]")
 
 
-def subscribed(socket: S, connection: Connection, topics: Iterable[str]) -> S:
+def subscribed(socket: S, connection: ClientConnection, topics: Iterable[str]) -> S:
     """A socket connected to the published messages, subscribed to these topics."""
     socket.rcvhwm = 100_000
     watch_link(socket)
@@ -262,7 +263,7 @@ def subscribed(socket: S, connection: Connection, topics: Iterable[str]) -> S:
     return socket
 
 
-def asking(socket: S, connection: Connection) -> S:
+def asking(socket: S, connection: ClientConnection) -> S:
     """A socket connected to the control endpoint."""
     socket.linger = 0
     watch_link(socket)
@@ -271,7 +272,7 @@ def asking(socket: S, connection: Connection) -> S:
     return socket
 
 
-def silence(connection: Connection, timeout_s: float) -> NotRunning:
+def silence(connection: ClientConnection, timeout_s: float) -> NotRunning:
     """The error where no reply comes."""
     return NotRunning(
         f"nothing answers at {connection.control} within {timeout_s:g} s: "
@@ -313,16 +314,23 @@ def connect(connection_file: Path | str, *, timeout_s: float = 10.0, name: str |
     return CampaignClient(connection_of(connection_file), timeout_s=timeout_s, name=name)
 
 
-def connection_of(connection_file: Path | str) -> Connection:
+def connection_of(connection_file: Path | str) -> ClientConnection:
     """What a connection file says, or that of a folder.
 
     Raises:
         NoConnectionFile: as `connect`.
     """
-    connection = read_connection(connection_file)
-    if (original := original_of(connection_file)) is not None:
+    connection, original = read_client_connection(connection_file), None
+    with contextlib.suppress(NoConnectionFile):
+        original = original_of(connection_file)
+    if original is not None:
         raise NoConnectionFile(
-            f"{connection.folder} is a copy of {original}, and was not run since: its connection file leads to the "
+            f"{_folder_of(connection_file)} is a copy of {original}, and was not run since: its connection file leads to the "
             f"session of campaign {connection.campaign!r} in {original}; connect to that folder"
         )
     return connection
+
+
+def _folder_of(connection_file: Path | str) -> Path:
+    path = Path(connection_file).absolute()
+    return path if path.is_dir() else path.parent
