@@ -325,8 +325,8 @@ def connection_of(connection_file: Path | str) -> ClientConnection:
         original = original_of(connection_file)
     if original is not None:
         raise NoConnectionFile(
-            f"{_folder_of(connection_file)} is a copy of {original}, and was not run since: its connection file leads to the "
-            f"session of campaign {connection.campaign!r} in {original}; connect to that folder"
+            f"{_folder_of(connection_file)} is a copy of {original}, and was not run since: its connection file leads "
+            f"to the session of campaign {connection.campaign!r} in {original}; connect to that folder"
         )
     return connection
 
