@@ -75,6 +75,15 @@ def running_now(campaign: RunningCampaign) -> int:
         return 0
 
 
+def steps_now(campaign: RunningCampaign) -> int:
+    """How far the farthest run has come; nowhere where nothing answers."""
+    try:
+        with connect(campaign.folder, timeout_s=2) as client:
+            return max([worker.step for worker in client.status().workers], default=0)
+    except (NotRunning, NoConnectionFile):
+        return 0
+
+
 def test_one_run_outlives_a_preemption_and_a_time_limit(slurm: Slurm, campaign: Make, tmp_path: Path) -> None:
     """The script of `moireloop job`: preempted and requeued by Slurm, then at the end of its time requeued by itself.
 
@@ -103,3 +112,15 @@ def test_one_run_outlives_a_preemption_and_a_time_limit(slurm: Slurm, campaign: 
     (result,) = [event for event in events if isinstance(event, Result)]
     assert result.report is not None
     assert result.report.resumed_from_step > 0
+
+
+def test_plain_script_loses_no_step_at_scancel(slurm: Slurm, campaign: Make, tmp_path: Path) -> None:
+    """Slurm ends the shell of the script at once, and all else soon after; the run has left its last step by then."""
+    running = campaign("count = 1", results=1, steps=(200_000, 200_000))
+    job = slurm.submit(script(tmp_path, "plain.sh", f"{sys.executable} -m moireloop run {running.file} --or-resume"), 1)
+    wait_until(lambda: steps_now(running) > 0, "the run has made a step", 110)
+    reached = steps_now(running)
+    slurm.command("scancel", job)
+    wait_until(lambda: slurm.is_over(job), "the job is over", 60)
+    files = list(running.folder.glob("runs/*/attempt-1/restart.*.json"))
+    assert max(int(file.name.split(".")[1]) for file in files) >= reached

@@ -271,13 +271,13 @@ class Conductor:
     def finish(self, ending: Ending) -> None:
         """Write down how it ended and end all services but the broker, which tells of the end until `close`.
 
-        All at once where time is short.
+        Workers alone get time where it is short.
         """
         ended: Literal["completed", "stopped"] = "completed" if ending.is_complete else "stopped"
         names = self._services.names()
         if ending.goes_on_later:
-            patience_s = self._walltime.patience_s(time.time(), PATIENCE_S)
-            self._services.stop([n for n in names if n != "broker"], patience_s)
+            self._services.stop(["pool"], self._walltime.patience_s(time.time(), PATIENCE_S))
+            self._services.stop([n for n in names if n not in ("broker", "pool")], AT_ONCE_S)
         self._services.stop([n for n in names if n in ("optimizer", "pool")], PATIENCE_S)
         self._services.stop([n for n in names if n.startswith(ANALYZER_PREFIX)], PATIENCE_S)
         with contextlib.suppress(redis.RedisError):
