@@ -37,6 +37,9 @@ START_S, AGAIN_S, PERCENT, PER_S = 1.0, 2.0, 99.0, 100.0
 TRUE: Final = {"local": ["true"], "flux": ["flux", "run", "-n1", "true"], "slurm": ["srun", "-n1", "true"]}
 """What starts the program `true` and sees it to its end: one job per candidate costs this at least."""
 
+OPTIONS: Final = {"flux": {"o.cpu-affinity": "off"}}
+"""The cores of made-up nodes are those of the whole machine, so that a worker is not pinned to one of them."""
+
 LONG: Final = {**BEAD, "anneal_steps": 50_000_000}
 
 
@@ -106,7 +109,7 @@ def _bare_s(name: str) -> float:
 
 @contextmanager
 def _campaign(name: str, growth: Section, workers: int = 1) -> Iterator[Campaign]:
-    pool = {"launcher": name, "lease_s": 60.0}
+    pool = {"launcher": name, "lease_s": 60.0, "launcher_options": OPTIONS.get(name, {})}
     with campaign_of(growth, workers=workers, results=1_000_000, pool=pool) as campaign:
         yield campaign
 
@@ -134,7 +137,8 @@ def _starts_s(name: str, rounds: int) -> list[float]:
     with _campaign(name, NOTHING_TO_DO) as campaign, session(campaign, without=without) as (_, connection):
         file = CampaignFolder(campaign.folder).connection_of("worker")
         command = (sys.executable, "-m", "mpi4py", "-m", "moireloop_worker", "--connection", str(file))
-        launcher = open_launcher(name, Launch(command, 1, Path(connection.folder) / "logs", connection.campaign))
+        logs = Path(connection.folder) / "logs"
+        launcher = open_launcher(name, Launch(command, 1, logs, connection.campaign, options=OPTIONS.get(name, {})))
         for number in range(rounds):
             _propose(connection, f"start{number}")
             begun_s = time.time()

@@ -17,9 +17,6 @@ from tests.helpers.schedulers import Held
 from tests.helpers.waiting import wait_until
 
 NODES = ("n0", "n1")
-PREFIX = "\u0192"
-"""What ids of Flux jobs begin with: the letter f with a hook."""
-
 RESOURCES = "[resource]\nverify = false\n" + "".join(
     f'[[resource.config]]\nhosts = "{node}"\ncores = "{number}"\ngpus = "0-1"\n' for number, node in enumerate(NODES)
 )
@@ -41,10 +38,6 @@ class Flux:
 
     launcher = "flux"
     tells_a_dead_rank_s = 2.0
-
-    def __init__(self) -> None:
-        self._stack = contextlib.ExitStack()
-        self._standing: Held | None = None
 
     @contextlib.contextmanager
     def allocation(self, *options: str) -> Iterator[Held]:
@@ -88,25 +81,6 @@ class Flux:
             and f"--setattr=rundir={Path(uri.removeprefix('local://')).parent}" in _words(process)
         ]
         os.kill(broker, signal.SIGKILL)
-
-    def submit(self, script: Path, nodes: int) -> str:
-        """`flux batch` of a script on whole nodes of an instance that stands until `stop`."""
-        words = ["flux", "batch", f"-N{nodes}", "--exclusive", f"--output={script}.out", str(script)]
-        return said(self._standing_instance().environment, *words).strip().removeprefix(PREFIX)
-
-    def is_over(self, job: str) -> bool:
-        """Whether a job has ended."""
-        words = ("flux", "jobs", "-a", "-n", "-o", "{state}", PREFIX + job)
-        return said(self._standing_instance().environment, *words).strip() == "INACTIVE"
-
-    def stop(self) -> None:
-        """End the instance that jobs were submitted to."""
-        self._stack.close()
-
-    def _standing_instance(self) -> Held:
-        if self._standing is None:
-            self._standing = self._stack.enter_context(self.allocation())
-        return self._standing
 
     @contextlib.contextmanager
     def occupy(self, held: Held) -> Iterator[None]:

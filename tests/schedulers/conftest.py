@@ -37,15 +37,11 @@ def slurm() -> Iterator[Slurm]:
 
 
 @pytest.fixture(scope="session")
-def flux() -> Iterator[Flux]:
+def flux() -> Flux:
     """A Flux of two nodes with one core each, for each test anew; they skip where there is no Flux."""
     if (reason := why_no_flux()) is not None:
         pytest.skip(reason)
-    made = Flux()
-    try:
-        yield made
-    finally:
-        made.stop()
+    return Flux()
 
 
 @pytest.fixture(scope="session", params=["slurm", "flux"])
