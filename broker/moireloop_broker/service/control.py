@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
 
 import redis
 import zmq
 
-from moireloop_broker.contract.codec import pack_reply, unpack_published, unpack_request
+from moireloop_broker.contract.codec import EARLIER, pack_reply, peeked_tag, unpack_request
 from moireloop_broker.contract.control import (
     Accepted,
     DescribeRequest,
@@ -35,6 +38,12 @@ log.addFilter(LogLimit())
 MAX_REQUEST_BYTES = 1024 * 1024
 
 MAX_REPLAY_BYTES = 2 * 1024 * 1024
+
+REPLAY: Final[str] = ReplayRequest.model_fields["tag"].default
+
+AT_ONCE = 64
+
+MOST_REPLAYS = 256
 
 REPLIES_OWED = 16
 """Replies that may wait for one client that does not read: at most 32 MiB. Further ones are dropped and counted."""
@@ -65,6 +74,14 @@ class Rights:
         return request.model_copy(update={"requester": grant.name})
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """The parts of one request, and the public key of who asks."""
+
+    parts: list[bytes]
+    key: str
+
+
 class Control:
     """Answers requests, one at a time, on a ROUTER socket."""
 
@@ -86,16 +103,36 @@ class Control:
         self._campaign = campaign
         self._socket = socket
         self._rights = rights
+        self._replays: deque[_Asked] = deque()
 
     def step(self, wait_s: float) -> None:
-        """Answer the requests that are there, waiting up to `wait_s` for the first."""
-        if not self._socket.poll(round(wait_s * 1000)):
-            return
-        frames = self._socket.recv_multipart(copy=False)
-        parts = [frame.bytes for frame in frames]
-        reply = self.answer(parts[-1], str(frames[-1].get("User-Id")))
+        """Answer what is there, waiting up to `wait_s` for the first request.
+
+        Replays take longer than all else: one of them is answered at a time, after everything that has come meanwhile.
+        """
+        waiting = len(self._replays) < MOST_REPLAYS and self._socket.poll(0 if self._replays else round(wait_s * 1000))
+        for _ in range(AT_ONCE if waiting else 0):
+            frames = self._received()
+            if frames is None:
+                break
+            asked = _Asked([frame.bytes for frame in frames], str(frames[-1].get("User-Id")))
+            if peeked_tag(asked.parts[-1]) == REPLAY:
+                self._replays.append(asked)
+            else:
+                self._reply(asked)
+        if self._replays:
+            self._reply(self._replays.popleft())
+
+    def _received(self) -> list[zmq.Frame] | None:
         try:
-            self._socket.send_multipart([*parts[:-1], pack_reply(reply, parts[-1])], zmq.DONTWAIT)
+            return self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
+        except zmq.Again:
+            return None
+
+    def _reply(self, asked: _Asked) -> None:
+        reply = self.answer(asked.parts[-1], asked.key)
+        try:
+            self._socket.send_multipart([*asked.parts[:-1], pack_reply(reply, asked.parts[-1])], zmq.DONTWAIT)
         except zmq.Again:
             self.replies_dropped += 1
             log.warning("reply dropped reason=the client does not read, %d replies wait for it", REPLIES_OWED)
@@ -143,17 +180,15 @@ class Control:
             if size + len(body) > MAX_REPLAY_BYTES:
                 return Replay(entries=entries, last_id=last_id, complete=False)
             last_id = entry_id
-            topic = _topic(entry_id, body)
+            topic = _topic(body)
             if topic is not None and (not wanted or topic in wanted):
                 entries.append(ReplayEntry(id=entry_id, topic=topic, body=body))
                 size += len(body)
         return Replay(entries=entries, last_id=last_id, complete=len(rows) < request.limit)
 
 
-def _topic(entry_id: str, body: bytes) -> str | None:
-    """The topic of an entry, or None where it is no message of the contract and so is passed over."""
-    try:
-        return unpack_published(body).tag
-    except MalformedMessage as error:
-        log.warning("entry not replayed id=%s reason=%s", entry_id, error)
-        return None
+def _topic(body: bytes) -> str | None:
+    """The topic of an entry by its tag alone, or None where that is none of ours and so is passed over."""
+    tag = peeked_tag(body)
+    topic = EARLIER.get(tag, tag)
+    return topic if topic in LOG_TOPICS or topic in OBSERVED_TOPICS else None

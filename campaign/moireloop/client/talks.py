@@ -6,6 +6,7 @@ published message, or None when none comes for so long; and `Received` entries, 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from moireloop.client.received import Page, Received, order
 from moireloop_broker.contract.codec import unpack_as, unpack_published
 from moireloop_broker.contract.control import Replay, Reply, Request, Stamp, Status, StatusRequest
 from moireloop_broker.contract.events import CampaignChanged, Published, Result
+from moireloop_broker.contract.message import MalformedMessage
 from moireloop_broker.contract.topics import OBSERVED_TOPICS, topic_named
 
 RESULT: Final[str] = Result.model_fields["tag"].default
@@ -44,9 +46,12 @@ Talk: TypeAlias = Generator[Request | Wait | Entry, Any, Any]
 
 
 def page_of(reply: Reply) -> Page[Published]:
-    """The page in a reply to a replay request."""
+    """The page in a reply to a replay request; entries that are no messages of this version are passed over."""
     replay = cast("Replay", reply)
-    entries = [Received(entry.id, unpack_published(entry.body)) for entry in replay.entries]
+    entries = []
+    for entry in replay.entries:
+        with contextlib.suppress(MalformedMessage):
+            entries.append(Received(entry.id, unpack_published(entry.body)))
     return Page(entries, replay.last_id, replay.complete)
 
 

@@ -158,7 +158,10 @@ def _conduct(campaign: Campaign, *, resumed: bool, elsewhere: float | None, unti
     for told in warnings(crystal_of(campaign.growth), campaign.space, campaign.targets):
         say(told)
     with conduct(campaign, console, resumed=resumed, elsewhere=elsewhere, until_s=until_s) as session:
-        return _shown(campaign, session)
+        try:
+            return _shown(campaign, session)
+        except KeyboardInterrupt:
+            return _shown(campaign, replace(session, exit_code=EXIT_KILLED))
 
 
 def _shown(campaign: Campaign, session: Session) -> Session:

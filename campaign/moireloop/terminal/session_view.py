@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Final
 
@@ -97,7 +97,9 @@ def conduct(
     conductor = Conductor(campaign, folder, resumed=resumed, elsewhere=elsewhere, say=console.print, until_s=until_s)
     try:
         conductor.start(lambda: interrupts.any)
-        yield _session(conductor, _follow(conductor, interrupts, console))
+        session = _session(conductor, _follow(conductor, interrupts, console))
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield replace(session, exit_code=EXIT_KILLED) if interrupts.count > 1 else session
     except StartInterrupted as error:
         if interrupts.notice is not None:
             raise GoOnLater(f"{interrupts.notice}, before the campaign began; `moireloop resume` starts it") from error
