@@ -69,6 +69,21 @@ class TwoHostsCampaign:
         command = ["moireloop", "join", str(self.folder.root), "--name", name, "--workers", "1", "--linger", "60"]
         self._start(name, host, command)
 
+    def analyse(self, host: Host, name: str) -> None:
+        """Start a further analyzer on a host."""
+        file = str(self.folder.connection_of("analyzer"))
+        self._start(name, host, ["moireloop_analyzer", "--connection", file, "--name", name])
+
+    def announced(self, host: Host) -> str:
+        """What the analyzers have announced, asked from a host."""
+        text = (
+            "import sys\nfrom moireloop_broker.connection import read_connection\nc = read_connection(sys.argv[1])\n"
+            "print(*(v.decode() for v in c.open_redis().hvals(c.keys.endpoints)))"
+        )
+        done = host.run([sys.executable, "-c", text, str(self.folder.connection_of("worker"))])
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def events(self) -> list[Event]:
         """All events of the log so far, oldest first."""
         path = self.file.with_name("events.jsonl")
@@ -80,6 +95,10 @@ class TwoHostsCampaign:
         return list(
             {e["candidate"]["candidate_id"]: e for e in self.events() if e["tag"].startswith("result/")}.values()
         )
+
+    def hosts_of_results(self) -> set[str]:
+        """On which hosts the results were computed."""
+        return {result["report"]["provenance"]["host"] for result in self.results() if result["report"]}
 
     def status(self) -> Event:
         """The campaign's status, as the conductor last saw it."""
