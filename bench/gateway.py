@@ -36,6 +36,8 @@ GROWTH = {"model": "noop", "cells": [2, 2]}
 
 KEY = "api/v1/campaigns"
 
+MARK = b"\nevent: result/"
+
 
 @dataclass(frozen=True)
 class Gateway:
@@ -162,11 +164,17 @@ def _events_per_s(gateway: Gateway, since: str, events: int, listeners: int) -> 
     connections = [gateway.listen(since) for _ in range(listeners)]
     begun_s = time.perf_counter()
     sockets = {cast("socket.socket", connection.sock): 0 for connection in connections}
+    tails = dict.fromkeys(sockets, b"")
     open_sockets = set(sockets)
     while open_sockets:
-        for ready in select.select(list(open_sockets), [], [], 60)[0]:
+        ready_now = select.select(list(open_sockets), [], [], 60)[0]
+        if not ready_now:
+            raise TimeoutError(f"expected {events} events for each listener, got {min(sockets.values())}")
+        for ready in ready_now:
             data = ready.recv(1 << 18)
-            sockets[ready] += data.count(b"\nevent: result/")
+            text = tails[ready] + data
+            sockets[ready] += text.count(MARK)
+            tails[ready] = text[-len(MARK) + 1 :]
             if sockets[ready] >= events or not data:
                 open_sockets.discard(ready)
     elapsed_s = time.perf_counter() - begun_s

@@ -90,7 +90,7 @@ def test_a_cookie_steers_with_the_header_of_a_page(watched: Watched) -> None:
     link = Caller(watched.gateway.port).ask(f"/?token={watched.gateway.controller}")
     cookie = {"Cookie": link.headers["set-cookie"].partition(";")[0]}
     caller, csrf = Caller(watched.gateway.port), steering.ask("/api/v1/session").json["csrf"]
-    path, body = f"{HERE}/requests/cancel", {"candidate_id": "nobody"}
+    path, body = f"{HERE}/requests/cancel", {"candidate_id": "nobody", "reason": "a test"}
     assert caller.ask(path, "POST", body, **cookie).json["error"] == "NoCsrfHeader"
     elsewhere = {**cookie, "X-Moireloop-Csrf": csrf, "Origin": "https://example.org"}
     assert caller.ask(path, "POST", body, **elsewhere).json["error"] == "OtherOrigin"
@@ -184,7 +184,9 @@ def test_a_proposal_comes_to_its_result(watched: Watched) -> None:
     assert told["id"] == mine.id
     assert told["result"]["candidate"]["parameters"] == PARAMETERS
     assert told["result"]["report"]["provenance"]
-    again = watched.gateway.steering.ask(f"{HERE}/requests/cancel", "POST", {"candidate_id": "by-http"})
+    again = watched.gateway.steering.ask(
+        f"{HERE}/requests/cancel", "POST", {"candidate_id": "by-http", "reason": "a test"}
+    )
     assert (again.code, again.json["error"]) == (409, "TooLate")
 
 

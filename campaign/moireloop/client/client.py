@@ -75,6 +75,10 @@ class Subscription(Generic[P]):
         self._entries.close()
 
 
+MOST_WAITING = 100_000
+"""Published messages that may wait for a subscription that is slow; those lost beyond it are replayed."""
+
+
 class CampaignClient(Asking[None]):
     """A running campaign, seen from outside. Use one instance in one thread.
 
@@ -86,6 +90,7 @@ class CampaignClient(Asking[None]):
 
     def __init__(self, connection: ClientConnection, *, timeout_s: float = 10.0, name: str | None = None) -> None:
         self.name = (connection.name or default_name()) if name is None else name
+        self.most_waiting = MOST_WAITING
         self._connection = connection
         self._timeout_s = timeout_s
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -233,7 +238,7 @@ class CampaignClient(Asking[None]):
                 socket.close(linger=0)
 
     def _subscribed(self, topics: Iterable[str]) -> zmq.Socket[bytes]:
-        return subscribed(self._context.socket(zmq.SUB), self._connection, topics)
+        return subscribed(self._context.socket(zmq.SUB), self._connection, topics, self.most_waiting)
 
     def _ask(self, request: Request) -> Reply:
         socket = self._requests or self._open_requests()
@@ -252,9 +257,9 @@ class CampaignClient(Asking[None]):
 S = TypeVar("S", bound="zmq.Socket[Any]")
 
 
-def subscribed(socket: S, connection: ClientConnection, topics: Iterable[str]) -> S:
-    """A socket connected to the published messages, subscribed to these topics."""
-    socket.rcvhwm = 100_000
+def subscribed(socket: S, connection: ClientConnection, topics: Iterable[str], most_waiting: int = MOST_WAITING) -> S:
+    """A socket connected to the published messages, subscribed to these topics; beyond so many the newest are lost."""
+    socket.rcvhwm = most_waiting
     watch_link(socket)
     connection.curve.secure_client(socket)
     for topic in topics:

@@ -32,6 +32,9 @@ STATUS_FRESH_S: Final = 0.5
 
 PAGE: Final = 500
 
+MOST_PENDING: Final = 40
+"""Batches that wait for the event loop; the follower waits for it then, so that memory stays bounded."""
+
 PHASE_TOPIC: Final = "gateway/1"
 
 
@@ -67,6 +70,8 @@ class Followed:
         self._wake()
 
     def _bring(self, entries: list[Entry], live: bool) -> None:
+        while len(self._pending) > MOST_PENDING and not self.closed:
+            time.sleep(0.002)
         self._pending.append((entries, live))
         self._schedule()
 

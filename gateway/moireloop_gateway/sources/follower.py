@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, Literal
@@ -11,6 +10,7 @@ from moireloop.client.client import NotRunning, Received, RequestRefused, connec
 from moireloop_broker.connection import NoConnectionFile
 from moireloop_broker.contract.events import Published
 from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVATION
+from moireloop_gateway.picture.columns import id_order
 from moireloop_gateway.sources.stored import Unreadable, stored_events
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ LOOK_EVERY_S: Final = 1.0
 
 TIMEOUT_S: Final = 5.0
 
-BATCH: Final = 500
+BATCH: Final = 200
+
+MOST_WAITING: Final = 4000
+"""Published messages that wait for the follower: the log has what is lost."""
 
 Entry = tuple[str, Published]
 
@@ -77,12 +80,24 @@ class Follower(threading.Thread):
             self._hand_on(client.subscribe(LOG_TOPICS, self._last_id, wait_s=0))
             self._observed_before(client)
             self._say("live", "")
-            with contextlib.closing(client.subscribe([*LOG_TOPICS, OBSERVATION], self._last_id)) as entries:
-                for entry in entries:
-                    self._note(entry)
+            client.most_waiting = MOST_WAITING
+            for entry in client.subscribe([*LOG_TOPICS, OBSERVATION], self._last_id):
+                if entry.message.tag not in LOG_TOPICS:
                     self._take([(entry.id, entry.message)], True)
-                    if self._closing.is_set():
-                        return
+                elif id_order(entry.id) > id_order(self._last_id):
+                    self._read_on(client)
+                if self._closing.is_set():
+                    return
+
+    def _read_on(self, client: CampaignClient) -> None:
+        """The log from where it was read to its end: a subscription tells that there is more, the log its order."""
+        complete = False
+        while not complete and not self._closing.is_set():
+            page = client.page(self._last_id, limit=BATCH)
+            for entry in page.entries:
+                self._note(entry)
+            self._take([(entry.id, entry.message) for entry in page.entries], True)
+            self._last_id, complete = page.last_id, page.complete
 
     def _observed_before(self, client: CampaignClient) -> None:
         """What was seen of the runs that go on."""

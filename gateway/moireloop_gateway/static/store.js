@@ -22,6 +22,7 @@ export class Store {
   async open() {
     await this.refresh();
     this.tell();
+    if (this.stale) this.refreshSoon();
     this.stop = listen(this.key, this.summary.last_id, (topic, data) => this.heard(topic, data), (is) => this.reached(is));
     this.beat = setInterval(() => this.refreshSoon(), 5000);
   }
@@ -91,6 +92,7 @@ export class Store {
     this.summary = summary;
     this.candidates = flying.candidates;
     if (results) this.take(results);
+    if (results && !results.complete) this.stale = true;
   }
 
   take(results) {

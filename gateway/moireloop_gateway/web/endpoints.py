@@ -8,7 +8,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
@@ -19,7 +19,7 @@ from moireloop.client.requests import BadArgument
 from moireloop_broker.contract.message import MAX_SECONDS
 from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVATION
 from moireloop_broker.extras import MissingExtra, extras_for
-from moireloop_gateway.picture.columns import PARAMETER
+from moireloop_gateway.picture.columns import PARAMETER, ResultColumns
 from moireloop_gateway.sources.followed import PHASE_TOPIC, Followed
 from moireloop_gateway.sources.hub import event_json
 from moireloop_gateway.sources.stored import stored_series
@@ -35,9 +35,12 @@ if TYPE_CHECKING:
 
 Handler = Callable[["Request", Gateway], Awaitable[Response]]
 
+CSV_ROWS: Final = 2000
+
 MOST_SPANS: Final = 4000
 
-MOST_RESULTS: Final = 1_000_000
+MOST_RESULTS: Final = 10_000
+"""Of one answer in JSON; the next one goes on after its last id."""
 
 
 def json_response(content: Any, code: int = 200) -> Response:
@@ -90,16 +93,19 @@ async def results(request: Request, gateway: Gateway) -> Response:
         raise Refusal(422, "UnknownColumn", f"expected columns of {columns.names}, got {sorted(unknown)[0][:80]!r}")
     names = [name for name in names if name in columns.names]
     first = columns.row_after(_log_id(request, "after") or "0-0")
-    last = min(len(columns), first + _whole(request, "limit", MOST_RESULTS))
+    is_csv = request.query_params.get("format") == "csv"
+    most = len(columns) if is_csv else MOST_RESULTS
+    last = min(len(columns), first + min(most, _whole(request, "limit", most)))
     rows: slice | list[int] = slice(first, last)
     if wanted := _list(request, "outcome"):
         rows = [row for row, word in enumerate(columns.words("outcome")) if first <= row < last and word in wanted]
     last_id = columns.values("id", [last - 1])[0] if last > first else _log_id(request, "after") or "0-0"
-    told = {"total": len(columns), "last_id": last_id}
-    if request.query_params.get("format") == "csv":
-        text = await asyncio.to_thread(_csv, columns.table(names, rows))
+    told = {"total": len(columns), "last_id": last_id, "complete": last == len(columns)}
+    if is_csv:
         named = {"content-disposition": f'attachment; filename="{followed.place.key}-results.csv"'}
-        return Response(text, 200, {"cache-control": "no-store", **named}, "text/csv")
+        chosen = range(first, last) if isinstance(rows, slice) else rows
+        parts = _csv(columns, names, chosen)
+        return StreamingResponse(parts, 200, {"cache-control": "no-store", **named}, "text/csv")
     return await asyncio.to_thread(lambda: json_response({**told, "columns": columns.table(names, rows)}))
 
 
@@ -314,9 +320,11 @@ def _space(followed: Followed) -> list[str]:
     return list(followed.bounds or ())
 
 
-def _csv(table: dict[str, list[Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(table)
-    writer.writerows(zip(*table.values(), strict=True))
-    return text.getvalue()
+def _csv(columns: ResultColumns, names: list[str], rows: Sequence[int]) -> Iterator[str]:
+    """A table as text, some thousand rows at a time."""
+    yield ",".join(names) + "\r\n"
+    for begin in range(0, len(rows), CSV_ROWS):
+        text = io.StringIO()
+        table = columns.table(names, list(rows[begin : begin + CSV_ROWS]))
+        csv.writer(text).writerows(zip(*table.values(), strict=True))
+        yield text.getvalue()
