@@ -24,6 +24,7 @@ class WholeQueue:
         self.propose, self.cancel = self.proposer.propose, self.proposer.cancel
         self.take, self.renew = self.leases.take, self.leases.renew
         self.finish, self.fail = self.leases.finish, self.leases.fail
+        self.give_back = self.leases.give_back
         self.report_worker, self.worker_status = self.leases.report_worker, self.watch.worker_status
         self.release_worker, self.release_all = self.watch.release_worker, self.watch.release_all
         self.expire_leases = self.watch.expire_leases

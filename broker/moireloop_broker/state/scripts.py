@@ -43,6 +43,10 @@ Charge = Literal[0, 1, 2]
 """What the end of an attempt costs: a loss (0), an attempt (1), or nothing, since it is nobody's fault (2)."""
 
 
+Turn = Literal[0, 1, 2]
+"""Where a candidate waits that is queued again: last (0), first since it was lost (1) or given back on request (2)."""
+
+
 class UnknownReply(RuntimeError):
     """A script returned a word that this version does not know: the server runs one of another version."""
 
@@ -167,7 +171,7 @@ class Scripts:
         max_attempts: int,
         max_losses: int,
         only_expired: bool,
-        first: bool,
+        first: Turn,
         queued_s: float,
         failed_event: bytes,
         queued_event: bytes,
@@ -196,7 +200,7 @@ class Scripts:
                 queued_event,
                 failed_result,
                 cancelled_result,
-                int(first),
+                first,
             ],
         )
         return cast("FailOutcome", _known(word, get_args(FailOutcome)))

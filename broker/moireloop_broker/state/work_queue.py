@@ -40,6 +40,7 @@ from moireloop_broker.state.scripts import (
     MoveOutcome,
     ProposeOutcome,
     Scripts,
+    Turn,
 )
 
 log = logging.getLogger(__name__)
@@ -182,7 +183,7 @@ class AttemptEnds:
         charge: Charge,
         *,
         only_expired: bool = False,
-        first: bool = True,
+        first: Turn = 1,
     ) -> FailOutcome:
         """End an attempt; "stale" when it counted no more, or with `only_expired` when its lease lives.
 
@@ -332,8 +333,12 @@ class Leases:
         """
         charge: Charge = (1 if charged else 0) if counted else 2
         return self._ends.end(
-            lease.candidate.candidate_id, lease.attempt, lease.worker, reason, charge, first=charge != 1
+            lease.candidate.candidate_id, lease.attempt, lease.worker, reason, charge, first=0 if charge == 1 else 1
         )
+
+    def give_back(self, lease: Lease, reason: str) -> FailOutcome:
+        """End an attempt on request, to be gone on with: that costs nothing, however often, and it comes first."""
+        return self._ends.end(lease.candidate.candidate_id, lease.attempt, lease.worker, reason, 2, first=2)
 
 
 def stage_times(fields: dict[bytes, bytes]) -> StageTimes:

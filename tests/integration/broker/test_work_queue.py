@@ -326,3 +326,15 @@ def test_campaign_of_before_the_second_queue_goes_on(client: redis.Redis, keys: 
     queue.create()
     assert queue.cancel("c1", "not wanted") == "cancelled"
     assert next_of(queue, 1) == ["c2"]
+
+
+def test_run_outlives_any_number_of_allocations(client: redis.Redis, keys: Keys) -> None:
+    """What is given back on request is no loss: a run of weeks goes on first in each of many short jobs."""
+    queue = WholeQueue(client, keys, limits=AttemptLimits(max_attempts=1, max_losses=2))
+    queue.create()
+    lease = held_by(queue, "w0")
+    for _ in range(8):
+        assert queue.give_back(lease, "the allocation ends") == "queued"
+        lease = leased(queue)
+        assert lease.candidate.candidate_id == "c1"
+    assert lease.attempt == 9

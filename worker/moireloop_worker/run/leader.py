@@ -242,7 +242,7 @@ class Leader:
             return
         log.info("run given back candidate=%s step=%d", candidate_id, step)
         reason = f"{self._worker} ended at step {step} and gave the candidate back"
-        self._insist(lambda: self._leases.fail(lease, reason, charged=False))
+        self._insist(lambda: self._leases.give_back(lease, reason))
 
     def _report(self, lease: Lease, evaluated: Evaluated, before: Before, ended: str) -> RunReport:
         md_s, sent, dropped, started_s, began_s = before

@@ -1,7 +1,8 @@
 -- End an attempt without a final frame: the candidate is queued again, or settled when its attempts are used up.
 -- Answers 'queued', 'failed', 'cancelled' or 'stale'.
 -- charged is 1 (uses up an attempt), 0 (a loss, of which there may be many) or 2 (nobody's: it is not counted).
--- A candidate of which there is something to go on with goes first. One that nobody is charged for goes first every
+-- first is 2 (it was given back on request), 1 (it was lost) or 0 (it begins anew).
+-- A candidate of which there is something to go on with goes first. One that was lost by what is nobody's fault goes first every
 -- second time only, so that what is wrong with it alone does not keep all others waiting.
 -- KEYS candidate log counts leases queue queue_again
 -- ARGV id attempt worker charged max_attempts max_losses only_expired queued_s
@@ -38,7 +39,7 @@ redis.call('XADD', KEYS[2], '*', 'e', event)
 redis.call('HINCRBY', KEYS[3], outcome, 1)
 if outcome == 'queued' then
   local attempt = tonumber(ARGV[2]) + 1
-  local first = ARGV[13] == '1' and not (ARGV[4] == '2' and held[7] == '1')
+  local first = ARGV[13] == '2' or (ARGV[13] == '1' and not (ARGV[4] == '2' and held[7] == '1'))
   local queue = first and KEYS[6] or KEYS[5]
   local entry = redis.call('XADD', queue, '*', 'id', ARGV[1], 'attempt', attempt, 'queued_s', ARGV[8])
   redis.call('HSET', KEYS[1], 'state', 'queued', 'attempt', attempt, 'queued_s', ARGV[8], 'entry', entry,
