@@ -48,7 +48,7 @@ class Flux:
             command = [
                 "flux", "start", f"--test-size={len(NODES)}", f"--test-hosts={' '.join(NODES)}",
                 f"--config-path={place}/resources.toml", *options,
-                "sh", "-c", f"echo $FLUX_URI > {told}.new && mv {told}.new {told} && exec sleep 600",
+                "sh", "-c", f"echo $FLUX_URI > {told}.new && mv {told}.new {told} && exec sleep 3600",
             ]  # fmt: skip
             with subprocess.Popen(lifeline_command(command, signal.SIGTERM), stderr=subprocess.DEVNULL) as start:
                 try:

@@ -54,9 +54,10 @@ class FluxInstance:
             self._handle = open_flux()
         try:
             job = Job(int(self._flux.job.submit(self._handle, jobspec)))
+            self._flux.job.event_watch_async(self._handle, job.number).then(job.hear)
         except OSError as error:
+            self.look()  # a broker that is gone is seen
             raise CannotLaunch(f"Flux refuses the job of a worker: {error}") from error
-        self._flux.job.event_watch_async(self._handle, job.number).then(job.hear)
         self._jobs.append(job)
         return job
 
@@ -100,7 +101,16 @@ class FluxInstance:
         return [int(job.id) for job in listed if is_meant(job.name, job.cwd)]
 
     def end(self, is_meant: Callable[[str, str], bool], reason: str) -> list[int]:
-        """Cancel the jobs that are meant, and wait a while for their end. Returns those that were cancelled."""
+        """Cancel the jobs that are meant, and wait a while for their end. Returns those that were cancelled.
+
+        Raises CannotLaunch when the instance goes away meanwhile.
+        """
+        try:
+            return self._end(is_meant, reason)
+        except OSError as error:
+            raise CannotLaunch(f"expected Flux to list the jobs of an earlier pool: {error}") from error
+
+    def _end(self, is_meant: Callable[[str, str], bool], reason: str) -> list[int]:
         found = self.active(is_meant)
         for number in found:
             self._flux.job.cancel(self._handle, number, reason)
