@@ -112,6 +112,7 @@ def test_interrupted_twice_it_ends_at_once(campaign: Make) -> None:
     assert running.process is not None
     wait_until(lambda: bool(list((running.folder / "runs").glob("*"))), "a run has begun")
     running.process.send_signal(signal.SIGINT)
+    wait_until(lambda: "Ctrl-C again kills" in running.output.read_text(), "the first was heard")
     running.process.send_signal(signal.SIGINT)
     code, output = running.end(40)
     assert code in (0, 130), output
