@@ -211,8 +211,14 @@ class Slurm:
     def begin_now(self, job: str) -> None:
         """Have a job that was requeued begin: Slurm holds it for two minutes, in case its nodes are to blame."""
         wait_until(lambda: self.job_state(job) == "PENDING", f"job {job} is requeued")
-        self.command("scontrol", "update", f"JobId={job}", "StartTime=now")
-        wait_until(lambda: self.job_state(job) == "RUNNING", f"job {job} runs again")
+        wait_until(lambda: self._began(job), f"job {job} runs again")
+
+    def _began(self, job: str) -> bool:
+        """Whether a job runs; else it is told to, which it forgets while it is still on its way out."""
+        if self.job_state(job) == "PENDING":
+            self.command("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
+            time.sleep(0.2)
+        return self.job_state(job) == "RUNNING"
 
     def end_in(self, job: str, seconds: float) -> None:
         """Move the end of a job: the limit that it was submitted with is of whole minutes."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -31,9 +30,9 @@ def campaign(tmp_path: Path, compiled_kernels: None) -> Iterator[Make]:
     def make(workers: str, **options: object) -> RunningCampaign:
         running = RunningCampaign(tmp_path, **options)  # type: ignore[arg-type]
         text = running.file.read_text(encoding="utf-8")
-        running.file.write_text(
-            text.replace("count = 2", workers).replace("oversubscribe = true", ""), encoding="utf-8"
-        )
+        for old, new in (("count = 2", workers), ("oversubscribe = true", ""), ("initial = 4", "initial = 1")):
+            text = text.replace(old, new)
+        running.file.write_text(text, encoding="utf-8")
         made.append(running)
         return running
 
@@ -84,30 +83,33 @@ def steps_now(campaign: RunningCampaign) -> int:
         return 0
 
 
-def test_one_run_outlives_a_preemption_and_a_time_limit(slurm: Slurm, campaign: Make, tmp_path: Path) -> None:
-    """The script of `moireloop job`: preempted and requeued by Slurm, then at the end of its time requeued by itself.
+@pytest.mark.timeout(240)
+def test_one_run_outlives_a_preemption_and_the_end_of_its_time(slurm: Slurm, campaign: Make, tmp_path: Path) -> None:
+    """The script of `moireloop job`: preempted and requeued by Slurm, then told of its end and requeued by itself.
 
     The one candidate is never charged, goes on from restart files, and comes to its one result.
     """
-    running = campaign("count = 1", results=1, steps=(200_000, 200_000))
+    running = campaign("count = 1", results=1, steps=(60_000, 60_000))
     wanted = ["job", str(running.file), "--scheduler", "slurm", "--time", "00:05:00"]
     text = subprocess.run(
         [sys.executable, "-m", "moireloop", *wanted], capture_output=True, text=True, check=True
     ).stdout
     file = script(tmp_path, "chain.sh", *text.splitlines()[1:])
     job = slurm.submit(file, 1, "--partition=low")
-    wait_until(lambda: running_now(running) == 1, "the candidate runs", 100)
+    said = file.with_name("chain.sh.out")
+    wait_until(lambda: running_now(running) == 1 or slurm.is_over(job), "the candidate runs", 100)
+    assert not slurm.is_over(job), said.read_text()
     with slurm.allocation("--partition=high", "--time=1"):
         wait_until(lambda: slurm.job_state(job) == "PENDING", "the job is preempted")
     slurm.begin_now(job)
-    slurm.end_in(job, 40)
+    wait_until(lambda: running_now(running) == 1 or slurm.is_over(job), "the candidate runs again", 100)
+    slurm.command("scancel", "--signal=USR1", "--batch", job)
     slurm.begin_now(job)
-    wait_until(lambda: slurm.is_over(job), "the job is over", 100)
-    said = file.with_name("chain.sh.out").read_text()
-    assert re.search(r"gave everything back: the allocation ends in \d+ s", said), said
+    wait_until(lambda: slurm.is_over(job), "the job is over", 110)
+    assert "gave everything back: SIGUSR1 says to give back now" in said.read_text(), said.read_text()
     events = running.assert_exactly_one_result_each(1)
     failures = [event for event in events if isinstance(event, RunFailed)]
-    assert len(failures) == 2, said
+    assert len(failures) == 2, said.read_text()
     assert not any(event.charged for event in failures)
     (result,) = [event for event in events if isinstance(event, Result)]
     assert result.report is not None

@@ -34,7 +34,7 @@ OBEYS_S: Final = 5.0
 
 ASK_AGAIN_S: Final = 1.0
 
-FIRST_ANSWER_S: Final = 2.0
+FIRST_ANSWER_S: Final = 10.0
 
 
 class SlurmLauncher:

@@ -1,0 +1,61 @@
+"""What only Slurm has: the end of a job that is moved, a command of its own that does not answer."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from moireloop_worker.launchers.launcher import CannotLaunch, Launch
+from moireloop_worker.slurm import job as slurm_job
+from moireloop_worker.slurm.launcher import SlurmLauncher
+from tests.helpers.slurm import Slurm
+from tests.helpers.waiting import wait_until
+
+
+def enter(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
+def launcher(folder: Path) -> SlurmLauncher:
+    return SlurmLauncher(Launch((sys.executable, "-c", "pass"), 1, folder / "logs", "c"))
+
+
+def test_end_of_a_job_is_known_and_asked_again(slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job without a limit has no end; one that gets an end has it at the next question, which nobody waits for."""
+    monkeypatch.setattr(slurm_job, "ASK_AGAIN_S", 0.1)
+    with slurm.allocation() as held:
+        enter(monkeypatch, dict(held.environment))
+        found = launcher(tmp_path)
+        assert found.ends_s() is None
+        before_s = time.time()
+        slurm.end_in(held.environment["SLURM_JOB_ID"], 300)
+        wait_until(lambda: found.ends_s() is not None, "the end is known")
+        ends_s = found.ends_s()
+        assert ends_s is not None
+        assert abs(ends_s - before_s - 300) < 30
+        begun_s = time.monotonic()
+        found.ends_s()
+        assert time.monotonic() - begun_s < 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SLURM_JOB_ID", "999999", "Slurm does not answer: scontrol: slurm_load_jobs error: Invalid job id specified"),
+        ("SLURM_JOB_ID", "", "expected a Slurm job around this process"),
+        ("PATH", "/nowhere", "expected srun on the PATH within Slurm job 7, got none"),
+    ],
+)
+def test_what_is_no_job_is_told_in_one_line(
+    slurm: Slurm, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    """A job that is over, none at all, and a machine without srun."""
+    enter(monkeypatch, {**slurm.environment, "SLURM_JOB_ID": "7", name: value})
+    with pytest.raises(CannotLaunch) as told:
+        SlurmLauncher.survey()
+    assert words in str(told.value)
+    assert "\n" not in str(told.value)
