@@ -276,6 +276,8 @@ WRONG_FILES = [
               "ranks = 1", "launcher_options = { mem = 3 }"),
     WrongFile("more nodes than this one", "workers.nodes: expected none with the launcher \"local\"",
               "ranks = 1", "ranks = 2\nnodes = 2"),
+    WrongFile("GPUs without a scheduler", 'workers.gpus: expected none with the launcher "local"', "ranks = 1",
+              "gpus = 1"),
     WrongFile("more cores than there are", "workers.ranks: expected count x ranks x cores of at most 4", "ranks = 1",
               "cores = 8"),
     WrongFile("more threads than cores", "workers.ranks: expected count x ranks x threads of at most 4", "[frames]",

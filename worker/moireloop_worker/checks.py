@@ -103,9 +103,13 @@ def _allocation_problems(survey: Surveyor, workers: PoolSettings, lammps: Lammps
 
 def _local_problems(workers: PoolSettings) -> list[Problem]:
     """What only a scheduler can do."""
-    wrong = {"nodes": workers.nodes > 1, "launcher_options": bool(workers.launcher_options)}
+    wrong = {
+        "nodes": workers.nodes > 1,
+        "gpus": workers.gpus > 0,
+        "launcher_options": bool(workers.launcher_options),
+    }
     return [
-        Problem(f"workers.{key}", 'expected none with the launcher "local", which starts workers on this machine alone')
+        Problem(f"workers.{key}", 'expected none with the launcher "local", which has one node and hands out no GPUs')
         for key, given in wrong.items()
         if given
     ]
