@@ -59,6 +59,8 @@ class Flux:
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         start.wait(20)
                     start.kill()
+                    for broker in brokers_of(f"-c{place}/resources.toml"):
+                        os.kill(broker, signal.SIGKILL)
 
     def node_of(self, pid: int) -> str:
         """The node of a rank: that of the broker which its environment names."""
@@ -73,13 +75,8 @@ class Flux:
     def lose(self, held: Held, node: str) -> None:
         """Kill the broker of a node by -9."""
         uri = held.environment["FLUX_URI"]
-        (broker,) = [
-            int(process.name)
-            for process in Path("/proc").iterdir()
-            if process.name.isdigit()
-            and f"--setattr=hostname={node}" in _words(process)
-            and f"--setattr=rundir={Path(uri.removeprefix('local://')).parent}" in _words(process)
-        ]
+        place = Path(uri.removeprefix("local://")).parent
+        (broker,) = brokers_of(f"--setattr=hostname={node}", f"--setattr=rundir={place}")
         os.kill(broker, signal.SIGKILL)
 
     @contextlib.contextmanager
@@ -103,8 +100,18 @@ def said(environment: Mapping[str, str], *words: str) -> str:
     return done.stdout
 
 
+def brokers_of(*words: str) -> list[int]:
+    """The brokers that were started with these words."""
+    processes = [process for process in Path("/proc").iterdir() if process.name.isdigit()]
+    return [
+        int(process.name)
+        for process in processes
+        if {"flux-broker", *words} <= {Path(_words(process)[0]).name, *_words(process)}
+    ]
+
+
 def _words(process: Path) -> list[str]:
     try:
         return (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
-        return []
+        return [""]
