@@ -31,9 +31,10 @@ def short_campaign(*, results: int, steps: tuple[int, int], strategy: str) -> st
         "growth": {**growth, "anneal_steps": anneal_steps, "quench_steps": quench_steps},
         "workers": {"count": 2, "lease_s": 5, "oversubscribe": True},
         "frames": {"every_steps": 500},
-        "optimizer": {"strategy": strategy, "initial": 4},
+        "optimizer": {"strategy": "random", "initial": 4},
     }
-    return campaign_text("short", sections, results=results)
+    text = campaign_text("short", sections, results=results)
+    return text.replace('strategy = "random"', f'strategy = "{strategy}"')
 
 
 class RunningCampaign:

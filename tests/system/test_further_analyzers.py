@@ -142,7 +142,7 @@ def test_validate_tries_each_analyzer(
     running.start("validate")
     code, output = running.end()
     assert code == 0
-    assert [line for line in output.splitlines() if line.startswith("warning")] == [
+    assert [line for line in output.splitlines() if line.startswith("warning: analyzer")] == [
         "warning: analyzer 'raises' fails on a small bilayer: ValueError: no",
         "warning: analyzer 'hangs' fails on a small bilayer: it was not done within 1 s",
         "warning: analyzer 'dies' fails on a small bilayer: its process was lost: killed by SIGABRT",

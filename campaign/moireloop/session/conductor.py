@@ -193,7 +193,8 @@ class Conductor:
         Raises:
             ServiceFailed: a service cannot do its work or has died again and again, or Redis has lost the state.
         """
-        if (reason := self._walltime.reason(time.time())) is not None:
+        now_s = time.time()
+        if (reason := self._walltime.reason(now_s)) is not None:
             self.give_back(reason)
         try:
             self._say_alive()

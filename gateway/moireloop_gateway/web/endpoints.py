@@ -175,7 +175,8 @@ async def timeline(request: Request, gateway: Gateway) -> Response:
     """What each worker did when."""
     followed = followed_of(request, gateway)
     last_s = _seconds(request, "last_s")
-    begin_s = 0.0 if last_s is None else time.time() - last_s
+    now_s = time.time()  # spans have dates
+    begin_s = 0.0 if last_s is None else now_s - last_s
     return json_response(followed.picture.timeline.since(begin_s, MOST_SPANS))
 
 

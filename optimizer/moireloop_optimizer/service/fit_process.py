@@ -108,6 +108,7 @@ def main(arguments: list[str]) -> int:
     """Answer questions until the pipe closes."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ignored by services, and so by what they start
     torch.set_num_threads(int(arguments[1]))
     _warm_up()
     os.nice(NICE)

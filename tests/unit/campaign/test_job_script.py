@@ -97,7 +97,11 @@ class Batch:
 
     def end(self) -> tuple[int, bool]:
         """The exit code, and whether another job was asked for."""
-        code = self.process.wait(30)
+        try:
+            code = self.process.wait(30)
+        finally:
+            self.process.kill()
+            self.process.wait()
         return code, self.said.exists() and self.said.read_text() == "requeue 17\n"
 
 

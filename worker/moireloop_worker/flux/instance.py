@@ -135,7 +135,8 @@ class FluxInstance:
             left_s = float(self._flux.job.timeleft(self._flux.Flux()))
         except OSError:
             return None
-        return time.time() + left_s if left_s < float(2**31) else None
+        now_s = time.time()  # the end of an allocation is a date
+        return now_s + left_s if left_s < float(2**31) else None
 
     def _tell(self, call: Callable[[], object]) -> None:
         try:

@@ -105,7 +105,8 @@ class PoolService:
         began_s, workers = time.monotonic(), len(self._handles)
         for handle in self._handles.values():
             handle.hand_back()
-        deadline_s = began_s + self._walltime.patience_s(time.time(), PATIENCE_S)
+        patience_s = self._walltime.patience_s(time.time(), PATIENCE_S)
+        deadline_s = began_s + patience_s
         while self._handles and time.monotonic() < deadline_s:
             self._to_release.update(self._ended())
             time.sleep(PERIOD_S)
@@ -128,7 +129,8 @@ class PoolService:
         """Ask now and then when the allocation ends. Raises GoOnLater when it is time to give back."""
         if self._walltime.is_due(time.monotonic()):
             self._walltime.told(self._launcher.ends_s(), time.monotonic())
-        if (reason := self._walltime.reason(time.time())) is not None:
+        now_s = time.time()
+        if (reason := self._walltime.reason(now_s)) is not None:
             raise GoOnLater(reason)
 
     def _note_hand_back(self, workers: int, took_s: float) -> None:

@@ -164,7 +164,7 @@ def test_good_file_is_read_whole(tmp_path: Path) -> None:
     assert [target.twist_deg for target in campaign.targets] == [8.2, 21.8]
     assert campaign.bounds["temperature_k"] == (1500.0, 3500.0)
     assert campaign.folder == tmp_path / "search.campaign"
-    assert campaign.frames.transport == "ipc"
+    assert campaign.frames.transport == "auto"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["search.toml"]
 
 
