@@ -57,10 +57,13 @@ def test_joined_pool_goes_on_after_conductor_and_main_pool_were_killed(
     campaign: Callable[..., RunningCampaign], start: Start, tmp_path: Path
 ) -> None:
     """Nothing of the session outlives its conductor, a pool that was stopped neither; the resume has the joined one."""
-    running = campaign(results=8)
+    running = campaign(results=24)
     running.file.write_text(running.file.read_text().replace("count = 2", "count = 1"))
     running.start()
     running.wait_for_results(1, 150)
+    # Else the campaign is complete before the pool has joined, on a fast machine.
+    with connect(running.folder / "connection.json") as client:
+        client.pause()
     joined = start("side", "join", running.file, "--name", "side", "--workers", "1")
     wait_until(lambda: has_pool(running, "side"), "the pool has joined", 120)
     pool = wait_until(lambda: running.find("moireloop_worker.pool.service"), "the main pool")
@@ -75,7 +78,7 @@ def test_joined_pool_goes_on_after_conductor_and_main_pool_were_killed(
     assert joined.wait(90) == 0
     said = (tmp_path / "side.txt").read_text()
     assert said.count("pool side has joined short: 1 worker, launcher local") == 2
-    running.assert_exactly_one_result_each(8)
+    running.assert_exactly_one_result_each(24)
 
 
 @pytest.mark.timeout(400)

@@ -40,7 +40,13 @@ class Asked:
 
 
 def await_session(
-    find: Callable[[Path], T], connection_file: Path, patience_s: float, asked: Asked, say: Say
+    find: Callable[[Path], T],
+    connection_file: Path,
+    patience_s: float,
+    asked: Asked,
+    say: Say,
+    *,
+    ended_s: float | None = None,
 ) -> T | None:
     """What `find` returns of the session of a connection file; None where the campaign has ended, or if asked to end.
 
@@ -48,6 +54,7 @@ def await_session(
         find: raises NoConnectionFile and NoSession where there is nothing yet.
         patience_s: seconds to wait for a session; one that is only starting has STARTING_S at least.
         say: called with a line for each new thing that is waited for.
+        ended_s: seconds to wait where the campaign has ended; None for `patience_s`.
 
     Raises:
         NoConnectionFile, NoSession: there is no session after that time.
@@ -59,6 +66,8 @@ def await_session(
         except (NoConnectionFile, NoSession) as error:
             waited_s = time.monotonic() - began_s
             limit_s = max(patience_s, STARTING_S) if isinstance(error, SessionStarting) else patience_s
+            if isinstance(error, SessionEnded) and ended_s is not None:
+                limit_s = ended_s
             if waited_s >= limit_s and isinstance(error, SessionEnded):
                 say(f"{error}; there is nothing to join")
                 return None

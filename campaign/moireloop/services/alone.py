@@ -74,12 +74,13 @@ def serve_alone(request: ServiceRequest, say: Say) -> None:
     """
     asked = Asked()
     wait_s = max(request.patience_s, request.linger_s)
+    ended_s: float | None = None
     find = begun if request.kind == "broker" else reach
     while not asked:
-        reached = await_session(find, request.connection_file, wait_s, asked, say)
+        reached = await_session(find, request.connection_file, wait_s, asked, say, ended_s=ended_s)
         if reached is None:
             break
-        news = _serve(request, reached, asked, say)
+        news, ended_s = _serve(request, reached, asked, say), request.linger_s
         wait_s = request.linger_s if news == "ended" else max(request.patience_s, STARTING_S)
         if news == "ended" and request.linger_s <= 0:
             say(f"the campaign {reached.connection.campaign} has ended; {request.name} has ended too")

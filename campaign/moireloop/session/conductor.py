@@ -197,9 +197,10 @@ class Conductor:
         if (reason := self._walltime.reason(now_s)) is not None:
             self.give_back(reason)
         try:
-            self._say_alive()
+            # First, whatever Redis does: the broker brings its Redis server down with it and must come again.
             for crash in self._services.watch():
                 self._note_crash(crash)
+            self._say_alive()
             self._note_changes()
             self._read_log()
             self._log_services()

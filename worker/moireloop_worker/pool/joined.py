@@ -94,7 +94,8 @@ def join(request: JoinRequest, say: Say) -> None:
     asked = Wanted()
     wait_s, has_joined = max(request.linger_s, request.patience_s), False
     while not asked:
-        reached = await_session(reach_to_work, request.connection_file, wait_s, asked, say)
+        ended_s = request.linger_s if has_joined else None
+        reached = await_session(reach_to_work, request.connection_file, wait_s, asked, say, ended_s=ended_s)
         if reached is None:
             break
         news, has_joined = _serve(request, reached, asked, say), True
