@@ -138,12 +138,12 @@ def test_validate_tries_each_analyzer(
     folder = install(tmp_path / "packages", "somebodys", module, {name: f"somebodys:{name}" for name in names})
     monkeypatch.setenv("PYTHONPATH", str(folder))
     running = campaign(results=4)
-    running.file.write_text(f"{running.file.read_text()}\n[analyzers]\nanalyses = {list(names)}\nanalysis_s = 1.0\n")
+    running.file.write_text(f"{running.file.read_text()}\n[analyzers]\nanalyses = {list(names)}\nanalysis_s = 4.0\n")
     running.start("validate")
     code, output = running.end()
     assert code == 0
     assert [line for line in output.splitlines() if line.startswith("warning: analyzer")] == [
         "warning: analyzer 'raises' fails on a small bilayer: ValueError: no",
-        "warning: analyzer 'hangs' fails on a small bilayer: it was not done within 1 s",
+        "warning: analyzer 'hangs' fails on a small bilayer: it was not done within 4 s",
         "warning: analyzer 'dies' fails on a small bilayer: its process was lost: killed by SIGABRT",
     ]
