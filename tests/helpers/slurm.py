@@ -210,15 +210,20 @@ class Slurm:
 
     def begin_now(self, job: str) -> None:
         """Have a job that was requeued begin: Slurm holds it for two minutes, in case its nodes are to blame."""
-        wait_until(lambda: self.job_state(job) == "PENDING", f"job {job} is requeued")
-        wait_until(lambda: self._began(job), f"job {job} runs again")
+        wait_until(lambda: self.job_state(job) == "PENDING", f"job {job} is requeued", 100)
+        try:
+            wait_until(lambda: self._began(job), f"job {job} runs again", 100)
+        except AssertionError as error:
+            state = self.command("scontrol", "show", "job", job, check=False) + self.command("scontrol", "show", "node")
+            raise AssertionError(f"{error}: {state}") from error
 
     def _began(self, job: str) -> bool:
-        """Whether a job runs; else it is told to, which it forgets while it is still on its way out."""
+        """Whether a job runs or has run; else it is told to, which it forgets while it is still on its way out."""
         if self.job_state(job) == "PENDING":
             self.command("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
-            time.sleep(0.2)
-        return self.job_state(job) == "RUNNING"
+            with contextlib.suppress(AssertionError):
+                wait_until(lambda: self.job_state(job) != "PENDING", "it begins", 2)
+        return self.job_state(job) in ("RUNNING", "COMPLETED")
 
     def end_in(self, job: str, seconds: float) -> None:
         """Move the end of a job: the limit that it was submitted with is of whole minutes."""

@@ -51,11 +51,13 @@ def script(folder: Path, name: str, *lines: str) -> Path:
 
 def test_two_jobs_feed_one_campaign(slurm: Slurm, campaign: Make, tmp_path: Path) -> None:
     """The campaign has no workers of its own; one pool from each job does, and the jobs end with it."""
-    running = campaign("count = 0", results=6, steps=(500, 500))
+    running = campaign("count = 0", results=6, steps=(5000, 5000))
     running.start()
-    wait_until((running.folder / "connection.json").exists, "the session has begun")
+    wait_until(lambda: steered(running, pause=True), "the campaign is paused", 100)
     join = f"exec {sys.executable} -m moireloop join {running.folder} --workers all"
     jobs = [slurm.submit(script(tmp_path, f"job{number}.sh", join), 1) for number in range(2)]
+    wait_until(lambda: workers_now(running) == 2, "both pools have their worker", 100)
+    assert steered(running, pause=False)
     code, output = running.end()
     said = "\n".join((tmp_path / f"job{number}.sh.out").read_text() for number in range(2))
     assert code == 0, output + said
@@ -63,6 +65,25 @@ def test_two_jobs_feed_one_campaign(slurm: Slurm, campaign: Make, tmp_path: Path
     workers = {event.report.worker for event in events if isinstance(event, RunFinished)}
     assert all(any(f"-{job}-worker-0" in worker for worker in workers) for job in jobs), (workers, said)
     wait_until(lambda: all(slurm.is_over(job) for job in jobs), "both jobs end", 30)
+
+
+def steered(campaign: RunningCampaign, *, pause: bool) -> bool:
+    """Pause the campaign, or have it go on; False where nothing answers."""
+    try:
+        with connect(campaign.folder, timeout_s=10) as client:
+            client.pause() if pause else client.resume()
+    except (NotRunning, NoConnectionFile):
+        return False
+    return True
+
+
+def workers_now(campaign: RunningCampaign) -> int:
+    """How many workers are there; none where nothing answers."""
+    try:
+        with connect(campaign.folder, timeout_s=2) as client:
+            return sum(worker.phase == "up" for worker in client.status().workers)
+    except (NotRunning, NoConnectionFile):
+        return 0
 
 
 def running_now(campaign: RunningCampaign) -> int:

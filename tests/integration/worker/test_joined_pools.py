@@ -17,6 +17,7 @@ from moireloop_broker.connection import write_connection
 from moireloop_broker.contract.steering import ScaleRequest
 from moireloop_broker.membership.pools import PoolMembership
 from moireloop_broker.service.steering import InvalidRequest, Steering
+from moireloop_worker.pool.notices import NOTICES
 from tests.helpers.waiting import wait_until
 from tests.integration.worker.worker_campaign import LONG_BEAD, SMALL_BEAD, Campaign, alive, family
 
@@ -116,7 +117,7 @@ def test_worker_whose_pool_is_gone_ends_itself(make_campaign: Make) -> None:
 @pytest.fixture
 def handlers() -> Iterator[None]:
     """The signal handlers of this process as they were."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, *NOTICES)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
