@@ -25,6 +25,9 @@ from tests.helpers.waiting import wait_until
 PROGRAMS = ("munged", "slurmctld", "slurmd", "srun", "squeue", "scancel", "scontrol", "sbatch", "salloc")
 SBIN = ("/usr/sbin", "/usr/local/sbin")
 
+ON_LOOPBACK = {"UCX_NET_DEVICES": "lo", "FI_TCP_IFACE": "lo", "FI_SOCKETS_IFACE": "lo"}
+"""Both nodes are this machine. MPI would also try the bridges that other tests make and remove meanwhile."""
+
 CONF = """\
 ClusterName={prefix}
 SlurmctldHost={host}(127.0.0.1)
@@ -96,7 +99,7 @@ class Slurm:
         port, *ports = (free_port("127.0.0.1") for _ in range(nodes + 1))
         prefix = f"ml{port}"
         self.nodes = [f"{prefix}n{number}" for number in range(1, nodes + 1)]
-        self.environment = {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf")}
+        self.environment = {**os.environ, **ON_LOOPBACK, "SLURM_CONF": str(self.folder / "slurm.conf")}
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
         for name in ("state", "spool", "log", "munge", "run", *(f"spool/{node}" for node in self.nodes)):
             (self.folder / name).mkdir(mode=0o755)
