@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check quick quick-models quick-words bench lint types lock programs
+.PHONY: demo test check check-long quick quick-models quick-words bench lint types lock programs
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'moireloop needs Python 3.11 or newer')"
@@ -21,10 +21,14 @@ test: check
 # Two lanes for two cores, about equally long: whole campaigns, and all that is smaller.
 check: lint types programs $(READY)
 	mkdir -p build
-	$(BIN)/python -m pytest tests/unit tests/contract tests/physics tests/integration tests/schedulers > build/smaller-tests.log 2>&1 & smaller=$$!; \
+	$(BIN)/python -m pytest -m "not long" tests/unit tests/contract tests/physics tests/integration tests/schedulers > build/smaller-tests.log 2>&1 & smaller=$$!; \
 	$(BIN)/python -m pytest tests/system; whole=$$?; \
 	wait $$smaller; smaller=$$?; cat build/smaller-tests.log; \
 	echo "exit codes: whole campaigns $$whole, smaller tests $$smaller (137: killed by SIGKILL)"; test $$whole -eq 0 && test $$smaller -eq 0
+
+# What waits minutes for a scheduler: preempted, requeued and resumed jobs of a real Slurm.
+check-long: programs $(READY)
+	$(BIN)/python -m pytest -m long tests/schedulers
 
 # Debian packages that tests need beside Python: installed where this runs as root with apt-get, else the tests skip.
 programs:

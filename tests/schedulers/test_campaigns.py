@@ -104,6 +104,7 @@ def steps_now(campaign: RunningCampaign) -> int:
         return 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_one_run_outlives_a_preemption_and_the_end_of_its_time(slurm: Slurm, campaign: Make, tmp_path: Path) -> None:
     """The script of `moireloop job`: preempted and requeued by Slurm, then told of its end and requeued by itself.
