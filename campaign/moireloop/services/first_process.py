@@ -21,8 +21,10 @@ def as_first_process(run: Callable[[], int]) -> int:
 
     To be called before there are threads. A child that a signal ended has 128 and the signal's number, as in a shell.
     """
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # a signal waits until it can be passed on
     child = os.fork()
     if child == 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         return run()
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
@@ -30,6 +32,7 @@ def as_first_process(run: Callable[[], int]) -> int:
 
     for number in PASSED_ON:
         signal.signal(number, pass_on)
+    signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
     while True:
         pid, status = os.wait()
         if pid == child:
