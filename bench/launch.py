@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -49,10 +49,9 @@ def rows(
     """Start, utilisation, rate and return after a death, for each launcher that can work here, or `only` one."""
     found = []
     with ExitStack() as stack:
-        for name, environment in _places(stack):
-            if only in ("", name):
-                with _within(environment):
-                    found += _rows_of(name, rounds, runs, noops, deaths, growth)
+        for name, environment in _places(stack, (only,) if only else tuple(TRUE)):
+            with _within(environment):
+                found += _rows_of(name, rounds, runs, noops, deaths, growth)
     return found
 
 
@@ -74,20 +73,23 @@ def _of_bare(name: str, bare_s: float) -> str:
     return f"{' '.join(TRUE[name])} to its end {bare_s:.3f} s"
 
 
-def _places(stack: ExitStack) -> Iterator[tuple[str, Mapping[str, str]]]:
+def _places(stack: ExitStack, names: Collection[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Launchers and the environments in which they find their allocation, which is made here where there is none."""
-    yield "local", {}
-    if "FLUX_URI" in os.environ:
-        yield "flux", {}
-    elif why_no_flux() is None:
-        yield "flux", stack.enter_context(Flux().allocation()).environment
-    if "SLURM_JOB_ID" in os.environ:
-        yield "slurm", {}
-    elif why_no_slurm() is None:
-        slurm = Slurm()
-        stack.callback(slurm.stop)
-        slurm.start()
-        yield "slurm", stack.enter_context(slurm.allocation()).environment
+    if "local" in names:
+        yield "local", {}
+    if "flux" in names:
+        if "FLUX_URI" in os.environ:
+            yield "flux", {}
+        elif why_no_flux() is None:
+            yield "flux", stack.enter_context(Flux().allocation()).environment
+    if "slurm" in names:
+        if "SLURM_JOB_ID" in os.environ:
+            yield "slurm", {}
+        elif why_no_slurm() is None:
+            slurm = Slurm()
+            stack.callback(slurm.stop)
+            slurm.start()
+            yield "slurm", stack.enter_context(slurm.allocation()).environment
 
 
 @contextmanager
