@@ -15,7 +15,7 @@ import zmq.asyncio
 from moireloop.client import requests
 from moireloop.client.asking import Asking
 from moireloop.client.client import asking, connection_of, default_name, silence, subscribed, understood
-from moireloop.client.received import NotRunning, Page, Received, Topic
+from moireloop.client.received import Page, Received, Topic
 from moireloop.client.talks import PAGE, RESULT, Following, Talk, Wait, page_of, replayed, result_of
 from moireloop.results.results import best_result
 from moireloop_broker.connection import ClientConnection
@@ -158,9 +158,7 @@ class AsyncCampaignClient(Asking[Coroutine[Any, Any, None]]):
         following = Following([Result], START, math.inf, timeout_s)
         async for entry in self._drive(result_of(candidate_id, following.talk()), following.topics):
             return cast("Result", entry.message)
-        if following.ended is not None:
-            raise NotRunning(f"the campaign is {following.ended.state}, without a result of {candidate_id!r}")
-        raise TimeoutError(f"expected a result of {candidate_id!r} within {timeout_s:g} s, got none")
+        raise following.without_result(candidate_id, timeout_s)
 
     @overload
     def subscribe(self, *, since: str | None = None, wait_s: float = math.inf) -> AsyncSubscription[Result]: ...

@@ -176,9 +176,7 @@ class CampaignClient(Asking[None]):
         following = Following([Result], START, math.inf, timeout_s)
         for entry in self._drive(result_of(candidate_id, following.talk()), following.topics):
             return cast("Result", entry.message)
-        if following.ended is not None:
-            raise NotRunning(f"the campaign is {following.ended.state}, without a result of {candidate_id!r}")
-        raise TimeoutError(f"expected a result of {candidate_id!r} within {timeout_s:g} s, got none")
+        raise following.without_result(candidate_id, timeout_s)
 
     @overload
     def subscribe(self, *, since: str | None = None, wait_s: float = math.inf) -> Subscription[Result]: ...

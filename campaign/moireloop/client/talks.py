@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any, Final, TypeAlias, cast
 
 from moireloop.client import requests
-from moireloop.client.received import Page, Received, order
+from moireloop.client.received import NotRunning, Page, Received, order
 from moireloop_broker.contract.codec import unpack_as, unpack_published
 from moireloop_broker.contract.control import Replay, Reply, Request, Stamp, Status, StatusRequest
 from moireloop_broker.contract.events import CampaignChanged, Published, Result
@@ -109,6 +109,12 @@ class Following:
     def topics(self) -> list[str]:
         """The topics to subscribe to: those wanted, and the one that tells of the end."""
         return [topic for stream in self._streams for topic in stream]
+
+    def without_result(self, candidate_id: str, timeout_s: float) -> NotRunning | TimeoutError:
+        """The error of a wait for a candidate's result that ended, by the campaign's end or by time."""
+        if self.ended is not None:
+            return NotRunning(f"the campaign is {self.ended.state}, without a result of {candidate_id!r}")
+        return TimeoutError(f"expected a result of {candidate_id!r} within {timeout_s:g} s, got none")
 
     def talk(self) -> Talk:
         """The whole subscription."""
