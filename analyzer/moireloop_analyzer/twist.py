@@ -10,13 +10,13 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from moireloop_analyzer.crystals.crystal import Crystal, Surveyed, survey
+from moireloop_analyzer.crystals.row import row_of
+from moireloop_analyzer.crystals.stacking import stacking_of
 from moireloop_analyzer.estimate import Floats, Grain, Ints, TwistEstimate
 from moireloop_analyzer.geometry.arguments import checked_arrays, checked_flags, checked_types
 from moireloop_analyzer.geometry.box import Box, box_of
 from moireloop_analyzer.geometry.moire import moire_wavelength
-from moireloop_analyzer.lattice.crystal import Crystal, Surveyed, survey
-from moireloop_analyzer.lattice.row import row_of
-from moireloop_analyzer.lattice.stacking import stacking_of
 from moireloop_analyzer.layers.atoms import atoms_of, inside, sample_of
 from moireloop_analyzer.layers.separation import Layers, split_layers
 from moireloop_analyzer.refusal import Refusal

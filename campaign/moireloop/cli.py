@@ -53,56 +53,61 @@ FIRST_PROCESS: Final = 1
 SERVICES: Final = ("broker", "analyzer", "optimizer", "workers")
 
 COMMANDS: Final = {
-    "run": Command("running", "Start a campaign and stay until it ends.", SESSION, at_once=True),
+    "run": Command("running.session", "Start a campaign and stay until it ends.", SESSION, at_once=True),
     "resume": Command(
-        "running",
+        "running.session",
         "Go on with a campaign that was stopped or killed, also with a changed file, or that runs and is paused.",
         SESSION,
         at_once=True,
     ),
     "join": Command(
-        "joining",
+        "running.join",
         "Give a running campaign workers of this machine or allocation, until it ends.",
         ("broker", "worker"),
         at_once=True,
     ),
     "service": Command(
-        "serving", "Run one service of a campaign alone: wait for the campaign, and go on with it until it ends."
+        "running.service",
+        "Run one service of a campaign alone: wait for the campaign, and go on with it until it ends.",
     ),
-    "status": Command("standing", "One look at a campaign, whether it runs or not.", ("broker",)),
-    "watch": Command("watching", "Live progress of a campaign that another terminal runs, until it ends."),
-    "stop": Command("stopping", "Let running candidates finish, then stop; `moireloop resume` goes on from there."),
+    "status": Command("looking.status", "One look at a campaign, whether it runs or not.", ("broker",)),
+    "watch": Command("looking.watch", "Live progress of a campaign that another terminal runs, until it ends."),
+    "stop": Command(
+        "steering.stop", "Let running candidates finish, then stop; `moireloop resume` goes on from there."
+    ),
     "results": Command(
-        "tabling",
+        "looking.results",
         "Table of the best recipes; writes results and trajectories, each as .parquet and .csv, and analyses.parquet.",
         TABLES,
     ),
-    "figures": Command("drawing", "Draw the figures into the campaign's folder.", ("figures", "analyzer")),
+    "figures": Command("looking.figures", "Draw the figures into the campaign's folder.", ("figures", "analyzer")),
     "dashboard": Command(
-        "dashboard",
+        "looking.dashboard",
         "Show campaigns in a browser, running or finished; JSON, server-sent events and metrics too.",
         ("gateway",),
         at_once=True,
     ),
     "cells": Command(
-        "celling", "The coherent twists that the campaign's cell admits, and the cells that admit its targets.", SESSION
+        "planning.cells",
+        "The coherent twists that the campaign's cell admits, and the cells that admit its targets.",
+        SESSION,
     ),
-    "job": Command("jobs", "Print a job script that runs a campaign in one allocation after another.", SESSION),
-    "validate": Command("validating", "Check a campaign file whole, and start nothing.", SESSION),
-    "pause": Command("steering", "Lease no more candidates until `moireloop resume`; runs go on."),
-    "propose": Command("steering", "Queue a candidate of your own."),
-    "replicate": Command("steering", "Queue more runs of a candidate's parameters, with other seeds."),
-    "prioritise": Command("steering", "Move a queued candidate to a place in the queue."),
-    "withdraw": Command("steering", "Take a candidate out of the queue; one that runs is left alone."),
-    "cancel": Command("steering", "End a candidate early, queued or running."),
-    "retarget": Command("steering", "Search for other twists, in the place of all targets so far."),
-    "change-space": Command("steering", "Search within other bounds."),
-    "change-budget": Command("steering", "Change the budget of results, or of wall time."),
-    "scale": Command("scaling", "Keep another number of workers in a pool, from now on."),
-    "note": Command("steering", "Write a remark into the log."),
-    "grant": Command("granting", "Write a connection file with keys of its own for another machine."),
-    "revoke": Command("granting", "End a grant: its key is let in no more, its requests are refused."),
-    "describe": Command("steering", "What a running campaign searches, as JSON."),
+    "job": Command("planning.job", "Print a job script that runs a campaign in one allocation after another.", SESSION),
+    "validate": Command("planning.validate", "Check a campaign file whole, and start nothing.", SESSION),
+    "pause": Command("steering.requests", "Lease no more candidates until `moireloop resume`; runs go on."),
+    "propose": Command("steering.requests", "Queue a candidate of your own."),
+    "replicate": Command("steering.requests", "Queue more runs of a candidate's parameters, with other seeds."),
+    "prioritise": Command("steering.requests", "Move a queued candidate to a place in the queue."),
+    "withdraw": Command("steering.requests", "Take a candidate out of the queue; one that runs is left alone."),
+    "cancel": Command("steering.requests", "End a candidate early, queued or running."),
+    "retarget": Command("steering.requests", "Search for other twists, in the place of all targets so far."),
+    "change-space": Command("steering.requests", "Search within other bounds."),
+    "change-budget": Command("steering.requests", "Change the budget of results, or of wall time."),
+    "scale": Command("steering.scale", "Keep another number of workers in a pool, from now on."),
+    "note": Command("steering.requests", "Write a remark into the log."),
+    "grant": Command("steering.grants", "Write a connection file with keys of its own for another machine."),
+    "revoke": Command("steering.grants", "End a grant: its key is let in no more, its requests are refused."),
+    "describe": Command("steering.requests", "What a running campaign searches, as JSON."),
 }
 
 CANDIDATE: Final = Argument("candidate_id", metavar="ID", help="id of the candidate")

@@ -20,8 +20,8 @@ BAD_INPUT: Final = frozenset(
     {
         "moireloop.campaign_file.errors.CampaignFileError",
         "moireloop.client.requests.BadArgument",
-        "moireloop.commands.celling.CellsUnknown",
-        "moireloop.commands.celling.StrainRefused",
+        "moireloop.commands.planning.cells.CellsUnknown",
+        "moireloop.commands.planning.cells.StrainRefused",
         "moireloop.commands.started.NeverStarted",
         "moireloop.scheduling.job_script.WrongJob",
         "moireloop.scheduling.until.WrongTime",

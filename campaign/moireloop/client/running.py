@@ -29,7 +29,7 @@ from moireloop_broker.connection import NoConnectionFile
 from moireloop_broker.contract.events import Result
 from moireloop_broker.folder import CampaignFolder
 
-PROCESS: Final = "moireloop.commands.child"
+PROCESS: Final = "moireloop.commands.running.child"
 
 POLL_S: Final = 0.1
 

@@ -1,1 +1,1 @@
-"""What each command of the command line does, one module for each kind; imported when the command is given (pure)."""
+"""What each command of the command line does, in rooms by what it is for; imported when the command is given (pure)."""

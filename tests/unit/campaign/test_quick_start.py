@@ -72,7 +72,7 @@ def test_import_of_the_package_imports_nothing() -> None:
 def test_commands_that_look_import_nothing_heavy(command: str, file: Path) -> None:
     """A campaign that does not run, and a file that is checked: neither figures, tables, models nor kernels."""
     if command == "status":
-        what = "import moireloop.commands.standing, moireloop.session.records"
+        what = "import moireloop.commands.looking.status, moireloop.session.records"
     else:
         what = COMMAND.format(arguments=[command, str(file)])
     assert imported(what) & set(HEAVY) == set()
@@ -80,7 +80,7 @@ def test_commands_that_look_import_nothing_heavy(command: str, file: Path) -> No
 
 def test_status_of_a_stopped_campaign_computes_nothing() -> None:
     """It ranks no recipes, and so needs no numpy."""
-    assert "numpy" not in imported("import moireloop.commands.standing, moireloop.session.records")
+    assert "numpy" not in imported("import moireloop.commands.looking.status, moireloop.session.records")
 
 
 @pytest.mark.parametrize("service", ["moireloop_broker.service.broker", "moireloop_worker.pool.service"])

@@ -1,4 +1,4 @@
-"""A campaign run for the script or notebook that started it: `python -m ...commands.child PARENT REPORT` (main).
+"""A campaign run for the script or notebook that started it: `python -m ...running.child PARENT REPORT` (main).
 
 PARENT is the id of that process: when it has gone, the campaign drains. REPORT is a file descriptor for what that
 process wants to know, a JSON object a line (see moireloop.client.running). The request comes on stdin.
@@ -50,7 +50,7 @@ def _told(report: int, error: Exception) -> int:
 
 def _carried_out(request: StartRequest, report: int) -> int:
     refuse_without("Campaign.run", SESSION)
-    from moireloop.commands.running import resume_file, run_file
+    from moireloop.commands.running.session import resume_file, run_file
 
     file = campaign_of_text(request.text, request.name, Path(request.folder))
 

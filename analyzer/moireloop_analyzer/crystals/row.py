@@ -15,10 +15,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from moireloop_analyzer.crystals.crystal import Crystal
 from moireloop_analyzer.geometry.bins import Ints
 from moireloop_analyzer.geometry.box import Box, Floats
 from moireloop_analyzer.geometry.compiled import compiled
-from moireloop_analyzer.lattice.crystal import Crystal
 from moireloop_analyzer.refusal import Refusal
 
 STARTS: Final = 500

@@ -22,7 +22,7 @@ from moireloop.campaign_file.load import (
     refuse_unreachable,
 )
 from moireloop.cells.lines import warnings
-from moireloop.commands.steering import resumed_after_pause
+from moireloop.commands.steering.requests import resumed_after_pause
 from moireloop.exit_codes import EXIT_FAILED, EXIT_GO_ON, EXIT_KILLED
 from moireloop.scheduling.until import end_of_option
 from moireloop.session.lock import locked, refuse_if_held
@@ -171,8 +171,8 @@ def _shown(campaign: Campaign, session: Session) -> Session:
         say(f"ended    {session.reason}")
         return session
     campaign = campaign.after(session.history.steered)
-    from moireloop.commands.drawing import draw, not_drawn
-    from moireloop.commands.tabling import show_results
+    from moireloop.commands.looking.figures import draw, not_drawn
+    from moireloop.commands.looking.results import show_results
 
     undrawn = None
     drawn: tuple[Path, ...] = ()

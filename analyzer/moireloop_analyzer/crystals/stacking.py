@@ -11,10 +11,10 @@ from typing import Final, Literal
 
 import numpy as np
 
+from moireloop_analyzer.crystals.crystal import Crystal
 from moireloop_analyzer.geometry.bins import Ints, bin_of, find_runs, runs_for
 from moireloop_analyzer.geometry.box import Floats
 from moireloop_analyzer.geometry.compiled import compiled
-from moireloop_analyzer.lattice.crystal import Crystal
 
 MIN_CONTRAST: Final = 0.2
 """Smallest mean contrast between the two hollow sites, of 1 in a perfect layer, from which the side is known."""

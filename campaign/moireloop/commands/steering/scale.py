@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from moireloop.commands.steering import client_of
+from moireloop.commands.steering.requests import client_of
 from moireloop.terminal.console import say
 
 

@@ -34,7 +34,7 @@ def status(path: Path) -> int:
 
 
 def _live_picture(campaign: Campaign, client: CampaignClient) -> RenderableType:
-    from moireloop.commands.watching import live_picture
+    from moireloop.commands.looking.watch import live_picture
 
     return live_picture(campaign, client)
 

@@ -1,0 +1,1 @@
+"""Commands before a campaign runs: checking its file, its cells, a job script for it (pure)."""

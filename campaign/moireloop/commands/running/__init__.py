@@ -1,0 +1,1 @@
+"""Commands that carry a campaign out: sessions, single services, workers that join (pure)."""
