@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check check-long quick quick-models quick-words bench lint types lock programs
+.PHONY: demo test check check-long quick quick-models quick-words bench lint types lock programs schema
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'moireloop needs Python 3.11 or newer')"
@@ -52,6 +52,10 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
+
+# The schema of the wire in the package, after a change of a message or of contract/data/meanings.toml.
+schema: $(READY)
+	$(BIN)/python -m tests.contract.write_schema
 
 bench: $(READY)
 	$(BIN)/python -m bench

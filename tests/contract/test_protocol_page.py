@@ -1,52 +1,51 @@
-"""docs/protocol.md and the code say the same: fields, examples, topics, refusals, limits."""
+"""The pages of the wire, the schema and the test vectors in the package, and the code say the same."""
 
 from __future__ import annotations
 
 import ast
-import inspect
 import re
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 import msgpack
 import pytest
+from jsonschema import Draft202012Validator
 
 from moireloop_broker.connection import Connection
-from moireloop_broker.contract import control as said
-from moireloop_broker.contract import events, frames, message, steering, topics
+from moireloop_broker.contract import events, frames, message, topics
 from moireloop_broker.contract.codec import pack, unpack_as, unpack_published, unpack_reply, unpack_request
-from moireloop_broker.contract.control import (
-    Accepted,
-    DescribeRequest,
-    Description,
-    Replay,
-    ReplayRequest,
-    Reply,
-    Request,
-    Stamp,
-    Status,
-    StatusRequest,
-)
+from moireloop_broker.contract.control import Accepted, Reply, Request, Stamp
 from moireloop_broker.contract.events import Event, FrameAnalysed, Observation, Published
-from moireloop_broker.contract.frames import frame_from_parts
+from moireloop_broker.contract.frames import FrameHeader, frame_from_parts
 from moireloop_broker.contract.message import MalformedMessage, Message
 from moireloop_broker.contract.steering import ProposeRequest
+from moireloop_broker.contract.wire_schema import (
+    DATA,
+    REPLIES,
+    members,
+    schema_text,
+    vectors,
+    wire_models,
+    wire_schema,
+)
 from moireloop_broker.service import broker as broker_service
 from moireloop_broker.service import control
 from moireloop_broker.service import steering as carried_out
 from moireloop_broker.state import keys as redis_keys
 from moireloop_broker.streams import frames as frame_stream
 from moireloop_broker.streams.curve import Curve
-from tests.contract.wire_types import PATTERNS, described
-from tests.helpers.page import PAGE, blocks, from_hex, golden_examples, rows, sections
+from tests.helpers.page import DOCS, PAGE, SERVICES, blocks, from_hex, golden_examples, rows
 
-MODELS: dict[str, type[Message]] = {
-    name: model
-    for module in (said, steering, events, frames, message)
-    for name, model in vars(module).items()
-    if inspect.isclass(model) and issubclass(model, Message) and model is not Message
-}
+MODELS = wire_models()
 TAGGED = {name: model for name, model in MODELS.items() if "tag" in model.model_fields}
+COUNTED_BY_THE_BROKER: Final = {f"/Status/properties/{name}/additionalProperties" for name in ("counts", "counters")}
+PATTERNS: Final = {
+    "name": wire_schema()["$defs"]["Candidate"]["properties"]["candidate_id"]["pattern"],
+    "log id": wire_schema()["$defs"]["Stamp"]["properties"]["id"]["pattern"],
+}
+LINK = re.compile(r"\]\(([^)#\s]*)(?:#([\w-]+))?\)")
 
 
 def code(cell: str) -> str:
@@ -55,35 +54,66 @@ def code(cell: str) -> str:
     return str(inside)
 
 
-def members(union: Any) -> set[type[Message]]:
-    return set(get_args(get_args(union)[0]))
+def test_schema_is_that_of_the_models() -> None:
+    """The file in the package is what `make schema` writes; a field without a meaning, or a meaning too many, fails."""
+    assert (DATA / "schema.json").read_text(encoding="utf-8") == schema_text()
+    told = tomllib.loads((DATA / "meanings.toml").read_text(encoding="utf-8"))
+    fields = {name: set(model.model_fields) - {"tag"} for name, model in MODELS.items()}
+    assert {name: set(words) - {"says"} for name, words in told.items()} == fields
+    assert all(text for words in told.values() for text in words.values())
 
 
-def link_target(cell: str) -> str:
-    found = re.fullmatch(r"\[(\w+)\]\(#(\w+)\)", cell)
-    assert found, f"expected a link to a section, got {cell}"
-    assert found[2] == found[1].lower()
-    return found[1]
+@pytest.mark.parametrize("name", TAGGED)
+def test_vectors_are_valid_by_the_schema(name: str) -> None:
+    """A validator of JSON Schema, which knows nothing of us, takes each message, and none with an unknown field."""
+    schema = {**wire_schema(), "$ref": f"#/$defs/{name}"}
+    (fields,) = [vector["fields"] for vector in vectors()["messages"] if vector["message"] == name]
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    assert not list(validator.iter_errors(fields))
+    assert list(validator.iter_errors({**fields, "unknown": 1}))
+    assert list(validator.iter_errors({**fields, "tag": "other/1"}))
 
 
-def test_every_model_has_a_section_and_every_table_of_fields_a_model() -> None:
-    """No message is missing on the page, and none stands there that the code does not know."""
-    with_fields = {name for name, text in sections().items() if "| Field | Type | Default |" in text}
-    assert with_fields == set(MODELS)
+def test_no_number_needs_bigint() -> None:
+    """As the page says for JavaScript: every integer of a message stays below 2^53."""
+    for where, spec in integers(wire_schema()["$defs"]):
+        if where not in COUNTED_BY_THE_BROKER:
+            assert max(abs(spec["minimum"]), spec.get("maximum", spec.get("exclusiveMaximum"))) < 2**53, where
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_table_is_the_models(name: str) -> None:
-    """Names, order, types, defaults and ranges of the fields are those of the model; each field has a meaning."""
-    told = rows(name)
-    assert [row[:4] for row in told] == [
-        [f"`{field.name}`", field.type, field.default, field.range] for field in described(MODELS[name])
-    ]
-    assert all(row[4] for row in told)
+def integers(spec: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each schema of an integer inside a schema, and where it stands."""
+    if isinstance(spec, dict):
+        if spec.get("type") == "integer":
+            yield where, spec
+        for key, inner in spec.items():
+            yield from integers(inner, f"{where}/{key}")
+    elif isinstance(spec, list):
+        for number, inner in enumerate(spec):
+            yield from integers(inner, f"{where}/{number}")
+
+
+def test_fields_of_the_page_are_fields_of_the_models() -> None:
+    """The page shows the fields that most controllers need by paths that exist."""
+    told = rows("Schema and test vectors", 1)
+    assert len(told) > 10
+    for name, path, meaning in told:
+        model: Any = MODELS[code(name)]
+        for part in code(path).split("."):
+            kinds = [model.model_fields[part].annotation]
+            model = next(kind for kind in [*get_args(kinds[0]), *kinds] if kind is not type(None))
+        assert meaning
+
+
+def test_header_of_a_frame_has_the_fields_of_the_page() -> None:
+    """The page for authors of analyzers and workers names each field of the header, in its order."""
+    told = [code(field) for field, _ in rows("The header", page=SERVICES)]
+    assert told == [name for name in FrameHeader.model_fields if name != "tag"]
 
 
 def test_every_message_has_an_example() -> None:
-    """Whatever travels on its own has golden bytes on the page."""
+    """Whatever travels on its own has golden bytes in the vectors."""
     assert set(golden_examples()) == set(TAGGED)
 
 
@@ -128,23 +158,18 @@ def test_unions_read_their_examples() -> None:
 
 def test_topics_are_those_of_the_code() -> None:
     """The table of topics has all of them, each with the message that travels on it."""
-    told = {code(topic): link_target(body) for topic, body, _ in rows("Published messages", 1)}
+    told = {code(topic): code(body) for topic, body, _ in rows("Published messages", 1)}
     assert told == {str(model.model_fields["tag"].default): model.__name__ for model in members(Published)}
     assert set(told) == topics.LOG_TOPICS | topics.OBSERVED_TOPICS
-    assert members(Published) == members(Event) | {Observation, FrameAnalysed}
+    assert set(members(Published)) == {*members(Event), Observation, FrameAnalysed}
 
 
 def test_requests_and_their_replies_are_those_of_the_code() -> None:
     """The table of requests has all of them."""
-    told = {link_target(request): link_target(reply) for request, reply in rows("Control")}
+    told = {code(request): code(reply) for request, reply in rows("Control")}
     assert set(told) == {model.__name__ for model in members(Request)}
-    replies: dict[type[Message], type[Message]] = {
-        StatusRequest: Status,
-        DescribeRequest: Description,
-        ReplayRequest: Replay,
-    }
     for model in members(Request):
-        assert told[model.__name__] == replies.get(model, Accepted).__name__
+        assert told[model.__name__] == REPLIES.get(model, Accepted).__name__
 
 
 def test_refusals_are_those_of_the_code() -> None:
@@ -168,7 +193,7 @@ def test_connection_file_has_the_fields_of_the_page() -> None:
 
 def test_limits_are_those_of_the_code() -> None:
     """Each limit has the value of the code."""
-    assert [int(value.split()[0]) for _, value, _ in rows("Limits")] == [
+    assert [int(value.split()[0]) for page in (PAGE, SERVICES) for _, value, _ in rows("Limits", page=page)] == [
         control.MAX_REQUEST_BYTES,
         message.MAX_MESSAGE_BYTES,
         control.MAX_REPLAY_BYTES,
@@ -231,27 +256,48 @@ def test_frame_of_the_page_is_a_frame() -> None:
     """The header's example, with buffers as the page describes them, is read as a frame."""
     packed = golden_examples()["FrameHeader"][1]
     atoms = golden_examples()["FrameHeader"][0]["shape"][0]
-    topic = code(rows("Frames")[0][1]).encode()
+    topic = code(rows("Frames", page=SERVICES)[0][1]).encode()
     frame = frame_from_parts([topic, packed, bytes(12 * atoms), bytes(atoms)])
     assert frame.positions.shape == (atoms, 3)
 
 
 def test_session_in_bytes_is_what_its_lines_say() -> None:
-    """Each line of the session is the message that it names, in the direction of its arrow."""
-    (session,) = blocks("A session in bytes", "bytes")
-    lines = [line.split() for line in session.splitlines()]
-    assert len(lines) > 10
-    for direction, socket, kind, digits in lines:
-        data = from_hex(digits)
-        if kind in ("subscribe", "topic"):
+    """Each line of the session is the message that it names, in its direction; the page shows the first ones."""
+    session = vectors()["session"]
+    assert len(session) > 10
+    for line in session:
+        data = from_hex(line["bytes"])
+        if line["kind"] in ("subscribe", "topic"):
             assert data.decode() in topics.LOG_TOPICS
             continue
-        readers = {(">", "control"): unpack_request, ("<", "control"): unpack_reply, ("<", "events"): unpack_published}
-        message: Any = unpack_as(Stamp, data) if kind == "stamp/1" else readers[direction, socket](data)
-        assert message.tag == kind
+        readers = {
+            ("client", "control"): unpack_request,
+            ("broker", "control"): unpack_reply,
+            ("broker", "events"): unpack_published,
+        }
+        read = readers.get((line["from"], line["socket"]))
+        message: Any = unpack_as(Stamp, data) if line["kind"] == "stamp/1" or read is None else read(data)
+        assert message.tag == line["kind"]
+    (shown,) = blocks("A session in bytes", "bytes")
+    arrows = {"client": ">", "broker": "<"}
+    whole = [[arrows[line["from"]], line["socket"], line["kind"], line["bytes"]] for line in session]
+    lines = [line.split() for line in shown.splitlines()]
+    assert lines == whole[: len(lines)]
 
 
-def test_links_lead_somewhere() -> None:
-    """Every link within the page has its heading."""
-    targets = {heading.lower().replace(" ", "-") for heading in sections()}
-    assert set(re.findall(r"\]\(#([\w-]+)\)", PAGE.read_text(encoding="utf-8"))) <= targets
+@pytest.mark.parametrize("page", sorted(DOCS.glob("**/*.md")), ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every link to a file of this repository, and to a heading of one of its pages, has its goal."""
+    for target, heading in LINK.findall(page.read_text(encoding="utf-8")):
+        if ":" in target:
+            continue
+        goal = (page.parent / target).resolve() if target else page
+        assert goal.exists(), target
+        if heading and goal.suffix == ".md":
+            assert heading in headings(goal), f"{target}#{heading}"
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them of its headings."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
