@@ -223,7 +223,7 @@ class _Way:
         return self._curve is not None
 
     def bound_queue(self, length: int) -> None:
-        """Let so many frames wait for each analyzer that is connected to from now on."""
+        """Let so many frames wait for each analyzer. Only before the first connection: see `_bound_queue` below."""
         self._queue_length = length
         self.socket.sndhwm = length
 
@@ -321,10 +321,16 @@ class FrameReceiver:
             return frame
 
     def _bound_queue(self, frame_bytes: int) -> None:
-        """Let fewer frames wait in the sockets when they are large: about RECEIVED_QUEUE_BYTES from each sender."""
+        """Let fewer frames wait in the sockets when they are large: about RECEIVED_QUEUE_BYTES from each sender.
+
+        Setting `rcvhwm` makes libzmq 4.3.5 write to the far end of each connection, also where a worker leaves at that
+        very moment and that end is freed already (SIGSEGV). So only large frames change it, once: the first of them.
+        """
         self._largest_bytes = frame_bytes
+        length = max(2, min(RECEIVED_QUEUE_FRAMES, RECEIVED_QUEUE_BYTES // frame_bytes))
         for socket in self._sockets:
-            socket.rcvhwm = max(2, min(RECEIVED_QUEUE_FRAMES, RECEIVED_QUEUE_BYTES // frame_bytes))
+            if length < socket.rcvhwm:
+                socket.rcvhwm = length
 
     def _poll(self, wait_s: float) -> bool:
         """Wait for a frame; whether there is one."""
