@@ -47,7 +47,7 @@ def _joined_problems(url: str) -> list[Problem]:
 
 
 def _private_problems(network: NetworkSettings) -> list[Problem]:
-    from moireloop_broker.service.redis_server import RedisUnavailable, find_server
+    from moireloop_broker.service.server_programs import RedisUnavailable, find_server
 
     try:
         find_server(tls=True)

@@ -1,6 +1,6 @@
 """The connection file: endpoints and keys of a running service set, mode 0600, as Jupyter does it (adapter).
 
-A controller reads it without the libraries of Redis and of frames: what opens those imports them.
+It is read without the libraries of Redis, ZeroMQ and of frames: what opens those imports them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import zmq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moireloop_broker.contract.message import Identifier
@@ -132,6 +131,8 @@ class Connection(BaseModel):
 
     def _receiver_by_tcp(self, address: str, local: str | None) -> FrameReceiver:
         """Bound to a port that is free, and that none of the other services may be about to take."""
+        import zmq
+
         from moireloop_broker.streams.frames import FrameReceiver
 
         taken = {host_and_port(url)[1] for url in (self.events, self.control, self.redis_url)}

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from moireloop.campaign_file import campaign
 from moireloop.campaign_file.errors import CampaignFileError, as_lines
-from moireloop.campaign_file.load import absolute_folder, parsed
+from moireloop.campaign_file.load import parsed
+from moireloop.campaign_file.origin import absolute_folder
 from moireloop.campaign_file.toml_text import toml_text
 from moireloop.client.running import CampaignRun, Outcome, Purpose, StartRequest, start
 from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings

@@ -51,7 +51,7 @@ FAILURES: Final = frozenset(
         "moireloop.session.startup.ServiceFailed",
         "moireloop_broker.membership.session.NoSession",
         "moireloop_broker.processes.exits.CannotServe",
-        "moireloop_broker.service.redis_server.RedisUnavailable",
+        "moireloop_broker.service.server_programs.RedisUnavailable",
         "moireloop_worker.pool.joined.CampaignAway",
         "redis.exceptions.RedisError",
         "zmq.error.ZMQError",

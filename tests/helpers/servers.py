@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from moireloop_broker.service.redis_server import speaks_tls
+from moireloop_broker.service.server_programs import speaks_tls
 
 MORE = "MOIRELOOP_TEST_SERVERS"
 """Environment variable: further server programs, parted as on the PATH."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from moireloop_broker.connection import Connection
-from moireloop_broker.service.redis_server import RedisServer, RedisUnavailable, Users
+from moireloop_broker.service.redis_server import RedisServer, Users
+from moireloop_broker.service.server_programs import RedisUnavailable
 from moireloop_broker.state.redis_client import answers
 
 log = logging.getLogger(__name__)

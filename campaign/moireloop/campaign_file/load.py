@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -22,13 +22,12 @@ from moireloop.campaign_file.checks import (
     trial_problems,
 )
 from moireloop.campaign_file.errors import CampaignFileError, Location, as_lines, dotted, problems_of
+from moireloop.campaign_file.origin import ORIGIN_MARK, is_copy_in_its_folder, origin_of, with_folder, without_mark
 from moireloop.campaign_file.reading import document_of, refused, text_of
 from moireloop.campaign_file.renamed import renamed_hint
 from moireloop_broker.folder import CampaignFolder
-from moireloop_broker.problems import Problem, shown
+from moireloop_broker.problems import Problem
 from moireloop_worker.models.script_files import changed_script_problems
-
-ORIGIN_MARK: Final = "# copied from "
 
 Purpose = Literal["run", "fresh", "resume", "validate", "look"]
 """`run`: nothing was started yet; `resume`: it was; `fresh`, `validate`: either; `look`: ask nothing of the machine."""
@@ -62,9 +61,9 @@ def read_campaign(path: Path) -> CampaignFile:
     """The campaign that a file describes, each section checked for itself. Raises CampaignFileError."""
     text = text_of(path)
     document = document_of(text, path)
-    is_copy = _is_copy_in_its_folder(path, text)
-    placed = document | {"folder": str(path.absolute().parent)} if is_copy else _with_folder(path, document)
-    origin = _origin(path, text)
+    is_copy = is_copy_in_its_folder(path, text)
+    placed = document | {"folder": str(path.absolute().parent)} if is_copy else with_folder(path, document)
+    origin = origin_of(path, text)
     return CampaignFile(str(path), path, text, parsed(placed, path, beside=origin.parent), origin, not is_copy)
 
 
@@ -130,7 +129,7 @@ def load_copy(folder: CampaignFolder) -> Campaign:
     path = folder.campaign_copy
     text = text_of(path)
     document = document_of(text, path) | {"folder": str(folder.root.absolute())}
-    return parsed(document, path, beside=_origin(path, text).parent)
+    return parsed(document, path, beside=origin_of(path, text).parent)
 
 
 def keep_copy(file: CampaignFile, folder: CampaignFolder) -> None:
@@ -138,7 +137,7 @@ def keep_copy(file: CampaignFile, folder: CampaignFolder) -> None:
 
     Where the folder lies beside the file, or below, that is told from the folder, so that both may be moved.
     """
-    text, origin = _without_mark(file.text).rstrip("\n"), file.origin
+    text, origin = without_mark(file.text).rstrip("\n"), file.origin
     place, root, told = origin.parent.resolve(), folder.root.resolve(), str(origin)
     if root.is_relative_to(place):
         told = os.path.relpath(place / origin.name, root)
@@ -177,65 +176,6 @@ def json_of(document: Mapping[str, Any], name: Path | str) -> str:
 def _refuse(file: CampaignFile, problems: list[Problem]) -> None:
     if problems:
         raise CampaignFileError(as_lines(file.name, problems))
-
-
-def _is_copy_in_its_folder(path: Path, text: str) -> bool:
-    """Whether a file is the copy that a campaign keeps in its folder: that folder is the campaign's, not one beside."""
-    folder = CampaignFolder(path.parent)
-    return path.name == folder.campaign_copy.name and folder.runs.is_dir() and _mark(text) is not None
-
-
-def _mark(text: str) -> str | None:
-    """The last line of a copy, which says where it was copied from; None where there is none."""
-    last = text.rstrip("\n").rpartition("\n")[2]
-    return last if last.startswith(ORIGIN_MARK) else None
-
-
-def _without_mark(text: str) -> str:
-    mark = _mark(text)
-    return text if mark is None else text.rstrip("\n").removesuffix(mark)
-
-
-def _origin(path: Path, text: str) -> Path:
-    """The campaign file that this one is a copy of; else the file itself. Relative paths in it are relative to that.
-
-    Copies of earlier versions name it by an absolute path, which a moved folder outlives: a file of its name beside
-    the folder is meant then.
-    """
-    mark = _mark(text)
-    if mark is None:
-        return path.absolute()
-    try:
-        origin = Path(str(json.loads(mark.removeprefix(ORIGIN_MARK))))
-    except ValueError:
-        return path.absolute()
-    folder = path.absolute().parent.resolve()
-    if not origin.is_absolute():
-        return (folder / origin).resolve()
-    beside = folder.parent / origin.name
-    return beside if beside.is_file() else origin
-
-
-def _with_folder(path: Path, document: dict[str, Any]) -> dict[str, Any]:
-    """The document with an absolute folder; a relative one is relative to the file."""
-    folder = document.get("folder", f"{path.stem}.campaign")
-    if not isinstance(folder, str):
-        return document
-    return document | {"folder": str(absolute_folder(folder, path.absolute().parent, path))}
-
-
-def absolute_folder(folder: str, beside: Path, name: Path | str) -> Path:
-    """The folder that a campaign names, absolute. Raises CampaignFileError, whose lines begin with `name`."""
-    try:
-        if not folder:
-            raise ValueError("it is empty")
-        place = (beside / Path(folder).expanduser()).resolve()
-        str(place).encode("utf-8")
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = "it is not UTF-8 text" if isinstance(error, UnicodeEncodeError) else error
-        text = f"expected a path, got {shown(folder)}: {reason}"
-        raise CampaignFileError(as_lines(str(name), [Problem("folder", text)])) from error
-    return place
 
 
 def _place_problems(file: CampaignFile, purpose: Purpose) -> list[Problem]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.network.listening import is_listened_at
 from moireloop_broker.processes.file_lock import is_locked, locks_within
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ def is_conducted(connection: Connection, folder: CampaignFolder) -> bool | None:
 
     None where that server does not answer, or is a private one of another folder.
     """
+    if not is_listened_at(connection.redis_url, ANSWER_S):
+        return None
     import redis
 
     from moireloop_broker.service.redis_server import serves

@@ -1,13 +1,14 @@
-"""The event log of a campaign: from its services while it runs, else from the state that they have left (adapter)."""
+"""The event log of a campaign: from its services while it runs, else from the state that they have left (adapter).
+
+What speaks to Redis is imported when a server has been started: the server reads meanwhile.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
-
-import redis
+from typing import TYPE_CHECKING, cast
 
 from moireloop.session.history import TAGS, History
 from moireloop.session.live import live_history, look
@@ -16,12 +17,12 @@ from moireloop_broker.contract.control import Status
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.identity import Identity, read_identity
 from moireloop_broker.service.stored_redis import has_data, stored_redis
-from moireloop_broker.state.campaign_state import CampaignState
-from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.observations import Observations
-from moireloop_broker.state.redis_client import open_reader
-from moireloop_broker.state.series import Series
+
+if TYPE_CHECKING:
+    import redis
+
+    from moireloop_broker.state.series import Series
 
 
 class StateLost(RuntimeError):
@@ -54,6 +55,8 @@ def stored_state(folder: CampaignFolder) -> Iterator[tuple[redis.Redis, Connecti
             )
             yield client, connection
         return
+    from moireloop_broker.state.redis_client import open_reader
+
     with contextlib.closing(open_reader(connection.redis_url)) as client:
         _refuse_another(client, connection, folder)
         yield client, connection
@@ -106,11 +109,16 @@ def refuse_lost_log(client: redis.Redis, keys: Keys, where: str, identity: Ident
 def stored_records(folder: CampaignFolder) -> tuple[History, list[Series]]:
     """The history of a campaign that does not run, and the series of its runs."""
     with stored_state(folder) as (client, connection):
+        from moireloop_broker.state.observations import Observations
+
         return _history(client, connection), list(Observations(client, connection.keys).all_series())
 
 
 def live_series(folder: CampaignFolder) -> list[Series]:
     """The series of the runs of a campaign that runs now. Raises redis.RedisError."""
+    from moireloop_broker.state.observations import Observations
+    from moireloop_broker.state.redis_client import open_reader
+
     connection = read_connection(folder.connection_file)
     with contextlib.closing(open_reader(connection.redis_url)) as client:
         return list(Observations(client, connection.keys).all_series())
@@ -119,10 +127,14 @@ def live_series(folder: CampaignFolder) -> list[Series]:
 def stored_status(folder: CampaignFolder) -> tuple[Status, History]:
     """State of a campaign that does not run, and its history."""
     with stored_state(folder) as (client, connection):
+        from moireloop_broker.state.campaign_state import CampaignState
+
         return CampaignState(client, connection.keys, connection.campaign).status(), _history(client, connection)
 
 
 def _history(client: redis.Redis, connection: Connection) -> History:
+    from moireloop_broker.state.event_log import EventLog
+
     log = EventLog(client, connection.keys)
     history = History.of(event for _, event in log.replay(tags=TAGS))
     history.passed_over = log.passed_over

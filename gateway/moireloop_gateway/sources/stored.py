@@ -22,7 +22,7 @@ def stored_events(folder: CampaignFolder, since: str) -> Iterator[tuple[str, Eve
 
     from moireloop.session.records import StateLost, stored_state
     from moireloop_broker.connection import NoConnectionFile
-    from moireloop_broker.service.redis_server import RedisUnavailable
+    from moireloop_broker.service.server_programs import RedisUnavailable
     from moireloop_broker.state.event_log import EventLog
 
     try:

@@ -11,7 +11,8 @@ import redis
 from moireloop_broker.connection import free_port, new_password
 from moireloop_broker.contract.events import Candidate
 from moireloop_broker.service import redis_server as redis_server_module
-from moireloop_broker.service.redis_server import RedisServer, RedisUnavailable
+from moireloop_broker.service.redis_server import RedisServer
+from moireloop_broker.service.server_programs import RedisUnavailable
 from moireloop_broker.state import lease_watch
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.redis_client import open_client

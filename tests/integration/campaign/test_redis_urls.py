@@ -19,7 +19,7 @@ from moireloop.session.conductor import Conductor
 from moireloop.session.lock import locked
 from moireloop_broker.connection import free_port
 from moireloop_broker.folder import CampaignFolder
-from moireloop_broker.service.redis_server import find_server
+from moireloop_broker.service.server_programs import find_server
 from tests.helpers.stopped_campaigns import campaign_file
 from tests.helpers.waiting import wait_until
 

@@ -1,15 +1,17 @@
 """`moireloop status`: one look at how a campaign stands (main).
 
-A campaign that does not run is looked at without what draws and ranks, so that the answer comes at once.
+A campaign that does not run is looked at without what draws and ranks and, where its file is as it was when it was
+started, without checking that again, so that the answer comes at once.
 """
 
 from __future__ import annotations
 
 import time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moireloop.commands.started import started
+from moireloop.campaign_file.origin import folder_of_unchanged
 from moireloop.results.analyses import failed_analyses
 from moireloop.results.early_ends import early_ends
 from moireloop.session.live import look
@@ -27,10 +29,17 @@ if TYPE_CHECKING:
 
 def status(path: Path) -> int:
     """One look at a campaign, whether it runs or not."""
-    campaign = started(path)
-    shown = look(CampaignFolder(campaign.folder), lambda client: _live_picture(campaign, client), _stored_line)
+    folder = folder_of_unchanged(path) or CampaignFolder(_campaign(path).folder)
+    shown = look(folder, lambda client: _live_picture(_campaign(path), client), _stored_line)
     console.print(shown, soft_wrap=True)
     return 0
+
+
+@cache
+def _campaign(path: Path) -> Campaign:
+    from moireloop.commands.started import started
+
+    return started(path)
 
 
 def _live_picture(campaign: Campaign, client: CampaignClient) -> RenderableType:

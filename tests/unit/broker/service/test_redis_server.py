@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from moireloop_broker.connection import free_port
-from moireloop_broker.service import redis_server
-from moireloop_broker.service.redis_server import RedisServer, RedisUnavailable, find_server
+from moireloop_broker.service import server_programs
+from moireloop_broker.service.redis_server import RedisServer
+from moireloop_broker.service.server_programs import RedisUnavailable, find_server
 from moireloop_broker.service.stored_redis import stored_redis
 from moireloop_broker.state.redis_client import answers
 
@@ -89,7 +90,7 @@ def test_redis_6_does_not_begin_anew_beside_what_a_later_server_wrote(
     later_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where no other server is there, a line says so, both for a session and for a look."""
-    monkeypatch.setattr(redis_server, "EMBEDDED", ("no_such_package", "*"))
+    monkeypatch.setattr(server_programs, "EMBEDDED", ("no_such_package", "*"))
     (later_data / "appendonlydir" / "appendonly.aof.1.incr.aof").write_text("x")
     server = RedisServer(later_data, "127.0.0.1", free_port("127.0.0.1"), "secret")
     told = r"redis-server is version 6.0.16, which cannot read .* put Redis 7 or later"
