@@ -31,7 +31,7 @@ from moireloop_broker.contract.wire_schema import (
     wire_schema,
 )
 from moireloop_broker.service import broker as broker_service
-from moireloop_broker.service import control
+from moireloop_broker.service import control, endpoints
 from moireloop_broker.service import steering as carried_out
 from moireloop_broker.state import keys as redis_keys
 from moireloop_broker.streams import frames as frame_stream
@@ -199,7 +199,8 @@ def test_limits_are_those_of_the_code() -> None:
         control.MAX_REPLAY_BYTES,
         control.REPLIES_OWED,
         broker_service.REQUESTS_WAITING,
-        broker_service.PUBLISHED_QUEUE,
+        endpoints.PUBLISHED_QUEUE,
+        endpoints.PUBLISHED_BYTES,
         redis_keys.OBSERVATIONS_KEPT,
         redis_keys.OBSERVED_BYTES_KEPT,
         events.MAX_ANALYSES,

@@ -9,16 +9,13 @@ from pathlib import Path
 
 import redis
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.search import SearchSpace
 from moireloop_broker.grants import Grants
 from moireloop_broker.membership.pool_watch import PoolWatch
-from moireloop_broker.network.addresses import bind_address
-from moireloop_broker.network.links import watch_link
-from moireloop_broker.network.ports import host_and_port
 from moireloop_broker.service.control import MAX_REQUEST_BYTES, REPLIES_OWED, Control, Rights
+from moireloop_broker.service.endpoints import Endpoint, Publisher
 from moireloop_broker.service.private_redis import start_redis
 from moireloop_broker.service.relay import Relay
 from moireloop_broker.settings import LeaseSettings
@@ -35,14 +32,6 @@ HOUSEKEEPING_EVERY_S = 0.5
 GRACE = 0.5
 """Of a lease's length, which leaves a worker time for one renewal: those come at least three times a lease."""
 
-REFUSED_HANDSHAKES = (
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-)
-
-BIND_PATIENCE_S = 10.0
-
-PUBLISHED_QUEUE = 100_000
-
 RELAY_REST_S = 5.0
 
 SUBSCRIBERS_S = 5.0
@@ -57,50 +46,6 @@ CONTROL_LIMITS: dict[int, int] = {
     zmq.SNDHWM: REPLIES_OWED,
     zmq.RCVHWM: REQUESTS_WAITING,
 }
-
-
-class Endpoint:
-    """One bound CURVE socket and the watch over its handshakes."""
-
-    def __init__(
-        self,
-        context: zmq.Context[zmq.Socket[bytes]],
-        kind: int,
-        endpoint: str,
-        connection: Connection,
-        options: dict[int, int],
-    ) -> None:
-        self.socket = context.socket(kind)
-        self.socket.linger = 0
-        for option, value in options.items():
-            self.socket.setsockopt(option, value)
-        watch_link(self.socket)
-        connection.curve.secure_server(self.socket)
-        self._monitor = self.socket.get_monitor_socket(REFUSED_HANDSHAKES)
-        deadline = time.monotonic() + BIND_PATIENCE_S
-        host, port = host_and_port(endpoint)
-        while True:
-            try:
-                self.socket.bind(f"tcp://{bind_address(host)}:{port}")
-                return
-            except zmq.ZMQError as error:
-                if error.errno != zmq.EADDRINUSE or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-
-    def take_refused(self) -> int:
-        """How many handshakes failed since the last call: no key, a wrong key, or not ZeroMQ at all."""
-        refused = 0
-        while self._monitor.poll(0):
-            recv_monitor_message(self._monitor)
-            refused += 1
-        return refused
-
-    def close(self, linger_s: float = 0.0) -> None:
-        """Close the socket and its monitor; what was sent is delivered for so long when the context is ended."""
-        self.socket.disable_monitor()
-        self._monitor.close()
-        self.socket.close(linger=round(linger_s * 1000))
 
 
 class Broker:
@@ -122,7 +67,7 @@ class Broker:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         grants = Grants(Path(connection.folder))
         self._gatekeeper = Gatekeeper(self._context, connection.curve, lambda key: grants.by_key(key) is not None)
-        self._events = Endpoint(self._context, zmq.PUB, connection.events, connection, {zmq.SNDHWM: PUBLISHED_QUEUE})
+        self._events = Publisher(self._context, connection)
         self._requests = Endpoint(self._context, zmq.ROUTER, connection.control, connection, CONTROL_LIMITS)
         settings.section("space", SearchSpace)
         rights = Rights(connection.curve.client_public, grants)
@@ -164,6 +109,7 @@ class Broker:
         for candidate_id in self._watch.expire_leases(self._lease_s * GRACE):
             log.warning("lease expired candidate=%s", candidate_id)
         refused = self._events.take_refused() + self._requests.take_refused()
+        self._shut_out_revoked()
         malformed, self._control.malformed = self._control.malformed, 0
         dropped, self._control.replies_dropped = self._control.replies_dropped, 0
         self._campaign.count(
@@ -172,15 +118,22 @@ class Broker:
                 "clients_denied": self._gatekeeper.take_denied(),
                 "requests_malformed": malformed,
                 "replies_dropped": dropped,
+                "subscribers_reset": self._events.take_resets(),
             }
         )
+
+    def _shut_out_revoked(self) -> None:
+        """A grant that was revoked ends the subscriptions that its key has opened."""
+        if self._gatekeeper.take_revoked():
+            self._events.ask_renewal()
 
     def _relay(self) -> None:
         try:
             client = self._connection.open_redis()
-            relay = Relay(client, self._connection.keys, self._events.socket)
+            relay = Relay(client, self._connection.keys, self._events)
             while not self._closing.is_set():
                 relay.step(0.2)
+                self._events.renew_when_asked()
                 if passed_over := relay.take_passed_over():
                     self._campaign.count({"entries_unreadable": passed_over})
             while relay.step(0.0):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import redis
 import zmq
@@ -157,13 +158,22 @@ class Control:
 
     def _carry_out(self, request: Request) -> Reply:
         if isinstance(request, StatusRequest):
-            return self._campaign.status()
+            return self._status()
         if isinstance(request, ReplayRequest):
             return self._replay(request)
         if isinstance(request, DescribeRequest):
             return description(self._client, self._keys, self._campaign.name)
         self._steering.carry_out(request)
         return Accepted()
+
+    def _status(self) -> Reply:
+        """The state, with the memory of the Redis server among its counters where that may be asked."""
+        status = self._campaign.status()
+        with contextlib.suppress(redis.RedisError):
+            told = cast("dict[str, int]", self._client.info("memory"))
+            counters = {**status.counters, "redis_memory_bytes": told["used_memory"]}
+            return status.model_copy(update={"counters": counters})
+        return status
 
     def _replay(self, request: ReplayRequest) -> Reply:
         wanted = frozenset(request.topics)

@@ -10,13 +10,13 @@ import logging
 from typing import Any, cast
 
 import redis
-import zmq
 
 from moireloop_broker.contract.codec import pack, unpack_published
 from moireloop_broker.contract.control import Stamp
 from moireloop_broker.contract.message import START, MalformedMessage
 from moireloop_broker.contract.topics import topic_of
 from moireloop_broker.processes.log_limit import LogLimit
+from moireloop_broker.service.endpoints import Publisher
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 
@@ -29,11 +29,11 @@ AT_ONCE = 500
 class Relay:
     """Moves what is new in the log to the subscribers."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, socket: zmq.Socket[bytes]) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys, publisher: Publisher) -> None:
         self._client = client
         self._keys = keys
         self._log = EventLog(client, keys)
-        self._socket = socket
+        self._publisher = publisher
         self._streams = (keys.log, keys.observations)
         self._passed_over = 0
         stored = cast("dict[bytes, bytes]", client.hgetall(keys.relay))
@@ -66,5 +66,5 @@ class Relay:
             return
         name = topic.decode()
         stamp = Stamp(id=entry_id, previous=self._last.get(name, START))
-        self._socket.send_multipart([topic, pack(stamp), body])
+        self._publisher.send(topic, pack(stamp), body)
         self._last[name] = entry_id

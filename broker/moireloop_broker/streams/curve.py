@@ -86,14 +86,21 @@ class Gatekeeper:
         self._is_granted = is_granted
         self._lock = threading.Lock()
         self._denied = 0
+        self._let_in: set[str] = set()
         self._authenticator = ThreadAuthenticator(context)
         self._authenticator.start()
         self._authenticator.configure_curve_callback(domain=ZAP_DOMAIN.decode(), credentials_provider=self)
 
     def callback(self, domain: str, key: bytes) -> bool:
         """Whether the owner of this public key (Z85) may connect; called by pyzmq."""
-        admitted = key == self._admitted or self._is_granted(key.decode("ascii", "replace"))
-        if not admitted:
+        if key == self._admitted:
+            return True
+        text = key.decode("ascii", "replace")
+        admitted = self._is_granted(text)
+        if admitted:
+            with self._lock:
+                self._let_in.add(text)
+        else:
             with self._lock:
                 self._denied += 1
             log.warning("client refused domain=%s reason=unknown_key", domain)
@@ -104,6 +111,13 @@ class Gatekeeper:
         with self._lock:
             denied, self._denied = self._denied, 0
         return denied
+
+    def take_revoked(self) -> set[str]:
+        """Public keys (Z85) that were let in and have no grant any more, each told once."""
+        with self._lock:
+            revoked = {key for key in self._let_in if not self._is_granted(key)}
+            self._let_in -= revoked
+            return revoked
 
     def close(self) -> None:
         """Stop answering."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
@@ -44,12 +45,17 @@ class Session:
 class Interrupts:
     """Counts SIGINT and SIGTERM: the first asks to drain, the second to end at once.
 
+    While the campaign runs, the conductor looks at the count. When it has ended, and its end is written down or tables
+    are made, an interrupt ends that by KeyboardInterrupt: see `raise_from`.
+
     With `hand_back` SIGTERM, SIGUSR1 and SIGALRM are a `notice` instead, to give everything back now. Without it the
     latter two are ignored.
     """
 
     def __init__(self, *, hand_back: bool) -> None:
         self.count = 0
+        self.raised = False
+        self._raise_from = math.inf
         self.notice: str | None = None
         self._hand_back = hand_back
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -61,11 +67,18 @@ class Interrupts:
         """Whether the end was asked for in whatever way."""
         return self.count > 0 or self.notice is not None
 
+    def raise_from(self, count: float) -> None:
+        """Raise KeyboardInterrupt at each interrupt from this one on, in the main thread."""
+        self._raise_from = count
+
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGTERM and self._hand_back:
             self._noticed("SIGTERM")
-        else:
-            self.count += 1
+            return
+        self.count += 1
+        if self.count >= self._raise_from:
+            self.raised = True
+            raise KeyboardInterrupt
 
     def _noticed(self, signal_name: str) -> None:
         self.notice = self.notice or f"{signal_name} says to give back now"
@@ -97,15 +110,26 @@ def conduct(
     conductor = Conductor(campaign, folder, resumed=resumed, elsewhere=elsewhere, say=console.print, until_s=until_s)
     try:
         conductor.start(lambda: interrupts.any)
-        session = _session(conductor, _follow(conductor, interrupts, console))
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        yield replace(session, exit_code=EXIT_KILLED) if interrupts.count > 1 else session
+        session = _ended(conductor, interrupts, _follow(conductor, interrupts, console))
+        interrupts.raise_from(1 if session.exit_code != EXIT_KILLED else math.inf)
+        yield session
     except StartInterrupted as error:
         if interrupts.notice is not None:
             raise GoOnLater(f"{interrupts.notice}, before the campaign began; `moireloop resume` starts it") from error
         raise
     finally:
-        conductor.close()
+        interrupts.raise_from(math.inf)
+        conductor.close(at_once=interrupts.raised)
+
+
+def _ended(conductor: Conductor, interrupts: Interrupts, ending: Ending | None) -> Session:
+    """The session as it ends; a second interrupt meanwhile ends it at once, whatever is being read or waited for."""
+    try:
+        interrupts.raise_from(2)
+        return _session(conductor, ending if interrupts.count < 2 else None)
+    except KeyboardInterrupt:
+        interrupts.raise_from(math.inf)
+        return _session(conductor, None)
 
 
 def _session(conductor: Conductor, ending: Ending | None) -> Session:

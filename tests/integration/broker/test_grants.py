@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from moireloop import NotRunning, RequestRefused, connect
+from moireloop.client.received import Received
 from moireloop_broker.connection import ClientConnection, free_port, new_password, write_connection
 from moireloop_broker.contract.events import Requested, Result
+from moireloop_broker.contract.steering import NoteRequest
 from moireloop_broker.files import write_synced
 from moireloop_broker.grants import GrantRefused, Role, add_grant, revoke_grant
 from moireloop_broker.state.campaign_state import CampaignState
@@ -87,6 +89,30 @@ def test_observer_follows_and_controller_steers_under_its_own_name(folder: Path)
         add_grant(folder, "eve", "observer")
 
 
+def test_revoked_grant_ends_an_open_subscription(folder: Path) -> None:
+    """Whose grant was revoked hears nothing more; everybody else goes on without a gap."""
+    observer = granted(folder, "eve", "observer")
+    with connect(observer) as watching, connect(folder) as owner, connect(folder) as other:
+        seen = watching.subscribe([Requested], since="0-0", wait_s=20)
+        kept = other.subscribe([Requested], since="0-0", wait_s=20)
+        owner.note("one")
+        assert [text_of(next(stream)) for stream in (seen, kept)] == ["one", "one"]
+        revoke_grant(folder, "eve")
+        wait_until(lambda: owner.status().counters.get("subscribers_reset") == 1, "the events are published anew")
+        owner.note("two")
+        assert text_of(next(kept)) == "two"
+        with pytest.raises(RequestRefused, match="NotPermitted"):
+            next(seen)
+    with connect(observer, timeout_s=1.0) as late, pytest.raises(NotRunning):
+        next(late.subscribe([Requested], since="0-0", wait_s=1))
+
+
+def text_of(entry: Received[Requested]) -> str:
+    """The remark of a note."""
+    assert isinstance(entry.message.request, NoteRequest)
+    return entry.message.request.text
+
+
 def test_five_values_are_enough(folder: Path) -> None:
     """Those that the page tells to give away, side by side."""
     told = json.loads((folder / "connection.json").read_text())
@@ -95,3 +121,4 @@ def test_five_values_are_enough(folder: Path) -> None:
     with connect(folder / "five.json") as client:
         client.note("five values")
         assert client.status().campaign == "test"
+        assert client.status().counters["redis_memory_bytes"] > 100_000
