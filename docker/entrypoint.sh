@@ -1,16 +1,16 @@
 #!/bin/sh
-# The command of every image. `campaign FILE` begins a campaign or goes on with it; all else is a command of moireloop.
+# The command of every image: all words are those of moireloop.
 set -e
+for word; do
+    case $word in
+    *.toml) if [ -d "$word" ]; then # Docker makes a folder of a file that is to be mounted and does not exist
+        echo "moireloop: expected a campaign file at $word, got a folder: the file that MOIRELOOP_CAMPAIGN names" \
+            "does not exist, and Docker made an empty folder of its name; remove that, then correct docker/.env" >&2
+        exit 2
+    fi ;;
+    esac
+done
 if [ -d /opt/kernels ] && [ -n "$NUMBA_CACHE_DIR" ] && [ ! -e "$NUMBA_CACHE_DIR" ]; then
     cp -r /opt/kernels "$NUMBA_CACHE_DIR" # numba wants a cache that it can write to
-fi
-if [ "$1" = campaign ]; then
-    begun='
-import sys
-from pathlib import Path
-from moireloop.campaign_file.load import read_campaign
-sys.exit(not read_campaign(Path(sys.argv[1])).folder.connection_file.exists())'
-    if python3 -c "$begun" "$2" 2>/dev/null; then command=resume; else command=run; fi
-    exec moireloop "$command" "$2" --services elsewhere
 fi
 exec moireloop "$@"

@@ -50,7 +50,7 @@ TABLES: Final = ("figures",)
 FIRST_PROCESS: Final = 1
 """The process id of a container's own program."""
 
-SERVICES: Final = ("broker", "analyzer", "optimizer", "workers")
+SERVICES: Final = ("broker", "analyzer", "optimizer", "workers", "conductor")
 
 COMMANDS: Final = {
     "run": Command("running.session", "Start a campaign and stay until it ends.", SESSION, at_once=True),
@@ -247,7 +247,7 @@ def _parser() -> argparse.ArgumentParser:
             _add_dashboard(sub)
         else:
             if name == "service":
-                sub.add_argument("kind", choices=SERVICES, help="which service")
+                sub.add_argument("kind", choices=SERVICES, help="which service; of the conductor only --check")
             sub.add_argument("file", type=Path, metavar="FILE", help="campaign file (TOML)")
         for argument in ARGUMENTS.get(name, ()):
             sub.add_argument(*argument.names, **argument.options)

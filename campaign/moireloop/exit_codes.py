@@ -22,6 +22,7 @@ BAD_INPUT: Final = frozenset(
         "moireloop.client.requests.BadArgument",
         "moireloop.commands.planning.cells.CellsUnknown",
         "moireloop.commands.planning.cells.StrainRefused",
+        "moireloop.commands.running.service.ConductorRuns",
         "moireloop.commands.started.NeverStarted",
         "moireloop.scheduling.job_script.WrongJob",
         "moireloop.scheduling.until.WrongTime",

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from moireloop.campaign_file.load import read_campaign
 from moireloop.cli import COMMANDS
 from moireloop_broker.extras import MODULES
-from tests.helpers.compose_file import COMPOSE, DOCKER, DOCKERFILE, command_of, environment, services, stage
+from tests.helpers.compose_file import (
+    COMPOSE,
+    DOCKER,
+    DOCKERFILE,
+    command_of,
+    environment,
+    services,
+    stage,
+    why_no_compose_v2,
+)
 
 SERVICES = ("broker", "conductor", "optimizer", "analyzer", "worker", "gateway")
 
@@ -24,7 +35,8 @@ def test_each_service_is_a_container_of_its_own() -> None:
         assert service["image"].startswith(f"moireloop-{name}:")
         shared, file = service["volumes"]
         assert str(shared).startswith("campaign:/campaign")
-        assert str(file).endswith("docker/campaign.toml:/campaign/campaign.toml:ro") or "./campaign.toml:" in str(file)
+        assert (file["type"], file["target"], file["read_only"]) == ("bind", "/campaign/campaign.toml", True)
+        assert (COMPOSE.parent / file["source"]).samefile(DOCKER / "campaign.toml")
 
 
 def test_only_the_gateway_is_published_and_only_on_loopback() -> None:
@@ -54,6 +66,32 @@ def test_volume_takes_its_mode_from_the_image() -> None:
     assert any("--mode 0700 --owner moireloop" in line and "/campaign" in line for line in stage("base"))
 
 
+def test_links_of_the_gateway_are_right_outside() -> None:
+    """It listens on the port that is published, and its tokens outlive the container."""
+    words, (port,) = command_of("gateway"), services()["gateway"]["ports"]
+    assert len({words[words.index("--port") + 1], *str(port).removesuffix("/tcp").split(":")[1:]}) == 1
+    assert words[words.index("--tokens") + 1].startswith("/campaign/")
+
+
+def test_file_is_valid_for_compose_v2() -> None:
+    """The program that reads it today, beside docker-compose 1.29."""
+    if (reason := why_no_compose_v2()) is not None:
+        pytest.skip(reason)
+    command = ["docker", "compose", "-f", str(COMPOSE), "config", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_folder_in_the_place_of_the_campaign_file_is_refused(tmp_path: Path) -> None:
+    """Docker makes one where the file to be mounted does not exist: one true line says so, and nothing is started."""
+    (tmp_path / "campaign.toml").mkdir()
+    command = ["sh", str(DOCKER / "entrypoint.sh"), "run", str(tmp_path / "campaign.toml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "MOIRELOOP_CAMPAIGN" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_workers_have_room_for_mpi() -> None:
     """The demo's worker of one rank, and some more."""
     size = str(services()["worker"]["shm_size"])
@@ -76,16 +114,21 @@ def test_images_have_the_extra_of_their_service(name: str) -> None:
 def test_commands_are_commands_of_moireloop(name: str) -> None:
     """What a container carries out, and how its health is asked."""
     word = command_of(name)[0]
-    assert word in COMMANDS or (name, word) == ("conductor", "campaign")
-    for line in stage(name):
-        if "CMD [" in line and '"--check"' in line:
-            asked = json.loads(line.partition("CMD ")[2])
-            assert asked[1:4] == [word for word in command_of(name)[:3]]
+    assert word in COMMANDS
+    (asked,) = [json.loads(line.partition("CMD ")[2]) for line in stage(name) if line.startswith("HEALTHCHECK")]
+    if name == "gateway":
+        compile(asked[2], "health check", "exec")
+        return
+    kind = name if name != "worker" else "workers"
+    assert asked == ["moireloop", "service", kind, "/campaign/campaign.toml", "--check"]
+    assert name == "conductor" or command_of(name)[:3] == asked[1:4]
 
 
 def test_every_variable_is_in_the_env_file() -> None:
-    """And each of its variables is used."""
-    assert set(re.findall(r"\$\{(\w+)\}", COMPOSE.read_text(encoding="utf-8"))) == set(environment())
+    """And each of its variables is used, or is Docker's own; one that is missing is an error, not an empty word."""
+    used = re.findall(r"\$\{(\w+):\?[^}]+\}", COMPOSE.read_text(encoding="utf-8"))
+    assert {*used, "COMPOSE_PROJECT_NAME"} == set(environment())
+    assert COMPOSE.read_text(encoding="utf-8").count("$") == len(used)
 
 
 def test_campaign_file_leaves_workers_to_containers() -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ def services() -> dict[str, dict[str, Any]]:
     return dict(document()["services"])
 
 
+@cache
 def document() -> dict[str, Any]:
     """The compose file: as docker-compose reads it where that is installed, else by YAML's own rules."""
     if (program := shutil.which("docker-compose")) is not None:
@@ -39,9 +41,17 @@ def document() -> dict[str, Any]:
         return dict(yaml.safe_load(done.stdout))
     text = COMPOSE.read_text(encoding="utf-8")
     for name, value in environment().items():
-        text = text.replace("$" + "{" + name + "}", value)
+        text = re.sub(rf"\$\{{{name}:[^}}]*\}}", value, text)
     assert "${" not in text, "a variable is not in docker/.env"
     return dict(yaml.safe_load(text))
+
+
+def why_no_compose_v2() -> str | None:
+    """Why `docker compose` cannot be asked; None where it can."""
+    if shutil.which("docker") is None:
+        return "docker is not installed"
+    done = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
+    return None if done.returncode == 0 else "docker has no plug-in compose (v2)"
 
 
 def stage(target: str) -> list[str]:

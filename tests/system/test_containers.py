@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from moireloop.campaign_file.load import load_campaign
+from moireloop.exit_codes import EXIT_GO_ON
 from moireloop.session.records import stored_records
 from moireloop_broker.folder import CampaignFolder
 from tests.helpers.campaign_files import Section, campaign_text
@@ -22,7 +23,12 @@ from tests.helpers.waiting import wait_until
 
 RESULTS = 8
 
-pytestmark = pytest.mark.timeout(300)
+SERVICES = ("worker", "analyzer", "gateway", "optimizer", "broker", "conductor")
+
+ENDED = {0, 130, -signal.SIGTERM, 128 + signal.SIGTERM}
+"""Exit codes of a container that was asked to end, or that has ended with the campaign."""
+
+pytestmark = pytest.mark.timeout(400)
 
 
 class Containers:
@@ -51,7 +57,7 @@ class Containers:
 
     def up(self, service: str) -> None:
         """Start a container's command where it would run: broker and conductor on one host, the others beside it."""
-        with (self.volume.parent / f"{service}.out").open("ab") as output:
+        with (self.volume.parent / f"{service}.out").open("wb") as output:
             self.processes[service] = subprocess.Popen(
                 self._command(self._host(service), command_of(service)),
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
@@ -69,7 +75,7 @@ class Containers:
                 self._command(self._host(kind), ["service", kind, "/campaign/campaign.toml", "--check"]),
                 env={**os.environ, "PATH": self._path}, stdout=subprocess.DEVNULL,
             )
-            for kind in ("broker", "analyzer", "optimizer", "workers")
+            for kind in ("broker", "analyzer", "optimizer", "workers", "conductor")
         }  # fmt: skip
         return [kind for kind, process in asked.items() if process.wait(60) != 0]
 
@@ -108,22 +114,35 @@ def containers(tmp_path: Path) -> Iterator[Containers]:
         made.close()
 
 
+def conductor_after_stop(containers: Containers) -> int:
+    """End all as `docker compose stop` does, in the middle; the conductor's exit code."""
+    codes = containers.down()
+    conductor = codes.pop("conductor")
+    assert set(codes.values()) <= ENDED, codes
+    return conductor
+
+
 def test_the_containers_commands_run_a_campaign(containers: Containers) -> None:
-    """Started in any order, each finds the others; a worker that is killed costs nothing; SIGTERM ends all of them."""
-    for service in ("worker", "analyzer", "gateway", "optimizer", "broker", "conductor"):
+    """Started in any order, each finds the others; a stop gives back, and goes on; a killed worker costs nothing."""
+    for service in SERVICES:
         containers.up(service)
     conductor = containers.processes["conductor"]
     pool = f"pool {containers.hosts.second.name} on"
     wait_until(lambda: pool in containers.said("conductor") or conductor.poll() is not None, "the pool joins", 100)
     wait_until(lambda: containers.ill() == [] or conductor.poll() is not None, "all services work", 60)
     assert conductor.poll() is None, containers.said("conductor")
+    assert conductor_after_stop(containers) == EXIT_GO_ON
+    for service in SERVICES:
+        containers.up(service)
+    conductor = containers.processes["conductor"]
+    wait_until(lambda: pool in containers.said("conductor") or conductor.poll() is not None, "the pool is back", 100)
     os.killpg(containers.processes["worker"].pid, signal.SIGKILL)
     containers.processes["worker"].wait()
     containers.up("worker")
     wait_until(lambda: conductor.poll() is not None, "the campaign ends", 110)
     assert conductor.returncode == 0, containers.said("conductor")
     assert containers.processes["gateway"].poll() is None, containers.said("gateway")
-    assert set(containers.down().values()) <= {0, 130, -signal.SIGTERM, 128 + signal.SIGTERM}
+    assert set(containers.down().values()) <= ENDED
     folder = CampaignFolder(load_campaign(containers.file, "look").folder)
     results = stored_records(folder)[0].results
     assert len({result.candidate.candidate_id for result in results}) == len(results) == RESULTS

@@ -105,7 +105,8 @@ def conduct(
         StartInterrupted: asked to end before the services were ready; everything was ended.
         GoOnLater: the same, by who wants the allocation back.
     """
-    interrupts = Interrupts(hand_back=hands_back(campaign.workers.on_term))
+    on_term = campaign.workers.on_term
+    interrupts = Interrupts(hand_back=hands_back(on_term) or (elsewhere is not None and on_term == "auto"))
     folder = CampaignFolder(campaign.folder)
     conductor = Conductor(campaign, folder, resumed=resumed, elsewhere=elsewhere, say=console.print, until_s=until_s)
     try:

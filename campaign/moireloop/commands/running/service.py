@@ -14,14 +14,25 @@ from moireloop_broker.contract.pool_names import PoolNameRefused, refuse_pool_na
 from moireloop_broker.extras import refuse_without
 from moireloop_broker.folder import Role
 
-EXTRAS = {"broker": "broker", "analyzer": "analyzer", "optimizer": "optimizer", "workers": "worker"}
+EXTRAS = {
+    "broker": "broker",
+    "analyzer": "analyzer",
+    "optimizer": "optimizer",
+    "workers": "worker",
+    "conductor": "broker",
+}
 
 ROLES: Final[dict[str, Role | None]] = {
     "broker": None,
     "analyzer": "analyzer",
     "optimizer": "optimizer",
     "workers": "worker",
+    "conductor": None,
 }
+
+
+class ConductorRuns(ValueError):
+    """The conductor is no service that runs alone; the text says how it is started."""
 
 
 def service(
@@ -35,7 +46,13 @@ def service(
     linger: float = 0.0,
     check: bool = False,
 ) -> int:
-    """Run one service of a campaign alone: wait for the campaign, and go on with it until it ends."""
+    """Run one service of a campaign alone: wait for the campaign, and go on with it until it ends.
+
+    Raises:
+        ConductorRuns: the conductor is to be started, not checked.
+    """
+    if kind == "conductor" and not check:
+        raise ConductorRuns(f"expected --check, got none: `moireloop run {path} --services elsewhere` is the conductor")
     refuse_without(f"moireloop service {kind}", (EXTRAS[kind],))
     own = instance_name(kind, name)
     file = connection_file(path, ROLES[kind], waits=True)
@@ -62,7 +79,7 @@ def instance_name(kind: str, name: str | None) -> str:
     Raises:
         PoolNameRefused: it cannot have the name that was asked for.
     """
-    if kind in ("broker", "optimizer"):
+    if kind in ("broker", "optimizer", "conductor"):
         if name not in (None, kind):
             raise PoolNameRefused(f"--name: a campaign has one {kind}, which is called {kind!r}, got {name!r}")
         return kind
