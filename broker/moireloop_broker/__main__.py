@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from moireloop_broker.processes.exits import leave
 from moireloop_broker.processes.service_loop import run_service, started
 
 
@@ -22,4 +22,4 @@ def run() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(started("moireloop_broker", "broker", run))
+    leave(started("moireloop_broker", "broker", run))

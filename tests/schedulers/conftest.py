@@ -52,6 +52,12 @@ def scheduler(request: pytest.FixtureRequest) -> Scheduler:
 
 
 @pytest.fixture
+def leave_s() -> float:
+    """Flux's shell ends some moments after the last of its ranks."""
+    return 10.0
+
+
+@pytest.fixture
 def held(scheduler: Scheduler) -> Iterator[Held]:
     """An allocation of both nodes."""
     with scheduler.allocation() as allocation:

@@ -41,7 +41,7 @@ def test_time_limit_costs_no_attempt_and_the_next_worker_goes_on(
     folder = campaign.folder / "runs" / "c0"
     wait_until(lambda: any((folder / "attempt-1").glob("restart.*.json")), "there is a restart file")
     job, begun_s = said(held.environment, "flux", "jobs", "-n", "-o", "{id} {t_run}").split()
-    said(held.environment, "flux", "update", job, f"duration={time.time() - float(begun_s) + 5:.0f}s")
+    said(held.environment, "flux", "update", job, f"duration={time.time() - float(begun_s) + 15:.0f}s")
     (failed,) = campaign.wait_for("run_failed/1")
     assert not failed.charged
     assert failed.reason.endswith("Flux: timeout: resource allocation expired")

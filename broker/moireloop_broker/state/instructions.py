@@ -7,7 +7,7 @@ A word in the worker's own list only wakes it up to look now; so a word that is 
 from __future__ import annotations
 
 import time
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 import redis
 
@@ -19,6 +19,10 @@ from moireloop_broker.state.scripts import EndOutcome, Scripts
 EarlyEnding = Literal["settled", "hopeless"]
 
 Instruction = Literal["settled", "hopeless", "cancelled"]
+
+AWAKE: Final = "awake"
+
+AWAKE_S: Final = 60
 
 
 class Instructions:
@@ -47,3 +51,10 @@ class Instructions:
     def wait(self, worker: str, wait_s: float) -> bool:
         """Whether there is word for a worker that it should look now; waits up to `wait_s` for one."""
         return self._client.blpop([self._keys.instructions(worker)], timeout=wait_s) is not None
+
+    def wake(self, worker: str) -> None:
+        """Have a worker look now; may be called while another thread waits. Raises redis.RedisError."""
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.rpush(self._keys.instructions(worker), AWAKE)
+        pipeline.expire(self._keys.instructions(worker), AWAKE_S)
+        pipeline.execute()

@@ -76,6 +76,9 @@ class ElsewhereSet(ServiceSet):
         changes, self._changes = self._changes, []
         return changes
 
+    def ask(self, names: Sequence[str]) -> None:
+        """Nothing, as with `stop`."""
+
     def stop(self, names: Sequence[str], patience_s: float) -> None:
         """Nothing: they end by themselves when the campaign's state says that it is over."""
 

@@ -128,6 +128,13 @@ class ServiceSet:
             reason += f"; {_last_line(running.spec.log_file)}"
         return Crash(running.spec.name, reason, running.revival.deaths, is_final=code == EXIT_CANNOT_SERVE)
 
+    def ask(self, names: Sequence[str]) -> None:
+        """Send services SIGTERM and wait for none: `stop` does, later."""
+        for name in names:
+            running = self._services.get(name)
+            if running is not None and running.process is not None:
+                running.process.terminate()
+
     def stop(self, names: Sequence[str], patience_s: float) -> None:
         """End services with SIGTERM, and with SIGKILL those that have not ended after `patience_s`."""
         stopping = [self._services.pop(name) for name in names if name in self._services]

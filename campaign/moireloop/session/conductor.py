@@ -278,6 +278,7 @@ class Conductor:
         ended: Literal["completed", "stopped"] = "completed" if ending.is_complete else "stopped"
         names = self._services.names()
         if ending.goes_on_later:
+            self._services.ask([n for n in names if n != "broker"])
             self._services.stop(["pool"], self._walltime.patience_s(time.time(), PATIENCE_S))
             self._services.stop([n for n in names if n not in ("broker", "pool")], AT_ONCE_S)
         self._services.stop([n for n in names if n in ("optimizer", "pool")], PATIENCE_S)
@@ -301,11 +302,15 @@ class Conductor:
         return bool(services) or any_alive(client, keys)
 
     def close(self, *, at_once: bool = False) -> None:
-        """End every service that still runs, by force if need be; `at_once` leaves them half a second to end."""
+        """End every service that still runs, by force if need be; `at_once` leaves them half a second to end.
+
+        A broker that waits for slow subscribers has little time as well where everything was given back.
+        """
         self._services.stop(
             [n for n in self._services.names() if n != "broker"], AT_ONCE_S if at_once else PATIENCE_S / 3
         )
-        self._services.stop(["broker"], BROKER_AT_ONCE_S if at_once else PATIENCE_S)
+        is_short = at_once or self._given_back is not None
+        self._services.stop(["broker"], BROKER_AT_ONCE_S if is_short else PATIENCE_S)
         if self._client is not None:
             self._client.close()
         if self._sockets is not None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -31,7 +32,13 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture
-def make_campaign(redis_server: RedisServer, tmp_path: Path) -> Iterator[Callable[..., Campaign]]:
+def leave_s() -> float:
+    """How long processes that a test has asked to end may take for it, after the test."""
+    return 0.0
+
+
+@pytest.fixture
+def make_campaign(redis_server: RedisServer, tmp_path: Path, leave_s: float) -> Iterator[Callable[..., Campaign]]:
     made: list[Campaign] = []
 
     def make(
@@ -55,7 +62,9 @@ def make_campaign(redis_server: RedisServer, tmp_path: Path) -> Iterator[Callabl
 
     before = family(os.getpid())
     yield make
-    left = alive(family(os.getpid()) - before)
+    deadline_s = time.monotonic() + leave_s
+    while (left := alive(family(os.getpid()) - before)) and time.monotonic() < deadline_s:
+        time.sleep(0.05)
     for pid in left:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

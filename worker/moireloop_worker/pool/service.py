@@ -18,7 +18,7 @@ from moireloop_broker.contract.control import WorkerStatus
 from moireloop_broker.contract.pool_names import MAIN, pool_of, worker_name
 from moireloop_broker.membership.pools import PoolMembership, PoolNameTaken
 from moireloop_broker.network.addresses import interface_of
-from moireloop_broker.processes.exits import CannotServe, GoOnLater
+from moireloop_broker.processes.exits import CannotServe, GoOnLater, leave
 from moireloop_broker.processes.service_loop import run_service
 from moireloop_broker.state.lease_watch import LeaseWatch
 from moireloop_broker.state.settings_store import read_settings
@@ -317,4 +317,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

@@ -8,6 +8,7 @@ all its ranks.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -120,14 +121,18 @@ class LeaseKeeper:
         self._stillness.moved()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread, which may wait for word from Redis."""
         self._closing.set()
+        with contextlib.suppress(redis.RedisError):
+            self._instructions.wake(self._worker)
         self._thread.join(timeout=5)
 
     def _keep(self) -> None:
         while not self._closing.is_set():
             try:
                 self._instructions.wait(self._worker, self._period_s)
+                if self._closing.is_set():
+                    return
                 self._renew()
                 self._between()
             except redis.RedisError as error:
