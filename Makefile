@@ -22,13 +22,13 @@ test: check
 check: lint types programs $(READY)
 	mkdir -p build
 	$(BIN)/python -m pytest -m "not long" tests/unit tests/contract tests/physics tests/integration tests/schedulers > build/smaller-tests.log 2>&1 & smaller=$$!; \
-	$(BIN)/python -m pytest tests/system; whole=$$?; \
+	$(BIN)/python -m pytest -m "not long" tests/system; whole=$$?; \
 	wait $$smaller; smaller=$$?; cat build/smaller-tests.log; \
 	echo "exit codes: whole campaigns $$whole, smaller tests $$smaller (137: killed by SIGKILL)"; test $$whole -eq 0 && test $$smaller -eq 0
 
-# What waits minutes for a scheduler: preempted, requeued and resumed jobs of a real Slurm.
+# What takes minutes: jobs of a real Slurm that are preempted, requeued, resumed or reach their limit; long partitions.
 check-long: programs $(READY)
-	$(BIN)/python -m pytest -m long tests/schedulers
+	$(BIN)/python -m pytest -m long tests/schedulers tests/system
 
 # Debian packages that tests need beside Python: installed where this runs as root with apt-get, else the tests skip.
 programs:

@@ -30,17 +30,18 @@ def write_synced(path: Path, content: str | bytes) -> None:
     """Write a file of mode 0600 whole or not at all, so that it also outlasts a power cut. Raises OSError."""
     with replaced_whole(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        _sync(temporary)
-    _sync(path.parent)
+        synced(temporary)
+    synced(path.parent)
 
 
 def take_over(written: Path, path: Path) -> Path:
     """Put a file that another program wrote in the place of `path`, so that it outlasts a power cut. Raises OSError."""
-    _sync(written)
+    synced(written)
     return written.replace(path)
 
 
-def _sync(path: Path) -> None:
+def synced(path: Path) -> None:
+    """Have what was written to a file or folder outlast a power cut. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

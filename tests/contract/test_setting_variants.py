@@ -52,6 +52,8 @@ RUN_BY = {
         "integration/worker/test_giving_back.py",
         "test_notice_to_pool_and_workers_is_no_death",
     ),
+    "workers.scratch = given": ("integration/worker/test_giving_back.py", "test_runs_on_scratch_are_copied_back"),
+    "workers.scratch = none": ("integration/worker/test_worker.py", "test_worker_runs_one_candidate_after_another"),
     "workers.oversubscribe = true": ("system/test_survival.py", "test_everything_killed_then_resumed"),
     "workers.oversubscribe = false": ("integration/campaign/test_redis_urls.py", "test_unix"),
     "lammps.library = given": (

@@ -212,10 +212,13 @@ class Slurm:
         return self.command(*words, "--open-mode=append", *options, str(script)).strip()
 
     def begin_now(self, job: str) -> None:
-        """Have a job that was requeued begin: Slurm holds it for two minutes, in case its nodes are to blame."""
-        wait_until(lambda: self.job_state(job) == "PENDING", f"job {job} is requeued", 100)
+        """Have a job that was requeued begin: Slurm holds it for 121 s, in case its nodes are to blame.
+
+        It can be told to begin at once, but may forget that.
+        """
+        wait_until(lambda: self.job_state(job) == "PENDING", f"job {job} is requeued", 150)
         try:
-            wait_until(lambda: self._began(job), f"job {job} runs again", 100)
+            wait_until(lambda: self._began(job), f"job {job} runs again", 200)
         except AssertionError as error:
             state = self.command("scontrol", "show", "job", job, check=False) + self.command("scontrol", "show", "node")
             raise AssertionError(f"{error}: {state}") from error

@@ -105,7 +105,7 @@ def steps_now(campaign: RunningCampaign) -> int:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_one_run_outlives_a_preemption_and_the_end_of_its_time(slurm: Slurm, campaign: Make, tmp_path: Path) -> None:
     """The script of `moireloop job`: preempted and requeued by Slurm, then told of its end and requeued by itself.
 
@@ -127,7 +127,7 @@ def test_one_run_outlives_a_preemption_and_the_end_of_its_time(slurm: Slurm, cam
     wait_until(lambda: running_now(running) == 1 or slurm.is_over(job), "the candidate runs again", 100)
     slurm.command("scancel", "--signal=USR1", "--batch", job)
     slurm.begin_now(job)
-    wait_until(lambda: slurm.is_over(job), "the job is over", 110)
+    wait_until(lambda: slurm.is_over(job), "the job is over", 300)
     assert "gave everything back: SIGUSR1 says to give back now" in said.read_text(), said.read_text()
     events = running.assert_exactly_one_result_each(1)
     failures = [event for event in events if isinstance(event, RunFailed)]
@@ -136,6 +136,31 @@ def test_one_run_outlives_a_preemption_and_the_end_of_its_time(slurm: Slurm, cam
     (result,) = [event for event in events if isinstance(event, Result)]
     assert result.report is not None
     assert result.report.resumed_from_step > 0
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_job_gives_back_before_its_time_limit_and_the_next_one_goes_on(
+    slurm: Slurm, campaign: Make, tmp_path: Path
+) -> None:
+    """A limit of one minute, the shortest that Slurm has, is foreseen: no step is lost, nothing is charged."""
+    running = campaign("count = 1", results=1, steps=(400_000, 400_000))
+    run = f"{sys.executable} -m moireloop run {running.file} --or-resume; echo ended with $?"
+    file = script(tmp_path, "limited.sh", run)
+    said = file.with_name("limited.sh.out")
+    job = slurm.submit(file, 1, "--time=1")
+    wait_until(lambda: slurm.is_over(job), "the first job is over", 200)
+    assert "ended with 75" in said.read_text(), said.read_text()
+    assert "gave everything back: the allocation ends in" in said.read_text()
+    assert slurm.job_state(job) == "COMPLETED"
+    second = slurm.submit(file, 1)
+    wait_until(lambda: slurm.is_over(second), "the second job is over", 300)
+    events = running.assert_exactly_one_result_each(1)
+    (failed,) = [event for event in events if isinstance(event, RunFailed)]
+    (result,) = [event for event in events if isinstance(event, Result)]
+    assert not failed.charged
+    assert result.report is not None
+    assert failed.reason == f"worker-0 ended at step {result.report.resumed_from_step} and gave the candidate back"
 
 
 def test_plain_script_loses_no_step_at_scancel(slurm: Slurm, campaign: Make, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,13 @@ import pytest
 from moireloop_worker.launchers.launcher import CannotLaunch, Launch
 from moireloop_worker.slurm import job as slurm_job
 from moireloop_worker.slurm.launcher import SlurmLauncher
+from tests.helpers.schedulers import Held
 from tests.helpers.slurm import Slurm
 from tests.helpers.waiting import wait_until
+from tests.integration.worker.worker_campaign import SMALL_BEAD, Campaign
+from tests.schedulers.conftest import StartPool
+
+Make = Callable[..., Campaign]
 
 
 def enter(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
@@ -59,3 +66,38 @@ def test_what_is_no_job_is_told_in_one_line(
         SlurmLauncher.survey()
     assert words in str(told.value)
     assert "\n" not in str(told.value)
+
+
+@pytest.fixture
+def held(slurm: Slurm) -> Iterator[Held]:
+    """A job with both nodes."""
+    with slurm.allocation() as allocation:
+        yield allocation
+
+
+def test_ranks_that_do_not_find_each_other_are_no_worker(
+    held: Held, make_campaign: Make, start_pool: StartPool
+) -> None:
+    """With `--mpi=none`, Slurm's usual default, each rank would be a worker; they end, and the status says why."""
+    options = {"mpi": "none"}
+    campaign = make_campaign(SMALL_BEAD, ranks=2, nodes=2, launcher="slurm", launcher_options=options)
+    campaign.propose("c0")
+    start_pool(campaign, held.environment)
+    told = wait_until(lambda: [one.fault for one in campaign.state.status().workers if one.fault], "a fault", 60)
+    assert "expected 2 MPI ranks, got 1: the launcher and this MPI library do not speak the same PMI" in told[0]
+    assert campaign.events("run_leased/1") == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+def test_worker_that_reaches_a_time_limit_is_lost(held: Held, make_campaign: Make, start_pool: StartPool) -> None:
+    """A step's own limit, of which the pool knows nothing: Slurm ends it, and that costs no attempt."""
+    endless = {**SMALL_BEAD, "anneal_steps": 90_000_000}
+    campaign = make_campaign(endless, lease_s=300.0, launcher="slurm", launcher_options={"time": "1"}, restart_s=5.0)
+    campaign.propose("c0")
+    start_pool(campaign, held.environment)
+    wait_until(lambda: campaign.events("run_failed/1"), "Slurm ends the step", 200)
+    (failed,) = campaign.events("run_failed/1")
+    assert not failed.charged
+    assert re.search("TIME LIMIT|gave the candidate back", failed.reason)
+    assert campaign.wait_for("run_leased/1", 2)[1].attempt == 2

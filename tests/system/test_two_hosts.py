@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from moireloop_broker.processes.clock import boot_s
 from tests.helpers.campaign_files import Section
 from tests.helpers.servers import tls_server
 from tests.helpers.two_hosts import TwoHosts, two_hosts, why_not
+from tests.helpers.waiting import wait_until
 from tests.system.two_hosts_campaign import LEASE_S, TwoHostsCampaign, patiently
 
 pytestmark = pytest.mark.timeout(400)  # on a busy machine each session takes its time
@@ -152,3 +154,50 @@ def test_partitions_and_a_host_that_vanishes(campaign: Make, hosts: TwoHosts) ->
         both.cancel(hosts.first, candidate_id)
     patiently(lambda: ids <= both.settled(), "the candidates of both hosts have a result")
     both.assert_one_result_each(None)
+
+
+@pytest.mark.long
+def test_partition_of_a_minute_that_is_shorter_than_the_lease(campaign: Make, hosts: TwoHosts) -> None:
+    """MD goes on for all of it. Frames were lost at the cut, and the oldest of those that waited: all are counted."""
+    endless: Section = {"model": "bead", "cells": [8, 8], "melt_steps": 100, "anneal_steps": 90_000_000}
+    workers: Section = {"count": 0, "lease_s": 120, "oversubscribe": True}
+    both = campaign(20, redis=CLEAR, growth=endless, workers=workers, frames={"every_steps": 1})
+    both.start(hosts.first)
+    both.join(hosts.second, "far")
+    far = "far-worker-0"
+    patiently(lambda: both.step_of(far) > 0 and both.count("frames_received"), "the far worker runs and sends frames")
+    [lease] = both.leases(far)
+    hosts.unplug()
+    cut_s, computed_s = boot_s(), both.computed_s(far)
+    wait_until(lambda: boot_s() - cut_s > 60, "a partition of a minute", 90)
+    assert both.computed_s(far) > computed_s + 1.0, "MD goes on"
+    step, received = both.step_of(far), both.count("frames_received")
+    hosts.plug_in()
+    mended_s = boot_s()
+    patiently(lambda: both.step_of(far) > step, "the worker is back")
+    assert boot_s() - mended_s < BACK_S
+    patiently(lambda: both.count("frames_received") > received, "frames arrive again")
+    assert both.leases(far) == [lease]
+    assert both.failures() == []
+    both.cancel(hosts.first, lease["candidate_id"])
+    patiently(lambda: lease["candidate_id"] in both.settled(), "the candidate has its result")
+    both.end("far")
+    patiently(lambda: both.count("frames_received") == _settled_count(both), "the analyzer has taken in what came")
+    (report,) = [r["report"] for r in both.results() if r["candidate"]["candidate_id"] == lease["candidate_id"]]
+    sent, dropped, received = report["frames_sent"], report["frames_dropped"], both.count("frames_received")
+    told = {"steps": report["steps"], "sent": sent, "dropped": dropped, "received": received}
+    assert sent + dropped >= report["steps"], told
+    assert dropped > 0, told
+    assert both.count("frames_dropped") >= dropped, told
+    assert received < sent, told
+    both.assert_one_result_each(None)
+
+
+def _settled_count(both: TwoHostsCampaign) -> int:
+    """Frames that arrived, when no more did for three seconds."""
+    count, since_s = both.count("frames_received"), boot_s()
+    while boot_s() - since_s < 3.0:
+        if both.count("frames_received") != count:
+            count, since_s = both.count("frames_received"), boot_s()
+        time.sleep(0.2)
+    return count

@@ -51,7 +51,8 @@ def machine_problems(workers: PoolSettings, lammps: LammpsSettings, cores: int) 
     except LauncherUnusable as error:
         return [Problem("workers.launcher", str(error))]
     if chosen_launcher(workers.launcher) == "local":
-        return _local_problems(workers) or _core_problems(workers, lammps, cores) or _shared_memory_problems(workers)
+        own = _local_problems(workers) or _scratch_problems(workers)
+        return own or _core_problems(workers, lammps, cores) or _shared_memory_problems(workers)
     return _allocation_problems(opener, workers, lammps) if isinstance(opener, Surveyor) else []
 
 
@@ -113,6 +114,14 @@ def _local_problems(workers: PoolSettings) -> list[Problem]:
         for key, given in wrong.items()
         if given
     ]
+
+
+def _scratch_problems(workers: PoolSettings) -> list[Problem]:
+    """Whether the folder is there on this machine; those of other nodes are seen by their workers."""
+    folder = os.path.expandvars(workers.scratch or "/")
+    if workers.scratch is None or (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+        return []
+    return [Problem("workers.scratch", f"expected a folder on this machine in which files can be made, got {folder}")]
 
 
 def _shared_memory_problems(workers: PoolSettings) -> list[Problem]:

@@ -62,6 +62,17 @@ def _launcher_options(options: dict[str, str]) -> dict[str, str]:
     return options
 
 
+def _scratch(folder: str) -> str:
+    if not re.fullmatch(r"(/|\$[A-Za-z_])[ !#-)+-~]*", folder):
+        raise ValueError(
+            f"expected an absolute path of ASCII without quotes and *, which may begin with a variable such as "
+            f"$TMPDIR, got {folder!r}"
+        )
+    return folder
+
+
+ScratchFolder = Annotated[str, Field(max_length=1000), AfterValidator(_scratch)]
+
 LauncherOptions = Annotated[dict[str, str], Field(max_length=64), AfterValidator(_launcher_options)]
 
 
@@ -128,6 +139,11 @@ class PoolSettings(Settings):
         default="auto",
         description='what SIGTERM means: "hand_back" gives back at once, as SIGUSR1 and SIGALRM then do; "drain" lets '
         'runs come to their results; "auto" is "hand_back" in an allocation, else "drain"',
+    )
+    scratch: ScratchFolder | None = Field(
+        default=None,
+        description="folder on a disk of each node, such as /tmp or $TMPDIR, in which runs write their files; "
+        "they are copied into the campaign's folder when a run ends or is given back",
     )
     oversubscribe: bool = Field(
         default=False, description="allow more ranks (count x ranks x threads of LAMMPS) than there are cores"

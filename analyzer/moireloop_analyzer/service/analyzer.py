@@ -191,6 +191,7 @@ class AnalyzerService:
         )
 
     def _count(self) -> None:
+        """Once a second: what was received, and where; who is silent for long, as in a partition, is forgotten."""
         if time.monotonic() - self._counted_at_s < COUNT_EVERY_S:
             return
         received, self._whole = self._whole, 0
@@ -202,6 +203,7 @@ class AnalyzerService:
             counted |= {"analyses_failed": self._analyst.failed, "analyses_dropped": self._analyst.dropped}
             self._analyst.failed = self._analyst.dropped = 0
         self._campaign.count(counted)
+        self._client.hset(self._keys.endpoints, self._name, self._frames.endpoint)
         self._counted_at_s = time.monotonic()
 
 

@@ -9,6 +9,9 @@ from typing import Final
 MAIN: Final = "main"
 """The pool that a session starts for itself."""
 
+SERVICE_PREFIX: Final = "pool-"
+"""Pools that joined stand among the services under this prefix."""
+
 LONGEST: Final = 50
 """Characters of a pool's name, so that the names of its workers are identifiers too."""
 

@@ -8,7 +8,7 @@ from typing import Final, cast
 import redis
 
 from moireloop_broker.contract.control import PoolStatus
-from moireloop_broker.contract.pool_names import MAIN, pool_of
+from moireloop_broker.contract.pool_names import MAIN, SERVICE_PREFIX, pool_of
 from moireloop_broker.membership.pools import SILENT_S, pools_of, server_s
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.keys import Keys
@@ -20,9 +20,6 @@ LOST_S: Final = 10.0
 """After so long a silence a pool is told as lost in the log; it may come back."""
 
 FORGOTTEN_S: Final = 3600.0
-
-PREFIX: Final = "pool-"
-"""Pools that joined stand among the services under this prefix."""
 
 
 class PoolWatch:
@@ -45,7 +42,7 @@ class PoolWatch:
         known = self._told_before() if self._known is None else self._known
         self._known = {name: self._told(pool, known.get(name), now_s) for name, pool in pools.items()}
         for name in known.keys() - pools.keys():
-            self._campaign.service_changed(PREFIX + name, "stopped")
+            self._campaign.service_changed(SERVICE_PREFIX + name, "stopped")
 
     def judge(self, worker: str, expired_s: float) -> Verdict | None:
         """Whose fault it is that a worker does not renew its lease; None while that shows yet.
@@ -70,7 +67,11 @@ class PoolWatch:
         """The pools that an earlier broker of this session knew, and whether they were lost."""
         services = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.services))
         named = {name.decode(): state for name, state in services.items() if state in (b"started", b"crashed")}
-        return {name.removeprefix(PREFIX): s == b"crashed" for name, s in named.items() if name.startswith(PREFIX)}
+        return {
+            name.removeprefix(SERVICE_PREFIX): s == b"crashed"
+            for name, s in named.items()
+            if name.startswith(SERVICE_PREFIX)
+        }
 
     def _told(self, pool: PoolStatus, was_lost: bool | None, now_s: float) -> bool:
         """Tell what is new of a pool; whether it is lost now."""
@@ -78,9 +79,9 @@ class PoolWatch:
         is_lost = silent_s > LOST_S
         if is_lost and was_lost is False:
             reason = f"lost: silent for {silent_s:.0f} s; it ran on {pool.host}"
-            self._campaign.service_changed(PREFIX + pool.pool, "crashed", reason)
+            self._campaign.service_changed(SERVICE_PREFIX + pool.pool, "crashed", reason)
         elif not is_lost and was_lost is not False:
-            self._campaign.service_changed(PREFIX + pool.pool, "started")
+            self._campaign.service_changed(SERVICE_PREFIX + pool.pool, "started")
         if silent_s > FORGOTTEN_S:
             self._client.hdel(self._keys.pools, pool.pool)
         return is_lost

@@ -13,6 +13,7 @@ import zmq
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.search import SearchSpace
 from moireloop_broker.grants import Grants
+from moireloop_broker.membership.endpoints import EndpointWatch
 from moireloop_broker.membership.pool_watch import PoolWatch
 from moireloop_broker.service.control import MAX_REQUEST_BYTES, REPLIES_OWED, Control, Rights
 from moireloop_broker.service.endpoints import Endpoint, Publisher
@@ -62,6 +63,7 @@ class Broker:
         limits = AttemptLimits(max_attempts=workers.max_attempts)
         self._lease_s = workers.lease_s
         self._pools = PoolWatch(self._client, keys, self._campaign)
+        self._endpoints = EndpointWatch(self._client, keys)
         self._watch = LeaseWatch(self._client, keys, lease_s=self._lease_s, limits=limits, judge=self._pools.judge)
         create_queues(self._client, keys)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -106,6 +108,8 @@ class Broker:
         if self._server is not None and self._server.ensure():
             self._campaign.service_changed("redis", "crashed", "ended unasked and was started again")
         self._pools.look()
+        for analyzer in self._endpoints.look():
+            log.warning("analyzer is silent, no more frames go to it name=%s", analyzer)
         for candidate_id in self._watch.expire_leases(self._lease_s * GRACE):
             log.warning("lease expired candidate=%s", candidate_id)
         refused = self._events.take_refused() + self._requests.take_refused()

@@ -16,7 +16,7 @@ from moireloop.results.summary import Summary, summary_of
 from moireloop.session.start_condition import awaits_analyzer
 from moireloop_broker.contract.control import RESTARTS_PASSED_OVER, PoolStatus, Status, WorkerStatus
 from moireloop_broker.contract.events import BUDGET_OUTCOMES, OUTCOMES, OUTSIDE, Result, RunFailed, ServiceChanged
-from moireloop_broker.contract.pool_names import MAIN
+from moireloop_broker.contract.pool_names import MAIN, SERVICE_PREFIX
 from moireloop_broker.contract.search import Target
 
 SILENT_AFTER_S: Final = 10.0
@@ -143,7 +143,7 @@ def progress_of(
         failed_analyses=summary.failed_analyses,
         now_s=now_s,
         restarts_passed_over=restarts_passed_over(status.counters, counters_before),
-        pools=pool_lines(status.pools, now_s),
+        pools=pool_lines(status.pools, now_s, status.services),
         lacks_workers=lacks_workers(status),
         uncounted=uncounted,
         waits_for=tuple(name for name, state in sorted(status.services.items()) if state == "waiting"),
@@ -171,19 +171,31 @@ def faults_of(workers: Sequence[WorkerStatus]) -> tuple[str, ...]:
     )
 
 
-def pool_lines(pools: Sequence[PoolStatus], now_s: float) -> tuple[str, ...]:
-    """A line for each pool, where there are others than the session's own."""
+def pool_lines(pools: Sequence[PoolStatus], now_s: float, services: Mapping[str, str]) -> tuple[str, ...]:
+    """A line for each pool, where there are others than the session's own.
+
+    Pools speak by the server's clock, which may differ from the viewer's: one is silent where another was heard of
+    since, or where the log says that it is lost.
+
+    Args:
+        now_s: seconds since the epoch by the viewer's clock.
+        services: state of each service; a pool that is lost has crashed.
+    """
     if all(pool.pool == MAIN for pool in pools):
         return ()
-    return tuple(_pool_line(pool, now_s) for pool in pools)
+    newest_s = max(pool.seen_s for pool in pools)
+    lost = {pool.pool for pool in pools if services.get(SERVICE_PREFIX + pool.pool) == "crashed"}
+    return tuple(_pool_line(pool, now_s, newest_s - pool.seen_s, pool.pool in lost) for pool in pools)
 
 
-def _pool_line(pool: PoolStatus, now_s: float) -> str:
+def _pool_line(pool: PoolStatus, now_s: float, silent_s: float, is_lost: bool) -> str:
     parts = [f"pool {pool.pool} on {pool.host}", f"{pool.workers} worker{'s' * (pool.workers != 1)}", pool.launcher]
     if pool.ends_s is not None:
         parts.append(f"ends in {duration(max(0.0, pool.ends_s - now_s))}")
-    if now_s - pool.seen_s > SILENT_AFTER_S:
-        parts.append(f"silent for {duration(now_s - pool.seen_s)}")
+    if silent_s > SILENT_AFTER_S:
+        parts.append(f"silent for {duration(silent_s)}")
+    elif is_lost:
+        parts.append("silent")
     return ", ".join(filter(None, parts))
 
 

@@ -155,6 +155,23 @@ def test_frame_becomes_an_observation(connection: Connection) -> None:
     assert observation.measurement.twist_deg == pytest.approx(21.8, abs=1e-3)
 
 
+def test_analyzer_that_was_forgotten_announces_itself_again(connection: Connection) -> None:
+    """As after a partition, in which the broker took it for gone."""
+    service = AnalyzerService(connection, "a0")
+    client, endpoints = connection.open_redis(), connection.keys.endpoints
+    before = client.hgetall(endpoints)
+    client.hdel(endpoints, "a0")
+
+    def is_announced() -> bool:
+        service.step()
+        return client.hgetall(endpoints) == before
+
+    wait_until(is_announced, "it is announced again", 20)
+    service.close()
+    assert client.hgetall(endpoints) == {}
+    client.close()
+
+
 def part_of(whole: Frame, number: int, parts: int, **changes: object) -> Frame:
     """Every so manieth atom of a frame, as one part of it."""
     positions, types = np.ascontiguousarray(whole.positions[number::parts]), whole.types[number::parts].copy()

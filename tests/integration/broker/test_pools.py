@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 import redis
 
 from moireloop_broker.contract.events import Candidate, RunFailed, ServiceChanged
-from moireloop_broker.membership import heartbeats, pool_watch, pools
+from moireloop_broker.membership import endpoints, heartbeats, pool_watch, pools
 from moireloop_broker.membership.pool_watch import PoolWatch
 from moireloop_broker.membership.pools import PoolMembership, PoolNameTaken, live_workers, pools_of
 from moireloop_broker.service.redis_server import RedisServer
@@ -161,3 +162,19 @@ def test_second_service_of_one_name_is_refused(client: redis.Redis, keys: Keys, 
         over.set()
         thread.join()
     heartbeats.refuse_if_alive(client, keys, "analyzer-0")
+
+
+def test_endpoints_of_analyzers_that_were_killed_are_forgotten(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that say that they live stay, and those that never said it: earlier versions do not."""
+    keys = Keys("forgotten-endpoints")
+    monkeypatch.setattr(endpoints, "FORGOTTEN_S", 5.0)
+    with closing(open_client(redis_server.url)) as client:
+        client.hset(keys.endpoints, mapping=dict.fromkeys(("analyzer-0", "analyzer-1", "analyzer-old"), "ipc://x"))
+        heartbeats.say_alive(client, keys, "analyzer-0")
+        client.hset(keys.heartbeats, "analyzer-1", json.dumps({"seen_s": pools.server_s(client) - 6.0}))
+        watch = endpoints.EndpointWatch(client, keys)
+        assert watch.look() == ["analyzer-1"]
+        assert set(client.hkeys(keys.endpoints)) == {b"analyzer-0", b"analyzer-old"}
+        assert watch.look() == []

@@ -6,14 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from moireloop_broker.contract.control import LONGEST_HAND_BACK_MS
 from moireloop_broker.processes.exits import EXIT_GO_ON
 from tests.helpers.waiting import wait_until
 from tests.integration.worker.conftest import StartPool
-from tests.integration.worker.worker_campaign import LONG_BEAD, Campaign, alive, family, ranks_of
+from tests.integration.worker.worker_campaign import LONG_BEAD, SMALL_BEAD, Campaign, alive, family, ranks_of
 
 Make = Callable[..., Campaign]
 
@@ -91,3 +95,51 @@ def test_notice_makes_the_pool_give_back(make_campaign: Make, start_pool: StartP
     assert pool.wait(20) == EXIT_GO_ON
     assert [event.charged for event in campaign.events("run_failed/1")] == [False]
     assert steps_lost(campaign, "c0") == 0
+
+
+def test_runs_on_scratch_are_copied_back(make_campaign: Make, start_pool: StartPool, tmp_path: Path) -> None:
+    """Their files are on the node while they run, and in the campaign's folder when they are given back or end.
+
+    kill -9 leaves nothing there but what was brought back before, and the next worker clears the node.
+    """
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    campaign = make_campaign(LONG_BEAD, scratch=str(scratch), restart_s=0.5, ranks=2, lease_s=60.0)
+    runs = campaign.folder / "runs" / "c0"
+    campaign.propose("c0")
+    pool = start_pool(campaign)
+    wait_until(lambda: any(scratch.glob("*/c0/attempt-1/restart.*.json")), "a restart file on the node")
+    assert not runs.exists()
+    pool.terminate()
+    assert pool.wait(20) == 0
+    assert steps_lost(campaign, "c0") == 0
+    assert {"input.lammps", "log.lammps"} < {file.name for file in (runs / "attempt-1").iterdir()}
+    assert list(scratch.iterdir()) == []
+
+    pool = start_pool(campaign)
+    wait_until(
+        lambda: any("read_restart" in file.read_text() for file in scratch.glob("*/c0/attempt-2/input.lammps")),
+        "attempt 2 goes on from the restart file",
+    )
+    pool.kill()
+    pool.wait()
+    (left,) = scratch.iterdir()
+    start_pool(campaign)
+    campaign.wait_for("run_leased/1", 3)
+    assert not left.exists()
+    assert not (runs / "attempt-2").exists()
+
+
+def test_results_of_runs_on_scratch_are_in_the_campaigns_folder(make_campaign: Make, start_pool: StartPool) -> None:
+    """Final structures too, and no restart file; a variable names the folder."""
+    campaign = make_campaign(SMALL_BEAD, scratch="$TMPDIR/.")
+    campaign.propose("c0")
+    with tempfile.TemporaryDirectory() as node, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", node)
+        pool = start_pool(campaign)
+        campaign.wait_for("run_finished/1")
+        files = {file.name for file in (campaign.folder / "runs" / "c0" / "attempt-1").iterdir()}
+        assert files == {"input.lammps", "log.lammps", "final.data", "final.extxyz"}
+        pool.terminate()
+        assert pool.wait(20) == 0
+        assert [path.name for path in Path(node).glob("moireloop-run-*")] == []

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,13 +14,16 @@ from pathlib import Path
 import pytest
 
 from moireloop.cli import main
-from moireloop_broker.connection import write_connection
+from moireloop_broker.connection import free_port, new_password, write_connection
 from moireloop_broker.contract.steering import ScaleRequest
 from moireloop_broker.membership.pools import PoolMembership
+from moireloop_broker.processes.exits import EXIT_NOT_ITS_FAULT
+from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.service.steering import InvalidRequest, Steering
+from moireloop_broker.state.settings_store import write_settings
 from moireloop_worker.pool.notices import NOTICES
 from tests.helpers.waiting import wait_until
-from tests.integration.worker.worker_campaign import LONG_BEAD, SMALL_BEAD, Campaign, alive, family
+from tests.integration.worker.worker_campaign import LONG_BEAD, SMALL_BEAD, Campaign, alive, family, new_campaign
 
 Make = Callable[..., Campaign]
 
@@ -112,6 +116,40 @@ def test_worker_whose_pool_is_gone_ends_itself(make_campaign: Make) -> None:
         worker.wait()
     (failed,) = campaign.events("run_failed/1")
     assert not failed.charged
+
+
+def test_worker_ends_itself_when_redis_is_away_for_long(tmp_path: Path) -> None:
+    """As on a node that was cut off: its run leaves a restart file, and no line of its log is a traceback.
+
+    A worker that starts while Redis is away ends with one line, too.
+    """
+    server = RedisServer(tmp_path / "redis", "127.0.0.1", free_port("127.0.0.1"), new_password())
+    server.start()
+    campaign = begun(new_campaign(server, tmp_path / "c"))
+    client, keys = campaign.connection.open_redis(), campaign.connection.keys
+    sections = {"growth": LONG_BEAD, "workers": {"lease_s": 0.5}, "lammps": {}, "frames": {}, "early_end": {}}
+    write_settings(client, keys, sections)
+    PoolMembership(client, keys, "far", host="n17").claim()
+    client.close()
+    campaign.propose("c0")
+    worker = subprocess.Popen([*campaign.worker_command, "--name", "far-worker-0"], stderr=subprocess.PIPE)
+    try:
+        wait_until(lambda: any(one.step for one in campaign.state.status().workers), "the run has made a step")
+        server.stop()
+        said = worker.communicate(timeout=90)[1].decode()
+    finally:
+        worker.kill()
+        worker.wait()
+    assert worker.returncode == EXIT_NOT_ITS_FAULT, said
+    assert "nobody looks after this worker any more, ending it reason=Redis has not answered for" in said
+    assert "Traceback" not in said
+    assert list((campaign.folder / "runs" / "c0").rglob("restart*.json"))
+    late = subprocess.Popen([*campaign.worker_command, "--name", "far-worker-1"], stderr=subprocess.PIPE)
+    time.sleep(1.0)
+    late.terminate()
+    said = late.communicate(timeout=60)[1].decode()
+    assert late.returncode != 0
+    assert "Traceback" not in said
 
 
 @pytest.fixture

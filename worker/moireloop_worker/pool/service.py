@@ -78,6 +78,7 @@ class PoolService:
         self._last_end = ""
         self._leaving: dict[str, float] = {}
         self._sized_s = float("-inf")
+        self._away_since_s: float | None = None
         forerunners = {worker for worker in watch.holders() if pool_of(worker) == membership.pool}
         self._to_release: dict[str, Exit] = dict.fromkeys([*pool.workers, *forerunners], FORERUNNER)
 
@@ -96,8 +97,9 @@ class PoolService:
                 )
             for worker in self._pool.due(time.monotonic()):
                 self._start(worker)
+            self._note_redis(None)
         except redis.RedisError as error:
-            log.warning("redis is away, trying again error=%s", error)
+            self._note_redis(error)
         time.sleep(PERIOD_S)
 
     def close(self) -> None:
@@ -124,6 +126,15 @@ class PoolService:
         except redis.RedisError as error:
             log.warning("redis is away, giving nothing back error=%s", error)
         self._see_the_killed_end()
+
+    def _note_redis(self, error: redis.RedisError | None) -> None:
+        """Log that Redis is away, and that it is back, once each."""
+        if error is not None and self._away_since_s is None:
+            self._away_since_s = time.monotonic()
+            log.warning("redis is away, trying again error=%s", error)
+        elif error is None and self._away_since_s is not None:
+            log.warning("redis is back away_s=%.1f", time.monotonic() - self._away_since_s)
+            self._away_since_s = None
 
     def _look_at_the_time(self) -> None:
         """Ask now and then when the allocation ends. Raises GoOnLater when it is time to give back."""

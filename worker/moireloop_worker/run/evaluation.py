@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from mpi4py import MPI
 
+from moireloop_broker.files import replaced_whole, synced
+from moireloop_broker.processes.file_lock import is_locked, locks_within
 from moireloop_broker.state.work_queue import Lease
 from moireloop_worker.lammps.engine import ALL_ATOMS, Engine, Watch
-from moireloop_worker.lammps.restarts import RestartFiles, RestartPoint
+from moireloop_worker.lammps.restarts import SIDECAR, RestartFiles, RestartPoint
 from moireloop_worker.lammps.writable import make_room
 from moireloop_worker.models.growth_model import (
     Configuration,
@@ -20,13 +27,14 @@ from moireloop_worker.models.growth_model import (
     Selection,
     Still,
     content_key,
+    is_path_for_lammps,
     name_of,
     restart_key,
     run_seed,
 )
 from moireloop_worker.run.force_field import sha256_of_files
 from moireloop_worker.run.preparation import PreparedStructures, prepared_structure
-from moireloop_worker.run.ranks import on_first_rank
+from moireloop_worker.run.ranks import CannotWrite, on_first_rank
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +54,83 @@ class Evaluated:
     goes_on: bool = False
 
 
+PREFIX: Final = "moireloop-run-"
+
+LOCK: Final = ".lock"
+"""Held by the worker whose folder it is, for as long as it lives."""
+
+
+class Scratch:
+    """A folder of this worker on a disk of rank 0's node, in which runs write their files; none without `root`.
+
+    LAMMPS writes and reads all files of a run on rank 0.
+
+    Args:
+        root: where to make it; a variable at its beginning is that of rank 0.
+
+    Raises:
+        CannotWrite: on all ranks, when it cannot be made.
+    """
+
+    def __init__(self, communicator: MPI.Intracomm, root: str | None) -> None:
+        self._comm = communicator
+        self._root = root
+        self._lock: int | None = None
+        self._place: Path | None = None if root is None else on_first_rank(communicator, self._made)
+
+    def folder_for(self, folder: Path) -> Path:
+        """Where the files of a run are written that belong into `folder`."""
+        return folder if self._place is None else self._place / folder.parent.name / folder.name
+
+    def bring_back(self, folder: Path) -> None:
+        """Copy what a run has written into `folder`, restart files before what says that they are whole.
+
+        Raises:
+            CannotWrite: on all ranks.
+        """
+        if self._place is not None:
+            on_first_rank(self._comm, lambda: _bring_back(self.folder_for(folder), folder))
+
+    def close(self) -> None:
+        """Remove it."""
+        if self._place is not None and self._comm.rank == 0:
+            shutil.rmtree(self._place, ignore_errors=True)
+
+    def _made(self) -> Path:
+        root = Path(os.path.expandvars(self._root or ""))
+        if not is_path_for_lammps(str(root)) or "$" in str(root):
+            raise CannotWrite(f"expected workers.scratch to be a path that LAMMPS takes, got {root}")
+        for lock in root.glob(f"{PREFIX}*/{LOCK}"):
+            _remove_if_left(lock)
+        place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+        self._lock = os.open(place / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        locks_within(self._lock, 0.0)
+        return place
+
+
+def _remove_if_left(lock: Path) -> None:
+    """Remove the folder of a worker that was killed on this node. Those of other users cannot be removed."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(lock, os.O_RDWR)
+        try:
+            if not is_locked(descriptor):
+                shutil.rmtree(lock.parent, ignore_errors=True)
+        finally:
+            os.close(descriptor)
+
+
+def _bring_back(written: Path, folder: Path) -> None:
+    if not written.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in sorted(written.iterdir(), key=lambda path: path.suffix == SIDECAR):
+        with replaced_whole(folder / file.name) as temporary:
+            shutil.copyfile(file, temporary)
+            temporary.chmod(file.stat().st_mode)
+            synced(temporary)
+    shutil.rmtree(written)
+
+
 class Evaluator:
     """Runs candidates of one growth model in one engine.
 
@@ -55,6 +140,8 @@ class Evaluator:
         restart_s: wall time in seconds between two restart files.
         selection: the atoms in frames, and when each rank sends its own part of them.
         passed_over: called on rank 0 with the reason when the newest restart file of a run is not used.
+        scratch: folder on a disk of the node in which runs write their files, which are then copied into the
+            campaign's folder.
     """
 
     def __init__(
@@ -67,6 +154,7 @@ class Evaluator:
         restart_s: float = 300.0,
         selection: Selection = ALL_ATOMS,
         passed_over: Callable[[str], None] = lambda reason: None,
+        scratch: str | None = None,
     ) -> None:
         self.engine = engine
         self.model = model
@@ -78,6 +166,7 @@ class Evaluator:
         self.force_field_sha256 = sha256_of_files(model.potential_files)
         self._selection = selection
         self._passed_over = passed_over
+        self.scratch = Scratch(communicator, scratch)
         self.is_carried_on = True
         """Whether the present run leaves restart files from which another attempt goes on."""
 
@@ -101,7 +190,11 @@ class Evaluator:
             return Evaluated(0, 0, False, plan.snapshot, seed, key)
         files = self._restarts(lease, prepared)
         self.is_carried_on = files is not None
-        return self._run(plan, self.run_folder(lease), watch, seed, key, files)
+        folder = self.run_folder(lease)
+        try:
+            return self._run(plan, self.scratch.folder_for(folder), watch, seed, key, files)
+        finally:
+            self.scratch.bring_back(folder)
 
     def run_folder(self, lease: Lease) -> Path:
         """Where LAMMPS's input, log and final structure of this attempt go."""
@@ -131,7 +224,7 @@ class Evaluator:
             return None
         version = self.engine.version
         key, older = (name(plan, version) + self.force_field_sha256 for name in (restart_key, content_key))
-        folder, earlier = self.run_folder(lease), self._earlier(lease)
+        folder, earlier = self.scratch.folder_for(self.run_folder(lease)), self._earlier(lease)
         return RestartFiles(folder, key, version, self._restart_s, earlier, {older}, self._passed_over)
 
     def _run(

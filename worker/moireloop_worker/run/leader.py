@@ -161,6 +161,7 @@ class Leader:
         quiet_broadcast(self._comm, None)
         self._keeper.close()
         self._outlet.close()
+        self._evaluator.scratch.close()
         self._evaluator.engine.close()
 
     def _run(self, lease: Lease) -> None:

@@ -112,8 +112,9 @@ class Worker:
         selection = selection_of(frames, model)
         every_steps, restart_s = frames.every_steps, self.pool.restart_s
         self.evaluator = Evaluator(
-            communicator, engine, model, Path(), every_steps, restart_s, selection, self._restart_passed_over
-        )
+            communicator, engine, model, Path(), every_steps, restart_s, selection, self._restart_passed_over,
+            self.pool.scratch,
+        )  # fmt: skip
         first = communicator.rank == 0
         whole = connection.open_frame_publisher() if first else None
         self.outlet = FrameOutlet(communicator, whole, connection.open_part_sender(chooses=first))
@@ -202,6 +203,9 @@ def main(arguments: Sequence[str]) -> int:
             follow(worker.comm, worker.evaluator, worker.outlet, worker.lone_errors.hold)
             return 0
         _lead(worker, stop)
+    except redis.RedisError as error:
+        log.critical("worker ends, redis does not answer name=%s error=%s", chosen.name, " ".join(str(error).split()))
+        return EXIT_NOT_ITS_FAULT
     except Exception as error:
         log.exception("worker died name=%s rank=%d", chosen.name, MPI.COMM_WORLD.rank)
         return EXIT_NOT_ITS_FAULT if _is_foreign(error) else EXIT_DIED
@@ -212,7 +216,7 @@ def _is_foreign(error: Exception) -> bool:
     """Whether what ended the worker lies under it. A wrong command line, which names no connection, does not."""
     if isinstance(error, NoConnectionFile):
         return False
-    return isinstance(error, redis.RedisError | LibraryUnusable) or is_infrastructure(error)
+    return isinstance(error, LibraryUnusable) or is_infrastructure(error)
 
 
 def _lead(worker: Worker, stop: StopSignal) -> None:

@@ -233,7 +233,17 @@ def test_pools_that_joined_are_shown_with_their_ends_and_silence() -> None:
     assert "pool" not in shown(progress(told))
     text = shown(progress(told.model_copy(update={"pools": [main, night]})))
     assert "pool main on n1, 2 workers, local" in text
-    assert "pool night on n17, 1 worker, slurm, ends in 1 h 00 min, silent for 30 s" in text
+    assert "pool night on n17, 1 worker, slurm, ends in 1 h 00 min, silent for 29 s" in text
+
+
+def test_silence_of_pools_is_not_judged_by_the_clock_of_the_viewer() -> None:
+    """They speak by the server's clock: another pool, or the log, says that one is silent."""
+    night = PoolStatus(pool="night", host="n17", launcher="slurm", workers=1, seen_s=10.0)
+    alone = status(services={"pool": "stopped", "pool-night": "started"}).model_copy(update={"pools": [night]})
+    assert "pool night on n17, 1 worker, slurm" in shown(progress(alone))
+    assert "silent" not in shown(progress(alone))
+    lost = alone.model_copy(update={"services": {"pool": "stopped", "pool-night": "crashed"}})
+    assert "pool night on n17, 1 worker, slurm, silent" in shown(progress(lost))
 
 
 def test_what_is_waited_for_and_missing_is_shown() -> None:
