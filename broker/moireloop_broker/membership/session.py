@@ -147,13 +147,16 @@ class Follower:
         except (redis.RedisError, OSError):
             self.why_silent = f"{_server(connection)} does not answer"
             return self._without_redis()
-        if stored.get(b"session", b"").decode() != self._reached.mark:
+        mark = self._reached.mark
+        if stored.get(b"session", b"").decode() != mark:
             return "another session"
+        # Before it is ready, the state is that at which the session before it ended.
+        has_ended = state in ENDED and (not mark or stored.get(b"ready", b"").decode() == mark)
         if silent and state not in ENDED:
             self.why_silent = "its conductor is silent"
             return "away"
         self._heard_s = time.monotonic()
-        return "ended" if state in ENDED else "goes on"
+        return "ended" if has_ended else "goes on"
 
     def _without_redis(self) -> News:
         """By the campaign's folder, which may be elsewhere: then nothing is known but that Redis is away."""

@@ -7,21 +7,25 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
+from moireloop_broker.connection import write_connection
 from moireloop_broker.contract.events import Candidate, RunFailed, ServiceChanged
 from moireloop_broker.membership import endpoints, heartbeats, pool_watch, pools
 from moireloop_broker.membership.pool_watch import PoolWatch
 from moireloop_broker.membership.pools import PoolMembership, PoolNameTaken, live_workers, pools_of
+from moireloop_broker.membership.session import Follower, Reached
 from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.lease_watch import LeaseWatch
 from moireloop_broker.state.redis_client import open_client
+from tests.helpers.connections import connection_of
 from tests.helpers.waiting import wait_until
 from tests.helpers.whole_queue import WholeQueue
 
@@ -178,3 +182,21 @@ def test_endpoints_of_analyzers_that_were_killed_are_forgotten(
         assert watch.look() == ["analyzer-1"]
         assert set(client.hkeys(keys.endpoints)) == {b"analyzer-0", b"analyzer-old"}
         assert watch.look() == []
+
+
+def test_resumed_session_has_not_ended_while_it_is_only_starting(redis_server: RedisServer, tmp_path: Path) -> None:
+    """The state is still that at which the session before it ended, until the new one is ready."""
+    connection = connection_of("resuming", tmp_path, redis_server.url)
+    keys, file = connection.keys, tmp_path / "connection.json"
+    write_connection(connection, file)
+    with closing(open_client(redis_server.url)) as client:
+        campaign = CampaignState(client, keys, "resuming")
+        campaign.change("stopped")
+        client.hset(keys.identity, mapping={"session": "second", "ready": "first"})
+        follower = Follower(Reached(connection, "second", "stopped"), file, client)
+        assert follower.look() == "goes on"
+        campaign.change("resumed")
+        client.hset(keys.identity, "ready", "second")
+        assert follower.look() == "goes on"
+        campaign.change("stopped")
+        assert follower.look() == "ended"

@@ -127,9 +127,8 @@ def test_worker_ends_itself_when_redis_is_away_for_long(tmp_path: Path) -> None:
     server.start()
     campaign = begun(new_campaign(server, tmp_path / "c"))
     client, keys = campaign.connection.open_redis(), campaign.connection.keys
-    sections = {"growth": LONG_BEAD, "workers": {"lease_s": 0.5}, "lammps": {}, "frames": {}, "early_end": {}}
-    write_settings(client, keys, sections)
-    PoolMembership(client, keys, "far", host="n17").claim()
+    sections = {"growth": LONG_BEAD, "workers": {"count": 0, "lease_s": 0.5}, "frames": {"every_steps": 100}}
+    write_settings(client, keys, {**sections, "lammps": {}, "early_end": {}})
     client.close()
     campaign.propose("c0")
     worker = subprocess.Popen([*campaign.worker_command, "--name", "far-worker-0"], stderr=subprocess.PIPE)
@@ -138,8 +137,9 @@ def test_worker_ends_itself_when_redis_is_away_for_long(tmp_path: Path) -> None:
         server.stop()
         said = worker.communicate(timeout=90)[1].decode()
     finally:
+        server.stop()
         worker.kill()
-        worker.wait()
+        worker.communicate()
     assert worker.returncode == EXIT_NOT_ITS_FAULT, said
     assert "nobody looks after this worker any more, ending it reason=Redis has not answered for" in said
     assert "Traceback" not in said
