@@ -342,6 +342,9 @@ def _add_dashboard(sub: argparse.ArgumentParser) -> None:
         "--origin", dest="origins", action="append", default=[], metavar="ORIGIN",
         help="pages of this origin may read with a token (CORS); again for more",
     )  # fmt: skip
+    sub.add_argument(
+        "--patience", type=_seconds, default=0.0, metavar="S", help="wait so long for a campaign to be started (0)"
+    )
     sub.add_argument("--browser", action="store_true", help="open the link in a browser")
 
 

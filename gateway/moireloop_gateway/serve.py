@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,7 +19,7 @@ import uvicorn
 
 from moireloop_broker.files import write_synced
 from moireloop_gateway.access import Tokens
-from moireloop_gateway.sources.catalogue import Catalogue, refuse_nothing
+from moireloop_gateway.sources.catalogue import Catalogue, NothingToShow, refuse_nothing
 from moireloop_gateway.web.app import create_app
 from moireloop_gateway.web.gateway import Gateway
 from moireloop_gateway.web.guard import Guard, is_loopback
@@ -27,6 +28,8 @@ PORT: Final = 8765
 
 CLOSES_S: Final = 1
 
+LOOK_EVERY_S: Final = 0.5
+
 
 class CannotServe(ValueError):
     """The gateway cannot be opened as it was asked for; the text says why and how to mend it."""
@@ -34,7 +37,10 @@ class CannotServe(ValueError):
 
 @dataclass(frozen=True)
 class Listening:
-    """Where and how the gateway listens. `port` 0 takes a free one; None PORT, or a free one where that is taken."""
+    """Where and how the gateway listens. `port` 0 takes a free one; None PORT, or a free one where that is taken.
+
+    `patience` is how many seconds it waits for a campaign where there is none yet.
+    """
 
     host: str = "127.0.0.1"
     port: int | None = None
@@ -44,6 +50,7 @@ class Listening:
     plaintext: bool = False
     tokens: Path | None = None
     origins: tuple[str, ...] = ()
+    patience: float = 0.0
 
     @property
     def scheme(self) -> str:
@@ -62,8 +69,8 @@ def serve(given: Sequence[Path], how: Listening, said: Callable[[str], None], re
     Raises:
         NothingToShow, CampaignFileError, CannotServe: what is wrong with what was asked for.
     """
-    refuse_nothing(given)
     refuse_open(how)
+    _await_something(given, how.patience, said)
     tokens = kept_tokens(how.tokens)
     bound = _bound(how)
     port = bound.getsockname()[1]
@@ -81,6 +88,23 @@ def serve(given: Sequence[Path], how: Listening, said: Callable[[str], None], re
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[bound])
     return 0
+
+
+def _await_something(given: Sequence[Path], patience_s: float, said: Callable[[str], None]) -> None:
+    """Wait until there is something to show. Raises NothingToShow, CampaignFileError."""
+    deadline_s, told = time.monotonic() + patience_s, ""
+    while True:
+        try:
+            refuse_nothing(given)
+        except NothingToShow as error:
+            if time.monotonic() >= deadline_s:
+                raise
+            if str(error) != told:
+                told = str(error)
+                said(f"waiting, at most {deadline_s - time.monotonic():.0f} s: {told}")
+            time.sleep(LOOK_EVERY_S)
+        else:
+            return
 
 
 class _Server(uvicorn.Server):

@@ -61,10 +61,16 @@ def settings_of(campaign: Campaign) -> dict[str, Any]:
 
 def campaign_folders(given: Path) -> Iterator[CampaignFolder]:
     """The campaigns of a folder: itself, or those one or two levels below it."""
-    if CampaignFolder(given).was_started:
+    if _is_campaign(given):
         yield CampaignFolder(given)
         return
     for pattern in ("*/campaign.toml", "*/*/campaign.toml"):
         for copy in sorted(given.glob(pattern)):
-            if not (copy.parent.parent / "campaign.toml").exists():
+            if _is_campaign(copy.parent) and not _is_campaign(copy.parent.parent):
                 yield CampaignFolder(copy.parent)
+
+
+def _is_campaign(root: Path) -> bool:
+    """Whether this is a campaign's folder, and not one in which somebody keeps a campaign file of the same name."""
+    folder = CampaignFolder(root)
+    return folder.was_started and folder.runs.is_dir()
