@@ -58,7 +58,7 @@ def test_containers_have_no_rights_that_they_do_not_need(name: str) -> None:
     assert service["init"] is True
     assert service["mem_limit"]
     assert not service.get("privileged")
-    assert "USER moireloop" in stage(name)
+    assert {"ARG UID=10001", "USER ${UID}:${UID}"} <= set(stage(name)), "by number: Kubernetes asks for runAsNonRoot"
 
 
 def test_volume_takes_its_mode_from_the_image() -> None:
