@@ -124,6 +124,14 @@ def test_commands_are_commands_of_moireloop(name: str) -> None:
     assert name == "conductor" or command_of(name)[:3] == asked[1:4]
 
 
+@pytest.mark.parametrize("name", ["analyzer", "conductor"])
+def test_kernels_are_in_the_images_of_those_who_fit_lattices(name: str) -> None:
+    """Compiled once, for the processor that is named, not in each new container: the conductor draws bilayers."""
+    lines = stage(name)
+    assert "COPY --from=kernels /opt/kernels /opt/kernels" in lines
+    assert "ENV NUMBA_CPU_NAME=${KERNEL_CPU} NUMBA_CACHE_DIR=/tmp/kernels" in lines
+
+
 def test_every_variable_is_in_the_env_file() -> None:
     """And each of its variables is used, or is Docker's own; one that is missing is an error, not an empty word."""
     used = re.findall(r"\$\{(\w+):\?[^}]+\}", COMPOSE.read_text(encoding="utf-8"))
