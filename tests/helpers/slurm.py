@@ -211,25 +211,17 @@ class Slurm:
         words = ["sbatch", "--parsable", f"--nodes={nodes}", "--exclusive", "--no-kill", f"--output={script}.out"]
         return self.command(*words, "--open-mode=append", *options, str(script)).strip()
 
-    def begin_now(self, job: str) -> None:
-        """Have a job that was requeued begin: Slurm holds it for 121 s, in case its nodes are to blame.
+    def begins_again(self, job: str) -> None:
+        """Wait until a job that was requeued runs again: Slurm holds it for 121 s, in case its nodes are to blame.
 
-        It can be told to begin at once, but may forget that.
+        `scontrol update StartTime=now` starts it at once, but it then takes the end of its last run for its own.
         """
         wait_until(lambda: self.job_state(job) == "PENDING", f"job {job} is requeued", 150)
         try:
-            wait_until(lambda: self._began(job), f"job {job} runs again", 200)
+            wait_until(lambda: self.job_state(job) in ("RUNNING", "COMPLETED"), f"job {job} runs again", 300)
         except AssertionError as error:
             state = self.command("scontrol", "show", "job", job, check=False) + self.command("scontrol", "show", "node")
             raise AssertionError(f"{error}: {state}") from error
-
-    def _began(self, job: str) -> bool:
-        """Whether a job runs or has run; else it is told to, which it forgets while it is still on its way out."""
-        if self.job_state(job) == "PENDING":
-            self.command("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
-            with contextlib.suppress(AssertionError):
-                wait_until(lambda: self.job_state(job) != "PENDING", "it begins", 2)
-        return self.job_state(job) in ("RUNNING", "COMPLETED")
 
     def end_in(self, job: str, seconds: float) -> None:
         """Move the end of a job: the limit that it was submitted with is of whole minutes."""

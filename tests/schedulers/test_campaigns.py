@@ -126,10 +126,10 @@ def test_one_run_outlives_a_preemption_and_the_end_of_its_time(slurm: Slurm, cam
     assert not slurm.is_over(job), said.read_text()
     with slurm.allocation("--partition=high", "--time=1"):
         wait_until(lambda: slurm.job_state(job) == "PENDING", "the job is preempted")
-    slurm.begin_now(job)
+    slurm.begins_again(job)
     wait_until(lambda: running_now(running) == 1 or slurm.is_over(job), "the candidate runs again", 100)
     slurm.command("scancel", "--signal=USR1", "--batch", job)
-    slurm.begin_now(job)
+    slurm.begins_again(job)
     wait_until(lambda: slurm.is_over(job), "the job is over", 300)
     assert "gave everything back: SIGUSR1 says to give back now" in said.read_text(), said.read_text()
     events = running.assert_exactly_one_result_each(1)
@@ -154,7 +154,7 @@ def test_job_gives_back_before_its_time_limit_and_the_next_one_goes_on(
     job = slurm.submit(file, 1, "--time=1")
     wait_until(lambda: slurm.is_over(job), "the first job is over", 200)
     assert "ended with 75" in said.read_text(), said.read_text()
-    assert "gave everything back: the allocation ends in" in said.read_text()
+    assert "gave everything back: the allocation of the workers ends, with 0 of 1 results" in said.read_text()
     assert slurm.job_state(job) == "COMPLETED"
     second = slurm.submit(file, 1)
     wait_until(lambda: slurm.is_over(second), "the second job is over", 300)
