@@ -82,7 +82,7 @@ def _result(number: int, now_s: float) -> Result:
     )  # fmt: skip
 
 
-def _append(connection: Connection, first: int, count: int) -> None:
+def append_results(connection: Connection, first: int, count: int) -> None:
     """Write so many results into the log, as fast as Redis takes them."""
     with contextlib.closing(connection.open_redis()) as client:
         for begin in range(first, first + count, 500):
@@ -131,7 +131,7 @@ def _delays_s(gateway: Gateway, connection: Connection, count: int) -> list[floa
 
 def _one_delay_s(lines: Iterator[bytes], connection: Connection, number: int) -> float:
     begun_s = time.perf_counter()
-    _append(connection, number, 1)
+    append_results(connection, number, 1)
     next(line for line in lines if line.startswith(b"data: ") and b'"result/' in line)
     return time.perf_counter() - begun_s
 
@@ -147,7 +147,7 @@ def _raw_delays_s(connection: Connection, folder: Path, count: int) -> list[floa
         for number in range(count):
             came.clear()
             begun_s = time.perf_counter()
-            _append(connection, 950_000 + number, 1)
+            append_results(connection, 950_000 + number, 1)
             came.wait(10)
             found.append(time.perf_counter() - begun_s)
         thread.join(20)
@@ -207,10 +207,10 @@ def rows(
             slow = _delays_s(gateway, connection, delays)
             raw = _raw_delays_s(connection, folder, delays)
             found = [_delay_row(slow, raw)]
-            _append(connection, 0, results - events)
+            append_results(connection, 0, results - events)
             wait_until(lambda: gateway.ask()["results"] >= results - events, "the gateway has them", every_s=0.2)
             since = gateway.ask()["last_id"]
-            _append(connection, results - events, events)
+            append_results(connection, results - events, events)
             wait_until(lambda: gateway.ask()["results"] >= results, "the gateway has all", every_s=0.2)
             replayed = _replayed_per_s(folder, since, events)
             for count in listeners:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from moireloop.campaign_file.load import load_copy
 from moireloop.campaign_file.looking import load_to_look
 from moireloop.client.client import Received, Topic
+from moireloop.client.html import campaign_html
 from moireloop.results.results import best_result
 from moireloop.session.history import TOPICS, History
 from moireloop.session.lock import refuse_if_running
@@ -57,6 +58,9 @@ class StoredCampaign:
 
     def __repr__(self) -> str:
         return f"<stored campaign {self.name!r} in {self.folder}: {len(self.results)} results, {self.status.state}>"
+
+    def _repr_html_(self) -> str:
+        return campaign_html(self.status, self.budget.results, self.targets, self.results)
 
     @property
     def folder(self) -> Path:

@@ -209,7 +209,8 @@ class CampaignClient(Asking[None]):
         return Subscription(following, self._drive(following.talk(), following.topics))
 
     def _repr_html_(self) -> str:
-        return campaign_html(self.status(), self.describe(), [entry.message for entry in self.results()])
+        told, results = self.describe(), [entry.message for entry in self.results()]
+        return campaign_html(self.status(), told.budget_results, targets_of(told.targets), results)
 
     def _carry_out(self, request: SteeringRequest) -> None:
         self._ask(request)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
-from moireloop_broker.contract.control import Description, Status
+from moireloop_broker.contract.control import Status
 from moireloop_broker.contract.events import BUDGET_OUTCOMES, Result
+from moireloop_broker.contract.search import Target
 
 WIDTH: Final = 420
 
 HEIGHT: Final = 120
 
 
-def campaign_html(status: Status, told: Description, results: Sequence[Result]) -> str:
+def campaign_html(status: Status, budget_results: int, targets: Iterable[Target], results: Sequence[Result]) -> str:
     """State, results of the budget, and for each target the best distance from it after each result, in degrees."""
     done = sum(status.counts.get(outcome, 0) for outcome in BUDGET_OUTCOMES)
-    head = f"<b>{escape(status.campaign)}</b> {status.state}: {done} of {told.budget_results} results"
-    curves = "".join(_curve(results, target.twist_deg) for target in told.targets)
+    head = f"<b>{escape(status.campaign)}</b> {status.state}: {done} of {budget_results} results"
+    curves = "".join(_curve(results, target.twist_deg) for target in targets)
     return f"<div>{head}{curves}</div>"
 
 

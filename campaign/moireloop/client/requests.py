@@ -58,6 +58,7 @@ def replicate(candidate_id: str, new_id: str, seed: int | None, requester: str) 
 
 def replicates(candidate_id: str, runs: int, requester: str) -> list[ReplicateRequest]:
     """Requests for so many more runs, under new names. Raises BadArgument."""
+    runs = _plain(runs)
     if isinstance(runs, bool) or not isinstance(runs, int) or not 1 <= runs <= MOST_RUNS:
         raise BadArgument(f"runs: expected 1 to {MOST_RUNS}, got {_shown(runs)}")
     names = [f"{str(candidate_id)[:50]}-{secrets.token_hex(4)}" for _ in range(runs)]

@@ -12,11 +12,13 @@ from typing import Any, cast
 
 import pytest
 from prometheus_client.core import CounterMetricFamily
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import CollectorRegistry
 
 from moireloop_broker.contract.control import WorkerStatus
 from moireloop_broker.contract.events import Published
 from moireloop_gateway.picture.picture import Picture
-from moireloop_gateway.web.metrics import Families, add_campaign
+from moireloop_gateway.web.metrics import Families, _Once, add_campaign
 from tests.helpers.campaign_events import candidate, failed, leased, queued, result
 
 MONITORING = Path(__file__).parents[3] / "docs" / "monitoring"
@@ -24,8 +26,8 @@ MONITORING = Path(__file__).parents[3] / "docs" / "monitoring"
 PROMTOOL = shutil.which("promtool")
 
 
-def exposed() -> dict[str, str]:
-    """Names of the metrics of a campaign that has everything, with their types."""
+def campaign_with_everything() -> Families:
+    """The metrics of a campaign of which all is known."""
     picture = Picture()
     events: list[Published] = [
         queued(candidate("a")),
@@ -45,7 +47,12 @@ def exposed() -> dict[str, str]:
     }  # fmt: skip
     families = Families()
     add_campaign(families, "demo", told, cast("Any", SimpleNamespace(picture=picture)))
-    suffix = {True: "_total", False: ""}
+    return families
+
+
+def exposed() -> dict[str, str]:
+    """Names of the metrics of a campaign that has everything, with their types."""
+    families, suffix = campaign_with_everything(), {True: "_total", False: ""}
     return {family.name + suffix[isinstance(family, CounterMetricFamily)]: family.type for family in families}
 
 
@@ -77,10 +84,40 @@ def test_the_grafana_dashboard_is_whole() -> None:
     assert all(target["expr"] for panel in panels for target in panel["targets"])
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool of the Debian package prometheus is not installed")
-def test_promtool_takes_the_rules() -> None:
-    """Prometheus's own check."""
+def promtool(*arguments: str, told: str = "") -> None:
+    """Prometheus's own check, which must have nothing to say against it."""
     checked = subprocess.run(
-        [str(PROMTOOL), "check", "rules", str(MONITORING / "alerts.yml")], capture_output=True, text=True, check=False
+        [str(PROMTOOL), "check", *arguments], input=told, capture_output=True, text=True, check=False
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+needs_promtool = pytest.mark.skipif(
+    PROMTOOL is None, reason="promtool of the Debian package prometheus is not installed"
+)
+
+
+@needs_promtool
+def test_promtool_takes_the_rules() -> None:
+    """The alert rules."""
+    promtool("rules", str(MONITORING / "alerts.yml"))
+
+
+@needs_promtool
+def test_promtool_takes_the_queries_of_the_dashboard(tmp_path: Path) -> None:
+    """Each query of a Grafana panel, its variables filled in, is an expression of Prometheus."""
+    panels = json.loads((MONITORING / "grafana.json").read_text(encoding="utf-8"))["panels"]
+    queries = [target["expr"] for panel in panels for target in panel["targets"]]
+    filled = [re.sub(r"\$__\w+", "5m", query).replace("$campaign", "demo") for query in queries]
+    rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(filled)]
+    file = tmp_path / "panels.yml"
+    file.write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
+    promtool("rules", str(file))
+
+
+@needs_promtool
+def test_promtool_takes_the_metrics() -> None:
+    """Its linter of names, types and help texts, on what the gateway exposes."""
+    registry = CollectorRegistry()
+    registry.register(_Once([*campaign_with_everything()]))
+    promtool("metrics", told=generate_latest(registry).decode())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from moireloop.client import requests
@@ -18,6 +19,16 @@ def test_numbers_of_numpy_are_taken() -> None:
     made = requests.propose("a", {"temperature_k": np.float32(2000), "shear": np.int64(1)}, np.int64(3), "me")  # type: ignore[arg-type]
     assert (made.parameters, made.seed) == ({"temperature_k": 2000.0, "shear": 1.0}, 3)
     assert requests.change_space({"t": np.array([1, 2])}, "me").space == {"t": [1.0, 2.0]}  # type: ignore[dict-item]
+    assert len(requests.replicates("a", np.int64(2), "me")) == 2  # type: ignore[arg-type]
+
+
+def test_rows_of_pandas_are_taken() -> None:
+    """A row of a table, as `results_frame` returns it, is a recipe to propose."""
+    row = pd.DataFrame({"temperature_k": [2000, 2100], "shear": [0.1, 0.2]}).iloc[1]
+    assert requests.propose("a", row, 0, "me").parameters == {"temperature_k": 2100.0, "shear": 0.2}
+    wanted = requests.retarget(pd.Series([8.2, 5.5]), "me").targets
+    assert [one.twist_deg for one in wanted] == [8.2, 5.5]
+    assert requests.prioritise("a", pd.Series([3]).iloc[0], "me").place == 3
 
 
 @pytest.mark.parametrize(

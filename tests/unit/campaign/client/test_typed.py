@@ -1,0 +1,35 @@
+"""The examples of the pages are typed as strictly as our own code."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[4]
+
+
+@pytest.mark.processes
+def test_examples_of_the_pages_pass_mypy(tmp_path: Path) -> None:
+    """What README and docs/python.md give to copy passes `mypy --strict`; a wrong line among it does not."""
+    programs: list[str] = []
+    for page in ("README.md", "docs/python.md"):
+        for block in re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S):
+            if "from moireloop import" in block:
+                programs.append(block)
+            elif "measure_twist" not in block:
+                programs[-1] += block
+    assert len(programs) == 3
+    for number, program in enumerate(programs):
+        (tmp_path / f"example_{number}.py").write_text(program)
+    (tmp_path / "wrong.py").write_text(programs[0] + "\ncampaign.propose(1, mine)\n")
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file", "pyproject.toml", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    errors = [line for line in checked.stdout.splitlines() if ": error:" in line]
+    assert len(errors) == 1, checked.stdout + checked.stderr
+    assert "wrong.py" in errors[0]
