@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -133,11 +134,27 @@ def refuse_open(how: Listening) -> None:
     for file in filter(None, (how.certificate, how.key)):
         if not os.access(file, os.R_OK):
             raise CannotServe(f"{file}: expected a file in PEM that can be read, for TLS")
+    _refuse_wrong_pair(how.certificate, how.key)
     if not is_loopback(how.host) and how.certificate is None and not how.plaintext:
         raise CannotServe(
             f"{how.host} is reached from other machines, and without TLS tokens would go in clear: give --certificate "
             f"and --key, or --plaintext where the network is trusted"
         )
+
+
+def _refuse_wrong_pair(certificate: Path | None, key: Path | None) -> None:
+    if certificate is None or key is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
+    except (ssl.SSLError, ValueError) as error:
+        raise CannotServe(
+            f"{certificate} and {key}: expected a certificate and its key without a password, both PEM: {error}"
+        ) from error
+
+
+def _no_password() -> str:
+    raise ValueError("the key has a password")
 
 
 def kept_tokens(file: Path | None) -> Tokens:

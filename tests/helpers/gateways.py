@@ -48,7 +48,7 @@ class RunningGateway:
         raise AssertionError("the gateway did not end within 20 s of Ctrl-C")
 
 
-def start_gateway(tokens: Path, *given: Path, port: int = 0) -> RunningGateway:
+def start_gateway(tokens: Path, *given: Path | str, port: int = 0) -> RunningGateway:
     """Start a gateway and wait until it listens; `tokens` is its file of tokens."""
     output = tokens.with_suffix(".txt")
     with output.open("wb") as file:
@@ -76,7 +76,7 @@ def start_gateway(tokens: Path, *given: Path, port: int = 0) -> RunningGateway:
 
 
 @contextmanager
-def gateway(tokens: Path, *given: Path) -> Iterator[RunningGateway]:
+def gateway(tokens: Path, *given: Path | str) -> Iterator[RunningGateway]:
     """A gateway for as long as the block lasts; it ends in good order."""
     running = start_gateway(tokens, *given)
     try:
