@@ -150,6 +150,15 @@ def test_every_panel_shows_itself(opened: Opened) -> None:
     assert opened.errors == []
 
 
+def test_model_and_admitted_twists_are_shown(opened: Opened) -> None:
+    """The model's probability of a hit lies behind the points once a target is chosen; the cell's twists are named."""
+    page = opened.show("space")
+    expect(page.get_by_text("twists that the cell admits")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_label("model's probability of a hit for").select_option(index=1)
+    expect(page.get_by_text("the largest over the other parameters")).to_be_visible(timeout=PATIENCE_MS)
+    assert opened.errors == []
+
+
 def test_no_request_leaves_the_machine(opened: Opened) -> None:
     """Nor with the 3D view, whose script is that of the installed package."""
     page = opened.show("bilayer")

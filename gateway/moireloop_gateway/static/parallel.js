@@ -13,6 +13,7 @@ export class Parallel {
   constructor(chosen) {
     this.chosen = chosen;
     this.kept = new Map();
+    this.admitted = [];
     this.canvas = el("canvas", { role: "img", tabindex: "0", "aria-label": "Parallel coordinates" });
     this.node = el("div", { class: "chart" }, this.canvas);
     new ResizeObserver(() => this.draw()).observe(this.node);
@@ -159,6 +160,8 @@ export class Parallel {
     pen.fillStyle = ink("band");
     if (kept) pen.fillRect(axis.x - 8, this.toY(axis, kept[1]), 16, this.toY(axis, kept[0]) - this.toY(axis, kept[1]));
     if (axis.name !== "twist_deg") return;
+    pen.fillStyle = ink("quiet");
+    for (const { twist_deg: twist } of this.admitted) pen.fillRect(axis.x - 9, this.toY(axis, twist) - 0.5, 6, 1);
     pen.fillStyle = ink("red");
     for (const target of this.store.summary.targets) {
       const high = this.toY(axis, target.twist_deg + target.tolerance_deg), low = this.toY(axis, target.twist_deg - target.tolerance_deg);

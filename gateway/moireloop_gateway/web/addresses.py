@@ -22,6 +22,11 @@ def thing(*required: str, **properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": list(required or properties)}
 
 
+def maybe(**properties: Schema) -> Schema:
+    """An object of JSON with some of these fields: `reason` alone, or all others."""
+    return {"type": "object", "properties": properties}
+
+
 def many(items: Schema) -> Schema:
     """An array of JSON."""
     return {"type": "array", "items": items}
@@ -77,6 +82,13 @@ ADDRESSES: Final = (
     Address(f"{CAMPAIGN}/runs/{{candidate}}/structure", "structure",
             "Final structure of a run: atoms, layers, both lattices, cell and moire cell, in angstrom.",
             thing("x", "y", "z", "layer", "cell", x=NUMBERS, y=NUMBERS, z=NUMBERS, layer=many(WHOLE), cell=ANY)),
+    Address(f"{CAMPAIGN}/model", "model",
+            "The model's probability of a hit over each pair of parameters, the largest over the others; `probability` "
+            "has `size` x `size` values for each target, rows along y. Fitting takes seconds.",
+            maybe(reason=TEXT, size=WHOLE, twists=WHOLE, targets=many(ANY),
+                  pairs=many(ANY))),
+    Address(f"{CAMPAIGN}/cells", "cells", "The coherent twists that the cell admits, and what each costs in strain.",
+            maybe(reason=TEXT, largest_strain={"type": "number"}, twists=many(ANY))),
     Address(f"{CAMPAIGN}/timeline", "timeline", "What each worker did when, as columns.",
             thing("workers", "worker", "leased_s", "end", workers=many(TEXT), worker=many(WHOLE), leased_s=NUMBERS,
                   end=many(TEXT)), {"last_s": ({"type": "number"}, "only spans of the last so many seconds")}),

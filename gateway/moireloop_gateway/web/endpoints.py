@@ -171,6 +171,18 @@ async def structure(request: Request, gateway: Gateway) -> Response:
     return Response(said, 200, {"cache-control": "no-store"}, "application/json")
 
 
+async def model(request: Request, gateway: Gateway) -> Response:
+    """Maps of the model's probability of a hit over each pair of parameters."""
+    asked = gateway.foretelling.asked(followed_of(request, gateway))
+    return json_response(await gateway.in_turn(lambda: gateway.foretelling.maps(asked)))
+
+
+async def cells(request: Request, gateway: Gateway) -> Response:
+    """The coherent twists that the campaign's cell admits over its search space."""
+    followed = followed_of(request, gateway)
+    return json_response(await gateway.in_turn(lambda: gateway.foretelling.cells(followed)))
+
+
 async def timeline(request: Request, gateway: Gateway) -> Response:
     """What each worker did when."""
     followed = followed_of(request, gateway)

@@ -12,6 +12,7 @@ from moireloop.campaign_file.errors import CampaignFileError
 from moireloop_gateway.access import Tokens
 from moireloop_gateway.sources.catalogue import Catalogue
 from moireloop_gateway.sources.followed import Followed
+from moireloop_gateway.sources.foretelling import Foretelling
 from moireloop_gateway.sources.structure import Structures
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Gateway:
         self.tokens = tokens
         self.version = version
         self.structures = Structures()
+        self.foretelling = Foretelling()
         self.listeners = 0
         self._turn = asyncio.Lock()
 

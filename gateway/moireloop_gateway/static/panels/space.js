@@ -2,7 +2,8 @@
 
 import { Chart } from "../chart.js";
 import { Parallel } from "../parallel.js";
-import { ink, rampStyle, twistColour } from "../colours.js";
+import { channelsOf, ink, rampStyle, twistColour } from "../colours.js";
+import { get } from "../api.js";
 import { card, el, replace, wide } from "../dom.js";
 import { label, number } from "../format.js";
 
@@ -13,12 +14,41 @@ const MOST_PAIRS = 6;
 export function mount(root, { store, go }) {
   const pairs = el("div", { class: "grid" }), parallel = new Parallel((id) => go("bilayer", id));
   const only = el("input", { type: "checkbox", id: "hits-only", onchange: () => update() });
+  const model = el("select", { id: "model-target", onchange: () => fetchModel() }, el("option", { value: "" }, "none"));
+  const modelSays = el("span", { class: "quiet", role: "status" });
+  const cellSays = el("p", { class: "quiet" });
+  let maps = null, asked = -1;
   replace(root, el("p", { class: "key" },
     el("span", {}, "twist 0°", el("span", { class: "ramp", style: rampStyle, role: "img", "aria-label": "colours of twists from 0 to 30 degrees" }), "30°"),
     el("span", {}, "◇ hit"), el("span", {}, "× no twist"), el("span", {}, "○ pending")),
     wide("All parameters", el("div", { class: "bar" }, el("label", { for: "hits-only" }, only, " hits only")), parallel.node,
       el("p", { class: "quiet" }, "Drag along an axis to keep what lies there; click the axis to keep all.")),
-    el("div", { style: "height:14px" }), pairs);
+    cellSays,
+    el("div", { class: "bar" }, el("label", { for: "model-target" }, "model's probability of a hit for ", model), modelSays),
+    pairs);
+  get(`${store.path}/cells`).then((told) => {
+    parallel.admitted = told.twists ?? [];
+    cellSays.textContent = told.reason ? `Admitted twists: ${told.reason}` : admittedWords(parallel.admitted);
+    parallel.draw();
+  }).catch((error) => { cellSays.textContent = `Admitted twists: ${error.message}`; });
+
+  // Fitting takes seconds: only where somebody has asked for a target, and again when a tenth more results are there.
+  async function fetchModel() {
+    if (model.value === "") { maps = null; modelSays.textContent = ""; update(); return; }
+    asked = store.total;
+    modelSays.textContent = "being fitted …";
+    try {
+      maps = await get(`${store.path}/model`);
+      modelSays.textContent = maps.reason ?? `by ${maps.twists} twists, the largest over the other parameters; full colour is ${percent(largest(maps, Number(model.value)))}`;
+    } catch (error) { maps = null; modelSays.textContent = error.message; }
+    update();
+  }
+
+  function offerTargets() {
+    const words = store.summary.targets.map((target) => `${target.twist_deg}° ± ${target.tolerance_deg}°`);
+    if (words.join() === [...model.options].slice(1).map((option) => option.textContent).join()) return;
+    replace(model, el("option", { value: "" }, "none"), ...words.map((word, i) => el("option", { value: String(i) }, word)));
+  }
   const charts = [];
 
   function build() {
@@ -33,12 +63,42 @@ export function mount(root, { store, go }) {
 
   function update() {
     if (!charts.length && store.parameters.length > 1) build();
+    offerTargets();
+    if (model.value !== "" && store.total > 1.1 * asked) fetchModel();
     const rows = [];
     for (let row = 0; row < store.total; row += 1) if (!only.checked || store.isHit(row)) rows.push(row);
-    for (const { x, y, chart } of charts) chart.set(pairOf(store, x, y, rows, only.checked));
+    for (const { x, y, chart } of charts) chart.set({ ...pairOf(store, x, y, rows, only.checked), bars: barsOf(store, maps, Number(model.value), x, y) });
     parallel.set(store, rows);
   }
   return { update };
+}
+
+const percent = (share) => `${Math.round(1000 * share) / 10} %`;
+
+function largest(maps, target) {
+  return Math.max(0.001, ...(maps.pairs ?? []).flatMap((pair) => pair.probability[target] ?? []));
+}
+
+function admittedWords(twists) {
+  if (!twists.length) return "The cell admits no coherent twist at the strain that is looked at.";
+  const few = twists.map((each) => Math.round(10 * each.twist_deg) / 10).slice(0, 40).join(", ");
+  return `Ticks left of the twist axis: the ${twists.length} twists that the cell admits (${few}${twists.length > 40 ? " …" : ""}).`;
+}
+
+// The model's map behind the points: the surer a hit, the less one sees through its colour.
+function barsOf(store, maps, target, x, y) {
+  const pair = maps?.pairs?.find((one) => one.x === x && one.y === y), found = pair?.probability[target];
+  if (!found) return [];
+  const top = largest(maps, target), [x0, x1] = store.summary.space[x], [y0, y1] = store.summary.space[y], size = maps.size;
+  const [red, green, blue] = channelsOf(ink("red"));
+  return found.flatMap((probability, at) => {
+    const share = probability / top;
+    if (share < 0.03) return [];
+    const column = at % size, row = Math.floor(at / size);
+    const end = (low, high, step) => low + (step / size) * (high - low);
+    return [{ x0: end(x0, x1, column), x1: end(x0, x1, column + 1), y0: end(y0, y1, row), y1: end(y0, y1, row + 1),
+      colour: `rgba(${red},${green},${blue},${(0.5 * share).toFixed(3)})` }];
+  });
 }
 
 function pairOf(store, x, y, rows, hitsOnly) {

@@ -1,0 +1,97 @@
+"""What the model and the cell say of the search space: maps of probabilities, and admitted twists (adapter).
+
+The model is fitted in a process of its own, since it needs torch and seconds of time.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from moireloop_broker.extras import missing_extras, missing_line
+from moireloop_broker.processes.trial import TrialOverdue, try_out
+
+if TYPE_CHECKING:
+    from moireloop_gateway.sources.followed import Followed
+
+PROGRAM: Final = "moireloop_gateway.sources.foretold_process"
+
+LIMIT_S: Final = 120.0
+
+KEPT: Final = 16
+
+
+class Foretelling:
+    """Keeps the last answers for each campaign: they change with its results, targets and search space alone."""
+
+    def __init__(self) -> None:
+        self._maps: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._cells: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    def asked(self, followed: Followed) -> dict[str, Any]:
+        """What the program is told of a campaign as it is now; to be called in the event loop."""
+        return {
+            "folder": str(followed.place.folder.root),
+            "space": followed.bounds or {},
+            "targets": [target.model_dump() for target in followed.targets],
+            "running": followed.phase == "live",
+            "results": len(followed.picture.results),
+        }
+
+    def maps(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Maps of the probability of a hit, or a `reason` why there are none. Blocks for seconds."""
+        key = json.dumps(asked, sort_keys=True)
+        if self._maps.get(asked["folder"], ("",))[0] != key:
+            _room(self._maps)
+            self._maps[asked["folder"]] = key, _fitted(asked)
+        return self._maps[asked["folder"]][1]
+
+    def cells(self, followed: Followed) -> dict[str, Any]:
+        """The twists that the campaign's cell admits, or a `reason` why they are not known. Blocks for a moment."""
+        key = json.dumps([str(followed.place.folder.root), followed.bounds])
+        if self._cells.get(followed.place.key, ("",))[0] != key:
+            _room(self._cells)
+            self._cells[followed.place.key] = key, _admitted(followed)
+        return self._cells[followed.place.key][1]
+
+
+def _room(kept: dict[str, Any]) -> None:
+    while len(kept) >= KEPT:
+        del kept[next(iter(kept))]
+
+
+def _fitted(asked: dict[str, Any]) -> dict[str, Any]:
+    if missing := missing_extras(("optimizer",)):
+        return {"reason": missing_line("the model's probability of a hit", missing)}
+    try:
+        trial = try_out([sys.executable, "-m", PROGRAM], "model", start_s=LIMIT_S, told=json.dumps(asked).encode())
+    except TrialOverdue as error:
+        return {"reason": f"the model: {error}"}
+    if trial.code != 0:
+        lines = trial.words.decode("utf-8", "replace").strip().splitlines()
+        return {"reason": f"the model could not be fitted: {lines[-1] if lines else 'no last words'}"}
+    said: dict[str, Any] = json.loads(trial.said)
+    return said
+
+
+def _admitted(followed: Followed) -> dict[str, Any]:
+    campaign, bounds = followed.campaign, followed.bounds
+    if missing := missing_extras(("worker",)):
+        return {"reason": missing_line("admitted twists", missing)}
+    if campaign is None or bounds is None:
+        return {"reason": "the campaign file cannot be read"}
+    from moireloop.cells.admitted import LARGEST_STRAIN
+    from moireloop.cells.lines import why_unknown
+    from moireloop.cells.reach import space_twists
+    from moireloop_broker.contract.search import SearchSpace
+    from moireloop_worker.models import crystal_of
+
+    crystal = crystal_of(campaign.growth)
+    if crystal is None:
+        return {"reason": why_unknown(campaign.growth.model)}
+    twists = space_twists(crystal, SearchSpace.model_validate(bounds))
+    return {
+        "largest_strain": LARGEST_STRAIN,
+        "twists": [{"twist_deg": round(each.twist_deg, 4), "strain": round(each.strain, 5)} for each in twists],
+    }

@@ -1,0 +1,37 @@
+"""The program that says what the model foretells: campaign on stdin as JSON, maps of probabilities on stdout (main)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from moireloop.client.client import NotRunning, connect
+from moireloop.results.foretold import foretold
+from moireloop.stored import open_campaign
+from moireloop_broker.contract.events import Result
+from moireloop_broker.contract.search import SearchSpace, Target
+
+
+def main() -> int:
+    """Read the results, fit, and write."""
+    told = json.loads(sys.stdin.buffer.read())
+    space = SearchSpace.model_validate({name: tuple(ends) for name, ends in told["space"].items()})
+    targets = [Target.model_validate(target) for target in told["targets"]]
+    results = _results(Path(told["folder"]), running=told["running"])
+    sys.stdout.write(json.dumps(foretold(results, space, targets), allow_nan=False))
+    return 0
+
+
+def _results(folder: Path, *, running: bool) -> list[Result]:
+    if not running:
+        return list(open_campaign(folder).results)
+    try:
+        with connect(folder, timeout_s=20) as client:
+            return [entry.message for entry in client.results()]
+    except NotRunning:
+        return list(open_campaign(folder).results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
