@@ -18,7 +18,7 @@ from moireloop_optimizer.sobol import sobol_points
 SIZE: Final = 20
 """Points along each parameter of a map."""
 
-OTHERS: Final = 24
+OTHERS: Final = 16
 """Points at which each square of a map is looked at."""
 
 MOST_PAIRS: Final = 6

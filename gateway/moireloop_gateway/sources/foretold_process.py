@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
 from moireloop.client.client import NotRunning, connect
-from moireloop.results.foretold import foretold
+from moireloop.session.startup import ONE_THREAD
 from moireloop.stored import open_campaign
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.search import SearchSpace, Target
 
 
 def main() -> int:
-    """Read the results, fit, and write."""
+    """Read the results, fit, and write. One thread is enough, and leaves the cores to the workers."""
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
+    from moireloop.results.foretold import foretold
+
     told = json.loads(sys.stdin.buffer.read())
     space = SearchSpace.model_validate({name: tuple(ends) for name, ends in told["space"].items()})
     targets = [Target.model_validate(target) for target in told["targets"]]
