@@ -39,7 +39,7 @@ export function mount(root, { store, go }) {
     modelSays.textContent = "being fitted …";
     try {
       maps = await get(`${store.path}/model`);
-      modelSays.textContent = maps.reason ?? `by ${maps.twists} twists, the largest over the other parameters; full colour is ${percent(largest(maps, Number(model.value)))}`;
+      modelSays.textContent = maps.reason ?? `by ${maps.twists} twists, the largest over the other parameters: clear ${range(maps, Number(model.value)).map(percent).join(", full colour ")}`;
     } catch (error) { maps = null; modelSays.textContent = error.message; }
     update();
   }
@@ -75,8 +75,9 @@ export function mount(root, { store, go }) {
 
 const percent = (share) => `${Math.round(1000 * share) / 10} %`;
 
-function largest(maps, target) {
-  return Math.max(0.001, ...(maps.pairs ?? []).flatMap((pair) => pair.probability[target] ?? []));
+function range(maps, target) {
+  const all = (maps.pairs ?? []).flatMap((pair) => pair.probability[target] ?? []);
+  return [Math.min(...all), Math.max(...all)];
 }
 
 function admittedWords(twists) {
@@ -89,13 +90,13 @@ function admittedWords(twists) {
 function barsOf(store, maps, target, x, y) {
   const pair = maps?.pairs?.find((one) => one.x === x && one.y === y), found = pair?.probability[target];
   if (!found) return [];
-  const top = largest(maps, target), [x0, x1] = store.summary.space[x], [y0, y1] = store.summary.space[y], size = maps.size;
+  const [low, top] = range(maps, target), [x0, x1] = store.summary.space[x], [y0, y1] = store.summary.space[y], size = maps.size;
   const [red, green, blue] = channelsOf(ink("red"));
   return found.flatMap((probability, at) => {
-    const share = probability / top;
+    const share = (probability - low) / Math.max(0.001, top - low);
     if (share < 0.03) return [];
     const column = at % size, row = Math.floor(at / size);
-    const end = (low, high, step) => low + (step / size) * (high - low);
+    const end = (from, to, step) => from + (step / size) * (to - from);
     return [{ x0: end(x0, x1, column), x1: end(x0, x1, column + 1), y0: end(y0, y1, row), y1: end(y0, y1, row + 1),
       colour: `rgba(${red},${green},${blue},${(0.5 * share).toFixed(3)})` }];
   });
