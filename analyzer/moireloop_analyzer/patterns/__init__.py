@@ -1,0 +1,1 @@
+"""Measured diffraction patterns: peaks, the two lattices behind them, and how far patterns are apart (pure)."""

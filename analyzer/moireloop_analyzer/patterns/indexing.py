@@ -1,0 +1,289 @@
+"""From the peaks of a pattern to the twist of a bilayer: which two lattices are its layers (pure).
+
+Lattices are found one after the other (search), the two brightest are fitted together (joint_fit), and what is left is
+sorted into moire satellites, further domains and peaks of unknown origin. Nothing depends on the rotation of the
+sample. docs/compare.md says what was measured with synthetic patterns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from moireloop_analyzer.patterns.centre import centred
+from moireloop_analyzer.patterns.described import brightness_of, direction_deg, domain_of, layer_of
+from moireloop_analyzer.patterns.indexed import IndexedPattern, Layer
+from moireloop_analyzer.patterns.joint_fit import JointFit, fit_together
+from moireloop_analyzer.patterns.layer_values import (
+    constant_of,
+    error_of,
+    signed_twist_deg,
+    wavelength_of,
+)
+from moireloop_analyzer.patterns.peaks import Floats, Ints, Peaks
+from moireloop_analyzer.patterns.reciprocal import first_ring, rotation_rad, sites_within
+from moireloop_analyzer.patterns.satellites import moire_matrix, satellites_among
+from moireloop_analyzer.patterns.search import MOST_SITES, NEAR, Lattice, lattices_among
+
+MAX_STRAIN: Final = 0.04
+"""Largest principal strain of a layer by default."""
+
+MOST_ALARMS: Final = -3.0
+"""A lattice counts where chance shows one like it in fewer than a thousandth of all patterns."""
+
+MOST_LATTICES: Final = 6
+
+FEWEST_PEAKS: Final = 6
+
+SAME_BRIGHTNESS: Final = 0.5
+"""A third lattice brighter than this share of the second one leaves open which two are the layers."""
+
+SATELLITE_LATTICE: Final = 0.7
+"""Share of a lattice's peaks that have to be satellites for it to be no domain."""
+
+GUESSES: Final = (0.0015, 0.004)
+"""Errors of peaks, as shares of the first ring, that are tried where the pattern has none."""
+
+UNSURE: Final = 1.3
+"""Factor on errors that were estimated: one error for all peaks leaves out that faint ones are less sure."""
+
+RESOLVED: Final = 4.0
+"""How many errors the two lattices' spots have to be apart."""
+
+
+def index_pattern(peaks: Peaks, constants: tuple[float, float], *, max_strain: float = MAX_STRAIN) -> IndexedPattern:
+    """The twist of the bilayer behind a pattern, its layers' strains, satellites and domains, or why it cannot be told.
+
+    Args:
+        peaks: of one pattern; errors that are not known are estimated from the scatter about the lattices.
+        constants: lattice constants of the two layers before strain, in angstrom.
+        max_strain: largest principal strain of a layer.
+    """
+    if len(peaks) < FEWEST_PEAKS:
+        return IndexedPattern(reason=f"{len(peaks)} peaks are too few: two lattices have at least {FEWEST_PEAKS}")
+    if peaks.errors_known:
+        return _indexed(centred(peaks), constants, max_strain)
+    ring, tried = first_ring(max(constants)), IndexedPattern(reason="no lattice was found")
+    for guess in GUESSES:
+        tried = _indexed(centred(peaks.with_errors(guess * ring)), constants, max_strain)
+        if tried.twist_deg is not None and tried.reduced_chi2 is not None:
+            error = UNSURE * guess * ring * max(tried.reduced_chi2, 1e-4) ** 0.5
+            again = _indexed(centred(peaks.with_errors(error)), constants, max_strain)
+            return tried if again.twist_deg is None else again
+    return tried
+
+
+def _indexed(peaks: Peaks, constants: tuple[float, float], max_strain: float) -> IndexedPattern:
+    apart = abs(constants[1] / constants[0] - 1.0)
+    distinct = apart > 2.0 * max_strain
+    if distinct:
+        return _of_two_kinds(peaks, constants, max_strain)
+    middle, slack = 0.5 * sum(constants), max_strain + 0.5 * apart
+    found = lattices_among(peaks, middle, max_strain=slack, most_alarms=MOST_ALARMS, at_most=MOST_LATTICES)
+    ordered = sorted(zip(brightness_of(peaks, found), found, strict=True), key=lambda each: -each[0])
+    why = _why_not_two([one for _, one in ordered], middle, max_strain)
+    if why is not None:
+        return IndexedPattern(reason=why)
+    return _paired(peaks, [one for _, one in ordered], [b for b, _ in ordered], constants, distinct=False)
+
+
+def _of_two_kinds(peaks: Peaks, constants: tuple[float, float], max_strain: float) -> IndexedPattern:
+    """Layers of constants so different that strain does not confuse them: each is looked for alone."""
+    chosen: list[Lattice] = []
+    others: list[Lattice] = []
+    for constant in constants:
+        free = np.ones(len(peaks), dtype=np.bool_)
+        for one in (*chosen, *others):
+            free[one.peaks] = False
+        numbers = np.flatnonzero(free)
+        found = (
+            []
+            if not len(numbers)
+            else lattices_among(
+                peaks.chosen(numbers), constant, max_strain=max_strain, most_alarms=MOST_ALARMS, at_most=3
+            )
+        )
+        found = [replace(one, peaks=numbers[one.peaks]) for one in found]
+        if not found:
+            return IndexedPattern(reason=_not_seen(constant, max_strain))
+        bright = sorted(zip(brightness_of(peaks, found), found, strict=True), key=lambda each: -each[0])
+        if len(bright) > 1 and bright[1][0] > SAME_BRIGHTNESS * bright[0][0]:
+            turned = [direction_deg(one.matrix) for _, one in bright[:2]]
+            return IndexedPattern(
+                reason=f"the layer of {constant:g} angstrom has domains of about the same brightness, at "
+                f"{turned[0]:.1f} and {turned[1]:.1f} degrees: which one the twist is counted from cannot be told"
+            )
+        chosen.append(bright[0][1])
+        others += [one for _, one in bright[1:]]
+    return _paired(peaks, [*chosen, *others], brightness_of(peaks, [*chosen, *others]), constants, distinct=True)
+
+
+def _paired(
+    peaks: Peaks,
+    found: Sequence[Lattice],
+    brightness: Sequence[float],
+    constants: tuple[float, float],
+    *,
+    distinct: bool,
+) -> IndexedPattern:
+    """What the first two of the lattices make of the pattern, and what the others are."""
+    sites = _sites(peaks, max(constants))
+    fit = fit_together(peaks, [one.matrix for one in found[:2]], sites, min(constants))
+    if fit is None:
+        return IndexedPattern(reason="too few peaks belong to one lattice alone: the two cannot be told apart")
+    told, turned = _order(fit, constants, distinct)
+    if turned:
+        fit, brightness = _exchanged(fit), [brightness[1], brightness[0], *brightness[2:]]
+    free = fit.owner < 0
+    satellites, about = satellites_among(peaks, free, fit.matrices, _spot_error(fit))
+    domains = [
+        (one, bright)
+        for one, bright in zip(found[2:], brightness[2:], strict=True)
+        if np.isin(one.peaks, satellites).mean() < SATELLITE_LATTICE
+    ]
+    pattern = _values(peaks, fit, constants if told else (_nominal(constants),) * 2, brightness)
+    explained = np.concatenate([np.flatnonzero(~free), satellites, *(one.peaks for one, _ in domains)])
+    pattern = replace(
+        pattern,
+        told_apart=told,
+        satellites=satellites,
+        satellite_share=_satellite_share(peaks, fit, satellites, about),
+        domains=tuple(domain_of(peaks, one, _nominal(constants), bright) for one, bright in domains),
+        unexplained=np.setdiff1d(np.arange(len(peaks)), explained),
+    )
+    why = _why_untold(fit, domains, brightness, constants, sites)
+    return pattern if why is None else pattern.refused(why)
+
+
+def _why_not_two(found: Sequence[Lattice], constant: float, max_strain: float) -> str | None:
+    if not found:
+        return _not_seen(constant, max_strain)
+    if len(found) == 1:
+        error = _lattice_error_deg(found[0])
+        return (
+            f"one hexagonal lattice alone is seen, at {direction_deg(found[0].matrix):.2f} degrees: the other layer is "
+            f"too faint, or turned by less than about {max(3.0 * error, 0.01):.2f} degrees"
+        )
+    return None
+
+
+def _lattice_error_deg(one: Lattice) -> float:
+    return float(np.degrees(error_of(lambda m: float(rotation_rad(m[0])), one.matrix[None], one.covariance)))
+
+
+def _not_seen(constant: float, max_strain: float) -> str:
+    return (
+        f"no hexagonal lattice of {constant:g} angstrom within {max_strain:.0%} strain is seen: of what the peaks show "
+        f"chance would show as much"
+    )
+
+
+def _why_untold(
+    fit: JointFit,
+    domains: Sequence[tuple[Lattice, float]],
+    brightness: Sequence[float],
+    constants: tuple[float, float],
+    sites: Ints,
+) -> str | None:
+    rivals = [(one, bright) for one, bright in domains if bright > SAME_BRIGHTNESS * min(brightness[:2])]
+    if rivals:
+        turned = ", ".join(f"{direction_deg(m):.1f}" for m in (*fit.matrices, *(one.matrix for one, _ in rivals)))
+        return (
+            f"lattices of similar brightness are seen at {turned} degrees: a layer has several domains, and which two "
+            f"lattices are the bilayer cannot be told"
+        )
+    apart = np.linalg.norm(_spots_apart(fit), axis=1)
+    if float(apart.max()) < RESOLVED * _spot_error(fit):
+        return "the two lattices are not resolved: their spots are nearer to each other than the errors of their places"
+    return None
+
+
+def _spots_apart(fit: JointFit) -> Floats:
+    return np.asarray(sites_within(1) @ moire_matrix(fit.matrices[0], fit.matrices[1]))
+
+
+def _values(peaks: Peaks, fit: JointFit, nominal: tuple[float, ...], brightness: Sequence[float]) -> IndexedPattern:
+    signed = signed_twist_deg(fit.matrices)
+    layers = tuple(_layer(peaks, fit, number, nominal[number], brightness[number]) for number in (0, 1))
+    wavelength = wavelength_of(fit.matrices)
+    error = None
+    if wavelength is not None:
+        error = wavelength**2 * error_of(lambda m: 1.0 / (wavelength_of(m) or 1e9), fit.matrices, fit.covariance)
+    return IndexedPattern(
+        twist_deg=abs(signed),
+        sigma_deg=error_of(signed_twist_deg, fit.matrices, fit.covariance),
+        signed_deg=signed,
+        layers=layers,
+        covariance=fit.covariance,
+        moire_angstrom=wavelength,
+        moire_error_angstrom=error,
+        reduced_chi2=fit.reduced,
+    )
+
+
+def _layer(peaks: Peaks, fit: JointFit, number: int, nominal: float, brightness: float) -> Layer:
+    own = np.flatnonzero(fit.owner == number)
+    some = slice(4 * number, 4 * number + 4)
+    return layer_of(
+        peaks, fit.matrices[number], fit.covariance[some, some], nominal, brightness, own, fit.indices[own]
+    )  # fmt: skip
+
+
+def _order(fit: JointFit, constants: tuple[float, float], distinct: bool) -> tuple[bool, bool]:
+    """Whether the constants tell which layer is which, and whether the lattices have to be exchanged for it."""
+    if distinct:
+        return True, False
+    apart = abs(constants[1] - constants[0])
+    seen = [constant_of(matrix) for matrix in fit.matrices]
+    blocks = [fit.covariance[:4, :4], fit.covariance[4:, 4:]]
+    errors = [error_of(_constant, fit.matrices[n : n + 1], block) for n, block in enumerate(blocks)]
+    error = float(np.hypot(errors[0], errors[1]))
+    straight = abs(seen[0] - constants[0]) + abs(seen[1] - constants[1])
+    crossed = abs(seen[0] - constants[1]) + abs(seen[1] - constants[0])
+    told = apart > 0 and abs(straight - crossed) > max(apart, NEAR * error)
+    return told, told and crossed < straight
+
+
+def _constant(matrices: Floats) -> float:
+    return constant_of(matrices[0])
+
+
+def _exchanged(fit: JointFit) -> JointFit:
+    order = np.r_[4:8, 0:4]
+    return replace(
+        fit,
+        matrices=fit.matrices[::-1],
+        covariance=fit.covariance[np.ix_(order, order)],
+        owner=np.where(fit.owner < 0, fit.owner, 1 - fit.owner),
+    )
+
+
+def _nominal(constants: tuple[float, float]) -> float:
+    return 0.5 * sum(constants)
+
+
+def _satellite_share(
+    peaks: Peaks,
+    fit: JointFit,
+    satellites: Ints,
+    about: Ints,
+) -> float | None:
+    sites, shares = sites_within(MOST_SITES), []
+    for number, (lattice, site) in zip(satellites, about, strict=True):
+        own = (fit.owner == lattice) & (fit.indices == sites[site]).all(axis=1)
+        if lattice >= 0 and own.any():
+            shares.append(float(peaks.intensity[number] / peaks.intensity[own][0]))
+    return float(np.mean(shares)) if shares else None
+
+
+def _spot_error(fit: JointFit) -> float:
+    """Standard error of the place of a first-ring spot of the worse lattice, in inverse angstrom."""
+    return float(np.sqrt(np.diag(fit.covariance).reshape(2, 4).sum(axis=1).max() / 2.0))
+
+
+def _sites(peaks: Peaks, constant: float) -> Ints:
+    most = min((float(peaks.lengths.max()) * 1.06 / first_ring(constant)) ** 2, MOST_SITES)
+    return sites_within(max(most, 1.0))
