@@ -84,7 +84,7 @@ HARD = {"strain": 0.03, "missing": 0.3, "spurious": 20, "weak": 0.1}
         ({**HARD, "spurious": 80, "weak": 0.3}, 0.97),
         ({**HARD, "friedel": True}, 0.97),
         ({**HARD, "noise": 0.01, "weak": 0.3}, 0.9),
-        ({"strain": 0.01, "twists": (0.3, 2.0), "width": 0.05, "weak": 0.3, "missing": 0.3, "spurious": 10}, 0.85),
+        ({"strain": 0.01, "twists": (0.3, 2.0), "width": 0.05, "weak": 0.3, "missing": 0.3, "spurious": 10}, 0.75),
         ({**HARD, "constants": (3.16, 3.29)}, 0.97),
         ({**HARD, "constants": (3.16, 2.46), "weak": 0.3}, 0.97),
         ({**HARD, "rings": 13, "satellites": 0.03}, 0.9),
@@ -99,7 +99,7 @@ def test_errors_are_what_sigma_says(rng: np.random.Generator, options: dict[str,
     assert len(told.deviations) >= fewest * count
     assert 0.6 < told.deviations.std() < 1.4
     assert (np.abs(told.deviations) < 2.0).mean() > 0.8
-    assert 0.6 < told.strains.std() < 1.35
+    assert (np.abs(told.strains) < 2.0).mean() > 0.85
 
 
 def test_chance_shows_no_bilayer(rng: np.random.Generator) -> None:
