@@ -80,6 +80,11 @@ COMMANDS: Final = {
         "Table of the best recipes; writes results and trajectories, each as .parquet and .csv, and analyses.parquet.",
         TABLES,
     ),
+    "compare": Command(
+        "looking.compare",
+        "A measured diffraction pattern: its twist, the results most like it, and what to change.",
+        (*SESSION,),
+    ),
     "figures": Command("looking.figures", "Draw the figures into the campaign's folder.", ("figures", "analyzer")),
     "dashboard": Command(
         "looking.dashboard",
@@ -143,6 +148,18 @@ ARGUMENTS: Final = {
             metavar="ID",
             help="draw this run too, beside each target's best; again for more",
         ),
+    ),
+    "compare": (
+        Argument("pattern", type=Path, metavar="PATTERN", help="peaks or scans (.csv, .parquet), or an image"),
+        Argument("--lattices", metavar="A,B", help="lattice constants of the two layers in angstrom, before strain"),
+        Argument("--max-strain", type=float, default=0.04, metavar="S", help="largest strain of a layer (0.04)"),
+        Argument("--closest", type=int, default=5, metavar="N", help="so many of the most similar results (5)"),
+        Argument("--calibration", type=float, metavar="Q", help="of an image: inverse angstrom a pixel"),
+        Argument("--centre", metavar="X,Y", help="of an image: pixel of the direct beam, from the upper left"),
+        Argument("--centre-error", type=float, metavar="E", help="of the centre, in pixels (0.5) or inverse angstrom"),
+        Argument("--distortion", metavar="E,DEG,K", help="of an image: ellipticity, its angle, barrel (1/pixel^2)"),
+        Argument("--instrument", type=float, default=0.0, metavar="W", help="full width along q in inverse angstrom"),
+        Argument("-o", dest="output", type=Path, metavar="FILE2", help="write a picture (.png, .svg)"),
     ),
     "cells": (
         Argument(

@@ -20,6 +20,7 @@ BAD_INPUT: Final = frozenset(
     {
         "moireloop.campaign_file.errors.CampaignFileError",
         "moireloop.client.requests.BadArgument",
+        "moireloop.experiment.refused.PatternRefused",
         "moireloop.commands.planning.cells.CellsUnknown",
         "moireloop.commands.planning.cells.StrainRefused",
         "moireloop.commands.running.service.ConductorRuns",

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from moireloop.campaign_file.load import load_copy
 from moireloop.campaign_file.looking import load_to_look
 from moireloop.client.client import Received, Topic
 from moireloop.client.html import campaign_html
+from moireloop.experiment.options import PatternOptions, PatternSource
 from moireloop.results.results import best_result
 from moireloop.session.history import TOPICS, History
 from moireloop.session.lock import refuse_if_running
@@ -29,11 +30,13 @@ from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import Entry, EventLog
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.series import Series
+from moireloop_worker.models import crystal_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from moireloop.campaign_file.campaign import Campaign
+    from moireloop.experiment.comparison import Comparison
 
 E = TypeVar("E", bound="Event")
 
@@ -148,6 +151,18 @@ class StoredCampaign:
     def best(self, target: Target | float | None = None) -> Result | None:
         """The measured result nearest to a target, by default the first; None where nothing was measured."""
         return best_result(self.results, self.targets[0] if target is None else target)
+
+    def compare(self, pattern: PatternSource, **options: Unpack[PatternOptions]) -> Comparison:
+        """A measured pattern beside the results: its twist, what is most like it, what to change.
+
+        Raises:
+            PatternRefused: the pattern cannot be read, or no lattice constants are known.
+        """
+        from moireloop.experiment.comparing import compare
+
+        if "lattices" not in options and (crystal := crystal_of(self._campaign.growth)) is not None:
+            options["lattices"] = crystal.lattice_angstrom, crystal.lattice_angstrom
+        return compare(pattern, self.results, self.targets, self.space, **options)
 
     def results_frame(self) -> pd.DataFrame:
         """The results as a pandas table with the columns of results.parquet. Raises MissingExtra."""

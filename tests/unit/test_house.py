@@ -36,11 +36,11 @@ ROOMS = {
     ),
     "moireloop_optimizer": (
         "runs", "strategy", "strategy_names", "settings", "sobol", "auto", "regret", "repeats", "strategies",
-        "generators", "checks", "service", "__main__",
+        "generators", "advice", "checks", "service", "__main__",
     ),
     "moireloop": (
-        "exit_codes", "cells", "results", "campaign_file", "client", "campaign", "scheduling", "services", "session",
-        "stored", "figures", "terminal", "commands", "cli", "__main__",
+        "exit_codes", "cells", "results", "experiment", "campaign_file", "client", "campaign", "scheduling", "services",
+        "session", "stored", "figures", "terminal", "commands", "cli", "__main__",
     ),
     "moireloop.commands": ("started", "planning", "looking", "steering", "running"),
     "moireloop_gateway": ("access", "picture", "sources", "web", "serve"),

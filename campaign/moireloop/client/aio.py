@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, cast, overload
 
 import zmq
 import zmq.asyncio
@@ -17,6 +18,7 @@ from moireloop.client.asking import Asking
 from moireloop.client.client import asking, connection_of, default_name, silence, subscribed, understood
 from moireloop.client.received import Page, Received, Topic
 from moireloop.client.talks import PAGE, RESULT, Following, Talk, Wait, page_of, replayed, result_of
+from moireloop.experiment.options import PatternOptions, PatternSource, space_of
 from moireloop.results.results import best_result
 from moireloop_broker.connection import ClientConnection
 from moireloop_broker.contract.codec import pack
@@ -38,6 +40,8 @@ from moireloop_broker.contract.topics import topic_named
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from moireloop.experiment.comparison import Comparison
 
 P = TypeVar("P", bound="Published", covariant=True)
 
@@ -123,6 +127,15 @@ class AsyncCampaignClient(Asking[Coroutine[Any, Any, None]]):
         told = await self.describe()
         bounds = {name: (limits.low, limits.high) for name, limits in told.space.items()}
         return results_frame([entry.message for entry in await self.results()], targets_of(told.targets), bounds)
+
+    async def compare(self, pattern: PatternSource, **options: Unpack[PatternOptions]) -> Comparison:
+        """A measured pattern beside the results so far, found in a thread; see CampaignClient.compare."""
+        from moireloop.experiment.comparing import compare
+
+        told = await self.describe()
+        found = [entry.message for entry in await self.results()]
+        work = partial(compare, pattern, found, targets_of(told.targets), space_of(told), **options)
+        return await asyncio.to_thread(work)
 
     async def best(self, target: Target | float | None = None) -> Result | None:
         """The measured result nearest to a target, by default the first one; None while nothing was measured."""

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, cast, overload
 
 import zmq
 
@@ -21,6 +21,7 @@ from moireloop.client.asking import Asking
 from moireloop.client.html import campaign_html
 from moireloop.client.received import NotRunning, Page, Received, RequestRefused, Topic
 from moireloop.client.talks import PAGE, RESULT, Following, Talk, Wait, page_of, replayed, result_of
+from moireloop.experiment.options import PatternOptions, PatternSource, space_of
 from moireloop.results.results import best_result
 from moireloop_broker.connection import ClientConnection, NoConnectionFile, original_of, read_client_connection
 from moireloop_broker.contract.codec import pack, unpack_reply
@@ -44,6 +45,8 @@ from moireloop_broker.network.links import watch_link
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from moireloop.experiment.comparison import Comparison
 
 __all__ = ["CampaignClient", "NotRunning", "Page", "Received", "RequestRefused", "Subscription", "Topic", "connect"]
 
@@ -142,6 +145,19 @@ class CampaignClient(Asking[None]):
         """The measured result nearest to a target, by default the first one; None while nothing was measured."""
         wanted = self.targets[0] if target is None else target
         return best_result([entry.message for entry in self.results()], wanted)
+
+    def compare(self, pattern: PatternSource, **options: Unpack[PatternOptions]) -> Comparison:
+        """A measured pattern beside the results so far: its twist, what is most like it, what to change.
+
+        Raises:
+            PatternRefused: the pattern cannot be read, or no lattice constants are known.
+            NotRunning, MissingExtra: as `results_frame`.
+        """
+        from moireloop.experiment.comparing import compare
+
+        told = self.describe()
+        found = [entry.message for entry in self.results()]
+        return compare(pattern, found, targets_of(told.targets), space_of(told), **options)
 
     def events(self, topics: Iterable[Topic], since: str = START) -> list[Received[Published]]:
         """All messages of these classes or topics after the id `since`, oldest first.

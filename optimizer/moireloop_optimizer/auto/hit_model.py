@@ -120,6 +120,10 @@ class HitModel:
         found = np.stack([self._of(points, at, target) for target in targets])
         return found * self._measured_share(points)
 
+    def twist_at(self, points: Points) -> Prediction:
+        """What the Gaussian process expects of the twist at (m, d) points."""
+        return self._process.at(points)
+
     def _of(self, points: Points, at: Prediction, target: Target) -> Floats:
         probability = mass_within(target.twist_deg, target.tolerance_deg, at.mean_deg, at.total_deg)
         if self._at_pending is not None:

@@ -107,7 +107,7 @@ class AutoStrategy:
         searching = known is None
         if searching and np.random.default_rng((self._seed, index, 1)).random() >= model.trust:
             return None, nothing
-        found, worth, ordinary = _best_point(model, runs, wanted, known, np.random.default_rng((self._seed, index)))
+        found, worth, ordinary = best_point(model, runs, wanted, known, np.random.default_rng((self._seed, index)))
         if searching and worth.sum() < PROMISING * ordinary:
             return None, nothing
         return found, worth
@@ -118,7 +118,7 @@ class AutoStrategy:
         return Suggestion(points, aims, (STAND_IN,) * n, failed)
 
 
-def _best_point(
+def best_point(
     model: HitModel, runs: Runs, wanted: Sequence[Target], known: Points | None, rng: np.random.Generator
 ) -> tuple[Points, Floats, float]:
     """The point (d,) of greatest summed probability, its probability for each target (T,), and the mean of the sum.

@@ -1,0 +1,108 @@
+"""`moireloop compare`: a measured pattern beside a campaign (main)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from moireloop.commands.started import as_steered, started
+from moireloop.exit_codes import EXIT_FAILED
+from moireloop.experiment.comparison import CLOSEST, Comparison, compare_peaks
+from moireloop.experiment.lines import campaign_lines, pattern_lines
+from moireloop.experiment.pattern_files import read_pattern
+from moireloop.experiment.refused import PatternRefused
+from moireloop.session.records import records
+from moireloop.terminal.console import complain, say
+from moireloop_analyzer.patterns.image import NoScreen, Screen
+from moireloop_analyzer.patterns.indexing import MAX_STRAIN
+from moireloop_broker.folder import CampaignFolder
+from moireloop_worker.models import crystal_of
+
+PICTURES = (".png", ".svg")
+
+
+def compare(
+    path: Path,
+    *,
+    pattern: Path,
+    lattices: str | None = None,
+    max_strain: float = MAX_STRAIN,
+    closest: int = CLOSEST,
+    calibration: float | None = None,
+    centre: str | None = None,
+    centre_error: float | None = None,
+    distortion: str | None = None,
+    instrument: float = 0.0,
+    output: Path | None = None,
+) -> int:
+    """Index a measured pattern, and show the results most like it and what to change.
+
+    Returns 0, also where the twist cannot be told: the reason is what the pattern says.
+
+    Raises:
+        PatternRefused: the pattern, or what was said of it, cannot be used.
+        CampaignFileError, NeverStarted: there is no such campaign.
+    """
+    if output is not None and output.suffix.lower() not in PICTURES:
+        raise PatternRefused(f"-o {output}: expected a name that ends in .png or .svg")
+    screen = _screen(calibration, centre, centre_error, distortion)
+    known = None if lattices is None else _numbers(lattices, "--lattices", 2)
+    campaign = started(path)
+    peaks = read_pattern(
+        pattern, screen=screen, centre_error=0.0 if screen else centre_error or 0.0, instrument_fwhm=instrument
+    )
+    history, _ = records(CampaignFolder(campaign.folder))
+    campaign, crystal = as_steered(campaign, history), crystal_of(campaign.growth)
+    constants = (known[0], known[1]) if known else None
+    if constants is None and crystal is not None:
+        constants = crystal.lattice_angstrom, crystal.lattice_angstrom
+    comparison = compare_peaks(
+        peaks, history.results, campaign.targets, campaign.space,
+        lattices=constants, max_strain=max_strain, closest=closest,
+    )  # fmt: skip
+    for line in (*pattern_lines(comparison), *campaign_lines(comparison)):
+        say(line)
+    return 0 if output is None else _drawn(comparison, pattern.name, output)
+
+
+def _drawn(comparison: Comparison, name: str, output: Path) -> int:
+    from moireloop.figures.pattern import write_pattern_figure
+
+    try:
+        write_pattern_figure(comparison, name, output)
+    except OSError as error:
+        complain(f"the picture is not written to {output}: {error.strerror or error}")
+        return EXIT_FAILED
+    say(str(output))
+    return 0
+
+
+def _screen(
+    calibration: float | None, centre: str | None, centre_error: float | None, distortion: str | None
+) -> Screen | None:
+    if calibration is None and centre is None and distortion is None:
+        return None
+    if calibration is None or centre is None:
+        raise PatternRefused("an image needs both --calibration (inverse angstrom a pixel) and --centre X,Y")
+    x, y = _numbers(centre, "--centre", 2)
+    bent = _numbers(distortion, "--distortion", 3) if distortion else (0.0, 0.0, 0.0)
+    try:
+        return Screen(
+            per_pixel=calibration,
+            centre=(x, y),
+            centre_error=0.5 if centre_error is None else centre_error,
+            ellipticity=bent[0],
+            angle_deg=bent[1],
+            radial=bent[2],
+        )
+    except NoScreen as error:
+        raise PatternRefused(str(error)) from error
+
+
+def _numbers(text: str, option: str, count: int) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != count:
+        raise PatternRefused(f"{option}: expected {count} numbers with a comma between them, got {text!r}")
+    return numbers

@@ -1,0 +1,56 @@
+"""From the file of a measured pattern to what it comes to beside a campaign (adapter)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Unpack
+
+from moireloop.experiment.options import PatternOptions, PatternSource
+from moireloop_broker.contract.events import Result
+from moireloop_broker.contract.search import SearchSpace, Target
+from moireloop_broker.extras import extras_for
+
+if TYPE_CHECKING:
+    from moireloop.experiment.comparison import Comparison
+
+EXTRAS: Final = ("analyzer", "optimizer", "figures")
+
+
+def compare(
+    pattern: PatternSource,
+    results: Iterable[Result],
+    targets: Sequence[Target],
+    space: SearchSpace,
+    **options: Unpack[PatternOptions],
+) -> Comparison:
+    """Read a pattern, index it, and set it beside results.
+
+    Raises:
+        PatternRefused: it cannot be read, or no lattice constants are known.
+        MissingExtra: the extras that this takes are not installed.
+    """
+    with extras_for("comparing patterns", EXTRAS):
+        from moireloop.experiment.comparison import CLOSEST, compare_peaks
+        from moireloop.experiment.pattern_files import read_pattern
+        from moireloop_analyzer.patterns.indexing import MAX_STRAIN
+
+        peaks = (
+            read_pattern(
+                Path(pattern),
+                screen=options.get("screen"),
+                centre_error=options.get("centre_error", 0.0),
+                instrument_fwhm=options.get("instrument_fwhm", 0.0),
+            )
+            if isinstance(pattern, str | Path)
+            else pattern
+        )
+        return compare_peaks(
+            peaks,
+            results,
+            targets,
+            space,
+            lattices=options.get("lattices"),
+            max_strain=options.get("max_strain", MAX_STRAIN),
+            closest=options.get("closest", CLOSEST),
+        )
