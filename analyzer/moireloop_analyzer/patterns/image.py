@@ -137,7 +137,7 @@ def _spot(flat: Floats, noise: float, top: Ints) -> tuple[float, ...] | None:
         place = place + 2.0 * np.einsum("yx,yxa->a", weight, away) / total
         moments = np.einsum("yx,yxa,yxb->ab", weight, away, away) / total
         shape = np.clip(2.0 * moments, -(SURROUND**2), SURROUND**2) + 1e-3 * np.eye(2)
-        if np.linalg.det(shape) <= 0.05 or np.abs(place - [top[1], top[0]]).max() > 3.0:
+        if shape[0, 0] <= 0 or np.linalg.det(shape) <= 0.05 or np.abs(place - [top[1], top[0]]).max() > 3.0:
             return None
     area = 2.0 * math.pi * math.sqrt(float(np.linalg.det(shape)))
     height = 2.0 * total / area
