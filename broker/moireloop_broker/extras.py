@@ -13,7 +13,7 @@ MODULES: Final = {
     "analyzer": ("numpy", "scipy", "redis", "cryptography", "numba", "periodictable"),
     "optimizer": ("numpy", "scipy", "redis", "cryptography", "torch", "botorch", "gest_api"),
     "figures": ("numpy", "scipy", "redis", "cryptography", "pyarrow", "matplotlib", "ase"),
-    "experiment": ("numpy", "scipy", "fabio"),
+    "experiment": ("numpy", "scipy", "redis", "cryptography", "fabio"),
     "gateway": ("numpy", "redis", "cryptography", "starlette", "uvicorn", "prometheus_client", "plotly"),
 }
 """Modules of others that the code of each extra imports. LAMMPS is not among them: a site may have its own."""

@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 
-from moireloop_analyzer.patterns.centre import centred
 from moireloop_analyzer.patterns.described import brightness_of, direction_deg, domain_of, layer_of
 from moireloop_analyzer.patterns.indexed import IndexedPattern, Layer
 from moireloop_analyzer.patterns.joint_fit import JointFit, fit_together
@@ -23,7 +22,7 @@ from moireloop_analyzer.patterns.layer_values import (
     signed_twist_deg,
     wavelength_of,
 )
-from moireloop_analyzer.patterns.peaks import Floats, Ints, Peaks
+from moireloop_analyzer.patterns.peaks import Floats, Ints, Peaks, centred
 from moireloop_analyzer.patterns.reciprocal import first_ring, rotation_rad, sites_within
 from moireloop_analyzer.patterns.satellites import moire_matrix, satellites_among
 from moireloop_analyzer.patterns.search import MOST_SITES, NEAR, Lattice, lattices_among

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +14,15 @@ Ints = npt.NDArray[np.integer[Any]]
 
 FWHM_OF_SIGMA: Final = 2.3548200450309493
 """Full width at half maximum of a Gaussian of standard deviation 1."""
+
+
+FARTHEST_CENTRE: Final = 3.5
+"""In standard errors of the stated centre: farther away it is not looked for."""
+
+SAME_CENTRE: Final = 3.0
+
+FEWEST_OPPOSITE: Final = 3
+"""Pairs of spots that have to agree on the centre."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,3 +108,31 @@ def peaks_of(
     if not (np.isfinite(places).all() and np.isfinite(heights).all()):
         raise ValueError("expected finite q and intensities, got NaN or infinity")
     return Peaks(places, heights, errors, errors, unknown, unknown, centre_error)
+
+
+def centred(peaks: Peaks) -> Peaks:
+    """The peaks about the centre that most pairs of opposite spots have in common.
+
+    As they were where the centre is known exactly. Where too few pairs agree, the centre stays where it was stated and
+    its error is added to those of the peaks.
+    """
+    if peaks.centre_error <= 0.0:
+        return peaks
+    first, second = np.triu_indices(len(peaks), 1)
+    middle = 0.5 * (peaks.q[first] + peaks.q[second])
+    near = np.linalg.norm(middle, axis=1) < FARTHEST_CENTRE * peaks.centre_error
+    middle, first, second = middle[near], first[near], second[near]
+    sigma = np.maximum(peaks.sigma_radial, peaks.sigma_azimuthal)
+    error = 0.5 * np.hypot(sigma[first], sigma[second])
+    apart = np.linalg.norm(middle[:, None] - middle, axis=-1) / np.hypot(error[:, None], error)
+    votes = (apart < SAME_CENTRE).sum(axis=1)
+    if not len(votes) or votes.max() < FEWEST_OPPOSITE:
+        return replace(
+            peaks,
+            sigma_radial=np.hypot(peaks.sigma_radial, peaks.centre_error),
+            sigma_azimuthal=np.hypot(peaks.sigma_azimuthal, peaks.centre_error),
+        )
+    agreeing = apart[votes.argmax()] < SAME_CENTRE
+    weight = error[agreeing] ** -2
+    centre = (middle[agreeing] * weight[:, None]).sum(axis=0) / weight.sum()
+    return replace(peaks, q=peaks.q - centre)
