@@ -12,8 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from moireloop.session.lock import is_running
 from moireloop_broker.connection import read_connection
 from moireloop_broker.contract.events import Result, ServiceChanged
+from moireloop_broker.folder import CampaignFolder
+from tests.helpers.held_still import held_still
 from tests.helpers.waiting import wait_until
 from tests.system.running import RunningCampaign
 
@@ -40,14 +43,14 @@ def test_resume_waits_until_the_services_of_a_killed_session_are_gone(campaign: 
     running.wait_for_results(2)
     slow = found(running, "moireloop_analyzer")
     assert running.process is not None
-    running.process.kill()
-    running.process.wait(10)
-    slow.suspend()  # not before: the kernel continues a service that is stopped when its conductor dies
-    wait_until(lambda: [p.pid for p in running.descendants()] == [slow.pid], "all but the slow service are gone")
-    running.start("resume")
-    time.sleep(1.5)
-    assert running.find("-m moireloop_broker") is None
-    slow.resume()
+    with held_still(slow.pid):
+        running.process.kill()
+        running.process.wait(10)
+        wait_until(lambda: [p.pid for p in running.descendants()] == [slow.pid], "all but the slow service are gone")
+        running.start("resume")
+        wait_until(lambda: is_running(CampaignFolder(running.folder)), "the next session has the folder")
+        time.sleep(1.5)
+        assert running.find("-m moireloop_broker") is None
     code, output = running.end()
     assert code == 0, output
     running.assert_exactly_one_result_each(10)

@@ -42,6 +42,10 @@ three neighbours, and is no gap."""
 
 FEWEST_GAPS: Final = 2
 
+OTHERS_EMPTY: Final = 0.15
+"""Share of the sites of all other classes up to which they may be empty, with the vacancies that are no gaps. Where a
+third of the sites is empty at random, the few that are gaps may all be of one class."""
+
 THREEFOLD: Final = 0.9
 """Share of atoms with at most three bonds from which a layer with gaps is a honeycomb, in domains or a tiny flake."""
 
@@ -194,7 +198,7 @@ def _put_back(m: int, n: int, laps: Floats, inverse: Floats, closed: tuple[bool,
 
 
 @compiled
-def filled_sites(indices: Floats, laps: Floats, inverse: Floats, closed: tuple[bool, bool]) -> tuple[Ints, float]:
+def filled_sites(indices: Floats, laps: Floats, inverse: Floats, closed: tuple[bool, bool]) -> tuple[Ints, float, Ints]:
     """Which sites about the middle of a layer hold an atom, and which are gaps.
 
     Args:
@@ -203,8 +207,9 @@ def filled_sites(indices: Floats, laps: Floats, inverse: Floats, closed: tuple[b
         closed: over which rows the layer closes.
 
     Returns:
-        Classes of the sites as a map: 0 outside of the layer, 1 + class where filled, -1 - class for a gap. And the
-        share of filled sites that hold two atoms or more.
+        Classes of the sites as a map: 0 outside of the layer, 1 + class where filled, -1 - class for a gap. The
+        share of filled sites that hold two atoms or more. How many sites of each class are empty and no gaps, of a
+        layer that closes over both rows: it has no outside.
     """
     total = len(indices)
     places = np.empty((total, 2), dtype=np.int64)
@@ -229,7 +234,7 @@ def filled_sites(indices: Floats, laps: Floats, inverse: Floats, closed: tuple[b
             here[m, n] += 1
             single += here[m, n] == 1
             double += here[m, n] == 2
-    sites = np.zeros((size[0], size[1]), dtype=np.int64)
+    sites, bare = np.zeros((size[0], size[1]), dtype=np.int64), np.zeros(CLASSES, dtype=np.int64)
     for m in range(size[0]):
         for n in range(size[1]):
             kind = 1 + class_of(m + first[0], n + first[1])
@@ -248,7 +253,9 @@ def filled_sites(indices: Floats, laps: Floats, inverse: Floats, closed: tuple[b
                     around += here[at_p, at_q] > 0
             if around >= SURROUNDED:
                 sites[m, n] = -kind
-    return sites, double / max(single, 1)
+            elif closed[0] and closed[1]:
+                bare[kind - 1] += 1
+    return sites, double / max(single, 1), bare
 
 
 def filling_of(indices: Floats, laps: Floats, closed: tuple[bool, bool], shown: Shown, spacing: float) -> Filling:
@@ -276,12 +283,12 @@ def _by_gaps(indices: Floats, laps: Floats, closed: tuple[bool, bool], threefold
     whole = abs(float(np.linalg.det(laps))) > 0.5
     inverse = np.linalg.inv(laps) if whole else np.eye(2)
     closed = closed[0] and whole, closed[1] and whole
-    sites, double = filled_sites(indices, laps, inverse, closed)
+    sites, double, bare = filled_sites(indices, laps, inverse, closed)
     if double > DOUBLE:
         return Filling(why="its atoms lie one above the other, in two planes")
     filled, gaps = (np.bincount(sign * sites[sign * sites > 0] - 1, minlength=CLASSES) for sign in (1, -1))
-    thirds = _Classes.of(filled.reshape(3, 4).sum(axis=1), gaps.reshape(3, 4).sum(axis=1))
-    quarters = _Classes.of(filled.reshape(3, 4).sum(axis=0), gaps.reshape(3, 4).sum(axis=0))
+    thirds = _Classes.of(*(counts.reshape(3, 4).sum(axis=1) for counts in (filled, gaps, bare)))
+    quarters = _Classes.of(*(counts.reshape(3, 4).sum(axis=0) for counts in (filled, gaps, bare)))
     rows = laps[list(closed)]
     if thirds.one_is_empty and not ((rows[:, 0] - rows[:, 1]) % 3).any():
         m, n = np.rint(indices.mean(axis=0)).astype(int).tolist()
@@ -310,14 +317,22 @@ class _Classes:
     odds: float
 
     @classmethod
-    def of(cls, filled: Ints, gaps: Ints) -> _Classes:
+    def of(cls, filled: Ints, gaps: Ints, bare: Ints) -> _Classes:
+        """By how many sites of each class are filled, are gaps, and are empty without being gaps."""
         sizes = np.maximum(filled + gaps, 1)
         shares, whole = gaps / sizes, gaps.sum() / sizes.sum()
         emptiest = int(shares.argmax())
         others = np.delete(shares, emptiest)
         empty = shares[emptiest] >= EMPTY and others.max() <= FULL and gaps[emptiest] >= FEWEST_GAPS
         odds = _log_odds(gaps, shares, whole) + _log_odds(filled, 1.0 - shares, 1.0 - whole)
-        return cls(emptiest, bool(empty) and odds > CLEAR_CLASSES, odds)
+        in_all = _share_of_others(filled, gaps + bare, emptiest) <= OTHERS_EMPTY
+        return cls(emptiest, bool(empty) and in_all and odds > CLEAR_CLASSES, odds)
+
+
+def _share_of_others(filled: Ints, empty: Ints, emptiest: int) -> float:
+    """Share of the sites that are empty of all classes but one."""
+    others = np.delete(empty, emptiest).sum()
+    return float(others / max(others + np.delete(filled, emptiest).sum(), 1))
 
 
 def _log_odds(counts: Ints, shares: Floats, whole: float) -> float:
