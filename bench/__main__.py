@@ -45,6 +45,7 @@ BENCHES: Final = {
         "early_end",
         {"runs": 2, "slow_runs": 1, "growth": BEAD, "slow_growth": SLOW_BEAD, "settled": EASILY_SETTLED},
     ),
+    "early-learnt": Bench("early_learnt", {"runs": 60, "level": 0.9}),
     "twist": Bench("twist_speed", {"sizes": [864], "seconds": 0.0, "cold": False}),
     "structure": Bench("structure_speed", {"sizes": [864], "repeats": 1}),
     "suggest": Bench("suggest_speed", {"names": ["ridges"], "sizes": [25]}),
@@ -67,6 +68,10 @@ def main() -> int:
     parser.add_argument(
         "--settled", nargs="*", default=[], metavar="KEY=VALUE", help="keys of [early_end.settled] for --trajectories"
     )
+    parser.add_argument(
+        "--learnt", nargs="*", metavar="KEY=VALUE",
+        help="early-learnt: the curve and all levels, with these keys of [early_end.learnt], also for --trajectories",
+    )  # fmt: skip
     parser.add_argument("--cases", type=int, default=2100, metavar="N", help=f"{ACCURACY}: size of the corpus")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help=f"{ACCURACY}: other cases of the same kinds")
     parser.add_argument("--case", metavar="FAMILY:NUMBER", help=f"{ACCURACY}: everything of one case")
@@ -76,6 +81,11 @@ def main() -> int:
         from bench.twist_accuracy import report
 
         return report(chosen)
+    if chosen.learnt is not None:
+        from bench.early_learnt import show_learnt
+
+        show_learnt(chosen)
+        return 0
     if chosen.trajectories is not None:
         from bench.early_end import show_offline
 

@@ -6,6 +6,9 @@ from moireloop_analyzer.plugins.registry import AnalyzerUnusable, load_analyzer
 from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
 from moireloop_broker.problems import Problem
 
+LEAST_FRAMES = 5
+"""Frames of a run below which it shows nothing that could be learnt from."""
+
 
 def analyzer_problems(analyzers: AnalyzerSettings) -> list[Problem]:
     """Whether the analyzers that the file names can be loaded. Those that it does not name are not looked at."""
@@ -26,14 +29,27 @@ def early_end_problems(policies: EarlyEndSettings, run_steps: int, frame_steps: 
         frame_steps: steps between two frames.
     """
     most = run_steps // frame_steps
+    why = f"since a run of {run_steps} steps has a frame each {frame_steps}"
     wanted = {
         name: policy.frames for name in ("settled", "hopeless") if (policy := getattr(policies, name)) is not None
     }
-    return [
-        Problem(
-            f"early_end.{name}.frames",
-            f"expected at most {most}, since a run of {run_steps} steps has a frame each {frame_steps}, got {frames}",
-        )
+    found = [
+        Problem(f"early_end.{name}.frames", f"expected at most {most}, {why}, got {frames}")
         for name, frames in wanted.items()
         if frames > most
+    ]
+    if policies.learnt is not None and most < LEAST_FRAMES:
+        needed = f"expected runs of at least {LEAST_FRAMES} frames to learn from, got {most}, {why}"
+        found.append(Problem("early_end.learnt", f"{needed}; lower frames.every_steps"))
+    return found
+
+
+def early_end_warnings(policies: EarlyEndSettings, results: int) -> list[str]:
+    """What keeps the policy `learnt` from ending any run of a campaign with a budget of so many results."""
+    learnt = policies.learnt
+    if learnt is None or results > learnt.whole_runs_needed:
+        return []
+    return [
+        f"early_end.learnt ends no run: level {learnt.level:g} needs {learnt.whole_runs_needed} whole runs to learn "
+        f"from, and the budget is {results} results; a lower level or fewer least_runs may do"
     ]

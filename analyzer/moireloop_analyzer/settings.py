@@ -5,6 +5,7 @@ Whatever reads a campaign file imports this module, so it imports nothing that i
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -115,13 +116,50 @@ class HopelessPolicy(Policy):
         return self
 
 
+class LearntPolicy(Policy):
+    """When a run is sure enough of its twist, by what the campaign's own runs that went to their full end teach."""
+
+    level: float = Field(
+        default=0.98,
+        ge=0.5,
+        lt=1,
+        description="a run is ended when its final twist will be what is seen now with at least this probability",
+    )
+    tolerance_deg: float = Field(
+        default=0.1, gt=0, le=30, description="largest distance between the two at which that was right, in degrees"
+    )
+    full_share: float = Field(
+        default=0.1,
+        ge=0.01,
+        le=1,
+        description="share of runs that go to their full end however sure they are, so that errors are noticed",
+    )
+    least_runs: int = Field(
+        default=40, ge=10, le=1000, description="runs that went to their full end before any is ended early"
+    )
+
+    @property
+    def whole_runs_needed(self) -> int:
+        """Fewest whole runs after which a run may be ended: were all of them right, they would be just enough."""
+        return max(self.least_runs, math.ceil(1 / (1 - self.level) - 1 - 1e-9))
+
+
 class EarlyEndSettings(Policy):
     """The policies of early end; each is off where its table is not given."""
 
     settled: SettledPolicy | None = Field(default=None, description="[early_end.settled]: end a run that has settled")
+    learnt: LearntPolicy | None = Field(
+        default=None, description="[early_end.learnt]: end a run that is sure of its twist, in the place of settled"
+    )
     hopeless: HopelessPolicy | None = Field(default=None, description="[early_end.hopeless]: end a hopeless run")
+
+    @model_validator(mode="after")
+    def _settles_in_one_way(self) -> Self:
+        if self.settled is not None and self.learnt is not None:
+            raise ValueError("expected either [early_end.settled] or [early_end.learnt], got both")
+        return self
 
     @property
     def is_on(self) -> bool:
         """Whether any run may be ended early."""
-        return self.settled is not None or self.hopeless is not None
+        return self.settled is not None or self.learnt is not None or self.hopeless is not None

@@ -112,6 +112,11 @@ class CampaignFolder:
         """Twist and order of all runs over time."""
         return self.figures / "trajectories.png"
 
+    @property
+    def early_end_figure(self) -> Path:
+        """How far early end can be trusted."""
+        return self.figures / "early_end.png"
+
     def bilayer_figure(self, candidate_id: str) -> Path:
         """The final structure of one candidate, seen from above."""
         return self.figures / f"bilayer-{candidate_id}.png"

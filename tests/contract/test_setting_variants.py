@@ -84,6 +84,8 @@ RUN_BY = {
     ),
     "early_end.settled = given": ("system/test_early_end.py", "test_runs_end_within_a_frame_interval"),
     "early_end.settled = none": ("unit/analyzer/service/test_early_end.py", "test_policies_are_off_by_default"),
+    "early_end.learnt = given": ("integration/settling/test_learner.py", "test_whole_runs_are_learnt_from"),
+    "early_end.learnt = none": ("unit/analyzer/service/test_early_end.py", "test_policies_are_off_by_default"),
     "early_end.hopeless = given": ("unit/analyzer/service/test_early_end.py", "test_hopeless_runs"),
     "early_end.hopeless = none": ("unit/analyzer/service/test_early_end.py", "test_policies_are_off_by_default"),
     "early_end.hopeless.without_twist = true": ("unit/analyzer/service/test_early_end.py", "test_hopeless_runs"),

@@ -32,7 +32,7 @@ ROOMS = {
     ),
     "moireloop_analyzer": (
         "refusal", "settings", "geometry", "layers", "sites", "lattice", "crystals", "estimate", "twist", "analysis",
-        "measurement", "warm_up", "structure", "patterns", "plugins", "checks", "service", "__main__",
+        "measurement", "warm_up", "structure", "patterns", "plugins", "settling", "checks", "service", "__main__",
     ),
     "moireloop_optimizer": (
         "runs", "strategy", "strategy_names", "settings", "sobol", "auto", "regret", "repeats", "strategies",

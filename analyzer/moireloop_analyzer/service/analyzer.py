@@ -10,13 +10,22 @@ from moireloop_analyzer.measurement import measure_frame
 from moireloop_analyzer.plugins.host import Analyst
 from moireloop_analyzer.service.assembly import Assembly, PartRefused
 from moireloop_analyzer.service.claim_keeper import ClaimKeeper
-from moireloop_analyzer.service.early_end import decide_at, frames_needed
-from moireloop_analyzer.service.settled_twist import settled_measurement
+from moireloop_analyzer.service.early_end import Decision, decide_at, frames_needed
+from moireloop_analyzer.service.learner import Learner
+from moireloop_analyzer.service.settled_twist import settled_measurement, sure_measurement
 from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
+from moireloop_analyzer.settling.landmarks import REACH
+from moireloop_analyzer.settling.sureness import is_kept_whole
 from moireloop_analyzer.warm_up import warm_up
 from moireloop_broker.connection import Connection, read_connection
-from moireloop_broker.contract.events import AnalysisOutcome, FrameAnalysed, Measurement, Observation
-from moireloop_broker.contract.frames import Frame
+from moireloop_broker.contract.events import (
+    AnalysisOutcome,
+    EarlyEndWithheld,
+    FrameAnalysed,
+    Measurement,
+    Observation,
+)
+from moireloop_broker.contract.frames import Frame, FrameHeader
 from moireloop_broker.contract.search import Target
 from moireloop_broker.state.analysis_queue import AnalysisQueue, FinishedRun
 from moireloop_broker.state.campaign_state import CampaignState
@@ -62,6 +71,8 @@ class AnalyzerService:
         self._analyst = Analyst(self._settings) if self._settings.analyses else None
         if self._analyst is not None:
             self._analyst.start()
+        learnt = self._policies.learnt
+        self._learner = None if learnt is None else Learner(connection, learnt)
         self._frames = connection.open_frame_receiver(name)
         self._assembly = Assembly()
         self._whole = 0
@@ -95,6 +106,8 @@ class AnalyzerService:
         self._claim.close()
         if self._analyst is not None:
             self._analyst.close()
+        if self._learner is not None:
+            self._learner.close()
         self._client.close()
 
     def _assembled(self, received: Frame) -> Frame | None:
@@ -136,8 +149,12 @@ class AnalyzerService:
 
     def _settled(self, run: FinishedRun, measurement: Measurement) -> Measurement:
         """What the result says: of a run that was ended as settled, the twist of the frames that showed it."""
-        policy = self._policies.settled
-        if policy is None or run.report.ended != "settled":
+        if run.report.ended != "settled":
+            return measurement
+        if (learnt := self._policies.learnt) is not None:
+            points = self._observations.newest(run.candidate.candidate_id, run.attempt, REACH)
+            return sure_measurement(run.frame.header, measurement, points, learnt.tolerance_deg)
+        if (policy := self._policies.settled) is None:
             return measurement
         points = self._observations.newest(run.candidate.candidate_id, run.attempt, policy.frames + 1)
         return settled_measurement(run.frame.header, measurement, points, policy.frames)
@@ -165,14 +182,36 @@ class AnalyzerService:
         points = self._observations.add(self._observation(frame), self._window)
         if self._analyst is not None and self._settings.analyses_of == "every":
             self._analyst.add(frame, may_drop=True)
-        decision = decide_at(header.step, points, self._policies, self._targets_deg)
-        if decision is None:
+        sureness = None if self._learner is None else self._learner.sureness
+        decision = decide_at(header.step, points, self._policies, self._targets_deg, sureness)
+        if decision is None or self._withholds(header, decision):
             return
         ordered = self._instructions.end_early(
             header.candidate_id, header.attempt, decision.ending, decision.reason, decision.step
         )
         if ordered == "ordered":
             log.info("run ended early candidate=%s %s: %s", header.candidate_id, decision.ending, decision.reason)
+
+    def _withholds(self, header: FrameHeader, decision: Decision) -> bool:
+        """Whether the run is one that goes to its full end all the same; that it was sure is then logged."""
+        learnt, told = self._policies.learnt, decision.told
+        if learnt is None or not is_kept_whole(header.candidate_id, learnt.full_share):
+            return False
+        if told is not None:
+            self._instructions.withhold(
+                EarlyEndWithheld(
+                    candidate_id=header.candidate_id,
+                    attempt=header.attempt,
+                    reason=decision.reason,
+                    step=decision.step,
+                    twist_deg=told.claim_deg,
+                    tolerance_deg=learnt.tolerance_deg,
+                    probability=told.probability,
+                    share=learnt.full_share,
+                    withheld_s=time.time(),
+                )
+            )
+        return True
 
     def _observation(self, frame: Frame) -> Observation:
         header = frame.header

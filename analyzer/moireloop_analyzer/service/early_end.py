@@ -6,7 +6,8 @@ all that is wanted, may be given up in favour of another candidate.
 
 Equal twists alone do not tell a locked layer from one that wanders: three frames of standard error 0.5 degrees are
 within 0.05 degrees of each other by chance in one of 360 windows, and a run has many. So the mean of the window
-must be known well enough, and the order must not be rising any more.
+must be known well enough, and the order must not be rising any more. The policy `learnt` has no such window: whole
+runs of the campaign have taught it how likely what is seen stays (moireloop_analyzer.settling).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from moireloop_analyzer.settings import EarlyEndSettings, HopelessPolicy, SettledPolicy
+from moireloop_analyzer.settling.landmarks import REACH
+from moireloop_analyzer.settling.sureness import Sureness, Told
 from moireloop_broker.state.series import SeriesPoint
 
 LEAST_SIGMA_DEG: Final = 1e-6
@@ -26,55 +29,72 @@ LEAST_SPREAD_DEG: Final = 0.0005
 
 @dataclass(frozen=True)
 class Decision:
-    """To end a run at this step, and why."""
+    """To end a run at this step, and why; `told` is what the policy `learnt` says of it."""
 
     ending: Literal["settled", "hopeless"]
     reason: str
     step: int
+    told: Told | None = None
 
 
 def frames_needed(policies: EarlyEndSettings) -> int:
-    """The newest points of a series that a decision looks at; 0 where both policies are off."""
-    return max((policy.frames for policy in (policies.settled, policies.hopeless) if policy), default=0)
+    """The newest points of a series that a decision looks at; 0 where all policies are off."""
+    windows = [policy.frames for policy in (policies.settled, policies.hopeless) if policy]
+    return max([*windows, REACH if policies.learnt else 0])
 
 
-def decide(points: Sequence[SeriesPoint], policies: EarlyEndSettings, targets_deg: Sequence[float]) -> Decision | None:
+def decide(
+    points: Sequence[SeriesPoint],
+    policies: EarlyEndSettings,
+    targets_deg: Sequence[float],
+    sureness: Sureness | None = None,
+) -> Decision | None:
     """Whether a run is to end now; None while it goes on.
 
     Args:
         points: the newest points of one attempt by step, oldest first, as many as there are or more than
             `frames_needed`. Frames that were dropped are simply not there: a window of so many frames then spans
             more of the run, never fewer frames.
-        policies: which of the two are on, and their numbers.
+        policies: which of them are on, and their numbers.
         targets_deg: the wanted twists in degrees.
+        sureness: what was learnt so far; None while that is too little to end a run as the policy `learnt` does.
     """
     if not points or points[-1].final or points[-1].fraction is None:
         return None
     if policies.settled is not None and (reason := _why_settled(points, policies.settled)):
         return Decision("settled", reason, points[-1].step)
+    if policies.learnt is not None and sureness is not None and (told := sureness.told(points)) is not None:
+        return Decision("settled", _why_sure(told, points), points[-1].step, told)
     if policies.hopeless is not None and (reason := _why_hopeless(points, policies.hopeless, targets_deg)):
         return Decision("hopeless", reason, points[-1].step)
     return None
 
 
 def decide_at(
-    step: int, points: Sequence[SeriesPoint], policies: EarlyEndSettings, targets_deg: Sequence[float]
+    step: int,
+    points: Sequence[SeriesPoint],
+    policies: EarlyEndSettings,
+    targets_deg: Sequence[float],
+    sureness: Sureness | None = None,
 ) -> Decision | None:
     """The decision that the arrival of the frame of this step leads to, the newest points given as to `decide`.
 
     A frame that newer ones have overtaken leads to none, so that the decision does not depend on when it came; the
     frames after it find it in its place.
     """
-    return decide(points, policies, targets_deg) if points and points[-1].step == step else None
+    return decide(points, policies, targets_deg, sureness) if points and points[-1].step == step else None
 
 
 def decide_along(
-    points: Sequence[SeriesPoint], policies: EarlyEndSettings, targets_deg: Sequence[float]
+    points: Sequence[SeriesPoint],
+    policies: EarlyEndSettings,
+    targets_deg: Sequence[float],
+    sureness: Sureness | None = None,
 ) -> Decision | None:
     """The first decision that a run with this whole series would have met; None if it would have run to its end."""
     needed = frames_needed(policies)
     ends = range(1, len(points) + 1)
-    decisions = (decide(points[max(0, end - needed) : end], policies, targets_deg) for end in ends)
+    decisions = (decide(points[max(0, end - needed) : end], policies, targets_deg, sureness) for end in ends)
     return next((decision for decision in decisions if decision is not None), None)
 
 
@@ -95,6 +115,11 @@ def _why_settled(points: Sequence[SeriesPoint], policy: SettledPolicy) -> str | 
     still = f"twist within {round(spread, 3):g} degrees" if spread >= LEAST_SPREAD_DEG else "twist unchanged"
     told = f"{still}, standard error {round(sigma_deg, 3):g},"
     return f"{told} over {len(window)} frames {_where(window)}"
+
+
+def _why_sure(told: Told, points: Sequence[SeriesPoint]) -> str:
+    what = f"twist {round(told.claim_deg, 2):g} degrees stays with probability {round(told.probability, 3):g}"
+    return f"{what} by {told.runs} whole runs, {_where(points)}"
 
 
 def standard_error_deg(points: Iterable[SeriesPoint]) -> float:

@@ -17,8 +17,10 @@ from moireloop_broker.contract.message import (
     Order,
     Parameters,
     PlaneVectors,
+    Probability,
     Reason,
     Seconds,
+    Share,
     TwistDeg,
 )
 from moireloop_broker.contract.steering import Requester, Seed, SteeringRequest
@@ -223,6 +225,25 @@ class EarlyEndOrdered(Message):
     ordered_s: Seconds
 
 
+class EarlyEndWithheld(Message):
+    """A run was sure of its twist at this step, by what was learnt, and goes to its full end as a check.
+
+    `twist_deg` is what its result would have said, right with this probability if its final twist lies within the
+    tolerance. `share` is that of the runs that are kept so.
+    """
+
+    tag: Literal["early_end_withheld/1"] = "early_end_withheld/1"
+    candidate_id: Identifier
+    attempt: Attempt
+    reason: Reason
+    step: Count
+    twist_deg: TwistDeg
+    tolerance_deg: TwistDeg
+    probability: Probability
+    share: Share
+    withheld_s: Seconds
+
+
 Outcome = Literal["measured", "refused", "failed", "cancelled"]
 
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
@@ -348,6 +369,7 @@ EventOfLog = (
     | RunFailed
     | CancelRequested
     | EarlyEndOrdered
+    | EarlyEndWithheld
     | Result
     | ServiceChanged
     | CampaignChanged

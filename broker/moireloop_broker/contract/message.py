@@ -42,6 +42,10 @@ TwistDeg = Annotated[FiniteFloat, Field(ge=0, le=30)]
 
 Order = Annotated[FiniteFloat, Field(ge=0, le=1)]
 
+Probability = Annotated[FiniteFloat, Field(ge=0, le=1)]
+
+Share = Annotated[FiniteFloat, Field(gt=0, le=1)]
+
 PlaneVectors = Annotated[list[Number], Field(min_length=4, max_length=4)]
 
 Row = Annotated[list[Number], Field(min_length=3, max_length=3)]

@@ -12,9 +12,9 @@ from typing import Final, Literal, cast
 import redis
 
 from moireloop_broker.contract.codec import pack
-from moireloop_broker.contract.events import EarlyEndOrdered
+from moireloop_broker.contract.events import EarlyEndOrdered, EarlyEndWithheld
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.scripts import EndOutcome, Scripts
+from moireloop_broker.state.scripts import EndOutcome, Scripts, WithholdOutcome
 
 EarlyEnding = Literal["settled", "hopeless"]
 
@@ -47,6 +47,14 @@ class Instructions:
         return self._scripts.end_early(
             candidate_id, attempt=attempt, worker=worker, ending=ending, reason=reason, event=pack(event)
         )
+
+    def withhold(self, event: EarlyEndWithheld) -> WithholdOutcome:
+        """Log that a run which could be ended goes on, so that its end shows whether that would have been right.
+
+        Returns:
+            "withheld", "again" (it is logged already) or "late" (this attempt does not run any more).
+        """
+        return self._scripts.withhold(event.candidate_id, attempt=event.attempt, event=pack(event))
 
     def wait(self, worker: str, wait_s: float) -> bool:
         """Whether there is word for a worker that it should look now; waits up to `wait_s` for one."""

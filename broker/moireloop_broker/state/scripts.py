@@ -39,6 +39,8 @@ MoveOutcome = Literal["moved", "late", "unknown"]
 
 EndOutcome = Literal["ordered", "again", "late"]
 
+WithholdOutcome = Literal["withheld", "again", "late"]
+
 Charge = Literal[0, 1, 2]
 """What the end of an attempt costs: a loss (0), an attempt (1), or nothing, since it is nobody's fault (2)."""
 
@@ -250,6 +252,11 @@ class Scripts:
             [attempt, worker, ending, reason, event, INSTRUCTIONS_KEPT_S],
         )
         return cast("EndOutcome", _known(word, get_args(EndOutcome)))
+
+    def withhold(self, candidate_id: str, *, attempt: int, event: bytes) -> WithholdOutcome:
+        """Log that the early end of a running attempt is withheld; the first time of an attempt counts."""
+        word = self._run("withhold", [self._keys.candidate(candidate_id), self._keys.log], [attempt, event])
+        return cast("WithholdOutcome", _known(word, get_args(WithholdOutcome)))
 
     def settle(
         self,

@@ -11,14 +11,18 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from moireloop.figures.bilayer import bilayer_figure, bilayer_title
+from moireloop.figures.early_end import early_end_figure
 from moireloop.figures.final_structure import FinalStructure, NoStructure, lattices_of, read_structure
 from moireloop.figures.run import run_figure
 from moireloop.figures.search import regret_figure, space_figure
 from moireloop.figures.structure import DIFFRACTION, Pattern, pattern_of, reach_of, structure_figure
 from moireloop.figures.trajectories import trajectory_figure
+from moireloop.results.early_ends import Withheld
 from moireloop.results.labels import with_error
 from moireloop.results.recipes import Bounds, best_recipes
-from moireloop_analyzer.settings import AnalyzerSettings
+from moireloop_analyzer.settings import AnalyzerSettings, LearntPolicy
+from moireloop_analyzer.settling.reliability import LEVELS, reliability
+from moireloop_analyzer.settling.sureness import RUNS_KEPT, whole_runs_of
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.search import Target
 from moireloop_broker.files import replaced_whole
@@ -54,6 +58,21 @@ def write_figures(
         _saved(space_figure(results, bounds, targets, title, admitted_deg), folder.space_figure),
         _saved(trajectory_figure(all_series, results, targets, title), folder.trajectories_figure),
     )
+
+
+def write_early_end_figure(
+    folder: CampaignFolder,
+    results: Sequence[Result],
+    all_series: Sequence[Series],
+    withheld: Withheld,
+    policy: LearntPolicy,
+    title: str = "",
+) -> Path:
+    """Draw how far early end can be trusted, by the runs that went to their full end; return its path."""
+    series = {(each.candidate_id, each.attempt): each.points for each in all_series}
+    runs = whole_runs_of(results, series, withheld, policy.tolerance_deg)
+    found = reliability(runs[-RUNS_KEPT:], policy.tolerance_deg, sorted({*LEVELS, policy.level}), policy.least_runs)
+    return _saved(early_end_figure(found, len(runs), policy.least_runs, policy.level, title), folder.early_end_figure)
 
 
 def write_run_figures(

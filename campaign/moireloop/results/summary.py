@@ -14,7 +14,7 @@ from typing import Final
 
 from moireloop.results.analyses import failed_analyses
 from moireloop.results.best import Best, best_of
-from moireloop.results.early_ends import EarlyEnds, early_ends
+from moireloop.results.early_ends import NONE_WITHHELD, EarlyEnds, Withheld, early_ends
 from moireloop.results.results import utilisation
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.search import Target
@@ -32,12 +32,24 @@ class Summary:
     failed_analyses: tuple[str, ...]
 
 
-def summary_of(results: Sequence[Result], targets: Sequence[Target], resumed_at_s: Sequence[float] = ()) -> Summary:
-    """The summary of these results; `resumed_at_s` are the times at which the campaign was resumed."""
+def summary_of(
+    results: Sequence[Result],
+    targets: Sequence[Target],
+    resumed_at_s: Sequence[float] = (),
+    withheld: Withheld = NONE_WITHHELD,
+) -> Summary:
+    """The summary of these results.
+
+    Args:
+        results: all results, in the order of the log.
+        targets: the wanted twists.
+        resumed_at_s: when the campaign was resumed.
+        withheld: the runs that could have been ended early, and were kept to their end as a check.
+    """
     return Summary(
         best=tuple(zip(targets, best_of(results, targets), strict=True)),
         utilisation=utilisation(results, resumed_at_s).fraction,
-        early=early_ends(results),
+        early=early_ends(results, withheld),
         failed_analyses=failed_analyses(results),
     )
 
@@ -51,7 +63,12 @@ class Summaries:
         self._due_s = -math.inf
 
     def look(
-        self, results: Sequence[Result], targets: Sequence[Target], resumed_at_s: Sequence[float], now_s: float
+        self,
+        results: Sequence[Result],
+        targets: Sequence[Target],
+        resumed_at_s: Sequence[float],
+        now_s: float,
+        withheld: Withheld = NONE_WITHHELD,
     ) -> Summary:
         """The summary of all results so far, or of those of a moment ago.
 
@@ -63,6 +80,6 @@ class Summaries:
         if self._last is not None and not is_stale:
             return self._last
         began = perf_counter()
-        self._last, self._of = summary_of(results, targets, resumed_at_s), wanted
+        self._last, self._of = summary_of(results, targets, resumed_at_s, withheld), wanted
         self._due_s = now_s + (perf_counter() - began) / SHARE
         return self._last

@@ -444,7 +444,11 @@ class Conductor:
             counters_before=self._counters_before,
             outside_counts=self.campaign.budget.outside_counts,
             summary=self._summaries.look(
-                self.history.results, self.campaign.targets, self.history.resumed_at_s, boot_s()
+                self.history.results,
+                self.campaign.targets,
+                self.history.resumed_at_s,
+                boot_s(),
+                self.history.withheld,
             ),
             seen=self.history.outcomes,
             uncounted=self.history.counted_outside,

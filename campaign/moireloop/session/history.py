@@ -11,6 +11,7 @@ from moireloop_broker.contract.codec import EARLIER
 from moireloop_broker.contract.events import (
     OUTSIDE,
     CampaignChanged,
+    EarlyEndWithheld,
     Published,
     Requested,
     Result,
@@ -20,7 +21,8 @@ from moireloop_broker.contract.events import (
 from moireloop_broker.contract.steered import Steered
 
 TOPICS: Final = tuple(
-    model.model_fields["tag"].default for model in (Result, RunFailed, CampaignChanged, ServiceChanged, Requested)
+    model.model_fields["tag"].default
+    for model in (Result, RunFailed, CampaignChanged, ServiceChanged, Requested, EarlyEndWithheld)
 )
 """Topics of the events that a history is made of."""
 
@@ -38,7 +40,8 @@ class History:
     the present one drains. `last_failures` are the last attempts that failed by themselves,
     oldest first, at most FAILURES_KEPT. `steered` is what requests have made of the campaign.
     `passed_over` maps ids of entries that are no events to the reason. `outcomes` counts results by how they ended,
-    `counted_outside` those of candidates from outside that would use up the budget.
+    `counted_outside` those of candidates from outside that would use up the budget. `withheld` are the runs that could
+    have been ended early and go to their full end as a check, by candidate and attempt.
     """
 
     results: list[Result] = field(default_factory=list)
@@ -51,6 +54,7 @@ class History:
     passed_over: Mapping[str, str] = field(default_factory=dict)
     outcomes: Counter[str] = field(default_factory=Counter)
     counted_outside: int = 0
+    withheld: dict[tuple[str, int], EarlyEndWithheld] = field(default_factory=dict)
 
     @classmethod
     def of(cls, events: Iterable[Published]) -> Self:
@@ -73,6 +77,8 @@ class History:
             self.counted_outside += event.counts_for_budget and event.candidate.strategy == OUTSIDE
         elif isinstance(event, Requested):
             self.steered = self.steered.after(event.request)
+        elif isinstance(event, EarlyEndWithheld):
+            self.withheld[event.candidate_id, event.attempt] = event
         elif isinstance(event, RunFailed) and event.charged:
             self.last_failures = [*self.last_failures, event][-FAILURES_KEPT:]
         elif isinstance(event, ServiceChanged) and event.state == "crashed":

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from moireloop.results.best import Best
-from moireloop.results.early_ends import EarlyEnds
+from moireloop.results.early_ends import NONE_WITHHELD, EarlyEnds, Withheld
 from moireloop.results.labels import duration
 from moireloop.results.summary import Summary, summary_of
 from moireloop.session.start_condition import awaits_analyzer
@@ -97,6 +97,7 @@ def progress_of(
     summary: Summary | None = None,
     seen: Mapping[str, int] | None = None,
     uncounted: int | None = None,
+    withheld: Withheld = NONE_WITHHELD,
 ) -> Progress:
     """What to show of a campaign.
 
@@ -113,9 +114,10 @@ def progress_of(
         outside_counts: whether candidates from outside use up the budget.
         summary, seen, uncounted: of the results, where they are known: what they come to, how many there are of each
             outcome, and how many of them use up nothing of the budget.
+        withheld: the runs that could have been ended early, and were kept to their end as a check.
     """
     outcomes = _outcomes(status, Counter(result.outcome for result in results) if seen is None else seen)
-    summary = summary_of(results, targets, resumed_at_s) if summary is None else summary
+    summary = summary_of(results, targets, resumed_at_s, withheld) if summary is None else summary
     elapsed_s = max(0.0, now_s - started_s) if elapsed_s is None else elapsed_s
     if uncounted is None:
         uncounted = sum(result.counts_for_budget for result in results if result.candidate.strategy == OUTSIDE)

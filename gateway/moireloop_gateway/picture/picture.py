@@ -12,6 +12,7 @@ from moireloop_broker.contract.events import (
     CampaignChanged,
     CandidateQueued,
     EarlyEndOrdered,
+    EarlyEndWithheld,
     EventOfLog,
     Observation,
     Published,
@@ -139,6 +140,8 @@ class Picture:
             self._requested(log_id, event)
         elif isinstance(event, EarlyEndOrdered):
             self._remark(log_id, event.ordered_s, event.ending, f"{event.candidate_id}: {event.reason}")
+        elif isinstance(event, EarlyEndWithheld):
+            self._remark(log_id, event.withheld_s, "kept to its end", f"{event.candidate_id}: {event.reason}")
         else:
             self._other(log_id, event)
 

@@ -9,7 +9,7 @@ from moireloop.campaign_file.campaign import Campaign
 from moireloop.cells.reach import space_twists
 from moireloop.commands.started import as_steered, started
 from moireloop.exit_codes import EXIT_FAILED
-from moireloop.figures.files import write_figures, write_run_figures
+from moireloop.figures.files import write_early_end_figure, write_figures, write_run_figures
 from moireloop.session.history import History
 from moireloop.session.records import records
 from moireloop.terminal.console import complain, console
@@ -52,7 +52,11 @@ def draw(
     model = started_model(campaign.growth, campaign.frames.every_steps, folder)
     crystal = crystal_of(campaign.growth)
     admitted_deg = [] if crystal is None else [each.twist_deg for each in space_twists(crystal, campaign.space)]
+    learnt, early = campaign.early_end.learnt, list[Path]()
+    if learnt is not None:
+        early.append(write_early_end_figure(folder, found, all_series, history.withheld, learnt, campaign.name))
     return (
+        *early,
         *write_figures(folder, found, campaign.bounds, targets, campaign.name, all_series, admitted_deg),
         *write_run_figures(folder, found, all_series, targets, model, campaign.analyzers, named),
     )

@@ -44,7 +44,7 @@ def show_results(campaign: Campaign, history: History, all_series: Sequence[Seri
     used = utilisation(history.results, history.resumed_at_s).fraction
     if used is not None:
         console.print(f"utilisation of the workers {used:.1%}")
-    if (early := early_ends(history.results)) is not None:
+    if (early := early_ends(history.results, history.withheld)) is not None:
         console.print(str(early))
     for failed in failed_analyses(history.results):
         say(failed)

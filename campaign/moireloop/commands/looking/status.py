@@ -55,7 +55,7 @@ def _stored_line(folder: CampaignFolder) -> str:
     done = sum(stored.counts[outcome] for outcome in BUDGET_OUTCOMES)
     counts = ", ".join(f"{count} {name}" for name, count in stored.counts.items() if count)
     parts = [f"{stored.campaign} does not run", f"state {stored.state}, {done} results", counts or "nothing yet"]
-    early = early_ends(history.results)
+    early = early_ends(history.results, history.withheld)
     summary = "; ".join([*parts, *([str(early)] if early else [])])
     failures = [failure_line(failed, time.time()) for failed in history.last_failures]
     passed_over = [history.passed_over_line] if history.passed_over_line else []

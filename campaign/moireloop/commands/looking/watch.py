@@ -61,6 +61,7 @@ def _progress(campaign: Campaign, now: Status, history: History) -> Progress:
         last_crash=history.last_crash,
         last_failures=history.last_failures,
         outside_counts=campaign.budget.outside_counts,
+        withheld=history.withheld,
     )
 
 

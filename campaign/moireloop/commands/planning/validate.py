@@ -7,6 +7,7 @@ from pathlib import Path
 from moireloop.campaign_file.load import load_campaign
 from moireloop.cells.lines import warnings
 from moireloop.terminal.console import console
+from moireloop_analyzer.checks import early_end_warnings
 from moireloop_analyzer.plugins.check import analysis_warnings
 from moireloop_worker.models import crystal_of
 from moireloop_worker.models.script_files import script_lines
@@ -18,6 +19,7 @@ def validate(path: Path) -> int:
     console.print(f"{path}: campaign {campaign.name!r} is valid", soft_wrap=True)
     lines = script_lines(campaign.growth, campaign.frames.every_steps)
     reach = warnings(crystal_of(campaign.growth), campaign.space, campaign.targets)
-    for told in (*lines, *analysis_warnings(campaign.analyzers), *reach):
+    early = early_end_warnings(campaign.early_end, campaign.budget.results)
+    for told in (*lines, *analysis_warnings(campaign.analyzers), *reach, *early):
         console.print(told, soft_wrap=True)
     return 0

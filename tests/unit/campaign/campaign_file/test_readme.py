@@ -15,7 +15,7 @@ from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.load import load_campaign
 from moireloop.cli import COMMANDS
 from moireloop.results.table import results_table
-from moireloop_analyzer.settings import AnalyzerSettings, HopelessPolicy, SettledPolicy
+from moireloop_analyzer.settings import AnalyzerSettings, HopelessPolicy, LearntPolicy, SettledPolicy
 from moireloop_broker.contract.search import BudgetSettings, Target
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSettings
@@ -37,6 +37,7 @@ SECTIONS: dict[str, list[type[BaseModel]]] = {
     "[frames]": [FrameSettings],
     "[analyzers]": [AnalyzerSettings],
     "[early_end.settled]": [SettledPolicy],
+    "[early_end.learnt]": [LearntPolicy],
     "[early_end.hopeless]": [HopelessPolicy],
     "[optimizer]": [OptimizerSettings],
     "[redis]": [RedisSettings],

@@ -1,0 +1,13 @@
+-- Log that the early end of a running attempt is withheld. The first time of an attempt counts.
+-- Answers 'withheld', 'again' (it is logged already) or 'late' (this attempt does not run any more).
+-- KEYS candidate log   ARGV attempt event
+local held = redis.call('HMGET', KEYS[1], 'state', 'attempt', 'withheld_attempt')
+if held[1] ~= 'leased' or held[2] ~= ARGV[1] then
+  return 'late'
+end
+if held[3] == ARGV[1] then
+  return 'again'
+end
+redis.call('HSET', KEYS[1], 'withheld_attempt', ARGV[1])
+redis.call('XADD', KEYS[2], '*', 'e', ARGV[2])
+return 'withheld'

@@ -1,0 +1,43 @@
+"""Trees tell probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from moireloop_analyzer.settling.trees import fit_trees
+
+
+def made(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features of which two matter together, the probabilities that they make, and outcomes."""
+    rng = np.random.default_rng(seed)
+    features = rng.random((rows, 4))
+    probability = np.where((features[:, 0] > 0.5) & (features[:, 1] > 0.3), 0.9, 0.2)
+    return features, probability, (rng.random(rows) < probability).astype(float)
+
+
+def test_probabilities_are_found() -> None:
+    """A step in two features together is found to a few percent on rows that were not fitted."""
+    features, _, outcomes = made(4000, 1)
+    fresh, probability, _ = made(500, 2)
+    told = fit_trees(features, outcomes, np.ones(4000)).probability(fresh)
+    assert np.mean(np.abs(told - probability)) < 0.04
+    assert told.min() > 0
+    assert told.max() < 1
+
+
+def test_weight_stands_for_rows() -> None:
+    """A row of weight 3 counts like three rows."""
+    features, _, outcomes = made(400, 1)
+    weights = np.where(np.arange(400) < 200, 3.0, 1.0)
+    repeated = np.repeat(np.arange(400), weights.astype(int))
+    weighted = fit_trees(features, outcomes, weights).probability(features).mean()
+    assert (
+        abs(weighted - fit_trees(features[repeated], outcomes[repeated], np.ones(800)).probability(features).mean())
+        < 0.02
+    )
+
+
+def test_constant_data_are_no_fault() -> None:
+    """Rows that are all alike, or too few to split, get their share of the outcomes."""
+    told = fit_trees(np.ones((10, 2)), np.array([1.0] * 5 + [0.0] * 5), np.ones(10)).probability(np.ones((1, 2)))
+    assert abs(told[0] - 0.5) < 1e-9
