@@ -180,7 +180,7 @@ async def model(request: Request, gateway: Gateway) -> Response:
 async def cells(request: Request, gateway: Gateway) -> Response:
     """The coherent twists that the campaign's cell admits over its search space."""
     followed = followed_of(request, gateway)
-    return json_response(await gateway.in_turn(lambda: gateway.foretelling.cells(followed)))
+    return json_response(await asyncio.to_thread(gateway.foretelling.cells, followed))
 
 
 async def timeline(request: Request, gateway: Gateway) -> Response:

@@ -17,7 +17,7 @@ export function mount(root, { store, go }) {
   const model = el("select", { id: "model-target", onchange: () => fetchModel() }, el("option", { value: "" }, "none"));
   const modelSays = el("span", { class: "quiet", role: "status" });
   const cellSays = el("p", { class: "quiet" });
-  let maps = null, asked = -1;
+  let maps = null, asked = -1, busy = false;
   replace(root, el("p", { class: "key" },
     el("span", {}, "twist 0°", el("span", { class: "ramp", style: rampStyle, role: "img", "aria-label": "colours of twists from 0 to 30 degrees" }), "30°"),
     el("span", {}, "◇ hit"), el("span", {}, "× no twist"), el("span", {}, "○ pending")),
@@ -35,12 +35,15 @@ export function mount(root, { store, go }) {
   // Fitting takes seconds: only where somebody has asked for a target, and again when a tenth more results are there.
   async function fetchModel() {
     if (model.value === "") { maps = null; modelSays.textContent = ""; update(); return; }
+    if (busy) return;
+    busy = true;
     asked = store.total;
     modelSays.textContent = "being fitted …";
     try {
       maps = await get(`${store.path}/model`);
       modelSays.textContent = maps.reason ?? `by ${maps.twists} twists, the largest over the other parameters: clear ${range(maps, Number(model.value)).map(percent).join(", full colour ")}`;
     } catch (error) { maps = null; modelSays.textContent = error.message; }
+    busy = false;
     update();
   }
 
@@ -64,7 +67,7 @@ export function mount(root, { store, go }) {
   function update() {
     if (!charts.length && store.parameters.length > 1) build();
     offerTargets();
-    if (model.value !== "" && store.total > 1.1 * asked) fetchModel();
+    if (model.value !== "" && !busy && store.total > 1.1 * asked + 5) fetchModel();
     const rows = [];
     for (let row = 0; row < store.total; row += 1) if (!only.checked || store.isHit(row)) rows.push(row);
     for (const { x, y, chart } of charts) chart.set({ ...pairOf(store, x, y, rows, only.checked), bars: barsOf(store, maps, Number(model.value), x, y) });
