@@ -70,7 +70,7 @@ export function mount(root, { store, go }) {
     if (model.value !== "" && !busy && store.total > 1.1 * asked + 5) fetchModel();
     const rows = [];
     for (let row = 0; row < store.total; row += 1) if (!only.checked || store.isHit(row)) rows.push(row);
-    for (const { x, y, chart } of charts) chart.set({ ...pairOf(store, x, y, rows, only.checked), bars: barsOf(store, maps, Number(model.value), x, y) });
+    for (const { x, y, chart } of charts) chart.set({ ...pairOf(store, x, y, rows, only.checked), bars: barsOf(store, model.value === "" ? null : maps, Number(model.value), x, y) });
     parallel.set(store, rows);
   }
   return { update };
