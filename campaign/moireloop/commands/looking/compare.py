@@ -34,7 +34,7 @@ def compare(
     instrument: float = 0.0,
     output: Path | None = None,
 ) -> int:
-    """Index a measured pattern, and show the results most like it and what to change.
+    """A measured diffraction pattern: its twist, the results most like it, and what to change.
 
     Returns 0, also where the twist cannot be told: the reason is what the pattern says.
 
