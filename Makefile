@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check check-long quick quick-models quick-words bench lint types lock programs schema
+.PHONY: demo test check check-bluesky check-long quick quick-models quick-words bench lint types lock programs schema
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'moireloop needs Python 3.11 or newer')"
@@ -29,6 +29,17 @@ check: lint types programs $(READY)
 # What takes minutes: jobs of a real Slurm that are preempted, requeued, resumed or reach their limit; long partitions.
 check-long: programs $(READY)
 	$(BIN)/python -m pytest -m long tests/schedulers tests/system
+
+# Tiled's server and MDAnalysis: 85 packages, 630 MB, beside the locked environment instead of in it.
+BESIDE := build/bluesky
+
+$(BESIDE)/.ready: requirements-bluesky.lock $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(BESIDE) --requirement requirements-bluesky.lock
+	touch $@
+
+check-bluesky: $(BESIDE)/.ready
+	PYTHONPATH=$(CURDIR)/$(BESIDE) $(BIN)/python -m pytest tests/unit/campaign/bluesky tests/integration/campaign/test_tiled.py \
+		tests/integration/worker/test_imd.py tests/system/test_bluesky.py
 
 # Debian packages that tests need beside Python: installed where this runs as root with apt-get, else the tests skip.
 programs:
@@ -65,5 +76,9 @@ lock:
 	build/lock/bin/python -m pip install --quiet hatchling editables async-timeout '.[all,dev]'
 	build/lock/bin/python -m pip freeze --exclude moireloop | sed -e 's/+cpu$$//' \
 		-e 's/^async-timeout==.*/&; python_full_version < "3.11.3"/' > requirements.lock
+	build/lock/bin/python -m pip install --quiet --dry-run --report build/lock/tiled.json --constraint requirements.lock \
+		'bluesky-tiled-plugins>=2.0' 'tiled[server]' 'MDAnalysis>=2.10' imdclient
+	build/lock/bin/python -c "import json; print(*sorted((f\"{one['metadata']['name']}=={one['metadata']['version']}\" \
+		for one in json.load(open('build/lock/tiled.json'))['install']), key=str.lower), sep='\n')" > requirements-bluesky.lock
 	@echo "Behind the newest releases, since something in pyproject.toml or in another package holds them back:"
 	build/lock/bin/python -m pip list --outdated

@@ -15,6 +15,8 @@ MODULES: Final = {
     "figures": ("numpy", "scipy", "redis", "cryptography", "pyarrow", "matplotlib", "ase"),
     "experiment": ("numpy", "scipy", "redis", "cryptography", "fabio"),
     "gateway": ("numpy", "redis", "cryptography", "starlette", "uvicorn", "prometheus_client", "plotly"),
+    "bluesky": ("numpy", "redis", "cryptography", "pyarrow", "bluesky", "event_model"),
+    "tiled": ("numpy", "redis", "cryptography", "pyarrow", "bluesky", "event_model", "tiled", "bluesky_tiled_plugins"),
 }
 """Modules of others that the code of each extra imports. LAMMPS is not among them: a site may have its own."""
 

@@ -92,6 +92,12 @@ COMMANDS: Final = {
         ("gateway",),
         at_once=True,
     ),
+    "bluesky": Command(
+        "looking.bluesky",
+        "Make event-model documents of a campaign, running or finished: for bluesky's 0MQ proxy, or into Tiled.",
+        ("bluesky",),
+        at_once=True,
+    ),
     "cells": Command(
         "planning.cells",
         "The coherent twists that the campaign's cell admits, and the cells that admit its targets.",
@@ -160,6 +166,21 @@ ARGUMENTS: Final = {
         Argument("--distortion", metavar="E,DEG,K", help="of an image: ellipticity, its angle, barrel (1/pixel^2)"),
         Argument("--instrument", type=float, default=0.0, metavar="W", help="full width along q in inverse angstrom"),
         Argument("-o", dest="output", type=Path, metavar="FILE2", help="write a picture (.png, .svg)"),
+    ),
+    "bluesky": (
+        Argument("--publish", metavar="ADDRESS", help="of a bluesky-0MQ-proxy, such as tcp://127.0.0.1:5567"),
+        Argument("--tiled", metavar="URL", help="of a Tiled server; its key comes from TILED_API_KEY"),
+        Argument(
+            "--serializer",
+            choices=("msgpack", "json", "pickle"),
+            default="msgpack",
+            help="how documents are published (msgpack)",
+        ),
+        Argument("--prefix", default="", help="before each published message, for dispatchers that choose by it"),
+        Argument("--secret-key", type=Path, metavar="FILE", help="CURVE secret key of this publisher"),
+        Argument("--server-key", type=Path, metavar="FILE", help="CURVE public key of the proxy"),
+        Argument("--plaintext", action="store_true", help="publish to another machine without keys"),
+        Argument("--again", action="store_true", help="publish all documents, also those that went out before"),
     ),
     "cells": (
         Argument(

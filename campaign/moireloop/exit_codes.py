@@ -18,6 +18,9 @@ EXIT_KILLED: Final = 130
 
 BAD_INPUT: Final = frozenset(
     {
+        "moireloop.bluesky.publishing.AlreadyPublished",
+        "moireloop.bluesky.publishing.WrongAddress",
+        "moireloop.bluesky.tiled.WrongTiled",
         "moireloop.campaign_file.errors.CampaignFileError",
         "moireloop.client.requests.BadArgument",
         "moireloop.experiment.refused.PatternRefused",
@@ -45,6 +48,7 @@ BAD_INPUT: Final = frozenset(
 FAILURES: Final = frozenset(
     {
         "builtins.OSError",
+        "moireloop.bluesky.tiled.NoTiled",
         "moireloop.client.received.NotRunning",
         "moireloop.client.received.RequestRefused",
         "moireloop.services.alone.ServiceGone",

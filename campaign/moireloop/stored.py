@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from moireloop.campaign_file.load import load_copy
 from moireloop.campaign_file.looking import load_to_look
-from moireloop.client.client import Received, Topic
 from moireloop.client.html import campaign_html
+from moireloop.client.received import Received, Topic, order
 from moireloop.experiment.options import PatternOptions, PatternSource
 from moireloop.results.results import best_result
 from moireloop.session.history import TOPICS, History
 from moireloop.session.lock import refuse_if_running
 from moireloop.session.records import stored_state
-from moireloop_broker.contract.codec import EARLIER, peeked_tag, unpack_event
+from moireloop_broker.contract.codec import EARLIER, peeked_tag, unpack_published
 from moireloop_broker.contract.control import Status
-from moireloop_broker.contract.events import Event, Result
+from moireloop_broker.contract.events import Published, Result
 from moireloop_broker.contract.message import START, MalformedMessage
 from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
-from moireloop_broker.contract.topics import topic_named
+from moireloop_broker.contract.topics import OBSERVED_TOPICS, topic_named
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.identity import read_identity
 from moireloop_broker.state.campaign_state import CampaignState
@@ -38,15 +38,16 @@ if TYPE_CHECKING:
     from moireloop.campaign_file.campaign import Campaign
     from moireloop.experiment.comparison import Comparison
 
-E = TypeVar("E", bound="Event")
+M = TypeVar("M", bound="Published")
 
 
 @dataclass(frozen=True)
 class _Log:
-    """What was in the state but the series: packed entries of the log, and the status."""
+    """What was in the state but the series: packed entries of the log and of what was observed, and the status."""
 
     entries: list[Entry]
     status: Status
+    observed: list[Entry]
 
 
 class StoredCampaign:
@@ -114,21 +115,30 @@ class StoredCampaign:
         return tuple(self._history.results)
 
     @overload
-    def events(self, topics: Iterable[type[E]], since: str = START) -> list[Received[E]]: ...
+    def events(self, topics: Iterable[type[M]], since: str = START) -> list[Received[M]]: ...
 
     @overload
-    def events(self, topics: Iterable[Topic] = (), since: str = START) -> list[Received[Event]]: ...
+    def events(self, topics: Iterable[Topic] = (), since: str = START) -> list[Received[Published]]: ...
 
     def events(self, topics: Iterable[Topic] = (), since: str = START) -> list[Any]:
-        """The events of these classes or topics after the id `since`, oldest first; no topics mean the whole log."""
+        """The messages of these classes or topics after the id `since`, oldest first; no topics mean the whole log.
+
+        Of what was observed (Observation, FrameAnalysed) the newest 100000 are kept. These have ids apart from those
+        of the log's events.
+
+        Raises:
+            ValueError: topics of both kinds.
+        """
         wanted = {topic_named(topic) for topic in topics}
-        after = _order(since)
+        if wanted & OBSERVED_TOPICS and wanted - OBSERVED_TOPICS:
+            raise ValueError(f"expected topics of the log or what was observed, got both: {', '.join(sorted(wanted))}")
+        after = order(since)
         found = []
-        for entry_id, body in self._log.entries:
+        for entry_id, body in self._log.observed if wanted & OBSERVED_TOPICS else self._log.entries:
             tag = peeked_tag(body)
-            if _order(entry_id) > after and (not wanted or EARLIER.get(tag, tag) in wanted):
+            if order(entry_id) > after and (not wanted or EARLIER.get(tag, tag) in wanted):
                 try:
-                    found.append(Received(entry_id, unpack_event(body)))
+                    found.append(Received(entry_id, unpack_published(body)))
                 except MalformedMessage:
                     continue
         return found
@@ -182,7 +192,8 @@ class StoredCampaign:
     def _log(self) -> _Log:
         with stored_state(self._folder) as (client, connection):
             entries = list(EventLog(client, connection.keys).replay_packed())
-            return _Log(entries, CampaignState(client, connection.keys, connection.campaign).status())
+            status = CampaignState(client, connection.keys, connection.campaign).status()
+            return _Log(entries, status, list(Observations(client, connection.keys).kept()))
 
     @cached_property
     def _history(self) -> History:
@@ -201,8 +212,3 @@ def open_campaign(path: Path | str) -> StoredCampaign:
     folder = CampaignFolder(campaign.folder)
     refuse_if_running(folder)
     return StoredCampaign(folder)
-
-
-def _order(log_id: str) -> tuple[int, int]:
-    milliseconds, number = log_id.split("-")
-    return int(milliseconds), int(number)

@@ -40,7 +40,7 @@ ROOMS = {
     ),
     "moireloop": (
         "exit_codes", "cells", "results", "experiment", "campaign_file", "client", "campaign", "scheduling", "services",
-        "session", "stored", "figures", "terminal", "commands", "cli", "__main__",
+        "session", "stored", "bluesky", "figures", "terminal", "commands", "cli", "__main__",
     ),
     "moireloop.commands": ("started", "planning", "looking", "steering", "running"),
     "moireloop_gateway": ("access", "picture", "sources", "web", "serve"),

@@ -11,16 +11,12 @@ import redis
 from moireloop_broker.contract.control import Description, ParameterRange
 from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
 from moireloop_broker.contract.steered import wanted_of
+from moireloop_broker.contract.units import unit_of
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.settings_store import Sections, read_settings
 
 PROTOCOL: Final = "3"
 """Rises with what controllers may ask; docs/protocol.md says what each version has."""
-
-UNITS: Final = {
-    "_k": "K", "_deg": "deg", "_ps": "ps", "_fs": "fs", "_bar": "bar", "_ev": "eV", "_angstrom": "angstrom",
-}  # fmt: skip
-"""Units by the ends of names."""
 
 
 def description(client: redis.Redis, keys: Keys, campaign: str) -> Description:
@@ -47,12 +43,8 @@ def _ranges(sections: Sections) -> dict[str, ParameterRange]:
     ranges = {}
     for name, (low, high) in sections.section("space", SearchSpace).root.items():
         lowest, highest = limits.get(name, (None, None))
-        ranges[name] = ParameterRange(unit=_unit(name), low=low, high=high, lowest=lowest, highest=highest)
+        ranges[name] = ParameterRange(unit=unit_of(name), low=low, high=high, lowest=lowest, highest=highest)
     return ranges
-
-
-def _unit(name: str) -> str:
-    return next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
 
 
 def _entry(sections: Sections, section: str, key: str) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import redis
 
@@ -15,6 +15,8 @@ from moireloop_broker.state.series import Series, SeriesPoint, pack_point, point
 
 SERIES_AT_ONCE: Final = 200
 """Series that are read in one round trip: at most 200 MB where each has all of its points."""
+
+OBSERVATIONS_AT_ONCE: Final = 5000
 
 
 class Observations:
@@ -53,6 +55,16 @@ class Observations:
         packed = pack(analysed)
         kept = min(OBSERVATIONS_KEPT, OBSERVED_BYTES_KEPT // len(packed))
         self._client.xadd(self._keys.observations, {EVENT_FIELD: packed}, maxlen=kept, approximate=True)
+
+    def kept(self) -> Iterator[tuple[str, bytes]]:
+        """Ids and packed messages of all that is kept of what was published, oldest first."""
+        since = "-"
+        while rows := cast("list[tuple[bytes, dict[bytes, bytes]]]", self._page(since)):
+            yield from ((entry_id.decode(), fields[EVENT_FIELD]) for entry_id, fields in rows if EVENT_FIELD in fields)
+            since = f"({rows[-1][0].decode()}"
+
+    def _page(self, since: str) -> Any:
+        return self._client.xrange(self._keys.observations, since, "+", OBSERVATIONS_AT_ONCE)
 
     def all_series(self) -> Iterator[Series]:
         """The series of every attempt of every candidate, in the order of candidates and attempts."""

@@ -29,6 +29,14 @@ class Received(Generic[P]):
     id: str
     message: P
 
+    @property
+    def at_s(self) -> float:
+        """When it was written down, in seconds since the epoch, by the clock of the campaign's Redis server.
+
+        Ids count milliseconds: so the log's events and the observations carry wall time by one clock.
+        """
+        return order(self.id)[0] / 1000
+
 
 @dataclass(frozen=True)
 class Page(Generic[P]):

@@ -42,6 +42,13 @@ def results_table(results: Sequence[Result], targets: Sequence[Target], bounds: 
     )
 
 
+def own_columns(results: Sequence[Result]) -> Columns:
+    """The columns that a result has by itself: no later result, and no change of targets, changes its values."""
+    columns = _identity_columns() | _parameter_columns(results) | _twist_columns(()) | _analysis_columns(results)
+    with_targets = ("nearest_target_deg", "regret_deg")
+    return {name: column for name, column in (columns | _run_columns()).items() if name not in with_targets}
+
+
 def _identity_columns() -> Columns:
     return {
         "candidate_id": (pa.string(), lambda result: result.candidate.candidate_id),

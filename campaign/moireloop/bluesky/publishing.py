@@ -1,0 +1,209 @@
+"""Documents to bluesky's 0MQ proxy, in the format of its Publisher; what went out is not sent again (adapter).
+
+bluesky's own Publisher drops what it sends before the proxy listens, or while the proxy is away. This one waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ipaddress
+import json
+import os
+import pickle
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgpack
+import zmq
+import zmq.auth
+
+from moireloop.bluesky.documents import Document, Place
+from moireloop_broker.processes.file_lock import locks_within
+
+ADDRESS: Final = re.compile(r"(?:(?P<way>tcp)://)?(?P<host>\[[0-9a-fA-F:]+\]|[\w.-]+):(?P<port>[0-9]{1,5})|ipc://.+")
+
+TOLD_AFTER_S: Final = 0.7
+
+LOOK_MS: Final = 200
+
+LINGER_MS: Final = 5000
+
+PLACE_BYTES: Final = 64
+
+SERIALIZERS: Final[dict[str, Callable[[Any], bytes]]] = {
+    "msgpack": msgpack.packb,
+    "json": lambda document: json.dumps(document).encode(),
+    "pickle": pickle.dumps,
+}
+"""How a document becomes bytes. bluesky's dispatcher unpickles unless it is given a deserializer."""
+
+
+class WrongAddress(ValueError):
+    """No documents can be published there as it was asked; the text says why, and what to do."""
+
+
+class AlreadyPublished(RuntimeError):
+    """Another process publishes this campaign's documents to this address from this machine."""
+
+
+class Publisher:
+    """Sends documents to a proxy that listens.
+
+    Args:
+        address: of the proxy's inner side, such as tcp://127.0.0.1:5567.
+        serializer: one of SERIALIZERS.
+        prefix: before each message, for dispatchers that choose by it.
+        keys: files of this publisher's CURVE secret and of the proxy's public key.
+        plaintext: whether another machine may be reached without keys.
+        told: gets a line when nothing listens, and one when something does.
+
+    Raises:
+        WrongAddress: nothing can be reached that way.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        serializer: str = "msgpack",
+        *,
+        prefix: str = "",
+        keys: tuple[Path, Path] | None = None,
+        plaintext: bool = False,
+        told: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.address = _checked(address, keys is not None or plaintext)
+        self._serialize, self._prefix, self._told = SERIALIZERS[serializer], _checked_prefix(prefix), told
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = self._context.socket(zmq.XPUB)
+        self._socket.linger, self._socket.sndhwm = LINGER_MS, 0
+        if keys is not None:
+            _secure(self._socket, *keys)
+        self._socket.connect(self.address)
+        self._listening: set[bytes] = set()
+
+    def __call__(self, name: str, document: dict[str, Any]) -> None:
+        """Send a document, as soon as something listens."""
+        self._wait_for_listener()
+        self._socket.send(b" ".join((self._prefix, name.encode(), self._serialize(document))))
+
+    def close(self) -> None:
+        """Send what is waiting, for some seconds at most, and close."""
+        self._socket.close()
+        self._context.term()
+
+    def _wait_for_listener(self) -> None:
+        self._hear(0)
+        begun_s, told = time.monotonic(), False
+        while not self._listening:
+            if not told and time.monotonic() - begun_s > TOLD_AFTER_S:
+                self._told(f"nothing listens at {self.address}; waiting for a bluesky-0MQ-proxy there")
+                told = True
+            self._hear(LOOK_MS)
+        if told:
+            self._told(f"{self.address} listens now")
+
+    def _hear(self, wait_ms: int) -> None:
+        """Take in who subscribed and who left."""
+        while self._socket.poll(wait_ms):
+            word = self._socket.recv()
+            (self._listening.add if word[:1] == b"\x01" else self._listening.discard)(word[1:])
+            wait_ms = 0
+
+
+class Progress:
+    """Up to which entry of a campaign documents went to an address, kept in a file of the user's state.
+
+    Only one process at a time holds it. Raises AlreadyPublished, OSError.
+    """
+
+    def __init__(self, campaign_id: str, address: str, folder: Path | None = None) -> None:
+        folder = state_folder() if folder is None else folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        named = hashlib.sha256(f"{campaign_id} {address}".encode()).hexdigest()[:32]
+        self.path = folder / f"{named}.place"
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        if not locks_within(self._file, 0.0):
+            os.close(self._file)
+            raise AlreadyPublished(f"another process publishes this campaign to {address}; one is enough")
+        self.place = self._read()
+
+    def reached(self, place: Place) -> None:
+        """All documents up to this entry went out."""
+        (milliseconds, number), kind = place
+        os.pwrite(self._file, f"{milliseconds} {number} {kind}".ljust(PLACE_BYTES - 1).encode() + b"\n", 0)
+        self.place = place
+
+    def forget(self) -> None:
+        """Begin anew: nothing went out."""
+        os.ftruncate(self._file, 0)
+        self.place = None
+
+    def close(self) -> None:
+        """Let another process go on."""
+        os.close(self._file)
+
+    def _read(self) -> Place | None:
+        with contextlib.suppress(ValueError):
+            milliseconds, number, kind = os.pread(self._file, PLACE_BYTES, 0).split()
+            return (int(milliseconds), int(number)), int(kind)
+        return None
+
+
+def state_folder() -> Path:
+    """Where a user's programs keep what they must not forget (XDG base directories)."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".local/state") / "moireloop/bluesky"
+
+
+def publish(documents: list[Document], place: Place, publisher: Publisher, progress: Progress) -> int:
+    """Send the documents of an entry, unless they went out before; how many were sent."""
+    if progress.place is not None and place <= progress.place:
+        return 0
+    for name, document in documents:
+        publisher(name, document)
+    progress.reached(place)
+    return len(documents)
+
+
+def _checked(address: str, is_safe: bool) -> str:
+    found = ADDRESS.fullmatch(address)
+    if found is None or int(found["port"] or 1) not in range(1, 65536):
+        raise WrongAddress(f"expected an address such as tcp://127.0.0.1:5567 or ipc:///tmp/socket, got {address!r}")
+    if found["host"] is None:
+        return address
+    if not (is_safe or _is_loopback(found["host"].strip("[]"))):
+        raise WrongAddress(
+            f"{address} is on another machine, which documents would reach in clear: give --secret-key and "
+            f"--server-key, or --plaintext"
+        )
+    return f"tcp://{found['host']}:{found['port']}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _checked_prefix(prefix: str) -> bytes:
+    if " " in prefix:
+        raise WrongAddress(f"expected a prefix without spaces, got {prefix!r}")
+    return prefix.encode()
+
+
+def _secure(socket: zmq.Socket[bytes], secret_file: Path, server_file: Path) -> None:
+    try:
+        public, secret = zmq.auth.load_certificate(secret_file)
+        server, _ = zmq.auth.load_certificate(server_file)
+    except (OSError, ValueError) as error:
+        raise WrongAddress(f"a key of CURVE cannot be read: {error}") from error
+    if secret is None:
+        raise WrongAddress(f"{secret_file}: expected a secret key of CURVE, got a public one alone")
+    socket.curve_publickey, socket.curve_secretkey, socket.curve_serverkey = public, secret, server
