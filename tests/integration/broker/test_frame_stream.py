@@ -61,7 +61,7 @@ def test_frame_arrives_as_it_was_sent(tmp_path: Path, context: zmq.Context[zmq.S
     frames: list[Frame] = []
     while len(frames) < 5:
         publisher.idle()
-        frames += received(receiver, 1)
+        frames += received(receiver, 1, patience_s=0.1)
     assert [f.header for f in frames] == [frame(step).header for step in range(5)]
     np.testing.assert_array_equal(frames[3].positions, frame(3).positions)
     publisher.close()
