@@ -5,6 +5,7 @@ A running campaign is asked through its client, page by page; a finished one is 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -114,7 +115,9 @@ def _patiently(look: Callable[[], Entries], patience_s: float, is_over: bool) ->
 
 def _described(campaign: StoredCampaign) -> Description:
     """What a running campaign would say of itself, without the limits of its model and the versions of its services."""
-    settings = campaign.settings
+    settings: dict[str, Any] = {}
+    with contextlib.suppress(FileNotFoundError):  # a session that never came to its services
+        settings = campaign.settings
     growth, optimizer = settings.get("growth", {}), settings.get("optimizer", {})
     return Description(
         campaign=campaign.name,

@@ -75,7 +75,7 @@ def grown(tmp_path: Path) -> CampaignFolder:
             queue = WholeQueue(client, connection.keys, limits=AttemptLimits(max_attempts=1))
             measured = Measurement(twist_deg=8.1, sigma_deg=0.1, order_lower=0.9, order_upper=0.8, grains_lower=1)
             for name, seen in (("m0", measured), ("m1", Measurement(reason="molten"))):
-                queue.propose(Candidate(candidate_id=name, parameters=PARAMETERS, seed=2**53, proposed_s=1.0))
+                queue.propose(Candidate(candidate_id=name, parameters=PARAMETERS, seed=2**31 - 1, proposed_s=1.0))
                 lease = queue.take("worker", 1.0)
                 assert lease is not None
                 for step in (100, 200):
@@ -137,3 +137,4 @@ def test_campaign_is_written_whole_once_and_reads_back_as_its_tables(server: str
     pd.testing.assert_frame_equal(read, wanted, check_dtype=False)
     assert list(read["outcome"]) == ["failed", "measured", "refused"]
     assert list(table(session["primary"])["candidate_id"]) == list(wanted["candidate_id"])
+    client.context.close()
