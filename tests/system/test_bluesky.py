@@ -28,7 +28,7 @@ from tests.system.running import RunningCampaign
 
 PAGE = Path(__file__).parents[2] / "docs/bluesky.md"
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(300)
 
 PROBE = "probe"
 
@@ -173,7 +173,8 @@ def growth_by_plans(folder: Path) -> None:
     documents.clear()
     recipes = [{"temperature_k": hot, "lattice_strain": 0.02, "shear_strain": 0.2} for hot in (2500, 3500)]
     engine(grow(growth, recipes))
-    events = [document["data"] for name, document in documents if name == "event"]
+    pages: list[Any] = [document for name, document in documents if name == "event_page"]
+    events = [event["data"] for page in pages for event in event_model.unpack_event_page(page)]
     assert {data["growth_candidate_id"] for data in events} == set(growth.prepared)
     assert {data["growth_temperature_k"] for data in events} == {2500.0, 3500.0}
     with pytest.raises(FailedStatus):

@@ -19,6 +19,9 @@ FLUSH_S: Final = 1.0
 NO_TWIST_DEG: Final = 30.0
 """The regret of a run that came to no twist: twists are in [0, 30]."""
 
+ACQUIRE_RUN: Final = "moireloop-acquire"
+"""The key of the run inside that of bluesky-adaptive's `optimize`."""
+
 Plan = Generator[Msg, Any, tuple[str, ...]]
 
 
@@ -35,14 +38,13 @@ def grow(growth: Growth, recipes: Sequence[Mapping[str, Number]], *, md: Mapping
     told = {"plan_name": "grow", "num_points": len(recipes), "detectors": [growth.name]}
 
     @bpp.run_decorator(md={**told, "campaign_id": growth.described.campaign_id, **(md or {})})  # type: ignore[untyped-decorator]
-    def inner() -> Plan:
+    def inner() -> Generator[Msg, Any, None]:
         yield from bps.prepare(growth, recipes, wait=True)
         yield from bps.kickoff(growth, wait=True)
         yield from bps.collect_while_completing([growth], [growth], flush_period=FLUSH_S)
-        return growth.prepared
 
-    result: tuple[str, ...] = yield from inner()
-    return result
+    yield from inner()
+    return growth.prepared
 
 
 def acquire(
@@ -61,7 +63,9 @@ def acquire(
         raise ValueError("expected a Growth among the sensors, got none")
     names = {one.name for one in actuators}
     recipes = [{name: value for name, value in one.items() if name in names} for one in suggestions]
-    return (yield from grow(growth, recipes, md=md))
+    plan = grow(growth, recipes, md=md)
+    grown: tuple[str, ...] = yield from bpp.set_run_key_wrapper(plan, ACQUIRE_RUN)  # type: ignore[no-untyped-call]
+    return grown
 
 
 class Regret:
