@@ -38,8 +38,8 @@ def _replayers(folder: Path, count: int) -> Iterator[list[subprocess.Popen[str]]
         yield running
     finally:
         for process in running:
-            process.kill()
-            process.wait()
+            with process:
+                process.kill()
 
 
 def _status_s(folder: Path, asked: int) -> float:

@@ -95,12 +95,13 @@ def all_state_changes(client: redis.Redis) -> None:
 
 
 def brokers_changes(client: redis.Redis) -> None:
-    """What the broker alone does: it steers the campaign."""
+    """What steers the campaign; of an analyzer's, what comes too late."""
     event = pack(CampaignChanged(state="started", reason="again", at_s=1.0))
     steering = Scripts(client, KEYS)
     assert steering.steer(states=["started"], section="budget", value="{}", event=event)
     assert not steering.steer(states=["stopped"], section="budget", value="{}", event=event)
     assert steering.prioritise("nobody", place=1, event=event) == "unknown"
+    assert steering.withhold("nobody", attempt=1, event=event) == "late"
 
 
 def scripts() -> dict[str, bytes]:

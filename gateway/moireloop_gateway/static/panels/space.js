@@ -17,7 +17,7 @@ export function mount(root, { store, go }) {
   const model = el("select", { id: "model-target", onchange: () => fetchModel() }, el("option", { value: "" }, "none"));
   const modelSays = el("span", { class: "quiet", role: "status" });
   const cellSays = el("p", { class: "quiet" });
-  let maps = null, asked = -1, busy = false;
+  let maps = null, asked = -1, busy = false, words = "";
   replace(root, el("p", { class: "key" },
     el("span", {}, "twist 0°", el("span", { class: "ramp", style: rampStyle, role: "img", "aria-label": "colours of twists from 0 to 30 degrees" }), "30°"),
     el("span", {}, "◇ hit"), el("span", {}, "× no twist"), el("span", {}, "○ pending")),
@@ -33,16 +33,18 @@ export function mount(root, { store, go }) {
   }).catch((error) => { cellSays.textContent = `Admitted twists: ${error.message}`; });
 
   // Fitting takes seconds: only where somebody has asked for a target, and again when a tenth more results are there.
+  // Until then the map that was made before stays, and says by how many twists.
   async function fetchModel() {
-    if (model.value === "") { maps = null; modelSays.textContent = ""; update(); return; }
+    if (model.value === "") { maps = null; words = ""; modelSays.textContent = ""; update(); return; }
     if (busy) return;
     busy = true;
     asked = store.total;
-    modelSays.textContent = "being fitted …";
+    modelSays.textContent = words ? `${words}; being fitted anew …` : "being fitted …";
     try {
       maps = await get(`${store.path}/model`);
-      modelSays.textContent = maps.reason ?? `by ${maps.twists} twists, the largest over the other parameters: clear ${range(maps, Number(model.value)).map(percent).join(", full colour ")}`;
-    } catch (error) { maps = null; modelSays.textContent = error.message; }
+      words = maps.reason ?? `by ${maps.twists} twists, the largest over the other parameters: clear ${range(maps, Number(model.value)).map(percent).join(", full colour ")}`;
+    } catch (error) { maps = null; words = error.message; }
+    modelSays.textContent = words;
     busy = false;
     update();
   }
