@@ -19,7 +19,7 @@ const PANELS = { overview, space, recipes, runs, bilayer, workers, services, fai
 
 const $ = (id) => document.getElementById(id);
 
-const page = { store: null, panel: null, shown: null, session: null };
+const page = { store: null, opening: null, panel: null, shown: null, session: null, visit: 0 };
 
 // Where the address leads: "#/demo/runs/c00001" is the campaign demo, its panel runs, of candidate c00001.
 function place() {
@@ -31,34 +31,41 @@ export function go(campaign, panel, chosen = "") {
   location.hash = `#/${[campaign, panel, chosen].filter(Boolean).map(encodeURIComponent).join("/")}`;
 }
 
+// Reading takes time: who went on meanwhile is not taken back to where this visit began.
 async function arrive() {
-  const { campaign, panel, chosen } = place();
+  const { campaign, panel, chosen } = place(), visit = (page.visit += 1), stays = () => visit === page.visit;
   page.shown?.close?.();
   page.shown = null;
   if (page.store && page.store.key !== campaign) { page.store.close(); page.store = null; }
-  if (!campaign) return showCampaigns();
+  if (!campaign) return showCampaigns(stays);
   if (!page.store) {
     page.store = new Store(campaign);
     page.store.listeners.add(update);
     replace($("panel"), el("p", { class: "quiet" }, "Reading the campaign …"));
-    try {
-      await page.store.open();
-    } catch (error) {
-      page.store.close();
-      page.store = null;
-      return trouble(error.message);
-    }
+    page.opening = page.store.open();
   }
-  show(panel, chosen);
+  try {
+    await page.opening;
+  } catch (error) {
+    if (!stays()) return;
+    page.store.close();
+    page.store = null;
+    return trouble(error.message);
+  }
+  if (stays()) show(panel, chosen);
 }
 
-async function showCampaigns() {
+async function showCampaigns(stays) {
   replace($("tabs"));
   $("name").textContent = "";
   $("state").textContent = "campaigns";
   $("state").dataset.kind = "";
   trouble("");
-  page.shown = await campaigns.mount($("panel"), go);
+  const panel = el("div", {});
+  replace($("panel"), panel);
+  const shown = await campaigns.mount(panel, (...where) => stays() && go(...where));
+  if (stays()) page.shown = shown;
+  else shown?.close?.();
 }
 
 function show(name, chosen) {
