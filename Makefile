@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check check-bluesky check-long quick quick-models quick-words bench lint types lock programs schema
+.PHONY: demo test check kernels check-bluesky check-long quick quick-models quick-words bench lint types lock programs schema
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'moireloop needs Python 3.11 or newer')"
@@ -19,7 +19,8 @@ demo: $(READY)
 test: check
 
 # Two lanes for two cores, about equally long: whole campaigns, and all that is smaller.
-check: lint types programs $(READY)
+check: $(READY)
+	$(MAKE) --no-print-directory -j 2 -O lint types kernels programs
 	mkdir -p build
 	$(BIN)/python -m pytest -m "not long" tests/unit tests/contract tests/physics tests/integration tests/schedulers > build/smaller-tests.log 2>&1 & smaller=$$!; \
 	$(BIN)/python -m pytest -m "not long" tests/system; whole=$$?; \
@@ -40,6 +41,11 @@ $(BESIDE)/.ready: requirements-bluesky.lock $(READY)
 check-bluesky: $(BESIDE)/.ready
 	PYTHONPATH=$(CURDIR)/$(BESIDE) $(BIN)/python -m pytest tests/unit/campaign/bluesky tests/integration/campaign/test_tiled.py \
 		tests/integration/worker/test_imd.py tests/system/test_bluesky.py
+
+# What analyzers compile at their first start, once for all tests that wait for it.
+kernels: $(READY)
+	$(BIN)/python -c "from moireloop_analyzer.settings import AnalyzerSettings; \
+		from moireloop_analyzer.warm_up import warm_up; warm_up(AnalyzerSettings())"
 
 # Debian packages that tests need beside Python: installed where this runs as root with apt-get, else the tests skip.
 programs:
