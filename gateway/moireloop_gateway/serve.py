@@ -19,11 +19,12 @@ from typing import Final
 import uvicorn
 
 from moireloop_broker.files import write_synced
+from moireloop_broker.network.ports import is_loopback
 from moireloop_gateway.access import Tokens
 from moireloop_gateway.sources.catalogue import Catalogue, NothingToShow, refuse_nothing
 from moireloop_gateway.web.app import create_app
 from moireloop_gateway.web.gateway import Gateway
-from moireloop_gateway.web.guard import Guard, is_loopback
+from moireloop_gateway.web.guard import Guard
 
 PORT: Final = 8765
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from moireloop_broker.contract import control, events, frames, message, steering
 from moireloop_broker.contract.message import Message
+from tests.helpers.json_schemas import schemas_of
 
 INT64: Final = 2**63 - 1
 OURS: Final = {"Status"}
@@ -22,22 +22,10 @@ MODELS: Final = {
 }
 
 
-def numbers(spec: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each schema of a number inside a schema, and where it stands."""
-    if isinstance(spec, dict):
-        if spec.get("type") in ("integer", "number"):
-            yield where, spec
-        for key, inner in spec.items():
-            yield from numbers(inner, f"{where}.{key}")
-    elif isinstance(spec, list):
-        for number, inner in enumerate(spec):
-            yield from numbers(inner, f"{where}.{number}")
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_every_number_has_bounds(name: str) -> None:
     """Integers fit int64; floats stay finite when they are squared."""
-    for where, spec in numbers(MODELS[name].model_json_schema()["properties"], name):
+    for where, spec in schemas_of(("integer", "number"), MODELS[name].model_json_schema()["properties"], name):
         low = spec.get("minimum", spec.get("exclusiveMinimum"))
         high = spec.get("maximum", spec.get("exclusiveMaximum"))
         assert low is not None, where
@@ -49,18 +37,6 @@ def test_every_number_has_bounds(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_every_text_has_a_length(name: str) -> None:
     """A name has a pattern that ends, any other text a largest length."""
-    for where, spec in texts(MODELS[name].model_json_schema()["properties"], name):
+    for where, spec in schemas_of(("string",), MODELS[name].model_json_schema()["properties"], name):
         bounded = {"maxLength", "pattern", "const", "enum"} & spec.keys() or spec.get("format") == "binary"
         assert bounded or name in ("Refused", "ReplayEntry"), where
-
-
-def texts(spec: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each schema of a text inside a schema, and where it stands."""
-    if isinstance(spec, dict):
-        if spec.get("type") == "string":
-            yield where, spec
-        for key, inner in spec.items():
-            yield from texts(inner, f"{where}.{key}")
-    elif isinstance(spec, list):
-        for number, inner in enumerate(spec):
-            yield from texts(inner, f"{where}.{number}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -36,6 +35,7 @@ from moireloop_broker.service import steering as carried_out
 from moireloop_broker.state import keys as redis_keys
 from moireloop_broker.streams import frames as frame_stream
 from moireloop_broker.streams.curve import Curve
+from tests.helpers.json_schemas import schemas_of
 from tests.helpers.page import DOCS, PAGE, SERVICES, blocks, from_hex, golden_examples, rows
 
 MODELS = wire_models()
@@ -77,21 +77,9 @@ def test_vectors_are_valid_by_the_schema(name: str) -> None:
 
 def test_no_number_needs_bigint() -> None:
     """As the page says for JavaScript: every integer of a message stays below 2^53."""
-    for where, spec in integers(wire_schema()["$defs"]):
+    for where, spec in schemas_of(("integer",), wire_schema()["$defs"]):
         if where not in COUNTED_BY_THE_BROKER:
             assert max(abs(spec["minimum"]), spec.get("maximum", spec.get("exclusiveMaximum"))) < 2**53, where
-
-
-def integers(spec: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each schema of an integer inside a schema, and where it stands."""
-    if isinstance(spec, dict):
-        if spec.get("type") == "integer":
-            yield where, spec
-        for key, inner in spec.items():
-            yield from integers(inner, f"{where}/{key}")
-    elif isinstance(spec, list):
-        for number, inner in enumerate(spec):
-            yield from integers(inner, f"{where}/{number}")
 
 
 def test_fields_of_the_page_are_fields_of_the_models() -> None:

@@ -131,12 +131,7 @@ def test_partitions_and_a_host_that_vanishes(campaign: Make, hosts: TwoHosts) ->
     cut_s, computed_s = boot_s(), both.computed_s(far)
     patiently(lambda: boot_s() - cut_s > LEASE_S - 1, "a partition shorter than the lease")
     assert both.computed_s(far) > computed_s + 0.05, "MD goes on"
-    step, received = both.step_of(far), both.count("frames_received")
-    hosts.plug_in()
-    mended_s = boot_s()
-    patiently(lambda: both.step_of(far) > step, "the worker is back")
-    assert boot_s() - mended_s < BACK_S
-    patiently(lambda: both.count("frames_received") > received, "frames arrive again")
+    assert_back_soon(both, hosts, far)
     assert both.leases(far) == [lease]
 
     both.join(hosts.first, "near")
@@ -156,6 +151,16 @@ def test_partitions_and_a_host_that_vanishes(campaign: Make, hosts: TwoHosts) ->
     both.assert_one_result_each(None)
 
 
+def assert_back_soon(both: TwoHostsCampaign, hosts: TwoHosts, worker: str) -> None:
+    """Mend the link: the worker is heard of again within seconds, and its frames arrive."""
+    step, received = both.step_of(worker), both.count("frames_received")
+    hosts.plug_in()
+    mended_s = boot_s()
+    patiently(lambda: both.step_of(worker) > step, "the worker is back")
+    assert boot_s() - mended_s < BACK_S
+    patiently(lambda: both.count("frames_received") > received, "frames arrive again")
+
+
 @pytest.mark.long
 def test_partition_of_a_minute_that_is_shorter_than_the_lease(campaign: Make, hosts: TwoHosts) -> None:
     """MD goes on for all of it. Frames were lost at the cut, and the oldest of those that waited: all are counted."""
@@ -171,12 +176,7 @@ def test_partition_of_a_minute_that_is_shorter_than_the_lease(campaign: Make, ho
     cut_s, computed_s = boot_s(), both.computed_s(far)
     wait_until(lambda: boot_s() - cut_s > 60, "a partition of a minute", 90)
     assert both.computed_s(far) > computed_s + 1.0, "MD goes on"
-    step, received = both.step_of(far), both.count("frames_received")
-    hosts.plug_in()
-    mended_s = boot_s()
-    patiently(lambda: both.step_of(far) > step, "the worker is back")
-    assert boot_s() - mended_s < BACK_S
-    patiently(lambda: both.count("frames_received") > received, "frames arrive again")
+    assert_back_soon(both, hosts, far)
     assert both.leases(far) == [lease]
     assert both.failures() == []
     both.cancel(hosts.first, lease["candidate_id"])

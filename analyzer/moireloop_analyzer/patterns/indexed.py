@@ -79,7 +79,6 @@ class IndexedPattern:
         domains: further rotations of one of the lattices.
         unexplained: (U,) numbers of the peaks that belong to none of all these.
         reduced_chi2: of the fit of both lattices.
-        resolution_deg: twist below which two lattices of these constants would be one in this pattern.
     """
 
     twist_deg: float | None = None
@@ -96,7 +95,6 @@ class IndexedPattern:
     domains: tuple[Layer, ...] = ()
     unexplained: Ints = field(default_factory=_none)
     reduced_chi2: float | None = None
-    resolution_deg: float | None = None
 
     def refused(self, reason: str) -> IndexedPattern:
         """The same without a twist, and why."""

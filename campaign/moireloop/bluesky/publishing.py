@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import ipaddress
 import json
 import os
 import pickle
@@ -22,6 +21,7 @@ import zmq
 import zmq.auth
 
 from moireloop.bluesky.documents import Document, Place
+from moireloop_broker.network.ports import is_loopback
 from moireloop_broker.processes.file_lock import locks_within
 
 ADDRESS: Final = re.compile(r"(?:(?P<way>tcp)://)?(?P<host>\[[0-9a-fA-F:]+\]|[\w.-]+):(?P<port>[0-9]{1,5})|ipc://.+")
@@ -175,21 +175,12 @@ def _checked(address: str, is_safe: bool) -> str:
         raise WrongAddress(f"expected an address such as tcp://127.0.0.1:5567 or ipc:///tmp/socket, got {address!r}")
     if found["host"] is None:
         return address
-    if not (is_safe or _is_loopback(found["host"].strip("[]"))):
+    if not (is_safe or is_loopback(found["host"].strip("[]"))):
         raise WrongAddress(
             f"{address} is on another machine, which documents would reach in clear: give --secret-key and "
             f"--server-key, or --plaintext"
         )
     return f"tcp://{found['host']}:{found['port']}"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _checked_prefix(prefix: str) -> bytes:

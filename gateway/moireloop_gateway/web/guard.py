@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import time
 from collections.abc import Mapping
@@ -225,13 +224,3 @@ def _cookie_in(header: str) -> str | None:
 
 def _name_of(host: str) -> str:
     return (urlsplit(f"//{host}").hostname or "").lower()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address or name."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
