@@ -25,6 +25,8 @@ _WORD: Final = re.compile(
     rf""""(?P<double>[^"]*)"(?![^{_B}])|'(?P<single>[^']*)'(?![^{_B}])|(?P<bare>[^{_B}"'][^{_B}]*)"""
 )
 
+_UNQUOTED: Final = re.compile(rf"[^{_B}]+")
+
 MOST_COMMANDS: Final = 10_000
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
@@ -94,6 +96,8 @@ class Command:
     @cached_property
     def texts(self) -> tuple[str, ...]:
         """Its words without their places."""
+        if '"' not in self.text and "'" not in self.text:
+            return tuple(_UNQUOTED.findall(self.text))
         return tuple(bare or double or single for double, single, bare in _WORD.findall(self.text))
 
     @property

@@ -120,6 +120,12 @@ _FIRST_WORD_OF_FILES: Final[Mapping[str, int]] = MappingProxyType(
 )  # fmt: skip
 
 
+_FILE_LIKE: Final = re.compile(
+    r"(?![vcf]_|\$|[-+]?[\d.]+(?:[eE][-+]?\d+)?\Z)(?=[^*(){}]*+\Z)(?=[^./]*+[./])[^A-Za-z]*+[A-Za-z]"
+)
+"""A word with a letter, and with a dot or a slash, that is no number, variable or reference to a fix or compute."""
+
+
 def refusal(command: Command, whole: Command | Unknown) -> str | None:
     """Why this command cannot be in a script, None where it can. Numbers of placeholders are filled in.
 
@@ -206,7 +212,7 @@ def file_words(command: Command) -> dict[int, bool]:
     first = _FIRST_WORD_OF_FILES.get(words[0], len(words))
     if words[0] == "variable" and words[2:3] not in (("file",), ("atomfile",)):
         first = len(words)
-    found = {number: False for number in range(first, len(words)) if _is_file_like(words[number])}
+    found = {number: False for number in range(first, len(words)) if _FILE_LIKE.match(words[number])}
     if words[0] == "pair_coeff" and re.match("[A-Za-z]", "".join(words[3:4])):
         found.setdefault(3, False)
     if words[0] == "pair_coeff" and (named := [number for number in found if "." in words[number]]):
@@ -214,15 +220,6 @@ def file_words(command: Command) -> dict[int, bool]:
     if required < len(words):
         found[required] = True
     return found
-
-
-def _is_file_like(word: str) -> bool:
-    """A word with a dot or a slash, and no number, variable or reference to a fix or compute."""
-    return (
-        ("." in word or "/" in word)
-        and bool(re.search(r"[A-Za-z]", word))
-        and not (re.match(r"[vcf]_|\$|[-+]?[\d.]+([eE][-+]?\d+)?$", word) or any(mark in word for mark in "*(){}"))
-    )
 
 
 def _hidden(words: Sequence[str]) -> str | None:

@@ -55,16 +55,18 @@ def script_problems(settings: ScriptSettings, space: Collection[str], frame_step
         frame_steps: steps between two frames.
     """
     try:
-        commands = commands_of(_text(settings.file))
+        text = _text(settings.file)
+        commands = commands_of(text)
         problems = [
             *name_problems(space, settings.values),
             *placeholder_problems(commands, settings, space),
         ]
         if problems:
             return problems
+        fixed = [command.filled(settings.values) for command in commands]
         wrong = [
-            *_refused(lambda: outline(fixed_commands(_text(settings.file), settings.values))),
-            *_refused(lambda: found_script(settings, frame_steps)),
+            *_refused(lambda: outline(fixed)),
+            *_refused(lambda: _found(settings, text, fixed, frame_steps)),
         ]
     except OSError as error:
         return [_problem(settings, f"cannot be read: {error.strerror or error}")]
@@ -102,9 +104,13 @@ def found_script(settings: ScriptSettings, frame_steps: int) -> FoundScript:
         ScriptRefused: a command cannot be read, or a file that must be there is not.
     """
     text = _text(settings.file)
+    return _found(settings, text, fixed_commands(text, settings.values), frame_steps)
+
+
+def _found(settings: ScriptSettings, text: str, fixed: list[Command], frame_steps: int) -> FoundScript:
     files, sources, missing = {}, {}, []
     looked_for: dict[str, Path | None] = {}
-    for command, word, is_required in _named_files(fixed_commands(text, settings.values)):
+    for command, word, is_required in _named_files(fixed):
         if word not in looked_for:
             looked_for[word] = _located(word, settings.file.parent)
         source = looked_for[word]

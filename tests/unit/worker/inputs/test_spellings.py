@@ -101,7 +101,7 @@ def test_what_is_harmless_is_taken(tmp_path: Path, lines: str) -> None:
 @pytest.mark.parametrize(
     "piece",
     ["{", "{{", "{{ ", "{{}}", "\"'", "$", "$(", "&\n", "a\n", "fix a all nve\n", "a.b ", "variable a string $a$a\n",
-     "''", "#", "“"],
+     "''", "#", "“", "\"a.b\" ", "${a.b} ", "a{{b}}c/d ", "1.e5 "],
 )  # fmt: skip
 @pytest.mark.parametrize("before", ["", "pair_coeff * * "])
 def test_large_scripts_are_checked_within_a_second(tmp_path: Path, piece: str, before: str) -> None:
