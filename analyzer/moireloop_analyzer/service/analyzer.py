@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from moireloop_analyzer.measurement import measure_frame
@@ -27,10 +28,11 @@ from moireloop_broker.contract.events import (
 )
 from moireloop_broker.contract.frames import Frame, FrameHeader
 from moireloop_broker.contract.search import Target
-from moireloop_broker.state.analysis_queue import AnalysisQueue, FinishedRun
+from moireloop_broker.state.analysis_queue import AnalysisQueue, FinishedRun, settlement
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.observations import Observations
+from moireloop_broker.state.scripts import Settlement
 from moireloop_broker.state.settings_store import read_settings
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,21 @@ FRAMES_S = 0.5
 COUNT_EVERY_S = 1.0
 
 MAX_DELIVERIES = 3
+
+AT_ONCE_S = 0.01
+
+MOST_AT_ONCE = 32
+
+
+class Pace:
+    """How many finished runs are taken at once: as many as are measured within AT_ONCE_S, by the last ones."""
+
+    def __init__(self) -> None:
+        self.at_once = 1
+
+    def note(self, seconds: float) -> None:
+        """A run took so long."""
+        self.at_once = max(1, min(2 * self.at_once, MOST_AT_ONCE, int(AT_ONCE_S / max(seconds, 1e-6))))
 
 
 class AnalyzerService:
@@ -63,6 +80,9 @@ class AnalyzerService:
         self._instructions = Instructions(client, self._keys)
         self._finished = AnalysisQueue(client, self._keys, name)
         self._claim = ClaimKeeper(self._finished)
+        self._next: list[FinishedRun] = []
+        self._pace = Pace()
+        self._has_frames = False
         self._run: FinishedRun | None = None
         self._measured: Measurement | None = None
         self._campaign = CampaignState(client, self._keys, connection.campaign)
@@ -86,12 +106,14 @@ class AnalyzerService:
         work in a process of their own: observations and instructions do not wait for them, the result of a run does.
         """
         is_busy = self._take_finished()
+        self._has_frames = False
         begun_s = time.monotonic()
         for number in range(FRAMES_AT_ONCE):
             wait_s = FRAME_WAIT_S if not is_busy and number == 0 else 0
             if (received := self._frames.receive(wait_s)) is None:
                 self._assembly.forget(time.monotonic())
                 break
+            self._has_frames = True
             if (frame := self._assembled(received)) is not None:
                 self._observe(frame)
             if time.monotonic() - begun_s > FRAMES_S:
@@ -100,7 +122,9 @@ class AnalyzerService:
         self._count()
 
     def close(self) -> None:
-        """Withdraw from the frame stream."""
+        """Bring to an end what is begun, and withdraw from the frame stream."""
+        if self._next:
+            self._finished.settle_several(self._settlements(self._next))
         self._client.hdel(self._keys.endpoints, self._name)
         self._frames.close()
         self._claim.close()
@@ -122,6 +146,27 @@ class AnalyzerService:
         return whole
 
     def _take_finished(self) -> bool:
+        """Measure what is finished: one run after another where further analyzers look at it, else some at once."""
+        if self._analyst is not None:
+            return self._take_one(self._analyst)
+        runs, self._next = self._next or self._finished.take_several(self._pace.at_once), []
+        if runs:
+            self._next = self._finished.settle_and_take(
+                self._settlements(runs), 0 if self._has_frames else self._pace.at_once
+            )
+            self._claim.hold(*self._next)
+        return bool(runs)
+
+    def _settlements(self, runs: Sequence[FinishedRun]) -> list[Settlement]:
+        """What finished runs came to, packed."""
+        self._claim.hold(*runs)
+        begun_s = time.monotonic()
+        seen = [(run, self._measure_finished(run)) for run in runs]
+        found = [settlement(run, self._settled(run, measured), seen=measured) for run, measured in seen]
+        self._pace.note((time.monotonic() - begun_s) / len(runs))
+        return found
+
+    def _take_one(self, analyst: Analyst) -> bool:
         """Measure the next finished run, if none is waiting for its analyses; whether there was one."""
         if self._run is not None:
             self._claim.hold(self._run)
@@ -130,10 +175,10 @@ class AnalyzerService:
             return False
         self._claim.hold(run)
         self._run, self._measured = run, self._measure_finished(run)
-        if self._analyst is None or run.deliveries > MAX_DELIVERIES:
+        if run.deliveries > MAX_DELIVERIES:
             self._settle(self._measured, {})
         else:
-            self._analyst.add(run.frame, may_drop=False)
+            analyst.add(run.frame, may_drop=False)
         return True
 
     def _measure_finished(self, run: FinishedRun) -> Measurement:

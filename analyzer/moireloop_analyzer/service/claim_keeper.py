@@ -1,4 +1,4 @@
-"""Keeps the finished run that an analyzer is at work on from being given to another (adapter).
+"""Keeps the finished runs that an analyzer is at work on from being given to another (adapter).
 
 A thread of its own renews the claim: a large frame may take longer to measure than the time after which a run counts
 as abandoned, and the analyzer is then neither dead nor is anything wrong with the frame.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import redis
@@ -22,7 +23,7 @@ LONGEST_S: Final = 1800.0
 
 
 class ClaimKeeper:
-    """Renews the claim of the run that it was given last, until that is dropped.
+    """Renews the claims of the runs that it was given last, until they are dropped.
 
     Args:
         period_s: seconds between two renewals.
@@ -31,20 +32,20 @@ class ClaimKeeper:
     def __init__(self, queue: AnalysisQueue, period_s: float = UNSETTLED_IDLE_S / 4) -> None:
         self._queue = queue
         self._period_s = period_s
-        self._run: FinishedRun | None = None
+        self._runs: Sequence[FinishedRun] = ()
         self._since_s = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="claim-keeper", daemon=True)
         self._thread.start()
 
-    def hold(self, run: FinishedRun) -> None:
-        """Renew the claim of this run from now on; to be said again within LONGEST_S by who is not stuck."""
+    def hold(self, *runs: FinishedRun) -> None:
+        """Renew the claims of these runs from now on; to be said again within LONGEST_S by who is not stuck."""
         self._since_s = time.monotonic()
-        self._run = run
+        self._runs = runs
 
     def drop(self) -> None:
-        """Renew it no more."""
-        self._run = None
+        """Renew none any more."""
+        self._runs = ()
 
     def close(self) -> None:
         """End the thread."""
@@ -53,10 +54,9 @@ class ClaimKeeper:
 
     def _keep(self) -> None:
         while not self._closing.wait(self._period_s):
-            run = self._run
-            if run is None or time.monotonic() - self._since_s > LONGEST_S:
-                continue
+            runs = self._runs if time.monotonic() - self._since_s <= LONGEST_S else ()
             try:
-                self._queue.renew(run)
+                for run in runs:
+                    self._queue.renew(run)
             except redis.RedisError as error:
-                log.info("claim not renewed now candidate=%s error=%s", run.candidate.candidate_id, error)
+                log.info("claims not renewed now candidate=%s error=%s", runs[0].candidate.candidate_id, error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,13 +14,16 @@ from moireloop_broker.contract.codec import pack, unpack_as
 from moireloop_broker.contract.events import AnalysisOutcome, Candidate, Measurement, Result, RunReport, StageTimes
 from moireloop_broker.contract.frames import Frame, frame_from_parts
 from moireloop_broker.state.keys import ANALYZERS_GROUP, Keys
-from moireloop_broker.state.scripts import Scripts
+from moireloop_broker.state.scripts import Final, Scripts, Settlement
 from moireloop_broker.state.series import pack_point, point_of
 from moireloop_broker.state.work_queue import stage_times
 
 UNSETTLED_IDLE_S = 20.0
 
 CLAIM_EVERY_S = 5.0
+
+AT_ONCE_BYTES = 1024 * 1024
+"""Of final frames handed out at once: as many runs as fill so many bytes, the last one however large it is."""
 
 Row = tuple[str, dict[bytes, bytes]]
 
@@ -62,6 +65,28 @@ class AnalysisQueue:
         row = self._own() or self._abandoned() or self._new(wait_s)
         return self._finished_run(*row) if row else None
 
+    def take_several(self, most: int) -> list[FinishedRun]:
+        """Up to `most` finished runs, in the order of `take`; one alone where it was given to an analyzer before.
+
+        A frame that ends analyzers so counts against no other. What has large frames comes in small numbers.
+        """
+        return self.settle_and_take([], most)
+
+    def settle_and_take(self, settlements: Sequence[Settlement], most: int) -> list[FinishedRun]:
+        """Write results, then `take_several`, in one round trip as a rule."""
+        if most == 0:
+            self.settle_several(settlements)
+            return []
+        if self._own_left or self._looks_for_abandoned():
+            self.settle_several(settlements)
+            row = self._own() or self._abandoned()
+            if row is not None:
+                run = self._finished_run(*row)
+                return [run] if run is not None else []
+            settlements = []
+        _, finals = self._scripts.settle_and_take(settlements, self._analyzer, count=most, most_bytes=AT_ONCE_BYTES)
+        return [self._handed(final) for final in finals]
+
     def renew(self, run: FinishedRun) -> bool:
         """Say that this run is still being analysed, so that no other analyzer is given it; False where one was.
 
@@ -86,26 +111,23 @@ class AnalysisQueue:
 
         `seen` is what the final frame shows by itself, where the measurement is made of more than that.
         """
-        now_s = time.time()
-        result = _measured(run, measurement, dict(analyses or {}), now_s)
-        header = run.frame.header
-        return self._scripts.settle(
-            run.candidate.candidate_id,
-            attempt=run.attempt,
-            entry=run.entry,
-            outcome=result.outcome,
-            event=pack(result),
-            step=header.step,
-            point=pack_point(point_of(header, seen or measurement)),
-        )
+        return self._scripts.settle([settlement(run, measurement, analyses, seen)])[0]
+
+    def settle_several(self, settlements: Sequence[Settlement]) -> None:
+        """Write results in one round trip."""
+        if settlements:
+            self._scripts.settle(settlements)
 
     def _own(self) -> Row | None:
         row = self._read("0", None) if self._own_left else None
         self._own_left = row is not None
         return row
 
+    def _looks_for_abandoned(self) -> bool:
+        return time.monotonic() - self._claimed_at_s >= CLAIM_EVERY_S
+
     def _abandoned(self) -> Row | None:
-        if time.monotonic() - self._claimed_at_s < CLAIM_EVERY_S:
+        if not self._looks_for_abandoned():
             return None
         self._claimed_at_s = time.monotonic()
         idle_ms = round(UNSETTLED_IDLE_S * 1000)
@@ -134,17 +156,64 @@ class AnalysisQueue:
             self._client.xack(self._keys.finals, ANALYZERS_GROUP, entry)
             self._client.xdel(self._keys.finals, entry)
             return None
-        report = unpack_as(RunReport, held[b"report"])
+        candidate = unpack_as(Candidate, held[b"candidate"])
+        times = stage_times(held)
         return FinishedRun(
-            candidate=unpack_as(Candidate, held[b"candidate"]),
+            candidate=candidate,
             attempt=int(fields[b"attempt"]),
-            report=report,
+            report=(report := unpack_as(RunReport, held[b"report"])),
             frame=frame_from_parts(msgpack.unpackb(packed)),
-            times=stage_times(held).model_copy(update={"started_s": report.started_s, "finished_s": report.finished_s}),
+            times=_times_of_run(times, report),
             entry=entry,
             deliveries=int(pending[0]["times_delivered"]) if pending else 1,
             order_reason=_order_reason(held),
         )
+
+    def _handed(self, final: Final) -> FinishedRun:
+        candidate_id = final.candidate_id.decode()
+        packed = final.frame or cast("bytes", self._client.get(self._keys.final_frame(candidate_id)))
+        candidate, report = unpack_as(Candidate, final.candidate), unpack_as(RunReport, final.report)
+        times = StageTimes(
+            proposed_s=candidate.proposed_s,
+            queued_s=float(final.queued_s),
+            leased_s=float(final.leased_s) if final.leased_s else None,
+            started_s=report.started_s,
+            finished_s=report.finished_s,
+        )
+        return FinishedRun(
+            candidate=candidate,
+            attempt=int(final.attempt),
+            report=report,
+            frame=frame_from_parts(msgpack.unpackb(packed)),
+            times=times,
+            entry=final.entry.decode(),
+            deliveries=1,
+            order_reason=final.order_reason.decode() or None,
+        )
+
+
+def settlement(
+    run: FinishedRun,
+    measurement: Measurement,
+    analyses: Mapping[str, AnalysisOutcome] | None = None,
+    seen: Measurement | None = None,
+) -> Settlement:
+    """The result of a finished run and the last point of its series, packed; arguments as `AnalysisQueue.settle`."""
+    result = _measured(run, measurement, dict(analyses or {}), time.time())
+    header = run.frame.header
+    return Settlement(
+        candidate_id=run.candidate.candidate_id,
+        attempt=run.attempt,
+        entry=run.entry,
+        outcome=result.outcome,
+        event=pack(result),
+        step=header.step,
+        point=pack_point(point_of(header, seen or measurement)),
+    )
+
+
+def _times_of_run(times: StageTimes, report: RunReport) -> StageTimes:
+    return times.model_copy(update={"started_s": report.started_s, "finished_s": report.finished_s})
 
 
 def _order_reason(held: dict[bytes, bytes]) -> str | None:

@@ -47,6 +47,7 @@ KEYS: Final = (
         "queue:again", "stream", "fail", "what was given back or lost, read before `queue`; lives as long as there"
     ),
     KeySpec("leases", "zset", "lease, renew", "candidate -> expiry in ms; until the attempt ends"),
+    KeySpec("takes", "hash", "begin", "worker -> its last take and the lease that it got; while the worker is known"),
     KeySpec("finals", "stream", "finish", "an entry lives until the candidate's result is in the log"),
     KeySpec("final:{id}", "string", "finish", "the final frame, until the candidate's result is in the log"),
     KeySpec("candidate:{id}", "hash", "state changes", "campaign; state of one candidate"),
@@ -77,6 +78,7 @@ class Keys:
         self.queue = self.prefix + "queue"
         self.queue_again = self.prefix + "queue:again"
         self.leases = self.prefix + "leases"
+        self.takes = self.prefix + "takes"
         self.finals = self.prefix + "finals"
         self.counts = self.prefix + "counts"
         self.counters = self.prefix + "counters"

@@ -94,6 +94,7 @@ class LeaseWatch:
     def forget_worker(self, worker: str) -> None:
         """Say no more of a worker, in `status`: it is gone for good."""
         self._client.hdel(self._keys.workers, worker)
+        self._client.hdel(self._keys.takes, worker)
 
     def release_all(self, reason: str) -> list[str]:
         """End all attempts without charging them, when no worker of the campaign can be alive (on resume)."""

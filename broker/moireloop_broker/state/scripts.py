@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from hashlib import sha1
 from importlib.resources import files
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, cast, get_args
 
 import redis
 
@@ -53,9 +54,91 @@ class UnknownReply(RuntimeError):
     """A script returned a word that this version does not know: the server runs one of another version."""
 
 
+class Call(NamedTuple):
+    """A script to be run: its name, KEYS and ARGV."""
+
+    name: str
+    keys: Sequence[str]
+    args: Sequence[Argument]
+
+
+class Proposal(NamedTuple):
+    """A new candidate, packed, with its event and that of the request for it, and the most results ('' for any)."""
+
+    candidate_id: str
+    candidate: bytes
+    queued_s: float
+    event: bytes
+    request_event: bytes
+    budget: int | Literal[""]
+
+
+class EventParts(NamedTuple):
+    """A packed event without the id and the attempt of its candidate: what stands before, between and after them."""
+
+    head: bytes
+    middle: bytes
+    tail: bytes
+
+
+class Begun(NamedTuple):
+    """What a worker gets with a new lease: the packed candidate, the attempt, and when it was queued."""
+
+    candidate: bytes
+    attempt: int
+    queued_s: float
+
+
+class Finish(NamedTuple):
+    """The end of a run: its report, its final frame and its event, packed, and what became of its frames."""
+
+    candidate_id: str
+    attempt: int
+    worker: str
+    report: bytes
+    frame: bytes
+    event: bytes
+    frames_sent: int
+    frames_dropped: int
+
+
+class Final(NamedTuple):
+    """A finished run as it is handed to an analyzer: packed, times as text; what is not there is empty.
+
+    The `frame` is empty where it is larger than all frames at once may be.
+    """
+
+    entry: bytes
+    candidate_id: bytes
+    attempt: bytes
+    frame: bytes
+    candidate: bytes
+    report: bytes
+    queued_s: bytes
+    leased_s: bytes
+    order_reason: bytes
+
+
+class Settlement(NamedTuple):
+    """The end of a candidate: its result and the last point of its series, packed, and its entry among the finals."""
+
+    candidate_id: str
+    attempt: int
+    entry: str
+    outcome: str
+    event: bytes
+    step: int
+    point: bytes
+
+
 @cache
 def _source(name: str) -> str:
     return files(__package__).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+
+
+@cache
+def _sha1(name: str) -> str:
+    return sha1(_source(name).encode(), usedforsecurity=False).hexdigest()
 
 
 class Scripts:
@@ -66,24 +149,18 @@ class Scripts:
         self._keys = keys
         self._loaded: dict[str, Any] = {}
 
-    def propose(
-        self,
-        candidate_id: str,
-        *,
-        candidate: bytes,
-        queued_s: float,
-        event: bytes,
-        request_event: bytes = b"",
-        budget: int | None = None,
-    ) -> ProposeOutcome:
-        """Put a new candidate into the queue, where a budget of so many results has room for it."""
+    def propose(self, several: Sequence[Proposal]) -> list[ProposeOutcome]:
+        """Put new candidates into the queue, in one round trip, where their budgets have room for them."""
+        words = self._run_several([self._proposing(one) for one in several])
+        return [cast("ProposeOutcome", _known(word, get_args(ProposeOutcome))) for word in words]
+
+    def _proposing(self, one: Proposal) -> Call:
         keys = self._keys
-        word = self._run(
+        return Call(
             "propose",
-            [keys.candidate(candidate_id), keys.queue, keys.log, keys.counts],
-            [candidate_id, candidate, repr(queued_s), event, request_event, "" if budget is None else budget],
+            [keys.candidate(one.candidate_id), keys.queue, keys.log, keys.counts],
+            [one.candidate_id, one.candidate, repr(one.queued_s), one.event, one.request_event, one.budget],
         )
-        return cast("ProposeOutcome", _known(word, get_args(ProposeOutcome)))
 
     def prioritise(self, candidate_id: str, *, place: int, event: bytes) -> MoveOutcome:
         """Move a queued candidate to a place of the queue, 1 being the next."""
@@ -95,13 +172,20 @@ class Scripts:
         )
         return cast("MoveOutcome", _known(word, get_args(MoveOutcome)))
 
-    def take(self, worker: str) -> tuple[str, str, dict[bytes, bytes]] | None:
-        """Hand the first entry that waits to a worker: its stream, its id, and its fields; None where none waits."""
-        taken = cast("Any", self._run("take", [self._keys.queue_again, self._keys.queue], [WORKERS_GROUP, worker]))
-        if not taken:
-            return None
-        stream, entry, fields = taken
-        return self._keys.queues[int(stream) - 1], entry.decode(), dict(zip(fields[::2], fields[1::2], strict=True))
+    def begin(
+        self, worker: str, *, ticket: str, lease_ms: int, leased_s: float, event: EventParts
+    ) -> Begun | Literal["draining"] | None:
+        """Lease the first entry that waits, in one step; None where none waits. The same ticket twice is one lease."""
+        return _begun(self._run(*self._beginning(worker, ticket, lease_ms, leased_s, event)))
+
+    def _beginning(self, worker: str, ticket: str, lease_ms: int, leased_s: float, event: EventParts) -> Call:
+        keys = self._keys
+        head, middle, tail = event
+        return Call(
+            "begin",
+            [keys.queue_again, keys.queue, keys.state, keys.log, keys.counts, keys.leases, keys.takes],
+            [WORKERS_GROUP, worker, ticket, keys.candidate(""), lease_ms, repr(leased_s), head, middle, tail],
+        )
 
     def lease(
         self,
@@ -134,33 +218,26 @@ class Scripts:
         )
         return cast("Renewal", _known(word, get_args(Renewal)))
 
-    def finish(
-        self,
-        candidate_id: str,
-        *,
-        attempt: int,
-        worker: str,
-        report: bytes,
-        frame: bytes,
-        event: bytes,
-        frames_sent: int,
-        frames_dropped: int,
-    ) -> bool:
+    def finish(self, run: Finish) -> bool:
         """Keep the final frame of a run for the analyzers; False when its lease is lost."""
+        return self._run(*self._finishing(run)) == 1
+
+    def finish_and_begin(
+        self, run: Finish, *, ticket: str, lease_ms: int, leased_s: float, event: EventParts
+    ) -> tuple[bool, Begun | Literal["draining"] | None]:
+        """`finish` a run, then `begin` another, in one round trip."""
+        beginning = self._beginning(run.worker, ticket, lease_ms, leased_s, event)
+        is_kept, begun = self._run_several([self._finishing(run), beginning])
+        return is_kept == 1, _begun(begun)
+
+    def _finishing(self, run: Finish) -> Call:
         keys = self._keys
-        final_frame = keys.final_frame(candidate_id)
-        return self._is_one(
+        candidate, frame = keys.candidate(run.candidate_id), keys.final_frame(run.candidate_id)
+        candidate_id, attempt, worker, report, final, event, sent, dropped = run
+        return Call(
             "finish",
-            [
-                keys.candidate(candidate_id),
-                keys.log,
-                keys.counts,
-                keys.leases,
-                keys.finals,
-                final_frame,
-                keys.counters,
-            ],
-            [candidate_id, attempt, worker, report, frame, event, frames_sent, frames_dropped],
+            [candidate, keys.log, keys.counts, keys.leases, keys.finals, frame, keys.counters],
+            [candidate_id, attempt, worker, report, final, event, sent, dropped],
         )
 
     def fail(
@@ -258,25 +335,37 @@ class Scripts:
         word = self._run("withhold", [self._keys.candidate(candidate_id), self._keys.log], [attempt, event])
         return cast("WithholdOutcome", _known(word, get_args(WithholdOutcome)))
 
-    def settle(
-        self,
-        candidate_id: str,
-        *,
-        attempt: int,
-        entry: str,
-        outcome: str,
-        event: bytes,
-        step: int,
-        point: bytes,
-    ) -> bool:
-        """Write the result of a finished candidate and the last point of its series; False when it has a result."""
+    def settle(self, several: Sequence[Settlement]) -> list[bool]:
+        """Write results, and the last points of their series, in one round trip; False for each that has a result."""
+        return [reply == 1 for reply in self._run_several([self._settling(one) for one in several])]
+
+    def settle_and_take(
+        self, several: Sequence[Settlement], analyzer: str, *, count: int, most_bytes: int
+    ) -> tuple[list[bool], list[Final]]:
+        """`settle` several, then `take_finals`, in one round trip."""
+        taking = self._taking(analyzer, count, most_bytes)
+        *replies, taken = self._run_several([*(self._settling(one) for one in several), taking])
+        return [reply == 1 for reply in replies], [Final(*row) for row in cast("Any", taken)]
+
+    def take_finals(self, analyzer: str, *, count: int, most_bytes: int) -> list[Final]:
+        """Hand finished runs that nobody has had to an analyzer: up to `count`, until their frames are `most_bytes`."""
+        return [Final(*row) for row in cast("Any", self._run(*self._taking(analyzer, count, most_bytes)))]
+
+    def _taking(self, analyzer: str, count: int, most_bytes: int) -> Call:
         keys = self._keys
-        series = keys.series(candidate_id, attempt)
-        final_frame = keys.final_frame(candidate_id)
-        return self._is_one(
+        return Call(
+            "take_finals",
+            [keys.finals],
+            [ANALYZERS_GROUP, analyzer, count, most_bytes, keys.candidate(""), keys.final_frame("")],
+        )
+
+    def _settling(self, one: Settlement) -> Call:
+        keys = self._keys
+        series, final_frame = keys.series(one.candidate_id, one.attempt), keys.final_frame(one.candidate_id)
+        return Call(
             "settle",
-            [keys.candidate(candidate_id), keys.log, keys.counts, keys.finals, final_frame, series],
-            [attempt, entry, ANALYZERS_GROUP, outcome, event, step, point, POINTS_KEPT],
+            [keys.candidate(one.candidate_id), keys.log, keys.counts, keys.finals, final_frame, series],
+            [one.attempt, one.entry, ANALYZERS_GROUP, one.outcome, one.event, one.step, one.point, POINTS_KEPT],
         )
 
     def observe(
@@ -320,6 +409,23 @@ class Scripts:
             [",".join(states), new_state, section, value, event, further_event],
         )
 
+    def _run_several(self, calls: Sequence[Call]) -> list[object]:
+        """Run scripts one after another in one round trip; those that the server has lost are run again by themselves.
+
+        Raises:
+            redis.RedisError: one of them failed; those after it were run.
+        """
+        pipeline = self._client.pipeline(transaction=False)
+        for name, keys, args in calls:
+            pipeline.evalsha(_sha1(name), len(keys), *keys, *args)
+        replies = pipeline.execute(raise_on_error=False)
+        for number, (reply, call) in enumerate(zip(replies, calls, strict=True)):
+            if isinstance(reply, redis.exceptions.NoScriptError):
+                replies[number] = self._run(*call)
+            elif isinstance(reply, Exception):
+                raise reply
+        return cast("list[object]", replies)
+
     def _is_one(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> bool:
         return self._run(name, keys, args) == 1
 
@@ -329,6 +435,15 @@ class Scripts:
             self._loaded[name] = self._client.register_script(_source(name))
         found: object = self._loaded[name](keys=keys, args=args)
         return found
+
+
+def _begun(reply: object) -> Begun | Literal["draining"] | None:
+    if reply == b"draining":
+        return "draining"
+    if not reply:
+        return None
+    candidate, attempt, queued_s = cast("Any", reply)
+    return Begun(candidate, int(attempt), float(queued_s))
 
 
 def _known(word: object, words: Sequence[str]) -> str:

@@ -8,7 +8,9 @@ present one are refused, so that a candidate comes to exactly one result, whatev
 from __future__ import annotations
 
 import logging
+import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -24,7 +26,6 @@ from moireloop_broker.contract.events import (
     Requested,
     Result,
     RunFailed,
-    RunFinished,
     RunLeased,
     RunReport,
     StageTimes,
@@ -34,10 +35,14 @@ from moireloop_broker.state.instructions import Instruction
 from moireloop_broker.state.keys import ANALYZERS_GROUP, WORKERS_GROUP, Keys
 from moireloop_broker.state.redis_client import server_s
 from moireloop_broker.state.scripts import (
+    Begun,
     CancelOutcome,
     Charge,
+    EventParts,
     FailOutcome,
+    Finish,
     MoveOutcome,
+    Proposal,
     ProposeOutcome,
     Scripts,
     Turn,
@@ -107,16 +112,11 @@ class Proposer:
             asked: the request of somebody outside, which is logged too.
             budget: candidates that are pending hold a place of it, results but cancelled ones use one up.
         """
-        now_s = time.time()
-        event = CandidateQueued(candidate=candidate, attempt=1, queued_s=now_s)
-        return self._scripts.propose(
-            candidate.candidate_id,
-            candidate=pack(candidate),
-            queued_s=now_s,
-            event=pack(event),
-            request_event=_packed(asked),
-            budget=budget,
-        )
+        return self._scripts.propose([_proposal(candidate, asked, budget)])[0]
+
+    def propose_several(self, candidates: Sequence[Candidate], *, budget: int | None = None) -> list[ProposeOutcome]:
+        """`propose` several, in their order, in one round trip."""
+        return self._scripts.propose([_proposal(candidate, None, budget) for candidate in candidates])
 
     def prioritise(self, candidate_id: str, place: int, asked: Requested) -> MoveOutcome:
         """Move a queued candidate to a place of the queue, 1 being the next one that a worker takes."""
@@ -236,17 +236,51 @@ class Leases:
         self._scripts = Scripts(client, keys)
         self._ends = AttemptEnds(client, keys, limits)
         self._lease_ms = round(lease_s * 1000)
+        self._name = secrets.token_hex(8)
+        self._takes = 0
 
     def take(self, worker: str, wait_s: float) -> Lease | None:
         """Lease the oldest queued candidate, those first that were begun before; waits up to `wait_s` for one.
 
         None also while the campaign drains.
         """
-        if is_draining(self._client, self._keys):
+        begun_s, event = self._beginning(worker)
+        begun = self._scripts.begin(
+            worker, ticket=f"{self._name}:{self._takes}", lease_ms=self._lease_ms, leased_s=begun_s, event=event
+        )
+        self._takes += 1
+        if begun == "draining":
             time.sleep(min(wait_s, 0.2))
             return None
-        handed = self._scripts.take(worker) or self._wait(worker, wait_s)
+        if begun is not None:
+            return self._begun(worker, begun_s, begun)
+        handed = self._wait(worker, wait_s)
         return None if handed is None else self._lease(worker, *handed)
+
+    def finish_and_take(self, lease: Lease, report: RunReport, final: Frame) -> tuple[bool, Lease | None]:
+        """`finish` a run and lease the next candidate, if one is queued, in one round trip.
+
+        To be called again with the same arguments after a lost connection.
+
+        Returns:
+            Whether the run counts: False where `finish` raises LeaseLost. And the next lease.
+        """
+        begun_s, event = self._beginning(lease.worker)
+        is_kept, begun = self._scripts.finish_and_begin(
+            _finish(lease, report, final),
+            ticket=f"{self._name}:{lease.candidate.candidate_id}:{lease.attempt}",
+            lease_ms=self._lease_ms,
+            leased_s=begun_s,
+            event=event,
+        )
+        return is_kept, self._begun(lease.worker, begun_s, begun) if isinstance(begun, Begun) else None
+
+    def _beginning(self, worker: str) -> tuple[float, EventParts]:
+        leased_s = time.time()
+        return leased_s, leased_event(worker, leased_s)
+
+    def _begun(self, worker: str, leased_s: float, begun: Begun) -> Lease:
+        return Lease(unpack_as(Candidate, begun.candidate), begun.attempt, worker, begun.queued_s, leased_s)
 
     def _wait(self, worker: str, wait_s: float) -> tuple[str, str, dict[bytes, bytes]] | None:
         """The next entry of either queue; Redis may hand out one of each, then the second goes back."""
@@ -307,20 +341,8 @@ class Leases:
         Raises:
             LeaseLost: another attempt holds the candidate, or it is settled.
         """
-        candidate_id = lease.candidate.candidate_id
-        event = RunFinished(candidate_id=candidate_id, attempt=lease.attempt, report=report)
-        is_kept = self._scripts.finish(
-            candidate_id,
-            attempt=lease.attempt,
-            worker=lease.worker,
-            report=pack(report),
-            frame=msgpack.packb([bytes(part) for part in frame_parts(final)]),
-            event=pack(event),
-            frames_sent=report.frames_sent,
-            frames_dropped=report.frames_dropped,
-        )
-        if not is_kept:
-            raise LeaseLost(f"{candidate_id} attempt {lease.attempt} is no longer leased")
+        if not self._scripts.finish(_finish(lease, report, final)):
+            raise LeaseLost(f"{lease.candidate.candidate_id} attempt {lease.attempt} is no longer leased")
 
     def fail(self, lease: Lease, reason: str, *, charged: bool = True, counted: bool = True) -> FailOutcome:
         """End an attempt without a final frame; `charged` uses up one of the candidate's attempts.
@@ -339,6 +361,46 @@ class Leases:
     def give_back(self, lease: Lease, reason: str) -> FailOutcome:
         """End an attempt on request, to be gone on with: that costs nothing, however often, and it comes first."""
         return self._ends.end(lease.candidate.candidate_id, lease.attempt, lease.worker, reason, 2, first=2)
+
+
+def _proposal(candidate: Candidate, asked: Requested | None, budget: int | None) -> Proposal:
+    """A candidate to be queued; it is packed once, and stands in the event as it is."""
+    packed, now_s = pack(candidate), time.time()
+    head = b"\x85" + _packed_values("tag", "candidate_queued/1", "candidate")
+    return Proposal(
+        candidate_id=candidate.candidate_id,
+        candidate=packed,
+        queued_s=now_s,
+        event=head + packed + _packed_values("attempt", 1, "queued_s", now_s, "reason", None),
+        request_event=_packed(asked),
+        budget="" if budget is None else budget,
+    )
+
+
+def leased_event(worker: str, leased_s: float) -> EventParts:
+    """The packed RunLeased of a worker, without the candidate's id and the attempt."""
+    head = b"\x85" + _packed_values("tag", "run_leased/1", "candidate_id")
+    return EventParts(head, _packed_values("attempt"), _packed_values("worker", worker, "leased_s", leased_s))
+
+
+def _packed_values(*values: str | float | None) -> bytes:
+    return b"".join(map(msgpack.packb, values))
+
+
+def _finish(lease: Lease, report: RunReport, final: Frame) -> Finish:
+    """What the end of a run is told with; the report is packed once, and stands in the event as it is."""
+    candidate_id, packed = lease.candidate.candidate_id, pack(report)
+    names = ("run_finished/1", "candidate_id", candidate_id, "attempt", lease.attempt, "report")
+    return Finish(
+        candidate_id=candidate_id,
+        attempt=lease.attempt,
+        worker=lease.worker,
+        report=packed,
+        frame=msgpack.packb([bytes(part) for part in frame_parts(final)]),
+        event=b"\x84" + _packed_values("tag", *names) + packed,
+        frames_sent=report.frames_sent,
+        frames_dropped=report.frames_dropped,
+    )
 
 
 def stage_times(fields: dict[bytes, bytes]) -> StageTimes:

@@ -15,6 +15,7 @@ import redis
 from mpi4py import MPI
 
 from moireloop_broker.contract.events import RunReport
+from moireloop_broker.contract.frames import Frame
 from moireloop_broker.processes.clock import boot_s
 from moireloop_broker.state.work_queue import Lease, LeaseLost, Leases
 from moireloop_worker.lammps.engine import LammpsError, Watch
@@ -129,6 +130,7 @@ class Leader:
         self._within_a_frame = within_a_frame
         self._hold = Hold()
         self._late_drops = 0
+        self._next: Lease | None = None
 
     def announce(self) -> None:
         """Say in Redis, at once, how the worker fares."""
@@ -136,16 +138,8 @@ class Leader:
 
     def step(self) -> None:
         """Run one candidate; return after TAKE_WAIT_S when there is none, or when none is to be taken now."""
-        if self._hold.reason is not None and not self._mended():
-            time.sleep(HOLD_POLL_S)
-            return
-        if not self._last_runs.may_begin():
-            self._outlet.idle()
-            time.sleep(TAKE_WAIT_S)
-            return
-        lease = self._leases.take(self._worker, TAKE_WAIT_S)
+        lease, self._next = self._next or self._taken(), None
         if lease is None:
-            self._outlet.idle()
             return
         self._count_late_drops()
         self._keeper.hold(lease)
@@ -156,8 +150,25 @@ class Leader:
         finally:
             self._keeper.drop()
 
+    def _taken(self) -> Lease | None:
+        """The next candidate, where one is to be taken and there is one."""
+        if self._hold.reason is not None and not self._mended():
+            time.sleep(HOLD_POLL_S)
+            return None
+        if not self._last_runs.may_begin():
+            self._outlet.idle()
+            time.sleep(TAKE_WAIT_S)
+            return None
+        lease = self._leases.take(self._worker, TAKE_WAIT_S)
+        if lease is None:
+            self._outlet.idle()
+        return lease
+
     def close(self) -> None:
-        """Let the other ranks and the thread end. Not after an error: then MPI ends the ranks."""
+        """Give back what is not begun, and let ranks and thread end. Not after an error: then MPI ends the ranks."""
+        lease, self._next = self._next, None
+        if lease is not None:
+            self._insist(lambda: self._leases.give_back(lease, f"{self._worker} ended before it began"))
         quiet_broadcast(self._comm, None)
         self._keeper.close()
         self._outlet.close()
@@ -223,17 +234,26 @@ class Leader:
         candidate_id, planned = lease.candidate.candidate_id, evaluated.planned_steps
         model, snapshot = self._evaluator.model, evaluated.final
         final = frame_of(candidate_id, lease.attempt, model, snapshot, planned_steps=planned, final=True)
+        self._last_runs.note(report.finished_s - report.started_s, is_carried_on=self._evaluator.is_carried_on)
         try:
-            self._insist(lambda: self._leases.finish(lease, report, final))
+            self._insist(lambda: self._finish(lease, report, final))
         except LeaseLost as error:
             log.warning("run abandoned reason=%s", error)
             return
         self._evaluator.forget_restarts(lease)
-        self._last_runs.note(report.finished_s - report.started_s, is_carried_on=self._evaluator.is_carried_on)
         self._hold.succeeded()
         if self._keeper.completed() == 1:
             self._insist(self.announce)
         log.info("candidate finished candidate=%s steps=%d", candidate_id, report.steps)
+
+    def _finish(self, lease: Lease, report: RunReport, final: Frame) -> None:
+        """Hand a run in, and take the next candidate along where one is to be taken. Raises LeaseLost."""
+        if self._stopping() or not self._last_runs.may_begin():
+            self._leases.finish(lease, report, final)
+            return
+        is_kept, self._next = self._leases.finish_and_take(lease, report, final)
+        if not is_kept:
+            raise LeaseLost(f"{lease.candidate.candidate_id} attempt {lease.attempt} is no longer leased")
 
     def _give_up(self, lease: Lease, step: int) -> None:
         """A run was stopped without a result: its lease was lost, or the worker is to end and gives it back."""

@@ -19,15 +19,15 @@ def calls() -> dict[str, tuple[int, int]]:
     """How many keys and arguments each script is called with."""
     found = {}
     for node in ast.walk(ast.parse(PLACE.read_text(encoding="utf-8"))):
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("_run", "_is_one")
-        ):
+        if isinstance(node, ast.Call) and _callee(node) in ("_run", "_is_one", "Call") and len(node.args) == 3:
             name, keys, args = node.args
             if isinstance(name, ast.Constant) and isinstance(keys, ast.List) and isinstance(args, ast.List):
                 found[str(name.value)] = (len(keys.elts), len(args.elts))
     return found
+
+
+def _callee(call: ast.Call) -> str:
+    return str(getattr(call.func, "attr", getattr(call.func, "id", "")))
 
 
 def named(text: str) -> tuple[int, int]:
