@@ -35,7 +35,7 @@ class Bench:
 
 BENCHES: Final = {
     "startup": Bench("startup", {"rounds": 1}),
-    "queue": Bench("queue", {"candidates": 10, "single": 2}),
+    "queue": Bench("queue", {"candidates": 10, "slices": 2, "single": 2}),
     "demo": Bench("demo", {"results": 2, "initial": 2, "anneal_steps": 1000, "quench_steps": 2000}),
     "launch": Bench("launch", {"rounds": 1, "runs": 2, "noops": 5, "deaths": 1, "only": "local", "growth": BEAD}),
     "waits": Bench("waits", {"earlier": 4, "more": 3, "growth": BEAD}),

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast, get_args
 
 import redis
 
+from moireloop_broker.contract.state_changes import Begun, EventParts, Final, Finish, Proposal, Settlement
 from moireloop_broker.state.keys import (
     ANALYZERS_GROUP,
     INSTRUCTIONS_KEPT_S,
@@ -60,75 +61,6 @@ class Call(NamedTuple):
     name: str
     keys: Sequence[str]
     args: Sequence[Argument]
-
-
-class Proposal(NamedTuple):
-    """A new candidate, packed, with its event and that of the request for it, and the most results ('' for any)."""
-
-    candidate_id: str
-    candidate: bytes
-    queued_s: float
-    event: bytes
-    request_event: bytes
-    budget: int | Literal[""]
-
-
-class EventParts(NamedTuple):
-    """A packed event without the id and the attempt of its candidate: what stands before, between and after them."""
-
-    head: bytes
-    middle: bytes
-    tail: bytes
-
-
-class Begun(NamedTuple):
-    """What a worker gets with a new lease: the packed candidate, the attempt, and when it was queued."""
-
-    candidate: bytes
-    attempt: int
-    queued_s: float
-
-
-class Finish(NamedTuple):
-    """The end of a run: its report, its final frame and its event, packed, and what became of its frames."""
-
-    candidate_id: str
-    attempt: int
-    worker: str
-    report: bytes
-    frame: bytes
-    event: bytes
-    frames_sent: int
-    frames_dropped: int
-
-
-class Final(NamedTuple):
-    """A finished run as it is handed to an analyzer: packed, times as text; what is not there is empty.
-
-    The `frame` is empty where it is larger than all frames at once may be.
-    """
-
-    entry: bytes
-    candidate_id: bytes
-    attempt: bytes
-    frame: bytes
-    candidate: bytes
-    report: bytes
-    queued_s: bytes
-    leased_s: bytes
-    order_reason: bytes
-
-
-class Settlement(NamedTuple):
-    """The end of a candidate: its result and the last point of its series, packed, and its entry among the finals."""
-
-    candidate_id: str
-    attempt: int
-    entry: str
-    outcome: str
-    event: bytes
-    step: int
-    point: bytes
 
 
 @cache

@@ -31,18 +31,15 @@ from moireloop_broker.contract.events import (
     StageTimes,
 )
 from moireloop_broker.contract.frames import Frame, frame_parts
+from moireloop_broker.contract.state_changes import Begun, EventParts, Finish, finish_of, leased_event, proposal_of
 from moireloop_broker.state.instructions import Instruction
 from moireloop_broker.state.keys import ANALYZERS_GROUP, WORKERS_GROUP, Keys
 from moireloop_broker.state.redis_client import server_s
 from moireloop_broker.state.scripts import (
-    Begun,
     CancelOutcome,
     Charge,
-    EventParts,
     FailOutcome,
-    Finish,
     MoveOutcome,
-    Proposal,
     ProposeOutcome,
     Scripts,
     Turn,
@@ -112,11 +109,11 @@ class Proposer:
             asked: the request of somebody outside, which is logged too.
             budget: candidates that are pending hold a place of it, results but cancelled ones use one up.
         """
-        return self._scripts.propose([_proposal(candidate, asked, budget)])[0]
+        return self._scripts.propose([proposal_of(candidate, asked, budget)])[0]
 
     def propose_several(self, candidates: Sequence[Candidate], *, budget: int | None = None) -> list[ProposeOutcome]:
         """`propose` several, in their order, in one round trip."""
-        return self._scripts.propose([_proposal(candidate, None, budget) for candidate in candidates])
+        return self._scripts.propose([proposal_of(candidate, budget=budget) for candidate in candidates])
 
     def prioritise(self, candidate_id: str, place: int, asked: Requested) -> MoveOutcome:
         """Move a queued candidate to a place of the queue, 1 being the next one that a worker takes."""
@@ -363,44 +360,10 @@ class Leases:
         return self._ends.end(lease.candidate.candidate_id, lease.attempt, lease.worker, reason, 2, first=2)
 
 
-def _proposal(candidate: Candidate, asked: Requested | None, budget: int | None) -> Proposal:
-    """A candidate to be queued; it is packed once, and stands in the event as it is."""
-    packed, now_s = pack(candidate), time.time()
-    head = b"\x85" + _packed_values("tag", "candidate_queued/1", "candidate")
-    return Proposal(
-        candidate_id=candidate.candidate_id,
-        candidate=packed,
-        queued_s=now_s,
-        event=head + packed + _packed_values("attempt", 1, "queued_s", now_s, "reason", None),
-        request_event=_packed(asked),
-        budget="" if budget is None else budget,
-    )
-
-
-def leased_event(worker: str, leased_s: float) -> EventParts:
-    """The packed RunLeased of a worker, without the candidate's id and the attempt."""
-    head = b"\x85" + _packed_values("tag", "run_leased/1", "candidate_id")
-    return EventParts(head, _packed_values("attempt"), _packed_values("worker", worker, "leased_s", leased_s))
-
-
-def _packed_values(*values: str | float | None) -> bytes:
-    return b"".join(map(msgpack.packb, values))
-
-
 def _finish(lease: Lease, report: RunReport, final: Frame) -> Finish:
-    """What the end of a run is told with; the report is packed once, and stands in the event as it is."""
-    candidate_id, packed = lease.candidate.candidate_id, pack(report)
-    names = ("run_finished/1", "candidate_id", candidate_id, "attempt", lease.attempt, "report")
-    return Finish(
-        candidate_id=candidate_id,
-        attempt=lease.attempt,
-        worker=lease.worker,
-        report=packed,
-        frame=msgpack.packb([bytes(part) for part in frame_parts(final)]),
-        event=b"\x84" + _packed_values("tag", *names) + packed,
-        frames_sent=report.frames_sent,
-        frames_dropped=report.frames_dropped,
-    )
+    """The worker is that of the lease, whatever the report says."""
+    frame = msgpack.packb([bytes(part) for part in frame_parts(final)])
+    return finish_of(lease.candidate.candidate_id, lease.attempt, report, frame)._replace(worker=lease.worker)
 
 
 def stage_times(fields: dict[bytes, bytes]) -> StageTimes:

@@ -1,0 +1,125 @@
+"""State changes as the scripts are given and return them: packed, each message once (pure).
+
+On the road of every candidate packing counts: an event that holds another message holds the bytes of that message,
+which was packed before. A test keeps these events equal to those that the models make.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Literal, NamedTuple
+
+import msgpack
+
+from moireloop_broker.contract.codec import pack
+from moireloop_broker.contract.events import Candidate, Requested, RunReport
+
+
+class Proposal(NamedTuple):
+    """A new candidate, packed, with its event and that of the request for it, and the most results ('' for any)."""
+
+    candidate_id: str
+    candidate: bytes
+    queued_s: float
+    event: bytes
+    request_event: bytes
+    budget: int | Literal[""]
+
+
+class EventParts(NamedTuple):
+    """A packed event without the id and the attempt of its candidate: what stands before, between and after them."""
+
+    head: bytes
+    middle: bytes
+    tail: bytes
+
+
+class Begun(NamedTuple):
+    """What a worker gets with a new lease: the packed candidate, the attempt, and when it was queued."""
+
+    candidate: bytes
+    attempt: int
+    queued_s: float
+
+
+class Finish(NamedTuple):
+    """The end of a run: its report, its final frame and its event, packed, and what became of its frames."""
+
+    candidate_id: str
+    attempt: int
+    worker: str
+    report: bytes
+    frame: bytes
+    event: bytes
+    frames_sent: int
+    frames_dropped: int
+
+
+class Final(NamedTuple):
+    """A finished run as it is handed to an analyzer: packed, times as text; what is not there is empty.
+
+    The `frame` is empty where it is larger than all frames at once may be.
+    """
+
+    entry: bytes
+    candidate_id: bytes
+    attempt: bytes
+    frame: bytes
+    candidate: bytes
+    report: bytes
+    queued_s: bytes
+    leased_s: bytes
+    order_reason: bytes
+
+
+class Settlement(NamedTuple):
+    """The end of a candidate: its result and the last point of its series, packed, and its entry among the finals."""
+
+    candidate_id: str
+    attempt: int
+    entry: str
+    outcome: str
+    event: bytes
+    step: int
+    point: bytes
+
+
+def proposal_of(candidate: Candidate, asked: Requested | None = None, budget: int | None = None) -> Proposal:
+    """A candidate to be queued now, for the first time."""
+    packed, now_s = pack(candidate), time.time()
+    head = b"\x85" + _packed("tag", "candidate_queued/1", "candidate")
+    return Proposal(
+        candidate_id=candidate.candidate_id,
+        candidate=packed,
+        queued_s=now_s,
+        event=head + packed + _packed("attempt", 1, "queued_s", now_s, "reason", None),
+        request_event=b"" if asked is None else pack(asked),
+        budget="" if budget is None else budget,
+    )
+
+
+def leased_event(worker: str, leased_s: float) -> EventParts:
+    """The packed RunLeased of a worker, without the candidate's id and the attempt."""
+    head = b"\x85" + _packed("tag", "run_leased/1", "candidate_id")
+    return EventParts(head, _packed("attempt"), _packed("worker", worker, "leased_s", leased_s))
+
+
+def finish_of(candidate_id: str, attempt: int, report: RunReport, frame: bytes) -> Finish:
+    """The end of a run with its packed final frame; the report names its worker."""
+    packed = pack(report)
+    return Finish(
+        candidate_id=candidate_id,
+        attempt=attempt,
+        worker=report.worker,
+        report=packed,
+        frame=frame,
+        event=b"\x84"
+        + _packed("tag", "run_finished/1", "candidate_id", candidate_id, "attempt", attempt, "report")
+        + packed,
+        frames_sent=report.frames_sent,
+        frames_dropped=report.frames_dropped,
+    )
+
+
+def _packed(*values: str | float | None) -> bytes:
+    return b"".join(map(msgpack.packb, values))
