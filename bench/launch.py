@@ -184,7 +184,7 @@ def _noops_per_s(name: str, noops: int) -> float:
         state = CampaignState(client, connection.keys, connection.campaign)
         _propose(connection, "first")
         wait_until(lambda: state.counts()["refused"] == 1, "the first result")
-        rate = candidates_per_s(state, Proposer(client, connection.keys), noops)
+        rate = candidates_per_s(state, Proposer(client, connection.keys), "n", noops)
         client.close()
     return rate
 
