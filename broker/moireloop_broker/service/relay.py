@@ -7,8 +7,6 @@ be published twice; its id tells.
 from __future__ import annotations
 
 import logging
-import math
-import time
 from typing import Any, cast
 
 import redis
@@ -27,12 +25,6 @@ log.addFilter(LogLimit())
 
 AT_ONCE = 500
 
-BLOCK_S = 0.002
-"""Between two reads of a log in which there is much: what comes meanwhile is read at once."""
-
-SAVE_EVERY_S = 0.05
-"""Between two notes of what was published last: so much is published again after kill -9."""
-
 
 class Relay:
     """Moves what is new in the log to the subscribers."""
@@ -44,37 +36,21 @@ class Relay:
         self._publisher = publisher
         self._streams = (keys.log, keys.observations)
         self._passed_over = 0
-        self._is_saved = True
-        self._saved_at_s = self._read_at_s = 0.0
         stored = cast("dict[bytes, bytes]", client.hgetall(keys.relay))
         self._last = {name.decode(): last.decode() for name, last in stored.items()}
 
     def step(self, wait_s: float) -> int:
         """Publish what is new, waiting up to `wait_s` for it; answers how many messages that were."""
-        self._rest()
         since = {stream: self._last.get(stream, START) for stream in self._streams}
         published = 0
-        for stream, entries in self._log.read_streams(since, AT_ONCE, min(wait_s, self._saves_in_s())).items():
+        for stream, entries in self._log.read_streams(since, AT_ONCE, wait_s).items():
             for entry_id, body in entries:
                 self._publish(entry_id, body)
                 self._last[stream] = entry_id
             published += len(entries)
-        self._is_saved = self._is_saved and not published
-        if not self._is_saved and (published == 0 or self._saves_in_s() == 0):
+        if published:
             self._client.hset(self._keys.relay, mapping=cast("Any", self._last))
-            self._is_saved, self._saved_at_s = True, time.monotonic()
         return published
-
-    def _rest(self) -> None:
-        """Read a busy log in blocks: wait a moment where the last read was a moment ago."""
-        since_s = time.monotonic() - self._read_at_s
-        if since_s < BLOCK_S:
-            time.sleep(BLOCK_S - since_s)
-        self._read_at_s = time.monotonic()
-
-    def _saves_in_s(self) -> float:
-        """Seconds until it is to be written down what was published last; one that is saved waits for ever."""
-        return math.inf if self._is_saved else max(0.0, self._saved_at_s + SAVE_EVERY_S - time.monotonic())
 
     def take_passed_over(self) -> int:
         """How many entries were no messages of the contract, and so were not published, since the last call."""
