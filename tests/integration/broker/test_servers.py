@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha1
 from pathlib import Path
@@ -29,7 +28,6 @@ from moireloop_broker.state.redis_client import open_client
 from moireloop_broker.state.scripts import Scripts
 from moireloop_broker.state.work_queue import Lease
 from tests.helpers.servers import MORE, found_servers
-from tests.helpers.waiting import wait_until
 from tests.helpers.whole_queue import WholeQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report
 
@@ -68,13 +66,11 @@ def all_state_changes(client: redis.Redis) -> None:
     CampaignState(client, KEYS, "servers").change("started")
     queue, finals = WholeQueue(client, KEYS), AnalysisQueue(client, KEYS, "a0")
     queue.create()
-    waited = waits_for_a_candidate(client, queue)
     for name in ("measured", "refused", "failed", "ended", "waiting"):
         assert queue.propose(candidate(name)) == "queued"
         assert queue.propose(candidate(name)) == "known"
     for measurement in (TWIST, Measurement(reason="upper layer is molten")):
-        lease = waited.result(10) if measurement is TWIST else leased(queue)
-        assert lease is not None
+        lease = waited_for(queue) if measurement is TWIST else leased(queue)
         assert queue.renew(lease, 5) is None
         Observations(client, KEYS).add(observation(lease.candidate.candidate_id), window=4)
         assert Instructions(client, KEYS).end_early(lease.candidate.candidate_id, 1, "settled", "still", 5) == "ordered"
@@ -99,13 +95,13 @@ def all_state_changes(client: redis.Redis) -> None:
     pool.leave()
 
 
-def waits_for_a_candidate(client: redis.Redis, queue: WholeQueue) -> Future[Lease | None]:
-    """A worker that waits for a candidate, in a thread."""
-    pool = ThreadPoolExecutor(1)
-    waiting = pool.submit(queue.take, "w0", 30.0)
-    pool.shutdown(wait=False)
-    wait_until(lambda: client.info("clients")["blocked_clients"] == 1, "the worker waits")
-    return waiting
+def waited_for(queue: WholeQueue) -> Lease:
+    """The lease of a worker that found the queue empty, and was handed a candidate while it waited."""
+    handed = queue.leases._wait("w0", 5.0)
+    assert handed is not None
+    lease = queue.leases._lease("w0", *handed)
+    assert lease is not None
+    return lease
 
 
 def brokers_changes(client: redis.Redis) -> None:
