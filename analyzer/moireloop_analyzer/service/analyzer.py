@@ -28,12 +28,12 @@ from moireloop_broker.contract.events import (
 )
 from moireloop_broker.contract.frames import Frame, FrameHeader
 from moireloop_broker.contract.search import Target
-from moireloop_broker.contract.state_changes import Settlement
 from moireloop_broker.state.analysis_queue import AnalysisQueue, FinishedRun, settlement
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.settings_store import read_settings
+from moireloop_broker.state_changes import Settlement
 
 log = logging.getLogger(__name__)
 

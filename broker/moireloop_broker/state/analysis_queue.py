@@ -13,11 +13,11 @@ import redis
 from moireloop_broker.contract.codec import pack, unpack_as
 from moireloop_broker.contract.events import AnalysisOutcome, Candidate, Measurement, Result, RunReport, StageTimes
 from moireloop_broker.contract.frames import Frame, frame_from_parts
-from moireloop_broker.contract.state_changes import Final, Settlement
 from moireloop_broker.state.keys import ANALYZERS_GROUP, Keys
 from moireloop_broker.state.scripts import Scripts
 from moireloop_broker.state.series import pack_point, point_of
 from moireloop_broker.state.work_queue import stage_times
+from moireloop_broker.state_changes import Final, Settlement
 
 UNSETTLED_IDLE_S = 20.0
 

@@ -15,7 +15,6 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast, get_args
 
 import redis
 
-from moireloop_broker.contract.state_changes import Begun, EventParts, Final, Finish, Proposal, Settlement
 from moireloop_broker.state.keys import (
     ANALYZERS_GROUP,
     INSTRUCTIONS_KEPT_S,
@@ -24,6 +23,7 @@ from moireloop_broker.state.keys import (
     WORKERS_GROUP,
     Keys,
 )
+from moireloop_broker.state_changes import Begun, EventParts, Final, Finish, Proposal, Settlement
 
 Argument: TypeAlias = str | bytes | int | float
 

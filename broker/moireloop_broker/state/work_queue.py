@@ -31,7 +31,6 @@ from moireloop_broker.contract.events import (
     StageTimes,
 )
 from moireloop_broker.contract.frames import Frame, frame_parts
-from moireloop_broker.contract.state_changes import Begun, EventParts, Finish, finish_of, leased_event, proposal_of
 from moireloop_broker.state.instructions import Instruction
 from moireloop_broker.state.keys import ANALYZERS_GROUP, WORKERS_GROUP, Keys
 from moireloop_broker.state.redis_client import server_s
@@ -44,6 +43,7 @@ from moireloop_broker.state.scripts import (
     Scripts,
     Turn,
 )
+from moireloop_broker.state_changes import Begun, EventParts, Finish, finish_of, leased_event, proposal_of
 
 log = logging.getLogger(__name__)
 

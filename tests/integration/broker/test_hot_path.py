@@ -10,11 +10,11 @@ import redis
 
 from moireloop_broker.contract.codec import pack
 from moireloop_broker.contract.events import CandidateQueued, Result, RunFinished, RunLeased
-from moireloop_broker.contract.state_changes import finish_of, leased_event, proposal_of
 from moireloop_broker.state import analysis_queue
 from moireloop_broker.state.analysis_queue import AnalysisQueue, settlement
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.work_queue import Leases
+from moireloop_broker.state_changes import finish_of, leased_event, proposal_of
 from tests.helpers.whole_queue import WholeQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, events, final_frame, leased, report, results
 
