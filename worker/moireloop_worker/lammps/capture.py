@@ -8,6 +8,7 @@ next look-up and is then done for all its snapshots at a stroke. Between two ste
 from __future__ import annotations
 
 import ctypes
+import struct
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +22,9 @@ from moireloop_worker.lammps.totals import Totals, TotalsReader
 from moireloop_worker.models.growth_model import Configuration, Selection
 
 ROW: Final = np.dtype([("place", "<f4", 3), ("id", "<i8"), ("type", "u1")])
+
+
+BOX: Final = struct.Struct("=9d")
 
 
 class TooManyAtoms(ValueError):
@@ -44,15 +48,45 @@ class Atoms(NamedTuple):
     places: npt.NDArray[Any]
     types: npt.NDArray[Any]
 
-    def of_types(self, types: npt.NDArray[Any]) -> Atoms:
-        """Those of the given types."""
-        chosen = np.isin(self.types, types)
-        return Atoms(self.ids[chosen], self.places[chosen], self.types[chosen])
-
     def in_order(self) -> Atoms:
         """The same in the order of their ids."""
         order = self.ids.argsort()
         return Atoms(self.ids[order], self.places[order], self.types[order])
+
+
+class SelectedAtoms:
+    """The atoms of a selection on one rank, in the order of their ids.
+
+    LAMMPS seldom moves atoms about in memory, so that the order of one snapshot mostly serves for the next.
+
+    Args:
+        types: those of the selection; empty for all.
+        id_type: numpy's name of the type of LAMMPS's ids.
+    """
+
+    def __init__(self, types: tuple[int, ...], id_type: str) -> None:
+        self._is_selected = np.zeros(max(types, default=0) + 2, dtype=bool)
+        self._is_selected[list(types)] = True
+        self._has_all = not types
+        self._id_type = id_type
+        self._memory: tuple[bytes, bytes] | None = None
+        self._order = np.empty(0, dtype=np.intp)
+        self._in_order = Atoms(self._order, self._order, self._order)
+
+    def of(self, record: _Record) -> Atoms:
+        """The selected atoms of a record; positions and types as they go into frames."""
+        if self._memory != (record.ids, record.types):
+            self._sort(record)
+        places = np.frombuffer(record.places).reshape(-1, 3).take(self._order, axis=0)
+        return self._in_order._replace(places=places.astype(np.float32))
+
+    def _sort(self, record: _Record) -> None:
+        ids, types = np.frombuffer(record.ids, dtype=self._id_type), np.frombuffer(record.types, dtype="<i4")
+        order = ids.argsort()
+        if not self._has_all:
+            order = order[self._is_selected.take(types, mode="clip").take(order)]
+        self._order, self._memory = order, (record.ids, record.types)
+        self._in_order = Atoms(ids[order], self._in_order.places, types[order].astype(np.uint8))
 
 
 def gathered(communicator: MPI.Intracomm, atoms: list[Atoms]) -> list[Atoms]:
@@ -104,6 +138,7 @@ class SnapshotRecorder:
         self._records: list[_Record] = []
         self._records_totals: list[Totals] = []
         self._selection = Selection()
+        self._selected = SelectedAtoms((), self._id_type)
         self._in_parts = False
         self._every_steps = self._last = self._end = 0
 
@@ -120,6 +155,7 @@ class SnapshotRecorder:
         self._records.clear()
         self._records_totals.clear()
         self._selection, self._every_steps = selection, every_steps
+        self._selected = SelectedAtoms(selection.types, self._id_type)
         if not every_steps:
             return
         atoms = self._selected_atoms()
@@ -162,7 +198,9 @@ class SnapshotRecorder:
             self._read_totals()
         records, self._records = self._records[:ready], self._records[ready:]
         totals, self._records_totals = self._records_totals[:ready], self._records_totals[ready:]
-        atoms = [self._atoms(record) for record in records]
+        if not records:
+            return []
+        atoms = [self._selected.of(record) for record in records]
         if self._in_parts:
             return [self._part(*one, timestep_ps) for one in zip(records, atoms, totals, strict=True)]
         return self._whole(records, atoms, totals, timestep_ps)
@@ -184,7 +222,7 @@ class SnapshotRecorder:
         totals = self._totals.read_end(step)
         ids, places = self._per_atom(self._handle, b"id"), self._per_atom(self._handle, b"x")
         record = self._record(step, self._instance.extract_setting("nlocal"), ids, places)
-        snapshots = self._whole([record], [self._atoms(record)], [totals], timestep_ps)
+        snapshots = self._whole([record], [self._selected.of(record)], [totals], timestep_ps)
         return snapshots[0] if snapshots else None
 
     def _record(self, step: int, atoms: int, ids: int | None, places: int | None) -> _Record:
@@ -214,21 +252,15 @@ class SnapshotRecorder:
             here = int(np.isin(types, self._selection.types).sum())
         return int(self._comm.allreduce(here))
 
-    def _atoms(self, record: _Record) -> Atoms:
-        ids = np.frombuffer(record.ids, dtype=self._id_type)
-        places, types = np.frombuffer(record.places).reshape(-1, 3), np.frombuffer(record.types, dtype="<i4")
-        atoms = Atoms(ids, places, types)
-        return atoms.of_types(np.array(self._selection.types)) if self._selection.types else atoms
-
     def _whole(
         self, records: list[_Record], atoms: list[Atoms], totals: list[Totals], timestep_ps: float
     ) -> list[Configuration]:
-        if self._comm.size > 1 and records:
-            atoms = gathered(self._comm, atoms)
+        if self._comm.size > 1:
+            atoms = [together.in_order() for together in gathered(self._comm, atoms)]
         if not atoms:
             return []
         return [
-            _snapshot(record, part.in_order(), total, timestep_ps)
+            _snapshot(record, part, total, timestep_ps)
             for record, part, total in zip(records, atoms, totals, strict=True)
         ]
 
@@ -237,13 +269,13 @@ class SnapshotRecorder:
 
 
 def _snapshot(record: _Record, atoms: Atoms, totals: Totals, timestep_ps: float) -> Configuration:
-    x_low, y_low, z_low, x_high, y_high, z_high, xy, yz, xz = np.frombuffer(record.box).tolist()
+    x_low, y_low, z_low, x_high, y_high, z_high, xy, yz, xz = BOX.unpack(record.box)
     return Configuration(
         step=record.step,
         time_ps=record.step * timestep_ps,
         cell=np.array([[x_high - x_low, 0, 0], [xy, y_high - y_low, 0], [xz, yz, z_high - z_low]]),
-        positions=atoms.places.astype(np.float32),
-        types=atoms.types.astype(np.uint8),
+        positions=atoms.places,
+        types=atoms.types,
         **totals._asdict(),
     )
 

@@ -13,7 +13,7 @@ LOOK_UP_S: Final = 0.25
 
 SHORTEST_LOOK_UP_S: Final = 0.015
 
-LOOK_UPS_PER_FRAME: Final = 3
+LOOK_UPS_PER_FRAME: Final = 2
 
 FIRST_STEPS: Final = 20
 
