@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import redis
@@ -22,6 +23,9 @@ SILENT_S: Final = 5.0
 """A pool that has said nothing for so long is taken for lost, and its name may be taken."""
 
 LOOK_S: Final = 0.1
+
+ROOM_EVERY_S: Final = 30.0
+"""How often a pool surveys its allocation, which may lose or gain nodes."""
 
 SIZES: Final = "pool_sizes"
 """Section of the settings: pool -> how many workers it is to keep, in the place of what it was started with."""
@@ -64,6 +68,7 @@ class PoolMembership:
         self._keys = keys
         self._scripts = Scripts(client, keys)
         self._status = PoolStatus(pool=pool, seen_s=0.0, mark=secrets.token_hex(8), **fields)
+        self._room, self._room_s = self._status.room, time.monotonic()
         self._said = b""
         self._beat_s = float("-inf")
 
@@ -98,12 +103,24 @@ class PoolMembership:
         while not self._swap(self._there()):
             pass
 
-    def beat(self, *, workers: int | None = None, ends_s: float | None = None) -> bool:
+    def beat(
+        self, *, workers: int | None = None, ends_s: float | None = None, room: Callable[[], int | None] | None = None
+    ) -> bool:
         """Say that the pool lives, every BEAT_S and when something has changed; False when its name was taken from it.
 
         An entry that is gone, as after a resume, is made anew.
+
+        Args:
+            room: how many workers fit now; asked every ROOM_EVERY_S. Where it returns None, the last number stays.
         """
-        changes = {"workers": self._status.workers if workers is None else workers, "ends_s": ends_s}
+        if room is not None and time.monotonic() - self._room_s >= ROOM_EVERY_S:
+            found = room()
+            self._room_s, self._room = time.monotonic(), self._room if found is None else found
+        changes = {
+            "workers": self._status.workers if workers is None else workers,
+            "ends_s": ends_s,
+            "room": self._room,
+        }
         is_new = any(getattr(self._status, name) != value for name, value in changes.items())
         if not is_new and time.monotonic() - self._beat_s < BEAT_S:
             return True

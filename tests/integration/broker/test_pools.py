@@ -92,6 +92,20 @@ def test_pool_that_was_stopped_for_too_long_loses_its_name(client: redis.Redis, 
     assert "night" in pools_of(client, keys)
 
 
+def test_pool_says_what_fits_when_its_allocation_changes(
+    client: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The survey is asked now and then; one that fails changes nothing."""
+    member = PoolMembership(client, keys, "night", workers=1, room=4)
+    member.claim()
+    assert member.beat(workers=1, room=lambda: 2)
+    assert pools_of(client, keys)["night"].room == 4
+    monkeypatch.setattr(pools, "ROOM_EVERY_S", 0.0)
+    for found, said in ((2, 2), (None, 2), (8, 8)):
+        assert member.beat(workers=1, room=[found].pop)
+        assert pools_of(client, keys)["night"].room == said
+
+
 def expired(client: redis.Redis, keys: Keys, worker: str) -> tuple[PoolWatch, list[RunFailed]]:
     """The end of an attempt whose worker has not renewed its lease, as the log tells it; none where it stands yet."""
     state = CampaignState(client, keys, "test")

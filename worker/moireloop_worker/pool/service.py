@@ -7,7 +7,7 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -61,13 +61,23 @@ class PoolService:
     its successor starts, also when Redis is away for a while. `step` raises WorkersCannotStart when no worker ever
     becomes ready to take a candidate; where one was, starting is tried on and on, and the status says why. It raises
     GoOnLater when it is time to give back. The caller has claimed the pool's name.
+
+    Args:
+        room: how many workers fit into the allocation now; None where nobody knows.
     """
 
     def __init__(
-        self, pool: Pool, launcher: Launcher, watch: LeaseWatch, membership: PoolMembership, walltime: Walltime
+        self,
+        pool: Pool,
+        launcher: Launcher,
+        watch: LeaseWatch,
+        membership: PoolMembership,
+        walltime: Walltime,
+        room: Callable[[], int | None] | None = None,
     ) -> None:
         self._pool = pool
         self._walltime = walltime
+        self._room = room
         self._launcher = launcher
         self._watch = watch
         self._membership = membership
@@ -181,7 +191,7 @@ class PoolService:
 
     def _beat(self) -> None:
         """Say that the pool lives. Who has lost its name, having been silent for too long, has lost its workers too."""
-        if not self._membership.beat(workers=len(self._pool.workers), ends_s=self._walltime.ends_s):
+        if not self._membership.beat(workers=len(self._pool.workers), ends_s=self._walltime.ends_s, room=self._room):
             raise PoolNameTaken(f"another pool has taken the name {self._membership.pool!r}")
 
     def _resize(self) -> None:
@@ -293,7 +303,8 @@ def open_pool(
     names = [worker_name(membership.pool, number) for number in range(settings.number)]
     walltime = Walltime(settings.reserve_s, time.time(), until_s, watch.longest_hand_back_s())
     hear_notices(walltime.notice, hand_back=hands_back(settings.on_term))
-    return PoolService(Pool(names), open_launcher(settings.launcher, launch), watch, membership, walltime)
+    launcher = open_launcher(settings.launcher, launch)
+    return PoolService(Pool(names), launcher, watch, membership, walltime, lambda: room_for(settings, lammps))
 
 
 def membership_of(
