@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from moireloop_broker.contract import control, events, frames, message, steering
+from moireloop_broker.contract import control, events, frames, message, patterns, steering
 from moireloop_broker.contract.message import Message
 from tests.helpers.json_schemas import schemas_of
 
@@ -16,7 +16,7 @@ OURS: Final = {"Status"}
 """What the broker alone says, of numbers that it counts itself."""
 MODELS: Final = {
     name: model
-    for module in (control, steering, events, frames, message)
+    for module in (control, steering, patterns, events, frames, message)
     for name, model in vars(module).items()
     if inspect.isclass(model) and issubclass(model, Message) and model is not Message and name not in OURS
 }

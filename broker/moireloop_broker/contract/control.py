@@ -17,6 +17,7 @@ from moireloop_broker.contract.message import (
     Reason,
     Seconds,
 )
+from moireloop_broker.contract.patterns import PatternMeasured, SubmitPatternRequest
 from moireloop_broker.contract.steering import SteeringRequest, Targets
 
 
@@ -52,7 +53,9 @@ class DescribeRequest(Message):
     tag: Literal["describe_request/1"] = "describe_request/1"
 
 
-Request = Annotated[StatusRequest | DescribeRequest | ReplayRequest | SteeringRequest, Field(discriminator="tag")]
+Request = Annotated[
+    StatusRequest | DescribeRequest | ReplayRequest | SubmitPatternRequest | SteeringRequest, Field(discriminator="tag")
+]
 """What the control endpoint understands."""
 
 
@@ -179,5 +182,5 @@ class Refused(Message):
     message: str
 
 
-Reply = Annotated[Status | Description | Replay | Accepted | Refused, Field(discriminator="tag")]
+Reply = Annotated[Status | Description | Replay | PatternMeasured | Accepted | Refused, Field(discriminator="tag")]
 """What the control endpoint answers."""

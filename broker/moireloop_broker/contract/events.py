@@ -23,6 +23,7 @@ from moireloop_broker.contract.message import (
     Share,
     TwistDeg,
 )
+from moireloop_broker.contract.patterns import PatternMeasured
 from moireloop_broker.contract.steering import Requester, Seed, SteeringRequest
 
 MAX_ANALYSES: Final = 8
@@ -374,6 +375,7 @@ EventOfLog = (
     | ServiceChanged
     | CampaignChanged
     | Requested
+    | PatternMeasured
 )
 
 Event = Annotated[EventOfLog, Field(discriminator="tag")]

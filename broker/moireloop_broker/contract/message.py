@@ -55,6 +55,13 @@ Element = Annotated[str, Field(pattern=r"^([A-Z][a-z]?)?$", max_length=2)]
 Parameters = Annotated[dict[Identifier, Number], Field(min_length=1, max_length=32)]
 
 
+UNITS: Final = {
+    "_k": "K", "_deg": "deg", "_ps": "ps", "_fs": "fs", "_s": "s", "_bar": "bar", "_ev": "eV",
+    "_angstrom": "angstrom",
+}  # fmt: skip
+"""Units by the ends of names."""
+
+
 class MalformedMessage(ValueError):
     """Bytes from outside are not a message of this contract; the text says which part and why."""
 
@@ -63,3 +70,8 @@ class Message(BaseModel):
     """Base of all messages: frozen, strict, without unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+
+
+def unit_of(name: str) -> str:
+    """The unit that a name ends with, empty where it has none: a fraction, a count or a text."""
+    return next((unit for end, unit in UNITS.items() if name.endswith(end)), "")

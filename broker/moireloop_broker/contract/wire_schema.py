@@ -15,9 +15,10 @@ from typing import Any, Final, get_args
 
 from pydantic.json_schema import models_json_schema
 
-from moireloop_broker.contract import control, events, frames, message, steering
+from moireloop_broker.contract import control, events, frames, message, patterns, steering
 from moireloop_broker.contract.control import DescribeRequest, Description, Replay, ReplayRequest, Status, StatusRequest
 from moireloop_broker.contract.message import Message
+from moireloop_broker.contract.patterns import PatternMeasured, SubmitPatternRequest
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -27,6 +28,7 @@ REPLIES: Final[dict[type[Message], type[Message]]] = {
     StatusRequest: Status,
     DescribeRequest: Description,
     ReplayRequest: Replay,
+    SubmitPatternRequest: PatternMeasured,
 }
 """What a request is answered with when it is carried out; any other with Accepted."""
 
@@ -36,7 +38,7 @@ def wire_models() -> dict[str, type[Message]]:
     """Every message and every part of one, by the name of its model."""
     return {
         name: model
-        for module in (control, steering, events, frames, message)
+        for module in (control, steering, patterns, events, frames, message)
         for name, model in vars(module).items()
         if inspect.isclass(model) and issubclass(model, Message) and model is not Message
     }

@@ -24,6 +24,7 @@ from moireloop_broker.contract.control import (
     StatusRequest,
 )
 from moireloop_broker.contract.message import MalformedMessage
+from moireloop_broker.contract.patterns import SubmitPatternRequest
 from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVED_TOPICS
 from moireloop_broker.grants import Grants
 from moireloop_broker.processes.log_limit import LogLimit
@@ -163,6 +164,8 @@ class Control:
             return self._replay(request)
         if isinstance(request, DescribeRequest):
             return description(self._client, self._keys, self._campaign.name)
+        if isinstance(request, SubmitPatternRequest):
+            return self._steering.submit(request)
         self._steering.carry_out(request)
         return Accepted()
 

@@ -9,13 +9,13 @@ from typing import Final, cast
 import redis
 
 from moireloop_broker.contract.control import Description, ParameterRange
+from moireloop_broker.contract.message import unit_of
 from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
 from moireloop_broker.contract.steered import wanted_of
-from moireloop_broker.contract.units import unit_of
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.settings_store import Sections, read_settings
 
-PROTOCOL: Final = "3"
+PROTOCOL: Final = "4"
 """Rises with what controllers may ask; docs/protocol.md says what each version has."""
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from moireloop_broker.contract.codec import pack
 from moireloop_broker.contract.events import CampaignChanged, Candidate, Requested
+from moireloop_broker.contract.patterns import PatternMeasured, SubmitPatternRequest
 from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
 from moireloop_broker.contract.steered import Steered
 from moireloop_broker.contract.steering import (
@@ -40,6 +41,9 @@ from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.state.work_queue import Proposer
 
 LONGEST_REFUSAL: Final = 1000
+
+MOST_PATTERNS: Final = 100_000
+"""Of one campaign: its log, which nothing is taken out of, stays below 4 GB of them."""
 
 TAKES: Final = ("started", "resumed")
 """States in which candidates are leased."""
@@ -92,6 +96,34 @@ class Steering:
                 self._scale(request, asked)
             case NoteRequest():
                 self._note(request, asked)
+
+    def submit(self, request: SubmitPatternRequest) -> PatternMeasured:
+        """Log a measured pattern once; returns the event of the log, that of the first time where it was there before.
+
+        Raises:
+            InvalidRequest: another measurement has its id, or no more patterns are taken.
+        """
+        event = PatternMeasured(
+            pattern_id=request.pattern_id,
+            requester=request.requester,
+            peaks=request.peaks,
+            analysis=request.analysis,
+            parameters=request.parameters,
+            measured_s=request.measured_s,
+            at_s=time.time(),
+        )
+        outcome, log_id = self._scripts.submit_pattern(
+            request.pattern_id, digest=_digest(request), event=pack(event), most=MOST_PATTERNS
+        )
+        if outcome == "other":
+            raise InvalidRequest(
+                "OtherPattern",
+                f"{request.pattern_id} is the id of a pattern with other peaks, parameters or time; submit this one "
+                f"under an id of its own",
+            )
+        if outcome == "full":
+            raise InvalidRequest("TooManyPatterns", f"expected at most {MOST_PATTERNS} patterns in a campaign")
+        return event if outcome == "logged" else self._log.event(log_id, PatternMeasured)
 
     def _propose(self, asked: Requested, candidate_id: str, parameters: dict[str, float], seed: int) -> None:
         bounds = read_settings(self._client, self._keys).section("space", SearchSpace).root
@@ -261,6 +293,12 @@ class Steering:
             f"expected room in the budget of {self._budget().results} results, got none: {self._done()} are there, and "
             f"the pending candidates have the rest; ask for a larger budget, or withdraw candidates that are queued"
         )
+
+
+def _digest(request: SubmitPatternRequest) -> str:
+    """What was measured, in short: an analysis may differ, since more results are there later."""
+    measured = request.model_dump_json(include={"peaks", "parameters", "measured_s"})
+    return hashlib.sha256(measured.encode()).hexdigest()
 
 
 def _unknown(candidate_id: str) -> InvalidRequest:

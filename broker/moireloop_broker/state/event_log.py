@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Container, Iterator, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import redis
 
 from moireloop_broker.contract.codec import pack, peeked_tag, unpack_event
 from moireloop_broker.contract.events import Event
-from moireloop_broker.contract.message import START, MalformedMessage
+from moireloop_broker.contract.message import START, MalformedMessage, Message
 from moireloop_broker.processes.log_limit import LogLimit
 from moireloop_broker.state.keys import EVENT_FIELD, Keys
 
@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 log.addFilter(LogLimit())
 
 AT_ONCE: Final = 5000
+
+E = TypeVar("E", bound=Message)
 
 Entry = tuple[str, bytes]
 
@@ -45,6 +47,18 @@ class EventLog:
     def append(self, event: Event) -> str:
         """Write an event; answers its id."""
         return _text(self._client.xadd(self._keys.log, cast("Any", {EVENT_FIELD: pack(event)})))
+
+    def event(self, entry_id: str, kind: type[E]) -> E:
+        """One event of the log by its id.
+
+        Raises:
+            LogRolledBack: it is gone.
+        """
+        rows = cast("Any", self._client.xrange(self._keys.log, entry_id, entry_id))
+        event = unpack_event(rows[0][1][EVENT_FIELD]) if rows else None
+        if not isinstance(event, kind):
+            raise LogRolledBack(f"expected {kind.__name__} as event {entry_id} of the log, got {event!r:.80}")
+        return event
 
     def read(self, since: str = START, limit: int = 1000, block_s: float = 0) -> list[tuple[str, Event]]:
         """Up to `limit` events after the id `since`, oldest first; waits up to `block_s` for the first one.

@@ -62,6 +62,7 @@ KEYS: Final = (
     ),
     KeySpec("endpoints", "hash", "analyzers", "analyzer -> frame endpoint, while the analyzer lives"),
     KeySpec("relay", "hash", "relay", "campaign; topic or stream -> last published id"),
+    KeySpec("patterns", "hash", "control", "campaign; measured pattern -> digest of it and id of its event"),
 )
 
 
@@ -88,6 +89,7 @@ class Keys:
         self.pools = self.prefix + "pools"
         self.endpoints = self.prefix + "endpoints"
         self.relay = self.prefix + "relay"
+        self.patterns = self.prefix + "patterns"
 
     @property
     def queues(self) -> tuple[str, str]:

@@ -43,6 +43,8 @@ EndOutcome = Literal["ordered", "again", "late"]
 
 WithholdOutcome = Literal["withheld", "again", "late"]
 
+PatternOutcome = Literal["logged", "known", "other", "full"]
+
 Charge = Literal[0, 1, 2]
 """What the end of an attempt costs: a loss (0), an attempt (1), or nothing, since it is nobody's fault (2)."""
 
@@ -311,6 +313,14 @@ class Scripts:
             [observation, OBSERVATIONS_KEPT, attempt, step, point, POINTS_KEPT, window],
         )
         return cast("list[bytes]", newest)
+
+    def submit_pattern(self, pattern_id: str, *, digest: str, event: bytes, most: int) -> tuple[PatternOutcome, str]:
+        """Log a measured pattern, the first time that its id comes; returns what came of it, and the event's id."""
+        outcome, log_id = cast(
+            "list[bytes]",
+            self._run("submit_pattern", [self._keys.patterns, self._keys.log], [pattern_id, digest, event, most]),
+        )
+        return cast("PatternOutcome", _known(outcome, get_args(PatternOutcome))), log_id.decode()
 
     def set_state(self, state: str, *, event: bytes) -> bool:
         """Change the campaign's state and log it; False when the state is that already."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import pyarrow as pa
 
-from moireloop_broker.contract.units import unit_of
+from moireloop_broker.contract.message import unit_of
 
 if TYPE_CHECKING:
     from event_model.documents.event_descriptor import DataKey

@@ -16,9 +16,8 @@ from moireloop.client.received import NotRunning, Received, order
 from moireloop.client.talks import ENDS
 from moireloop_broker.contract.control import Description, ParameterRange
 from moireloop_broker.contract.events import CampaignChanged, Observation, Published
-from moireloop_broker.contract.message import START
+from moireloop_broker.contract.message import START, unit_of
 from moireloop_broker.contract.steered import wanted_of
-from moireloop_broker.contract.units import unit_of
 
 if TYPE_CHECKING:
     from moireloop.client.client import CampaignClient

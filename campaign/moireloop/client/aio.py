@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, SupportsFloat, TypeVar, Unpack, cast, overload
 
 import zmq
 import zmq.asyncio
 
 from moireloop.client import requests
 from moireloop.client.asking import Asking
-from moireloop.client.client import asking, connection_of, default_name, silence, subscribed, understood
-from moireloop.client.received import Page, Received, Topic
+from moireloop.client.connecting import asking, connection_of, default_name, silence, subscribed, understood
+from moireloop.client.received import Page, Received, Topic, order
 from moireloop.client.talks import PAGE, RESULT, Following, Talk, Wait, page_of, replayed, result_of
 from moireloop.experiment.options import PatternOptions, PatternSource, space_of
 from moireloop.results.results import best_result
@@ -33,6 +33,7 @@ from moireloop_broker.contract.control import (
 )
 from moireloop_broker.contract.events import CampaignChanged, Published, Result
 from moireloop_broker.contract.message import START
+from moireloop_broker.contract.patterns import PatternMeasured
 from moireloop_broker.contract.search import Target
 from moireloop_broker.contract.steered import targets_of
 from moireloop_broker.contract.steering import SteeringRequest
@@ -87,6 +88,7 @@ class AsyncCampaignClient(Asking[Coroutine[Any, Any, None]]):
         self._context = zmq.asyncio.Context()
         self._requests: zmq.asyncio.Socket | None = None
         self._turn = asyncio.Lock()
+        self._looked: list[Received[Result]] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -136,6 +138,43 @@ class AsyncCampaignClient(Asking[Coroutine[Any, Any, None]]):
         found = [entry.message for entry in await self.results()]
         work = partial(compare, pattern, found, targets_of(told.targets), space_of(told), **options)
         return await asyncio.to_thread(work)
+
+    async def submit_pattern(
+        self,
+        pattern: PatternSource,
+        *,
+        pattern_id: str | None = None,
+        parameters: Mapping[str, SupportsFloat] | None = None,
+        measured_s: float | None = None,
+        **options: Unpack[PatternOptions],
+    ) -> PatternMeasured:
+        """Index a measured pattern in a thread and put it into the log; see CampaignClient.submit_pattern."""
+        from moireloop.client.submitting import pattern_request
+
+        fresh = await self.results(self._looked[-1].id if self._looked else START)
+        self._looked += [one for one in fresh if not self._looked or order(one.id) > order(self._looked[-1].id)]
+        work = partial(
+            pattern_request,
+            pattern,
+            [entry.message for entry in self._looked],
+            self.name,
+            pattern_id=pattern_id,
+            parameters=parameters,
+            measured_s=measured_s,
+            **options,
+        )
+        return cast("PatternMeasured", await self._ask(await asyncio.to_thread(work)))
+
+    async def patterns(self, since: str = START) -> list[Received[PatternMeasured]]:
+        """All measured patterns after the id `since`, oldest first. Raises NotRunning."""
+        return cast("list[Received[PatternMeasured]]", await self.events([PatternMeasured], since))
+
+    async def retarget_to_pattern(self, pattern_id: str | None = None, tolerance_deg: float | None = None) -> Target:
+        """Search for the twist of a measured pattern from now on; see CampaignClient.retarget_to_pattern."""
+        found = requests.chosen_pattern((entry.message for entry in await self.patterns()), pattern_id)
+        target = requests.target_like(found, tolerance_deg)
+        await self.retarget(target)
+        return target
 
     async def best(self, target: Target | float | None = None) -> Result | None:
         """The measured result nearest to a target, by default the first one; None while nothing was measured."""

@@ -5,43 +5,48 @@ It needs the connection file alone, and talks to the broker's two sockets, never
 
 from __future__ import annotations
 
-import contextlib
-import getpass
 import math
-import socket
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, SupportsFloat, TypeVar, Unpack, cast, overload
 
 import zmq
 
 from moireloop.client import requests
 from moireloop.client.asking import Asking
+from moireloop.client.connecting import (
+    MOST_WAITING,
+    asking,
+    connection_of,
+    default_name,
+    silence,
+    subscribed,
+    understood,
+)
 from moireloop.client.html import campaign_html
 from moireloop.client.received import NotRunning, Page, Received, RequestRefused, Topic
 from moireloop.client.talks import PAGE, RESULT, Following, Talk, Wait, page_of, replayed, result_of
 from moireloop.experiment.options import PatternOptions, PatternSource, space_of
 from moireloop.results.results import best_result
-from moireloop_broker.connection import ClientConnection, NoConnectionFile, original_of, read_client_connection
-from moireloop_broker.contract.codec import pack, unpack_reply
+from moireloop_broker.connection import ClientConnection
+from moireloop_broker.contract.codec import pack
 from moireloop_broker.contract.control import (
     DescribeRequest,
     Description,
     ParameterRange,
-    Refused,
     Reply,
     Request,
     Status,
     StatusRequest,
 )
 from moireloop_broker.contract.events import CampaignChanged, Published, Result
-from moireloop_broker.contract.message import START, MalformedMessage
+from moireloop_broker.contract.message import START
+from moireloop_broker.contract.patterns import PatternMeasured
 from moireloop_broker.contract.search import Target
 from moireloop_broker.contract.steered import targets_of
 from moireloop_broker.contract.steering import SteeringRequest
 from moireloop_broker.contract.topics import topic_named
-from moireloop_broker.network.links import watch_link
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,10 +83,6 @@ class Subscription(Generic[P]):
         self._entries.close()
 
 
-MOST_WAITING = 100_000
-"""Published messages that may wait for a subscription that is slow; those lost beyond it are replayed."""
-
-
 class CampaignClient(Asking[None]):
     """A running campaign, seen from outside. Use one instance in one thread.
 
@@ -94,6 +95,7 @@ class CampaignClient(Asking[None]):
     def __init__(self, connection: ClientConnection, *, timeout_s: float = 10.0, name: str | None = None) -> None:
         self.name = (connection.name or default_name()) if name is None else name
         self.most_waiting = MOST_WAITING
+        self._looked: list[Received[Result]] = []
         self._connection = connection
         self._timeout_s = timeout_s
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -158,6 +160,60 @@ class CampaignClient(Asking[None]):
         told = self.describe()
         found = [entry.message for entry in self.results()]
         return compare(pattern, found, targets_of(told.targets), space_of(told), **options)
+
+    def submit_pattern(
+        self,
+        pattern: PatternSource,
+        *,
+        pattern_id: str | None = None,
+        parameters: Mapping[str, SupportsFloat] | None = None,
+        measured_s: float | None = None,
+        **options: Unpack[PatternOptions],
+    ) -> PatternMeasured:
+        """Index a measured pattern and put it into the log; returns the event, whose analysis has a twist or a reason.
+
+        The same measurement under the same id is one pattern: the event of the first time is returned.
+
+        Args:
+            pattern: the file of a pattern, or its peaks.
+            pattern_id: its name; by default one that the same measurement always gets.
+            parameters: the growth chamber's own, such as {"substrate_temperature_k": 875}.
+            measured_s: when it was measured, in seconds since the epoch.
+
+        Raises:
+            PatternRefused: the pattern cannot be read, or no lattice constants are known.
+            BadArgument: the name, the parameters or the time are none.
+            NotRunning, RequestRefused, MissingExtra: as `note`, and as `results_frame`.
+        """
+        from moireloop.client.submitting import pattern_request
+
+        self._looked += self.results(self._looked[-1].id if self._looked else START)
+        request = pattern_request(
+            pattern,
+            [entry.message for entry in self._looked],
+            self.name,
+            pattern_id=pattern_id,
+            parameters=parameters,
+            measured_s=measured_s,
+            **options,
+        )
+        return cast("PatternMeasured", self._ask(request))
+
+    def patterns(self, since: str = START) -> list[Received[PatternMeasured]]:
+        """All measured patterns after the id `since`, oldest first. Raises NotRunning."""
+        return cast("list[Received[PatternMeasured]]", self.events([PatternMeasured], since))
+
+    def retarget_to_pattern(self, pattern_id: str | None = None, tolerance_deg: float | None = None) -> Target:
+        """Search for the twist of a measured pattern from now on, by default of the newest one; returns the target.
+
+        Raises:
+            BadArgument: there is no such pattern, or it has no twist.
+            NotRunning, RequestRefused: as `retarget`.
+        """
+        found = requests.chosen_pattern((entry.message for entry in self.patterns()), pattern_id)
+        target = requests.target_like(found, tolerance_deg)
+        self.retarget(target)
+        return target
 
     def events(self, topics: Iterable[Topic], since: str = START) -> list[Received[Published]]:
         """All messages of these classes or topics after the id `since`, oldest first.
@@ -269,57 +325,6 @@ class CampaignClient(Asking[None]):
         return self._requests
 
 
-S = TypeVar("S", bound="zmq.Socket[Any]")
-
-
-def subscribed(socket: S, connection: ClientConnection, topics: Iterable[str], most_waiting: int = MOST_WAITING) -> S:
-    """A socket connected to the published messages, subscribed to these topics; beyond so many the newest are lost."""
-    socket.rcvhwm = most_waiting
-    watch_link(socket)
-    connection.curve.secure_client(socket)
-    for topic in topics:
-        socket.subscribe(topic)
-    socket.connect(connection.events)
-    return socket
-
-
-def asking(socket: S, connection: ClientConnection) -> S:
-    """A socket connected to the control endpoint."""
-    socket.linger = 0
-    watch_link(socket)
-    connection.curve.secure_client(socket)
-    socket.connect(connection.control)
-    return socket
-
-
-def silence(connection: ClientConnection, timeout_s: float) -> NotRunning:
-    """The error where no reply comes."""
-    return NotRunning(
-        f"nothing answers at {connection.control} within {timeout_s:g} s: "
-        f"campaign {connection.campaign!r} does not run, or the keys are not its keys"
-    )
-
-
-def understood(data: bytes) -> Reply:
-    """A reply that is no refusal. Raises RequestRefused."""
-    try:
-        reply = unpack_reply(data)
-    except MalformedMessage as error:
-        raise RequestRefused(f"the answer is not understood: {error}") from error
-    if isinstance(reply, Refused):
-        raise RequestRefused(f"{reply.error}: {reply.message}")
-    return reply
-
-
-def default_name() -> str:
-    """Who asks: the user and the host, as far as they are known."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "user"
-    return f"{user}@{socket.gethostname()}"[:100]
-
-
 def connect(connection_file: Path | str, *, timeout_s: float = 10.0, name: str | None = None) -> CampaignClient:
     """A running campaign, by its connection file or its folder.
 
@@ -332,25 +337,3 @@ def connect(connection_file: Path | str, *, timeout_s: float = 10.0, name: str |
             whose session it would lead to.
     """
     return CampaignClient(connection_of(connection_file), timeout_s=timeout_s, name=name)
-
-
-def connection_of(connection_file: Path | str) -> ClientConnection:
-    """What a connection file says, or that of a folder.
-
-    Raises:
-        NoConnectionFile: as `connect`.
-    """
-    connection, original = read_client_connection(connection_file), None
-    with contextlib.suppress(NoConnectionFile):
-        original = original_of(connection_file)
-    if original is not None:
-        raise NoConnectionFile(
-            f"{_folder_of(connection_file)} is a copy of {original}, and was not run since: its connection file leads "
-            f"to the session of campaign {connection.campaign!r} in {original}; connect to that folder"
-        )
-    return connection
-
-
-def _folder_of(connection_file: Path | str) -> Path:
-    path = Path(connection_file).absolute()
-    return path if path.is_dir() else path.parent

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from moireloop_broker.contract.control import ReplayRequest
 from moireloop_broker.contract.message import Message
+from moireloop_broker.contract.patterns import PatternAnalysis, PatternMeasured, PatternPeaks, SubmitPatternRequest
 from moireloop_broker.contract.search import Target
 from moireloop_broker.contract.steering import (
     CancelRequest,
@@ -24,6 +25,7 @@ from moireloop_broker.contract.steering import (
     RetargetRequest,
     ScaleRequest,
     StopRequest,
+    WantedTwist,
     WithdrawRequest,
 )
 
@@ -130,6 +132,52 @@ def change_budget(results: int | None, wall_time_s: Number | None, requester: st
 def note(text: str, candidate_id: str | None, requester: str) -> NoteRequest:
     """A request for a remark in the log. Raises BadArgument."""
     return _made(NoteRequest, text=text, candidate_id=candidate_id, requester=requester)
+
+
+def submit_pattern(
+    pattern_id: str,
+    peaks: PatternPeaks,
+    analysis: PatternAnalysis,
+    parameters: Mapping[str, Number],
+    measured_s: Number | None,
+    requester: str,
+) -> SubmitPatternRequest:
+    """A request to put a measured pattern into the log. Raises BadArgument."""
+    return _made(
+        SubmitPatternRequest,
+        pattern_id=pattern_id,
+        peaks=peaks,
+        analysis=analysis,
+        parameters=_floats(parameters),
+        measured_s=None if measured_s is None else _float(measured_s, "measured_s"),
+        requester=requester,
+    )
+
+
+def target_like(event: PatternMeasured, tolerance_deg: Number | None) -> Target:
+    """A target at the twist of a measured pattern; its tolerance by default 0.5 degrees, or twice the error.
+
+    Raises:
+        BadArgument: the pattern has no twist, or the tolerance is none.
+    """
+    twist_deg = event.analysis.twist_deg
+    if twist_deg is None:
+        raise BadArgument(f"pattern {event.pattern_id} has no twist: {event.analysis.reason}")
+    usual = min(30.0, max(0.5, 2.0 * (event.analysis.sigma_deg or 0.0)))
+    within = usual if tolerance_deg is None else _float(tolerance_deg, "tolerance_deg")
+    wanted = _made(WantedTwist, twist_deg=twist_deg, tolerance_deg=within)
+    return Target(twist_deg=wanted.twist_deg, tolerance_deg=wanted.tolerance_deg)
+
+
+def chosen_pattern(patterns: Iterable[PatternMeasured], pattern_id: str | None) -> PatternMeasured:
+    """The pattern of this name, by default the newest that has a twist. Raises BadArgument."""
+    found = list(patterns)
+    for event in reversed(found):
+        if event.pattern_id == pattern_id or (pattern_id is None and event.analysis.twist_deg is not None):
+            return event
+    there = ", ".join(event.pattern_id for event in found[-3:]) or "none"
+    wanted = "a pattern with a twist" if pattern_id is None else f"the pattern {pattern_id!r}"
+    raise BadArgument(f"expected {wanted}; submitted were {len(found)} patterns, the last ones {there}")
 
 
 def replay(since: str, limit: int, topics: list[str]) -> ReplayRequest:

@@ -13,6 +13,7 @@ from moireloop_broker.extras import extras_for
 
 if TYPE_CHECKING:
     from moireloop.experiment.comparison import Comparison
+    from moireloop_analyzer.patterns.peaks import Peaks
 
 EXTRAS: Final = ("analyzer", "optimizer", "figures")
 
@@ -32,21 +33,10 @@ def compare(
     """
     with extras_for("comparing patterns", EXTRAS):
         from moireloop.experiment.comparison import CLOSEST, compare_peaks
-        from moireloop.experiment.pattern_files import read_pattern
         from moireloop_analyzer.patterns.indexing import MAX_STRAIN
 
-        peaks = (
-            read_pattern(
-                Path(pattern),
-                screen=options.get("screen"),
-                centre_error=options.get("centre_error", 0.0),
-                instrument_fwhm=options.get("instrument_fwhm", 0.0),
-            )
-            if isinstance(pattern, str | Path)
-            else pattern
-        )
         return compare_peaks(
-            peaks,
+            peaks_of_source(pattern, options),
             results,
             targets,
             space,
@@ -54,3 +44,21 @@ def compare(
             max_strain=options.get("max_strain", MAX_STRAIN),
             closest=options.get("closest", CLOSEST),
         )
+
+
+def peaks_of_source(pattern: PatternSource, options: PatternOptions) -> Peaks:
+    """The peaks of a file, or those that were passed.
+
+    Raises:
+        PatternRefused: the file cannot be read as a pattern.
+    """
+    if not isinstance(pattern, str | Path):
+        return pattern
+    from moireloop.experiment.pattern_files import read_pattern
+
+    return read_pattern(
+        Path(pattern),
+        screen=options.get("screen"),
+        centre_error=options.get("centre_error", 0.0),
+        instrument_fwhm=options.get("instrument_fwhm", 0.0),
+    )

@@ -105,11 +105,22 @@ def compare_peaks(
         PatternRefused: no lattice constants are known, or they or the strain are no such numbers.
     """
     found = list(results)
-    pattern = index_pattern(peaks, _checked(lattices or lattices_of(found), max_strain), max_strain=max_strain)
+    pattern = index_pattern(peaks, constants_of(found, lattices, max_strain), max_strain=max_strain)
     if pattern.twist_deg is None:
         return Comparison(peaks, pattern, (), ())
     similar = most_similar(pattern, found, closest)
     return Comparison(peaks, pattern, similar, tuple(_toward(pattern, found, space, target) for target in targets))
+
+
+def constants_of(
+    results: Iterable[Result], lattices: tuple[float, float] | None, max_strain: float
+) -> tuple[float, float]:
+    """The lattice constants that were said, or those of the results.
+
+    Raises:
+        PatternRefused: no lattice constants are known, or they or the strain are no such numbers.
+    """
+    return _checked(lattices or lattices_of(results), max_strain)
 
 
 def lattices_of(results: Iterable[Result]) -> tuple[float, float]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -11,7 +13,9 @@ import redis
 from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.keys import KEYS, Keys
-from moireloop_broker.state.redis_client import open_reader
+from moireloop_broker.state.redis_client import answers, open_reader
+from tests.helpers.broker_process import BrokerProcess
+from tests.helpers.waiting import wait_until
 from tests.helpers.whole_queue import WholeQueue
 
 _numbers = itertools.count()
@@ -40,3 +44,15 @@ def queue(client: redis.Redis, keys: Keys) -> WholeQueue:
     work_queue = WholeQueue(client, keys)
     work_queue.create()
     return work_queue
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
+    started = BrokerProcess(tmp_path)
+    started.start()
+    client = started.connection.open_redis()
+    CampaignState(client, started.connection.keys, "test").change("started")
+    client.close()
+    yield started
+    started.kill(signal.SIGTERM)
+    wait_until(lambda: not answers(started.connection.redis_url), "Redis ended with its broker")

@@ -19,7 +19,7 @@ import zmq
 
 from moireloop import connect
 from moireloop.client.client import CampaignClient, NotRunning, RequestRefused
-from moireloop_broker.connection import NoConnectionFile, free_port, new_password, read_connection, write_connection
+from moireloop_broker.connection import NoConnectionFile, read_connection
 from moireloop_broker.contract.codec import pack
 from moireloop_broker.contract.control import ReplayRequest, StatusRequest
 from moireloop_broker.contract.events import (
@@ -33,62 +33,15 @@ from moireloop_broker.contract.events import (
     ServiceChanged,
 )
 from moireloop_broker.contract.topics import FRAME_ANALYSED, OBSERVATION
-from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.redis_client import answers
-from moireloop_broker.state.settings_store import write_settings_file
 from moireloop_broker.streams.curve import Curve
-from tests.helpers.connections import connection_of
+from tests.helpers.broker_process import BrokerProcess
 from tests.helpers.hostile import REQUESTS, TOO_LARGE
 from tests.helpers.page import blocks, rows
 from tests.helpers.waiting import wait_until
 from tests.helpers.whole_queue import WholeQueue
-
-
-class BrokerProcess:
-    """A broker with a private Redis in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        redis_url = f"redis://:{new_password()}@127.0.0.1:{free_port('127.0.0.1')}/0"
-        self.connection = connection_of(
-            "test",
-            folder,
-            redis_url,
-            private_redis=True,
-            events=f"tcp://127.0.0.1:{free_port('127.0.0.1')}",
-            control=f"tcp://127.0.0.1:{free_port('127.0.0.1')}",
-        )
-        self.file = folder / "connection.json"
-        write_connection(self.connection, self.file)
-        settings = {"workers": {"lease_s": 5.0, "max_attempts": 3}, "space": {"temperature_k": [1000.0, 3000.0]}}
-        write_settings_file(folder, settings)
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "moireloop_broker", "--connection", str(self.file)]
-        with (self.file.parent / "broker.log").open("ab") as output:
-            self.process = subprocess.Popen(command, stderr=output)
-        wait_until(lambda: answers(self.connection.redis_url), "Redis answers")
-        with connect(self.file, timeout_s=30) as client:
-            client.status()
-
-    def kill(self, number: int = signal.SIGKILL) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-        self.process.wait(20)
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
-    started = BrokerProcess(tmp_path)
-    started.start()
-    client = started.connection.open_redis()
-    CampaignState(client, started.connection.keys, "test").change("started")
-    client.close()
-    yield started
-    started.kill(signal.SIGTERM)
-    wait_until(lambda: not answers(started.connection.redis_url), "Redis ended with its broker")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 
 from moireloop import NotRunning, RequestRefused, connect
 from moireloop.client.received import Received
+from moireloop_analyzer.patterns.peaks import peaks_of
 from moireloop_broker.connection import ClientConnection, free_port, new_password, write_connection
 from moireloop_broker.contract.events import Requested, Result
 from moireloop_broker.contract.steering import NoteRequest
@@ -73,6 +74,8 @@ def test_observer_follows_and_controller_steers_under_its_own_name(folder: Path)
         stream = watching.subscribe([Result, Requested], since="0-0", wait_s=20)
         with pytest.raises(RequestRefused, match="NotPermitted: eve is an observer"):
             watching.note("may I?")
+        with pytest.raises(RequestRefused, match="NotPermitted: eve is an observer"):
+            watching.submit_pattern(peaks_of([[2.3, 0.0]]), lattices=(3.16, 3.16))
         steering.propose("mine", {"temperature_k": 2000})
         steering.withdraw("mine")
         seen = [next(stream).message for _ in range(3)]

@@ -14,37 +14,13 @@ from moireloop.experiment.lines import campaign_lines, pattern_lines
 from moireloop.experiment.refused import PatternRefused
 from moireloop.figures.pattern import write_pattern_figure
 from moireloop_analyzer.patterns.peaks import peaks_of
-from moireloop_analyzer.patterns.reciprocal import lattice_of, strained
-from moireloop_broker.contract.events import Candidate, Measurement, Result, StageTimes
+from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.search import SearchSpace, Target
+from tests.helpers.grown import grown
 from tests.helpers.patterns import Made, made
 
 A = 3.16
 SPACE = SearchSpace({"temperature_k": [1500.0, 4500.0], "shear_strain": [0.0, 0.3]})
-
-
-def grown(number: int, twist_deg: float, parameters: dict[str, float], strain: float = 0.0) -> Result:
-    """A result with both lattices, the cell along x."""
-    zero = np.zeros((2, 2))
-    lower = lattice_of(strained(A, 0.3, strain * np.diag([1.0, -1.0])))
-    upper = lattice_of(strained(A, 0.3 + math.radians(twist_deg), zero))
-    return Result(
-        candidate=Candidate(
-            candidate_id=f"c{number:04}", parameters=parameters, seed=number, strategy="auto", proposed_s=0.0
-        ),
-        attempt=1,
-        outcome="measured",
-        measurement=Measurement(
-            twist_deg=twist_deg,
-            sigma_deg=0.05,
-            lattice_lower_angstrom=A,
-            lattice_upper_angstrom=A,
-            cell_vectors_angstrom=[37.92, 0.0, 18.96, 32.84],
-            lower_vectors_angstrom=lower.T.ravel().tolist(),
-            upper_vectors_angstrom=upper.T.ravel().tolist(),
-        ),
-        times=StageTimes(proposed_s=0.0),
-    )  # fmt: skip
 
 
 def places(count: int, rng: np.random.Generator) -> list[dict[str, float]]:
