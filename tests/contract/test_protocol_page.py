@@ -30,7 +30,7 @@ from moireloop_broker.contract.wire_schema import (
     wire_schema,
 )
 from moireloop_broker.service import broker as broker_service
-from moireloop_broker.service import control, endpoints
+from moireloop_broker.service import control, endpoints, replays
 from moireloop_broker.service import steering as carried_out
 from moireloop_broker.state import keys as redis_keys
 from moireloop_broker.streams import frames as frame_stream
@@ -162,7 +162,8 @@ def test_requests_and_their_replies_are_those_of_the_code() -> None:
 
 def test_refusals_are_those_of_the_code() -> None:
     """Every name that the control endpoint refuses with stands on the page, and no other."""
-    trees = [ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8")) for module in (control, carried_out)]
+    modules = (control, replays, carried_out)
+    trees = [ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8")) for module in modules]
     names = set()
     for call in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
@@ -184,7 +185,7 @@ def test_limits_are_those_of_the_code() -> None:
     assert [int(value.split()[0]) for page in (PAGE, SERVICES) for _, value, _ in rows("Limits", page=page)] == [
         control.MAX_REQUEST_BYTES,
         message.MAX_MESSAGE_BYTES,
-        control.MAX_REPLAY_BYTES,
+        replays.MAX_REPLAY_BYTES,
         control.REPLIES_OWED,
         broker_service.REQUESTS_WAITING,
         endpoints.PUBLISHED_QUEUE,

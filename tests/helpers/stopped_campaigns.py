@@ -13,8 +13,7 @@ from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.events import Candidate
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.identity import read_identity, write_identity
-from moireloop_broker.service.private_redis import start_redis
-from moireloop_broker.service.redis_server import RedisServer
+from moireloop_broker.service.redis_server import RedisServer, start_redis
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.work_queue import AttemptLimits
 from tests.helpers.whole_queue import WholeQueue

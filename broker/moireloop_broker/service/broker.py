@@ -17,7 +17,7 @@ from moireloop_broker.membership.endpoints import EndpointWatch
 from moireloop_broker.membership.pool_watch import PoolWatch
 from moireloop_broker.service.control import MAX_REQUEST_BYTES, REPLIES_OWED, Control, Rights
 from moireloop_broker.service.endpoints import Endpoint, Publisher
-from moireloop_broker.service.private_redis import start_redis
+from moireloop_broker.service.redis_server import start_redis
 from moireloop_broker.service.relay import Relay
 from moireloop_broker.settings import LeaseSettings
 from moireloop_broker.state.campaign_state import CampaignState

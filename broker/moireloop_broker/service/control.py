@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, cast
 
 import redis
 import zmq
 
-from moireloop_broker.contract.codec import EARLIER, pack_reply, peeked_tag, unpack_request
+from moireloop_broker.contract.codec import pack_reply, peeked_tag, unpack_request
 from moireloop_broker.contract.control import (
     Accepted,
     DescribeRequest,
     Refused,
-    Replay,
-    ReplayEntry,
     ReplayRequest,
     Reply,
     Request,
@@ -25,21 +23,19 @@ from moireloop_broker.contract.control import (
 )
 from moireloop_broker.contract.message import MalformedMessage
 from moireloop_broker.contract.patterns import SubmitPatternRequest
-from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVED_TOPICS
+from moireloop_broker.contract.steering import SteeringRequest
 from moireloop_broker.grants import Grants
 from moireloop_broker.processes.log_limit import LogLimit
 from moireloop_broker.service.description import description
+from moireloop_broker.service.replays import Replays
 from moireloop_broker.service.steering import InvalidRequest, Steering
 from moireloop_broker.state.campaign_state import CampaignState
-from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 
 log = logging.getLogger(__name__)
 log.addFilter(LogLimit())
 
 MAX_REQUEST_BYTES = 1024 * 1024
-
-MAX_REPLAY_BYTES = 2 * 1024 * 1024
 
 REPLAY: Final[str] = ReplayRequest.model_fields["tag"].default
 
@@ -48,7 +44,7 @@ AT_ONCE = 64
 MOST_REPLAYS = 256
 
 REPLIES_OWED = 16
-"""Replies that may wait for one client that does not read: at most 32 MiB. Further ones are dropped and counted."""
+"""Replies that may wait for one client that does not read: 4 MiB of replays. Further ones are dropped and counted."""
 
 
 class Rights:
@@ -85,7 +81,7 @@ class _Asked:
 
 
 class Control:
-    """Answers requests, one at a time, on a ROUTER socket."""
+    """Answers requests on a ROUTER socket: replays one after another in slices, all else between two slices."""
 
     def __init__(
         self,
@@ -99,20 +95,22 @@ class Control:
         self.replies_dropped = 0
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._keys = keys
-        self._log = EventLog(client, keys)
         self._client = client
+        self._pages = Replays(client, keys)
         self._steering = Steering(client, keys, campaign)
         self._campaign = campaign
         self._socket = socket
         self._rights = rights
         self._replays: deque[_Asked] = deque()
+        self._under_way: tuple[_Asked, Iterator[bytes | None]] | None = None
 
     def step(self, wait_s: float) -> None:
         """Answer what is there, waiting up to `wait_s` for the first request.
 
-        Replays take longer than all else: one of them is answered at a time, after everything that has come meanwhile.
+        Replays take longer than all else: a slice of one of them is done, after everything that has come meanwhile.
         """
-        waiting = len(self._replays) < MOST_REPLAYS and self._socket.poll(0 if self._replays else round(wait_s * 1000))
+        has_work = bool(self._replays) or self._under_way is not None
+        waiting = len(self._replays) < MOST_REPLAYS and self._socket.poll(0 if has_work else round(wait_s * 1000))
         for _ in range(AT_ONCE if waiting else 0):
             frames = self._received()
             if frames is None:
@@ -122,8 +120,7 @@ class Control:
                 self._replays.append(asked)
             else:
                 self._reply(asked)
-        if self._replays:
-            self._reply(self._replays.popleft())
+        self._replay_on()
 
     def _received(self) -> list[zmq.Frame] | None:
         try:
@@ -131,10 +128,35 @@ class Control:
         except zmq.Again:
             return None
 
-    def _reply(self, asked: _Asked) -> None:
-        reply = self.answer(asked.parts[-1], asked.key)
+    def _replay_on(self) -> None:
+        """Do a slice of the replay that is under way, or begin the next one."""
+        if self._under_way is None and self._replays:
+            asked = self._replays.popleft()
+            begun = self._begun(asked)
+            if isinstance(begun, Refused):
+                self._send(asked, pack_reply(begun, asked.parts[-1]))
+            else:
+                self._under_way = asked, begun
+        if self._under_way is not None:
+            asked, slices = self._under_way
+            packed = next(slices)
+            if packed is not None:
+                self._under_way = None
+                self._send(asked, packed)
+
+    def _begun(self, asked: _Asked) -> Iterator[bytes | None] | Refused:
         try:
-            self._socket.send_multipart([*asked.parts[:-1], pack_reply(reply, asked.parts[-1])], zmq.DONTWAIT)
+            request = self._rights.checked(unpack_request(asked.parts[-1]), asked.key)
+            return self._pages.page(cast("ReplayRequest", request))
+        except (MalformedMessage, InvalidRequest) as error:
+            return self._refused(error)
+
+    def _reply(self, asked: _Asked) -> None:
+        self._send(asked, pack_reply(self._answer(asked.parts[-1], asked.key), asked.parts[-1]))
+
+    def _send(self, asked: _Asked, packed: bytes) -> None:
+        try:
+            self._socket.send_multipart([*asked.parts[:-1], packed], zmq.DONTWAIT)
         except zmq.Again:
             self.replies_dropped += 1
             log.warning("reply dropped reason=the client does not read, %d replies wait for it", REPLIES_OWED)
@@ -142,66 +164,26 @@ class Control:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
 
-    def answer(self, data: bytes, key: str) -> Reply:
-        """The answer to the bytes of one request; malformed ones are refused by name and counted.
-
-        Args:
-            key: the public key (Z85) of who asks.
-        """
+    def _answer(self, data: bytes, key: str) -> Reply:
+        """The answer to the bytes of one request from the owner of a key; malformed ones are refused and counted."""
         try:
             return self._carry_out(self._rights.checked(unpack_request(data), key))
-        except MalformedMessage as error:
-            self.malformed += 1
-            log.warning("request refused reason=%s", error)
-            return Refused(error="MalformedMessage", message=str(error)[:1000])
-        except InvalidRequest as error:
+        except (MalformedMessage, InvalidRequest) as error:
+            return self._refused(error)
+
+    def _refused(self, error: MalformedMessage | InvalidRequest) -> Refused:
+        if isinstance(error, InvalidRequest):
             return Refused(error=error.error, message=str(error))
+        self.malformed += 1
+        log.warning("request refused reason=%s", error)
+        return Refused(error="MalformedMessage", message=str(error)[:1000])
 
     def _carry_out(self, request: Request) -> Reply:
         if isinstance(request, StatusRequest):
-            return self._status()
-        if isinstance(request, ReplayRequest):
-            return self._replay(request)
+            return self._campaign.status(with_memory=True)
         if isinstance(request, DescribeRequest):
             return description(self._client, self._keys, self._campaign.name)
         if isinstance(request, SubmitPatternRequest):
             return self._steering.submit(request)
-        self._steering.carry_out(request)
+        self._steering.carry_out(cast("SteeringRequest", request))
         return Accepted()
-
-    def _status(self) -> Reply:
-        """The state, with the memory of the Redis server among its counters where that may be asked."""
-        status = self._campaign.status()
-        with contextlib.suppress(redis.RedisError):
-            told = cast("dict[str, int]", self._client.info("memory"))
-            counters = {**status.counters, "redis_memory_bytes": told["used_memory"]}
-            return status.model_copy(update={"counters": counters})
-        return status
-
-    def _replay(self, request: ReplayRequest) -> Reply:
-        wanted = frozenset(request.topics)
-        if unknown := wanted - LOG_TOPICS - OBSERVED_TOPICS:
-            raise InvalidRequest("UnknownTopic", f"expected topics of docs/protocol.md, got {sorted(unknown)}")
-        observed = sorted(wanted & OBSERVED_TOPICS)
-        if observed and wanted - OBSERVED_TOPICS:
-            raise InvalidRequest("MixedReplay", f"{' and '.join(observed)} have ids of their own: replay them alone")
-        stream = self._keys.observations if observed else self._keys.log
-        rows = self._log.read_streams({stream: request.since}, request.limit, 0).get(stream, [])
-        entries: list[ReplayEntry] = []
-        last_id, size = request.since, 0
-        for entry_id, body in rows:
-            if size + len(body) > MAX_REPLAY_BYTES:
-                return Replay(entries=entries, last_id=last_id, complete=False)
-            last_id = entry_id
-            topic = _topic(body)
-            if topic is not None and (not wanted or topic in wanted):
-                entries.append(ReplayEntry(id=entry_id, topic=topic, body=body))
-                size += len(body)
-        return Replay(entries=entries, last_id=last_id, complete=len(rows) < request.limit)
-
-
-def _topic(body: bytes) -> str | None:
-    """The topic of an entry by its tag alone, or None where that is none of ours and so is passed over."""
-    tag = peeked_tag(body)
-    topic = EARLIER.get(tag, tag)
-    return topic if topic in LOG_TOPICS or topic in OBSERVED_TOPICS else None

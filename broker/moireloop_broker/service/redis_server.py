@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 import redis
 
+from moireloop_broker.connection import Connection
 from moireloop_broker.files import write_synced
 from moireloop_broker.network.addresses import bind_address
 from moireloop_broker.processes.file_lock import is_locked, locks_within
@@ -201,3 +203,23 @@ class RedisServer:
         path = self.folder / "redis.log"
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
         return " | ".join(lines[-3:]) or "it wrote no log"
+
+
+def start_redis(connection: Connection) -> RedisServer | None:
+    """The campaign's private Redis server, started; None when the campaign joins somebody else's.
+
+    Raises:
+        RedisUnavailable: it does not start.
+    """
+    url = urlsplit(connection.redis_url)
+    if not connection.private_redis:
+        if not answers(connection.redis_url):
+            log.warning("redis does not answer yet host=%s", url.hostname)
+        return None
+    if url.hostname is None or url.port is None or url.password is None:
+        raise RedisUnavailable("expected host, port and password in the URL of the private Redis server")
+    users = Users(connection.campaign, connection.redis_users) if connection.redis_users else None
+    folder = Path(connection.folder) / "redis"
+    server = RedisServer(folder, url.hostname, url.port, url.password, users, connection.redis_url)
+    server.start()
+    return server

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import redis
 
 from moireloop_broker.contract.codec import pack, unpack_as
 from moireloop_broker.contract.control import PoolStatus, Status, WorkerStatus
 from moireloop_broker.contract.events import CampaignChanged, ServiceChanged
+from moireloop_broker.contract.message import START
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.scripts import Scripts
@@ -61,9 +62,7 @@ class CampaignState:
 
     def counts(self) -> dict[str, int]:
         """How many candidates are queued, running, analysing, and settled with each outcome."""
-        stored = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.counts))
-        names = ("queued", "running", "analysing", "measured", "refused", "failed", "cancelled")
-        return {name: int(stored.get(name.encode(), 0)) for name in names}
+        return _counts(cast("dict[bytes, bytes]", self._client.hgetall(self._keys.counts)))
 
     def service_changed(self, service: str, state: ServiceState, reason: str | None = None) -> None:
         """Log that a service started, stopped or crashed."""
@@ -85,19 +84,46 @@ class CampaignState:
                 pipeline.hincrby(self._keys.counters, name, amount)
         pipeline.execute()
 
-    def status(self) -> Status:
-        """The whole state in one message."""
-        counters = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.counters))
-        workers = cast("list[bytes]", self._client.hvals(self._keys.workers))
-        services = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.services))
-        pools = cast("list[bytes]", self._client.hvals(self._keys.pools))
+    def status(self, *, with_memory: bool = False) -> Status:
+        """The whole state in one message, read in one round trip.
+
+        Args:
+            with_memory: have the memory of the Redis server among the counters, where that may be asked.
+        """
+        (state, counts, counters, workers, services, pools, newest), memory = self._read_at_once(with_memory)
+        counted = {name.decode(): int(value) for name, value in sorted(counters.items())} | memory
         return Status(
             campaign=self.name,
-            state=self.state or "stopped",
-            counts=self.counts(),
-            counters={name.decode(): int(value) for name, value in sorted(counters.items())},
+            state=state.decode() if state else "stopped",
+            counts=_counts(counts),
+            counters=counted,
             workers=sorted((unpack_as(WorkerStatus, packed) for packed in workers), key=lambda w: w.worker),
             services={name.decode(): state.decode() for name, state in sorted(services.items())},
             pools=sorted((unpack_as(PoolStatus, packed) for packed in pools), key=lambda p: p.pool),
-            last_id=self._log.last_id(),
+            last_id=newest[0][0].decode() if newest else START,
         )
+
+    def _read_at_once(self, with_memory: bool) -> tuple[list[Any], dict[str, int]]:
+        """What a status is made of, and the memory of the server where that may be asked. Raises RedisError."""
+        keys = self._keys
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.get(keys.state)
+        for stored in (keys.counts, keys.counters):
+            pipeline.hgetall(stored)
+        pipeline.hvals(keys.workers)
+        pipeline.hgetall(keys.services)
+        pipeline.hvals(keys.pools)
+        pipeline.xrevrange(keys.log, count=1)
+        if with_memory:
+            pipeline.info("memory")
+        read = pipeline.execute(raise_on_error=False)
+        told = read.pop() if with_memory else None
+        for answer in read:
+            if isinstance(answer, Exception):
+                raise answer
+        return read, {"redis_memory_bytes": told["used_memory"]} if isinstance(told, dict) else {}
+
+
+def _counts(stored: Mapping[bytes, bytes]) -> dict[str, int]:
+    names = ("queued", "running", "analysing", "measured", "refused", "failed", "cancelled")
+    return {name: int(stored.get(name.encode(), 0)) for name in names}

@@ -11,7 +11,7 @@ import redis
 
 from moireloop_broker.connection import Connection, free_port, new_password, read_connection, write_connection
 from moireloop_broker.folder import ROLES, CampaignFolder, Role
-from moireloop_broker.service.private_redis import start_redis
+from moireloop_broker.service.redis_server import start_redis
 from moireloop_broker.state.settings_store import write_settings
 from tests.helpers.connections import connection_of
 from tests.helpers.servers import found_servers

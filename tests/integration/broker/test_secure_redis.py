@@ -13,8 +13,7 @@ from moireloop_broker.connection import Connection, free_port, new_password
 from moireloop_broker.files import write_synced
 from moireloop_broker.folder import ROLES
 from moireloop_broker.network.certificate import Certificate, new_certificate
-from moireloop_broker.service.private_redis import start_redis
-from moireloop_broker.service.redis_server import TLS_FILES
+from moireloop_broker.service.redis_server import TLS_FILES, start_redis
 from moireloop_broker.service.server_programs import RedisUnavailable, find_server, speaks_tls
 from moireloop_broker.state.redis_client import why_silent
 from tests.helpers.connections import connection_of

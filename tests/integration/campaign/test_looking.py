@@ -12,7 +12,7 @@ import pytest
 from moireloop.cli import main
 from moireloop_broker.connection import read_connection
 from moireloop_broker.identity import read_identity
-from moireloop_broker.service.private_redis import start_redis
+from moireloop_broker.service.redis_server import start_redis
 from moireloop_broker.service.server_programs import RedisUnavailable
 from moireloop_broker.state.redis_client import answers, open_client
 from tests.helpers.stopped_campaigns import campaign_file, contents, running_server, stopped
