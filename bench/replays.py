@@ -27,7 +27,7 @@ with connect(sys.argv[1], timeout_s=300) as client:
 
 DECODING: Final = """
 import sys
-from moireloop.client.client import asking, connection_of
+from moireloop.client.connecting import asking, connection_of
 from moireloop.client.requests import replay
 from moireloop.client.talks import page_of
 from moireloop_broker.contract.codec import pack, unpack_reply
@@ -44,7 +44,7 @@ with zmq.Context() as context:
 
 TAKING: Final = """
 import sys
-from moireloop.client.client import asking, connection_of
+from moireloop.client.connecting import asking, connection_of
 from moireloop.client.requests import replay
 from moireloop_broker.contract.codec import pack
 import msgpack, zmq
