@@ -134,6 +134,11 @@ class CampaignFolder:
         return self.runs / candidate_id / f"attempt-{attempt}" / "final.data"
 
     @property
+    def digest_file(self) -> Path:
+        """What a long campaign has come to so far."""
+        return self.root / "digest.msgpack"
+
+    @property
     def results_parquet(self) -> Path:
         """One row per candidate."""
         return self.root / "results.parquet"
@@ -170,7 +175,7 @@ class CampaignFolder:
             self.lock_file,
             self.services_lock, self.redis, self.runs, self.prepared, self.script, self.strategy, self.logs,
             self.figures, self.results_parquet, self.results_csv, self.trajectories_parquet, self.trajectories_csv,
-            self.analyses_parquet, *map(self.connection_of, ROLES),
+            self.analyses_parquet, self.digest_file, *map(self.connection_of, ROLES),
         )  # fmt: skip
         return frozenset(part.name for part in parts)
 

@@ -36,11 +36,13 @@ class EventLog:
     """Reads the log, and appends the events that change no candidate's state.
 
     Entries that are no events of the contract are passed over, logged once, and kept in `passed_over` as ids with the
-    reason. A log may hold such entries where an earlier version took numbers that the contract has bounded since.
+    reason. `replayed_to` is the last entry that the last replay came to, wanted or not; None before the first. A log
+    may hold such entries where an earlier version took numbers that the contract has bounded since.
     """
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self.passed_over: dict[str, str] = {}
+        self.replayed_to: str | None = None
         self._client = client
         self._keys = keys
 
@@ -94,6 +96,7 @@ class EventLog:
     def replay(self, since: str = START, tags: Container[str] | None = None) -> Iterator[tuple[str, Event]]:
         """Every event after `since` up to the present end; with `tags`, those alone that were written with one."""
         for entry_id, body in self.replay_packed(since):
+            self.replayed_to = entry_id
             if tags is None or peeked_tag(body) in tags:
                 event = self._readable(entry_id, body)
                 if event is not None:

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from moireloop.figures.density import MANY, draw_counts, draw_medians
 from moireloop.figures.style import (
     BLUE,
     GREEN,
@@ -35,6 +36,9 @@ from moireloop_broker.contract.search import Target
 
 PANELS_IN_A_ROW: Final = 3
 
+COLUMNS: Final = 200
+"""Cells along the results where their density is shown."""
+
 CLUSTERS_NAMED: Final = 3
 
 
@@ -42,7 +46,7 @@ def regret_figure(results: Sequence[Result], targets: Sequence[Target], title: s
     """Absolute error of each result in the order of the log, and the best so far: one panel per target.
 
     Results without a twist are marked along the top; runs of a recipe that was run before are filled. The error axis
-    is linear up to the tolerance and logarithmic above it.
+    is linear up to the tolerance and logarithmic above it. Of more than MANY results the density is shown.
     """
     figure = new_figure(8.0, 0.8 + 3.4 * max(1, len(targets)), title)
     rows = figure.subplots(max(1, len(targets)), 1, sharex=True, squeeze=False)[:, 0]
@@ -64,7 +68,7 @@ def space_figure(
     """The results in every pair of parameters, coloured by twist; one parameter alone against the twist.
 
     The best recipe of each target's first clusters has the name of its cluster, with that of the target where there
-    are several.
+    are several. Of more than MANY results each cell shows the median twist, the stronger the more there are.
 
     Args:
         bounds: lowest and highest value of each parameter of the search space.
@@ -102,15 +106,36 @@ def _draw_regret(axes: Axes, results: Sequence[Result], target: Target, repeats:
     errors = [regret_of(result, target) for result in results]
     measured = [(number, error) for number, error in enumerate(errors, start=1) if error is not None]
     axes.axhspan(-target.tolerance_deg, target.tolerance_deg, color=GREEN, alpha=0.18, lw=0, label="within tolerance")
-    is_repeat = [result.candidate.candidate_id in repeats for result in results]
+    if len(results) > MANY:
+        _draw_density(axes, measured, len(results), target)
+    else:
+        is_repeat = [result.candidate.candidate_id in repeats for result in results]
+        _draw_dots(axes, measured, is_repeat)
+    _draw_best(axes, errors, results, target)
+
+
+def _draw_dots(axes: Axes, measured: Sequence[tuple[int, float]], is_repeat: Sequence[bool]) -> None:
     for filled, text in ((False, "result"), (True, "repeat of a recipe")):
         drawn = [point for point in measured if is_repeat[point[0] - 1] == filled]
         if drawn:
             axes.plot(*zip(*drawn, strict=True), "o", ms=5, mfc=BLUE if filled else "none", mec=BLUE, label=text)
+
+
+def _draw_density(axes: Axes, measured: Sequence[tuple[int, float]], count: int, target: Target) -> None:
+    numbers, errors = np.array(measured, dtype=np.float64).reshape(-1, 2).T
+    tolerance = target.tolerance_deg
+    near = np.linspace(0.0, tolerance, 7)
+    far = np.geomspace(tolerance, LARGEST_TWIST_DEG, 41)[1:] if tolerance < LARGEST_TWIST_DEG else near[:0]
+    columns = np.linspace(0.5, count + 0.5, COLUMNS + 1)
+    drawn = draw_counts(axes, numbers, errors, columns, np.concatenate([near, far]))
+    axes.figure.colorbar(drawn, ax=axes, label="results in a cell", pad=0.02, aspect=25)
+
+
+def _draw_best(axes: Axes, errors: Sequence[float | None], results: Sequence[Result], target: Target) -> None:
     best = [(number, error) for number, error in enumerate(best_so_far(errors), start=1) if error is not None]
     if best:
         numbers, values = zip(*[*best, (len(results) + 0.5, best[-1][1])], strict=True)
-        axes.step(numbers, values, where="post", color="black", lw=1.6, label="best so far")
+        axes.step(numbers, values, where="post", color="black", lw=1.6, label="best so far", zorder=4)
     _mark_without_twist(axes, results)
     _dress_regret(axes, len(results), target)
 
@@ -123,10 +148,19 @@ def _mark_without_twist(axes: Axes, results: Sequence[Result]) -> None:
             if result.outcome == outcome and result.twist_deg is None
         ]
         if numbers:
+            share = f" ({len(numbers) / len(results):.1%})" if len(results) > MANY else ""
+            numbers = _thinned(numbers, len(results))
             axes.plot(
-                numbers, [0.96] * len(numbers), marker, color=colour, ms=5, label=f"{outcome}, no twist",
+                numbers, [0.96] * len(numbers), marker, color=colour, ms=5, label=f"{outcome}, no twist{share}",
                 transform=axes.get_xaxis_transform(), clip_on=False,
             )  # fmt: skip
+
+
+def _thinned(numbers: list[int], count: int) -> list[int]:
+    """Of many results the first one in each column."""
+    if count <= MANY:
+        return numbers
+    return list({number * COLUMNS // (count + 1): number for number in reversed(numbers)}.values())
 
 
 def _dress_regret(axes: Axes, count: int, target: Target) -> None:
@@ -156,7 +190,7 @@ def _draw_pair(
     inside = [result for result in results if {x, y or x} <= set(result.candidate.parameters)]
     for outcome, (marker, colour) in WITHOUT_TWIST.items():
         lost = [result for result in inside if result.outcome == outcome and result.twist_deg is None]
-        if lost and y is not None:
+        if lost and y is not None and len(results) <= MANY:
             axes.plot(
                 _values(lost, x),
                 _values(lost, y),
@@ -170,7 +204,9 @@ def _draw_pair(
         (result for result in inside if result.twist_deg is not None), key=lambda result: _is_hit(result, targets)
     )
     hits = [result for result in measured if _is_hit(result, targets)]
-    if measured:
+    if len(results) > MANY and measured:
+        _draw_cells(axes, measured, len(hits), x, y)
+    elif measured:
         colours = TWIST_COLOURS.to_rgba(np.array(_values(measured, None)))
         dots: dict[str, Any] = {
             "s": 42,
@@ -180,7 +216,7 @@ def _draw_pair(
             "label": "measured",
         }
         axes.scatter(_values(measured, x), _values(measured, y), c=colours, **dots)
-    if hits:
+    if hits and len(results) <= MANY:
         rings: dict[str, Any] = {
             "s": 130,
             "facecolors": "none",
@@ -196,11 +232,20 @@ def _draw_pair(
         say_empty(axes)
 
 
+def _draw_cells(axes: Axes, measured: Sequence[Result], hits: int, x: str, y: str | None) -> None:
+    """The cells of many results, of which the last ones are hits."""
+    twist_deg = np.array(_values(measured, None))
+    is_hit = np.arange(len(measured)) >= len(measured) - hits
+    text = "median twist of a cell, the stronger the more results"
+    axes.plot([], [], "s", color=TWIST_COLOURS.to_rgba(np.array(15.0)), ms=7, label=text)
+    draw_medians(axes, np.array(_values(measured, x)), np.array(_values(measured, y)), twist_deg, is_hit)
+
+
 def _named_recipes(results: Sequence[Result], bounds: Bounds, targets: Sequence[Target]) -> list[tuple[str, Recipe]]:
     """The best recipes of each target's first clusters, each with what to write beside it."""
     ran, named = recipe_runs(results), list[tuple[str, Recipe]]()
     for target in targets:
-        leaders = cluster_leaders(recipes_of(ran, target, bounds))
+        leaders = cluster_leaders(recipes_of(ran, target, bounds, only_hits=True))
         prefix = f"{target.twist_deg:g}° " if len(targets) > 1 else ""
         named += [(prefix + name, leaders[name]) for name in list(leaders)[:CLUSTERS_NAMED]]
     return named

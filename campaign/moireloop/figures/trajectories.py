@@ -11,6 +11,7 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from moireloop.figures.density import LEVELS, MANY, TIMES, colour_counts, lines_over_time
 from moireloop.figures.style import GREEN, LARGEST_TWIST_DEG, TWIST_COLOURS, new_figure, say_empty
 from moireloop.results.recipes import best_recipes
 from moireloop_broker.contract.events import Result
@@ -33,7 +34,7 @@ def trajectory_figure(
     A dot marks the result's twist, which of a run that was ended as settled is not that of the last frame; a run
     without a result has its last twist. Where a frame has no twist the line has a gap; runs that ended without one are
     grey. Of a candidate that was tried more than once the last attempt is shown. The best run of each target is black
-    and named.
+    and named. Of more than MANY runs the density of their lines is shown, and no dots.
     """
     figure = new_figure(9.0, 7.0, title)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
@@ -44,14 +45,27 @@ def trajectory_figure(
         upper.axhspan(low, high, color=GREEN, alpha=0.18, lw=0, label="within tolerance")
     best = _best_ids(results, targets)
     ends = {result.candidate.candidate_id: result.twist_deg for result in results}
+    if is_dense := len(shown) > MANY:
+        _draw_density(figure, (upper, lower), shown, ps)
+        shown = [series for series in shown if series.candidate_id in best]
     for series in sorted(shown, key=lambda series: series.candidate_id in best):
         end_deg = ends.get(series.candidate_id, series.points[-1].twist_deg)
         _draw(upper, lower, series, ps, end_deg, is_best=series.candidate_id in best)
+    if not is_dense:
+        figure.colorbar(TWIST_COLOURS, ax=[upper, lower], label="twist at the end (°)", aspect=40, pad=0.02)
     _dress(upper, lower, unit)
-    figure.colorbar(TWIST_COLOURS, ax=[upper, lower], label="twist at the end (°)", aspect=40, pad=0.02)
-    if not shown:
+    if not all_series:
         say_empty(upper)
     return figure
+
+
+def _draw_density(figure: Figure, panels: tuple[Axes, Axes], shown: Sequence[Series], ps: float) -> None:
+    longest = max(point.time_ps for series in shown for point in series.points) / ps
+    times = np.linspace(0.0, longest or 1.0, TIMES + 1)
+    for axes, name, highest in zip(panels, ("twist_deg", "order_upper"), (LARGEST_TWIST_DEG, 1.0), strict=True):
+        levels = np.linspace(0.0, np.nextafter(highest, np.inf), LEVELS + 1)
+        drawn = colour_counts(axes, lines_over_time(shown, name, ps, times, levels), times, levels)
+        figure.colorbar(drawn, ax=axes, label="runs", pad=0.02, aspect=20)
 
 
 def last_attempts(all_series: Iterable[Series]) -> list[Series]:

@@ -24,6 +24,8 @@ CLUSTER_SIDE: Final = 0.25
 
 LACKING: Final = 2.0
 
+MOST_LINKED: Final = 2000
+
 Bounds = Mapping[str, tuple[float, float]]
 
 Rank = tuple[bool, float, float, float, float, float]
@@ -102,7 +104,9 @@ def recipe_runs(results: Iterable[Result]) -> RecipeRuns:
     return RecipeRuns(tuple(counted[row] for row in kept), label[kept], twist_deg, tuple(copies))
 
 
-def recipes_of(ran: RecipeRuns, target: Target, bounds: Bounds | None = None, *, n: int | None = None) -> list[Recipe]:
+def recipes_of(
+    ran: RecipeRuns, target: Target, bounds: Bounds | None = None, *, n: int | None = None, only_hits: bool = False
+) -> list[Recipe]:
     """The recipes with a measured run, the surest first.
 
     Those that hit go by the lower end of their probability's interval, then by the upper one (so that one that was
@@ -111,11 +115,14 @@ def recipes_of(ran: RecipeRuns, target: Target, bounds: Bounds | None = None, *,
     Args:
         bounds: of the search space, by which clusters are told; without them there are none.
         n: how many are wanted, all by default; a few of thousands are found faster.
+        only_hits: leave out those that never hit.
     """
     is_hit = is_within(ran.twist_deg, target)
     repeats = repeats_of(ran.label, is_hit)
     low, high = repeats.interval
     nearest = _nearest_runs(ran, target)
+    if only_hits:
+        nearest = {number: row for number, row in nearest.items() if repeats.first_hit[number] >= 0}
     medians = _medians(ran, is_hit)
     found: list[tuple[Rank, Recipe]] = []
     groups = ran.groups
@@ -172,8 +179,12 @@ def recipe_by_run(ran: RecipeRuns, targets: Sequence[Target], bounds: Bounds) ->
 def clusters_of(points: npt.NDArray[np.float64], side: float = CLUSTER_SIDE) -> Labels:
     """Which of (N, d) points are alike: (N,) numbers of clusters, counted up in the order of their first points.
 
-    Complete linkage by the largest difference in a coordinate: each cluster fits into a cube of that side.
+    Complete linkage by the largest difference in a coordinate: each cluster fits into a cube of that side. Linkage
+    takes memory by the square of the points: those after the first MOST_LINKED join the first cluster in which they
+    fit, or begin another.
     """
+    if len(points) > MOST_LINKED:
+        return _joined(points, clusters_of(points[:MOST_LINKED], side), side)
     if len(points) < 2:
         return np.zeros(len(points), dtype=np.intp)
     from scipy.cluster.hierarchy import fcluster, linkage  # for tables: `moireloop status` tells no clusters
@@ -181,6 +192,25 @@ def clusters_of(points: npt.NDArray[np.float64], side: float = CLUSTER_SIDE) -> 
     found = fcluster(linkage(points, "complete", metric="chebyshev"), side, criterion="distance")
     numbers = {name: number for number, name in enumerate(dict.fromkeys(found.tolist()))}
     return np.array([numbers[name] for name in found.tolist()], dtype=np.intp)
+
+
+def _joined(points: npt.NDArray[np.float64], first: Labels, side: float) -> Labels:
+    """The clusters of all points, given those of the first ones."""
+    low = [points[: len(first)][first == number].min(axis=0) for number in range(int(first.max()) + 1)]
+    high = [points[: len(first)][first == number].max(axis=0) for number in range(len(low))]
+    found = first.tolist()
+    for point in points[len(first) :]:
+        reach = np.maximum(high, point) - np.minimum(low, point)
+        fits = np.flatnonzero(reach.max(axis=1) <= side)
+        if fits.size:
+            number = int(fits[0])
+            low[number], high[number] = np.minimum(low[number], point), np.maximum(high[number], point)
+        else:
+            number = len(low)
+            low.append(point)
+            high.append(point)
+        found.append(number)
+    return np.array(found, dtype=np.intp)
 
 
 def cluster_name(number: int) -> str:

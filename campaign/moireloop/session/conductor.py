@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,9 +16,10 @@ import redis
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.checks import with_counted_workers
-from moireloop.results.summary import Summaries
+from moireloop.results.summary import SHARE, Summaries, Summary, summary_of
 from moireloop.services.elsewhere import ElsewhereSet
 from moireloop.services.service_set import MAX_CRASHES, Crash, ServiceSet, ServiceSpec
+from moireloop.session.digest import EVERY_S, LEAST_RESULTS, Digest, digest_of, write_digest
 from moireloop.session.ending import (
     Ending,
     ending_of,
@@ -28,7 +30,7 @@ from moireloop.session.ending import (
     wall_time_reason,
     without_success,
 )
-from moireloop.session.history import History
+from moireloop.session.history import TAGS, History
 from moireloop.session.lock import conductor_name
 from moireloop.session.opening import close_session, hold_sockets, note_session, open_session, say_ready
 from moireloop.session.progress import Progress, progress_of
@@ -47,14 +49,16 @@ from moireloop.session.startup import (
     wait_for_broker,
 )
 from moireloop_broker.connection import Connection
-from moireloop_broker.contract.events import Requested
+from moireloop_broker.contract.events import BUDGET_OUTCOMES, Requested
 from moireloop_broker.contract.message import START
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.identity import Identity, read_identity, write_identity
 from moireloop_broker.membership.heartbeats import BEAT_S, CONDUCTOR, alive, say_alive
 from moireloop_broker.membership.pools import any_alive
 from moireloop_broker.processes.clock import boot_s
+from moireloop_broker.service.redis_server import holder_of_data
 from moireloop_broker.service.state_watch import StateWatch
+from moireloop_broker.service.stored_redis import data_mark
 from moireloop_broker.state.campaign_state import RUNNING, CampaignState, ServiceState, frame_endpoints
 from moireloop_broker.state.event_log import EventLog, LogRolledBack
 from moireloop_broker.state.observations import Observations
@@ -140,6 +144,8 @@ class Conductor:
         self._sockets: int | None = None
         self._watch: StateWatch | None = None
         self._summaries = Summaries()
+        self._digest_due_s = 0.0
+        self._left: Digest | None = None
 
     def start(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Start all services and let the campaign begin, or go on; the pool starts in a later step.
@@ -174,7 +180,8 @@ class Conductor:
             create_queues(self._client, connection.keys)
             self._read_log()
             self._take_over_requests()
-            clear_earlier_session(self._client, connection.keys, self.campaign)
+            counted = sum(self.history.outcomes[outcome] for outcome in BUDGET_OUTCOMES)
+            clear_earlier_session(self._client, connection.keys, self.campaign, counted)
         change_settings(self._client, connection.keys, {AS_IN_FILE: steerable(self._of_file)})
         self._state().change("resumed" if self._resumed else "started")
         write_identity(self.folder.root, identity.model_copy(update={"has_begun": True}))
@@ -214,6 +221,7 @@ class Conductor:
             return None
         except ValueError as error:
             raise ServiceFailed(f"Redis holds what this campaign did not write: {error}") from error
+        self._keep_digest()
         self._drain_in_time(self._progress)
         self._drain_when_all_fails(self._progress)
         return self._progress
@@ -287,6 +295,7 @@ class Conductor:
             self._read_log()
             self._state().change(ended, ending.reason)
             write_identity(self.folder.root, self._identity().model_copy(update={"ended": ended}))
+            self._left = self._last_digest()
             self._await_joined_pools(SHORT_LEAVE_S if ending.goes_on_later else LEAVE_S)
 
     def _await_joined_pools(self, patience_s: float) -> None:
@@ -317,6 +326,7 @@ class Conductor:
             os.close(self._sockets)
             self._sockets = None
         if self._connection is not None:
+            self._keep_last_digest(self._connection)
             close_session(self._connection)
         self._services.release()
 
@@ -384,9 +394,12 @@ class Conductor:
 
     def _read_log(self) -> None:
         try:
-            for entry_id, event in EventLog(self._redis(), self._opened().keys).replay(self._last_id):
-                self._last_id = entry_id
-                self.history.note(event)
+            read = EventLog(self._redis(), self._opened().keys)
+            try:
+                for _, event in read.replay(self._last_id, TAGS):
+                    self.history.note(event)
+            finally:
+                self._last_id = read.replayed_to or self._last_id
         except LogRolledBack as error:
             log.warning("reading the log anew reason=%s", error)
             self._last_id = START
@@ -443,16 +456,43 @@ class Conductor:
             last_failures=self.history.last_failures,
             counters_before=self._counters_before,
             outside_counts=self.campaign.budget.outside_counts,
-            summary=self._summaries.look(
-                self.history.results,
-                self.campaign.targets,
-                self.history.resumed_at_s,
-                boot_s(),
-                self.history.withheld,
-            ),
+            summary=self._summary(),
             seen=self.history.outcomes,
             uncounted=self.history.counted_outside,
         )
+
+    def _summary(self) -> Summary:
+        """The summary of all results so far, or of those of a moment ago."""
+        history = self.history
+        return self._summaries.look(
+            history.results, self.campaign.targets, history.resumed_at_s, boot_s(), history.withheld
+        )
+
+    def _keep_digest(self) -> None:
+        """Keep what a long campaign has come to, in little of the time."""
+        if len(self.history.results) < LEAST_RESULTS or boot_s() < self._digest_due_s:
+            return
+        began_s = time.perf_counter()
+        with contextlib.suppress(OSError):
+            write_digest(self.folder, digest_of(self._last_id, self.history, self._summary()))
+        self._digest_due_s = boot_s() + max(EVERY_S, (time.perf_counter() - began_s) / SHARE)
+
+    def _last_digest(self) -> Digest | None:
+        """The digest of a campaign at the end of its session, with its status; None of a short one."""
+        history = self.history
+        if len(history.results) < LEAST_RESULTS:
+            return None
+        summary = summary_of(history.results, self.campaign.targets, history.resumed_at_s, history.withheld)
+        return replace(digest_of(self._last_id, history, summary), status=self._state().status())
+
+    def _keep_last_digest(self, connection: Connection) -> None:
+        """Keep the last digest, with the mark of the data that a server of our own has left."""
+        if self._left is None:
+            return
+        has_ended = connection.private_redis and holder_of_data(self.folder.redis) is None
+        mark = data_mark(self.folder.redis) if has_ended else ""
+        with contextlib.suppress(OSError):
+            write_digest(self.folder, replace(self._left, mark=mark))
 
     def _identity(self) -> Identity:
         identity = read_identity(self.folder.root)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from moireloop.results.summary import Summary
 from moireloop_broker.contract.codec import EARLIER
 from moireloop_broker.contract.events import (
     OUTSIDE,
@@ -41,7 +42,8 @@ class History:
     oldest first, at most FAILURES_KEPT. `steered` is what requests have made of the campaign.
     `passed_over` maps ids of entries that are no events to the reason. `outcomes` counts results by how they ended,
     `counted_outside` those of candidates from outside that would use up the budget. `withheld` are the runs that could
-    have been ended early and go to their full end as a check, by candidate and attempt.
+    have been ended early and go to their full end as a check, by candidate and attempt. Of a history that begins with a
+    digest, `summary` is what all results of the digest come to, of which only the newest are among `results`.
     """
 
     results: list[Result] = field(default_factory=list)
@@ -55,6 +57,10 @@ class History:
     outcomes: Counter[str] = field(default_factory=Counter)
     counted_outside: int = 0
     withheld: dict[tuple[str, int], EarlyEndWithheld] = field(default_factory=dict)
+    summary: Summary | None = None
+    _provenances: dict[tuple[tuple[str, str], ...], dict[str, str]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
     def of(cls, events: Iterable[Published]) -> Self:
@@ -72,7 +78,7 @@ class History:
     def note(self, event: Published) -> None:
         """Take in the next event."""
         if isinstance(event, Result):
-            self.results.append(event)
+            self.results.append(self._with_shared_provenance(event))
             self.outcomes[event.outcome] += 1
             self.counted_outside += event.counts_for_budget and event.candidate.strategy == OUTSIDE
         elif isinstance(event, Requested):
@@ -88,6 +94,16 @@ class History:
             self.results_before, self.drained_for = len(self.results), None
         elif isinstance(event, CampaignChanged) and event.state == "draining":
             self.drained_for = event.reason
+
+    def _with_shared_provenance(self, result: Result) -> Result:
+        """The same result; equal provenances of very many results are kept once."""
+        report = result.report
+        if report is None or not report.provenance:
+            return result
+        provenance = self._provenances.setdefault(tuple(report.provenance.items()), report.provenance)
+        if provenance is report.provenance:
+            return result
+        return result.model_copy(update={"report": report.model_copy(update={"provenance": provenance})})
 
     @property
     def passed_over_line(self) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from moireloop.session.history import TOPICS, History
 from moireloop.session.lock import is_running
+from moireloop_broker.contract.message import START
 from moireloop_broker.folder import CampaignFolder
 
 if TYPE_CHECKING:
@@ -27,6 +28,34 @@ def connected(folder: CampaignFolder) -> CampaignClient:
 def live_history(client: CampaignClient) -> History:
     """The history of a campaign that runs now. Raises NotRunning."""
     return History.of(entry.message for entry in client.events(TOPICS))
+
+
+def recent_history(client: CampaignClient, folder: CampaignFolder, last_id: str) -> tuple[History, str]:
+    """What a look needs of the history of a campaign that runs now, and the id up to which it goes.
+
+    It begins with the folder's digest, where there is one that the log has not been rolled back behind.
+
+    Args:
+        last_id: the id of the log's newest event.
+
+    Raises:
+        NotRunning: the broker does not answer.
+    """
+    from moireloop.client.received import order
+    from moireloop.session.digest import read_digest
+
+    history, since, digest = History(), START, read_digest(folder)
+    if digest is not None and order(digest.last_id) <= order(last_id):
+        history, since = digest.history, digest.last_id
+    return history, note_new(client, history, since)
+
+
+def note_new(client: CampaignClient, history: History, since: str) -> str:
+    """Take what came after the id `since` into a history; returns the id of the last of it. Raises NotRunning."""
+    for entry in client.events(TOPICS, since):
+        history.note(entry.message)
+        since = entry.id
+    return since
 
 
 def look(folder: CampaignFolder, live: Callable[[CampaignClient], T], stored: Callable[[CampaignFolder], T]) -> T:

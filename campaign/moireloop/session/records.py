@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
+from moireloop.session.digest import Digest, read_digest
 from moireloop.session.history import TAGS, History
 from moireloop.session.live import live_history, look
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.control import Status
+from moireloop_broker.contract.message import START
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.identity import Identity, read_identity
 from moireloop_broker.service.stored_redis import has_data, stored_redis
@@ -125,17 +127,34 @@ def live_series(folder: CampaignFolder) -> list[Series]:
 
 
 def stored_status(folder: CampaignFolder) -> tuple[Status, History]:
-    """State of a campaign that does not run, and its history."""
+    """State of a campaign that does not run, and what a look needs of its history."""
+    digest = read_digest(folder)
+    if digest is not None and digest.status is not None and digest.is_whole(folder):
+        return digest.status, digest.history
     with stored_state(folder) as (client, connection):
         from moireloop_broker.state.campaign_state import CampaignState
 
-        return CampaignState(client, connection.keys, connection.campaign).status(), _history(client, connection)
+        status = CampaignState(client, connection.keys, connection.campaign).status()
+        return status, _recent_history(client, connection, digest)
 
 
-def _history(client: redis.Redis, connection: Connection) -> History:
+def _recent_history(client: redis.Redis, connection: Connection, digest: Digest | None) -> History:
+    from moireloop_broker.state.event_log import LogRolledBack
+
+    if digest is None:
+        return _history(client, connection)
+    try:
+        return _history(client, connection, digest.history, digest.last_id)
+    except LogRolledBack:
+        return _history(client, connection)
+
+
+def _history(client: redis.Redis, connection: Connection, before: History | None = None, since: str = START) -> History:
+    """The history of all that came after the id `since`, behind what was before. Raises LogRolledBack."""
     from moireloop_broker.state.event_log import EventLog
 
-    log = EventLog(client, connection.keys)
-    history = History.of(event for _, event in log.replay(tags=TAGS))
+    log, history = EventLog(client, connection.keys), before or History()
+    for _, event in log.replay(since, TAGS):
+        history.note(event)
     history.passed_over = log.passed_over
     return history

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from moireloop.campaign_file.campaign import Campaign
-from moireloop_broker.contract.events import Candidate, CandidateQueued, Event, Result
+from moireloop_broker.contract.events import Candidate
 from moireloop_broker.contract.steered import Steered, wanted_of
 from moireloop_broker.contract.steering import (
     ChangeBudgetRequest,
@@ -24,25 +24,18 @@ BY_FILE: Final = "moireloop resume"
 Bounds = Mapping[str, tuple[float, float]]
 
 
-def withdrawals(events: Iterable[Event], bounds: Bounds, budget_results: int) -> dict[str, str]:
+def withdrawals(queued: Iterable[Candidate], bounds: Bounds, places: int) -> dict[str, str]:
     """Queued candidates that lie outside the search space or beyond the budget, each with the reason.
 
     Args:
-        events: the log, when nothing runs.
+        queued: when nothing runs, the next one first.
         bounds: lowest and highest value of each parameter in the campaign file as it is now.
-        budget_results: results that the campaign file asks for now.
+        places: results of the budget that nothing else has used up.
     """
-    waiting: dict[str, Candidate] = {}
-    counted = 0
-    for event in events:
-        if isinstance(event, CandidateQueued):
-            waiting[event.candidate.candidate_id] = event.candidate
-        elif isinstance(event, Result):
-            waiting.pop(event.candidate.candidate_id, None)
-            counted += event.counts_for_budget
+    waiting = {candidate.candidate_id: candidate for candidate in queued}
     outside = {name for name, candidate in waiting.items() if not _is_within(candidate.parameters, bounds)}
     inside = [name for name in waiting if name not in outside]
-    beyond = inside[max(0, budget_results - counted) :]
+    beyond = inside[max(0, places) :]
     return {name: "outside the search space of the resumed campaign" for name in outside} | {
         name: "beyond the budget of the resumed campaign" for name in beyond
     }

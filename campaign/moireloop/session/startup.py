@@ -19,7 +19,7 @@ from moireloop_broker.connection import Connection
 from moireloop_broker.contract.message import MAX_NUMBER
 from moireloop_broker.folder import ROLES, CampaignFolder
 from moireloop_broker.membership.pools import SIZES
-from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.lease_watch import LeaseWatch
 from moireloop_broker.state.redis_client import answers, open_impatient
@@ -127,14 +127,18 @@ def wait_for_broker(
         time.sleep(0.02)
 
 
-def clear_earlier_session(client: redis.Redis, keys: Keys, campaign: Campaign) -> None:
-    """Forget who worked for an earlier session, give back what was leased, withdraw what is no longer wanted."""
+def clear_earlier_session(client: redis.Redis, keys: Keys, campaign: Campaign, counted: int) -> None:
+    """Forget who worked for an earlier session, give back what was leased, withdraw what is no longer wanted.
+
+    Args:
+        counted: results that have used up the budget.
+    """
     client.delete(keys.endpoints, keys.workers, keys.services, keys.pools, keys.heartbeats)
     client.hdel(keys.settings, SIZES)
     LeaseWatch(client, keys).release_all("the session that ran it is over")
-    events = [event for _, event in EventLog(client, keys).replay()]
     proposer = Proposer(client, keys)
-    for candidate_id, reason in withdrawals(events, campaign.bounds, campaign.budget.results).items():
+    places = campaign.budget.results - counted - CampaignState(client, keys, campaign.name).counts()["analysing"]
+    for candidate_id, reason in withdrawals(proposer.queued(), campaign.bounds, places).items():
         proposer.cancel(candidate_id, reason)
 
 

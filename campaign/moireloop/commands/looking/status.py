@@ -55,8 +55,10 @@ def _stored_line(folder: CampaignFolder) -> str:
     done = sum(stored.counts[outcome] for outcome in BUDGET_OUTCOMES)
     counts = ", ".join(f"{count} {name}" for name, count in stored.counts.items() if count)
     parts = [f"{stored.campaign} does not run", f"state {stored.state}, {done} results", counts or "nothing yet"]
-    early = early_ends(history.results, history.withheld)
+    kept = history.summary
+    early = early_ends(history.results, history.withheld) if kept is None else kept.early
+    analyses = failed_analyses(history.results) if kept is None else kept.failed_analyses
     summary = "; ".join([*parts, *([str(early)] if early else [])])
     failures = [failure_line(failed, time.time()) for failed in history.last_failures]
     passed_over = [history.passed_over_line] if history.passed_over_line else []
-    return "\n".join([summary, *failures, *failed_analyses(history.results), *passed_over])
+    return "\n".join([summary, *failures, *analyses, *passed_over])

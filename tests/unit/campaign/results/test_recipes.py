@@ -202,3 +202,13 @@ def test_thousands_of_results_are_ranked_at_once(make_result: MakeResult) -> Non
     recipes = recipes_of(recipe_runs(results), NEAR, BOUNDS)
     assert time.process_time() - began_s < 5.0
     assert len(recipes) == 2500
+
+
+def test_clusters_of_very_many_points_fit_into_their_cube(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Points beyond those that are linked join a cluster in which they fit, or begin another."""
+    monkeypatch.setattr("moireloop.results.recipes.MOST_LINKED", 50)
+    points = np.random.default_rng(3).uniform(size=(400, 3))
+    label = clusters_of(points, 0.3)
+    assert label[:50].tolist() == clusters_of(points[:50], 0.3).tolist()
+    assert sorted(set(label.tolist())) == list(range(label.max() + 1))
+    assert all(np.ptp(points[label == number], axis=0).max() <= 0.3 for number in set(label.tolist()))

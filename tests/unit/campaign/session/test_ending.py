@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,7 @@ from moireloop.session.ending import Ending, ending_of, failure_of, should_drain
 from moireloop.session.progress import Progress, progress_of
 from moireloop.session.resumption import withdrawals
 from moireloop_broker.contract.control import Status
-from moireloop_broker.contract.events import CandidateQueued, Event, Result
+from moireloop_broker.contract.events import Result
 
 MakeResult = Callable[..., Result]
 
@@ -121,25 +120,15 @@ def test_drains_while_a_run_still_fits_into_the_wall_time(
 
 
 def test_resumed_campaign_withdraws_what_lies_outside_or_beyond(make_result: MakeResult) -> None:
-    """Queued candidates outside the new bounds go, then the newest beyond the new budget; settled ones stay."""
-
-    def queued(number: int, **fields: Any) -> Event:
-        return CandidateQueued(candidate=make_result(number, **fields).candidate, attempt=1, queued_s=1.0)
+    """Queued candidates outside the new bounds go, then the last ones beyond the new budget."""
 
     cold = {"temperature_k": 100.0, "lattice_strain": 0.01}
-    events = [
-        queued(0, parameters=cold),
-        make_result(0, parameters=cold, twist_deg=8.0),
-        queued(1, parameters=cold),
-        queued(2),
-        queued(3),
-        queued(4),
-        make_result(4, outcome="cancelled"),
-    ]
+    queued = [make_result(1, parameters=cold).candidate, make_result(2).candidate, make_result(3).candidate]
     bounds = {"temperature_k": (1000.0, 3000.0), "lattice_strain": (0.0, 0.05)}
-    assert set(withdrawals(events, bounds, 3)) == {"c-0001"}
-    assert set(withdrawals(events, bounds, 2)) == {"c-0001", "c-0003"}
-    assert set(withdrawals(events, {**bounds, "temperature_k": (0.0, 3000.0)}, 9)) == set()
+    assert set(withdrawals(queued, bounds, 2)) == {"c-0001"}
+    assert set(withdrawals(queued, bounds, 1)) == {"c-0001", "c-0003"}
+    assert set(withdrawals(queued, bounds, -1)) == {"c-0001", "c-0002", "c-0003"}
+    assert set(withdrawals(queued, {**bounds, "temperature_k": (0.0, 3000.0)}, 9)) == set()
 
 
 def test_end_names_the_wall_time_as_its_reason(make_result: MakeResult) -> None:
