@@ -51,6 +51,7 @@ BENCHES: Final = {
     "suggest": Bench("suggest_speed", {"names": ["ridges"], "sizes": [25]}),
     "gateway": Bench("gateway", {"results": 60, "events": 20, "delays": 2, "listeners": (1, 2)}),
     "replays": Bench("replays", {"results": 60, "clients": 2, "asked": 3}),
+    "long": Bench("long_campaign", {"results": 12, "short": 2, "commands": ["results"]}),
     "targets": Bench("many_targets", {"names": ["smooth"], "repetitions": 1}),
     "asynchronous": Bench("asynchronous", {"places": [("smooth", 8.5)], "campaigns": 1}),
 }  # fmt: skip

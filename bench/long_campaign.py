@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import numpy as np
 import redis
 
+from bench.campaigns import session, wait_until
+from bench.table import Row
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.load import keep_copy, load_copy, read_campaign
+from moireloop.session.ending import Ending
 from moireloop.session.opening import close_session, open_session
 from moireloop_broker.contract.events import Candidate, Measurement, Observation, RunReport
 from moireloop_broker.contract.frames import Frame, FrameHeader
@@ -144,6 +151,59 @@ def _state(campaign: Campaign, folder: CampaignFolder) -> Iterator[tuple[redis.R
     finally:
         server.stop()
         close_session(connection)
+
+
+def measured(command: str, folder: CampaignFolder) -> tuple[float, float, float]:
+    """Seconds, seconds of CPU and the largest memory in MiB of a command about a campaign, its server not counted."""
+    begun_s = time.perf_counter()
+    called = [sys.executable, "-m", "moireloop", command, str(folder.root)]
+    process = subprocess.Popen(called, stdout=subprocess.DEVNULL)
+    _, state, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(state)
+    if process.returncode != 0:
+        raise RuntimeError(f"moireloop {command}: exit code {process.returncode}")
+    return time.perf_counter() - begun_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def resumed_s(folder: CampaignFolder) -> float:
+    """Seconds until a campaign that was stopped has replayed its log and goes on."""
+    campaign = cast("Any", load_copy(folder).model_copy(update={"folder": folder.root}))
+    begun_s = time.perf_counter()
+    with session(campaign, resumed=True, without=("optimizer", "pool", "analyzer-0")) as (conductor, _):
+        elapsed_s = time.perf_counter() - begun_s
+        wait_until(lambda: conductor.step() is not None, "a look at the state")
+        conductor.finish(Ending(False, "measured"))
+    return elapsed_s
+
+
+def rows(results: int = 100_000, short: int = 5, commands: Sequence[str] = ("results", "figures")) -> list[Row]:
+    """Each command on a long campaign, as a kill has left it, and after a session that ended by itself."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="moireloop-long-") as root:
+        Path(root, "short").mkdir()
+        brief, long = make(Path(root, "short"), short), make(Path(root), results)
+        for command in commands:
+            found += _rows_of(command, brief, long, results, 60.0)
+        resumed = resumed_s(long), resumed_s(brief)
+        size = sum(path.stat().st_size for path in long.redis.rglob("*") if path.is_file())
+        found += _rows_of("status", brief, long, results, 2.0)
+    base = f"{short} results: {resumed[1]:.1f} s"
+    return [
+        *found,
+        Row(f"resume, {results} results, until services start", resumed[0], "s", 30.0, "at most", base),
+        Row("append-only file", size / results / 1000, "kB a result", 10, "at most"),
+    ]
+
+
+def _rows_of(command: str, brief: CampaignFolder, long: CampaignFolder, results: int, goal_s: float) -> list[Row]:
+    least_s, _, least_mib = measured(command, brief)
+    took_s, cpu_s, mib = measured(command, long)
+    said = f"{cpu_s:.1f} s of CPU; of a few results {least_s:.2f} s and {least_mib:.0f} MiB"
+    name = f"{command}, {results} results"
+    return [
+        Row(name, took_s, "s", goal_s, "at most", said),
+        Row(f"{name}, memory", mib, "MiB", 2048, "at most"),
+    ]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.campaigns import campaign_of, session, wait_until
-from bench.long_campaign import continued, make
+from bench.long_campaign import Filler, continued, make
 from moireloop.results.summary import summary_of
 from moireloop.session.digest import Digest, digest_of, read_digest, write_digest
 from moireloop.session.ending import Ending
@@ -87,10 +87,13 @@ def test_a_session_leaves_its_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     """While it runs the digest follows the log; when it has ended, the digest is that of the data it left."""
     monkeypatch.setattr("moireloop.session.conductor.LEAST_RESULTS", 1)
     monkeypatch.setattr("moireloop.session.conductor.EVERY_S", 0.0)
-    growth = {"model": "noop", "cells": [2, 2]}
-    with campaign_of(growth, workers=1, results=3, optimizer={"strategy": "random"}) as campaign:
+    with campaign_of({"model": "noop"}, workers=1, results=3) as campaign:
         folder = CampaignFolder(campaign.folder)
-        with session(campaign) as (conductor, connection):
+        with session(campaign, without=("optimizer", "pool", "analyzer-0")) as (conductor, connection):
+            with connection.open_redis() as client:
+                filler = Filler(client, connection.keys)
+                for number in range(3):
+                    filler.result(number, 1.7e9)
             wait_until(lambda: conductor.step() is not None and conductor.ending() is not None, "three results")
             running = read_digest(folder)
             assert running is not None
