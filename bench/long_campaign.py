@@ -26,7 +26,7 @@ from moireloop_broker.contract.events import Candidate, Measurement, Observation
 from moireloop_broker.contract.frames import Frame, FrameHeader
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.identity import read_identity, write_identity
-from moireloop_broker.service.private_redis import start_redis
+from moireloop_broker.service.redis_server import start_redis
 from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.keys import Keys
