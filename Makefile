@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check kernels check-bluesky check-long quick quick-models quick-words bench lint types lock programs schema
+.PHONY: demo test check kernels check-bluesky check-long quick quick-models quick-words bench lint types lock programs \
+	schema reference docs release
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'moireloop needs Python 3.11 or newer')"
@@ -20,7 +21,7 @@ test: check
 
 # Two lanes for two cores, about equally long: whole campaigns, and all that is smaller.
 check: $(READY)
-	$(MAKE) --no-print-directory -j 2 -O lint types kernels programs
+	$(MAKE) --no-print-directory -j 2 -O lint types kernels programs docs
 	mkdir -p build
 	$(BIN)/python -m pytest -m "not long" tests/unit tests/contract tests/physics tests/integration tests/schedulers > build/smaller-tests.log 2>&1 & smaller=$$!; \
 	$(BIN)/python -m pytest -m "not long" tests/system; whole=$$?; \
@@ -74,6 +75,36 @@ types: $(READY)
 schema: $(READY)
 	$(BIN)/python -m tests.contract.write_schema
 
+# The tables of docs/reference, after a change of a setting, a command or an HTTP operation.
+reference: $(READY)
+	$(BIN)/python -m docs.tools.reference
+
+# The site, under build/site. Its 33 packages lie beside the environment: only this needs them. Nothing is fetched at build.
+MKDOCS := build/mkdocs
+
+$(MKDOCS)/.ready: requirements-docs.lock $(READY)
+	rm -rf $(MKDOCS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(MKDOCS) --requirement requirements-docs.lock
+	touch $@
+
+docs: $(MKDOCS)/.ready
+	NO_MKDOCS_2_WARNING=1 PATH=$(CURDIR)/$(BIN):$$PATH PYTHONPATH=$(CURDIR)/$(MKDOCS) $(BIN)/python -m mkdocs build --strict
+
+# What is uploaded, tried in an empty environment: refuses a tree that is not at the tag of its version.
+release:
+	@version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml); \
+	test "$$(git describe --tags --exact-match 2>/dev/null)" = "v$$version" || { echo "expected HEAD at tag v$$version"; exit 1; }; \
+	test -z "$$(git status --porcelain)" || { echo "expected a clean tree"; exit 1; }; \
+	grep -q "^## \[\?$$version" CHANGELOG.md || { echo "expected a section $$version in CHANGELOG.md"; exit 1; }
+	rm -rf dist build/release build/empty
+	$(PYTHON) -m venv build/release
+	build/release/bin/python -m pip install --quiet --disable-pip-version-check build twine
+	build/release/bin/python -m build --wheel --sdist --outdir dist
+	build/release/bin/python -m twine check --strict dist/*
+	$(PYTHON) -m venv build/empty
+	build/empty/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	build/empty/bin/moireloop --version
+
 bench: $(READY)
 	$(BIN)/python -m bench
 
@@ -86,5 +117,8 @@ lock:
 		'bluesky-tiled-plugins>=2.0' 'tiled[server]' 'MDAnalysis>=2.10' imdclient
 	build/lock/bin/python -c "import json; print(*sorted((f\"{one['metadata']['name']}=={one['metadata']['version']}\" \
 		for one in json.load(open('build/lock/tiled.json'))['install']), key=str.lower), sep='\n')" > requirements-bluesky.lock
+	$(PYTHON) -m venv build/lock/docs
+	build/lock/docs/bin/python -m pip install --quiet mkdocs-material 'mkdocstrings[python]'
+	build/lock/docs/bin/python -m pip freeze > requirements-docs.lock
 	@echo "Behind the newest releases, since something in pyproject.toml or in another package holds them back:"
 	build/lock/bin/python -m pip list --outdated

@@ -238,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_closed_streams()
     write_any_character()
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="moireloop: %(message)s")
-    parser = _parser()
+    parser = command_parser()
     options = vars(parser.parse_args(arguments))
     name = options.pop("command")
     if name is None:
@@ -271,7 +271,8 @@ def _carried_out(name: str, path: Path, /, **options: Any) -> int:
         return function(path, **options)
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="moireloop", description="Find the growth conditions that give a bilayer with a wanted twist."
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -21,7 +20,6 @@ from tests.helpers.waiting import wait_until
 from tests.helpers.wrong_campaign_files import WRONG_FILES, WrongFile
 from tests.system.running import RunningCampaign
 
-README = Path(__file__).parents[2] / "README.md"
 Make = Callable[..., RunningCampaign]
 
 pytestmark = pytest.mark.timeout(240)
@@ -173,22 +171,3 @@ def test_interrupted_while_it_starts(sign: str, campaign: Make) -> None:
     code, output = running.end()
     assert code == 0, output
     running.assert_exactly_one_result_each(4)
-
-
-def test_controller_of_the_readme(campaign: Make, tmp_path: Path) -> None:
-    """The Python program in the README runs as it stands: it sees results, gets its own one, and stops the campaign."""
-    steering = README.read_text().partition("\n## Steer it from Python\n")[2].partition("\n## ")[0]
-    snippet = re.findall(r"^```python\n(.*?)^```$", steering, flags=re.MULTILINE | re.DOTALL)[0]
-    running = campaign(results=400, steps=(10_000, 10_000))
-    (tmp_path / "examples").mkdir()
-    (tmp_path / "examples" / "demo.campaign").symlink_to(running.folder)
-    running.start()
-    running.wait_for_results(2)
-    program = subprocess.run(
-        [sys.executable, "-c", snippet], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
-    )
-    assert (program.returncode, program.stderr) == (0, "")
-    assert program.stdout.splitlines()[-1].startswith("mine-1 ")
-    code, output = running.end()
-    assert code == 0, output
-    assert "mine-1" in {result.candidate.candidate_id for result in running.results_of_log()}

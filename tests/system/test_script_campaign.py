@@ -1,7 +1,8 @@
-"""The example of a growth script, run as a user runs it, shortened."""
+"""The growth script of examples/, run with the campaign file of its tutorial."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.system.running import RunningCampaign
 from tests.system.test_command_line import moireloop
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorials" / "own-input.md"
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -20,17 +22,8 @@ def test_campaign_with_a_script_of_ones_own(campaign: Callable[..., RunningCampa
     """Twists are measured, the runs follow the script, and a resumed campaign keeps to the script that it had."""
     running = campaign()
     shutil.copytree(EXAMPLES / "script", tmp_path / "script")
-    text = (EXAMPLES / "script.toml").read_text(encoding="utf-8")
-    for old, new in (
-        ("results = 40", "results = 4"),
-        ("melt_steps = 2000", "melt_steps = 500"),
-        ("anneal_steps = 5000", "anneal_steps = 1500"),
-        ("quench_steps = 15000", "quench_steps = 4000"),
-        ("count = 2", "count = 2\noversubscribe = true"),
-    ):
-        assert text.count(old) == 1
-        text = text.replace(old, new)
-    running.file.write_text(text, encoding="utf-8")
+    (text,) = re.findall(r'^```toml title="own.toml"\n(.*?)^```$', TUTORIAL.read_text(encoding="utf-8"), re.M | re.S)
+    running.file.write_text(text.replace("count = 2", "count = 2\noversubscribe = true"), encoding="utf-8")
     running.start()
     code, output = running.end()
     assert code == 0, output

@@ -1,0 +1,1 @@
+"""One plug-in of each kind for moireloop: a growth model, an analyzer, a strategy and a launcher."""
