@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from moireloop import NotRunning, connect
 from moireloop_broker.connection import NoConnectionFile, free_port
