@@ -27,10 +27,10 @@ class Bench:
     module: str
     tiny: Mapping[str, Any]
 
-    def rows(self, *, tiny: bool = False) -> list[Row]:
+    def rows(self, *, tiny: bool = False, **more: Any) -> list[Row]:
         """Measure; the numbers of a tiny run say nothing but that it runs."""
         measure: Callable[..., list[Row]] = import_module(f"bench.{self.module}").rows
-        return measure(**(self.tiny if tiny else {}))
+        return measure(**{**(self.tiny if tiny else {}), **more})
 
 
 BENCHES: Final = {
@@ -51,7 +51,10 @@ BENCHES: Final = {
     "suggest": Bench("suggest_speed", {"names": ["ridges"], "sizes": [25]}),
     "gateway": Bench("gateway", {"results": 60, "events": 20, "delays": 2, "listeners": (1, 2)}),
     "replays": Bench("replays", {"results": 60, "clients": 2, "asked": 3}),
-    "long": Bench("long_campaign", {"results": 12, "short": 2, "commands": ["results"]}),
+    "long": Bench("long_campaign", {"results": 12, "short": 2, "commands": []}),
+    "scale": Bench(
+        "scale", {"workers": [20], "run_s": 1.0, "warm_s": 1.0, "seconds": 2.0, "frame_every_s": 0.5},
+    ),
     "targets": Bench("many_targets", {"names": ["smooth"], "repetitions": 1}),
     "asynchronous": Bench("asynchronous", {"places": [("smooth", 8.5)], "campaigns": 1}),
 }  # fmt: skip
@@ -76,6 +79,13 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=2100, metavar="N", help=f"{ACCURACY}: size of the corpus")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help=f"{ACCURACY}: other cases of the same kinds")
     parser.add_argument("--case", metavar="FAMILY:NUMBER", help=f"{ACCURACY}: everything of one case")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="scale: simulated workers, by default 100 1000 10000",
+    )
     parser.add_argument("--tiny", action="store_true", help="so small that it only shows whether all of it runs")
     chosen = parser.parse_args()
     if chosen.names == [ACCURACY]:
@@ -97,7 +107,8 @@ def main() -> int:
         parser.error(f"expected {', '.join(BENCHES)}, got {', '.join(unknown)}")
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
-    rows = [row for name in names for row in BENCHES[name].rows(tiny=chosen.tiny)]
+    more = {"scale": {"workers": chosen.workers}} if chosen.workers else {}
+    rows = [row for name in names for row in BENCHES[name].rows(tiny=chosen.tiny, **more.get(name, {}))]
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", highlight=False)
     show(rows, console)

@@ -63,6 +63,12 @@ RESTARTS_PASSED_OVER: Final = "restarts_passed_over_"
 """Counters that begin with it: runs that did not go on from their newest restart file, by the reason."""
 
 
+CONNECTIONS: Final = "redis_connections"
+"""Counter of a status: connections that the Redis server has now."""
+
+MOST_CONNECTIONS: Final = "redis_connections_most"
+"""Counter of a status: connections that it takes."""
+
 LONGEST_HAND_BACK_MS: Final = "longest_hand_back_ms"
 """Counter: how long workers that were asked to end took to give back what they held, at most."""
 

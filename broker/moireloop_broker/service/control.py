@@ -180,7 +180,7 @@ class Control:
 
     def _carry_out(self, request: Request) -> Reply:
         if isinstance(request, StatusRequest):
-            return self._campaign.status(with_memory=True)
+            return self._campaign.status(with_server=True)
         if isinstance(request, DescribeRequest):
             return description(self._client, self._keys, self._campaign.name)
         if isinstance(request, SubmitPatternRequest):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -39,8 +40,23 @@ READS_APART = 7
 KEEPALIVE_S = 30
 """After so long without a sign of life the server lets go of a client whose host is gone."""
 
+MOST_CLIENTS = 60_000
+
+OWN_FILES = 128
+"""Files of the server beside its connections."""
+
+BACKLOG = 4096
+"""Connections that may wait to be taken up; the kernel's net.core.somaxconn bounds them too."""
+
 TLS_FILES = ("tls-certificate.pem", "tls-key.pem")
 """Certificate and key in the server's folder."""
+
+
+def most_clients() -> int:
+    """How many connections a server that is started here may have: each is an open file (`ulimit -Hn`)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MOST_CLIENTS if hard == resource.RLIM_INFINITY else hard - OWN_FILES
+    return max(OWN_FILES, min(MOST_CLIENTS, files))
 
 
 def serves(client: redis.Redis, folder: Path) -> bool:
@@ -185,6 +201,8 @@ class RedisServer:
             "proto-max-bulk-len 4gb",
             "client-query-buffer-limit 4gb",
             f"tcp-keepalive {KEEPALIVE_S}",
+            f"maxclients {most_clients()}",
+            f"tcp-backlog {BACKLOG}",
         )
         write_synced(config, "\n".join(lines) + "\n")
         return config

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, cast
 import redis
 
 from moireloop_broker.contract.codec import pack, unpack_as
-from moireloop_broker.contract.control import PoolStatus, Status, WorkerStatus
+from moireloop_broker.contract.control import CONNECTIONS, MOST_CONNECTIONS, PoolStatus, Status, WorkerStatus
 from moireloop_broker.contract.events import CampaignChanged, ServiceChanged
 from moireloop_broker.contract.message import START
 from moireloop_broker.state.event_log import EventLog
@@ -25,6 +25,13 @@ RUNNING: Final = ("started", "resumed", "paused")
 """States of a campaign that goes on."""
 
 ServiceState = Literal["started", "stopped", "crashed"]
+
+OF_THE_SERVER: Final = {
+    "used_memory": "redis_memory_bytes",
+    "connected_clients": CONNECTIONS,
+    "maxclients": MOST_CONNECTIONS,
+}
+"""Counters of a status that the server itself knows, by their names there."""
 
 WAITED_FOR: Final = "waiting"
 """State, in `status` alone, of a service that starts by itself and has not been heard of."""
@@ -84,14 +91,14 @@ class CampaignState:
                 pipeline.hincrby(self._keys.counters, name, amount)
         pipeline.execute()
 
-    def status(self, *, with_memory: bool = False) -> Status:
+    def status(self, *, with_server: bool = False) -> Status:
         """The whole state in one message, read in one round trip.
 
         Args:
-            with_memory: have the memory of the Redis server among the counters, where that may be asked.
+            with_server: have memory and connections of the Redis server among the counters, where these may be asked.
         """
-        (state, counts, counters, workers, services, pools, newest), memory = self._read_at_once(with_memory)
-        counted = {name.decode(): int(value) for name, value in sorted(counters.items())} | memory
+        (state, counts, counters, workers, services, pools, newest), server = self._read_at_once(with_server)
+        counted = {name.decode(): int(value) for name, value in sorted(counters.items())} | server
         return Status(
             campaign=self.name,
             state=state.decode() if state else "stopped",
@@ -103,8 +110,8 @@ class CampaignState:
             last_id=newest[0][0].decode() if newest else START,
         )
 
-    def _read_at_once(self, with_memory: bool) -> tuple[list[Any], dict[str, int]]:
-        """What a status is made of, and the memory of the server where that may be asked. Raises RedisError."""
+    def _read_at_once(self, with_server: bool) -> tuple[list[Any], dict[str, int]]:
+        """What a status is made of, and how its server fares where that may be asked. Raises RedisError."""
         keys = self._keys
         pipeline = self._client.pipeline(transaction=False)
         pipeline.get(keys.state)
@@ -114,14 +121,15 @@ class CampaignState:
         pipeline.hgetall(keys.services)
         pipeline.hvals(keys.pools)
         pipeline.xrevrange(keys.log, count=1)
-        if with_memory:
-            pipeline.info("memory")
+        for section in ("memory", "clients") if with_server else ():
+            pipeline.info(section)
         read = pipeline.execute(raise_on_error=False)
-        told = read.pop() if with_memory else None
+        told = [read.pop() for _ in range(2)] if with_server else []
         for answer in read:
             if isinstance(answer, Exception):
                 raise answer
-        return read, {"redis_memory_bytes": told["used_memory"]} if isinstance(told, dict) else {}
+        known = {name: value for answer in told if isinstance(answer, dict) for name, value in answer.items()}
+        return read, {counter: int(known[name]) for name, counter in OF_THE_SERVER.items() if name in known}
 
 
 def _counts(stored: Mapping[bytes, bytes]) -> dict[str, int]:

@@ -439,7 +439,7 @@ class Conductor:
             self.drain(self._failure)
 
     def _look(self) -> Progress:
-        status = self._state().status()
+        status = self._state().status(with_server=True)
         if self._counters_before is None:
             self._counters_before = status.counters
         return progress_of(

@@ -14,7 +14,14 @@ from moireloop.results.early_ends import NONE_WITHHELD, EarlyEnds, Withheld
 from moireloop.results.labels import duration
 from moireloop.results.summary import Summary, summary_of
 from moireloop.session.start_condition import awaits_analyzer
-from moireloop_broker.contract.control import RESTARTS_PASSED_OVER, PoolStatus, Status, WorkerStatus
+from moireloop_broker.contract.control import (
+    CONNECTIONS,
+    MOST_CONNECTIONS,
+    RESTARTS_PASSED_OVER,
+    PoolStatus,
+    Status,
+    WorkerStatus,
+)
 from moireloop_broker.contract.events import BUDGET_OUTCOMES, OUTCOMES, OUTSIDE, Result, RunFailed, ServiceChanged
 from moireloop_broker.contract.pool_names import MAIN, SERVICE_PREFIX
 from moireloop_broker.contract.search import Target
@@ -22,6 +29,8 @@ from moireloop_broker.contract.search import Target
 SILENT_AFTER_S: Final = 10.0
 
 RATE_WINDOW: Final = 20
+
+NEARLY: Final = 0.8
 
 PASSED_OVER: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -138,7 +147,7 @@ def progress_of(
         elapsed_s=elapsed_s,
         left_s=time_left_s(_session_times(results, started_s), remaining, now_s, elapsed_s, wall_time_s),
         awaits_analyzer=awaits_analyzer(status.state, status.services),
-        faults=faults_of(status.workers),
+        faults=(*faults_of(status.workers), *connections_fault(status.counters)),
         down=tuple(name for name, state in sorted(status.services.items()) if state == "crashed"),
         last_crash=last_crash,
         last_failures=tuple(last_failures),
@@ -171,6 +180,15 @@ def faults_of(workers: Sequence[WorkerStatus]) -> tuple[str, ...]:
         f"{number} worker{'s take' if number > 1 else ' takes'} no candidates: {' '.join(fault.split())}"
         for fault, number in held.items()
     )
+
+
+def connections_fault(counters: Mapping[str, int]) -> tuple[str, ...]:
+    """A line where the Redis server has nearly as many connections as it takes: it refuses those after."""
+    has, most = counters.get(CONNECTIONS, 0), counters.get(MOST_CONNECTIONS, 0)
+    if has <= NEARLY * most or not most:
+        return ()
+    mend = "raise the limit of open files (`ulimit -Hn`) where the broker starts, or `maxclients` of redis.url"
+    return (f"Redis has {has} of at most {most} connections, and refuses workers beyond these: {mend}",)
 
 
 def pool_lines(pools: Sequence[PoolStatus], now_s: float, services: Mapping[str, str]) -> tuple[str, ...]:

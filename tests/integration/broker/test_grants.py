@@ -18,6 +18,7 @@ from moireloop_broker.contract.events import Requested, Result
 from moireloop_broker.contract.steering import NoteRequest
 from moireloop_broker.files import write_synced
 from moireloop_broker.grants import GrantRefused, Role, add_grant, revoke_grant
+from moireloop_broker.service.redis_server import most_clients
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.redis_client import answers
 from moireloop_broker.state.settings_store import write_settings_file
@@ -124,4 +125,6 @@ def test_five_values_are_enough(folder: Path) -> None:
     with connect(folder / "five.json") as client:
         client.note("five values")
         assert client.status().campaign == "test"
-        assert client.status().counters["redis_memory_bytes"] > 100_000
+        counters = client.status().counters
+        assert counters["redis_memory_bytes"] > 100_000
+        assert 0 < counters["redis_connections"] < counters["redis_connections_most"] == most_clients()

@@ -254,3 +254,15 @@ def test_what_is_waited_for_and_missing_is_shown() -> None:
     assert "no pool has joined" in shown(progress(none))
     joined = none.model_copy(update={"pools": [PoolStatus(pool="night", workers=1, seen_s=109.0)]})
     assert "no pool has joined" not in shown(progress(joined))
+
+
+def test_connections_are_told_before_they_run_out() -> None:
+    """Nearly as many connections as Redis takes are a fault that is named; fewer, or an unknown number, are none."""
+
+    def told(**counters: int) -> tuple[str, ...]:
+        return progress(status().model_copy(update={"counters": counters})).faults
+
+    assert told() == ()
+    assert told(redis_connections=79, redis_connections_most=100) == ()
+    (line,) = told(redis_connections=81, redis_connections_most=100)
+    assert line.startswith("Redis has 81 of at most 100 connections")

@@ -1,0 +1,238 @@
+"""Up to ten thousand simulated workers on the real services: idle workers, leases, load of each service, `status`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median, quantiles
+from typing import IO, Any, Final, cast
+
+import psutil
+import redis
+
+from bench.campaigns import campaign_of, session, wait_until
+from bench.queue import raw_hops_per_s
+from bench.simulated_workers import Plan
+from bench.table import Row
+from moireloop.client.client import connect
+from moireloop.session.conductor import Conductor
+from moireloop_broker.connection import Connection
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.state.campaign_state import frame_endpoints
+
+STATUS_ASKED: Final = 20
+
+SIMULATOR: Final = "simulator"
+
+HOPS: Final = 300
+
+IN_ONE_PROCESS: Final = 625
+
+SERVICES: Final = ("moireloop_broker", "moireloop_optimizer", "moireloop_analyzer", "redis-server", "valkey-server")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a simulation of so many workers came to. CPU is in seconds a second, by service; times in seconds."""
+
+    seen: dict[str, Any]
+    cpu: dict[str, float]
+    redis_bytes: float
+    redis_bytes_a_result: float
+    connections: int
+    most_connections: int
+    status_s: float
+    undisturbed_status_s: float
+    events_per_s: float
+    results_per_s: float
+    raw_hops_per_s: float
+    load: float
+
+
+def rows(
+    workers: Sequence[int] = (100, 1000, 10_000),
+    run_s: float = 60.0,
+    warm_s: float = 45.0,
+    seconds: float = 60.0,
+    strategy: str = "random",
+    analyzers: int = 1,
+    frame_every_s: float | None = 20.0,
+) -> list[Row]:
+    """The figures of each number of workers, whose runs take so long in the mean."""
+    found = []
+    for count in workers:
+        plan = Plan("", count, count, warm_s + seconds, warm_s, run_s, frame_every_s=frame_every_s)
+        found += _rows_of(count, simulated(plan, strategy=strategy, analyzers=analyzers), run_s)
+    return found
+
+
+def simulated(plan: Plan, *, strategy: str = "random", analyzers: int = 1) -> Found:
+    """Simulate workers beside the real services of a campaign that never ends."""
+    own = {"strategy": strategy}
+    with (
+        campaign_of(
+            {"model": "noop"}, workers=1, results=1_000_000, optimizer=own, analyzers={"count": analyzers}
+        ) as campaign,
+        session(campaign, without=("pool",)) as (conductor, connection),
+        contextlib.closing(connection.open_redis()) as client,
+    ):
+        wait_until(lambda: len(frame_endpoints(client, connection.keys)) == analyzers, "the analyzers are ready")
+        raw, undisturbed_s = raw_hops_per_s(client, HOPS), _status_s(Path(campaign.folder))
+        of_worker = CampaignFolder(Path(campaign.folder)).connection_of("worker")
+        with _simulators(replace(plan, connection=str(of_worker))) as processes:
+            return _watched(processes, conductor, connection, client, raw, undisturbed_s)
+
+
+@contextmanager
+def _simulators(plan: Plan) -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that share the workers, at most IN_ONE_PROCESS each: each waits for one reply of Redis at a time."""
+    processes = max(1, -(-plan.workers // IN_ONE_PROCESS))
+    with contextlib.ExitStack() as stack:
+        running = []
+        for number in range(processes):
+            share = plan.workers // processes + (number < plan.workers % processes)
+            own = replace(plan, workers=share, seed=number, pool=f"simulated-{number}")
+            command = [sys.executable, "-m", "bench.simulated_workers", json.dumps(asdict(own))]
+            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            stack.callback(process.kill)
+            running.append(process)
+        yield running
+
+
+def _watched(
+    processes: Sequence[subprocess.Popen[str]],
+    conductor: Conductor,
+    connection: Connection,
+    client: redis.Redis,
+    raw: float,
+    undisturbed_s: float,
+) -> Found:
+    """Look at the services while the simulation counts; the conductor works meanwhile, as it does in a session."""
+    simulators = {process.pid for process in processes}
+    _expect(processes, "counts", conductor)
+    before, began_s = _state(client, connection, simulators), time.monotonic()
+    status_s = _status_s(Path(connection.folder))
+    connections = cast("dict[str, int]", client.info("clients"))
+    _expect(processes, "done", conductor)
+    after, elapsed_s = _state(client, connection, simulators), time.monotonic() - began_s
+    seen = _together([json.loads(cast("IO[str]", process.stdout).readline()) for process in processes])
+    results = after["results"] - before["results"]
+    return Found(
+        seen=seen,
+        cpu={name: (after["cpu"][name] - before["cpu"].get(name, 0.0)) / elapsed_s for name in after["cpu"]},
+        redis_bytes=after["bytes"],
+        redis_bytes_a_result=(after["bytes"] - before["bytes"]) / max(1, results),
+        connections=connections["connected_clients"],
+        most_connections=int(cast("dict[str, str]", client.config_get("maxclients"))["maxclients"]),
+        status_s=status_s,
+        undisturbed_status_s=undisturbed_s,
+        events_per_s=(after["events"] - before["events"]) / elapsed_s,
+        results_per_s=results / elapsed_s,
+        raw_hops_per_s=raw,
+        load=psutil.getloadavg()[0],
+    )
+
+
+def _together(several: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What all simulators have seen."""
+    counted: Counter[str] = Counter()
+    for one in several:
+        counted.update(one["counted"])
+    return {
+        "next_lease_s": [wait_s for one in several for wait_s in one["next_lease_s"]],
+        "idle_s": sum(one["idle_s"] for one in several),
+        "late_s": max(one["late_s"] for one in several),
+        "counted_s": several[0]["counted_s"],
+        "frames": sum(one["frames_sent"] for one in several),
+        "dropped": sum(one["frames_dropped"] for one in several),
+        "counted": counted,
+    }
+
+
+def _expect(processes: Sequence[subprocess.Popen[str]], word: str, conductor: Conductor) -> None:
+    """Wait for a line of each simulator, and let the conductor look after its services meanwhile."""
+    for process in processes:
+        lines = cast("IO[str]", process.stdout)
+        while not select.select([lines], [], [], 0.2)[0]:
+            conductor.step()
+        if (came := lines.readline().strip()) != word:
+            raise RuntimeError(f"expected {word!r} from the simulated workers, got {came!r}")
+
+
+def _state(client: redis.Redis, connection: Connection, simulators: Collection[int]) -> dict[str, Any]:
+    counts = cast("dict[bytes, bytes]", client.hgetall(connection.keys.counts))
+    return {
+        "cpu": _cpu_s(simulators),
+        "bytes": client.info("memory")["used_memory"],
+        "events": client.xlen(connection.keys.log),
+        "results": sum(int(counts.get(name, 0)) for name in (b"measured", b"refused", b"failed")),
+    }
+
+
+def _cpu_s(simulators: Collection[int]) -> dict[str, float]:
+    """Seconds of CPU so far of this process, the conductor of the session, and of what it has started, by service."""
+    me = psutil.Process()
+    found = {"conductor and bench": sum(me.cpu_times()[:2])}
+    for process in me.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            name = SIMULATOR if process.pid in simulators else _service_of(process)
+            found[name] = found.get(name, 0.0) + sum(process.cpu_times()[:2])
+    return found
+
+
+def _service_of(process: psutil.Process) -> str:
+    said = " ".join(process.cmdline())
+    return next((name.removeprefix("moireloop_") for name in SERVICES if name in said), "others")
+
+
+def _status_s(folder: Path, asked: int = STATUS_ASKED) -> float:
+    times = []
+    with connect(folder, timeout_s=120) as client:
+        client.status()
+        for _ in range(asked):
+            begun_s = time.perf_counter()
+            client.status()
+            times.append(time.perf_counter() - begun_s)
+            time.sleep(0.1)
+    return median(times)
+
+
+def _rows_of(workers: int, found: Found, run_s: float) -> list[Row]:
+    seen, counted = found.seen, found.seen["counted"]
+    waits = seen["next_lease_s"] or [0.0]
+    busy = ", ".join(f"{name} {100 * share:.0f} %" for name, share in sorted(found.cpu.items(), key=lambda x: -x[1]))
+    events = {name: count for name, count in counted.items() if count}
+    said = ", ".join(f"{name}: {count}" for name, count in sorted(events.items()))
+    hour = 3600 * found.results_per_s * found.redis_bytes_a_result + found.redis_bytes
+    name = f"scale, {workers} workers: "
+    lease_ms = 1000 * (quantiles(waits, n=100)[98] if len(waits) > 1 else waits[0])
+    return [
+        Row(f"{name}idle", 100 * seen["idle_s"] / (workers * seen["counted_s"]), "%", 1.0, "at most", said),
+        Row(
+            f"{name}from an end to the next lease, 99 %", lease_ms, "ms", 100, "at most",
+            f"median {1000 * median(waits):.1f} ms; a bare hop {1000 / found.raw_hops_per_s:.2f} ms; "
+            f"the simulator is late by {1000 * seen['late_s']:.0f} ms at most",
+        ),
+        Row(f"{name}leases lost by overload", counted.get("leases lost by overload", 0), "", 0, "at most"),
+        Row(
+            f"{name}status", found.status_s, "s", 0.2, "at most", f"{found.undisturbed_status_s:.4f} s without workers"
+        ),
+        Row(
+            f"{name}results", found.results_per_s, "/s", 0.9 * workers / run_s, "at least",
+            f"{found.events_per_s:.0f} events/s; cores: {busy}; load {found.load:.1f}",
+        ),
+        Row(
+            f"{name}Redis after an hour, reckoned", hour / 2**30, "GiB", 1.0, "at most",
+            f"{found.redis_bytes / 2**20:.0f} MiB now, {found.redis_bytes_a_result:.0f} bytes a result",
+        ),
+        Row(f"{name}connections of Redis", found.connections, "", found.most_connections, "at most"),
+    ]  # fmt: skip
