@@ -111,7 +111,15 @@ COMMANDS: Final = {
     "prioritise": Command("steering.requests", "Move a queued candidate to a place in the queue."),
     "withdraw": Command("steering.requests", "Take a candidate out of the queue; one that runs is left alone."),
     "cancel": Command("steering.requests", "End a candidate early, queued or running."),
-    "retarget": Command("steering.requests", "Search for other twists, in the place of all targets so far."),
+    "retarget": Command(
+        "steering.requests",
+        "Search for other twists, or that of a measured pattern, in the place of all targets so far.",
+    ),
+    "submit-pattern": Command(
+        "steering.patterns",
+        "Put a measured diffraction pattern into the log of a running campaign, with its twist.",
+        (*SESSION,),
+    ),
     "change-space": Command("steering.requests", "Search within other bounds."),
     "change-budget": Command("steering.requests", "Change the budget of results, or of wall time."),
     "scale": Command("steering.scale", "Keep another number of workers in a pool, from now on."),
@@ -128,6 +136,18 @@ REASON: Final = "why; stands in the log"
 UNTIL: Final = Argument(
     "--until", metavar="TIME", help="when the machine is needed back: 2026-11-30T08:00, or what remains as HH:MM:SS"
 )
+
+PATTERN: Final = (
+    Argument("pattern", type=Path, metavar="PATTERN", help="peaks or scans (.csv, .parquet), or an image"),
+    Argument("--lattices", metavar="A,B", help="lattice constants of the two layers in angstrom, before strain"),
+    Argument("--max-strain", type=float, default=0.04, metavar="S", help="largest strain of a layer (0.04)"),
+    Argument("--calibration", type=float, metavar="Q", help="of an image: inverse angstrom a pixel"),
+    Argument("--centre", metavar="X,Y", help="of an image: pixel of the direct beam, from the upper left"),
+    Argument("--centre-error", type=float, metavar="E", help="of the centre, in pixels (0.5) or inverse angstrom"),
+    Argument("--distortion", metavar="E,DEG,K", help="of an image: ellipticity, its angle, barrel (1/pixel^2)"),
+    Argument("--instrument", type=float, default=0.0, metavar="W", help="full width along q in inverse angstrom"),
+)
+"""A measured pattern, and what is known of it."""
 
 ARGUMENTS: Final = {
     "run": (
@@ -156,15 +176,8 @@ ARGUMENTS: Final = {
         ),
     ),
     "compare": (
-        Argument("pattern", type=Path, metavar="PATTERN", help="peaks or scans (.csv, .parquet), or an image"),
-        Argument("--lattices", metavar="A,B", help="lattice constants of the two layers in angstrom, before strain"),
-        Argument("--max-strain", type=float, default=0.04, metavar="S", help="largest strain of a layer (0.04)"),
+        *PATTERN,
         Argument("--closest", type=int, default=5, metavar="N", help="so many of the most similar results (5)"),
-        Argument("--calibration", type=float, metavar="Q", help="of an image: inverse angstrom a pixel"),
-        Argument("--centre", metavar="X,Y", help="of an image: pixel of the direct beam, from the upper left"),
-        Argument("--centre-error", type=float, metavar="E", help="of the centre, in pixels (0.5) or inverse angstrom"),
-        Argument("--distortion", metavar="E,DEG,K", help="of an image: ellipticity, its angle, barrel (1/pixel^2)"),
-        Argument("--instrument", type=float, default=0.0, metavar="W", help="full width along q in inverse angstrom"),
         Argument("-o", dest="output", type=Path, metavar="FILE2", help="write a picture (.png, .svg)"),
     ),
     "bluesky": (
@@ -201,7 +214,21 @@ ARGUMENTS: Final = {
     "withdraw": (CANDIDATE, Argument("--reason", default="moireloop withdraw", help=REASON)),
     "cancel": (CANDIDATE, Argument("--reason", default="moireloop cancel", help=REASON)),
     "retarget": (
-        Argument("target", nargs="+", metavar="TWIST[:TOLERANCE]", help="in degrees, such as 8.2:0.3; all targets"),
+        Argument("target", nargs="*", metavar="TWIST[:TOLERANCE]", help="in degrees, such as 8.2:0.3; all targets"),
+        Argument("--pattern", metavar="ID[:TOLERANCE]", help="the twist of a measured pattern, or of the `newest`"),
+    ),
+    "submit-pattern": (
+        *PATTERN,
+        Argument("--name", metavar="ID", help="its name; by default one that the same measurement always gets"),
+        Argument(
+            "--parameter",
+            dest="parameters",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="of the growth chamber; again for more",
+        ),
+        Argument("--measured-s", type=float, metavar="T", help="when it was measured, in seconds since the epoch"),
     ),
     "change-space": (
         Argument("bounds", nargs="+", metavar="NAME=LOW:HIGH", help="new bounds; other parameters keep theirs"),

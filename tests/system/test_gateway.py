@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -17,6 +18,7 @@ from moireloop_broker.contract.topics import LOG_TOPICS
 from moireloop_gateway.web.addresses import ADDRESSES
 from tests.helpers.gateways import RunningGateway, gateway, start_gateway
 from tests.helpers.http import Caller
+from tests.helpers.patterns import made
 from tests.helpers.stopped_campaigns import campaign_file, contents, stopped
 from tests.helpers.waiting import wait_until
 from tests.system.running import RunningCampaign
@@ -143,17 +145,65 @@ def test_bad_input_gets_a_line(watched: Watched, method: str, path: str, body: A
     assert answer.json["error"] != "GatewayFault"
 
 
+SHOT: dict[str, Any] = {"pattern_id": "shot", "parameters": {"flux": 2.0}, "lattices": [3.16, 3.16]}
+
+
+def columns(seed: int, twist_deg: float) -> dict[str, Any]:
+    """A measured pattern as columns."""
+    peaks = made(np.random.default_rng(seed), twist_deg=twist_deg, weak=0.5).peaks
+    x, y = peaks.q.T.tolist()
+    return {"q_x_per_angstrom": x, "q_y_per_angstrom": y, "intensity": peaks.intensity.tolist()}
+
+
+def test_a_measured_pattern_is_indexed_and_logged_once(watched: Watched) -> None:
+    """The answer is the event, which all who listen get; sent again it is the same one, another one is refused."""
+    steering, place = watched.gateway.steering, f"{HERE}/patterns"
+    body = {**SHOT, "columns": columns(1, 8.3), "requester": "ada"}
+    assert watched.gateway.looking.ask(place, "POST", body).code == 403
+    with watched.gateway.looking.listen(f"{HERE}/events?topics=pattern_measured/1") as events:
+        answer = steering.ask(place, "POST", body)
+        assert answer.code == 200, answer.body
+        told = answer.json["pattern"]
+        assert next(events).data["event"] == told
+    assert told["analysis"]["twist_deg"] == pytest.approx(8.3, abs=0.2)
+    assert told["analysis"]["closest"]
+    assert (told["requester"], told["parameters"]) == ("ada", {"flux": 2.0})
+    assert steering.ask(place, "POST", {**body, "requester": "bob"}).json["pattern"] == told
+    (listed,) = watched.gateway.looking.ask(place).json["patterns"]
+    assert listed["analysis"] == told["analysis"]
+    assert watched.gateway.looking.ask(f"{place}/shot").json["pattern"] == told
+    for wrong, code, words in (
+        ({"columns": columns(2, 9.0)}, 409, "other peaks"),
+        ({"columns": {"q_x_per_angstrom": [1.0, 2.0], "intensity": [1.0]}}, 422, "as many values in each column"),
+        ({"lattices": [0.1, 3.0]}, 422, "lattices"),
+        ({"parameters": {"flux": "much"}}, 422, "parameters"),
+    ):
+        refused = steering.ask(place, "POST", {**body, **wrong})
+        assert (refused.code, words in refused.json["message"]) == (code, True), refused.body
+    unknown = steering.ask(f"{HERE}/requests/retarget_to_pattern", "POST", {"pattern_id": "nothing"})
+    assert (unknown.code, "submitted were 1 patterns" in unknown.json["message"]) == (422, True)
+    last = watched.summary()["targets"]
+    assert steering.ask(f"{HERE}/requests/retarget_to_pattern", "POST", {}).code == 200
+    with connect(watched.campaign.folder) as client:
+        assert client.targets[0].twist_deg == told["analysis"]["twist_deg"]
+        client.retarget([(one["twist_deg"], one["tolerance_deg"]) for one in last])
+    metrics = watched.gateway.looking.ask("/metrics").body.decode()
+    assert 'moireloop_patterns_total{campaign="short"} 1.0' in metrics
+
+
 def test_all_addresses_of_the_page_are_there(watched: Watched) -> None:
     """Each GET of the OpenAPI description returns what it says, for a candidate with a result."""
     looking = watched.gateway.looking
     page = looking.ask("/api/v1/openapi.json").json
+    named = {**SHOT, "columns": columns(1, 8.3)}
+    assert watched.gateway.steering.ask(f"{HERE}/patterns", "POST", named).code == 200
     candidate = looking.ask(f"{HERE}/results?limit=1&columns=candidate_id").json["columns"]["candidate_id"][0]
     for address in ADDRESSES:
         if address.method != "GET" or address.handler == "events":
             continue
         path = f"/api/v1{address.path}"
         assert path in page["paths"]
-        answer = looking.ask(path.format(campaign="short", candidate=candidate, service="broker"))
+        answer = looking.ask(path.format(campaign="short", candidate=candidate, service="broker", pattern="shot"))
         assert answer.code == 200, (path, answer.body[:500])
         assert set(address.returns.get("required", ())) <= set(answer.json), path
 

@@ -13,6 +13,9 @@ from moireloop_broker.processes.guarded import Guarded, share_of_memory
 
 PERIOD_S: Final = 0.01
 
+ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Set to 1 before numpy is imported, these leave the other cores to the workers."""
+
 SAID_BYTES: Final = 1024 * 1024
 
 

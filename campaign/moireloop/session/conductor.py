@@ -38,7 +38,6 @@ from moireloop.session.records import refuse_lost_log
 from moireloop.session.resumption import requests_of_file, steerable
 from moireloop.session.start_condition import ANALYZER_PREFIX, may_begin
 from moireloop.session.startup import (
-    ONE_THREAD,
     READY_S,
     ServiceFailed,
     broker_spec,
@@ -56,6 +55,7 @@ from moireloop_broker.identity import Identity, read_identity, write_identity
 from moireloop_broker.membership.heartbeats import BEAT_S, CONDUCTOR, alive, say_alive
 from moireloop_broker.membership.pools import any_alive
 from moireloop_broker.processes.clock import boot_s
+from moireloop_broker.processes.trial import ONE_THREAD
 from moireloop_broker.service.redis_server import holder_of_data
 from moireloop_broker.service.state_watch import StateWatch
 from moireloop_broker.service.stored_redis import data_mark

@@ -33,8 +33,6 @@ READY_S = 90.0
 
 FORERUNNERS_END_S = 90.0
 
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
 
 class StartInterrupted(RuntimeError):
     """Somebody asked for the end before the services were ready."""

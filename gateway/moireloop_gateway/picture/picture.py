@@ -25,6 +25,7 @@ from moireloop_broker.contract.events import (
     ServiceChanged,
 )
 from moireloop_broker.contract.message import START
+from moireloop_broker.contract.patterns import PatternMeasured
 from moireloop_broker.contract.search import Target
 from moireloop_broker.contract.steered import Steered
 from moireloop_gateway.picture.columns import ResultColumns, id_order
@@ -34,6 +35,8 @@ from moireloop_gateway.picture.timeline import Timeline
 FAILURES_KEPT: Final = 200
 
 REMARKS_KEPT: Final = 500
+
+PATTERNS_KEPT: Final = 2000
 
 STAGES: Final = ("queue", "start", "md", "analysis")
 """What a candidate waits for: a worker, the begin of its run, the end of it, its analysis."""
@@ -98,6 +101,8 @@ class Picture:
         self.failures: deque[dict[str, Any]] = deque(maxlen=FAILURES_KEPT)
         self.services: dict[str, dict[str, Any]] = {}
         self.remarks: deque[dict[str, Any]] = deque(maxlen=REMARKS_KEPT)
+        self.patterns: dict[str, dict[str, Any]] = {}
+        self.patterns_seen = 0
         self.stage_s = dict.fromkeys(STAGES, 0.0)
         self.stage_count: Counter[str] = Counter()
         self._nearest: list[Nearest] = []
@@ -142,6 +147,8 @@ class Picture:
             self._remark(log_id, event.ordered_s, event.ending, f"{event.candidate_id}: {event.reason}")
         elif isinstance(event, EarlyEndWithheld):
             self._remark(log_id, event.withheld_s, "kept to its end", f"{event.candidate_id}: {event.reason}")
+        elif isinstance(event, PatternMeasured):
+            self._measured(log_id, event)
         else:
             self._other(log_id, event)
 
@@ -221,6 +228,17 @@ class Picture:
         told = ", ".join(f"{name} {value}" for name, value in fields.items())
         kind = event.request.tag.partition("_request/")[0].replace("_", " ")
         self._remark(log_id, event.at_s, kind, f"{told} (by {event.requester})" if told else f"by {event.requester}")
+
+    def _measured(self, log_id: str, event: PatternMeasured) -> None:
+        """The newest patterns are kept, without their peaks."""
+        self.patterns_seen += 1
+        told = event.model_dump(exclude={"tag", "peaks"})
+        self.patterns[event.pattern_id] = {"id": log_id, **told, "peaks": len(event.peaks.intensity)}
+        if len(self.patterns) > PATTERNS_KEPT:
+            del self.patterns[next(iter(self.patterns))]
+        shown = event.analysis
+        twist = shown.reason if shown.twist_deg is None else f"{shown.twist_deg:.2f} ± {shown.sigma_deg or 0.0:.2f}"
+        self._remark(log_id, event.at_s, "pattern", f"{event.pattern_id}: {twist} (by {event.requester})")
 
     def _other(self, log_id: str, event: EventOfLog) -> None:
         """Any other event: what it is called, and what it says."""

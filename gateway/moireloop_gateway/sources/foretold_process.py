@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 from moireloop.client.client import NotRunning, connect
-from moireloop.session.startup import ONE_THREAD
 from moireloop.stored import open_campaign
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.search import SearchSpace, Target
+from moireloop_broker.processes.trial import ONE_THREAD
 
 
 def main() -> int:

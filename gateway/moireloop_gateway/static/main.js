@@ -9,13 +9,14 @@ import * as space from "./panels/space.js";
 import * as recipes from "./panels/recipes.js";
 import * as runs from "./panels/runs.js";
 import * as bilayer from "./panels/bilayer.js";
+import * as experiment from "./panels/experiment.js";
 import * as workers from "./panels/workers.js";
 import * as services from "./panels/services.js";
 import * as failures from "./panels/failures.js";
 import * as results from "./panels/results.js";
 import * as steering from "./panels/steering.js";
 
-const PANELS = { overview, space, recipes, runs, bilayer, workers, services, failures, results, steering };
+const PANELS = { overview, space, recipes, runs, bilayer, experiment, workers, services, failures, results, steering };
 
 const $ = (id) => document.getElementById(id);
 

@@ -107,6 +107,14 @@ ADDRESSES: Final = (
             "everything comes, without a gap. Observations of frames have no id.",
             TEXT, {"since": (LOG_ID, "where the header Last-Event-ID cannot be sent"),
                    "topics": (TEXT, "only these topics, separated by commas")}, kind="text/event-stream"),
+    Address(f"{CAMPAIGN}/patterns", "patterns", "The last measured patterns and what they show, without their peaks.",
+            thing(patterns=many(thing("id", "pattern_id", "requester", "at_s", id=LOG_ID, pattern_id=TEXT,
+                                      requester=TEXT, at_s={"type": "number"})))),
+    Address(f"{CAMPAIGN}/patterns", "submit_pattern",
+            "Index a measured pattern and put it into the log. `pattern` is the event: its analysis has a twist or a "
+            "reason. The same measurement under the same id is one pattern.", thing(pattern=ANY), method="POST"),
+    Address(f"{CAMPAIGN}/patterns/{{pattern}}", "pattern", "One measured pattern whole, with its peaks.",
+            thing(id=LOG_ID, pattern=ANY)),
     Address(f"{CAMPAIGN}/requests/{{request}}", "steer", "Steer: carry out a request of a controller.",
             thing(accepted={"const": True}), method="POST"),
 )  # fmt: skip

@@ -27,6 +27,7 @@ from moireloop_gateway.sources.structure import NoStructure
 from moireloop_gateway.web.events import event_stream
 from moireloop_gateway.web.gateway import Gateway
 from moireloop_gateway.web.guard import Refusal
+from moireloop_gateway.web.patterns import SubmitPattern, submitted
 from moireloop_gateway.web.recipes import recipes_json
 from moireloop_gateway.web.steering import STEERING
 
@@ -116,12 +117,7 @@ async def result(request: Request, gateway: Gateway) -> Response:
     row = columns.row_of.get(name)
     if row is None:
         raise Refusal(404, "UnknownCandidate", f"no result of {name[:80]!r} so far")
-    milliseconds, number = columns.ids[row]
-    before = f"{milliseconds}-{number - 1}" if number else f"{milliseconds - 1}-{2**63 - 1}"
-    page = await followed.page(before, 1)
-    found = page.entries[0]
-    told = f'{{"id":{json.dumps(found.id)},"result":{found.message.model_dump_json()}}}'
-    return Response(told, 200, {"cache-control": "no-store"}, "application/json")
+    return await _of_log(followed, "-".join(map(str, columns.ids[row])), "result")
 
 
 async def candidates(request: Request, gateway: Gateway) -> Response:
@@ -264,6 +260,38 @@ async def steer(request: Request, gateway: Gateway) -> Response:
         kind, _, message = str(error).partition(": ")
         raise Refusal(409, kind, message) from error
     return json_response({"accepted": True})
+
+
+async def submit_pattern(request: Request, gateway: Gateway) -> Response:
+    """Index a measured pattern and put it into the log; a twist that cannot be told is a reason, and no error."""
+    followed = followed_of(request, gateway)
+    try:
+        body = SubmitPattern.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise Refusal(422, "MalformedRequest", _first_of(error)) from error
+    return json_response({"pattern": await gateway.in_turn(lambda: submitted(followed.place.folder.root, body))})
+
+
+async def patterns(request: Request, gateway: Gateway) -> Response:
+    """The last measured patterns and what they show, without their peaks."""
+    return json_response({"patterns": list(followed_of(request, gateway).picture.patterns.values())})
+
+
+async def pattern(request: Request, gateway: Gateway) -> Response:
+    """One measured pattern whole, as the log has it."""
+    followed = followed_of(request, gateway)
+    name = request.path_params["pattern"]
+    if name not in followed.picture.patterns:
+        raise Refusal(404, "UnknownPattern", f"no pattern {name[:80]!r} among the last ones")
+    return await _of_log(followed, followed.picture.patterns[name]["id"], "pattern")
+
+
+async def _of_log(followed: Followed, log_id: str, name: str) -> Response:
+    milliseconds, number = (int(part) for part in log_id.split("-"))
+    before = f"{milliseconds}-{number - 1}" if number else f"{milliseconds - 1}-{2**63 - 1}"
+    found = (await followed.page(before, 1)).entries[0]
+    told = f'{{"id":{json.dumps(found.id)},"{name}":{found.message.model_dump_json()}}}'
+    return Response(told, 200, {"cache-control": "no-store"}, "application/json")
 
 
 async def steering_forms(_: Request, gateway: Gateway) -> Response:

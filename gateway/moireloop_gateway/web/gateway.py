@@ -98,6 +98,7 @@ class Gateway:
             "steps_done": picture.steps_done,
             "steps_saved": picture.steps_saved,
             "endings": dict(picture.endings),
+            "patterns": picture.patterns_seen,
             "stages": _stages(followed),
             **_services(followed, status),
         }

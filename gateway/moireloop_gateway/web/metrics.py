@@ -99,6 +99,7 @@ def add_campaign(families: Families, name: str, told: Mapping[str, Any], followe
     add(GAUGE, "utilisation_ratio", "Time in LAMMPS over wall time of the workers.", name, told["utilisation"])
     add(COUNTER, "md_steps", "MD steps of runs that came to their end.", name, told["steps_done"])
     add(COUNTER, "md_steps_saved", "MD steps that early ends saved.", name, told["steps_saved"])
+    add(COUNTER, "patterns", "Measured patterns in the log.", name, picture.patterns_seen)
     for stage, total in picture.stage_s.items():
         add(COUNTER, "stage_seconds", "Time that candidates spent in a stage.", name, total, stage=stage)
         count = picture.stage_count[stage]

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from moireloop_broker.contract.message import Message
 from moireloop_gateway.web.addresses import ADDRESSES, Address, thing
+from moireloop_gateway.web.patterns import SubmitPattern
 from moireloop_gateway.web.steering import STEERING, Steering
 
 ERROR: Final = {"$ref": "#/components/schemas/Error"}
+
+BODIES: Final[dict[str, type[Message]]] = {"submit_pattern": SubmitPattern}
+"""Bodies of addresses that are no requests of the table."""
 
 REFUSALS: Final = {
     "401": "no token, or a wrong one",
@@ -29,7 +34,7 @@ def openapi(version: str) -> dict[str, Any]:
             for name, steering in STEERING.items():
                 paths[f"/api/v1{address.path.replace('{request}', name)}"] = {"post": _steered(name, address, steering)}
         else:
-            paths[f"/api/v1{address.path}"] = {address.method.lower(): _operation(address)}
+            paths.setdefault(f"/api/v1{address.path}", {})[address.method.lower()] = _operation(address)
     error = thing(error={"type": "string"}, message={"type": "string"})
     return {
         "openapi": "3.1.0",
@@ -57,10 +62,13 @@ def _operation(address: Address) -> dict[str, Any]:
         for name, (schema, words) in address.query.items()
     ]
     refused = {code: {"description": words, "content": _content(ERROR)} for code, words in REFUSALS.items()}
+    body = BODIES.get(address.handler)
+    carried = {} if body is None else {"requestBody": _body(body.model_json_schema())}
     return {
         "operationId": address.handler,
         "summary": address.summary,
         "parameters": [*in_path, *in_query],
+        **carried,
         "responses": {
             "200": {"description": "as asked", "content": _content(address.returns, address.kind)},
             **refused,
@@ -73,8 +81,12 @@ def _steered(name: str, address: Address, steering: Steering) -> dict[str, Any]:
         **_operation(address),
         "operationId": name,
         "summary": steering.summary,
-        "requestBody": {"required": True, "content": _content(_inline(steering.schema()))},
+        "requestBody": _body(steering.schema()),
     }
+
+
+def _body(schema: Any) -> dict[str, Any]:
+    return {"required": True, "content": _content(_inline(schema))}
 
 
 def _inline(schema: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from moireloop_broker.contract.message import Identifier, Message
 from moireloop_broker.contract.steering import (
@@ -34,6 +34,14 @@ if TYPE_CHECKING:
 
 BY_PAGE: Final = "dashboard"
 """Who asks, where a body does not say it."""
+
+
+class RetargetToPattern(Message):
+    """Search for the twist of a measured pattern from now on, by default of the newest one that has a twist."""
+
+    pattern_id: Identifier | None = None
+    tolerance_deg: Annotated[FiniteFloat, Field(gt=0, le=30)] | None = None
+    requester: Requester = SOMEBODY
 
 
 class Replicate(Message):
@@ -93,6 +101,9 @@ STEERING: Final[Mapping[str, Steering]] = {
     "resume": Steering(ResumeRequest, lambda c, b: c.resume()),
     "retarget": Steering(
         RetargetRequest, lambda c, b: c.retarget([(one.twist_deg, one.tolerance_deg) for one in b.targets])
+    ),
+    "retarget_to_pattern": Steering(
+        RetargetToPattern, lambda c, b: c.retarget_to_pattern(b.pattern_id, b.tolerance_deg)
     ),
     "change_space": Steering(ChangeSpaceRequest, lambda c, b: c.change_space(b.space)),
     "change_budget": Steering(

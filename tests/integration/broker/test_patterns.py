@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 import redis
 
 from moireloop import RequestRefused, connect, connect_async
+from moireloop.bluesky.patterns import PatternDocuments
 from moireloop.client.requests import BadArgument
 from moireloop.experiment.refused import PatternRefused
 from moireloop_analyzer.patterns.peaks import Peaks, peaks_of
@@ -113,6 +115,44 @@ def test_patterns_of_a_running_campaign(broker: BrokerProcess) -> None:
         with pytest.raises(BadArgument, match="pattern_id"):
             client.submit_pattern(measured(1, 8.3), pattern_id="a b")
     asyncio.run(_from_asyncio(broker, event))
+    _from_documents(broker)
+
+
+def _from_documents(broker: BrokerProcess) -> None:
+    """Events of a RunEngine: one with a pattern twice, one that is none, one of a page, one while nobody answers."""
+    with connect(broker.file, name="beamline", timeout_s=10) as client:
+        take = PatternDocuments(client, prefix="det_", lattices=(3.16, 3.16))
+        first, wrong, paged, late = (_event(seed, f"0000-{seed}") for seed in (11, 12, 13, 14))
+        del wrong["data"]["det_intensity"]
+        other = {**first, "data": {"temperature": 1.0}}
+        for document in (first, first, wrong, other):
+            take("event", document)
+        take("stop", {})
+        take("event_page", {"uid": ["0000-13"], "time": [5.0], "data": {k: [v] for k, v in paged["data"].items()}})
+        assert [event.pattern_id for event in take.submitted] == ["0000-11", "0000-11", "0000-13"]
+        assert take.submitted[0] == take.submitted[1]
+        assert (take.submitted[0].measured_s, take.submitted[0].parameters) == (1700000000.0, {"heater_k": 875.0})
+        assert "expected a column intensity" in take.refused["0000-12"]
+    with connect(broker.file, name="beamline", timeout_s=0.2) as impatient:
+        broker.kill()
+        later = PatternDocuments(impatient, prefix="det_", lattices=(3.16, 3.16))
+        later("event", late)
+        assert not later.submitted
+    broker.start()
+    with connect(broker.file, name="beamline", timeout_s=30) as client:
+        later._client = client
+        assert later.flush()
+        assert [entry.message.pattern_id for entry in client.patterns()][-2:] == ["0000-13", "0000-14"]
+
+
+def _event(seed: int, uid: str) -> dict[str, Any]:
+    peaks = measured(seed, 13.2)
+    data = {"det_q_x_per_angstrom": peaks.q[:, 0], "det_q_y_per_angstrom": peaks.q[:, 1].tolist()}
+    return {
+        "uid": uid,
+        "time": 1700000000.0,
+        "data": {**data, "det_intensity": peaks.intensity, "heater_k": 875, "shutter": True, "name": "x"},
+    }
 
 
 async def _from_asyncio(broker: BrokerProcess, first: PatternMeasured) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from moireloop.commands.started import as_steered, started
 from moireloop.exit_codes import EXIT_FAILED
+from moireloop.experiment.arguments import numbers_of, screen_of
 from moireloop.experiment.comparison import CLOSEST, Comparison, compare_peaks
 from moireloop.experiment.lines import campaign_lines, pattern_lines
 from moireloop.experiment.pattern_files import read_pattern
 from moireloop.experiment.refused import PatternRefused
 from moireloop.session.records import records
 from moireloop.terminal.console import complain, say
-from moireloop_analyzer.patterns.image import NoScreen, Screen
 from moireloop_analyzer.patterns.indexing import MAX_STRAIN
 from moireloop_broker.folder import CampaignFolder
 from moireloop_worker.models import crystal_of
@@ -44,8 +44,8 @@ def compare(
     """
     if output is not None and output.suffix.lower() not in PICTURES:
         raise PatternRefused(f"-o {output}: expected a name that ends in .png or .svg")
-    screen = _screen(calibration, centre, centre_error, distortion)
-    known = None if lattices is None else _numbers(lattices, "--lattices", 2)
+    screen = screen_of(calibration, centre, centre_error, distortion)
+    known = None if lattices is None else numbers_of(lattices, "--lattices", 2)
     campaign = started(path)
     peaks = read_pattern(
         pattern, screen=screen, centre_error=0.0 if screen else centre_error or 0.0, instrument_fwhm=instrument
@@ -74,35 +74,3 @@ def _drawn(comparison: Comparison, name: str, output: Path) -> int:
         return EXIT_FAILED
     say(str(output))
     return 0
-
-
-def _screen(
-    calibration: float | None, centre: str | None, centre_error: float | None, distortion: str | None
-) -> Screen | None:
-    if calibration is None and centre is None and distortion is None:
-        return None
-    if calibration is None or centre is None:
-        raise PatternRefused("an image needs both --calibration (inverse angstrom a pixel) and --centre X,Y")
-    x, y = _numbers(centre, "--centre", 2)
-    bent = _numbers(distortion, "--distortion", 3) if distortion else (0.0, 0.0, 0.0)
-    try:
-        return Screen(
-            per_pixel=calibration,
-            centre=(x, y),
-            centre_error=0.5 if centre_error is None else centre_error,
-            ellipticity=bent[0],
-            angle_deg=bent[1],
-            radial=bent[2],
-        )
-    except NoScreen as error:
-        raise PatternRefused(str(error)) from error
-
-
-def _numbers(text: str, option: str, count: int) -> tuple[float, ...]:
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) != count:
-        raise PatternRefused(f"{option}: expected {count} numbers with a comma between them, got {text!r}")
-    return numbers

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from moireloop.client.requests import BadArgument
 from moireloop.commands.started import started
@@ -19,6 +19,10 @@ from moireloop_broker.folder import CampaignFolder
 
 if TYPE_CHECKING:
     from moireloop.client.client import CampaignClient
+
+
+NEWEST: Final = "newest"
+"""In the place of a pattern's id: the newest one that has a twist."""
 
 
 def pause(path: Path, *, reason: str) -> int:
@@ -43,11 +47,19 @@ def resumed_after_pause(folder: CampaignFolder) -> bool:
     return False
 
 
-def retarget(path: Path, *, target: Sequence[str]) -> int:
-    """Search for other twists, in the place of all targets so far."""
+def retarget(path: Path, *, target: Sequence[str], pattern: str | None = None) -> int:
+    """Search for other twists, or that of a measured pattern, in the place of all targets so far."""
+    if bool(target) == bool(pattern):
+        raise BadArgument("expected twists, such as 8.2:0.3, or --pattern ID, got " + ("both" if target else "neither"))
     targets = [_target(text) for text in target]
     with client_of(path) as client:
-        client.retarget(targets)
+        if pattern:
+            name, _, within = pattern.partition(":")
+            tolerance = _number("tolerance of the target", within) if within else None
+            found = client.retarget_to_pattern(None if name == NEWEST else name, tolerance)
+            targets = [(found.twist_deg, found.tolerance_deg)]
+        else:
+            client.retarget(targets)
     wanted = ", ".join(f"{twist_deg:g} +- {tolerance_deg:g}" for twist_deg, tolerance_deg in targets)
     say(f"targets in degrees from now on: {wanted}")
     return 0
@@ -75,7 +87,7 @@ def change_budget(path: Path, *, results: int | None, wall_time_s: float | None)
 
 def propose(path: Path, *, candidate_id: str, parameters: Sequence[str], seed: int) -> int:
     """Queue a candidate of your own."""
-    values = {name: _number(name, text) for name, text in (_pair(text, "value") for text in parameters)}
+    values = named_numbers(parameters)
     with client_of(path) as client:
         client.propose(candidate_id, values, seed=seed)
     say(f"queued {candidate_id}")
@@ -139,6 +151,11 @@ def client_of(path: Path) -> CampaignClient:
     if not is_running(folder):
         raise NotRunning(f"the campaign in {folder.root} does not run, so that nothing can be asked of it")
     return connected(folder)
+
+
+def named_numbers(texts: Sequence[str]) -> dict[str, float]:
+    """Numbers by name, out of texts such as temperature_k=2000. Raises BadArgument."""
+    return {name: _number(name, text) for name, text in (_pair(text, "value") for text in texts)}
 
 
 def _target(text: str) -> tuple[float, float]:

@@ -83,7 +83,7 @@ function bodyOf(fields) {
   return body;
 }
 
-function confirmed(request, body) {
+export function confirmed(request, body) {
   const dialog = el("dialog", { "aria-label": `Confirm ${request.name}` });
   return new Promise((resolve) => {
     const close = (answer) => { dialog.close(); dialog.remove(); resolve(answer); };
