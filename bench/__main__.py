@@ -55,6 +55,10 @@ BENCHES: Final = {
     "scale": Bench(
         "scale", {"workers": [20], "run_s": 1.0, "warm_s": 1.0, "seconds": 2.0, "frame_every_s": 0.5},
     ),
+    "frames-scale": Bench(
+        "frames_at_scale",
+        {"workers": 10, "analyzers": 2, "every_s": 0.2, "warm_s": 1.0, "seconds": 2.0, "killed": [True]},
+    ),
     "targets": Bench("many_targets", {"names": ["smooth"], "repetitions": 1}),
     "asynchronous": Bench("asynchronous", {"places": [("smooth", 8.5)], "campaigns": 1}),
 }  # fmt: skip

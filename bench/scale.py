@@ -37,6 +37,8 @@ HOPS: Final = 300
 
 IN_ONE_PROCESS: Final = 625
 
+PUBLISHING_IN_ONE_PROCESS: Final = 250
+
 SERVICES: Final = ("moireloop_broker", "moireloop_optimizer", "moireloop_analyzer", "redis-server", "valkey-server")
 
 
@@ -88,14 +90,14 @@ def simulated(plan: Plan, *, strategy: str = "random", analyzers: int = 1) -> Fo
         wait_until(lambda: len(frame_endpoints(client, connection.keys)) == analyzers, "the analyzers are ready")
         raw, undisturbed_s = raw_hops_per_s(client, HOPS), _status_s(Path(campaign.folder))
         of_worker = CampaignFolder(Path(campaign.folder)).connection_of("worker")
-        with _simulators(replace(plan, connection=str(of_worker))) as processes:
+        with simulators(replace(plan, connection=str(of_worker))) as processes:
             return _watched(processes, conductor, connection, client, raw, undisturbed_s)
 
 
 @contextmanager
-def _simulators(plan: Plan) -> Iterator[list[subprocess.Popen[str]]]:
+def simulators(plan: Plan) -> Iterator[list[subprocess.Popen[str]]]:
     """Processes that share the workers, at most IN_ONE_PROCESS each: each waits for one reply of Redis at a time."""
-    processes = max(1, -(-plan.workers // IN_ONE_PROCESS))
+    processes = max(1, -(-plan.workers // (PUBLISHING_IN_ONE_PROCESS if plan.each_publishes else IN_ONE_PROCESS)))
     with contextlib.ExitStack() as stack:
         running = []
         for number in range(processes):
@@ -118,13 +120,13 @@ def _watched(
 ) -> Found:
     """Look at the services while the simulation counts; the conductor works meanwhile, as it does in a session."""
     simulators = {process.pid for process in processes}
-    _expect(processes, "counts", conductor)
+    expect(processes, "counts", conductor)
     before, began_s = _state(client, connection, simulators), time.monotonic()
     status_s = _status_s(Path(connection.folder))
     connections = cast("dict[str, int]", client.info("clients"))
-    _expect(processes, "done", conductor)
+    expect(processes, "done", conductor)
     after, elapsed_s = _state(client, connection, simulators), time.monotonic() - began_s
-    seen = _together([json.loads(cast("IO[str]", process.stdout).readline()) for process in processes])
+    seen = together([json.loads(cast("IO[str]", process.stdout).readline()) for process in processes])
     results = after["results"] - before["results"]
     return Found(
         seen=seen,
@@ -142,7 +144,7 @@ def _watched(
     )
 
 
-def _together(several: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def together(several: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What all simulators have seen."""
     counted: Counter[str] = Counter()
     for one in several:
@@ -158,7 +160,7 @@ def _together(several: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _expect(processes: Sequence[subprocess.Popen[str]], word: str, conductor: Conductor) -> None:
+def expect(processes: Sequence[subprocess.Popen[str]], word: str, conductor: Conductor) -> None:
     """Wait for a line of each simulator, and let the conductor look after its services meanwhile."""
     for process in processes:
         lines = cast("IO[str]", process.stdout)

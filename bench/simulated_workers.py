@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import redis
+import zmq
 
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.control import WorkerStatus
 from moireloop_broker.contract.events import RunReport
 from moireloop_broker.contract.frames import Frame, FrameHeader
 from moireloop_broker.membership.pools import PoolMembership
+from moireloop_broker.state.campaign_state import frame_endpoints
 from moireloop_broker.state.work_queue import Lease, LeaseLost, Leases
 from moireloop_broker.streams.frames import FramePublisher
 from moireloop_worker.models.noop import Noop
@@ -57,7 +59,8 @@ class Plan:
 
     The workers are a share of `all_workers`, which several processes simulate. Runs take `run_s` in the mean. The
     shares are those of runs whose worker crashes, or hangs and renews its lease no more. An allocation of the share
-    `allocation` of the workers leaves each time `leave_every_s` have gone by.
+    `allocation` of the workers leaves each time `leave_every_s` have gone by. With `each_publishes` every worker has a
+    frame stream of its own, as a real one has, else one serves the process.
     """
 
     connection: str
@@ -74,6 +77,7 @@ class Plan:
     leave_every_s: float = 20.0
     seed: int = 1
     pool: str = "simulated"
+    each_publishes: bool = False
 
 
 @dataclass
@@ -95,6 +99,7 @@ class Worker:
     """One simulated worker. Deeds of an earlier `turn` are void."""
 
     name: str
+    number: int
     lease: Lease | None = None
     turn: int = 0
     free_s: float | None = None
@@ -117,13 +122,15 @@ class Simulation:
         )
         self._pool.take_over()
         self._idle_connections = _connections(connection, plan.workers)
-        self._publisher: FramePublisher = connection.open_frame_publisher()
+        self._workers = [Worker(f"{plan.pool}.worker-{number}", number) for number in range(plan.workers)]
+        self._keys = connection.keys
+        self._endpoints = frame_endpoints(self._client, self._keys)
+        self._publishers = self._opened_publishers()
         self._frame_parts = _frame_parts()
         self._period_s = renewal_period_s(plan.lease_s, plan.all_workers)
         self._order = itertools.count()
         self._deeds: list[tuple[float, int, Deed, Worker, int]] = []
         self._idle: deque[Worker] = deque()
-        self._workers = [Worker(f"{plan.pool}.worker-{number}") for number in range(plan.workers)]
         self.seen = Figures()
         self._counts = False
 
@@ -144,6 +151,7 @@ class Simulation:
                 look_s = now_s + LOOK_AGAIN_S
                 self._look_again()
                 self._pool.beat()
+                self._endpoints = frame_endpoints(self._client, self._keys)
             self._do_next(now_s)
         self.seen.cpu_s, self.seen.counted_s = time.process_time() - cpu_s, plan.seconds - plan.warm_s
         now_s = time.monotonic()
@@ -251,7 +259,9 @@ class Simulation:
     def _frame(self, worker: Worker) -> None:
         if worker.lease is None or self._plan.frame_every_s is None:
             return
-        self._publisher.publish(self._frame_of(worker.lease, self._step_of(worker), final=False))
+        publisher = self._publishers[worker.number % len(self._publishers)]
+        publisher.look_up()
+        publisher.publish(self._frame_of(worker.lease, self._step_of(worker), final=False))
         if worker.frames >= 0:
             worker.frames += 1
         self._count("frames")
@@ -281,6 +291,12 @@ class Simulation:
                 self._idle.rotate(1)
                 return
 
+    def _opened_publishers(self) -> list[FramePublisher]:
+        """Ends of the frame stream; those of one machine need no keys."""
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        count = len(self._workers) if self._plan.each_publishes else 1
+        return [FramePublisher(lambda: self._endpoints, context=context) for _ in range(count)]
+
     def _count(self, what: str) -> None:
         if self._counts:
             self.seen.counted[what] += 1
@@ -295,8 +311,10 @@ class Simulation:
             if worker.lease is not None and not worker.hangs:
                 self._leases.give_back(worker.lease, "the simulation is over")
         self._pool.leave()
-        self.seen.frames_sent, self.seen.frames_dropped = self._publisher.sent, self._publisher.dropped
-        self._publisher.close()
+        for publisher in self._publishers:
+            self.seen.frames_sent += publisher.sent
+            self.seen.frames_dropped += publisher.dropped + publisher.waiting
+            publisher.close()
         for client in self._idle_connections:
             client.close()
         self._client.close()

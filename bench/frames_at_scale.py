@@ -1,0 +1,137 @@
+"""Frames of many simulated workers to several analyzers: shares, drops by cause, analyzers that come and go."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Final, cast
+
+import psutil
+import redis
+
+from bench.campaigns import campaign_of, session, wait_until
+from bench.scale import expect, simulators, together
+from bench.simulated_workers import Plan
+from bench.table import Row
+from bench.twist_speed import hot_frame, times_s
+from moireloop_broker.connection import Connection
+from moireloop_broker.contract.events import Candidate
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.state.campaign_state import frame_endpoints
+from moireloop_broker.state.work_queue import Proposer
+
+RUN_S: Final = 60.0
+
+AT_ONCE: Final = 500
+
+TYPICAL_ATOMS: Final = 864
+
+
+def rows(
+    workers: int = 1000,
+    analyzers: int = 8,
+    every_s: float = 1.0,
+    warm_s: float = 20.0,
+    seconds: float = 40.0,
+    killed: Sequence[bool] = (False, True),
+) -> list[Row]:
+    """A frame of 864 atoms from each worker every so often; then again while an analyzer is killed and comes again."""
+    plan = Plan("", workers, workers, warm_s + seconds, warm_s, RUN_S, frame_every_s=every_s, each_publishes=True)
+    found = []
+    for kills in killed:
+        found += _rows_of(plan, analyzers, kills=kills)
+    return found
+
+
+def _rows_of(plan: Plan, analyzers: int, *, kills: bool) -> list[Row]:
+    own = {"count": analyzers}
+    with (
+        campaign_of({"model": "noop"}, workers=1, results=1_000_000, analyzers=own) as campaign,
+        session(campaign, without=("pool", "optimizer")) as (conductor, connection),
+        contextlib.closing(connection.open_redis()) as client,
+    ):
+        wait_until(lambda: len(frame_endpoints(client, connection.keys)) == analyzers, "the analyzers are ready")
+        _propose(client, connection, 3 * plan.workers)
+        own_file = str(CampaignFolder(Path(campaign.folder)).connection_of("worker"))
+        with simulators(replace(plan, connection=own_file)) as processes:
+            expect(processes, "counts", conductor)
+            before, began_s = _analyzers_cpu_s(), time.monotonic()
+            received = _received(client, connection)
+            if kills:
+                os.kill(next(iter(before)), signal.SIGKILL)
+            expect(processes, "done", conductor)
+            elapsed_s, after = time.monotonic() - began_s, _analyzers_cpu_s()
+            rate = (_received(client, connection) - received) / elapsed_s
+            seen = together([json.loads(cast("IO[str]", process.stdout).readline()) for process in processes])
+        time.sleep(2.0)
+        all_received = _received(client, connection)
+    shares = [(after[pid] - before[pid]) / elapsed_s for pid in after if pid in before]
+    return _shown(plan, analyzers, rate, shares, seen, all_received, kills=kills)
+
+
+def _shown(
+    plan: Plan,
+    analyzers: int,
+    rate: float,
+    shares: list[float],
+    seen: dict[str, float],
+    received: int,
+    *,
+    kills: bool,
+) -> list[Row]:
+    wanted = plan.workers / (plan.frame_every_s or 1.0)
+    name = f"frames of {plan.workers} workers to {analyzers} analyzers{', one killed' if kills else ''}: "
+    frame_s = min(times_s(hot_frame(TYPICAL_ATOMS, chalcogens=False), 0.2))
+    lost = seen["frames"] - received
+    return [
+        Row(
+            f"{name}observed", rate, "/s", 0.95 * wanted, "at least",
+            f"{wanted:.0f} /s are published; {1 / frame_s:.0f} /s is what one core measures; "
+            f"load {psutil.getloadavg()[0]:.1f}",
+        ),
+        Row(
+            f"{name}least busy over busiest analyzer", min(shares) / max(max(shares), 1e-9), "", 0.5, "at least",
+            f"cores: {', '.join(f'{share:.2f}' for share in sorted(shares))}",
+        ),
+        Row(
+            f"{name}frames without room, dropped", 100 * seen["dropped"] / max(1.0, seen["dropped"] + seen["frames"]),
+            "%", 5.0, "at most", f"sent {seen['frames']:.0f}, dropped or left over at the end {seen['dropped']:.0f}",
+        ),
+        Row(
+            f"{name}frames sent and not received", 100 * lost / max(1.0, seen["frames"]), "%", 5.0, "at most",
+            f"{lost:.0f}: lost with an analyzer, or in queues when the workers left",
+        ),
+    ]  # fmt: skip
+
+
+def _propose(client: redis.Redis, connection: Connection, count: int) -> None:
+    """Enough candidates for all workers."""
+    point = {"temperature_k": 2000.0, "lattice_strain": 0.01, "shear_strain": 0.1}
+    proposer = Proposer(client, connection.keys)
+    for first in range(0, count, AT_ONCE):
+        proposer.propose_several(
+            [
+                Candidate(candidate_id=f"c{number}", parameters=point, seed=number, proposed_s=time.time())
+                for number in range(first, min(first + AT_ONCE, count))
+            ]
+        )
+
+
+def _received(client: redis.Redis, connection: Connection) -> int:
+    return int(cast("bytes | None", client.hget(connection.keys.counters, "frames_received")) or 0)
+
+
+def _analyzers_cpu_s() -> dict[int, float]:
+    """Seconds of CPU of each analyzer's process, by its id."""
+    found = {}
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "moireloop_analyzer" in " ".join(process.cmdline()) and "analyzer-" in " ".join(process.cmdline()):
+                found[process.pid] = sum(process.cpu_times()[:2])
+    return found
