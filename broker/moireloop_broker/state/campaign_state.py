@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, Literal, cast
 
 import redis
@@ -32,6 +33,8 @@ OF_THE_SERVER: Final = {
     "maxclients": MOST_CONNECTIONS,
 }
 """Counters of a status that the server itself knows, by their names there."""
+
+WORKERS_REMEMBERED: Final = 20_000
 
 WAITED_FOR: Final = "waiting"
 """State, in `status` alone, of a service that starts by itself and has not been heard of."""
@@ -104,7 +107,7 @@ class CampaignState:
             state=state.decode() if state else "stopped",
             counts=_counts(counts),
             counters=counted,
-            workers=sorted((unpack_as(WorkerStatus, packed) for packed in workers), key=lambda w: w.worker),
+            workers=sorted(map(_worker_status, workers), key=lambda w: w.worker),
             services={name.decode(): state.decode() for name, state in sorted(services.items())},
             pools=sorted((unpack_as(PoolStatus, packed) for packed in pools), key=lambda p: p.pool),
             last_id=newest[0][0].decode() if newest else START,
@@ -130,6 +133,12 @@ class CampaignState:
                 raise answer
         known = {name: value for answer in told if isinstance(answer, dict) for name, value in answer.items()}
         return read, {counter: int(known[name]) for name, counter in OF_THE_SERVER.items() if name in known}
+
+
+@lru_cache(WORKERS_REMEMBERED)
+def _worker_status(packed: bytes) -> WorkerStatus:
+    """What a worker said; most of very many workers have said nothing new since the last look."""
+    return unpack_as(WorkerStatus, packed)
 
 
 def _counts(stored: Mapping[bytes, bytes]) -> dict[str, int]:
