@@ -149,13 +149,18 @@ PATTERN: Final = (
 )
 """A measured pattern, and what is known of it."""
 
+NO_FIGURES: Final = Argument(
+    "--no-figures", action="store_true", help="write only tables at the end; `moireloop figures` draws at any time"
+)
+
 ARGUMENTS: Final = {
     "run": (
         Argument("--fresh", action="store_true", help="first remove what an earlier campaign of this file left"),
         Argument("--or-resume", action="store_true", help="go on with the campaign where it was started before"),
         UNTIL,
+        NO_FIGURES,
     ),
-    "resume": (UNTIL,),
+    "resume": (UNTIL, NO_FIGURES),
     "join": (UNTIL,),
     "job": (
         Argument("--scheduler", required=True, choices=["slurm", "flux"], help="whom the script is for"),

@@ -55,11 +55,12 @@ class RunningCampaign:
         text = short_campaign(results=results, steps=steps, strategy=strategy)
         self.file.write_text(text, encoding="utf-8")
 
-    def start(self, command: str = "run", *options: str) -> None:
-        """Start `moireloop run` or `resume` in a process group of its own."""
+    def start(self, command: str = "run", *options: str, figures: bool = False) -> None:
+        """Start `moireloop run` or `resume` in a process group of its own; it draws only where a test looks at that."""
+        unwanted = () if figures else ("--no-figures",)
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "moireloop", command, *options, str(self.file)],
+                [sys.executable, "-m", "moireloop", command, *options, *unwanted, str(self.file)],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -104,7 +105,10 @@ class RunningCampaign:
         assert self.process is not None
         process = self.process
         wait_until(
-            lambda: process.poll() is not None or len(self.results_so_far()) >= count, f"{count} results", patience_s
+            lambda: process.poll() is not None or len(self.results_so_far()) >= count,
+            f"{count} results",
+            patience_s,
+            every_s=0.1,
         )
         if process.poll() is not None:
             raise AssertionError(f"the campaign ended early: {self.output.read_text()[-3000:]}")
@@ -116,7 +120,7 @@ class RunningCampaign:
         deadline = time.monotonic() + patience_s
         while self.process.poll() is None and time.monotonic() < deadline:
             self.descendants()
-            time.sleep(0.05)
+            time.sleep(0.1)
         if self.process.poll() is None:
             self.kill_everything()
             raise AssertionError(f"the campaign hangs; it said: {self.output.read_text()[-3000:]}")

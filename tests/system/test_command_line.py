@@ -69,6 +69,8 @@ def test_looking_at_a_campaign_while_it_runs_and_after(campaign: Make) -> None:
     assert "draining" in moireloop("stop", running.file).stdout
     code, output = running.end()
     assert code == 0, output
+    assert f"figures  not drawn; `moireloop figures {running.folder}` draws them" in output
+    assert not list((running.folder / "figures").iterdir())
     assert watching.communicate(timeout=30)[0].endswith("the campaign does not run\n")
     assert watching.returncode == 0
     for command, says in (("status", "state stopped"), ("figures", "regret.png")):

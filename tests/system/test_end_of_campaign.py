@@ -27,7 +27,7 @@ def noop(tmp_path: Path) -> Iterator[RunningCampaign]:
     head, _, tail = text.partition("[growth]")
     tail = tail[tail.index("[workers]") :]
     campaign.file.write_text(f'{head}[growth]\nmodel = "noop"\n\n{tail}')
-    campaign.start()
+    campaign.start(figures=True)
     yield campaign
     campaign.close()
 

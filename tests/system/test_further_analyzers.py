@@ -97,7 +97,7 @@ def test_those_that_come_with_moireloop_run(campaign: Callable[..., RunningCampa
     running = campaign(results=4)
     named = '[analyzers]\nanalyses = ["pair_correlation", "diffraction"]'
     running.file.write_text(f"{running.file.read_text()}\n{named}\n")
-    running.start()
+    running.start(figures=True)
     code, output = running.end()
     assert code == 0, output
     measured = next(result for result in running.results_of_log() if result.twist_deg is not None)

@@ -24,7 +24,7 @@ def test_campaign_with_a_script_of_ones_own(campaign: Callable[..., RunningCampa
     shutil.copytree(EXAMPLES / "script", tmp_path / "script")
     (text,) = re.findall(r'^```toml title="own.toml"\n(.*?)^```$', TUTORIAL.read_text(encoding="utf-8"), re.M | re.S)
     running.file.write_text(text.replace("count = 2", "count = 2\noversubscribe = true"), encoding="utf-8")
-    running.start()
+    running.start(figures=True)
     code, output = running.end()
     assert code == 0, output
     results = [result for result in running.results_of_log() if result.outcome != "cancelled"]

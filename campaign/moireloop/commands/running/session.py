@@ -50,22 +50,31 @@ def run(
     until: str | None = None,
     services: str = HERE,
     patience: float = PATIENCE_S,
+    no_figures: bool = False,
 ) -> int:
     """Start a campaign and stay until it ends.
 
     Args:
         or_resume: go on with it where it was started before.
         until: when the machine is needed back, as a time or as what remains.
+        no_figures: write only tables at the end.
     """
-    elsewhere = None if services == HERE else patience
+    elsewhere, draws = None if services == HERE else patience, not no_figures
     with output_that_may_close():
         file, until_s = read_campaign(path), end_of_option(until)
         if or_resume and file.folder.was_started:
-            return resume_file(file, elsewhere=elsewhere, until_s=until_s).exit_code
-        return run_file(file, fresh=fresh, elsewhere=elsewhere, until_s=until_s).exit_code
+            return resume_file(file, elsewhere=elsewhere, until_s=until_s, draws=draws).exit_code
+        return run_file(file, fresh=fresh, elsewhere=elsewhere, until_s=until_s, draws=draws).exit_code
 
 
-def resume(path: Path, *, until: str | None = None, services: str = HERE, patience: float = PATIENCE_S) -> int:
+def resume(
+    path: Path,
+    *,
+    until: str | None = None,
+    services: str = HERE,
+    patience: float = PATIENCE_S,
+    no_figures: bool = False,
+) -> int:
     """Go on with a campaign that was stopped or killed, also with a changed file, or that runs and is paused."""
     elsewhere = None if services == HERE else patience
     with output_that_may_close():
@@ -73,7 +82,7 @@ def resume(path: Path, *, until: str | None = None, services: str = HERE, patien
         with contextlib.suppress(OSError):
             if resumed_after_pause(file.folder):
                 return 0
-        return resume_file(file, elsewhere=elsewhere, until_s=until_s).exit_code
+        return resume_file(file, elsewhere=elsewhere, until_s=until_s, draws=not no_figures).exit_code
 
 
 def run_file(
@@ -83,6 +92,7 @@ def run_file(
     fresh: bool = False,
     elsewhere: float | None = None,
     until_s: float | None = None,
+    draws: bool = True,
 ) -> Session:
     """Start a campaign that was read and stay until it ends.
 
@@ -91,6 +101,7 @@ def run_file(
         fresh: remove first what an earlier campaign left.
         elsewhere: seconds to wait for the broker where services start by themselves; None where they start here.
         until_s: when everything must have been given back, in seconds since the epoch; None without an end.
+        draws: whether figures are drawn at the end.
     """
     folder, campaign = file.folder, file.campaign
     with _held(file, "fresh" if fresh else "run", elsewhere is not None):
@@ -103,7 +114,7 @@ def run_file(
         keep_script(campaign.growth, campaign.frames.every_steps, folder)
         keep_strategy(campaign.optimizer, folder)
         keep_copy(file, folder)
-        return _conduct(campaign, resumed=False, elsewhere=elsewhere, until_s=until_s)
+        return _conduct(campaign, resumed=False, elsewhere=elsewhere, until_s=until_s, draws=draws)
 
 
 def resume_file(
@@ -112,6 +123,7 @@ def resume_file(
     *,
     elsewhere: float | None = None,
     until_s: float | None = None,
+    draws: bool = True,
 ) -> Session:
     """Go on with a campaign that was read and stay until it ends; the arguments are those of `run_file`."""
     folder, campaign = file.folder, file.campaign
@@ -123,7 +135,8 @@ def resume_file(
         ]:
             say(f"changed {change}")
         keep_copy(file, folder)
-        return _conduct(campaign, resumed=folder.connection_file.exists(), elsewhere=elsewhere, until_s=until_s)
+        resumed = folder.connection_file.exists()
+        return _conduct(campaign, resumed=resumed, elsewhere=elsewhere, until_s=until_s, draws=draws)
 
 
 @contextmanager
@@ -153,33 +166,29 @@ def _without_machine(file: CampaignFile) -> CampaignFile:
     return replace(file, campaign=campaign.model_copy(update={"workers": workers, "network": NetworkSettings()}))
 
 
-def _conduct(campaign: Campaign, *, resumed: bool, elsewhere: float | None, until_s: float | None) -> Session:
+def _conduct(
+    campaign: Campaign, *, resumed: bool, elsewhere: float | None, until_s: float | None, draws: bool
+) -> Session:
     """The session, then its figures, tables and files. Those who draw are imported when there is something to draw."""
     for told in warnings(crystal_of(campaign.growth), campaign.space, campaign.targets):
         say(told)
     with conduct(campaign, console, resumed=resumed, elsewhere=elsewhere, until_s=until_s) as session:
         try:
-            return _shown(campaign, session)
+            return _shown(campaign, session, draws)
         except KeyboardInterrupt:
-            return _shown(campaign, replace(session, exit_code=EXIT_KILLED))
+            return _shown(campaign, replace(session, exit_code=EXIT_KILLED), draws)
 
 
-def _shown(campaign: Campaign, session: Session) -> Session:
+def _shown(campaign: Campaign, session: Session, draws: bool) -> Session:
     """The session with the exit code that its figures and tables leave it."""
     if session.exit_code in (EXIT_KILLED, EXIT_GO_ON):
         say(f"tables   not written; `moireloop results {campaign.folder}` writes them")
         say(f"ended    {session.reason}")
         return session
     campaign = campaign.after(session.history.steered)
-    from moireloop.commands.looking.figures import draw, not_drawn
     from moireloop.commands.looking.results import show_results
 
-    undrawn = None
-    drawn: tuple[Path, ...] = ()
-    try:
-        drawn = draw(campaign, session.history, session.all_series)
-    except OSError as error:
-        undrawn = not_drawn(campaign, error)
+    drawn, undrawn = _drawn(campaign, session) if draws else ((), None)
     code = show_results(campaign, session.history, session.all_series)
     if undrawn is not None:
         complain(undrawn)
@@ -187,5 +196,17 @@ def _shown(campaign: Campaign, session: Session) -> Session:
         remove_restart_files_of(CampaignFolder(campaign.folder).runs, result.candidate.candidate_id)
     for figure in drawn:
         say(f"figure   {figure}")
+    if not draws:
+        say(f"figures  not drawn; `moireloop figures {campaign.folder}` draws them")
     say(f"ended    {session.reason}")
     return replace(session, exit_code=session.exit_code or code or (0 if undrawn is None else EXIT_FAILED))
+
+
+def _drawn(campaign: Campaign, session: Session) -> tuple[tuple[Path, ...], str | None]:
+    """The figures drawn, or why they are not."""
+    from moireloop.commands.looking.figures import draw, not_drawn
+
+    try:
+        return draw(campaign, session.history, session.all_series), None
+    except OSError as error:
+        return (), not_drawn(campaign, error)
