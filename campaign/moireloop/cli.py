@@ -394,8 +394,10 @@ def _seconds(text: str) -> float:
 def _add_dashboard(sub: argparse.ArgumentParser) -> None:
     """What `moireloop dashboard` takes."""
     sub.add_argument(
-        "file", type=Path, nargs="+", metavar="FILE|FOLDER", help="campaign file, campaign's folder, or folder of many"
-    )
+        "file", type=Path, nargs="+", metavar="FILE|FOLDER",
+        help="campaign file, campaign's folder, folder of many, or a grant: a connection file leads to a campaign "
+        "whose folder is on another machine",
+    )  # fmt: skip
     sub.add_argument("--host", default="127.0.0.1", help="address to listen on; by default only this machine is served")
     sub.add_argument("--port", type=int, help="port to listen on; by default 8765, or a free one where that is taken")
     sub.add_argument(

@@ -76,7 +76,8 @@ def serve(given: Sequence[Path], how: Listening, said: Callable[[str], None], re
     tokens = kept_tokens(how.tokens)
     bound = _bound(how)
     port = bound.getsockname()[1]
-    gateway = Gateway(Catalogue(given), tokens, version("moireloop"))
+    catalogue = Catalogue(given)
+    gateway = Gateway(catalogue, tokens, version("moireloop"))
     names = {"localhost", "127.0.0.1", "::1", how.host.lower(), *(name.lower() for name in how.names)}
     app = Guard(
         create_app(gateway), tokens, frozenset(names), origins=frozenset(how.origins),
@@ -84,9 +85,11 @@ def serve(given: Sequence[Path], how: Listening, said: Callable[[str], None], re
     )  # fmt: skip
     shown = how.names[0] if how.names else "127.0.0.1" if how.host in ("0.0.0.0", "::") else how.host  # noqa: S104
     link = f"{how.scheme}://{f'[{shown}]' if ':' in shown else shown}:{port}/"
-    said(f"dashboard to steer  {link}?token={tokens.controller}")
+    if may_steer := any(place.steers for place in catalogue.places()):
+        said(f"dashboard to steer  {link}?token={tokens.controller}")
     said(f"dashboard to look   {link}?token={tokens.observer}")
-    server = _Server(_config(app, how), lambda: ready(f"{link}?token={tokens.controller}"))
+    opened = f"{link}?token={tokens.controller if may_steer else tokens.observer}"
+    server = _Server(_config(app, how), lambda: ready(opened))
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[bound])
     return 0

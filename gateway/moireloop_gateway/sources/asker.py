@@ -12,7 +12,7 @@ from moireloop_broker.connection import NoConnectionFile
 
 if TYPE_CHECKING:
     from moireloop.client.client import CampaignClient
-    from moireloop_gateway.sources.place import Place
+    from moireloop_gateway.sources.place import Source
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ TIMEOUT_S = 5.0
 class Asker:
     """Holds one client, made anew when the services behind it are others."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Source) -> None:
         self._place = place
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"ask-{place.key}")
         self._client: CampaignClient | None = None
@@ -44,7 +44,7 @@ class Asker:
         if not self._place.runs():
             raise NotRunning(f"campaign {self._place.key!r} does not run")
         try:
-            return connect(self._place.folder.connection_file, timeout_s=TIMEOUT_S)
+            return connect(self._place.connection_file, timeout_s=TIMEOUT_S)
         except NoConnectionFile as error:
             raise NotRunning(str(error)) from error
 

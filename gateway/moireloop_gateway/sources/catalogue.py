@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from moireloop.campaign_file.looking import load_to_look
+from moireloop.client.connecting import connection_of
+from moireloop_broker.connection import NoConnectionFile
 from moireloop_broker.folder import CampaignFolder
 from moireloop_gateway.sources.followed import Followed
-from moireloop_gateway.sources.place import Place, campaign_folders
+from moireloop_gateway.sources.place import Place, Source, campaign_folders, is_campaign
+from moireloop_gateway.sources.remote import RemotePlace
 
 MOST_FOLLOWED: Final = 12
 
@@ -26,21 +29,31 @@ class Catalogue:
     def __init__(self, given: Sequence[Path]) -> None:
         self._given = [path.absolute() for path in given]
         self._keys: dict[Path, str] = {}
+        self._remote: dict[Path, RemotePlace] = {}
         self._followed: OrderedDict[str, Followed] = OrderedDict()
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[Source]:
         """Every campaign that is there now, in the order in which they were given."""
-        found: dict[Path, Place] = {}
+        found: dict[Path, Source] = {}
         for given in self._given:
+            if leads_elsewhere(given):
+                found[given] = self._remote_place(given)
+                continue
             for folder in _folders(given):
                 root = folder.root.resolve()
                 if root not in found:
-                    found[root] = Place(self._key(root), CampaignFolder(root))
+                    found[root] = Place(self._key(root, root.name.removesuffix(".campaign")), CampaignFolder(root))
         return list(found.values())
 
-    def _key(self, root: Path) -> str:
+    def _remote_place(self, file: Path) -> RemotePlace:
+        if file not in self._remote:
+            connection = connection_of(file)
+            self._remote[file] = RemotePlace(self._key(file, connection.campaign), file, connection)
+        return self._remote[file]
+
+    def _key(self, root: Path, name: str) -> str:
         if root not in self._keys:
-            plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", root.name.removesuffix(".campaign")) or "campaign"
+            plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name) or "campaign"
             taken, number, key = set(self._keys.values()), 2, plain
             while key in taken:
                 key, number = f"{plain}-{number}", number + 1
@@ -75,9 +88,11 @@ class Catalogue:
 def refuse_nothing(given: Sequence[Path]) -> None:
     """Nothing where each of what was given has a campaign that was started. Raises NothingToShow, CampaignFileError."""
     for path in given:
-        if path.is_dir() and not any(campaign_folders(path)):
+        if leads_elsewhere(path):
+            _refuse_no_connection(path)
+        elif path.is_dir() and not any(campaign_folders(path)):
             raise NothingToShow(f"{path}: expected a campaign's folder, or a folder of such, and found none in it")
-        if not path.is_dir():
+        elif not path.is_dir():
             campaign, _ = load_to_look(path)
             if not CampaignFolder(campaign.folder).was_started:
                 raise NothingToShow(
@@ -86,8 +101,28 @@ def refuse_nothing(given: Sequence[Path]) -> None:
                 )
 
 
+def leads_elsewhere(path: Path) -> bool:
+    """Whether this is a connection file, and not one that lies in a campaign's folder: then that is here."""
+    if path.suffix == ".toml" or path.is_dir() or is_campaign(path.absolute().parent):
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(64).lstrip()[:1] == b"{"
+    except OSError:
+        return False
+
+
+def _refuse_no_connection(path: Path) -> None:
+    try:
+        connection_of(path)
+    except NoConnectionFile as error:
+        raise NothingToShow(str(error)) from error
+
+
 def _folders(given: Path) -> list[CampaignFolder]:
     if given.is_dir():
         return list(campaign_folders(given))
+    if given.suffix != ".toml" and is_campaign(given.parent):
+        return [CampaignFolder(given.parent)]
     campaign, _ = load_to_look(given)
     return [CampaignFolder(campaign.folder)]

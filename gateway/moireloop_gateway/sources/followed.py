@@ -16,11 +16,10 @@ from moireloop_gateway.picture.picture import Picture
 from moireloop_gateway.sources.asker import Asker
 from moireloop_gateway.sources.follower import Entry, Follower, Phase
 from moireloop_gateway.sources.hub import Hub, log_frame, sse_frame
-from moireloop_gateway.sources.place import Place, settings_of
-from moireloop_gateway.sources.stored import stored_events
+from moireloop_gateway.sources.place import Outline, Source
+from moireloop_gateway.sources.stored import Unreadable, stored_events
 
 if TYPE_CHECKING:
-    from moireloop.campaign_file.campaign import Campaign
     from moireloop.client.client import CampaignClient
     from moireloop_broker.contract.control import Status
     from moireloop_broker.contract.events import Published
@@ -44,13 +43,13 @@ class Followed:
     What the follower's thread brings waits in a queue, which the loop empties as a whole.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Source) -> None:
         self.place = place
         self.picture = Picture()
         self.hub = Hub()
         self.phase: Phase = "reading"
         self.words = ""
-        self.campaign: Campaign | None = None
+        self.outline: Outline | None = None
         self._loop = asyncio.get_running_loop()
         self._pending: deque[tuple[list[Entry], bool] | tuple[Phase, str]] = deque()
         self._scheduled = threading.Event()
@@ -107,6 +106,8 @@ class Followed:
             self.hub.starts_after(log_id)
 
     def _enter(self, phase: Phase, words: str) -> None:
+        if self.outline is None:
+            self._reload()
         if (phase, words) != (self.phase, self.words):
             self.phase, self.words = phase, words
             self.hub.put(PHASE_TOPIC, sse_frame(PHASE_TOPIC, json.dumps({"phase": phase, "reason": words})), None)
@@ -114,29 +115,29 @@ class Followed:
     def _reload(self) -> None:
         """Read anew what the campaign is: a resume may have changed it."""
         try:
-            self.campaign = self.place.campaign()
-        except (CampaignFileError, OSError):
-            self.campaign = None
+            self.outline = self.place.outline()
+        except (CampaignFileError, OSError, NotRunning):
+            self.outline = None
 
     @property
     def targets(self) -> tuple[Target, ...]:
         """The wanted twists, as requests have left them."""
         if self.picture.steered.targets is not None:
             return self.picture.steered.targets
-        return () if self.campaign is None else self.campaign.targets
+        return () if self.outline is None else self.outline.targets
 
     @property
     def bounds(self) -> dict[str, tuple[float, float]] | None:
         """The search space, as requests have left it; None while the campaign file cannot be read."""
-        if self.campaign is None:
+        if self.outline is None:
             return None
-        space = self.picture.steered.space(self.campaign.space)
+        space = self.picture.steered.space(self.outline.space)
         return {name: (low, high) for name, (low, high) in space.root.items()}
 
     @property
     def budget(self) -> BudgetSettings | None:
         """The budget, as requests have left it."""
-        return None if self.campaign is None else self.picture.steered.budget(self.campaign.budget)
+        return None if self.outline is None else self.picture.steered.budget(self.outline.budget)
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
@@ -180,10 +181,12 @@ class Followed:
 
     def settings(self) -> dict[str, Any] | None:
         """The campaign file's settings; None while it cannot be read."""
-        return None if self.campaign is None else settings_of(self.campaign)
+        return None if self.outline is None else self.outline.settings
 
 
-def _stored_page(place: Place, since: str, limit: int) -> Page[Published]:
+def _stored_page(place: Source, since: str, limit: int) -> Page[Published]:
+    if place.folder is None:
+        raise Unreadable(f"campaign {place.key!r} does not run, and {place.absent}")
     events = stored_events(place.folder, since)
     found: list[Received[Published]] = [
         Received(log_id, event) for (log_id, event), _ in zip(events, range(limit + 1), strict=False)

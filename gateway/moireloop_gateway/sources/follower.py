@@ -15,7 +15,7 @@ from moireloop_gateway.sources.stored import Unreadable, stored_events
 
 if TYPE_CHECKING:
     from moireloop.client.client import CampaignClient
-    from moireloop_gateway.sources.place import Place
+    from moireloop_gateway.sources.place import Source
 
 Phase = Literal["reading", "live", "silent", "ended", "unreadable"]
 """Reading what has been, following what comes, no answer though it should run, not running, nothing to be read."""
@@ -42,7 +42,7 @@ class Follower(threading.Thread):
     """
 
     def __init__(
-        self, place: Place, take: Callable[[list[Entry], bool], None], say: Callable[[Phase, str], None]
+        self, place: Source, take: Callable[[list[Entry], bool], None], say: Callable[[Phase, str], None]
     ) -> None:
         super().__init__(name=f"follow-{place.key}", daemon=True)
         self._place = place
@@ -51,6 +51,7 @@ class Follower(threading.Thread):
         self._last_id = "0-0"
         self._running_since_ms: dict[str, int] = {}
         self._has_read = False
+        self._has_ended = False
         self._closing = threading.Event()
 
     def close(self) -> None:
@@ -66,28 +67,35 @@ class Follower(threading.Thread):
                 elif not self._has_read:
                     self._read()
             except (NotRunning, NoConnectionFile, RequestRefused) as error:
-                self._say("silent", str(error))
+                if not self._has_ended:
+                    self._say("silent", str(error))
             except Unreadable as error:
                 self._has_read = True
                 self._say("unreadable", str(error))
             self._closing.wait(LOOK_EVERY_S)
 
     def _follow(self) -> None:
-        with connect(self._place.folder.connection_file, timeout_s=TIMEOUT_S) as client:
-            client.status()
-            self._has_read = False
+        with connect(self._place.connection_file, timeout_s=TIMEOUT_S) as client:
+            if client.status().last_id == self._last_id and self._has_ended:
+                return
+            self._place.learn(client)
+            self._has_read = self._has_ended = False
             self._say("reading", "")
             self._hand_on(client.subscribe(LOG_TOPICS, self._last_id, wait_s=0))
             self._observed_before(client)
             self._say("live", "")
             client.most_waiting = MOST_WAITING
-            for entry in client.subscribe([*LOG_TOPICS, OBSERVATION], self._last_id):
+            subscription = client.subscribe([*LOG_TOPICS, OBSERVATION], self._last_id)
+            for entry in subscription:
                 if entry.message.tag not in LOG_TOPICS:
                     self._take([(entry.id, entry.message)], True)
                 elif id_order(entry.id) > id_order(self._last_id):
                     self._read_on(client)
                 if self._closing.is_set():
                     return
+            if self._place.folder is None and subscription.ended is not None:
+                self._has_ended = True
+                self._say("ended", "")
 
     def _read_on(self, client: CampaignClient) -> None:
         """The log from where it was read to its end: a subscription tells that there is more, the log its order."""
@@ -107,6 +115,8 @@ class Follower(threading.Thread):
                 self._take([(entry.id, entry.message)], False)
 
     def _read(self) -> None:
+        if self._place.folder is None:
+            return
         self._say("reading", "")
         self._hand_on(Received(log_id, event) for log_id, event in stored_events(self._place.folder, self._last_id))
         self._has_read = True

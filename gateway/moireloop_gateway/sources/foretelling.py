@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from moireloop_broker.extras import missing_extras, missing_line
@@ -32,16 +33,18 @@ class Foretelling:
     def asked(self, followed: Followed) -> dict[str, Any]:
         """What the program is told of a campaign as it is now; to be called in the event loop."""
         return {
-            "folder": str(followed.place.folder.root),
+            "folder": followed.place.where,
+            "connection": str(followed.place.connection_file) if followed.phase == "live" else "",
             "space": followed.bounds or {},
             "targets": [target.model_dump() for target in followed.targets],
-            "running": followed.phase == "live",
             "results": len(followed.picture.results),
         }
 
     def maps(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Maps of the probability of a hit, or a `reason` why there are none. Blocks for seconds."""
         key = json.dumps(asked, sort_keys=True)
+        if not asked["connection"] and not Path(asked["folder"]).is_dir():
+            return {"reason": "the campaign does not run, and its folder is not on this machine"}
         if self._maps.get(asked["folder"], ("",))[0] != key:
             _room(self._maps)
             self._maps[asked["folder"]] = key, _fitted(asked)
@@ -49,7 +52,7 @@ class Foretelling:
 
     def cells(self, followed: Followed) -> dict[str, Any]:
         """The twists that the campaign's cell admits, or a `reason` why they are not known. Blocks for a moment."""
-        key = json.dumps([str(followed.place.folder.root), followed.bounds])
+        key = json.dumps([followed.place.where, followed.bounds])
         if self._cells.get(followed.place.key, ("",))[0] != key:
             _room(self._cells)
             self._cells[followed.place.key] = key, _admitted(followed)
@@ -76,10 +79,12 @@ def _fitted(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _admitted(followed: Followed) -> dict[str, Any]:
-    campaign, bounds = followed.campaign, followed.bounds
+    outline, bounds = followed.outline, followed.bounds
     if missing := missing_extras(("worker",)):
         return {"reason": missing_line("admitted twists", missing)}
-    if campaign is None or bounds is None:
+    if followed.place.absent:
+        return {"reason": f"admitted twists are not known: {followed.place.absent}"}
+    if outline is None or bounds is None:
         return {"reason": "the campaign file cannot be read"}
     from moireloop.cells.admitted import LARGEST_STRAIN
     from moireloop.cells.lines import why_unknown
@@ -87,9 +92,9 @@ def _admitted(followed: Followed) -> dict[str, Any]:
     from moireloop_broker.contract.search import SearchSpace
     from moireloop_worker.models import crystal_of
 
-    crystal = crystal_of(campaign.growth)
+    crystal = crystal_of(outline.growth)
     if crystal is None:
-        return {"reason": why_unknown(campaign.growth.model)}
+        return {"reason": why_unknown(outline.growth.model)}
     twists = space_twists(crystal, SearchSpace.model_validate(bounds))
     return {
         "largest_strain": LARGEST_STRAIN,

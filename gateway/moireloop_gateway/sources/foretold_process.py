@@ -23,18 +23,20 @@ def main() -> int:
     told = json.loads(sys.stdin.buffer.read())
     space = SearchSpace.model_validate({name: tuple(ends) for name, ends in told["space"].items()})
     targets = [Target.model_validate(target) for target in told["targets"]]
-    results = _results(Path(told["folder"]), running=told["running"])
+    results = _results(Path(told["folder"]), told["connection"])
     sys.stdout.write(json.dumps(foretold(results, space, targets), allow_nan=False))
     return 0
 
 
-def _results(folder: Path, *, running: bool) -> list[Result]:
-    if not running:
+def _results(folder: Path, connection: str) -> list[Result]:
+    if not connection:
         return list(open_campaign(folder).results)
     try:
-        with connect(folder, timeout_s=20) as client:
+        with connect(connection, timeout_s=20) as client:
             return [entry.message for entry in client.results()]
     except NotRunning:
+        if not folder.is_dir():
+            raise
         return list(open_campaign(folder).results)
 
 

@@ -6,17 +6,83 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.load import load_copy
 from moireloop.session.lock import is_running
+from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
 from moireloop_broker.folder import CampaignFolder
+
+if TYPE_CHECKING:
+    from moireloop.client.client import CampaignClient
 
 LOG_TAIL_BYTES: Final = 64 * 1024
 
 SECRET: Final = frozenset({"redis", "network", "folder"})
 """Sections of the campaign file that are nobody's business outside."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a campaign searches: by its file or, where that is not here, by its own word.
+
+    `growth` is the section of the campaign file, None where that is not here; `settings` is what may be shown of it.
+    """
+
+    name: str
+    targets: tuple[Target, ...]
+    space: SearchSpace
+    budget: BudgetSettings
+    settings: dict[str, Any]
+    growth: Any = None
+
+
+class Source(Protocol):
+    """Where the gateway has one campaign from.
+
+    `folder` is None where it is on another machine, and `absent` then says what cannot be shown, else it is empty.
+    `steers` is whether the campaign would carry out a request.
+    """
+
+    @property
+    def key(self) -> str:
+        """The campaign's name in addresses."""
+
+    @property
+    def folder(self) -> CampaignFolder | None:
+        """The campaign's folder, where it is here."""
+
+    @property
+    def absent(self) -> str:
+        """What cannot be shown, and why."""
+
+    @property
+    def steers(self) -> bool:
+        """Whether requests may change the campaign."""
+
+    @property
+    def where(self) -> str:
+        """The folder, or the endpoint, for people."""
+
+    @property
+    def connection_file(self) -> Path:
+        """By which its services are reached."""
+
+    def runs(self) -> bool:
+        """Whether a session of it may run now."""
+
+    def learn(self, client: CampaignClient) -> None:
+        """Take in what the campaign says of itself. Raises NotRunning."""
+
+    def outline(self) -> Outline:
+        """What the campaign searches. Raises CampaignFileError, OSError, NotRunning."""
+
+    def services(self) -> list[str]:
+        """Services that have a log file here."""
+
+    def log_tail(self, service: str) -> str | None:
+        """The end of a service's log; None where it has none here."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +92,32 @@ class Place:
     key: str
     folder: CampaignFolder
 
+    absent = ""
+    steers = True
+
+    @property
+    def where(self) -> str:
+        """The folder."""
+        return str(self.folder.root)
+
+    @property
+    def connection_file(self) -> Path:
+        """The file that leads to its services."""
+        return self.folder.connection_file
+
+    def learn(self, client: CampaignClient) -> None:
+        """Nothing: the folder has the campaign file."""
+
     def runs(self) -> bool:
         """Whether a session of it runs now."""
         with contextlib.suppress(OSError):
             return is_running(self.folder)
         return False
 
-    def campaign(self) -> Campaign:
+    def outline(self) -> Outline:
         """The campaign as it was last started or resumed. Raises CampaignFileError."""
-        return load_copy(self.folder)
+        kept = load_copy(self.folder)
+        return Outline(kept.name, kept.targets, kept.space, kept.budget, settings_of(kept), kept.growth)
 
     def services(self) -> list[str]:
         """Services that have a log file."""
@@ -61,16 +144,16 @@ def settings_of(campaign: Campaign) -> dict[str, Any]:
 
 def campaign_folders(given: Path) -> Iterator[CampaignFolder]:
     """The campaigns of a folder: itself, or those one or two levels below it."""
-    if _is_campaign(given):
+    if is_campaign(given):
         yield CampaignFolder(given)
         return
     for pattern in ("*/campaign.toml", "*/*/campaign.toml"):
         for copy in sorted(given.glob(pattern)):
-            if _is_campaign(copy.parent) and not _is_campaign(copy.parent.parent):
+            if is_campaign(copy.parent) and not is_campaign(copy.parent.parent):
                 yield CampaignFolder(copy.parent)
 
 
-def _is_campaign(root: Path) -> bool:
+def is_campaign(root: Path) -> bool:
     """Whether this is a campaign's folder, and not one in which somebody keeps a campaign file of the same name."""
     folder = CampaignFolder(root)
     return folder.was_started and folder.runs.is_dir()

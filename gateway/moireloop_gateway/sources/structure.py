@@ -11,7 +11,7 @@ from moireloop_broker.extras import missing_extras, missing_line
 from moireloop_broker.processes.trial import TrialOverdue, try_out
 
 if TYPE_CHECKING:
-    from moireloop_gateway.sources.place import Place
+    from moireloop_gateway.sources.place import Source
 
 PROGRAM: Final = "moireloop_gateway.sources.structure_process"
 
@@ -32,8 +32,10 @@ class Structures:
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str, int], bytes] = OrderedDict()
 
-    def of(self, place: Place, candidate_id: str, attempt: int) -> bytes:
+    def of(self, place: Source, candidate_id: str, attempt: int) -> bytes:
         """Atoms, layers, lattices, cell and moire cell as JSON. Blocks for seconds. Raises NoStructure."""
+        if place.folder is None:
+            raise NoStructure(f"no structure to show: {place.absent}")
         key = str(place.folder.root), candidate_id, attempt
         if key not in self._kept:
             self._kept[key] = _read(*key)

@@ -58,7 +58,7 @@ async function arrive() {
 
 async function showCampaigns(stays) {
   replace($("tabs"));
-  $("name").textContent = "";
+  $("name").textContent = $("role").textContent = "";
   $("state").textContent = "campaigns";
   $("state").dataset.kind = "";
   trouble("");
@@ -100,6 +100,7 @@ function update() {
   if (!store?.summary) return;
   const { name, phase, state, phase_reason: reason } = store.summary;
   $("name").textContent = name;
+  $("role").textContent = page.session.role === "controller" && store.summary.steers ? "you may steer" : "you may look";
   document.title = `${name} – moireloop`;
   const words = !store.connected ? "reconnecting" : phase === "live" ? state : phase === "ended" ? `${state}, not running` : phase;
   $("state").dataset.kind = !store.connected || ["silent", "unreadable"].includes(phase) ? "bad" : phase === "live" ? "live" : "";
@@ -131,7 +132,6 @@ async function begin() {
   } catch (error) {
     return trouble(error.message);
   }
-  $("role").textContent = page.session.role === "controller" ? "you may steer" : "you may look";
   window.addEventListener("hashchange", arrive);
   await arrive();
 }

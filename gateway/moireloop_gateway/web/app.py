@@ -17,6 +17,8 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from moireloop.client.client import NotRunning, RequestRefused
+from moireloop_gateway.sources.stored import Unreadable
 from moireloop_gateway.web import endpoints
 from moireloop_gateway.web.addresses import ADDRESSES
 from moireloop_gateway.web.endpoints import json_response
@@ -62,7 +64,8 @@ def create_app(gateway: Gateway) -> Starlette:
         Route("/vendor/plotly.min.js", plotly),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
-    handlers = {Refusal: _refused, HTTPException: _not_there, Exception: _broken}
+    handlers: dict[Any, Any] = {Refusal: _refused, HTTPException: _not_there, Exception: _broken}
+    handlers |= dict.fromkeys((NotRunning, RequestRefused, Unreadable), _not_answered)
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
 
 
@@ -86,6 +89,11 @@ def _bound(gateway: Gateway, name: str) -> Callable[[Request], Awaitable[Respons
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)  # noqa: S101
     return json_response({"error": error.error, "message": error.message}, error.code)
+
+
+async def _not_answered(_: Request, error: Exception) -> Response:
+    """The campaign, not the gateway, has no answer now."""
+    return json_response({"error": type(error).__name__, "message": str(error)}, 503)
 
 
 async def _not_there(_: Request, error: Exception) -> Response:

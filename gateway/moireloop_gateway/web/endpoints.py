@@ -75,6 +75,9 @@ async def session(request: Request, gateway: Gateway) -> Response:
 async def campaigns(_: Request, gateway: Gateway) -> Response:
     """The campaigns that are there, and whether each runs."""
     places = await asyncio.to_thread(gateway.catalogue.places)
+    for place in places:
+        if place.folder is None:
+            gateway.catalogue.follow(place.key)
     shown = await asyncio.to_thread(lambda: [gateway.listed(place) for place in places])
     return json_response({"campaigns": shown})
 
@@ -147,7 +150,7 @@ async def series(request: Request, gateway: Gateway) -> Response:
     followed = followed_of(request, gateway)
     name = request.path_params["candidate"]
     found = followed.picture.runs.series_of(name)
-    if not found:
+    if not found and followed.place.folder is not None:
         found = await asyncio.to_thread(stored_series, followed.place.folder, name)
     return json_response({"series": found})
 
@@ -226,7 +229,8 @@ async def log_tail(request: Request, gateway: Gateway) -> Response:
     followed, service = followed_of(request, gateway), request.path_params["service"]
     text = await asyncio.to_thread(followed.place.log_tail, service)
     if text is None:
-        raise Refusal(404, "UnknownService", f"expected a service of /logs, got {service[:80]!r}")
+        reason = followed.place.absent or f"expected a service of /logs, got {service[:80]!r}"
+        raise Refusal(404, "UnknownService", reason)
     return json_response({"service": service, "text": text})
 
 
@@ -245,6 +249,8 @@ async def steer(request: Request, gateway: Gateway) -> Response:
     followed, name = followed_of(request, gateway), request.path_params["request"]
     if name not in STEERING:
         raise Refusal(404, "UnknownRequest", f"expected one of {', '.join(STEERING)}, got {name[:80]!r}")
+    if not followed.place.steers:
+        raise Refusal(403, "NotAllowed", "the gateway's grant is an observer's, who may follow and replay, not steer")
     steering = STEERING[name]
     try:
         body = steering.body.model_validate_json(await request.body())

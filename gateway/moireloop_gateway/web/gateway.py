@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from moireloop.campaign_file.errors import CampaignFileError
+from moireloop.client.client import NotRunning
 from moireloop_gateway.access import Tokens
 from moireloop_gateway.sources.catalogue import Catalogue
 from moireloop_gateway.sources.followed import Followed
@@ -17,7 +17,7 @@ from moireloop_gateway.sources.structure import Structures
 
 if TYPE_CHECKING:
     from moireloop_broker.contract.control import Status
-    from moireloop_gateway.sources.place import Place
+    from moireloop_gateway.sources.place import Source
 
 T = TypeVar("T")
 
@@ -51,29 +51,33 @@ class Gateway:
         finally:
             self.listeners -= 1
 
-    def listed(self, place: Place) -> dict[str, Any]:
+    def listed(self, place: Source) -> dict[str, Any]:
         """One campaign of the list, without following it."""
-        told: dict[str, Any] = {"key": place.key, "folder": str(place.folder.root), "running": place.runs()}
+        told: dict[str, Any] = {"key": place.key, "folder": place.where, "running": place.runs()}
         try:
-            campaign = place.campaign()
-            told |= {"name": campaign.name, "budget_results": campaign.budget.results}
-            told["targets"] = [target.model_dump() for target in campaign.targets]
-        except (CampaignFileError, OSError) as error:
+            outline = place.outline()
+            told |= {"name": outline.name, "budget_results": outline.budget.results}
+            told["targets"] = [target.model_dump() for target in outline.targets]
+        except (CampaignFileError, OSError, NotRunning) as error:
             told |= {"name": place.key, "problem": " ".join(str(error).split())[:500]}
         followed = next((one for one in self.catalogue.followed if one.place.key == place.key), None)
-        told["results"] = _rows(place.folder.results_csv) if followed is None else followed.picture.spent
+        if place.folder is None:
+            told["running"] = followed is not None and followed.phase == "live"
+        told["results"] = _rows(place) if followed is None else followed.picture.spent
         told["changed_s"] = _changed_s(place)
         return told
 
     async def summary(self, followed: Followed) -> dict[str, Any]:
         """All that is shown of a campaign at one moment."""
-        picture, campaign = followed.picture, followed.campaign
+        picture, outline = followed.picture, followed.outline
         status = await followed.status()
         now_s = time.time()
         nearest = picture.nearest(followed.targets)
         return {
             "key": followed.place.key,
-            "name": followed.place.key if campaign is None else campaign.name,
+            "name": followed.place.key if outline is None else outline.name,
+            "steers": followed.place.steers,
+            "absent": followed.place.absent,
             "phase": followed.phase,
             "phase_reason": followed.words or None,
             "state": picture.state,
@@ -140,15 +144,19 @@ def _left_s(followed: Followed, now_s: float) -> float | None:
     return by_pace if by_wall is None else min(by_pace, by_wall)
 
 
-def _rows(table: Path) -> int | None:
+def _rows(place: Source) -> int | None:
     """Results in a finished campaign's table; None where there is none."""
+    if place.folder is None:
+        return None
     try:
-        with table.open("rb") as file:
+        with place.folder.results_csv.open("rb") as file:
             return max(0, sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1)
     except OSError:
         return None
 
 
-def _changed_s(place: Place) -> float | None:
+def _changed_s(place: Source) -> float | None:
+    if place.folder is None:
+        return None
     times = [path.stat().st_mtime for path in (place.folder.results_csv, place.folder.campaign_copy) if path.exists()]
     return max(times, default=None)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from moireloop_gateway.access import RateLimit, Role, Tokens
 
@@ -115,7 +115,7 @@ class Guard:
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
         if "token" in query and scope["method"] == "GET" and not scope["path"].startswith("/api/"):
             scope["role"] = self._role(caller, query.pop("token"), None)
-            return str(scope["path"]) + (f"?{urlencode(query)}" if query else "")
+            return quote(str(scope["path"])) + (f"?{urlencode(query)}" if query else "")
         bearer = headers.get("authorization", "")
         token = bearer[7:].strip() if bearer[:7].lower() == "bearer " else None
         scope["role"] = role = self._role(caller, token, _cookie_in(headers.get("cookie", "")))
@@ -141,7 +141,7 @@ class Guard:
         if not by_cookie:
             return
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        if origin is not None and origin.partition("://")[2] != headers.get("host"):
             raise Refusal(403, "OtherOrigin", "changes are taken from the gateway's own pages alone")
         if headers.get(CSRF_HEADER) != self._tokens.csrf(role):
             raise Refusal(403, "NoCsrfHeader", f"expected the header {CSRF_HEADER} that /api/v1/session gives")
@@ -223,4 +223,7 @@ def _cookie_in(header: str) -> str | None:
 
 
 def _name_of(host: str) -> str:
-    return (urlsplit(f"//{host}").hostname or "").lower()
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""

@@ -8,7 +8,7 @@ import pytest
 
 from moireloop_broker.folder import CampaignFolder
 from moireloop_gateway.serve import Listening, serve
-from moireloop_gateway.sources.catalogue import NothingToShow
+from moireloop_gateway.sources.catalogue import Catalogue, NothingToShow, leads_elsewhere
 from moireloop_gateway.sources.place import campaign_folders
 
 
@@ -40,3 +40,30 @@ def test_patience_is_told_and_ends(tmp_path: Path) -> None:
         serve([tmp_path], Listening(port=0, patience=0.2), said.append, said.append)
     assert len(said) == 1
     assert said[0].startswith("waiting, at most 0 s: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "told"),
+    [
+        ("{}", 0o644, "expected mode 0600"),
+        ("{nonsense", 0o600, "is not a connection file"),
+        (' {"campaign": "x"}', 0o600, "is not a connection file"),
+    ],
+)
+def test_file_that_is_no_grant_is_refused_in_a_line(tmp_path: Path, text: str, mode: int, told: str) -> None:
+    """Nothing is served."""
+    file = tmp_path / "grant.json"
+    file.write_text(text)
+    file.chmod(mode)
+    said: list[str] = []
+    with pytest.raises(NothingToShow, match=told) as refused:
+        serve([file], Listening(port=0), said.append, said.append)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_connection_file_in_a_campaigns_folder_is_that_folder(tmp_path: Path) -> None:
+    """Where the folder is here, all of it is shown."""
+    root = started(tmp_path / "one.campaign")
+    (root / "connection.json").write_text("{}")
+    assert not leads_elsewhere(root / "connection.json")
+    assert [place.folder and place.folder.root for place in Catalogue([root / "connection.json"]).places()] == [root]

@@ -9,8 +9,9 @@ export const title = "Services";
 export function mount(root, { store }) {
   const services = el("div", {}), counters = el("div", {}), text = el("pre", { tabindex: "0", "aria-label": "end of the log" });
   const pick = el("select", { onchange: () => tail() });
+  const logs = el("div", {}, el("div", { class: "bar" }, el("label", {}, el("span", {}, "service"), pick), el("button", { type: "button", onclick: () => tail() }, "Read again")), text);
   replace(root, el("div", { class: "grid" }, card("Services", services), card("Counters", counters)), el("div", { style: "height:14px" }),
-    wide("Logs", el("div", { class: "bar" }, el("label", {}, el("span", {}, "service"), pick), el("button", { type: "button", onclick: () => tail() }, "Read again")), text));
+    wide("Logs", logs));
 
   async function tail() {
     if (!pick.value) return;
@@ -18,6 +19,7 @@ export function mount(root, { store }) {
     text.textContent = told.text || "The log is empty.";
     text.scrollTop = text.scrollHeight;
   }
+  if (store.summary.absent) { replace(logs, el("p", { class: "quiet" }, `No logs to show: ${store.summary.absent}.`)); pick.value = ""; }
   get(`${store.path}/logs`).then((told) => { fill(pick, told.services.map((name) => [name, name])); return tail(); }).catch(() => {});
   const timer = setInterval(() => store.summary?.phase === "live" && tail().catch(() => {}), 4000);
   return {

@@ -7,8 +7,8 @@ import { label, short } from "../format.js";
 export const title = "Steer";
 
 export function mount(root, { store, session }) {
-  const may = session.role === "controller", said = el("p", { role: "status", "aria-live": "polite" }), forms = el("div", { class: "grid" }), queue = el("div", {});
-  replace(root, may ? said : el("p", {}, "Your link lets you look. The controller's link steers."), forms, el("div", { style: "height:14px" }), card("Candidates without a result", queue));
+  const may = session.role === "controller" && store.summary.steers, said = el("p", { role: "status", "aria-live": "polite" }), forms = el("div", { class: "grid" }), queue = el("div", {});
+  replace(root, may ? said : el("p", {}, store.summary.steers ? "Your link lets you look. The controller's link steers." : "This gateway has an observer's grant: it may look."), forms, el("div", { style: "height:14px" }), card("Candidates without a result", queue));
   get("/requests").then(({ requests }) => replace(forms, requests.map((request) => form(store, request, may, said)))).catch((error) => { said.textContent = error.message; });
   return {
     update() {
