@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from moireloop.campaign_file.errors import CampaignFileError
 from moireloop.client.client import NotRunning, Page, Received, RequestRefused
+from moireloop_gateway.picture.hub import Hub, log_frame, sse_frame
 from moireloop_gateway.picture.picture import Picture
 from moireloop_gateway.sources.asker import Asker
 from moireloop_gateway.sources.follower import Entry, Follower, Phase
-from moireloop_gateway.sources.hub import Hub, log_frame, sse_frame
 from moireloop_gateway.sources.place import Outline, Source
 from moireloop_gateway.sources.stored import Unreadable, stored_events
 

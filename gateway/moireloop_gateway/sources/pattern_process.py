@@ -36,14 +36,14 @@ def main() -> int:
         os.environ.setdefault(name, "1")
     told = json.loads(sys.stdin.buffer.read())
     try:
-        said = _submitted(Path(told["folder"]), told["body"])
+        said = _submitted(Path(told["folder"]), told["connection"], told["body"])
     except tuple(REFUSALS) as error:
         said = {"error": REFUSALS[type(error)], "message": " ".join(str(error).split())[:1000]}
     sys.stdout.write(json.dumps(said, allow_nan=False))
     return 0
 
 
-def _submitted(folder: Path, body: dict[str, Any]) -> Any:
+def _submitted(folder: Path, connection: str, body: dict[str, Any]) -> Any:
     from moireloop.experiment.columns import peaks_of_columns
 
     columns = {name: np.array(values, dtype=np.float64) for name, values in body["columns"].items()}
@@ -53,7 +53,7 @@ def _submitted(folder: Path, body: dict[str, Any]) -> Any:
     peaks = peaks_of_columns(columns, WHERE, centre_error=body["centre_error"], instrument=body["instrument_fwhm"])
     known = {"lattices": body["lattices"] or _of_model(folder), "max_strain": body["max_strain"]}
     options: Any = {name: value for name, value in known.items() if value is not None}
-    with connect(folder, name=body["requester"], timeout_s=20) as client:
+    with connect(connection, name=body["requester"], timeout_s=20) as client:
         event = client.submit_pattern(
             peaks,
             pattern_id=body["pattern_id"],

@@ -20,8 +20,8 @@ from moireloop_broker.contract.message import MAX_SECONDS
 from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVATION
 from moireloop_broker.extras import MissingExtra, extras_for
 from moireloop_gateway.picture.columns import PARAMETER, ResultColumns
+from moireloop_gateway.picture.hub import event_json
 from moireloop_gateway.sources.followed import PHASE_TOPIC, Followed
-from moireloop_gateway.sources.hub import event_json
 from moireloop_gateway.sources.stored import stored_series
 from moireloop_gateway.sources.structure import NoStructure
 from moireloop_gateway.web.events import event_stream
@@ -249,8 +249,7 @@ async def steer(request: Request, gateway: Gateway) -> Response:
     followed, name = followed_of(request, gateway), request.path_params["request"]
     if name not in STEERING:
         raise Refusal(404, "UnknownRequest", f"expected one of {', '.join(STEERING)}, got {name[:80]!r}")
-    if not followed.place.steers:
-        raise Refusal(403, "NotAllowed", "the gateway's grant is an observer's, who may follow and replay, not steer")
+    _refuse_observer(followed)
     steering = STEERING[name]
     try:
         body = steering.body.model_validate_json(await request.body())
@@ -271,11 +270,12 @@ async def steer(request: Request, gateway: Gateway) -> Response:
 async def submit_pattern(request: Request, gateway: Gateway) -> Response:
     """Index a measured pattern and put it into the log; a twist that cannot be told is a reason, and no error."""
     followed = followed_of(request, gateway)
+    _refuse_observer(followed)
     try:
         body = SubmitPattern.model_validate_json(await request.body())
     except ValidationError as error:
         raise Refusal(422, "MalformedRequest", _first_of(error)) from error
-    return json_response({"pattern": await gateway.in_turn(lambda: submitted(followed.place.folder.root, body))})
+    return json_response({"pattern": await gateway.in_turn(lambda: submitted(followed.place, body))})
 
 
 async def patterns(request: Request, gateway: Gateway) -> Response:
@@ -315,6 +315,12 @@ async def steering_forms(_: Request, gateway: Gateway) -> Response:
             ]
         }
     )
+
+
+def _refuse_observer(followed: Followed) -> None:
+    """Nothing where the campaign would carry out what is asked. Raises Refusal."""
+    if not followed.place.steers:
+        raise Refusal(403, "NotAllowed", "the gateway's grant is an observer's, who may follow and replay, not steer")
 
 
 def _first_of(error: ValidationError) -> str:

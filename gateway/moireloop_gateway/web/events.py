@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from moireloop.client.client import NotRunning, RequestRefused
 from moireloop_gateway.picture.columns import id_order
-from moireloop_gateway.sources.hub import Sent, log_frame
+from moireloop_gateway.picture.hub import Sent, log_frame
 from moireloop_gateway.sources.stored import Unreadable
 
 if TYPE_CHECKING:

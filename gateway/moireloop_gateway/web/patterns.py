@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field, FiniteFloat
 
@@ -18,6 +17,9 @@ from moireloop_broker.contract.steering import SOMEBODY, Requester
 from moireloop_broker.processes.trial import TrialOverdue, try_out
 from moireloop_gateway.web.guard import Refusal
 from moireloop_gateway.web.steering import BY_PAGE
+
+if TYPE_CHECKING:
+    from moireloop_gateway.sources.place import Source
 
 PROGRAM: Final = "moireloop_gateway.sources.pattern_process"
 
@@ -49,10 +51,11 @@ class SubmitPattern(Message):
     requester: Requester = SOMEBODY
 
 
-def submitted(folder: Path, body: SubmitPattern) -> Any:
+def submitted(place: Source, body: SubmitPattern) -> Any:
     """The event of the log, as JSON has it. Blocks for a second. Raises Refusal."""
     named = body.requester if body.requester != SOMEBODY else BY_PAGE
-    told = {"folder": str(folder), "body": body.model_copy(update={"requester": named}).model_dump()}
+    asked = body.model_copy(update={"requester": named}).model_dump()
+    told = {"folder": place.where, "connection": str(place.connection_file), "body": asked}
     try:
         trial = try_out([sys.executable, "-m", PROGRAM], "pattern", start_s=LIMIT_S, told=json.dumps(told).encode())
     except TrialOverdue as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from moireloop_broker.contract.events import Observation, RunReport
-from moireloop_gateway.sources.hub import Hub, event_json, log_frame, sse_frame
+from moireloop_gateway.picture.hub import Hub, event_json, log_frame, sse_frame
 from tests.helpers.campaign_events import candidate, changed, result
 
 

@@ -50,7 +50,7 @@ export function mount(root, { store, session, go, chosen }) {
   function target(pattern) {
     if (pattern.analysis.twist_deg === null) return "";
     return el("button", {
-      type: "button", disabled: session.role !== "controller",
+      type: "button", disabled: session.role !== "controller" || !store.summary.steers,
       onclick: async () => {
         const body = { pattern_id: pattern.pattern_id };
         const summary = `Search for ${number(pattern.analysis.twist_deg, 2)} degrees from now on, in the place of all targets so far.`;
