@@ -22,6 +22,7 @@ from moireloop_broker.contract.codec import EARLIER, peeked_tag, unpack_publishe
 from moireloop_broker.contract.control import Status
 from moireloop_broker.contract.events import Published, Result
 from moireloop_broker.contract.message import START, MalformedMessage
+from moireloop_broker.contract.patterns import PatternMeasured
 from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
 from moireloop_broker.contract.topics import OBSERVED_TOPICS, topic_named
 from moireloop_broker.folder import CampaignFolder
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from moireloop.campaign_file.campaign import Campaign
     from moireloop.experiment.comparison import Comparison
+    from moireloop_optimizer.discrepancy import ChamberAdvice
 
 M = TypeVar("M", bound="Published")
 
@@ -173,6 +175,13 @@ class StoredCampaign:
         if "lattices" not in options and (crystal := crystal_of(self._campaign.growth)) is not None:
             options["lattices"] = crystal.lattice_angstrom, crystal.lattice_angstrom
         return compare(pattern, self.results, self.targets, self.space, **options)
+
+    def advise_chamber(self, target: Target | float | None = None) -> ChamberAdvice:
+        """Where chamber and computer should go next, by results and measured patterns; see CampaignClient."""
+        from moireloop.experiment.chamber import advised
+
+        patterns = [entry.message for entry in self.events([PatternMeasured])]
+        return advised(self.results, patterns, self.space, target, self.targets)
 
     def results_frame(self) -> pd.DataFrame:
         """The results as a pandas table with the columns of results.parquet. Raises MissingExtra."""

@@ -36,7 +36,7 @@ ROOMS = {
     ),
     "moireloop_optimizer": (
         "runs", "strategy", "strategy_names", "settings", "sobol", "auto", "regret", "repeats", "strategies",
-        "generators", "advice", "checks", "service", "__main__",
+        "generators", "advice", "discrepancy", "checks", "service", "__main__",
     ),
     "moireloop": (
         "exit_codes", "cells", "results", "experiment", "campaign_file", "client", "campaign", "scheduling", "services",

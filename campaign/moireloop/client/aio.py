@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from moireloop.experiment.comparison import Comparison
+    from moireloop_optimizer.discrepancy import ChamberAdvice
 
 P = TypeVar("P", bound="Published", covariant=True)
 
@@ -164,6 +165,15 @@ class AsyncCampaignClient(Asking[Coroutine[Any, Any, None]]):
             **options,
         )
         return cast("PatternMeasured", await self._ask(await asyncio.to_thread(work)))
+
+    async def advise_chamber(self, target: Target | float | None = None) -> ChamberAdvice:
+        """Where chamber and computer should go next, found in a thread; see CampaignClient.advise_chamber."""
+        from moireloop.experiment.chamber import advised
+
+        told = await self.describe()
+        found = [entry.message for entry in await self.results()]
+        patterns = [entry.message for entry in await self.patterns()]
+        return await asyncio.to_thread(advised, found, patterns, space_of(told), target, targets_of(told.targets))
 
     async def patterns(self, since: str = START) -> list[Received[PatternMeasured]]:
         """All measured patterns after the id `since`, oldest first. Raises NotRunning."""

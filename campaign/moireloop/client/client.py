@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from moireloop.experiment.comparison import Comparison
+    from moireloop_optimizer.discrepancy import ChamberAdvice
 
 __all__ = ["CampaignClient", "NotRunning", "Page", "Received", "RequestRefused", "Subscription", "Topic", "connect"]
 
@@ -198,6 +199,22 @@ class CampaignClient(Asking[None]):
             **options,
         )
         return cast("PatternMeasured", self._ask(request))
+
+    def advise_chamber(self, target: Target | float | None = None) -> ChamberAdvice:
+        """Where chamber and computer are likeliest to give a target's twist, by results and patterns together.
+
+        What the chamber does otherwise than the simulation is learnt from the patterns; `reason` says why there is no
+        advice. Without a target the first one is taken.
+
+        Raises:
+            NotRunning, MissingExtra: as `results_frame`.
+        """
+        from moireloop.experiment.chamber import advised
+
+        told = self.describe()
+        found = [entry.message for entry in self.results()]
+        patterns = [entry.message for entry in self.patterns()]
+        return advised(found, patterns, space_of(told), target, targets_of(told.targets))
 
     def patterns(self, since: str = START) -> list[Received[PatternMeasured]]:
         """All measured patterns after the id `since`, oldest first. Raises NotRunning."""

@@ -106,6 +106,7 @@ def test_patterns_of_a_running_campaign(broker: BrokerProcess) -> None:
         with pytest.raises(RequestRefused, match="OtherPattern"):
             client.submit_pattern(measured(2, 8.3), pattern_id="shot-1")
         assert [entry.message for entry in client.patterns()] == [event, untold]
+        assert client.advise_chamber().reason == "the model needs at least 8 results with a twist, and there are 3"
         assert client.retarget_to_pattern().twist_deg == event.analysis.twist_deg
         assert client.targets[0].twist_deg == event.analysis.twist_deg
         with pytest.raises(BadArgument, match="has no twist"):
