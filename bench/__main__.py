@@ -53,7 +53,7 @@ BENCHES: Final = {
     "replays": Bench("replays", {"results": 60, "clients": 2, "asked": 3}),
     "long": Bench("long_campaign", {"results": 12, "short": 2, "commands": []}),
     "scale": Bench(
-        "scale", {"workers": [20], "run_s": 1.0, "warm_s": 1.0, "seconds": 2.0, "frame_every_s": 0.5},
+        "scale", {"workers": [20], "run_s": 1.0, "warm_s": 1.0, "seconds": 2.0, "frame_every_s": 0.5, "proposed": 500},
     ),
     "frames-scale": Bench(
         "frames_at_scale",

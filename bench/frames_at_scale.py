@@ -16,19 +16,15 @@ import psutil
 import redis
 
 from bench.campaigns import campaign_of, session, wait_until
-from bench.scale import expect, simulators, together
+from bench.scale import expect, propose, simulators, together
 from bench.simulated_workers import Plan
 from bench.table import Row
 from bench.twist_speed import hot_frame, times_s
 from moireloop_broker.connection import Connection
-from moireloop_broker.contract.events import Candidate
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.campaign_state import frame_endpoints
-from moireloop_broker.state.work_queue import Proposer
 
 RUN_S: Final = 60.0
-
-AT_ONCE: Final = 500
 
 TYPICAL_ATOMS: Final = 864
 
@@ -57,7 +53,7 @@ def _rows_of(plan: Plan, analyzers: int, *, kills: bool) -> list[Row]:
         contextlib.closing(connection.open_redis()) as client,
     ):
         wait_until(lambda: len(frame_endpoints(client, connection.keys)) == analyzers, "the analyzers are ready")
-        _propose(client, connection, 3 * plan.workers)
+        propose(client, connection, 3 * plan.workers)
         own_file = str(CampaignFolder(Path(campaign.folder)).connection_of("worker"))
         with simulators(replace(plan, connection=own_file)) as processes:
             expect(processes, "counts", conductor)
@@ -108,19 +104,6 @@ def _shown(
             f"{lost:.0f}: lost with an analyzer, or in queues when the workers left",
         ),
     ]  # fmt: skip
-
-
-def _propose(client: redis.Redis, connection: Connection, count: int) -> None:
-    """Enough candidates for all workers."""
-    point = {"temperature_k": 2000.0, "lattice_strain": 0.01, "shear_strain": 0.1}
-    proposer = Proposer(client, connection.keys)
-    for first in range(0, count, AT_ONCE):
-        proposer.propose_several(
-            [
-                Candidate(candidate_id=f"c{number}", parameters=point, seed=number, proposed_s=time.time())
-                for number in range(first, min(first + AT_ONCE, count))
-            ]
-        )
 
 
 def _received(client: redis.Redis, connection: Connection) -> int:

@@ -26,14 +26,18 @@ from bench.table import Row
 from moireloop.client.client import connect
 from moireloop.session.conductor import Conductor
 from moireloop_broker.connection import Connection
+from moireloop_broker.contract.events import Candidate
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.campaign_state import frame_endpoints
+from moireloop_broker.state.work_queue import Proposer
 
 STATUS_ASKED: Final = 20
 
 SIMULATOR: Final = "simulator"
 
 HOPS: Final = 300
+
+AT_ONCE: Final = 500
 
 IN_ONE_PROCESS: Final = 625
 
@@ -68,30 +72,48 @@ def rows(
     strategy: str = "random",
     analyzers: int = 1,
     frame_every_s: float | None = 20.0,
+    proposed: int = 0,
 ) -> list[Row]:
-    """The figures of each number of workers, whose runs take so long in the mean."""
+    """The figures of each number of workers, whose runs take so long in the mean.
+
+    Candidates are the optimizer's, or so many that are `proposed` at the beginning.
+    """
     found = []
     for count in workers:
         plan = Plan("", count, count, warm_s + seconds, warm_s, run_s, frame_every_s=frame_every_s)
-        found += _rows_of(count, simulated(plan, strategy=strategy, analyzers=analyzers), run_s)
+        found += _rows_of(count, simulated(plan, strategy=strategy, analyzers=analyzers, proposed=proposed), run_s)
     return found
 
 
-def simulated(plan: Plan, *, strategy: str = "random", analyzers: int = 1) -> Found:
+def simulated(plan: Plan, *, strategy: str = "random", analyzers: int = 1, proposed: int = 0) -> Found:
     """Simulate workers beside the real services of a campaign that never ends."""
     own = {"strategy": strategy}
     with (
         campaign_of(
             {"model": "noop"}, workers=1, results=1_000_000, optimizer=own, analyzers={"count": analyzers}
         ) as campaign,
-        session(campaign, without=("pool",)) as (conductor, connection),
+        session(campaign, without=("pool", "optimizer") if proposed else ("pool",)) as (conductor, connection),
         contextlib.closing(connection.open_redis()) as client,
     ):
         wait_until(lambda: len(frame_endpoints(client, connection.keys)) == analyzers, "the analyzers are ready")
         raw, undisturbed_s = raw_hops_per_s(client, HOPS), _status_s(Path(campaign.folder))
+        propose(client, connection, proposed)
         of_worker = CampaignFolder(Path(campaign.folder)).connection_of("worker")
         with simulators(replace(plan, connection=str(of_worker))) as processes:
             return _watched(processes, conductor, connection, client, raw, undisturbed_s)
+
+
+def propose(client: redis.Redis, connection: Connection, count: int) -> None:
+    """Enough candidates for all workers."""
+    point = {"temperature_k": 2000.0, "lattice_strain": 0.01, "shear_strain": 0.1}
+    proposer = Proposer(client, connection.keys)
+    for first in range(0, count, AT_ONCE):
+        proposer.propose_several(
+            [
+                Candidate(candidate_id=f"c{number}", parameters=point, seed=number, proposed_s=time.time())
+                for number in range(first, min(first + AT_ONCE, count))
+            ]
+        )
 
 
 @contextmanager

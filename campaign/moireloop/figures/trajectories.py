@@ -40,12 +40,14 @@ def trajectory_figure(
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     shown = last_attempts(all_series)
     unit, ps = time_unit(shown)
+    is_dense = len(shown) > MANY
+    band: dict[str, Any] = {"color": GREEN, "alpha": 0.4 if is_dense else 0.18, "lw": 0, "zorder": 3 if is_dense else 1}
     for target in targets:
         low, high = target.twist_deg - target.tolerance_deg, target.twist_deg + target.tolerance_deg
-        upper.axhspan(low, high, color=GREEN, alpha=0.18, lw=0, label="within tolerance")
+        upper.axhspan(low, high, label="within tolerance", **band)
     best = _best_ids(results, targets)
     ends = {result.candidate.candidate_id: result.twist_deg for result in results}
-    if is_dense := len(shown) > MANY:
+    if is_dense:
         _draw_density(figure, (upper, lower), shown, ps)
         shown = [series for series in shown if series.candidate_id in best]
     for series in sorted(shown, key=lambda series: series.candidate_id in best):
