@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from moireloop.results.early_ends import was_right
 from moireloop_broker.contract.events import (
     BUDGET_OUTCOMES,
     CampaignChanged,
@@ -101,6 +102,9 @@ class Picture:
         self.failures: deque[dict[str, Any]] = deque(maxlen=FAILURES_KEPT)
         self.services: dict[str, dict[str, Any]] = {}
         self.remarks: deque[dict[str, Any]] = deque(maxlen=REMARKS_KEPT)
+        self.early_checked = 0
+        self.early_wrong = 0
+        self._withheld: dict[tuple[str, int], EarlyEndWithheld] = {}
         self.patterns: dict[str, dict[str, Any]] = {}
         self.patterns_seen = 0
         self.stage_s = dict.fromkeys(STAGES, 0.0)
@@ -146,6 +150,7 @@ class Picture:
         elif isinstance(event, EarlyEndOrdered):
             self._remark(log_id, event.ordered_s, event.ending, f"{event.candidate_id}: {event.reason}")
         elif isinstance(event, EarlyEndWithheld):
+            self._withheld[event.candidate_id, event.attempt] = event
             self._remark(log_id, event.withheld_s, "kept to its end", f"{event.candidate_id}: {event.reason}")
         elif isinstance(event, PatternMeasured):
             self._measured(log_id, event)
@@ -194,12 +199,20 @@ class Picture:
             self.steps_done += max(0, report.steps - report.resumed_from_step)
             if report.ended in ("settled", "hopeless"):
                 self.steps_saved += max(0, report.planned_steps - report.steps)
+        self._check_early_end(result)
         times = result.times
         marks = (times.queued_s, times.leased_s, times.started_s, times.finished_s, times.analysed_s)
         for stage, begin, end in zip(STAGES, marks, marks[1:], strict=False):
             if begin is not None and end is not None:
                 self.stage_s[stage] += max(0.0, end - begin)
                 self.stage_count[stage] += 1
+
+    def _check_early_end(self, result: Result) -> None:
+        """Whether ending a run early would have been right, where it went to its full end as a check."""
+        withheld = self._withheld.pop((result.candidate.candidate_id, result.attempt), None)
+        if withheld is not None and (right := was_right(withheld, result)) is not None:
+            self.early_checked += 1
+            self.early_wrong += not right
 
     def _used(self, report: RunReport, leased_s: float | None) -> None:
         """A worker's wall time, in each session from its first lease to the end of its last run."""

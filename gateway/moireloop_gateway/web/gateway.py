@@ -102,6 +102,8 @@ class Gateway:
             "steps_done": picture.steps_done,
             "steps_saved": picture.steps_saved,
             "endings": dict(picture.endings),
+            "early_checked": picture.early_checked,
+            "early_wrong": picture.early_wrong,
             "patterns": picture.patterns_seen,
             "stages": _stages(followed),
             **_services(followed, status),

@@ -99,6 +99,10 @@ def add_campaign(families: Families, name: str, told: Mapping[str, Any], followe
     add(GAUGE, "utilisation_ratio", "Time in LAMMPS over wall time of the workers.", name, told["utilisation"])
     add(COUNTER, "md_steps", "MD steps of runs that came to their end.", name, told["steps_done"])
     add(COUNTER, "md_steps_saved", "MD steps that early ends saved.", name, told["steps_saved"])
+    for ending, count in sorted(picture.endings.items()):
+        add(COUNTER, "runs_ended", "Runs by how they came to their end.", name, count, ending=ending)
+    add(COUNTER, "early_ends_checked", "Sure runs that went to their full end as a check.", name, picture.early_checked)
+    add(COUNTER, "early_ends_wrong", "Of these, runs that came to another twist.", name, picture.early_wrong)
     add(COUNTER, "patterns", "Measured patterns in the log.", name, picture.patterns_seen)
     for stage, total in picture.stage_s.items():
         add(COUNTER, "stage_seconds", "Time that candidates spent in a stage.", name, total, stage=stage)

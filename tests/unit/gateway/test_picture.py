@@ -9,6 +9,7 @@ import pytest
 
 from moireloop_broker.contract.events import (
     CancelRequested,
+    EarlyEndWithheld,
     Measurement,
     Observation,
     Published,
@@ -16,7 +17,9 @@ from moireloop_broker.contract.events import (
     ServiceChanged,
     StageTimes,
 )
+from moireloop_broker.contract.patterns import PatternAnalysis, PatternMeasured, PatternPeaks
 from moireloop_broker.contract.search import Target
+from moireloop_gateway.picture import picture as pictures
 from moireloop_gateway.picture.picture import Picture
 from moireloop_gateway.picture.runs import ENDED_KEPT, POINTS_KEPT, Runs
 from moireloop_gateway.web.recipes import recipes_json
@@ -184,3 +187,35 @@ def test_a_result_takes_little_room() -> None:
     size += sum(sys.getsizeof(entry) + sys.getsizeof(entry[0]) for entry in columns.ids)
     size += sum(sys.getsizeof(name) for name in columns.candidates)
     assert size / 2000 < 700
+
+
+def pattern(number: int, twist_deg: float | None) -> PatternMeasured:
+    shown = PatternAnalysis(twist_deg=twist_deg, sigma_deg=0.1, reason=None if twist_deg else "too faint")
+    peaks = PatternPeaks(q_x_per_angstrom=[2.3], q_y_per_angstrom=[0.0], intensity=[1.0])
+    return PatternMeasured(pattern_id=f"p{number}", requester="ada", peaks=peaks, analysis=shown, at_s=float(number))
+
+
+def test_measured_patterns_are_kept_without_their_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest ones, each with what it shows; all are counted, and each is a remark with who sent it."""
+    monkeypatch.setattr(pictures, "PATTERNS_KEPT", 2)
+    picture = picture_of(pattern(1, 8.3), pattern(2, None), pattern(3, 9.0))
+    assert list(picture.patterns) == ["p2", "p3"]
+    assert (picture.patterns["p3"]["id"], picture.patterns["p3"]["peaks"]) == ("3-0", 1)
+    assert picture.patterns["p2"]["analysis"]["reason"] == "too faint"
+    assert picture.patterns_seen == 3
+    assert [remark["text"] for remark in picture.remarks][:2] == ["p1: 8.30 ± 0.10 (by ada)", "p2: too faint (by ada)"]
+    assert json.loads(json.dumps(list(picture.patterns.values())))
+
+
+def test_sure_runs_that_went_to_their_end_are_checked() -> None:
+    """Right where the final twist is that which was claimed, wrong where it is another one."""
+    events: list[Published] = []
+    for name, claimed_deg in (("c1", 5.0), ("c2", 15.0)):
+        report = RunReport(worker="w0", started_s=1.0, finished_s=2.0, steps=10, planned_steps=10, md_s=1.0)
+        withheld = EarlyEndWithheld(
+            candidate_id=name, attempt=1, reason="sure", step=1, twist_deg=claimed_deg, tolerance_deg=0.1,
+            probability=0.97, share=0.1, withheld_s=1.0,
+        )  # fmt: skip
+        events += [withheld, result(candidate(name)).model_copy(update={"report": report})]
+    picture = picture_of(*events)
+    assert (picture.early_checked, picture.early_wrong) == (2, 1)

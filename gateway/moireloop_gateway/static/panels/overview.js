@@ -41,7 +41,7 @@ export function mount(root, { store, go }) {
         tile("now", `${counts.running} running`, `${counts.queued} queued, ${counts.analysing} being analysed`),
         tile("results", `${counts.measured} measured`, `${counts.refused} refused, ${counts.failed} failed, ${counts.cancelled} cancelled`),
         tile("utilisation", percent(s.utilisation), "of the workers' time in LAMMPS"),
-        tile("MD steps", s.steps_done.toLocaleString("en"), s.steps_saved ? `${s.steps_saved.toLocaleString("en")} saved by early ends` : "none saved by early ends"));
+        tile("MD steps", s.steps_done.toLocaleString("en"), saved(s)));
       replace(targets, table("Targets", [
         { title: "target", cell: (t) => `${number(t.twist_deg, 2)}° ± ${number(t.tolerance_deg, 2)}°` },
         { title: "hits", number: true, cell: (t) => String(t.hits) },
@@ -57,6 +57,12 @@ export function mount(root, { store, go }) {
 const elapsed = (s) => (s.session_started_s ? (s.phase === "live" ? s.now_s - s.session_started_s : null) : null);
 
 const tile = (name, value, more) => el("div", { class: "tile" }, el("span", { class: "quiet" }, name), el("b", {}, value), el("span", { class: "quiet" }, more));
+
+// Steps that early ends saved, and how many of those that were checked would have been wrong.
+function saved(s) {
+  const words = s.steps_saved ? `${s.steps_saved.toLocaleString("en")} saved by early ends` : "none saved by early ends";
+  return s.early_checked ? `${words}, ${s.early_wrong} of ${s.early_checked} checked wrong` : words;
+}
 
 function budgetTile(s) {
   const most = s.budget?.results ?? 0;

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from moireloop.results.early_ends import early_ends, saved_steps
+from moireloop.figures.early_end import early_end_figure
+from moireloop.results.early_ends import early_ends, saved_steps, was_right
 from moireloop.results.table import results_table
+from moireloop_analyzer.checks import early_end_warnings
+from moireloop_analyzer.settings import EarlyEndSettings, LearntPolicy
+from moireloop_analyzer.settling.reliability import reliability
+from moireloop_broker.contract.events import EarlyEndWithheld
 from moireloop_broker.contract.search import Target
 from tests.unit.campaign.conftest import MakeResult
+from tests.unit.settling.made_up import TOLERANCE_DEG, whole_runs
 
 
 @pytest.mark.parametrize(
@@ -44,3 +52,59 @@ def test_table_tells_how_each_run_ended(make_result: MakeResult) -> None:
     table = results_table([make_result(1, twist_deg=8.0, ended="settled", steps=5000)], [Target(twist_deg=8.0)], {})
     row = table.select(["ended", "steps", "planned_steps"]).to_pylist()
     assert row == [{"ended": "settled", "steps": 5000, "planned_steps": 20_000}]
+
+
+def withheld(number: int, twist_deg: float, attempt: int = 1) -> EarlyEndWithheld:
+    return EarlyEndWithheld(
+        candidate_id=f"c-{number:04d}", attempt=attempt, reason="sure", step=9000, twist_deg=twist_deg,
+        tolerance_deg=0.1, probability=0.97, share=0.1, withheld_s=1.0,
+    )  # fmt: skip
+
+
+def test_runs_that_were_kept_to_their_end_tell_how_often_it_was_right(make_result: MakeResult) -> None:
+    """Another twist is wrong, and so is none; a run that was cancelled or tried again tells nothing."""
+    results = [
+        make_result(1, twist_deg=8.05),
+        make_result(2, twist_deg=9.0),
+        make_result(3),
+        make_result(4, twist_deg=8.0, ended="cancelled", steps=1),
+        make_result(5, twist_deg=8.0),
+    ]
+    events = [withheld(number, 8.0, attempt=1 + (number == 5)) for number in range(1, 6)]
+    right = [was_right(event, result) for event, result in zip(events, results, strict=True)]
+    assert right == [True, False, False, None, None]
+    found = early_ends(results, {(event.candidate_id, event.attempt): event for event in events})
+    assert found is not None
+    assert (found.checked, found.wrong) == (3, 2)
+    assert str(found).endswith("2 of 3 checked to their full end wrong")
+
+
+def test_figure_shows_what_is_known_and_what_is_not() -> None:
+    """Too few whole runs are said; of enough there are the curve, and wrong ends beside the level that was asked."""
+    few = early_end_figure(None, 7, 49, 0.98)
+    assert few.axes[0].texts[0].get_text() == "7 whole runs, 49 are needed"
+    found = reliability(whole_runs(30), TOLERANCE_DEG, (0.7,))
+    assert found is not None
+    curve, levels = early_end_figure(found, 30, 10, 0.7).axes
+    drawn = [[np.asarray(line.get_xydata()) for line in axes.lines] for axes in (curve, levels)]
+    right = np.array([[part.told, part.right] for part in found.curve])
+    wrong = np.array([[100 * (1 - level), 100 * ends.wrong / ends.ended] for level, ends in found.levels])
+    assert any(np.array_equal(line, right) for line in drawn[0])
+    assert any(np.array_equal(line, wrong) for line in drawn[1])
+
+
+@pytest.mark.parametrize(("level", "budget", "warned"), [(0.98, 49, True), (0.98, 50, False), (0.9, 41, False)])
+def test_a_budget_too_small_to_learn_from_is_told(level: float, budget: int, warned: bool) -> None:
+    """`validate` says how many whole runs a level needs; without the policy it says nothing."""
+    told = early_end_warnings(EarlyEndSettings(learnt=LearntPolicy(level=level)), budget)
+    assert bool(told) is warned
+    assert not told or f"level {level:g} needs 49 whole runs to learn from, and the budget is {budget}" in told[0]
+    assert early_end_warnings(EarlyEndSettings(), budget) == []
+
+
+def test_one_way_to_settle_is_enough() -> None:
+    """A file with both tables is refused, and the line names both."""
+    both: dict[str, dict[str, float]] = {"settled": {}, "learnt": {}}
+    with pytest.raises(ValidationError) as refusal:
+        EarlyEndSettings.model_validate(both)
+    assert "expected either [early_end.settled] or [early_end.learnt], got both" in str(refusal.value)
