@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from moireloop.campaign_file.errors import CampaignFileError
 from moireloop.campaign_file.looking import load_to_look
 from moireloop.client.connecting import connection_of
 from moireloop_broker.connection import NoConnectionFile
@@ -30,6 +32,7 @@ class Catalogue:
         self._given = [path.absolute() for path in given]
         self._keys: dict[Path, str] = {}
         self._remote: dict[Path, RemotePlace] = {}
+        self._known: dict[Path, list[CampaignFolder]] = {}
         self._followed: OrderedDict[str, Followed] = OrderedDict()
 
     def places(self) -> list[Source]:
@@ -39,11 +42,17 @@ class Catalogue:
             if leads_elsewhere(given):
                 found[given] = self._remote_place(given)
                 continue
-            for folder in _folders(given):
+            for folder in self._folders_now(given):
                 root = folder.root.resolve()
                 if root not in found:
                     found[root] = Place(self._key(root, root.name.removesuffix(".campaign")), CampaignFolder(root))
         return list(found.values())
+
+    def _folders_now(self, given: Path) -> list[CampaignFolder]:
+        """The campaigns of what was given or, while that is moved away or cannot be read, those that were there."""
+        with contextlib.suppress(CampaignFileError, OSError):
+            self._known[given] = _folders(given)
+        return self._known.get(given, [])
 
     def _remote_place(self, file: Path) -> RemotePlace:
         if file not in self._remote:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from moireloop.campaign_file.errors import CampaignFileError
 from moireloop.campaign_file.load import load_copy
 from moireloop.figures.bilayer import Lattices, direction_rad, moire_corners
 from moireloop.figures.final_structure import FinalStructure, NoStructure, lattices_of, read_structure
@@ -26,14 +27,14 @@ def main() -> int:
     """Read, measure and write; what cannot be read is said as a reason."""
     told = json.loads(sys.stdin.buffer.read())
     folder = CampaignFolder(Path(told["folder"]))
-    campaign = load_copy(folder)
-    model = started_model(campaign.growth, campaign.frames.every_steps, folder)
     file = folder.final_data(told["candidate_id"], told["attempt"])
     try:
+        campaign = load_copy(folder)
+        model = started_model(campaign.growth, campaign.frames.every_steps, folder)
         if not file.exists():
             raise NoStructure(f"{file} is not there: runs without molecular dynamics leave no structure")
         said = described(read_structure(file, model.lattice_types, model.periodic, campaign.analyzers))
-    except NoStructure as error:
+    except (NoStructure, CampaignFileError) as error:
         said = {"reason": str(error)}
     sys.stdout.write(json.dumps(said, allow_nan=False))
     return 0

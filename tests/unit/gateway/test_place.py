@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from moireloop_broker.folder import CampaignFolder
 from moireloop_gateway.serve import Listening, serve
 from moireloop_gateway.sources.catalogue import Catalogue, NothingToShow, leads_elsewhere
 from moireloop_gateway.sources.place import campaign_folders
+from tests.helpers.stopped_campaigns import campaign_file
 
 
 def started(root: Path) -> Path:
@@ -67,3 +69,14 @@ def test_connection_file_in_a_campaigns_folder_is_that_folder(tmp_path: Path) ->
     (root / "connection.json").write_text("{}")
     assert not leads_elsewhere(root / "connection.json")
     assert [place.folder and place.folder.root for place in Catalogue([root / "connection.json"]).places()] == [root]
+
+
+def test_campaign_whose_file_is_moved_away_stays_in_the_list(tmp_path: Path) -> None:
+    """The list and the metrics go on with the folder that the file had named."""
+    file = campaign_file(tmp_path / "here")
+    root = started(tmp_path / "here" / "tiny.campaign")
+    catalogue = Catalogue([file])
+    assert [place.where for place in catalogue.places()] == [str(root)]
+    file.rename(tmp_path / "elsewhere.toml")
+    shutil.move(root, tmp_path / "away")
+    assert [(place.where, place.runs(), place.services()) for place in catalogue.places()] == [(str(root), False, [])]
