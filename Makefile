@@ -23,8 +23,9 @@ test: check
 check: $(READY)
 	$(MAKE) --no-print-directory -j 2 -O lint types kernels programs docs
 	mkdir -p build
-	$(BIN)/python -m pytest -m "not long" tests/unit tests/contract tests/physics tests/integration tests/schedulers > build/smaller-tests.log 2>&1 & smaller=$$!; \
-	$(BIN)/python -m pytest -m "not long" tests/system; whole=$$?; \
+	$(BIN)/python -m pytest -m "not long" tests/unit tests/contract tests/physics tests/integration tests/schedulers \
+		--ignore=tests/integration/bench > build/smaller-tests.log 2>&1 & smaller=$$!; \
+	$(BIN)/python -m pytest -m "not long" tests/system tests/integration/bench; whole=$$?; \
 	wait $$smaller; smaller=$$?; cat build/smaller-tests.log; \
 	echo "exit codes: whole campaigns $$whole, smaller tests $$smaller (137: killed by SIGKILL)"; test $$whole -eq 0 && test $$smaller -eq 0
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from moireloop_broker.contract.control import WorkerStatus
+from moireloop_worker.pool.decisions import STILL_BIRTHS
 from tests.helpers.waiting import wait_until
 from tests.integration.worker.conftest import StartPool
 from tests.integration.worker.worker_campaign import LONG_BEAD, SMALL_BEAD, Campaign, ranks_of
@@ -136,7 +137,10 @@ def test_status_tells_how_a_worker_fares(make_campaign: Make, start_pool: StartP
 def test_worker_that_cannot_come_up_again_says_why_and_is_tried_on(
     make_campaign: Make, start_pool: StartPool, undo: ExitStack
 ) -> None:
-    """Something that every worker needs goes away while one runs: the pool lives, says why, and mends itself."""
+    """Something that every worker needs goes away while one runs: the pool lives, says why, and mends itself.
+
+    After as many starts as end a pool of which no worker ever came up, there is one more.
+    """
     campaign = make_campaign(LONG_BEAD, lease_s=60.0)
     campaign.propose("c0")
     pool = start_pool(campaign)
@@ -150,10 +154,11 @@ def test_worker_that_cannot_come_up_again_says_why_and_is_tried_on(
         return (worker.phase == "starting" and worker.fault) or ""
 
     assert "connection" in wait_until(why, "the status says why no worker comes up")
-    wait_until(lambda: len(failed_starts(campaign)) > 4, "more attempts than a first start is given")
-    assert pool.poll() is None
+    wait_until(lambda: len(failed_starts(campaign)) == STILL_BIRTHS, "the attempts that a first start is given")
     away.rename(campaign.file)
     campaign.wait_for("run_leased/1", 2)
+    assert pool.poll() is None
+    assert len(failed_starts(campaign)) == STILL_BIRTHS
 
 
 def failed_starts(campaign: Campaign) -> list[str]:
