@@ -45,7 +45,7 @@ class Clocked:
     busy: float = 0.0
 
     def runs(self) -> Runs:
-        """What a strategy is told."""
+        """What a strategy receives."""
         twists = np.array(self.twist_deg)
         return Runs(
             np.array(self.points).reshape(-1, DIMENSION), twists, np.where(np.isfinite(twists), SIGMA_DEG, np.nan)

@@ -18,7 +18,7 @@ from bench.scattered import DIMENSION
 from moireloop_broker.contract.search import Target
 
 NO_TWIST_DEG: Final = 30.0
-"""Regret that a run without a twist is told to have: the largest that there can be."""
+"""Regret of a run without a twist: the largest possible."""
 
 Evaluate = Callable[[Floats], float | None]
 """From a point of the unit cube to its regret in degrees, None where there was no twist."""
@@ -88,7 +88,7 @@ def _names(dimension: int) -> list[str]:
 
 
 def regret_on(landscape: Landscape, target: Target, seed: int) -> Evaluate:
-    """What a landscape answers to points, with the same random numbers of runs as `search` has."""
+    """What a landscape returns for points, with the same random numbers of runs as `search` has."""
     done = 0
 
     def evaluate(point: Floats) -> float | None:

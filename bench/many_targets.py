@@ -1,6 +1,6 @@
 """What three targets in one campaign cost, over the hardest of them alone.
 
-Which one is the hardest is told search by search, from the same initial samples: the one that takes longest. Where hits
+The hardest target is found search by search, from the same initial samples: the one that takes longest. Where hits
 come by chance no target is the hardest for all searches, and even three campaigns at once, one for each, take longer
 than the median of any.
 """

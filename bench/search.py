@@ -80,7 +80,7 @@ def search(
 
 
 def runs_of_trace(trace: Trace) -> Runs:
-    """What a strategy is told of a search so far."""
+    """What a strategy knows of a search so far."""
     sigma_deg = np.where(np.isfinite(trace.twist_deg), SIGMA_DEG, np.nan)
     return Runs(trace.points, trace.twist_deg, sigma_deg, trace.lattices)
 

@@ -43,7 +43,7 @@ def timed(name: str, results: int) -> tuple[float, float, float]:
 
 
 def random_runs(name: str, count: int) -> Runs:
-    """So many runs of a landscape, with all that a strategy is told of them."""
+    """Runs of a landscape, with all that a strategy receives of them."""
     made = search(landscapes()[name], None, TARGETS, initial=count, n_batch=1, budget=count, seed=0)
     return runs_of_trace(made)
 

@@ -1,4 +1,4 @@
-"""A frame as the analysis sees it, and what is told of its twist (pure)."""
+"""A frame as the analysis sees it, and what is reported of its twist (pure)."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class AnalyzerSettings(BaseModel):
         "of atoms",
     )
     analyses: Annotated[tuple[Identifier, ...], Field(strict=False, max_length=MAX_ANALYSES)] = Field(
-        default=(), description="analyzers beside the twist, by the names under which packages register them"
+        default=(), description="further analyzers, by the names under which packages register them"
     )
     analyses_of: Literal["final", "every"] = Field(
         default="final", description="frames that these look at: the final one of each run, or every one"
@@ -149,7 +149,7 @@ class EarlyEndSettings(Policy):
 
     settled: SettledPolicy | None = Field(default=None, description="[early_end.settled]: end a run that has settled")
     learnt: LearntPolicy | None = Field(
-        default=None, description="[early_end.learnt]: end a run that is sure of its twist, in the place of settled"
+        default=None, description="[early_end.learnt]: end a run that is sure of its twist; replaces settled"
     )
     hopeless: HopelessPolicy | None = Field(default=None, description="[early_end.hopeless]: end a hopeless run")
 

@@ -25,7 +25,7 @@ NOISE_ANGSTROM: Final = 0.05
 
 
 def warm_up(settings: AnalyzerSettings) -> float:
-    """Measure the small bilayer in each way that frames are measured in; answers the seconds it took.
+    """Measure the small bilayer in each way that frames are measured; returns the seconds it took.
 
     These ways are: whole, without its sulfur, periodic along c (layers that wrap), and one layer alone (layers that no
     gap parts); beside them the fit to positions, which is made anew where a seam is found, and the look at the sites of

@@ -98,7 +98,7 @@ class Connection(BaseModel):
         return FramePublisher(lambda: frame_endpoints(client, self.keys), curve=self._curve_of_frames)
 
     def open_part_sender(self, *, chooses: bool) -> PartSender:
-        """One rank's end of the stream of parts of frames; it is told where the analyzers are."""
+        """One rank's end of the stream of parts of frames; it receives the addresses of the analyzers."""
         from moireloop_broker.streams.parts import PartSender
 
         return PartSender(chooses=chooses, curve=self._curve_of_frames)

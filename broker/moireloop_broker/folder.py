@@ -34,7 +34,7 @@ class CampaignFolder:
 
     @property
     def settings_file(self) -> Path:
-        """The campaign's settings as its services are told them."""
+        """The campaign's settings as its services read them."""
         return self.root / "settings.json"
 
     @property

@@ -85,7 +85,7 @@ class FrameSettings(Settings):
 
     every_steps: int = Field(default=500, ge=1, le=1_000_000_000, description="MD steps between two frames of a run")
     atoms: Literal["all", "lattice"] = Field(
-        default="all", description="atoms in frames: all, or lattice for those alone whose lattice carries the twist"
+        default="all", description="atoms in frames: all, or lattice for only the atoms whose lattice carries the twist"
     )
     part_atoms: int = Field(
         default=100_000,
@@ -130,7 +130,7 @@ class EarlyEndPresence(PartOfSettings):
 
 
 class SessionSettings(PartOfSettings):
-    """What services are told of the session: when it began, in seconds of the machine's boot clock."""
+    """What services know of the session: when it began, in seconds of the machine's boot clock."""
 
     began_boot_s: FiniteFloat
 

@@ -40,8 +40,8 @@ class Argument:
 
 
 LATER: Final = (
-    "Exit codes: 0 when the campaign has ended, 1 when something failed, 2 for bad input, 75 when the allocation ends "
-    "or is wanted back and everything was given back (`moireloop resume` in another one goes on), 130 when interrupted."
+    "Exit codes: 0 the campaign has ended, 1 something failed, 2 bad input, 75 the allocation ends or is wanted back "
+    "and everything was given back (`moireloop resume` in another allocation continues), 130 interrupted."
 )
 
 
@@ -56,33 +56,33 @@ COMMANDS: Final = {
     "run": Command("running.session", "Start a campaign and stay until it ends.", SESSION, at_once=True),
     "resume": Command(
         "running.session",
-        "Go on with a campaign that was stopped or killed, also with a changed file, or that runs and is paused.",
+        "Continue a campaign that was stopped, killed or paused, also with a changed file.",
         SESSION,
         at_once=True,
     ),
     "join": Command(
         "running.join",
-        "Give a running campaign workers of this machine or allocation, until it ends.",
+        "Add workers on this machine or allocation to a running campaign, until it ends.",
         ("broker", "worker"),
         at_once=True,
     ),
     "service": Command(
         "running.service",
-        "Run one service of a campaign alone: wait for the campaign, and go on with it until it ends.",
+        "Run one service of a campaign by itself: wait for the campaign and serve it until it ends.",
     ),
-    "status": Command("looking.status", "One look at a campaign, whether it runs or not.", ("broker",)),
-    "watch": Command("looking.watch", "Live progress of a campaign that another terminal runs, until it ends."),
+    "status": Command("looking.status", "Print the state of a campaign, running or not.", ("broker",)),
+    "watch": Command("looking.watch", "Follow a campaign that another terminal runs, until it ends."),
     "stop": Command(
-        "steering.stop", "Let running candidates finish, then stop; `moireloop resume` goes on from there."
+        "steering.stop", "Let running candidates finish, then stop; `moireloop resume` continues from there."
     ),
     "results": Command(
         "looking.results",
-        "Table of the best recipes; writes results and trajectories, each as .parquet and .csv, and analyses.parquet.",
+        "Print the best recipes; write results and trajectories as .parquet and .csv, and analyses.parquet.",
         TABLES,
     ),
     "compare": Command(
         "looking.compare",
-        "A measured diffraction pattern: its twist, the results most like it, and what to change.",
+        "Measure the twist in a diffraction pattern, and find the results most like it and what to change.",
         (*SESSION,),
     ),
     "figures": Command("looking.figures", "Draw the figures into the campaign's folder.", ("figures", "analyzer")),
@@ -100,16 +100,16 @@ COMMANDS: Final = {
     ),
     "cells": Command(
         "planning.cells",
-        "The coherent twists that the campaign's cell admits, and the cells that admit its targets.",
+        "List the coherent twists that the campaign's cell admits, and the cells that admit its targets.",
         SESSION,
     ),
     "job": Command("planning.job", "Print a job script that runs a campaign in one allocation after another.", SESSION),
-    "validate": Command("planning.validate", "Check a campaign file whole, and start nothing.", SESSION),
-    "pause": Command("steering.requests", "Lease no more candidates until `moireloop resume`; runs go on."),
-    "propose": Command("steering.requests", "Queue a candidate of your own."),
+    "validate": Command("planning.validate", "Check a campaign file; start nothing.", SESSION),
+    "pause": Command("steering.requests", "Lease no more candidates until `moireloop resume`; running ones continue."),
+    "propose": Command("steering.requests", "Queue a candidate that you choose."),
     "replicate": Command("steering.requests", "Queue more runs of a candidate's parameters, with other seeds."),
     "prioritise": Command("steering.requests", "Move a queued candidate to a place in the queue."),
-    "withdraw": Command("steering.requests", "Take a candidate out of the queue; one that runs is left alone."),
+    "withdraw": Command("steering.requests", "Take a candidate out of the queue; a running one is left alone."),
     "cancel": Command("steering.requests", "End a candidate early, queued or running."),
     "retarget": Command(
         "steering.requests",
@@ -122,11 +122,11 @@ COMMANDS: Final = {
     ),
     "change-space": Command("steering.requests", "Search within other bounds."),
     "change-budget": Command("steering.requests", "Change the budget of results, or of wall time."),
-    "scale": Command("steering.scale", "Keep another number of workers in a pool, from now on."),
+    "scale": Command("steering.scale", "Change the number of workers in a pool."),
     "note": Command("steering.requests", "Write a remark into the log."),
-    "grant": Command("steering.grants", "Write a connection file with keys of its own for another machine."),
-    "revoke": Command("steering.grants", "End a grant: its key is let in no more, its requests are refused."),
-    "describe": Command("steering.requests", "What a running campaign searches, as JSON."),
+    "grant": Command("steering.grants", "Write a connection file with separate keys for another machine."),
+    "revoke": Command("steering.grants", "End a grant: its key no longer opens anything."),
+    "describe": Command("steering.requests", "Print what a running campaign searches, as JSON."),
 }
 
 CANDIDATE: Final = Argument("candidate_id", metavar="ID", help="id of the candidate")
@@ -134,7 +134,7 @@ CANDIDATE: Final = Argument("candidate_id", metavar="ID", help="id of the candid
 REASON: Final = "why; stands in the log"
 
 UNTIL: Final = Argument(
-    "--until", metavar="TIME", help="when the machine is needed back: 2026-11-30T08:00, or what remains as HH:MM:SS"
+    "--until", metavar="TIME", help="when the machine is needed back: 2026-11-30T08:00, or the time left as HH:MM:SS"
 )
 
 PATTERN: Final = (
@@ -156,18 +156,20 @@ NO_FIGURES: Final = Argument(
 ARGUMENTS: Final = {
     "run": (
         Argument("--fresh", action="store_true", help="first remove what an earlier campaign of this file left"),
-        Argument("--or-resume", action="store_true", help="go on with the campaign where it was started before"),
+        Argument("--or-resume", action="store_true", help="continue the campaign if it was started before"),
         UNTIL,
         NO_FIGURES,
     ),
     "resume": (UNTIL, NO_FIGURES),
     "join": (UNTIL,),
     "job": (
-        Argument("--scheduler", required=True, choices=["slurm", "flux"], help="whom the script is for"),
-        Argument("--time", default="01:00:00", metavar="TIME", help="of one job, as [[D-]HH:]MM:SS; 01:00:00"),
-        Argument("--nodes", type=int, metavar="N", help="of one job; by default what the workers need"),
-        Argument("--account", help="whom the time is charged to (Flux: the bank)"),
-        Argument("--queue", "--partition", help="where the jobs wait"),
+        Argument("--scheduler", required=True, choices=["slurm", "flux"], help="scheduler of the script"),
+        Argument(
+            "--time", default="01:00:00", metavar="TIME", help="time limit of one job, as [[D-]HH:]MM:SS (01:00:00)"
+        ),
+        Argument("--nodes", type=int, metavar="N", help="nodes of one job; by default what the workers need"),
+        Argument("--account", help="account that is charged (Flux: the bank)"),
+        Argument("--queue", "--partition", help="queue of the jobs"),
         Argument("--chain", type=int, default=0, metavar="N", help="at most N jobs in a row; 0: as many as it takes"),
         Argument("--resubmit", action="store_true", help="Slurm: submit the script anew instead of requeueing the job"),
     ),
@@ -177,7 +179,7 @@ ARGUMENTS: Final = {
             action="append",
             default=[],
             metavar="ID",
-            help="draw this run too, beside each target's best; again for more",
+            help="also draw this run; may be repeated",
         ),
     ),
     "compare": (
@@ -212,7 +214,7 @@ ARGUMENTS: Final = {
     "propose": (
         Argument("candidate_id", metavar="ID", help="a new name, unique in the campaign"),
         Argument("parameters", nargs="+", metavar="NAME=VALUE", help="a value of each growth parameter"),
-        Argument("--seed", type=int, default=0, help="feeds every random number of the run"),
+        Argument("--seed", type=int, default=0, help="seed of every random number of the run"),
     ),
     "replicate": (CANDIDATE, Argument("--runs", type=int, default=1, help="how many more runs")),
     "prioritise": (CANDIDATE, Argument("--place", type=int, default=1, help="1 is the next one that a worker takes")),
@@ -243,13 +245,13 @@ ARGUMENTS: Final = {
         Argument("--wall-time-s", type=float, help="wall time of the session in seconds"),
     ),
     "scale": (
-        Argument("workers", type=int, metavar="N", help="how many workers the pool is to keep, 0 to 4096"),
-        Argument("--pool", default="main", help="which pool; by default the one that the session started itself"),
+        Argument("workers", type=int, metavar="N", help="number of workers in the pool, 0 to 4096"),
+        Argument("--pool", default="main", help="name of the pool; by default the session's own"),
     ),
     "grant": (
         Argument("--role", choices=("observer", "controller"), required=True, help="may follow, or steer too"),
         Argument("--host", required=True, metavar="NAME", help="name or address of this machine, as seen from there"),
-        Argument("--name", help="who gets it, for the log; by default the name of the file"),
+        Argument("--name", help="name of the holder, for the log; by default the name of the file"),
         Argument("-o", dest="output", type=Path, required=True, metavar="FILE2", help="the file to write"),
     ),
     "revoke": (Argument("name", metavar="NAME", help="name of the grant"),),
@@ -333,10 +335,10 @@ def command_parser() -> argparse.ArgumentParser:
 
 def _add_join_options(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Give a running campaign workers of this machine or allocation, until it ends. FILE is the campaign file, "
+        "Add workers on this machine or allocation to a running campaign, until it ends. FILE is the campaign file, "
         "the campaign's folder, or its connection file."
     )
-    parser.add_argument("--name", help="name of the pool; by default that of the host and of the scheduler's job")
+    parser.add_argument("--name", help="name of the pool; by default the host and the scheduler's job")
     _add_worker_options(parser)
 
 
@@ -347,18 +349,20 @@ def _add_services_options(parser: argparse.ArgumentParser) -> None:
         default="here",
         help="start all services here, or wait for those that start by themselves (moireloop service)",
     )
-    _add_patience(parser, "wait so many seconds for the broker, where services start by themselves")
+    _add_patience(parser, "seconds to wait for the broker, where services start by themselves")
 
 
 def _add_service_options(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Run one service of a campaign alone, such as in a container: wait for the campaign, and go on with it until "
+        "Run one service of a campaign by itself, such as in a container: wait for the campaign and serve it until "
         "it ends. FILE is the campaign file, the campaign's folder, or its connection file."
     )
-    parser.add_argument("--name", help="name of this instance; by default that of the kind and, of many, of the host")
+    parser.add_argument(
+        "--name", help="name of this instance; by default the kind and, for workers and analyzers, the host"
+    )
     parser.add_argument("--check", action="store_true", help="start nothing; exit 0 when this instance works, else 1")
     _add_worker_options(parser)
-    _add_patience(parser, "wait so many seconds for the campaign to begin, or while it is silent")
+    _add_patience(parser, "seconds to wait for the campaign to begin, or while it is silent")
 
 
 def _add_patience(parser: argparse.ArgumentParser, text: str) -> None:
@@ -367,11 +371,11 @@ def _add_patience(parser: argparse.ArgumentParser, text: str) -> None:
 
 def _add_worker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--workers", type=_workers, metavar="N|all", help="how many; by default as many as the campaign file says"
+        "--workers", type=_workers, metavar="N|all", help="number of workers; by default from the campaign file"
     )
-    parser.add_argument("--launcher", help="how they are started; by default as the campaign file says")
+    parser.add_argument("--launcher", help="launcher of the workers; by default from the campaign file")
     parser.add_argument(
-        "--linger", type=_seconds, default=0.0, metavar="S", help="after the end, wait so long for the next session"
+        "--linger", type=_seconds, default=0.0, metavar="S", help="seconds to wait for the next session after the end"
     )
 
 
@@ -405,7 +409,7 @@ def _add_dashboard(sub: argparse.ArgumentParser) -> None:
         dest="names",
         action="append",
         default=[],
-        help="name by which browsers call this machine; again for more",
+        help="name by which browsers call this machine; may be repeated",
     )
     sub.add_argument("--certificate", type=Path, metavar="PEM", help="certificate, for TLS")
     sub.add_argument("--key", type=Path, metavar="PEM", help="key of the certificate")
@@ -413,10 +417,10 @@ def _add_dashboard(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--tokens", type=Path, metavar="FILE", help="keep the tokens in a file, so that links stay valid")
     sub.add_argument(
         "--origin", dest="origins", action="append", default=[], metavar="ORIGIN",
-        help="pages of this origin may read with a token (CORS); again for more",
+        help="pages of this origin may read with a token (CORS); may be repeated",
     )  # fmt: skip
     sub.add_argument(
-        "--patience", type=_seconds, default=0.0, metavar="S", help="wait so long for a campaign to be started (0)"
+        "--patience", type=_seconds, default=0.0, metavar="S", help="seconds to wait for a campaign to start (0)"
     )
     sub.add_argument("--browser", action="store_true", help="open the link in a browser")
 

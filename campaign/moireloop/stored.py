@@ -91,7 +91,7 @@ class StoredCampaign:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Its settings by section, as its services were told them."""
+        """Its settings by section, as its services read them."""
         sections: dict[str, Any] = json.loads(self._folder.settings_file.read_text(encoding="utf-8"))
         now = self._campaign.model_dump(mode="json", include={"targets", "space", "budget"})
         return {**sections, **now}

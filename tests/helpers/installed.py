@@ -9,7 +9,7 @@ from pathlib import Path
 def install(
     folder: Path, name: str, module: str, entries: Mapping[str, str], *, group: str = "moireloop.analyzers"
 ) -> Path:
-    """Put a module and the metadata of its distribution into a folder; answers the folder, to be put on the path.
+    """Put a module and the metadata of its distribution into a folder; returns the folder, to be put on the path.
 
     Args:
         name: of the distribution and of its one module.

@@ -85,7 +85,7 @@ class RunningCampaign:
         return max(found, key=lambda p: p.create_time(), default=None)
 
     def kill(self, *words: str) -> int:
-        """kill -9 the process with these words in its command line; answers its pid."""
+        """kill -9 the process with these words in its command line; returns its pid."""
         wait_until(lambda: self.find(*words) is not None, f"a process with {words}")
         process = self.find(*words)
         assert process is not None

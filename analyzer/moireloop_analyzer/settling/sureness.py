@@ -79,7 +79,7 @@ class Ends:
 
 @dataclass(frozen=True)
 class Told:
-    """What is told of a run that is sure: its twist now in degrees, and how likely that is right."""
+    """What is reported of a run that is sure: its twist now in degrees, and how likely that is right."""
 
     claim_deg: float
     probability: float

@@ -147,7 +147,7 @@ def _validated(adapter: TypeAdapter[T], fields: Any) -> T:
 
 
 def _printable(text: str) -> str:
-    """One short line without control characters, since the text holds what came and goes into logs and answers."""
+    """One short line without control characters, since the text quotes the input and goes into logs and replies."""
     return "".join(c if c.isprintable() else "?" for c in text[:MAX_ERROR_CHARACTERS])
 
 

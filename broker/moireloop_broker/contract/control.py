@@ -189,4 +189,4 @@ class Refused(Message):
 
 
 Reply = Annotated[Status | Description | Replay | PatternMeasured | Accepted | Refused, Field(discriminator="tag")]
-"""What the control endpoint answers."""
+"""What the control endpoint returns."""

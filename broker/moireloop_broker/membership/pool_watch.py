@@ -17,7 +17,7 @@ from moireloop_broker.state.lease_watch import Verdict
 LOOK_EVERY_S: Final = 1.0
 
 LOST_S: Final = 10.0
-"""After so long a silence a pool is told as lost in the log; it may come back."""
+"""After so long a silence the log reports a pool as lost; it may come back."""
 
 FORGOTTEN_S: Final = 3600.0
 

@@ -191,9 +191,9 @@ def _refuse_other(connection: Connection, connection_file: Path, state: str, sto
         return
     where = f"{os.fsdecode(stored.get(b'folder', b''))} on {stored.get(b'host', b'').decode(errors='replace')}"
     if stored.get(b"id", b"").decode() != here.id:
-        raise NoSession(f"{_server(connection)} holds another campaign {connection.campaign!r}, that of {where}")
+        raise NoSession(f"{_server(connection)} holds another campaign {connection.campaign!r}, from {where}")
     if stored.get(b"session", b"").decode() != here.session:
-        raise NoSession(f"{connection_file} is not of the last session of the campaign, which is that of {where}")
+        raise NoSession(f"{connection_file} is not of the last session of the campaign, which ran in {where}")
 
 
 def _server(connection: Connection) -> str:

@@ -139,7 +139,7 @@ def _own_address() -> str:
     for address in (*_of_host_name(), *_way_out(), *addresses.values()):
         if address in here and not is_loopback(address):
             return address
-    raise NoAddress(f"this machine has no address beside loopback; its interfaces are {_shown(addresses)}")
+    raise NoAddress(f"this machine has no address except loopback; its interfaces are {_shown(addresses)}")
 
 
 def _of_host_name() -> Iterable[str]:

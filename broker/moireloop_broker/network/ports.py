@@ -1,4 +1,4 @@
-"""Ranges of TCP ports, and what of an endpoint's host can be told without asking the network (pure)."""
+"""Ranges of TCP ports, and what an endpoint's host shows without asking the network (pure)."""
 
 from __future__ import annotations
 

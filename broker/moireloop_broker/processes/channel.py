@@ -1,4 +1,4 @@
-"""Messages over a socket whose other end may do anything: nothing here waits longer than it is told (adapter).
+"""Messages over a socket whose other end may do anything: nothing here waits longer than its timeout (adapter).
 
 On the wire they are as multiprocessing.Connection has them: the length, 4 bytes with the most significant first, and
 then the bytes.
@@ -30,7 +30,7 @@ class MessageTooLarge(ValueError):
 
 
 class Channel:
-    """One end of a channel. `put` never waits, `take` waits as long as it is told.
+    """One end of a channel. `put` never waits, `take` waits for its timeout.
 
     Args:
         end: the socket, which is closed with the channel.

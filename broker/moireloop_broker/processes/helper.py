@@ -31,7 +31,7 @@ class HelperLost(RuntimeError):
 
 
 class Helper:
-    """One helper process. Neither `send` nor `receive` waits for it longer than it is told.
+    """One helper process. Neither `send` nor `receive` waits longer than its timeout.
 
     Args:
         module: its program.

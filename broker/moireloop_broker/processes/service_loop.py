@@ -86,7 +86,7 @@ def log_to(file: Path) -> None:
 
 
 def run_service(name: str, open_service: Callable[[], Service], beat: Beat | None = None) -> int:
-    """Run a service until SIGTERM; answers its exit code.
+    """Run a service until SIGTERM; returns its exit code.
 
     It is 0 when asked to stop, EXIT_CANNOT_SERVE when it cannot do its work here, EXIT_GO_ON when its allocation
     ends, EXIT_DIED when its loop died.

@@ -40,7 +40,7 @@ class Relay:
         self._last = {name.decode(): last.decode() for name, last in stored.items()}
 
     def step(self, wait_s: float) -> int:
-        """Publish what is new, waiting up to `wait_s` for it; answers how many messages that were."""
+        """Publish what is new, waiting up to `wait_s` for it; returns the number of messages."""
         since = {stream: self._last.get(stream, START) for stream in self._streams}
         published = 0
         for stream, entries in self._log.read_streams(since, AT_ONCE, wait_s).items():

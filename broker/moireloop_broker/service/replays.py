@@ -61,7 +61,9 @@ class Replays:
             raise InvalidRequest("UnknownTopic", f"expected topics of docs/protocol.md, got {sorted(unknown)}")
         observed = sorted(wanted & OBSERVED_TOPICS)
         if observed and wanted - OBSERVED_TOPICS:
-            raise InvalidRequest("MixedReplay", f"{' and '.join(observed)} have ids of their own: replay them alone")
+            raise InvalidRequest(
+                "MixedReplay", f"{' and '.join(observed)} have separate ids: replay them in a separate request"
+            )
         return self._keys.observations if observed else self._keys.log
 
     def _made(self, stream: str, key: _Key) -> Iterator[bytes | None]:

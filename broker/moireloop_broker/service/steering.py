@@ -147,7 +147,7 @@ class Steering:
             raise InvalidRequest(
                 "OtherCandidate",
                 f"{known.candidate_id} is the id of a candidate with parameters {known.parameters} and seed "
-                f"{known.seed}; propose others under an id of their own"[:LONGEST_REFUSAL],
+                f"{known.seed}; propose others under a new id"[:LONGEST_REFUSAL],
             )
 
     def _replicate(self, request: ReplicateRequest, asked: Requested) -> None:
@@ -156,7 +156,7 @@ class Steering:
         recipe = self._proposer.candidate(request.candidate_id)
         seed = _seed_of(request.new_id) if request.seed is None else request.seed
         if seed == recipe.seed:
-            raise InvalidRequest("SameSeed", f"expected another seed than that of {recipe.candidate_id}, got {seed}")
+            raise InvalidRequest("SameSeed", f"expected a seed that {recipe.candidate_id} does not have, got {seed}")
         self._propose(asked, request.new_id, recipe.parameters, seed)
 
     def _end(self, request: CancelRequest | WithdrawRequest, asked: Requested) -> None:

@@ -47,7 +47,7 @@ class EventLog:
         self._keys = keys
 
     def append(self, event: Event) -> str:
-        """Write an event; answers its id."""
+        """Write an event; returns its id."""
         return _text(self._client.xadd(self._keys.log, cast("Any", {EVENT_FIELD: pack(event)})))
 
     def event(self, entry_id: str, kind: type[E]) -> E:

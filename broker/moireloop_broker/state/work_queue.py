@@ -141,7 +141,7 @@ class Proposer:
         """Ask for the early end of a candidate.
 
         Returns:
-            "cancelled" (it was queued), "asked" (it runs; its worker is told at once), "running" (it runs, and
+            "cancelled" (it was queued), "asked" (it runs; its worker learns of it at once), "running" (it runs, and
             `only_queued` leaves it alone), "late" or "unknown".
         """
         held = self._client.hgetall(self._keys.candidate(candidate_id))

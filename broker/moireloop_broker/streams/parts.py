@@ -1,6 +1,6 @@
 """Parts of large frames: each MPI rank of a worker pushes its own, all parts of a frame to one analyzer (adapter).
 
-One rank chooses the analyzer, by where there is room; the others are told and send theirs to the same one.
+One rank chooses the analyzer, by where there is room; the others send theirs to the same one.
 docs/adr/0010 says why. Nothing here blocks, and what waits is bounded.
 """
 

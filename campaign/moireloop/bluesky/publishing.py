@@ -196,5 +196,5 @@ def _secure(socket: zmq.Socket[bytes], secret_file: Path, server_file: Path) -> 
     except (OSError, ValueError) as error:
         raise WrongAddress(f"a key of CURVE cannot be read: {error}") from error
     if secret is None:
-        raise WrongAddress(f"{secret_file}: expected a secret key of CURVE, got a public one alone")
+        raise WrongAddress(f"{secret_file}: expected a CURVE secret key, got only a public key")
     socket.curve_publickey, socket.curve_secretkey, socket.curve_serverkey = public, secret, server

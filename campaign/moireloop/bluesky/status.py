@@ -1,4 +1,4 @@
-"""Whether what a device was asked for is done, as bluesky's RunEngine wants to be told (adapter)."""
+"""Whether what a device was asked for is done, as bluesky's RunEngine expects it (adapter)."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Campaign(BaseModel):
     optimizer: OptimizerSettings = Field(
         default=OptimizerSettings(), description="[optimizer]: how the next candidates are chosen"
     )
-    redis: RedisSettings = Field(default=RedisSettings(), description="[redis]: a server of one's own")
+    redis: RedisSettings = Field(default=RedisSettings(), description="[redis]: your own server")
     network: NetworkSettings = Field(default=NetworkSettings(), description="[network]: where sockets listen")
 
     def after(self, steered: Steered) -> Self:

@@ -91,7 +91,7 @@ def folder_problems(folder: CampaignFolder, campaign_file: Path | None) -> list[
     if not root.is_dir():
         return [Problem("folder", f"expected a folder, got {root}, which is something else")]
     if campaign_file is not None and _is_same_file(folder.campaign_copy, campaign_file):
-        return [Problem("folder", f"expected a folder of its own, got {root}, where the campaign file lies")]
+        return [Problem("folder", f"expected a separate folder, got {root}, where the campaign file lies")]
     strangers = sorted(path.name for path in root.iterdir() if path.name not in folder.own_names)
     if strangers and not folder.was_started:
         return [

@@ -135,7 +135,7 @@ def load_copy(folder: CampaignFolder) -> Campaign:
 def keep_copy(file: CampaignFile, folder: CampaignFolder) -> None:
     """Keep a copy of the campaign file in the folder, with a last line that says where it was copied from.
 
-    Where the folder lies beside the file, or below, that is told from the folder, so that both may be moved.
+    Where the folder lies beside the file, or below, that path is relative to the folder, so that both may be moved.
     """
     text, origin = without_mark(file.text).rstrip("\n"), file.origin
     place, root, told = origin.parent.resolve(), folder.root.resolve(), str(origin)

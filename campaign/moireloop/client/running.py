@@ -45,7 +45,7 @@ class SessionLost(RuntimeError):
 
 @dataclass(frozen=True)
 class StartRequest:
-    """What the process is told: what errors begin with, the text of the campaign, its folder, what to do with it."""
+    """What the process receives: what errors begin with, the text of the campaign, its folder, what to do with it."""
 
     name: str
     text: str

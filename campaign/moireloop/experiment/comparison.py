@@ -70,7 +70,7 @@ class Comparison:
 
     @property
     def twist_deg(self) -> float | None:
-        """The measured twist in [0, 30]; None where it cannot be told."""
+        """The measured twist in [0, 30]; None where it is unknown."""
         return self.pattern.twist_deg
 
     @property
@@ -129,7 +129,7 @@ def lattices_of(results: Iterable[Result]) -> tuple[float, float]:
     lower = [m.lattice_lower_angstrom for m in measured if m.lattice_lower_angstrom]
     upper = [m.lattice_upper_angstrom for m in measured if m.lattice_upper_angstrom]
     if not (lower and upper):
-        raise PatternRefused("no result has lattice constants yet: say those of the two layers, such as 3.16,3.16")
+        raise PatternRefused("no result has lattice constants yet: give --lattices, such as 3.16,3.16")
     return median(lower), median(upper)
 
 

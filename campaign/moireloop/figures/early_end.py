@@ -38,7 +38,7 @@ def _draw_curve(axes: Axes, found: Reliability) -> None:
     below = [max(0.0, part.right - part.low) for part in found.curve]
     above = [max(0.0, part.high - part.right) for part in found.curve]
     axes.errorbar(told, right, yerr=[below, above], fmt="o", ms=4, color=BLUE, capsize=2, lw=1, gid="curve")
-    axes.set_xlabel("probability told of held-out frames")
+    axes.set_xlabel("predicted probability, held-out frames")
     axes.set_ylabel(f"share whose twist was within {found.tolerance_deg:g}° of the final one")
     axes.set_xlim(0, 1.02)
     axes.set_ylim(0, 1.02)

@@ -113,7 +113,7 @@ def recipes_of(
     not repeated stands before one that was in vain), then by regret. Those that never hit follow, by regret.
 
     Args:
-        bounds: of the search space, by which clusters are told; without them there are none.
+        bounds: of the search space, which define clusters; without them there are none.
         n: how many are wanted, all by default; a few of thousands are found faster.
         only_hits: leave out those that never hit.
     """
@@ -231,7 +231,7 @@ def cluster_sizes(recipes: Iterable[Recipe]) -> tuple[Counter[str], Counter[str]
 
 
 def _scaled(results: Sequence[Result]) -> npt.NDArray[np.float64]:
-    """Parameters (N, d), each over its largest absolute value, so that rounding is told from a difference."""
+    """Parameters (N, d), each over its largest absolute value, so that rounding is distinguished from a difference."""
     names = parameter_names(results)
     rows = [[result.candidate.parameters.get(name, np.nan) for name in names] for result in results]
     values = np.array(rows, dtype=np.float64).reshape(len(results), len(names))

@@ -27,7 +27,7 @@ def results_table(results: Sequence[Result], targets: Sequence[Target], bounds: 
     `nearest_target_deg`; with several targets there is a column for the distance to each. Times are seconds
     since the epoch. A number that a further analyzer found is a column `analyzer.number`, and why an analyzer failed a
     column `analyzer.reason`; arrays are in the table of the analyses. What is known of a recipe stands at each of
-    its runs, for the target that it hit most, else the nearest; clusters are told by the bounds of the search space.
+    its runs, for the target that it hit most, else the nearest; clusters follow from the bounds of the search space.
     """
     columns = (
         _identity_columns()

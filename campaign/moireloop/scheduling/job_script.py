@@ -39,7 +39,7 @@ class Job:
         time_s: of one job, in seconds.
         reserve_s: so long before the end of a job the workers give back.
         nodes: how many; None where the scheduler may choose.
-        account: whom the time is charged to (Flux: the bank).
+        account: account that is charged (Flux: the bank).
         queue: the queue (Slurm: the partition).
         chain: how many jobs there may be in a row; 0 for as many as it takes.
         resubmit: Slurm: submit the script anew, instead of having the same job run again.
@@ -81,7 +81,7 @@ def _refuse(scheduler: Scheduler, job: Job) -> None:
     if not job.ranks and job.nodes is None:
         raise WrongJob("--nodes: expected a number of nodes, since workers.count names no number of workers")
     if job.resubmit and scheduler != "slurm":
-        raise WrongJob("--resubmit: expected with --scheduler slurm alone; a Flux script is always submitted anew")
+        raise WrongJob("--resubmit: expected only with --scheduler slurm; a Flux script is always submitted again")
 
 
 def _slurm(job: Job) -> list[str]:
@@ -141,7 +141,7 @@ def _body(job: Job, number: str, again: str) -> list[str]:
     return [
         "",
         f"campaign={shlex.quote(str(job.file))}",
-        f"jobs={job.chain}  # at most so many in a row; 0: as many as it takes",
+        f"jobs={job.chain}  # largest number of jobs in a row; 0: no limit",
         f"number={number}",
         "",
         f'{shlex.join(job.command)} run "$campaign" --or-resume &',

@@ -37,7 +37,7 @@ class ServiceSpec:
 
 @dataclass(frozen=True)
 class Crash:
-    """A service that ended unasked, how, and the how manyeth time in a row, without a healthy life in between.
+    """A service that ended unasked, how, and how many times in a row, without a healthy life in between.
 
     `is_final` is whether the service itself says that starting it again is of no use, `restarts` whether it is started
     again here. With `gave_back` it is the pool, which has ended for good, since its allocation ends.
@@ -106,7 +106,7 @@ class ServiceSet:
         log.info("service started name=%s pid=%d", spec.name, running.process.pid)
 
     def watch(self) -> list[Crash]:
-        """Start again what has died and waited long enough; answers the crashes seen since the last call."""
+        """Start again what has died and waited long enough; returns the crashes seen since the last call."""
         return [crash for running in list(self._services.values()) if (crash := self._watch_one(running)) is not None]
 
     def _watch_one(self, running: _Running) -> Crash | None:

@@ -53,7 +53,7 @@ def is_complete(progress: Progress, budget_results: int) -> bool:
 def given_back(reason: str, progress: Progress | None, budget_results: int) -> Ending:
     """The end of a session that gives everything back; `progress` is None where nothing is known of it."""
     got = "" if progress is None else f", with {progress.done} of {budget_results} results"
-    return Ending(False, f"gave everything back: {reason}{got}; `moireloop resume` goes on", goes_on_later=True)
+    return Ending(False, f"gave everything back: {reason}{got}; `moireloop resume` continues", goes_on_later=True)
 
 
 def failure_of(results: Sequence[Result], workers: int) -> str | None:

@@ -35,7 +35,7 @@ FAILURES_KEPT: Final = 5
 
 @dataclass
 class History:
-    """Grows with the events of the log. Results stand in its order; sessions are told by the times of their starts.
+    """Grows with the events of the log. Results stand in its order; sessions are known by the times of their starts.
 
     `results_before` is how many results are older than the last session's start, `drained_for` why
     the present one drains. `last_failures` are the last attempts that failed by themselves,

@@ -242,7 +242,7 @@ def _claim_name(campaign: Campaign, redis_url: str, curve: Curve, identity: Iden
         if client.hget(keys.settings, OWNER) != mine.encode() or is_another:
             raise NameTaken(
                 f"name: expected one that is free on the server of redis.url, got {campaign.name!r}, "
-                f"which another campaign than that of {campaign.folder} has; choose another name or server"
+                f"which a campaign in a folder other than {campaign.folder} has; choose another name or server"
             )
         if (text := _copied(stored, identity, campaign.folder)) is not None:
             raise NameTaken(f"folder: {text}")
@@ -256,11 +256,14 @@ def _copied(stored: dict[bytes, bytes], identity: Identity, folder: Path) -> str
     where = f"{there} on {stored.get(b'host', b'').decode(errors='replace')}"
     if stored.get(b"session", b"").decode() not in (identity.session, identity.earlier_session):
         return (
-            f"{folder} is a copy from before the campaign went on in {where}, and the server of redis.url holds the "
-            f"state of that one; go on there"
+            f"{folder} is a copy from before the campaign continued in {where}, and the server of redis.url holds the "
+            f"state of that one; continue there"
         )
     if stored.get(b"host", b"").decode() == socket.gethostname() and _is_another_folder(there, folder, identity):
-        return f"{folder} is a copy of {there}, whose campaign the server of redis.url holds; go on there, or remove it"
+        return (
+            f"{folder} is a copy of {there}, and the server of redis.url holds that campaign; "
+            f"continue there, or remove it"
+        )
     return None
 
 

@@ -62,7 +62,7 @@ def service_specs(campaign: Campaign, folder: CampaignFolder, until_s: float | N
 
 
 def settings_sections(campaign: Campaign) -> dict[str, object]:
-    """What the services are told of the campaign file, by section."""
+    """What the services receive of the campaign file, by section."""
     sections = campaign.model_dump(mode="json", exclude={"redis", "network"})
     folder = CampaignFolder(campaign.folder)
     growth = growth_section(campaign.growth, campaign.frames.every_steps, folder)

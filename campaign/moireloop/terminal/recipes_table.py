@@ -27,11 +27,13 @@ from moireloop_optimizer.repeats.hit_probability import HitProbability
 
 NOTHING: Final = "no result with a twist yet"
 
-AGAIN_NOTE: Final = "again: hits of the runs after the first hit, and their 95 % interval, by whose low end recipes go"
+AGAIN_NOTE: Final = (
+    "again: hits in the runs after the first hit, with their 95 % interval; recipes are ranked by its low end"
+)
 
 CLUSTER_NOTE: Final = "A +N, M runs: a cluster of this recipe and N more that are like it, with M runs in all"
 
-EARLY_NOTE: Final = "* ended early: its twist need not be that of the whole run"
+EARLY_NOTE: Final = "* ended early: the whole run might have had another twist"
 
 DROPPED_NOTE: Final = "more columns in results.csv"
 
@@ -60,7 +62,7 @@ def recipes_table(
     A hit is a twist within the tolerance of its target. A star marks a recipe of which a run was ended early.
 
     Args:
-        bounds: of the search space, by which clusters are told.
+        bounds: of the search space, which define clusters.
         width: columns that there are for it. A table that is too wide has broken headings, then fewer digits; then it
             loses wavelength, size of the clusters, share of the repeats, error, standard error and interval where
             there were repeats, and parameters, one by one, the last parameter first.

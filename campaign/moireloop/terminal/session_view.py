@@ -136,7 +136,7 @@ def _ended(conductor: Conductor, interrupts: Interrupts, ending: Ending | None) 
 def _session(conductor: Conductor, ending: Ending | None) -> Session:
     if ending is None:
         conductor.close(at_once=True)
-        return Session(conductor.history, [], "killed; `moireloop resume` goes on from here", EXIT_KILLED)
+        return Session(conductor.history, [], "killed; `moireloop resume` continues from here", EXIT_KILLED)
     if ending.goes_on_later:
         conductor.finish(ending)
         return Session(conductor.history, [], ending.reason, EXIT_GO_ON)
@@ -156,7 +156,7 @@ def _follow(conductor: Conductor, interrupts: Interrupts, console: Console) -> E
                 heard_s = time.monotonic()
                 view.show(progress, heard_s)
             elif asked and conductor.is_elsewhere and time.monotonic() - heard_s > SERVICES_GONE_S:
-                console.print("the broker has ended too; what ran goes on with `moireloop resume`", style="yellow")
+                console.print("the broker has ended too; `moireloop resume` continues interrupted runs", style="yellow")
                 return None
             if (ending := conductor.ending()) is not None:
                 return ending

@@ -16,7 +16,11 @@ class SoftBeads:
     elements = ()
     periodic = (True, True, False)
     potential_files = ()
-    parameters = {"temperature_k": (1.0, 20000.0), "shear_strain": (-0.5, 0.5)}  # noqa: RUF012
+    parameters = {  # noqa: RUF012
+        "temperature_k": (1.0, 20000.0),
+        "lattice_strain": (-0.05, 0.25),
+        "shear_strain": (-0.5, 0.5),
+    }
 
     def __init__(self, side):
         self.side = side
@@ -29,6 +33,7 @@ class SoftBeads:
         given = checked_parameters(parameters, self.parameters)
         temperature, width = given["temperature_k"], self.side * A
         depth = width * math.sqrt(0.75)
+        scale, shear = 1 + given["lattice_strain"], given["shear_strain"]
         return Plan(
             setup=("units metal", "atom_style atomic", "boundary p p f", "box tilt large"),
             structure=(
@@ -67,7 +72,8 @@ class SoftBeads:
                     "anneal",
                     (
                         "unfix cold",
-                        Once(f"change_box all xy delta {given['shear_strain'] * depth} remap units box"),
+                        Once(f"change_box all x scale {scale} y scale {scale} remap units box"),
+                        Once(f"change_box all xy delta {shear * scale * depth} remap units box"),
                         Once(f"velocity all create {temperature} {seed + 4} loop geom"),
                         f"fix heat all langevin {temperature} {temperature} 0.2 {seed + 5}",
                     ),

@@ -31,7 +31,7 @@ class Foretelling:
         self._cells: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def asked(self, followed: Followed) -> dict[str, Any]:
-        """What the program is told of a campaign as it is now; to be called in the event loop."""
+        """What the program receives of a campaign as it is now; to be called in the event loop."""
         return {
             "folder": followed.place.where,
             "connection": str(followed.place.connection_file) if followed.phase == "live" else "",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RATE_WINDOW: Final = 20
-"""Results by which the time that is left is told."""
+"""Results from which the time left is estimated."""
 
 
 class Gateway:

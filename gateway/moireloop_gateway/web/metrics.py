@@ -97,7 +97,7 @@ def add_campaign(families: Families, name: str, told: Mapping[str, Any], followe
         error = target["error_deg"]
         add(GAUGE, "best_error_degrees", "Smallest distance of a twist from a target.", name, error, target_deg=label)
     add(GAUGE, "utilisation_ratio", "Time in LAMMPS over wall time of the workers.", name, told["utilisation"])
-    add(COUNTER, "md_steps", "MD steps of runs that came to their end.", name, told["steps_done"])
+    add(COUNTER, "md_steps", "MD steps of finished runs.", name, told["steps_done"])
     add(COUNTER, "md_steps_saved", "MD steps that early ends saved.", name, told["steps_saved"])
     for ending, count in sorted(picture.endings.items()):
         add(COUNTER, "runs_ended", "Runs by how they came to their end.", name, count, ending=ending)
@@ -127,7 +127,7 @@ def _add_services(families: Families, name: str, told: Mapping[str, Any], now_s:
     add(GAUGE, "worker_silence_seconds", "Longest silence of a worker.", name, now_s - min(seen) if seen else None)
     for counter, value in told["counters"].items():
         if counter.endswith("_bytes"):
-            add(GAUGE, counter, "As the broker tells it.", name, value)
+            add(GAUGE, counter, "As reported by the broker.", name, value)
         else:
             add(COUNTER, "events_counted", "What the services count, by its name.", name, value, counter=counter)
     for service, state in told["service_states"].items():

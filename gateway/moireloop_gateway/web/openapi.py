@@ -17,8 +17,8 @@ BODIES: Final[dict[str, type[Message]]] = {"submit_pattern": SubmitPattern}
 
 REFUSALS: Final = {
     "401": "no token, or a wrong one",
-    "403": "this token may look alone, or the CSRF header is missing",
-    "404": "there is no such thing",
+    "403": "this token may only look, or the CSRF header is missing",
+    "404": "not found",
     "409": "the campaign refused the request",
     "422": "a parameter or body is not what is expected",
     "429": "too many requests",

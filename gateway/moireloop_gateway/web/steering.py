@@ -118,6 +118,6 @@ STEERING: Final[Mapping[str, Steering]] = {
     "stop": Steering(
         StopRequest,
         lambda c, b: c.stop(b.reason),
-        danger="No more candidates are leased; the session ends with those that run. `moireloop resume` goes on.",
+        danger="No more candidates are leased; the session ends with the running ones. `moireloop resume` continues.",
     ),
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """Twists that come again: where the same few values are drawn by chance, as a small periodic cell has them (pure).
 
-A run either repeats the twist of a run nearby or shows a new one. What a new one may be is told by the different twists
+A run either repeats the twist of a run nearby or shows a new one. What a new one may be follows from different twists
 around, each counted once however often it came, and beyond these by the Gaussian process or by nothing; where layers
 are known, first by pairs of them (layer_pairs). Which of these counts is chosen by how well every run is
 predicted from the others. The way of counting is that of hierarchical

@@ -23,7 +23,7 @@ class NotAGenerator(TypeError):
 
 
 def vocs_of(space: SearchSpace) -> VOCS:
-    """The search space as generators are told it: its ranges, and `regret_deg` to be made small.
+    """The search space as generators receive it: its ranges, and `regret_deg` to be made small.
 
     The twist is no observable of it, since generators such as Xopt's fit a model to each observable.
 

@@ -64,7 +64,7 @@ def keep_strategy(optimizer: OptimizerSettings, folder: CampaignFolder) -> str |
 
 
 def optimizer_section(optimizer: OptimizerSettings, folder: CampaignFolder) -> dict[str, Any]:
-    """The section [optimizer] as the optimizer is told it: with the copy of the file, which may be edited or gone."""
+    """The section [optimizer] as the optimizer receives it: with the copy of the file, which may be edited or gone."""
     section = optimizer.model_dump(mode="json")
     place = generator_place(optimizer.strategy)
     if place.file is None:

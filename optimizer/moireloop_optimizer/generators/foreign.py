@@ -39,7 +39,7 @@ class ForeignStrategy:
     Args:
         load: gives the class; called once, unless it fails.
         name: who made the points, as candidates say it.
-        space: the search space in physical units, in which generators are told and asked.
+        space: the search space in physical units, in which generators work.
         options: keyword arguments for the class.
         seed: of all random numbers.
     """
@@ -61,7 +61,7 @@ class ForeignStrategy:
         self._fed: dict[Target, _Fed] = {}
 
     def load(self) -> None:
-        """Have the class at hand; one that cannot be loaded fails again, and is told of, when points are asked for."""
+        """Have the class at hand; one that cannot be loaded fails again, and is reported, when points are asked for."""
         if self._class is None:
             with contextlib.suppress(Exception):
                 self._class = self._load()
@@ -104,7 +104,7 @@ class ForeignStrategy:
 
 
 class _Fed:
-    """One generator, what it was told, and the ids of what it suggested."""
+    """One generator, what it has ingested, and the ids of what it suggested."""
 
     def __init__(self, make: Callable[[], Any], space: SearchSpace, target: Target) -> None:
         self._make = make
@@ -214,7 +214,7 @@ class _Fed:
 
 
 def told_regret_deg(twist_deg: npt.NDArray[np.float64], target: Target) -> npt.NDArray[np.float64]:
-    """(N,) the regret in degrees that generators are told of (N,) twists, one of which at least is not NaN.
+    """(N,) the regret in degrees that generators ingest for (N,) twists, one of which at least is not NaN.
 
     A run without a twist counts as the worst one measured before it, or as the first one where none was. What has
     been told therefore stays right whatever comes.

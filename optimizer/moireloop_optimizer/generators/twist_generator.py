@@ -36,7 +36,7 @@ class _Result:
 
 
 class TwistGenerator(Generator):
-    """Suggests points whose twist comes close to the targets; is told the twists.
+    """Suggests points whose twist comes close to the targets; learns from twists.
 
     The VOCS has continuous variables only, the observable `twist_deg` and optionally `sigma_deg`, the twist's standard
     error. There are no objectives: the targets say what is wanted. A twist of None or NaN says that there is none,

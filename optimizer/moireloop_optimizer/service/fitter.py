@@ -109,7 +109,7 @@ class Fitter:
             return None
         question = self._question
         if question is None or bool(word) != self._is_prepared:
-            raise helper.lost("said something that it was not asked for")
+            raise helper.lost("sent a reply without a request")
         if not word:
             self._is_prepared, self._loaded = True, question.strategy
             helper.allow(self._limit_s(question))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,44 +20,8 @@ from tests.integration.worker.worker_campaign import Campaign, alive, family
 
 Make = Callable[..., Campaign]
 
-LAUNCHER = '''
-import os, signal, subprocess
-from moireloop_broker.processes.lifeline import lifeline_command
-from moireloop_worker.launchers.launcher import CannotLaunch, Exit
-
-
-class Nice:
-    """Workers of one rank at low priority."""
-
-    def __init__(self, launch):
-        if launch.ranks != 1:
-            raise CannotLaunch("expected one rank")
-        self.launch = launch
-
-    def start(self, worker):
-        command = ["nice", *self.launch.command, "--name", worker, "--ends-s", "4000000000.5"]
-        return Started(subprocess.Popen(lifeline_command(command, signal.SIGKILL)))
-
-    def ends_s(self):
-        return 4000000000.5
-
-
-class Started:
-    waiting = False
-
-    def __init__(self, process):
-        self.process = process
-
-    def poll(self):
-        code = self.process.poll()
-        return None if code is None else Exit("stopped" if code == 0 else "error", f"ended with {code}")
-
-    def hand_back(self):
-        self.process.terminate()
-
-    def kill(self):
-        self.process.kill()
-'''
+EXAMPLE = Path(__file__).parents[3] / "examples" / "plugin"
+LAUNCHER = (EXAMPLE / "moireloop_example" / "launcher.py").read_text(encoding="utf-8")
 
 MODEL = """
 from moireloop_worker.models.noop import Noop
@@ -81,16 +46,28 @@ def sheet(options):
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Both packages, on the path of this process and of those that it starts."""
     folder = tmp_path / "site"
-    install(folder, "nicely", LAUNCHER, {"nice": "nicely:Nice"}, group="moireloop.launchers")
+    install(folder, "nicely", LAUNCHER, {"nice": "nicely:NiceLauncher"}, group="moireloop.launchers")
     install(folder, "sheets", MODEL, {"sheet": "sheets:sheet"}, group="moireloop.growth_models")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
     return folder
 
 
-def test_pool_uses_the_launcher_and_the_model_of_other_packages(installed: Path, make_campaign: Make) -> None:
-    """A candidate of the foreign model is run by a worker that the foreign launcher started."""
-    campaign = make_campaign({"model": "sheet", "side": 10}, launcher="nice")
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The package of examples/, built from a copy and installed as a user does it."""
+    shutil.copytree(EXAMPLE, tmp_path / "plugin")
+    site = tmp_path / "site"
+    install_it = ["pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(site)]
+    subprocess.run([sys.executable, "-m", *install_it, str(tmp_path / "plugin")], check=True, capture_output=True)
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")]))
+    return tmp_path / "plugin" / "plugin.toml"
+
+
+def test_package_of_plug_ins_runs(built: Path, make_campaign: Make) -> None:
+    """The launcher starts a worker at low priority, and the growth model runs a candidate in LAMMPS."""
+    campaign = make_campaign({"model": "soft-beads", "side": 8}, launcher="nice")
     campaign.propose("c0")
     command = [sys.executable, "-m", "moireloop_worker.pool.service", "--connection", str(campaign.file)]
     with subprocess.Popen(command) as pool:
@@ -98,13 +75,21 @@ def test_pool_uses_the_launcher_and_the_model_of_other_packages(installed: Path,
             (finished,) = campaign.wait_for("run_finished/1")
             pids = family(pool.pid)
             assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in pids - {pool.pid}} == {10}
-            (worker,) = campaign.state.status().workers
-            assert worker.ends_s == 4000000000.5
         finally:
             pool.terminate()
         assert pool.wait(20) == 0
     wait_until(lambda: not alive(pids), "all processes are gone")
-    assert finished.report.provenance["model"] == "sheet"
+    assert finished.report.provenance["model"] == "soft-beads"
+    assert finished.report.steps == 6500
+
+
+def test_campaign_of_plug_ins_passes_all_checks(built: Path) -> None:
+    """`validate` calls the analyzer with a small bilayer and makes the strategy, each in a process of its own."""
+    checked = subprocess.run(
+        [sys.executable, "-m", "moireloop", "validate", str(built)], capture_output=True, text=True
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert checked.stdout == f"{built}: campaign 'plugin' is valid\n"
 
 
 def file_of(folder: Path, **sections: dict[str, object]) -> Path:

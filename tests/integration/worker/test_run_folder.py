@@ -68,7 +68,7 @@ def wrapped(positions: Floats, cell: Floats) -> Floats:
 
 
 def rerun(folder: Path, input_file: Path) -> Path:
-    """Run an input by LAMMPS's own program in the campaign's folder; answers its log."""
+    """Run an input by LAMMPS's own program in the campaign's folder; returns its log."""
     log_file = folder / "again.lammps"
     lmp = Path(sys.executable).parent / "lmp"
     command = [str(lmp), "-in", str(input_file), "-log", str(log_file), "-screen", "none"]

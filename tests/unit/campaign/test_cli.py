@@ -38,7 +38,7 @@ Captured = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def few_cores() -> Iterator[int]:
-    """This process may use four cores at most, as on a small machine; answers how many."""
+    """This process may use four cores at most, as on a small machine; returns how many."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, sorted(before)[:MOST_CORES])
     yield min(MOST_CORES, len(before))

@@ -32,7 +32,7 @@ class Job:
         try:
             event = stream.get_event()
         except OSError as error:
-            self.gone = f"Flux tells nothing of the job any more: {error}"
+            self.gone = f"Flux no longer reports on the job: {error}"
             return
         if event is not None:
             self.events.append(event)

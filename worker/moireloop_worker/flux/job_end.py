@@ -62,7 +62,7 @@ def exit_of_job(events: Sequence[Event], words: bytes, *, asked: bool) -> Exit |
     if first is not None and (outside := _outside(first)) is not None:
         return outside
     if finish is None:
-        return Exit("lost", "Flux says no more than that the job of the worker is over")
+        return Exit("lost", "Flux only reports that the job of the worker is over")
     return _by_status(finish, first, words)
 
 

@@ -52,7 +52,7 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
         "include": "placeholders in the other file would not be seen: put its text here",
         "clear": "each candidate begins with an empty LAMMPS anyway",
         "log": "LAMMPS's log goes to the folder of the run",
-        "read_restart": "moireloop goes on from restart files of its own; begin with read_data of a file of write_data",
+        "read_restart": "moireloop continues from its own restart files; begin with read_data of a file of write_data",
     }
 )  # fmt: skip
 """Commands that cannot be, and why."""
@@ -249,6 +249,6 @@ def _wrong_run(words: Sequence[str]) -> str | None:
     if not re.fullmatch(r"\d{1,10}", steps):
         return f"{instead}, got run {steps}"
     if options:
-        why = {"every": _FLOW, "upto": "write the steps of this run alone"}.get(options[0], "ramps span a run anyway")
+        why = {"every": _FLOW, "upto": "write only the steps of this run"}.get(options[0], "ramps span a run anyway")
         return f"{instead}, got run {steps} {' '.join(options)}: {why}"
     return None

@@ -49,7 +49,7 @@ class Values:
         elif style in TEXT_STYLES:
             self._texts[name] = NUMBER if style in ("loop", "uloop") else " ".join(given[:1])
         elif style == "format" and not FORMAT.fullmatch(" ".join(given[1:])):
-            self._texts[name] = Unknown(f"the format of variable {name} must be that of one number, such as %.8g")
+            self._texts[name] = Unknown(f"the format of variable {name} must be the format of one number, such as %.8g")
         elif style in ("getenv", "file", "python"):
             self._texts[name] = Unknown(f"variable {name} of style {style} could be any text: write it out")
         else:

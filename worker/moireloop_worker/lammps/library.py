@@ -27,7 +27,7 @@ TEXT_BYTES: Final = 8192
 END_OF_TIME_OUT: Final = "timer timeout off"
 
 ABORT: Final = 2
-"""What `lammps_get_last_error_message` answers after an error that the other ranks do not know of."""
+"""What `lammps_get_last_error_message` returns after an error that the other ranks do not know of."""
 
 CALL_BACK_FIX: Final = "moireloop_frames"
 

@@ -2,7 +2,7 @@
 
 LAMMPS ties much to the beginning and the end of a `run`, so that none may be cut. From inside a step, between two
 others, all ranks look up: snapshots that are due go out, and rank 0 decides whether the run ends with this step. LAMMPS
-itself writes restart files at the end of a step that it was told beforehand.
+itself writes restart files at the end of a step that was set beforehand.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Watch:
         """
 
     def ended(self) -> None:
-        """Called on all ranks when the last frame of a run that came to its end was told."""
+        """Called on all ranks when the last frame of a finished run was taken."""
 
     def stop(self, step: int) -> bool:
         """Called at each look-up, when so many steps are over; True ends the run with the step that is under way."""

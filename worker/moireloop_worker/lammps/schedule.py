@@ -1,4 +1,4 @@
-"""What LAMMPS is told of a plan, from its first step or from that of a restart file, and when to look up (pure)."""
+"""The commands that LAMMPS gets from a plan, from its first step or from a restart file, and when to look up (pure)."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _is_over(first: int, last: int, step: int) -> bool:
 
 
 def _told_again(plan: Plan, step: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Of the forces, and of all stages that were begun by this step, what is told again after a restart file."""
+    """Of the forces, and of all stages that were begun by this step, what is given again after a restart file."""
     begun: list[str] = []
     first = 0
     for stage in plan.stages:
@@ -110,7 +110,7 @@ def _given(told: Iterable[str | None]) -> tuple[str, ...]:
 
 
 def conclusion(plan: Plan, step: int) -> tuple[str, ...]:
-    """What a run that is ended early at `step` is told, so that its structure compares with those of whole runs.
+    """The commands for a run that is ended early at `step`, so that its structure compares with those of whole runs.
 
     These are the commands of a last stage without steps. Before them come those of the stages that were not begun, so
     that the same forces act and the same names are known, but none that changes atoms or cell.

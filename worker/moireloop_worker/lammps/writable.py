@@ -1,4 +1,4 @@
-"""Whether files can be written, before LAMMPS is told to, and whether a campaign's folder can be used (adapter).
+"""Whether files can be written, before LAMMPS tries to, and whether a campaign's folder can be used (adapter).
 
 LAMMPS opens its files on one rank alone, and an error on one rank costs the whole worker.
 """

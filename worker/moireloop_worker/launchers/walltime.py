@@ -121,7 +121,7 @@ def end_of_text(text: str, now_s: float, zone: tzinfo | None = None) -> float:
     left_s = remaining_s(text)
     end_s = _of_iso(text.strip(), zone) if left_s is None else now_s + left_s
     if end_s <= now_s:
-        raise ValueError(f"expected a time that is to come, got {text!r}, which is over")
+        raise ValueError(f"expected a time in the future, got {text!r}, which is over")
     return end_s
 
 

@@ -30,7 +30,7 @@ _ADAPTER: Final[TypeAdapter[Any]] = TypeAdapter(GrowthSettings)
 
 
 def growth_settings(section: Mapping[str, object]) -> GrowthSettings:
-    """The settings in the section [growth] as workers are told it. Raises pydantic.ValidationError."""
+    """The settings in the section [growth] as workers receive it. Raises pydantic.ValidationError."""
     if section.get("model") == "script":
         return ReadScript.model_validate(dict(section))
     settings: GrowthSettings = _ADAPTER.validate_python(dict(section))

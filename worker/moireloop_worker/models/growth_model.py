@@ -55,7 +55,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run in the order in which LAMMPS is told it.
+    """A whole run in the order in which LAMMPS gets it.
 
     `setup` fits an empty LAMMPS (units, boundaries), `structure` makes the atoms and their cell (a restart file takes
     its place), `forces` is all that acts on them from then on, and the stages follow one after another.

@@ -122,7 +122,7 @@ def outline(commands: Sequence[Command]) -> Outline:
     """What a script comes to; fixed values and frame interval are filled in.
 
     Raises:
-        ScriptRefused: it cannot be run; all that is wrong is told, in the order of its lines.
+        ScriptRefused: it cannot be run; the text lists all that is wrong, in the order of its lines.
     """
     wrong = [
         Wrong(command.line, reason) for command, whole in resolved(commands) if (reason := refusal(command, whole))

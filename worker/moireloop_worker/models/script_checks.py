@@ -18,7 +18,7 @@ LONGEST_NAME: Final = 64
 
 def name_problems(space: Collection[str], values: Collection[str]) -> list[Problem]:
     """Names in [space] and in growth.values that stand for something else already."""
-    taken = f"expected another name than those of moireloop's own placeholders: {SEED}, {SEED}2, ..., {FRAME_STEPS}"
+    taken = f"expected a name that is not one of moireloop's own placeholders: {SEED}, {SEED}2, ..., {FRAME_STEPS}"
     found = [
         Problem(f"{table}.{name}", taken)
         for table, names in (("space", space), ("growth.values", values))

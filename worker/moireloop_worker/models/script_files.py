@@ -41,7 +41,7 @@ SETTINGS: Final = "growth.json"
 
 @dataclass(frozen=True)
 class FoundScript:
-    """A script as workers are told it, and where each of the copies that it wants comes from, by its name."""
+    """A script as workers receive it, and where each of the copies that it wants comes from, by its name."""
 
     settings: ReadScript
     sources: dict[str, Path]
@@ -141,7 +141,7 @@ def keep_script(settings: GrowthSettings, frame_steps: int, folder: CampaignFold
 
 
 def growth_section(settings: GrowthSettings, frame_steps: int, folder: CampaignFolder) -> dict[str, Any]:
-    """The section [growth] as workers are told it: of a script, that which was kept when the campaign was started."""
+    """The section [growth] as workers receive it; a script is the copy kept when the campaign was started."""
     if not isinstance(settings, ScriptSettings):
         return settings.model_dump(mode="json")
     return _kept(folder).model_copy(update={"frame_steps": frame_steps}).model_dump(mode="json")

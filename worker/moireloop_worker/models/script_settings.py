@@ -1,4 +1,4 @@
-"""What a campaign file may say of the growth model `script`, and what its workers are told of the script (pure)."""
+"""What a campaign file may say of the growth model `script`, and what its workers receive of the script (pure)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ScriptSettings(Settings):
     model: Literal["script"] = Field(default="script", description="growth model: a LAMMPS input of your own")
     file: UserFile = Field(description="the LAMMPS input, relative to the campaign file")
     lattice_types: Annotated[tuple[AtomType, ...], Field(strict=False, min_length=1, max_length=16)] = Field(
-        description="atom types whose in-plane lattice carries the twist, such as those of the metal"
+        description="atom types whose in-plane lattice carries the twist, such as the metal"
     )
     elements: Annotated[tuple[Element, ...], Field(strict=False, max_length=255)] = Field(
         default=(), description="chemical element of each atom type, for analyzers and files that others read"

@@ -220,7 +220,7 @@ class PoolService:
                 self._to_release.setdefault(worker, FORERUNNER)
 
     def _note_end(self, worker: str, ended: Exit, said: WorkerStatus | None) -> None:
-        """Tell the decisions of an end, with what the worker had said of itself. To be told once for each end."""
+        """Tell the decisions of an end, with what the worker had reported. Called once for each end."""
         if self._noted.get(worker) is ended:
             return
         self._noted[worker] = ended

@@ -44,7 +44,7 @@ def renewal_period_s(lease_s: float, workers: int) -> float:
 
 
 class LeaseKeeper:
-    """Renews the lease that it was given until it is told to drop it.
+    """Renews its lease until asked to drop it.
 
     Args:
         leases: used by this object's thread alone, as are `instructions`.

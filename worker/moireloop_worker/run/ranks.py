@@ -26,7 +26,7 @@ class CannotWrite(RuntimeError):
 
 
 def on_first_rank(communicator: MPI.Intracomm, act: Callable[[], T]) -> T:
-    """What `act` answers on rank 0, on all ranks; it is called on rank 0 alone.
+    """What `act` returns on rank 0, on all ranks; only rank 0 calls it.
 
     Raises:
         CannotWrite: on all ranks, when `act` raised an OSError on rank 0, or CannotWrite itself.

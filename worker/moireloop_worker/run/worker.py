@@ -158,7 +158,7 @@ class Worker:
         return LastRuns(Walltime(self.pool.reserve_s, time.time(), self.ends_s), ends_s)
 
     def _restart_passed_over(self, reason: str) -> None:
-        """Count it, so that whoever watches the campaign is told. A Redis that is away costs the count alone."""
+        """Count it, for whoever watches the campaign. A Redis that is away costs the count alone."""
         state = CampaignState(self.connection.open_redis(), self.connection.keys, self.connection.campaign)
         try:
             state.count({RESTARTS_PASSED_OVER + reason: 1})
@@ -183,7 +183,7 @@ class Worker:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one rank of a worker until SIGTERM; answers its exit code."""
+    """Run one rank of a worker until SIGTERM; returns its exit code."""
     parser = argparse.ArgumentParser(prog="moireloop_worker")
     parser.add_argument("--connection", type=Path, required=True)
     parser.add_argument("--name", required=True)

@@ -34,9 +34,9 @@ def compare(
     instrument: float = 0.0,
     output: Path | None = None,
 ) -> int:
-    """A measured diffraction pattern: its twist, the results most like it, and what to change.
+    """Measure the twist in a diffraction pattern, and find the results most like it and what to change.
 
-    Returns 0, also where the twist cannot be told: the reason is what the pattern says.
+    Returns 0, also where the twist is unknown: then the reason is printed.
 
     Raises:
         PatternRefused: the pattern, or what was said of it, cannot be used.

@@ -21,7 +21,7 @@ from moireloop_broker.state.series import Series
 
 
 def results(path: Path) -> int:
-    """Table of the best recipes; writes results and trajectories, each as .parquet and .csv, and analyses.parquet."""
+    """Print the best recipes; write results and trajectories as .parquet and .csv, and analyses.parquet."""
     campaign = started(path)
     history, all_series = records(CampaignFolder(campaign.folder))
     return show_results(as_steered(campaign, history), history, all_series)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def status(path: Path) -> int:
-    """One look at a campaign, whether it runs or not."""
+    """Print the state of a campaign, running or not."""
     folder = folder_of_unchanged(path) or CampaignFolder(_campaign(path).folder)
     shown = look(folder, lambda client: _live_picture(_campaign(path), client), _stored_line)
     console.print(shown, soft_wrap=True)

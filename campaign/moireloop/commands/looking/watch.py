@@ -28,7 +28,7 @@ WATCH_EVERY_S: Final = 0.5
 
 
 def watch(path: Path) -> int:
-    """Live progress of a campaign that another terminal runs, until it ends."""
+    """Follow a campaign that another terminal runs, until it ends."""
     campaign = started(path)
     history, since = None, START
     summaries = Summaries()

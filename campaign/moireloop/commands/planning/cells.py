@@ -25,7 +25,7 @@ class CellsUnknown(ValueError):
 
 
 def cells(path: Path, *, strain: float | None = None) -> int:
-    """The coherent twists that the campaign's cell admits, and the cells that admit its targets.
+    """List the coherent twists that the campaign's cell admits, and the cells that admit its targets.
 
     Args:
         strain: largest principal strain of a layer; by default LARGEST_STRAIN.

@@ -14,7 +14,7 @@ from moireloop_worker.models.script_files import script_lines
 
 
 def validate(path: Path) -> int:
-    """Check a campaign file whole, and start nothing."""
+    """Check a campaign file; start nothing."""
     campaign = load_campaign(path, "validate")
     console.print(f"{path}: campaign {campaign.name!r} is valid", soft_wrap=True)
     lines = script_lines(campaign.growth, campaign.frames.every_steps)

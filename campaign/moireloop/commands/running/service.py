@@ -46,7 +46,7 @@ def service(
     linger: float = 0.0,
     check: bool = False,
 ) -> int:
-    """Run one service of a campaign alone: wait for the campaign, and go on with it until it ends.
+    """Run one service of a campaign by itself: wait for the campaign and serve it until it ends.
 
     Raises:
         ConductorRuns: the conductor is to be started, not checked.

@@ -15,7 +15,7 @@ from moireloop_broker.grants import GrantRefused, Role, add_grant, revoke_grant
 
 
 def grant(path: Path, *, role: Role, host: str, name: str | None, output: Path) -> int:
-    """Write a connection file with keys of its own for another machine."""
+    """Write a connection file with separate keys for another machine."""
     folder = CampaignFolder(started(path).folder)
     connection = read_connection(folder.connection_file)
     if os.path.lexists(output):
@@ -42,7 +42,7 @@ def grant(path: Path, *, role: Role, host: str, name: str | None, output: Path) 
 
 
 def revoke(path: Path, *, name: str) -> int:
-    """End a grant: its key is let in no more, its requests are refused."""
+    """End a grant: its key no longer opens anything."""
     folder = CampaignFolder(started(path).folder)
     ended = revoke_grant(folder.root, name)
     say(f"revoked  {ended.role} {ended.name}; a subscription that is open ends with its connection")

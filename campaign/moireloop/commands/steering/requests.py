@@ -26,10 +26,10 @@ NEWEST: Final = "newest"
 
 
 def pause(path: Path, *, reason: str) -> int:
-    """Lease no more candidates until `moireloop resume`; runs go on."""
+    """Lease no more candidates until `moireloop resume`; running ones continue."""
     with client_of(path) as client:
         client.pause(reason)
-    say(f"paused: no more candidates are leased, runs go on; `moireloop resume {path}` goes on")
+    say(f"paused: no more candidates are leased, running ones continue; `moireloop resume {path}` ends the pause")
     return 0
 
 
@@ -66,7 +66,7 @@ def retarget(path: Path, *, target: Sequence[str], pattern: str | None = None) -
 
 
 def change_space(path: Path, *, bounds: Sequence[str]) -> int:
-    """Search within other bounds."""
+    """Change the bounds of the search."""
     space = {name: _ends(name, text) for name, text in (_pair(text, "low:high") for text in bounds)}
     with client_of(path) as client:
         client.change_space(space)
@@ -111,7 +111,7 @@ def prioritise(path: Path, *, candidate_id: str, place: int) -> int:
 
 
 def withdraw(path: Path, *, candidate_id: str, reason: str) -> int:
-    """Take a candidate out of the queue; one that runs is left alone."""
+    """Take a candidate out of the queue; a running one is left alone."""
     with client_of(path) as client:
         client.withdraw(candidate_id, reason)
     say(f"withdrawn {candidate_id}")
@@ -122,7 +122,7 @@ def cancel(path: Path, *, candidate_id: str, reason: str) -> int:
     """End a candidate early, queued or running."""
     with client_of(path) as client:
         client.cancel(candidate_id, reason)
-    say(f"cancelled {candidate_id}, or its worker is told to end it")
+    say(f"cancelled {candidate_id}, or its worker ends it")
     return 0
 
 
@@ -135,7 +135,7 @@ def note(path: Path, *, text: str, about: str | None) -> int:
 
 
 def describe(path: Path) -> int:
-    """What a running campaign searches, as JSON."""
+    """Print what a running campaign searches, as JSON."""
     with client_of(path) as client:
         say(json.dumps(client.describe().model_dump(exclude={"tag"}), indent=2))
     return 0

@@ -9,7 +9,7 @@ from moireloop.terminal.console import say
 
 
 def scale(path: Path, *, workers: int, pool: str) -> int:
-    """Keep another number of workers in a pool, from now on."""
+    """Change the number of workers in a pool."""
     with client_of(path) as client:
         client.scale(workers, pool)
     say(f"pool {pool} keeps {workers} worker{'s' * (workers != 1)} from now on; what too many of them run goes back")

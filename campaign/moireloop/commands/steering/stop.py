@@ -12,7 +12,7 @@ from moireloop_broker.folder import CampaignFolder
 
 
 def stop(path: Path) -> int:
-    """Let running candidates finish, then stop; `moireloop resume` goes on from there."""
+    """Let running candidates finish, then stop; `moireloop resume` continues from there."""
     folder = CampaignFolder(started(path).folder)
     if not is_running(folder):
         console.print("the campaign does not run")

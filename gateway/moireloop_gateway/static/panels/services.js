@@ -34,7 +34,7 @@ export function mount(root, { store }) {
       const told = Object.entries(s.counters);
       replace(counters, told.length ? table("Counters", [
         { title: "what", cell: ([name]) => name.replaceAll("_", " ") }, { title: "count", number: true, cell: ([, value]) => value.toLocaleString("en") },
-      ], told) : el("p", { class: "quiet" }, running ? "Nothing was counted." : "Counters are told while the campaign runs."));
+      ], told) : el("p", { class: "quiet" }, running ? "Nothing was counted." : "Counters are shown while the campaign runs."));
     },
   };
 }

@@ -206,7 +206,7 @@ REFUSED = [
     ("run 100", "run 1e3", 15, "got run 1e3"),
     ("run 100", "run -5", 15, "got run -5"),
     ("run 100", "run {{mass}}", 15, "got run 32.5"),
-    ("run 100", "run 100 upto", 15, "got run 100 upto: write the steps of this run alone"),
+    ("run 100", "run 100 upto", 15, "got run 100 upto: write only the steps of this run"),
     ("run 100", "run 100 every 10 'print x'", 15, "got run 100 every"),
     ("run 100", "run 100 start 0 stop 500", 15, "ramps span a run anyway"),
     ("run 100", "run 100 pre no", 15, "got run 100 pre no"),
