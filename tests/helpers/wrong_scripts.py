@@ -120,7 +120,7 @@ WRONG_SCRIPTS = [
                    "anneal_steps = 50", "anneal_steps = 50, quench_steps = 5"),
     _wrong_section("value with a range", "growth.values.shear_strain: has a range in [space] already",
                    "anneal_steps = 50", "anneal_steps = 50, shear_strain = 0.1"),
-    _wrong_section("value named seed3", "growth.values.seed3: expected another name", "anneal_steps = 50",
+    _wrong_section("value named seed3", "growth.values.seed3: expected a name that is not", "anneal_steps = 50",
                    "anneal_steps = 50, seed3 = 1"),
     _wrong_section("value is a string", "growth.values.anneal_steps", "anneal_steps = 50", 'anneal_steps = "50"'),
     _wrong_section("steps with a fraction", "growth.in, line 13: expected run N with an", "= 50 }", "= 50.5 }"),

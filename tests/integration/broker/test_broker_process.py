@@ -117,7 +117,7 @@ def test_analyses_follow_their_observations(broker: BrokerProcess, outside: Camp
     assert [next(stream).message, next(stream).message] == [seen, analysed]
     stream.close()
     assert [entry.message for entry in outside.events([FRAME_ANALYSED])] == [analysed]
-    with pytest.raises(RequestRefused, match="MixedReplay: frame_analysed/1 and observation/4 have ids of their own"):
+    with pytest.raises(RequestRefused, match="MixedReplay: frame_analysed/1 and observation/4 have separate ids"):
         outside.events([*topics, "result/3"])
 
 

@@ -40,7 +40,7 @@ def test_auto_is_an_address_of_this_machine_and_never_loopback() -> None:
     if others:
         assert host_of("auto") in others
     else:
-        with pytest.raises(NoAddress, match="no address beside loopback"):
+        with pytest.raises(NoAddress, match="no address except loopback"):
             host_of("auto")
 
 
