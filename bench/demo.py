@@ -22,7 +22,7 @@ def rows(**numbers: int) -> list[Row]:
     """Wall time of `moireloop run examples/demo.toml`, and slot utilisation of its workers.
 
     Args:
-        numbers: in the place of those that the file has, such as `results`.
+        numbers: instead of those that the file has, such as `results`.
     """
     with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
         file = Path(root) / "demo.toml"

@@ -35,7 +35,7 @@ def write_synced(path: Path, content: str | bytes) -> None:
 
 
 def take_over(written: Path, path: Path) -> Path:
-    """Put a file that another program wrote in the place of `path`, so that it outlasts a power cut. Raises OSError."""
+    """Put a file that another program wrote instead of `path`, so that it outlasts a power cut. Raises OSError."""
     synced(written)
     return written.replace(path)
 

@@ -23,7 +23,7 @@ from moireloop_worker.models.settings import GrowthSettings
 from moireloop_worker.settings import LammpsSettings, PoolSettings
 
 NAME: Final = "Campaign"
-"""What the lines of an error begin with, in the place of the campaign file."""
+"""What the lines of an error begin with, instead of the campaign file."""
 
 Table = Mapping[str, Any]
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from pydantic import BaseModel
@@ -83,7 +84,9 @@ def _command(name: str, parser: argparse.ArgumentParser) -> str:
     usage = " ".join(["moireloop", name, *(_usage(action) for action in actions if not action.option_strings)])
     rest = " [options]" if any(action.option_strings for action in actions) else ""
     rows = [(f"`{_spelled(action)}`", _help(action)) for action in actions]
-    return f"### {name}\n\n{parser.description}\n\n    {usage}{rest}\n\n" + table(("Argument", "Meaning"), rows)
+    return f"### {name}\n\n{fill(parser.description or '', 118)}\n\n    {usage}{rest}\n\n" + table(
+        ("Argument", "Meaning"), rows
+    )
 
 
 def _metavar(action: argparse.Action) -> str:

@@ -105,7 +105,7 @@ class Learner:
             self._keep_whole(event)
 
     def _keep_whole(self, result: Result) -> None:
-        """Take in a whole run, if there are frames of it, in the place of the oldest one where they are many."""
+        """Take in a whole run, if there are frames of it, instead of the oldest one where they are many."""
         candidate_id = result.candidate.candidate_id
         points = self._observations.newest(candidate_id, result.attempt, POINTS_KEPT)
         if len(points) < LEAST_POINTS:

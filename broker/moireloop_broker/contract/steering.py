@@ -101,7 +101,7 @@ Space = Annotated[dict[Identifier, Range], Field(min_length=1, max_length=32)]
 
 
 class RetargetRequest(Message):
-    """Search for these twists from now on, in the place of all targets so far. Results so far keep their worth."""
+    """Search for these twists from now on, instead of all targets so far. Results so far keep their worth."""
 
     tag: Literal["retarget_request/1"] = "retarget_request/1"
     targets: Targets

@@ -96,7 +96,7 @@ def _meanings() -> dict[str, dict[str, str]]:
 
 
 def _described(definition: dict[str, Any], told: dict[str, str]) -> dict[str, Any]:
-    """A definition with our words in the place of titles and docstrings."""
+    """A definition with our words instead of titles and docstrings."""
     words = {"tag": "kind and version of the message", **told}
     plain = _strict(definition)
     fields = {name: {**spec, "description": words[name]} for name, spec in plain["properties"].items()}

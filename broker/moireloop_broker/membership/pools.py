@@ -28,7 +28,7 @@ ROOM_EVERY_S: Final = 30.0
 """How often a pool surveys its allocation, which may lose or gain nodes."""
 
 SIZES: Final = "pool_sizes"
-"""Section of the settings: pool -> how many workers it is to keep, in the place of what it was started with."""
+"""Section of the settings: pool -> how many workers it is to keep, instead of what it was started with."""
 
 
 class PoolNameTaken(CannotServe):
@@ -143,7 +143,7 @@ class PoolMembership:
         return cast("bytes | None", self._client.hget(self._keys.pools, self.pool)) or b""
 
     def _swap(self, before: bytes) -> bool:
-        """Put our entry in the place of the one that was there."""
+        """Put our entry instead of the one that was there."""
         now = self._now()
         if not self._scripts.swap_pool(self.pool, before=before, now=now):
             return False

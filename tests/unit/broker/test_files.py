@@ -11,7 +11,7 @@ from moireloop_broker.files import replaced_whole, take_over, write_synced
 
 @pytest.mark.parametrize("content", ["Größe\r\n", b"\x00\xff\n"])
 def test_what_is_written_is_there_for_the_user_alone(tmp_path: Path, content: str | bytes) -> None:
-    """Text or bytes, as they are, in the place of what was there."""
+    """Text or bytes, as they are, instead of what was there."""
     path = tmp_path / "a.json"
     path.write_text("before")
     write_synced(path, content)

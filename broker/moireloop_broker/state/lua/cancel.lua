@@ -1,4 +1,4 @@
--- Ask for the early end of a candidate: a queued one is settled at once, a running one is told at once.
+-- Ask for the early end of a candidate: a queued one is settled at once, a running one learns of it at once.
 -- Answers 'cancelled', 'asked', 'late' (its run is over), 'unknown', or 'running' where only a queued one was meant.
 -- KEYS candidate log counts queue instructions queue_again
 -- ARGV reason cancel_event result_event instructions_kept_s request_event only_queued

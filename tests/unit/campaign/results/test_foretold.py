@@ -38,6 +38,6 @@ def test_maps_are_high_where_the_twist_is_wanted() -> None:
 
 
 def test_too_little_is_said_in_words() -> None:
-    """Without twists there is a reason in the place of maps."""
+    """Without twists there is a reason instead of maps."""
     assert str(FEWEST) in foretold(results(1), SPACE, [Target(twist_deg=6.0)])["reason"]
     assert "reason" in foretold(results(5), SPACE, [])

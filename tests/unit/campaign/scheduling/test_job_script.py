@@ -81,7 +81,7 @@ def test_what_would_be_another_script_is_refused(job: Job, scheduler: Scheduler,
 
 
 class Batch:
-    """A script run by bash, with a program in moireloop's place, and one in the place of what asks for another job."""
+    """A script run by bash, with a program in moireloop's place, and one instead of what asks for another job."""
 
     def __init__(self, folder: Path, program: str, **changes: object) -> None:
         for name, text in (("campaign", program), ("scontrol", 'echo "$@" >> "$0.said"')):

@@ -1,0 +1,56 @@
+"""Phrases that nobody says, and that have been removed once: they do not come back into pages, code or messages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("broker", "worker", "analyzer", "optimizer", "campaign", "gateway", "bench", "examples", "docs", "docker")
+ENDINGS = {".py", ".md", ".toml", ".js", ".html", ".lua", ".in"}
+UNSAID = {
+    r"\b(is|are|was|were|be|been) told\b": "gets, receives, is reported",
+    r"\bcannot be told\b": "is unknown, is unclear",
+    r"\bto be had\b": "is available",
+    r"\bmanyeth\b": "how many times",
+    r"\bone's own\b": "your own",
+    r"\bby whose\b": "say what ranks or chooses",
+    r"\bhits is run again\b": "recipes that hit get replicates",
+    r"; answers (the|its|what|how|whether)\b": "returns",
+    r"\bin the place of\b": "instead of, replaces",
+}
+"""What is not said, as a pattern over text with single blanks, and what is."""
+
+
+def texts() -> dict[Path, str]:
+    """Every page and every source file, each with single blanks; whole lines of comments run on."""
+    paths = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in ENDINGS]
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    return {path: re.sub(r"\s+#?\s*", " ", path.read_text(encoding="utf-8")) for path in [*paths, *pages]}
+
+
+@pytest.fixture(scope="module")
+def everything() -> dict[Path, str]:
+    """The texts, read once."""
+    return texts()
+
+
+@pytest.mark.parametrize("phrase", UNSAID)
+def test_phrase_is_not_said(phrase: str, everything: dict[Path, str]) -> None:
+    """The value beside the pattern says what to write."""
+    found = [
+        f"{path.relative_to(ROOT)}: ...{text[max(0, hit.start() - 40) : hit.end() + 30]}..."
+        for path, text in everything.items()
+        for hit in re.finditer(phrase, text)
+    ]
+    assert found == [], f"say: {UNSAID[phrase]}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/tutorials", "docs/reference", "docs/index.md"])
+def test_lines_are_short(page: str) -> None:
+    """Under 120 characters; rows of tables, and what a program prints, are as long as they are."""
+    for path in (ROOT / page).rglob("*.md") if (ROOT / page).is_dir() else [ROOT / page]:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert [line for line in lines if len(line) >= 120 and not line.startswith(("|", "    "))] == []
