@@ -94,7 +94,7 @@ def measure_twist(
     return estimate(
         lower_grain=layers.lower[lower.bonds.atoms[lower.fit.atoms]],
         upper_grain=layers.upper[upper.bonds.atoms[upper.fit.atoms]],
-        **_told(lower, upper, box, turned),
+        **_twist_fields(lower, upper, box, turned),
         stacking=stacking,
     )
 
@@ -160,7 +160,7 @@ def _between_rows(lower: Crystal, upper: Crystal, box: Box) -> tuple[float, floa
     return other.angle_rad - one.angle_rad, math.hypot(one.sigma_rad, other.sigma_rad)
 
 
-def _told(lower: Crystal, upper: Crystal, box: Box, turned: tuple[float, float]) -> dict[str, Any]:
+def _twist_fields(lower: Crystal, upper: Crystal, box: Box, turned: tuple[float, float]) -> dict[str, Any]:
     """The twist, folded, and what the lattices show."""
     turned_deg = math.degrees(turned[0])
     signed = turned_deg - SIXTH_TURN_DEG * round(turned_deg / SIXTH_TURN_DEG)

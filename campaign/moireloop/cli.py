@@ -113,14 +113,14 @@ COMMANDS: Final = {
     "cancel": Command("steering.requests", "End a candidate early, queued or running."),
     "retarget": Command(
         "steering.requests",
-        "Search for other twists, or that of a measured pattern, in the place of all targets so far.",
+        "Search for other twists, or for the twist of a measured pattern; they replace all targets so far.",
     ),
     "submit-pattern": Command(
         "steering.patterns",
         "Put a measured diffraction pattern into the log of a running campaign, with its twist.",
         (*SESSION,),
     ),
-    "change-space": Command("steering.requests", "Search within other bounds."),
+    "change-space": Command("steering.requests", "Change the bounds of the search."),
     "change-budget": Command("steering.requests", "Change the budget of results, or of wall time."),
     "scale": Command("steering.scale", "Change the number of workers in a pool."),
     "note": Command("steering.requests", "Write a remark into the log."),
@@ -167,7 +167,7 @@ ARGUMENTS: Final = {
         Argument(
             "--time", default="01:00:00", metavar="TIME", help="time limit of one job, as [[D-]HH:]MM:SS (01:00:00)"
         ),
-        Argument("--nodes", type=int, metavar="N", help="nodes of one job; by default what the workers need"),
+        Argument("--nodes", type=int, metavar="N", help="nodes nodes of one job; by default what the workers need"),
         Argument("--account", help="account that is charged (Flux: the bank)"),
         Argument("--queue", "--partition", help="queue of the jobs"),
         Argument("--chain", type=int, default=0, metavar="N", help="at most N jobs in a row; 0: as many as it takes"),
@@ -184,7 +184,7 @@ ARGUMENTS: Final = {
     ),
     "compare": (
         *PATTERN,
-        Argument("--closest", type=int, default=5, metavar="N", help="so many of the most similar results (5)"),
+        Argument("--closest", type=int, default=5, metavar="N", help="number of similar results (5)"),
         Argument("-o", dest="output", type=Path, metavar="FILE2", help="write a picture (.png, .svg)"),
     ),
     "bluesky": (

@@ -53,7 +53,7 @@ class PositionFit:
 def fitted_with(fit: PositionFit, laps: Floats, cells: Floats) -> Floats:
     """The solution (3, 2) under the constraints laps @ solution[:2] = cells; laps (K, 2), cells (K, 2), K of 1 or 2."""
     if len(laps) == 2:
-        return _held_to_both(fit, laps, cells)
+        return _fit_of_origin(fit, laps, cells)
     size = 3 + len(laps)
     system, given = np.zeros((size, size)), np.empty((size, 2))
     weight = fit.normal[2, 2]
@@ -63,7 +63,7 @@ def fitted_with(fit: PositionFit, laps: Floats, cells: Floats) -> Floats:
     return solution
 
 
-def _held_to_both(fit: PositionFit, laps: Floats, cells: Floats) -> Floats:
+def _fit_of_origin(fit: PositionFit, laps: Floats, cells: Floats) -> Floats:
     """Two constraints are the lattice; the origin alone is left to be fitted."""
     (m, n), (p, q) = laps.tolist()
     (ax, ay), (bx, by) = cells.tolist()

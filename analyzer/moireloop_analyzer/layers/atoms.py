@@ -26,7 +26,7 @@ def atoms_of(positions: Floats, types: Ints, wanted: Sequence[int], box: Box) ->
 
     Refused, for any atom of the frame: positions that are not finite, or too far away to be distinguished.
     """
-    chosen, points, broken, far = _chosen(
+    chosen, points, broken, far = _lattice_atoms(
         positions, types, np.array(wanted, dtype=np.int64), box.axes, box.plane, box.inverse, box.periodic
     )
     if broken:
@@ -39,7 +39,7 @@ def atoms_of(positions: Floats, types: Ints, wanted: Sequence[int], box: Box) ->
 def inside(positions: Floats, box: Box) -> Floats:
     """Positions (M, 3), all finite, in the axes of the box, inside it where it repeats in the plane."""
     everything = np.zeros(len(positions), dtype=np.int64)
-    chosen = _chosen(positions, everything, everything[:1], box.axes, box.plane, box.inverse, box.periodic)
+    chosen = _lattice_atoms(positions, everything, everything[:1], box.axes, box.plane, box.inverse, box.periodic)
     return chosen[1] if len(positions) else np.empty((0, 3))
 
 
@@ -66,7 +66,7 @@ def _sampled(positions: Floats, types: Ints, wanted: Ints) -> Floats:
 
 
 @compiled
-def _chosen(
+def _lattice_atoms(
     positions: Floats,
     types: Ints,
     wanted: Ints,

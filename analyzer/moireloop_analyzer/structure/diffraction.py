@@ -98,9 +98,9 @@ def diffract(
     satellites = satellites[np.sort(np.unique(np.round(satellites, PLACES), axis=0, return_index=True)[1])]
     spots = _spots(points, types, elements, np.concatenate([main[1:], satellites]))
     parts = iter(np.split(np.arange(len(main) - 1 + len(satellites)), np.arange(6, 37, 6)))
-    lower_spots, upper_spots = ({name: _chosen(spots, next(parts)) for name in RINGS} for _ in range(2))
+    lower_spots, upper_spots = ({name: _subset(spots, next(parts)) for name in RINGS} for _ in range(2))
     return Diffraction(
-        lower_spots, upper_spots, moire, _chosen(spots, next(parts)), width, points_among(np.unique(types), elements)
+        lower_spots, upper_spots, moire, _subset(spots, next(parts)), width, points_among(np.unique(types), elements)
     )  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def _spots(points: Floats, types: Ints, elements: Mapping[int, str], waves: Floa
     return Spots(waves, xray[which.ravel()], electron[which.ravel()])
 
 
-def _chosen(spots: Spots, which: Ints) -> Spots:
+def _subset(spots: Spots, which: Ints) -> Spots:
     return Spots(spots.vectors[which], spots.xray[which], spots.electron[which])
 
 

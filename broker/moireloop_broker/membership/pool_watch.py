@@ -39,8 +39,8 @@ class PoolWatch:
         self._looked_s = time.monotonic()
         now_s = server_s(self._client)
         pools = {name: pool for name, pool in pools_of(self._client, self._keys).items() if name != MAIN}
-        known = self._told_before() if self._known is None else self._known
-        self._known = {name: self._told(pool, known.get(name), now_s) for name, pool in pools.items()}
+        known = self._lost_before() if self._known is None else self._known
+        self._known = {name: self._log_loss(pool, known.get(name), now_s) for name, pool in pools.items()}
         for name in known.keys() - pools.keys():
             self._campaign.service_changed(SERVICE_PREFIX + name, "stopped")
 
@@ -63,7 +63,7 @@ class PoolWatch:
             return None
         return Verdict(False, f"lost with its pool {pool.pool} on {pool.host}, which is silent too")
 
-    def _told_before(self) -> dict[str, bool]:
+    def _lost_before(self) -> dict[str, bool]:
         """The pools that an earlier broker of this session knew, and whether they were lost."""
         services = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.services))
         named = {name.decode(): state for name, state in services.items() if state in (b"started", b"crashed")}
@@ -73,7 +73,7 @@ class PoolWatch:
             if name.startswith(SERVICE_PREFIX)
         }
 
-    def _told(self, pool: PoolStatus, was_lost: bool | None, now_s: float) -> bool:
+    def _log_loss(self, pool: PoolStatus, was_lost: bool | None, now_s: float) -> bool:
         """Tell what is new of a pool; whether it is lost now."""
         silent_s = now_s - pool.seen_s
         is_lost = silent_s > LOST_S

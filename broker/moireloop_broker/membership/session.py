@@ -69,7 +69,7 @@ def reach(connection_file: Path, *, for_workers: bool = False) -> Reached:
     ended = ended_by_itself(Path(connection.folder))
     try:
         with contextlib.closing(open_impatient(connection.redis_url, ANSWER_S)) as client:
-            state, stored, may_begin = _asked(client, connection)
+            state, stored, may_begin = _stored_state(client, connection)
     except redis.AuthenticationError as error:
         raise NoSession(f"{_server(connection)} refuses the keys of {connection_file}: {error}") from error
     except (redis.RedisError, OSError) as error:
@@ -141,7 +141,7 @@ class Follower:
         """What has become of the session."""
         connection = self._reached.connection
         try:
-            state, stored, *_ = _asked(self._client, connection)
+            state, stored, *_ = _stored_state(self._client, connection)
             conductor = beats_of(self._client, connection.keys).get(CONDUCTOR)
             silent = conductor is not None and server_s(self._client) - conductor.seen_s > SILENT_S
         except (redis.RedisError, OSError):
@@ -168,7 +168,7 @@ class Follower:
         return "away"
 
 
-def _asked(client: redis.Redis, connection: Connection) -> tuple[str, dict[bytes, bytes], bool]:
+def _stored_state(client: redis.Redis, connection: Connection) -> tuple[str, dict[bytes, bytes], bool]:
     """State, identity, and whether workers may begin: the session's pool is among the services.
 
     Raises redis.RedisError.

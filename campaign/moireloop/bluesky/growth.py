@@ -195,7 +195,7 @@ class Growth:
                 self._read_last = result
         if self._read_last is None:
             raise NothingGrown(f"{self.name} has no result to read; trigger it first")
-        told, at_s = self._told(self._read_last)
+        told, at_s = self._reading_of(self._read_last)
         return {name: {"value": value, "timestamp": at_s} for name, value in told.items()}
 
     def describe(self) -> DataKeys:
@@ -257,7 +257,7 @@ class Growth:
     def collect(self) -> Iterator[dict[str, Any]]:
         """An event for each result that came since the last time."""
         for result in self._noted(self._flying) if self._flying is not None else ():
-            told, at_s = self._told(result)
+            told, at_s = self._reading_of(result)
             yield {"time": at_s, "data": told, "timestamps": dict.fromkeys(told, at_s)}
 
     def stop(self, success: bool = True) -> None:
@@ -271,7 +271,7 @@ class Growth:
         self._results.update({result.candidate.candidate_id: result for result in fresh})
         return fresh
 
-    def _told(self, result: Result) -> tuple[dict[str, Any], float]:
+    def _reading_of(self, result: Result) -> tuple[dict[str, Any], float]:
         """The values of a result under their data keys, and when it was logged."""
         target = nearest_target(result, self._targets)
         row = {

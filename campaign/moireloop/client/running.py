@@ -170,9 +170,9 @@ class CampaignRun:
 
     def wait_for_checks(self) -> None:
         """Wait until all checks are passed and the folder is the campaign's. Raises what is wrong with it."""
-        while self.is_running and not any("held" in line for line in self._said()):
+        while self.is_running and not any("held" in line for line in self._messages()):
             time.sleep(POLL_S / 2)
-        if not any("held" in line for line in self._said()):
+        if not any("held" in line for line in self._messages()):
             self._ended()
 
     def _ended(self) -> Outcome:
@@ -189,12 +189,12 @@ class CampaignRun:
     def _let_go(self) -> tuple[list[dict[str, Any]], str]:
         """All that a process that has ended has said, and its output; their files are closed."""
         if self._last_words is None:
-            self._last_words = list(self._said()), self._text(self._output)
+            self._last_words = list(self._messages()), self._text(self._output)
             self._report.close()
             self._output.close()
         return self._last_words
 
-    def _said(self) -> Iterator[dict[str, Any]]:
+    def _messages(self) -> Iterator[dict[str, Any]]:
         for line in self._text(self._report).splitlines(keepends=True):
             if line.endswith("\n"):
                 yield json.loads(line)

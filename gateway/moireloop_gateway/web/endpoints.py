@@ -268,7 +268,7 @@ async def steer(request: Request, gateway: Gateway) -> Response:
 
 
 async def submit_pattern(request: Request, gateway: Gateway) -> Response:
-    """Index a measured pattern and put it into the log; a twist that cannot be told is a reason, and no error."""
+    """Index a measured pattern and put it into the log; an unknown twist is a reason, not an error."""
     followed = followed_of(request, gateway)
     _refuse_observer(followed)
     try:

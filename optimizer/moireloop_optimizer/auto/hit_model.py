@@ -59,7 +59,7 @@ class FitCache:
         earlier: _Fitted | None = None
         for count in steps[start:]:
             first = runs.first(count)
-            key = (count, b"".join(each.tobytes() for each in _told(first)))
+            key = (count, b"".join(each.tobytes() for each in _inputs_of_fit(first)))
             if key not in self.fits:
                 self.fits[key] = _fit(first, earlier)
             earlier = self.fits[key]
@@ -69,7 +69,7 @@ class FitCache:
         return earlier
 
 
-def _told(runs: Runs) -> list[Floats]:
+def _inputs_of_fit(runs: Runs) -> list[Floats]:
     """All arrays that a fit depends on."""
     return [runs.points, runs.twist_deg, *([] if runs.lattices is None else [runs.lattices])]
 
@@ -98,7 +98,7 @@ class HitModel:
         measured = np.isfinite(runs.twist_deg)
         known = runs.where(measured)
         fitted = cache.at(known)
-        held = known.where(_held(known.twist_deg, targets))
+        held = known.where(_is_in_model(known.twist_deg, targets))
         self._all_points, self._measured = runs.points[-MOST_HELD:], measured[-MOST_HELD:]
         self._process = TwistProcess(held.points, held.twist_deg, fitted.theta)
         self._repeats: RepeatedTwists | None = None
@@ -162,7 +162,7 @@ def _fit(runs: Runs, earlier: _Fitted | None) -> _Fitted:
     return _Fitted(theta, habits, trust(gains(x, y, process, habits, few.lattices)))
 
 
-def _held(twist_deg: Floats, targets: Sequence[Target]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _is_in_model(twist_deg: Floats, targets: Sequence[Target]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """(N,) which rows the model holds."""
     count = len(twist_deg)
     if count <= MOST_HELD:

@@ -54,7 +54,7 @@ def keep_strategy(optimizer: OptimizerSettings, folder: CampaignFolder) -> str |
     place = generator_place(optimizer.strategy)
     if place.file is None:
         return None
-    kept = _kept(folder, place.file)
+    kept = _copy_of(folder, place.file)
     before = kept.read_bytes() if kept.is_file() else None
     kept.parent.mkdir(mode=0o700, exist_ok=True)
     with replaced_whole(kept) as copy:
@@ -69,10 +69,10 @@ def optimizer_section(optimizer: OptimizerSettings, folder: CampaignFolder) -> d
     place = generator_place(optimizer.strategy)
     if place.file is None:
         return section
-    return {**section, "strategy": f"{_kept(folder, place.file)}:{place.name}"}
+    return {**section, "strategy": f"{_copy_of(folder, place.file)}:{place.name}"}
 
 
-def _kept(folder: CampaignFolder, file: Path) -> Path:
+def _copy_of(folder: CampaignFolder, file: Path) -> Path:
     return folder.strategy.absolute() / file.name
 
 

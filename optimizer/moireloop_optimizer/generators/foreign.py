@@ -74,14 +74,14 @@ class ForeignStrategy:
         began = time.perf_counter()
         for aim in dict.fromkeys(aims):
             mine = [place for place, one in enumerate(aims) if one == aim]
-            chosen = self._chosen(targets[aim], len(mine), runs, pending, index + mine[0])
+            chosen = self._suggested_points(targets[aim], len(mine), runs, pending, index + mine[0])
             for place, point in zip(mine, chosen, strict=False):
                 points[place], made_by[place] = point, self._name
             pending = np.concatenate([pending, chosen])
         failed = STAND_IN in made_by
         return Suggestion(points, tuple(aims), tuple(made_by), failed, acquisition_s=time.perf_counter() - began)
 
-    def _chosen(self, target: Target, n: int, runs: Runs, pending: Points, seed: int) -> Points:
+    def _suggested_points(self, target: Target, n: int, runs: Runs, pending: Points, seed: int) -> Points:
         """At most n points (m, d); fewer, where the generator fails, which is logged."""
         got: list[Points] = []
         try:
@@ -123,7 +123,7 @@ class _Fed:
         try:
             self._ingest(known)
         except Exception as error:
-            if not len(self._told):
+            if not len(self._ingested):
                 raise
             logger.warning("generator begins anew type=%s reason=%s", type(self._generator).__name__, reason_of(error))
             self._begin()
@@ -148,20 +148,20 @@ class _Fed:
 
     def _begin(self) -> None:
         self._generator = self._make()
-        self._told = Runs(np.zeros((0, self._space.dimension)), np.zeros(0), np.zeros(0))
+        self._ingested = Runs(np.zeros((0, self._space.dimension)), np.zeros(0), np.zeros(0))
         self._ids: list[tuple[Points, Any]] = []
 
     def _is_extended_by(self, runs: Runs) -> bool:
-        seen = len(self._told)
-        return np.array_equal(runs.points[:seen], self._told.points) and np.array_equal(
-            runs.twist_deg[:seen], self._told.twist_deg, equal_nan=True
+        seen = len(self._ingested)
+        return np.array_equal(runs.points[:seen], self._ingested.points) and np.array_equal(
+            runs.twist_deg[:seen], self._ingested.twist_deg, equal_nan=True
         )
 
     def _ingest(self, runs: Runs) -> None:
-        seen = len(self._told)
+        seen = len(self._ingested)
         if len(runs) == seen:
             return
-        regrets = told_regret_deg(runs.twist_deg, self._target)
+        regrets = ingested_regret_deg(runs.twist_deg, self._target)
         values = zip(regrets, runs.twist_deg, runs.sigma_deg, strict=True)
         parameters = self._space.from_unit(runs.points[seen:])
         self._generator.ingest(
@@ -172,7 +172,7 @@ class _Fed:
                 )
             ]
         )
-        self._told = runs
+        self._ingested = runs
 
     def _id_of(self, row: Points) -> dict[str, Any]:
         """The id under which the generator suggested a point, if it did; each is given back once."""
@@ -213,11 +213,11 @@ class _Fed:
         return clipped
 
 
-def told_regret_deg(twist_deg: npt.NDArray[np.float64], target: Target) -> npt.NDArray[np.float64]:
+def ingested_regret_deg(twist_deg: npt.NDArray[np.float64], target: Target) -> npt.NDArray[np.float64]:
     """(N,) the regret in degrees that generators ingest for (N,) twists, one of which at least is not NaN.
 
-    A run without a twist counts as the worst one measured before it, or as the first one where none was. What has
-    been told therefore stays right whatever comes.
+    A run without a twist counts as the worst one measured before it, or as the first one where none was. What was
+    ingested therefore stays right whatever comes.
     """
     regret = np.abs(twist_deg - target.twist_deg)
     measured = np.isfinite(regret)

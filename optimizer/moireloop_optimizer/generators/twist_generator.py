@@ -117,7 +117,7 @@ class TwistGenerator(Generator):
         points = sobol_points(spread, self._space.dimension, seed=self._seed, index=self._suggested)
         if spread < count:
             known = np.concatenate([self._space.to_unit(waiting), points])
-            points = np.concatenate([points, self._chosen(count - spread, known, self._suggested + spread)])
+            points = np.concatenate([points, self._suggested_points(count - spread, known, self._suggested + spread)])
         return [self._given_out(parameters) for parameters in self._space.from_unit(points)]
 
     def ingest(self, results: list[dict[str, Any]]) -> None:
@@ -138,7 +138,7 @@ class TwistGenerator(Generator):
             np.append(self._runs.sigma_deg, [result.sigma_deg for result in taken]),
         )
 
-    def _chosen(self, count: int, pending: Points, index: int) -> Points:
+    def _suggested_points(self, count: int, pending: Points, index: int) -> Points:
         return self._strategy.suggest(count, self._runs, pending, self._targets, index=index).points
 
     def _given_out(self, parameters: dict[str, float]) -> dict[str, Any]:

@@ -120,7 +120,7 @@ class Planner:
                 self.clock.changed(event)
                 self._is_paused = False
             case Requested():
-                self._asked(event.request)
+                self._apply_request(event.request)
 
     @property
     def results(self) -> tuple[Result, ...]:
@@ -193,7 +193,7 @@ class Planner:
         """Take in that a candidate id is in use, though the log has not told of it: its place is passed over."""
         self._taken.add(name)
 
-    def _asked(self, request: SteeringRequest) -> None:
+    def _apply_request(self, request: SteeringRequest) -> None:
         """Take in what a request changes; results so far keep their worth."""
         self._is_paused = isinstance(request, PauseRequest) or (
             self._is_paused and not isinstance(request, ResumeRequest)

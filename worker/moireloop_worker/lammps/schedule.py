@@ -64,7 +64,7 @@ def beginning(plan: Plan, restart_file: str | None = None, step: int = 0) -> tup
     """The commands before the first leg; a restart file of this step takes the place of the plan's structure."""
     if restart_file is None:
         return (*plan.setup, *plan.structure, *plan.forces)
-    forces, _ = _told_again(plan, step)
+    forces, _ = _commands_after_restart(plan, step)
     return (*plan.setup, f"read_restart {quoted(restart_file)}", *forces)
 
 
@@ -82,7 +82,7 @@ def legs(plan: Plan, step: int = 0) -> tuple[Leg, ...]:
         if not _is_over(first, last, step):
             commands = stage.commands
             if step and not left:
-                commands = (*_told_again(plan, step)[1], *(() if first < step else (FORGET, *commands)))
+                commands = (*_commands_after_restart(plan, step)[1], *(() if first < step else (FORGET, *commands)))
             left.append(Leg(commands, max(first, step), first, last))
         first = last
     return tuple(left)
@@ -93,7 +93,7 @@ def _is_over(first: int, last: int, step: int) -> bool:
     return first < step and last <= step
 
 
-def _told_again(plan: Plan, step: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _commands_after_restart(plan: Plan, step: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Of the forces, and of all stages that were begun by this step, what is given again after a restart file."""
     begun: list[str] = []
     first = 0

@@ -144,7 +144,7 @@ def growth_section(settings: GrowthSettings, frame_steps: int, folder: CampaignF
     """The section [growth] as workers receive it; a script is the copy kept when the campaign was started."""
     if not isinstance(settings, ScriptSettings):
         return settings.model_dump(mode="json")
-    return _kept(folder).model_copy(update={"frame_steps": frame_steps}).model_dump(mode="json")
+    return _copied_script(folder).model_copy(update={"frame_steps": frame_steps}).model_dump(mode="json")
 
 
 def started_model(settings: GrowthSettings, frame_steps: int, folder: CampaignFolder) -> GrowthModel:
@@ -157,7 +157,7 @@ def changed_script_problems(settings: GrowthSettings, frame_steps: int, folder: 
     if not isinstance(settings, ScriptSettings):
         return []
     try:
-        now, kept = found_script(settings, frame_steps).settings, _kept(folder)
+        now, kept = found_script(settings, frame_steps).settings, _copied_script(folder)
     except (OSError, ValueError) as error:
         return [_problem(settings, f"cannot be compared with the script that the campaign was started with: {error}")]
     expected = f"expected that with which the campaign was started ({folder.script / COPY})"
@@ -181,7 +181,7 @@ def _refused(check: Callable[[], object]) -> list[Wrong]:
     return []
 
 
-def _kept(folder: CampaignFolder) -> ReadScript:
+def _copied_script(folder: CampaignFolder) -> ReadScript:
     return ReadScript.model_validate(json.loads((folder.script / SETTINGS).read_text(encoding="utf-8")))
 
 

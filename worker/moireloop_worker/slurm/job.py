@@ -34,7 +34,7 @@ def job_id() -> str:
 def survey() -> Allocation:
     """The nodes of the job around this process. Raises CannotLaunch."""
     number = job_id()
-    said = _asked("scontrol", "--oneliner", "--details", "show", "job", number)
+    said = _output_of("scontrol", "--oneliner", "--details", "show", "job", number)
     try:
         found = allocation_of(said)
     except ValueError as error:
@@ -47,13 +47,13 @@ def survey() -> Allocation:
 def end_steps(prefix: str) -> list[str]:
     """Cancel the steps of this job whose names begin so; returns their ids. Raises CannotLaunch."""
     number = job_id()
-    found = steps_of(_asked("squeue", "--noheader", "--steps", f"--jobs={number}", "--format=%i %j"), prefix)
+    found = steps_of(_output_of("squeue", "--noheader", "--steps", f"--jobs={number}", "--format=%i %j"), prefix)
     if found:
-        _asked("scancel", "--signal=KILL", *found)
+        _output_of("scancel", "--signal=KILL", *found)
     return found
 
 
-def _asked(*words: str) -> str:
+def _output_of(*words: str) -> str:
     """What a command of Slurm's says. Raises CannotLaunch."""
     try:
         done = subprocess.run(  # noqa: S603

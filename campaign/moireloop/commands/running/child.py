@@ -34,12 +34,12 @@ def main(parent: int, report: int) -> int:
     except KeyboardInterrupt:
         from moireloop.session.startup import StartInterrupted
 
-        return _told(report, StartInterrupted("interrupted before the campaign began"))
+        return _report_error(report, StartInterrupted("interrupted before the campaign began"))
     except Exception as error:
-        return _told(report, error)
+        return _report_error(report, error)
 
 
-def _told(report: int, error: Exception) -> int:
+def _report_error(report: int, error: Exception) -> int:
     """Say what ended the campaign; the exit code that it leads to. Raises the error itself where it has none."""
     code = exit_code_of(error)
     if code is None:

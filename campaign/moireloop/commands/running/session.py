@@ -104,7 +104,7 @@ def run_file(
         draws: whether figures are drawn at the end.
     """
     folder, campaign = file.folder, file.campaign
-    with _held(file, "fresh" if fresh else "run", elsewhere is not None):
+    with _checked_and_locked(file, "fresh" if fresh else "run", elsewhere is not None):
         held()
         if fresh:
             forget_session(folder)
@@ -127,7 +127,7 @@ def resume_file(
 ) -> Session:
     """Go on with a campaign that was read and stay until it ends; the arguments are those of `run_file`."""
     folder, campaign = file.folder, file.campaign
-    with _held(file, "resume", elsewhere is not None):
+    with _checked_and_locked(file, "resume", elsewhere is not None):
         held()
         for change in [
             *changes_on_resume(load_copy(folder), campaign),
@@ -140,7 +140,7 @@ def resume_file(
 
 
 @contextmanager
-def _held(file: CampaignFile, purpose: Purpose, elsewhere: bool) -> Iterator[None]:
+def _checked_and_locked(file: CampaignFile, purpose: Purpose, elsewhere: bool) -> Iterator[None]:
     """A campaign checked whole, its folder locked. The folder is looked at again then: another may have been faster.
 
     Where services start by themselves, this machine needs neither cores for workers nor the address of the broker.

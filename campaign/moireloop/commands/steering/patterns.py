@@ -34,7 +34,7 @@ def submit_pattern(
 ) -> int:
     """Put a measured diffraction pattern into the log of a running campaign, with its twist.
 
-    Returns 1 where the twist cannot be told: the pattern is in the log with the reason.
+    Returns 1 where the twist is unknown: the pattern is in the log with the reason.
 
     Raises:
         PatternRefused, BadArgument: the pattern, or what was said of it, cannot be used.
@@ -54,7 +54,7 @@ def submit_pattern(
         event = client.submit_pattern(
             pattern, pattern_id=name, parameters=named_numbers(parameters), measured_s=measured_s, **options
         )
-    return _told(event)
+    return _print_result(event)
 
 
 def _constants(path: Path, lattices: str | None) -> tuple[float, float] | None:
@@ -66,7 +66,7 @@ def _constants(path: Path, lattices: str | None) -> tuple[float, float] | None:
     return None if crystal is None else (crystal.lattice_angstrom, crystal.lattice_angstrom)
 
 
-def _told(event: PatternMeasured) -> int:
+def _print_result(event: PatternMeasured) -> int:
     shown = event.analysis
     if shown.twist_deg is None:
         complain(f"{event.pattern_id} is in the log without a twist: {shown.reason}")

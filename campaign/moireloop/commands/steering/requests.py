@@ -48,7 +48,7 @@ def resumed_after_pause(folder: CampaignFolder) -> bool:
 
 
 def retarget(path: Path, *, target: Sequence[str], pattern: str | None = None) -> int:
-    """Search for other twists, or that of a measured pattern, in the place of all targets so far."""
+    """Search for other twists, or for the twist of a measured pattern; they replace all targets so far."""
     if bool(target) == bool(pattern):
         raise BadArgument("expected twists, such as 8.2:0.3, or --pattern ID, got " + ("both" if target else "neither"))
     targets = [_target(text) for text in target]
@@ -86,7 +86,7 @@ def change_budget(path: Path, *, results: int | None, wall_time_s: float | None)
 
 
 def propose(path: Path, *, candidate_id: str, parameters: Sequence[str], seed: int) -> int:
-    """Queue a candidate of your own."""
+    """Queue a candidate that you choose."""
     values = named_numbers(parameters)
     with client_of(path) as client:
         client.propose(candidate_id, values, seed=seed)

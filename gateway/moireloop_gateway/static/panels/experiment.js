@@ -53,7 +53,7 @@ export function mount(root, { store, session, go, chosen }) {
       type: "button", disabled: session.role !== "controller" || !store.summary.steers,
       onclick: async () => {
         const body = { pattern_id: pattern.pattern_id };
-        const summary = `Search for ${number(pattern.analysis.twist_deg, 2)} degrees from now on, in the place of all targets so far.`;
+        const summary = `Search for ${number(pattern.analysis.twist_deg, 2)} degrees from now on, instead of all targets so far.`;
         if (!(await confirmed({ name: "retarget", summary, danger: null }, body))) return;
         try {
           await steer(store.key, "retarget_to_pattern", body);

@@ -13,7 +13,7 @@ from gest_api.vocs import VOCS
 
 from moireloop_broker.contract.search import Points, SearchSpace, Target
 from moireloop_optimizer.generators.calls import made
-from moireloop_optimizer.generators.foreign import ForeignStrategy, told_regret_deg
+from moireloop_optimizer.generators.foreign import ForeignStrategy, ingested_regret_deg
 from moireloop_optimizer.runs import Runs
 from moireloop_optimizer.sobol import sobol_points
 from moireloop_optimizer.strategy import Suggestion
@@ -128,8 +128,8 @@ def test_refused_runs_are_told_as_the_worst_before_them() -> None:
     """The first ones as the first that was measured; what was told once stays as it was."""
     twists = np.array([NAN, 7.0, NAN, 1.0, NAN, 5.0])
     target = Target(twist_deg=5.0)
-    assert told_regret_deg(twists, target).tolist() == [2.0, 2.0, 2.0, 4.0, 4.0, 0.0]
-    assert told_regret_deg(twists[:3], target).tolist() == [2.0, 2.0, 2.0]
+    assert ingested_regret_deg(twists, target).tolist() == [2.0, 2.0, 2.0, 4.0, 4.0, 0.0]
+    assert ingested_regret_deg(twists[:3], target).tolist() == [2.0, 2.0, 2.0]
 
 
 def test_results_outside_the_bounds_are_not_told() -> None:
