@@ -26,7 +26,7 @@ BEFORE_OTHERS = "first-campaign"
 ELSEWHERE = {"own-input": "tests/system/test_script_campaign.py", "notebook": "tests/system/test_notebook.py"}
 """Pages of which a part costs a campaign of its own, which the named test runs."""
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.timeout(400), pytest.mark.filterwarnings("default")]
 
 
 @dataclass
@@ -123,9 +123,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Reader, s
     somebody = Reader(tmp_path_factory.mktemp("tutorials"), ports)
     try:
         printed = somebody.follow(BEFORE_OTHERS)
-        session = somebody.behind.pop()
-        output, _ = session.communicate(timeout=100)
-        assert session.returncode == 0, output
+        output, _ = somebody.behind[0].communicate(timeout=200)
+        assert somebody.behind.pop().returncode == 0, output
         yield somebody, printed
     finally:
         somebody.close()
