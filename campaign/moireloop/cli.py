@@ -167,7 +167,9 @@ ARGUMENTS: Final = {
         Argument(
             "--time", default="01:00:00", metavar="TIME", help="time limit of one job, as [[D-]HH:]MM:SS (01:00:00)"
         ),
-        Argument("--nodes", type=int, metavar="N", help="nodes nodes of one job; by default what the workers need"),
+        Argument(
+            "--nodes", type=int, metavar="N", help="nodes nodes nodes of one job; by default what the workers need"
+        ),
         Argument("--account", help="account that is charged (Flux: the bank)"),
         Argument("--queue", "--partition", help="queue of the jobs"),
         Argument("--chain", type=int, default=0, metavar="N", help="at most N jobs in a row; 0: as many as it takes"),

@@ -37,7 +37,7 @@ RUN_BY = {
     "growth = script": ("system/test_script_campaign.py", "test_campaign_with_a_script_of_ones_own"),
     "growth = foreign": (
         "integration/worker/test_plug_ins.py",
-        "test_pool_uses_the_launcher_and_the_model_of_other_packages",
+        "test_package_of_plug_ins_runs",
     ),
     "growth.preset = paper": ("unit/worker/models/test_mos2.py", "test_preset_paper_is_the_protocol_of_the_paper"),
     "growth.preset = small": ("integration/worker/test_mos2_runs.py", "test_rebo_grows_from_a_molten_layer"),

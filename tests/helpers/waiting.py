@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def wait_until(holds: Callable[[], T | None], description: str, patience_s: float = 60.0, every_s: float = 0.02) -> T:
-    """Wait until a condition is true; answers what it gave, and fails with the description when it never is.
+    """Wait until a condition is true; returns its value, and fails with the description when it never is.
 
     Looks that cost much are taken less often, so that the load of waiting does not slow down what is waited for.
     """

@@ -75,7 +75,7 @@ def resume(
     patience: float = PATIENCE_S,
     no_figures: bool = False,
 ) -> int:
-    """Go on with a campaign that was stopped or killed, also with a changed file, or that runs and is paused."""
+    """Continue a campaign that was stopped, killed or paused, also with a changed file."""
     elsewhere = None if services == HERE else patience
     with output_that_may_close():
         file, until_s = read_campaign(path), end_of_option(until)
