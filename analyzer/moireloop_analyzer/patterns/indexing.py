@@ -191,8 +191,8 @@ def _why_untold(
     if rivals:
         turned = ", ".join(f"{direction_deg(m):.1f}" for m in (*fit.matrices, *(one.matrix for one, _ in rivals)))
         return (
-            f"lattices of similar brightness are seen at {turned} degrees: a layer has domains, and it is unclear "
-            f"which two lattices are the bilayer"
+            f"lattices of similar brightness are seen at {turned} degrees: a layer has several domains, and it is "
+            f"unclear which two lattices are the bilayer"
         )
     apart = np.linalg.norm(_spots_apart(fit), axis=1)
     if float(apart.max()) < RESOLVED * _spot_error(fit):

@@ -118,8 +118,8 @@ def test_chance_shows_no_bilayer(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"weak": 1e-4}, "one hexagonal lattice alone"),
-        ({"twist_deg": 0.0, "strain": 0.0}, "one hexagonal lattice alone"),
+        ({"weak": 1e-4}, "only one hexagonal lattice"),
+        ({"twist_deg": 0.0, "strain": 0.0}, "only one hexagonal lattice"),
         ({"further": ((12.0, 0.9),)}, "several domains"),
         ({"constants": (3.6, 3.6)}, "no hexagonal lattice"),
         ({"constants": (3.16, 2.46), "further": ((12.0, 0.9),)}, "domains of about the same brightness"),
