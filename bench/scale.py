@@ -154,7 +154,7 @@ def _watched(
         seen=seen,
         cpu={name: (after["cpu"][name] - before["cpu"].get(name, 0.0)) / elapsed_s for name in after["cpu"]},
         redis_bytes=after["bytes"],
-        redis_bytes_a_result=(after["bytes"] - before["bytes"]) / max(1, results),
+        redis_bytes_a_result=max(0.0, (after["bytes"] - before["bytes"]) / max(1, results)),
         connections=connections["connected_clients"],
         most_connections=int(cast("dict[str, str]", client.config_get("maxclients"))["maxclients"]),
         status_s=status_s,

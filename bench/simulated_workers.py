@@ -133,6 +133,7 @@ class Simulation:
         self._idle: deque[Worker] = deque()
         self.seen = Figures()
         self._counts = False
+        self._counts_from_s = 0.0
 
     def run(self) -> Figures:
         """Simulate until the time is over; the leases are given back at the end."""
@@ -142,7 +143,7 @@ class Simulation:
         leave_s, look_s, cpu_s = began_s + plan.warm_s + plan.leave_every_s, 0.0, 0.0
         while (now_s := time.monotonic()) < began_s + plan.seconds:
             if not self._counts and now_s >= began_s + plan.warm_s:
-                self._counts, cpu_s = True, time.process_time()
+                self._counts, self._counts_from_s, cpu_s = True, now_s, time.process_time()
                 print("counts", flush=True)
             if now_s >= leave_s:
                 leave_s += plan.leave_every_s
@@ -155,7 +156,7 @@ class Simulation:
             self._do_next(now_s)
         self.seen.cpu_s, self.seen.counted_s = time.process_time() - cpu_s, plan.seconds - plan.warm_s
         now_s = time.monotonic()
-        self.seen.idle_s += sum(now_s - (worker.free_s or now_s) for worker in self._idle)
+        self.seen.idle_s += sum(now_s - max(worker.free_s or now_s, self._counts_from_s) for worker in self._idle)
         print("done", flush=True)
         self._close()
         return self.seen
@@ -188,7 +189,7 @@ class Simulation:
             return
         if worker.free_s is not None and self._counts:
             self.seen.next_lease_s.append(now_s - worker.free_s)
-            self.seen.idle_s += now_s - worker.free_s
+            self.seen.idle_s += now_s - max(worker.free_s, self._counts_from_s)
         self._count("leases")
         self._hold(worker, lease, now_s)
 
