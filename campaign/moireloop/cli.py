@@ -146,6 +146,9 @@ PATTERN: Final = (
     Argument("--centre-error", type=float, metavar="E", help="of the centre, in pixels (0.5) or inverse angstrom"),
     Argument("--distortion", metavar="E,DEG,K", help="of an image: ellipticity, its angle, barrel (1/pixel^2)"),
     Argument("--instrument", type=float, default=0.0, metavar="W", help="full width along q in inverse angstrom"),
+    Argument(
+        "--scale-within", type=float, metavar="F", help="fit the scale of q: it may be wrong by a factor of 1 + F"
+    ),
 )
 """A measured pattern, and what is known of it."""
 

@@ -7,6 +7,7 @@ sample. docs/compare.md says what was measured with synthetic patterns.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -49,6 +50,9 @@ GUESSES: Final = (0.0015, 0.004)
 UNSURE: Final = 1.3
 """Factor on errors that were estimated: one error for all peaks leaves out that faint ones are less sure."""
 
+RIVAL: Final = 0.8
+"""Another scale that explains more than this share of the peaks leaves open which one is right."""
+
 RESOLVED: Final = 4.0
 """How many errors the two lattices' spots have to be apart."""
 
@@ -73,6 +77,59 @@ def index_pattern(peaks: Peaks, constants: tuple[float, float], *, max_strain: f
             again = _indexed(centred(peaks.with_errors(error)), constants, max_strain)
             return tried if again.twist_deg is None else again
     return tried
+
+
+def index_unscaled(
+    peaks: Peaks, constants: tuple[float, float], within: float, *, max_strain: float = MAX_STRAIN
+) -> IndexedPattern:
+    """As `index_pattern`, of a pattern whose calibration is not known: the scale of q is fitted too.
+
+    Scale and a strain that is alike in both layers and all directions are one and the same, so the scale is that at
+    which the mean of both layers' lattice constants is the stated one. The twist does not depend on it.
+
+    Args:
+        within: largest factor by which the stated q may be wrong, less one: 0.2 is from 1 / 1.2 to 1.2.
+    """
+    steps = math.ceil(math.log1p(within) / max_strain)
+    tried = [
+        (factor, found)
+        for factor in np.exp(np.linspace(-steps, steps, 2 * steps + 1) * math.log1p(within) / max(steps, 1))
+        if (found := index_pattern(_scaled(peaks, factor), constants, max_strain=max_strain)).twist_deg is not None
+    ]
+    if not tried:
+        found = index_pattern(peaks, constants, max_strain=max_strain)
+        words = found.reason or ""
+        return found.refused(
+            f"no scale within a factor of {1 + within:g} shows two lattices; as it was stated: {words}"
+        )
+    scales = [(factor * _off(found, constants), len(peaks) - len(found.unexplained)) for factor, found in tried]
+    scale, most = max(scales, key=lambda each: each[1])
+    rivals = [other for other, count in scales if abs(math.log(other / scale)) > max_strain and count > RIVAL * most]
+    if rivals:
+        return IndexedPattern(
+            reason=f"scales of {scale:.3f} and {rivals[0]:.3f} explain about as many peaks: which one is right cannot "
+            f"be told"
+        )
+    found = index_pattern(_scaled(peaks, scale), constants, max_strain=max_strain)
+    return replace(found, scale=scale)
+
+
+def _off(found: IndexedPattern, constants: tuple[float, float]) -> float:
+    """Factor on q at which both layers' mean lattice constant is the stated one."""
+    seen = math.prod(layer.lattice_angstrom for layer in found.layers)
+    return math.sqrt(seen / math.prod(constants))
+
+
+def _scaled(peaks: Peaks, factor: float) -> Peaks:
+    return Peaks(
+        peaks.q * factor,
+        peaks.intensity,
+        peaks.sigma_radial * factor,
+        peaks.sigma_azimuthal * factor,
+        peaks.width_radial * factor,
+        peaks.width_azimuthal * factor,
+        peaks.centre_error * factor,
+    )
 
 
 def _indexed(peaks: Peaks, constants: tuple[float, float], max_strain: float) -> IndexedPattern:

@@ -47,6 +47,7 @@ def pattern_request(
             lattices=options.get("lattices"),
             max_strain=options.get("max_strain", MAX_STRAIN),
             closest=options.get("closest", MOST_CLOSEST),
+            scale_within=options.get("scale_within"),
         )
     chamber = {} if parameters is None else parameters
     request = submit_pattern("p", peaks, analysis, chamber, measured_s, requester)

@@ -43,6 +43,7 @@ def compare(
             lattices=options.get("lattices"),
             max_strain=options.get("max_strain", MAX_STRAIN),
             closest=options.get("closest", CLOSEST),
+            scale_within=options.get("scale_within"),
         )
 
 

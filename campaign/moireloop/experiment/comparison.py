@@ -14,7 +14,7 @@ from moireloop.experiment.refused import PatternRefused
 from moireloop.results.recipes import Recipe, recipe_runs, recipes_of
 from moireloop_analyzer.patterns.distance import pattern_distance, reciprocal_of
 from moireloop_analyzer.patterns.indexed import IndexedPattern
-from moireloop_analyzer.patterns.indexing import MAX_STRAIN, index_pattern
+from moireloop_analyzer.patterns.indexing import MAX_STRAIN, index_pattern, index_unscaled
 from moireloop_analyzer.patterns.layer_values import error_of
 from moireloop_analyzer.patterns.peaks import Floats, Peaks
 from moireloop_broker.contract.events import Result
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from moireloop_optimizer.advice import Advice
 
 CLOSEST: Final = 5
+
+LARGEST_SCALE: Final = 0.5
 
 LATTICES: Final = (1.0, 20.0)
 """Lattice constants in angstrom that are taken."""
@@ -93,6 +95,7 @@ def compare_peaks(
     lattices: tuple[float, float] | None = None,
     max_strain: float = MAX_STRAIN,
     closest: int = CLOSEST,
+    scale_within: float | None = None,
 ) -> Comparison:
     """Index a pattern and set it beside results.
 
@@ -100,16 +103,28 @@ def compare_peaks(
         lattices: lattice constants of the two layers before strain, in angstrom; by default the medians of the results.
         max_strain: largest principal strain of a layer.
         closest: how many of the most similar results are wanted.
+        scale_within: as of `index_unscaled`, where the calibration is not known.
 
     Raises:
         PatternRefused: no lattice constants are known, or they or the strain are no such numbers.
     """
     found = list(results)
-    pattern = index_pattern(peaks, constants_of(found, lattices, max_strain), max_strain=max_strain)
+    pattern = indexed(peaks, constants_of(found, lattices, max_strain), max_strain, scale_within)
     if pattern.twist_deg is None:
         return Comparison(peaks, pattern, (), ())
     similar = most_similar(pattern, found, closest)
     return Comparison(peaks, pattern, similar, tuple(_toward(pattern, found, space, target) for target in targets))
+
+
+def indexed(
+    peaks: Peaks, constants: tuple[float, float], max_strain: float, scale_within: float | None
+) -> IndexedPattern:
+    """A pattern indexed, with its scale where the calibration is not known. Raises PatternRefused."""
+    if scale_within is None:
+        return index_pattern(peaks, constants, max_strain=max_strain)
+    if not 0.0 < scale_within <= LARGEST_SCALE:
+        raise PatternRefused(f"scale_within: expected above 0 and up to {LARGEST_SCALE:g}, got {scale_within:g}")
+    return index_unscaled(peaks, constants, scale_within, max_strain=max_strain)
 
 
 def constants_of(

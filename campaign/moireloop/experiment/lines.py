@@ -37,6 +37,10 @@ def layer_line(name: str, layer: Layer) -> str:
 
 def _further(pattern: IndexedPattern) -> list[str]:
     lines = []
+    if pattern.scale is not None:
+        lines.append(
+            f"scale of q: {pattern.scale:.4f} times as stated, at which the mean lattice constant is the known one"
+        )
     if pattern.moire_angstrom is not None and pattern.moire_error_angstrom is not None:
         lines.append(f"moire pattern: {pattern.moire_angstrom:.1f} ± {pattern.moire_error_angstrom:.1f} angstrom")
     if len(pattern.satellites):

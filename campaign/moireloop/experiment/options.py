@@ -26,6 +26,8 @@ class PatternOptions(TypedDict, total=False):
         closest: how many of the most similar results are wanted.
         screen: where an image lies in q.
         centre_error: standard error of the direct beam's place in inverse angstrom, of a table.
+        scale_within: largest factor, less one, by which the scale of q may be wrong, which is then fitted; by default
+            the calibration is taken as it was stated.
         instrument_fwhm: full width at half maximum of the instrument along q in inverse angstrom.
     """
 
@@ -35,6 +37,7 @@ class PatternOptions(TypedDict, total=False):
     screen: Screen
     centre_error: float
     instrument_fwhm: float
+    scale_within: float
 
 
 def space_of(told: Description) -> SearchSpace:

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from moireloop.experiment.comparison import constants_of, most_similar
+from moireloop.experiment.comparison import constants_of, indexed, most_similar
 from moireloop.experiment.refused import PatternRefused
 from moireloop_analyzer.patterns.indexed import Floats, IndexedPattern, Layer
-from moireloop_analyzer.patterns.indexing import MAX_STRAIN, index_pattern
+from moireloop_analyzer.patterns.indexing import MAX_STRAIN
 from moireloop_analyzer.patterns.peaks import Peaks
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.patterns import (
@@ -39,6 +39,7 @@ def submission(
     lattices: tuple[float, float] | None = None,
     max_strain: float = MAX_STRAIN,
     closest: int = MOST_CLOSEST,
+    scale_within: float | None = None,
 ) -> tuple[PatternPeaks, PatternAnalysis]:
     """The brightest peaks of a pattern, at most MOST_PATTERN_PEAKS, and what these show.
 
@@ -46,6 +47,7 @@ def submission(
         lattices: lattice constants of the two layers before strain, in angstrom; by default the medians of the results.
         max_strain: largest principal strain of a layer.
         closest: how many of the most similar results are named, at most MOST_CLOSEST.
+        scale_within: as of `index_unscaled`, where the calibration is not known.
 
     Raises:
         PatternRefused: there are no peaks, no lattice constants are known, or they or the strain are no such numbers.
@@ -53,7 +55,7 @@ def submission(
     if not len(peaks):
         raise PatternRefused("the pattern has no peaks")
     kept = peaks.chosen(np.sort(np.argsort(-peaks.intensity, kind="stable")[:MOST_PATTERN_PEAKS]))
-    pattern = index_pattern(kept, constants_of(results, lattices, max_strain), max_strain=max_strain)
+    pattern = indexed(kept, constants_of(results, lattices, max_strain), max_strain, scale_within)
     similar = [] if pattern.twist_deg is None else most_similar(pattern, results, min(closest, MOST_CLOSEST))
     near = [
         SimilarResult(
@@ -96,6 +98,7 @@ def analysis_of(pattern: IndexedPattern, closest: Sequence[SimilarResult]) -> Pa
         sigma_deg=pattern.sigma_deg,
         reason=pattern.reason,
         layers=[_layer(layer) for layer in pattern.layers],
+        scale=pattern.scale,
         moire_angstrom=pattern.moire_angstrom,
         moire_error_angstrom=pattern.moire_error_angstrom,
         satellites=len(pattern.satellites),

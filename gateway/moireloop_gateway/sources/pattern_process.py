@@ -52,6 +52,7 @@ def _submitted(folder: Path, connection: str, body: dict[str, Any]) -> Any:
         raise PatternRefused(f"{WHERE}: expected as many values in each column, got {lengths}"[:500])
     peaks = peaks_of_columns(columns, WHERE, centre_error=body["centre_error"], instrument=body["instrument_fwhm"])
     known = {"lattices": body["lattices"] or _of_model(folder), "max_strain": body["max_strain"]}
+    known["scale_within"] = body["scale_within"]
     options: Any = {name: value for name, value in known.items() if value is not None}
     with connect(connection, name=body["requester"], timeout_s=20) as client:
         event = client.submit_pattern(

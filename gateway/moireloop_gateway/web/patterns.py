@@ -46,6 +46,7 @@ class SubmitPattern(Message):
     measured_s: Seconds | None = None
     lattices: Annotated[list[Constant], Field(min_length=2, max_length=2)] | None = None
     max_strain: Annotated[FiniteFloat, Field(gt=0, le=0.2)] | None = None
+    scale_within: Annotated[FiniteFloat, Field(gt=0, le=0.5)] | None = None
     centre_error: Length = 0.0
     instrument_fwhm: Length = 0.0
     requester: Requester = SOMEBODY

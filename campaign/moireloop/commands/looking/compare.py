@@ -32,6 +32,7 @@ def compare(
     centre_error: float | None = None,
     distortion: str | None = None,
     instrument: float = 0.0,
+    scale_within: float | None = None,
     output: Path | None = None,
 ) -> int:
     """Measure the twist in a diffraction pattern, and find the results most like it and what to change.
@@ -57,7 +58,7 @@ def compare(
         constants = crystal.lattice_angstrom, crystal.lattice_angstrom
     comparison = compare_peaks(
         peaks, history.results, campaign.targets, campaign.space,
-        lattices=constants, max_strain=max_strain, closest=closest,
+        lattices=constants, max_strain=max_strain, closest=closest, scale_within=scale_within,
     )  # fmt: skip
     for line in (*pattern_lines(comparison), *campaign_lines(comparison)):
         say(line)

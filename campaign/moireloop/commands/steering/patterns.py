@@ -31,6 +31,7 @@ def submit_pattern(
     centre_error: float | None = None,
     distortion: str | None = None,
     instrument: float = 0.0,
+    scale_within: float | None = None,
 ) -> int:
     """Put a measured diffraction pattern into the log of a running campaign, with its twist.
 
@@ -44,6 +45,8 @@ def submit_pattern(
     options = PatternOptions(centre_error=0.0 if screen else centre_error or 0.0, instrument_fwhm=instrument)
     if screen is not None:
         options["screen"] = screen
+    if scale_within is not None:
+        options["scale_within"] = scale_within
     if max_strain is not None:
         options["max_strain"] = max_strain
     if (constants := _constants(path, lattices)) is not None:
