@@ -107,8 +107,7 @@ def index_unscaled(
     rivals = [other for other, count in scales if abs(math.log(other / scale)) > max_strain and count > RIVAL * most]
     if rivals:
         return IndexedPattern(
-            reason=f"scales of {scale:.3f} and {rivals[0]:.3f} explain about as many peaks: which one is right cannot "
-            f"be told"
+            reason=f"scales of {scale:.3f} and {rivals[0]:.3f} explain about as many peaks: which one is right is open"
         )
     found = index_pattern(_scaled(peaks, scale), constants, max_strain=max_strain)
     return replace(found, scale=scale)
