@@ -101,14 +101,17 @@ export class Chart {
     pen.textAlign = "center";
     pen.textBaseline = "top";
     const columns = Math.max(2, Math.floor((this.box.right - this.box.left) / 90));
+    let free = 0;
     for (const [value, words] of this.data.xTicks ?? ticks(this.x, columns)) {
-      const x = this.toX(value);
+      const x = this.toX(value), half = pen.measureText(words).width / 2, at = Math.min(x, this.node.clientWidth - half - 1);
       stroke(pen, [[x, this.box.top], [x, this.box.bottom]]);
-      pen.fillText(words, x, this.box.bottom + 4);
+      if (at - half < free) continue;
+      pen.fillText(words, at, this.box.bottom + 4);
+      free = at + half + 8;
     }
     pen.textAlign = "right";
     pen.textBaseline = "middle";
-    for (const [value, words] of this.data.yTicks ?? ticks(this.y, Math.max(2, Math.floor((this.box.bottom - this.box.top) / 45)))) {
+    for (const [value, words] of this.data.yTicks ?? ticks(this.y, Math.max(2, Math.floor((this.box.bottom - this.box.top) / 34)))) {
       const y = this.toY(value);
       stroke(pen, [[this.box.left, y], [this.box.right, y]]);
       pen.fillText(shorten(pen, words, this.box.left - 8), this.box.left - 5, y);

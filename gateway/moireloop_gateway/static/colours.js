@@ -10,14 +10,23 @@ const table = Array.from({ length: 64 }, (_, step) => {
   return `rgb(${mixed.join(",")})`;
 });
 
+// Dark violet is not seen on a dark page: there the colours begin further up.
+const DARK_BEGINS = 25;
+
+let first = 0;
+
+export function usesTheme(name) {
+  first = name === "dark" ? DARK_BEGINS : 0;
+}
+
 // The colour of a share in [0, 1].
-export const viridis = (share) => table[Math.max(0, Math.min(63, Math.round(63 * share)))];
+export const viridis = (share) => table[first + Math.max(0, Math.min(63 - first, Math.round((63 - first) * share)))];
 
 export const LARGEST_TWIST_DEG = 30;
 
 export const twistColour = (twist, without) => (twist === null ? without : viridis(twist / LARGEST_TWIST_DEG));
 
-export const rampStyle = `background: linear-gradient(to right, ${VIRIDIS.join(",")})`;
+export const rampStyle = () => `background: linear-gradient(to right, ${table.slice(first).join(",")})`;
 
 export const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 

@@ -1,6 +1,7 @@
 // The page: which campaign, which panel, and what the header says. Panels are modules of their own.
 
 import { open } from "./api.js";
+import { usesTheme } from "./colours.js";
 import { el, replace } from "./dom.js";
 import { Store } from "./store.js";
 import * as campaigns from "./panels/campaigns.js";
@@ -118,9 +119,12 @@ function trouble(words) {
 
 function theme(name) {
   document.documentElement.dataset.theme = name;
+  usesTheme(name);
   $("theme").textContent = name === "dark" ? "Light" : "Dark";
   localStorage.setItem("moireloop-theme", name);
-  update();
+  // Charts have the colours of the theme in which they were drawn; forms keep what was typed.
+  if ($("panel").querySelector("canvas")) arrive();
+  else update();
 }
 
 async function begin() {

@@ -19,7 +19,7 @@ export function mount(root, { store, go }) {
   const cellSays = el("p", { class: "quiet" });
   let maps = null, asked = -1, busy = false, words = "";
   replace(root, el("p", { class: "key" },
-    el("span", {}, "twist 0°", el("span", { class: "ramp", style: rampStyle, role: "img", "aria-label": "colours of twists from 0 to 30 degrees" }), "30°"),
+    el("span", {}, "twist 0°", el("span", { class: "ramp", style: rampStyle(), role: "img", "aria-label": "colours of twists from 0 to 30 degrees" }), "30°"),
     el("span", {}, "◇ hit"), el("span", {}, "× no twist"), el("span", {}, "○ pending")),
     wide("All parameters", el("div", { class: "bar" }, el("label", { for: "hits-only" }, only, " hits only")), parallel.node,
       el("p", { class: "quiet" }, "Drag along an axis to keep what lies there; click the axis to keep all.")),
