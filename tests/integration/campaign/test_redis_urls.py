@@ -8,7 +8,7 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,11 +17,19 @@ import redis
 from moireloop.campaign_file.load import load_campaign, read_campaign, refuse_unreachable
 from moireloop.session.conductor import Conductor
 from moireloop.session.lock import locked
+from moireloop.session.startup import ServiceFailed
 from moireloop_broker.connection import free_port
 from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.processes.clock import boot_s
 from moireloop_broker.service.server_programs import find_server
 from tests.helpers.stopped_campaigns import campaign_file
 from tests.helpers.waiting import wait_until
+from tests.integration.broker.test_state_watch import full, password, read_only
+
+QUICKER = 6.0
+"""So many times as fast goes the clock by which the conductor measures how long a server has refused it."""
+
+MINUTE_S = 60.0
 
 
 @pytest.fixture
@@ -82,8 +90,9 @@ def _serve(client: socket.socket, context: ssl.SSLContext, behind: int) -> None:
                     other.sendall(data)
 
 
-def begins_on(url: str, folder: Path, *, without: tuple[str, ...] = ("optimizer", "pool", "analyzer-0")) -> None:
-    """A campaign begins on the server of a URL, its candidates run where there is a pool, and it leaves its state."""
+@contextlib.contextmanager
+def begun_on(url: str, folder: Path, without: tuple[str, ...]) -> Iterator[Conductor]:
+    """A campaign that has begun on the server of a URL."""
     file = campaign_file(folder / "a", f'[redis]\nurl = "{url}"\n')
     campaign = load_campaign(file, "run", cores=8)
     refuse_unreachable(read_campaign(file))
@@ -95,10 +104,16 @@ def begins_on(url: str, folder: Path, *, without: tuple[str, ...] = ("optimizer"
             conductor.start()
             progress = wait_until(conductor.step, "a look at the state")
             assert progress.state == "started"
-            if "pool" not in without:
-                wait_until(lambda: (seen := conductor.step()) and seen.analysing, "a candidate has run", 100)
+            yield conductor
         finally:
             conductor.close()
+
+
+def begins_on(url: str, folder: Path, *, without: tuple[str, ...] = ("optimizer", "pool", "analyzer-0")) -> None:
+    """A campaign begins on the server of a URL, its candidates run where there is a pool, and it leaves its state."""
+    with begun_on(url, folder, without) as conductor:
+        if "pool" not in without:
+            wait_until(lambda: (seen := conductor.step()) and seen.analysing, "a candidate has run", 100)
 
 
 def test_unix(server: Path, port: int) -> None:
@@ -128,3 +143,29 @@ def test_rediss(server: Path, port: int) -> None:
         begins_on(f"rediss://localhost:{secured}/0?ssl_ca_certs={server}/cert.pem", server)
     with redis.Redis(port=port, protocol=2) as client:
         assert client.exists("moireloop:tiny:log")
+
+
+@pytest.mark.parametrize(
+    ("refuse", "words"), [(password, "Authentication required"), (read_only, "read only"), (full, "maxmemory")]
+)
+def test_server_that_turns_against_its_campaign_ends_the_session(
+    refuse: Callable[[redis.Redis], Callable[[], object]],
+    words: str,
+    server: Path,
+    port: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Services run, then the server refuses them: the session ends with its words, within a minute of its clock."""
+    began_s = boot_s()
+    monkeypatch.setattr("moireloop.session.conductor.boot_s", lambda: began_s + QUICKER * (boot_s() - began_s))
+    with begun_on(f"redis://127.0.0.1:{port}", server, without=("optimizer", "analyzer-0")) as conductor:
+        wait_until(lambda: conductor.step() and conductor.has_begun, "the workers begin")
+        with redis.Redis(port=port, protocol=2) as admin:
+            mend = refuse(admin)
+            refused_s = boot_s()
+            try:
+                with pytest.raises(ServiceFailed, match=f"(?i){words}"):
+                    wait_until(lambda: conductor.step() and False, "the session ends with the reason", MINUTE_S)
+                assert QUICKER * (boot_s() - refused_s) < MINUTE_S
+            finally:
+                mend()
