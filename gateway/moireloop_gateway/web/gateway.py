@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -136,7 +137,8 @@ def _left_s(followed: Followed, now_s: float) -> float | None:
     if budget is None or followed.phase != "live" or not picture.session_starts_s:
         return None
     logged = picture.results.numbers("logged_s")
-    last = logged[max(picture.results_before_session, len(logged) - RATE_WINDOW) :]
+    window = logged[max(picture.results_before_session, len(logged) - RATE_WINDOW) :]
+    last = [logged_s for logged_s in window if not math.isnan(logged_s)]
     begin_s = picture.session_starts_s[-1]
     by_wall = None if budget.wall_time_s is None else max(0.0, begin_s + budget.wall_time_s - now_s)
     remaining = max(0, budget.results - picture.spent)
