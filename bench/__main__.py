@@ -16,7 +16,6 @@ from rich.console import Console
 from bench.table import Row, show
 
 BEAD = {"model": "bead", "cells": [8, 8], "melt_steps": 200, "anneal_steps": 1000, "quench_steps": 2000}
-SLOW_BEAD = {**BEAD, "anneal_steps": 16_000}
 EASILY_SETTLED = {"frames": 2, "within_deg": 30.0, "sigma_deg": 30.0, "order_within": 1.0, "min_order": 0.0}
 
 
@@ -36,14 +35,19 @@ class Bench:
 BENCHES: Final = {
     "startup": Bench("startup", {"rounds": 1}),
     "queue": Bench("queue", {"candidates": 10, "slices": 2, "single": 2}),
-    "demo": Bench("demo", {"results": 2, "initial": 2, "anneal_steps": 1000, "quench_steps": 2000}),
-    "launch": Bench("launch", {"rounds": 1, "runs": 2, "noops": 5, "deaths": 1, "only": "local", "growth": BEAD}),
+    "demo": Bench(
+        "demo", {"results": 2, "initial": 2, "anneal_steps": 1000, "quench_steps": 2000, "strategy": "random"}
+    ),
+    "launch": Bench(
+        "launch",
+        {"rounds": 1, "runs": 2, "noops": 5, "deaths": 1, "only": "local", "growth": BEAD, "strategy": "random"},
+    ),
     "waits": Bench("waits", {"earlier": 4, "more": 3, "growth": BEAD}),
     "frames": Bench("frames", {"sizes": [(10_000, 5)], "rounds": 1}),
     "streaming": Bench("streaming", {"models": ["bead"], "steps": 200, "pairs": 2}),
     "early-end": Bench(
         "early_end",
-        {"runs": 2, "slow_runs": 1, "growth": BEAD, "slow_growth": SLOW_BEAD, "settled": EASILY_SETTLED},
+        {"runs": 2, "slow_runs": 0, "growth": BEAD, "settled": EASILY_SETTLED},
     ),
     "early-learnt": Bench("early_learnt", {"runs": 60, "level": 0.9}),
     "twist": Bench("twist_speed", {"sizes": [864], "seconds": 0.0, "cold": False}),

@@ -18,10 +18,11 @@ from moireloop_broker.folder import CampaignFolder
 DEMO = Path(__file__).parent.parent / "examples" / "demo.toml"
 
 
-def rows(**numbers: int) -> list[Row]:
+def rows(strategy: str = "auto", **numbers: int) -> list[Row]:
     """Wall time of `moireloop run examples/demo.toml`, and slot utilisation of its workers.
 
     Args:
+        strategy: the one that proposes candidates.
         numbers: instead of those that the file has, such as `results`.
     """
     with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
@@ -29,6 +30,7 @@ def rows(**numbers: int) -> list[Row]:
         text = DEMO.read_text(encoding="utf-8")
         for name, number in numbers.items():
             text = re.sub(rf"(?m)^{name} = \d+\b", f"{name} = {number}", text)
+        text = text.replace('strategy = "auto"', f'strategy = "{strategy}"')
         file.write_text(text, encoding="utf-8")
         begun_s = time.perf_counter()
         subprocess.run(

@@ -173,12 +173,14 @@ def rows(
 ) -> list[Row]:
     """Steps saved and twists kept, replayed on full runs and in a campaign; and how fast orders are heard.
 
-    A number is NaN where no run ended early.
+    A number is NaN where no run ended early. Without slow runs that is the last one.
     """
     policy = SettledPolicy.model_validate(settled or {})
     full = _campaign(runs, early_end={}, every_steps=EVERY_STEPS, growth=growth)
     early = _campaign(runs, early_end={"settled": settled or {}}, every_steps=EVERY_STEPS, growth=growth)
-    slow = _campaign(slow_runs, early_end=AT_ONCE, every_steps=SLOW_EVERY_STEPS, growth=slow_growth)
+    slow = Campaigned({}, [], {})
+    if slow_runs:
+        slow = _campaign(slow_runs, early_end=AT_ONCE, every_steps=SLOW_EVERY_STEPS, growth=slow_growth)
     replayed = offline(full.all_series, EarlyEndSettings(settled=policy), ())
     real = [_compared(full.results[name], early.results[name]) for name in sorted(full.results)]
     told = early_ends(early.results.values())

@@ -44,21 +44,31 @@ LONG: Final = {**BEAD, "anneal_steps": 50_000_000}
 
 
 def rows(
-    rounds: int = 6, runs: int = 24, noops: int = 600, deaths: int = 3, only: str = "", growth: Section = BEAD
+    rounds: int = 6,
+    runs: int = 24,
+    noops: int = 600,
+    deaths: int = 3,
+    only: str = "",
+    growth: Section = BEAD,
+    strategy: str = "auto",
 ) -> list[Row]:
-    """Start, utilisation, rate and return after a death, for each launcher that can work here, or `only` one."""
+    """Start, utilisation, rate and return after a death, for each launcher that can work here, or `only` one.
+
+    Args:
+        strategy: what proposes the runs of which the utilisation is measured.
+    """
     found = []
     with ExitStack() as stack:
         for name, environment in _places(stack, (only,) if only else tuple(TRUE)):
             with _within(environment):
-                found += _rows_of(name, rounds, runs, noops, deaths, growth)
+                found += _rows_of(name, rounds, runs, noops, deaths, growth, strategy)
     return found
 
 
-def _rows_of(name: str, rounds: int, runs: int, noops: int, deaths: int, growth: Section) -> list[Row]:
+def _rows_of(name: str, rounds: int, runs: int, noops: int, deaths: int, growth: Section, strategy: str) -> list[Row]:
     bare_s = median(_bare_s(name) for _ in range(rounds))
     start_s = median(_starts_s(name, rounds))
-    used, rest = _utilisation(name, runs, growth)
+    used, rest = _utilisation(name, runs, growth, strategy)
     rate = _noops_per_s(name, noops)
     again_s = median(_again_s(name) for _ in range(deaths))
     return [
@@ -110,9 +120,10 @@ def _bare_s(name: str) -> float:
 
 
 @contextmanager
-def _campaign(name: str, growth: Section, workers: int = 1) -> Iterator[Campaign]:
+def _campaign(name: str, growth: Section, workers: int = 1, strategy: str = "auto") -> Iterator[Campaign]:
     pool = {"launcher": name, "lease_s": 60.0, "launcher_options": OPTIONS.get(name, {})}
-    with campaign_of(growth, workers=workers, results=1_000_000, pool=pool) as campaign:
+    optimizer = {"strategy": strategy}
+    with campaign_of(growth, workers=workers, results=1_000_000, pool=pool, optimizer=optimizer) as campaign:
         yield campaign
 
 
@@ -135,7 +146,7 @@ def _leases(connection: Connection) -> list[RunLeased]:
 def _starts_s(name: str, rounds: int) -> list[float]:
     """Seconds from the call of the launcher to the lease of a candidate that waits, worker after worker."""
     found = []
-    without = ("optimizer", "pool")
+    without = ("optimizer", "pool", "analyzer-0")
     with _campaign(name, NOTHING_TO_DO) as campaign, session(campaign, without=without) as (_, connection):
         file = CampaignFolder(campaign.folder).connection_of("worker")
         command = (sys.executable, "-m", "mpi4py", "-m", "moireloop_worker", "--connection", str(file))
@@ -152,9 +163,9 @@ def _starts_s(name: str, rounds: int) -> list[float]:
     return found
 
 
-def _utilisation(name: str, runs: int, growth: Section) -> tuple[float, str]:
+def _utilisation(name: str, runs: int, growth: Section, strategy: str) -> tuple[float, str]:
     """Utilisation over so many runs of two workers, and where the rest went, per run."""
-    with _campaign(name, growth, workers=2) as campaign, session(campaign) as (conductor, _):
+    with _campaign(name, growth, workers=2, strategy=strategy) as campaign, session(campaign) as (conductor, _):
         wait_until(lambda: conductor.step() is not None and len(conductor.history.results) >= runs, "the runs")
         results = list(conductor.history.results)
     used = utilisation(results)
@@ -191,7 +202,8 @@ def _noops_per_s(name: str, noops: int) -> float:
 
 def _again_s(name: str) -> float:
     """Seconds from SIGKILL to the only worker until its candidate is leased again, by the worker that replaces it."""
-    with _campaign(name, LONG) as campaign, session(campaign, without=("optimizer",)) as (_, connection):
+    without = ("optimizer", "analyzer-0")
+    with _campaign(name, LONG) as campaign, session(campaign, without=without) as (_, connection):
         _propose(connection, "c0")
         wait_until(lambda: len(_leases(connection)) == 1, "the first lease")
         file = CampaignFolder(campaign.folder).connection_of("worker")
