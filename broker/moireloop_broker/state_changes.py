@@ -7,7 +7,7 @@ which was packed before. A test keeps these events equal to those that the model
 from __future__ import annotations
 
 import time
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgpack
 
@@ -16,14 +16,13 @@ from moireloop_broker.contract.events import Candidate, Requested, RunReport
 
 
 class Proposal(NamedTuple):
-    """A new candidate, packed, with its event and that of the request for it, and the most results ('' for any)."""
+    """A new candidate, packed, with its event and that of the request for it ('' where nobody outside asked)."""
 
     candidate_id: str
     candidate: bytes
     queued_s: float
     event: bytes
     request_event: bytes
-    budget: int | Literal[""]
 
 
 class EventParts(NamedTuple):
@@ -76,7 +75,7 @@ class Settlement(NamedTuple):
     """The end of a candidate: its result and the last point of its series, packed, and its entry among the finals."""
 
     candidate_id: str
-    attempt: int
+    attempt: str
     entry: str
     outcome: str
     event: bytes
@@ -84,7 +83,7 @@ class Settlement(NamedTuple):
     point: bytes
 
 
-def proposal_of(candidate: Candidate, asked: Requested | None = None, budget: int | None = None) -> Proposal:
+def proposal_of(candidate: Candidate, asked: Requested | None = None) -> Proposal:
     """A candidate to be queued now, for the first time."""
     packed, now_s = pack(candidate), time.time()
     head = b"\x85" + _packed("tag", "candidate_queued/1", "candidate")
@@ -94,7 +93,6 @@ def proposal_of(candidate: Candidate, asked: Requested | None = None, budget: in
         queued_s=now_s,
         event=head + packed + _packed("attempt", 1, "queued_s", now_s, "reason", None),
         request_event=b"" if asked is None else pack(asked),
-        budget="" if budget is None else budget,
     )
 
 

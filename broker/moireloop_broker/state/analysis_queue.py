@@ -204,7 +204,7 @@ def settlement(
     header = run.frame.header
     return Settlement(
         candidate_id=run.candidate.candidate_id,
-        attempt=run.attempt,
+        attempt=str(run.attempt),
         entry=run.entry,
         outcome=result.outcome,
         event=pack(result),

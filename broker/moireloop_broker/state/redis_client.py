@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import redis
@@ -25,6 +25,10 @@ PING_S = 2.0
 
 PART_BYTES = 128 * 1024
 """Of a value so much at once is sent to another host; each part may take READ_S, which 4.4 kB/s are enough for."""
+
+
+LARGE_BYTES = 16 * 1024
+"""What is larger is sent by itself."""
 
 
 class Patience(ExponentialBackoff):
@@ -106,6 +110,50 @@ def _parts_of(command: Iterable[bytes]) -> Iterator[memoryview]:
     for item in command:
         view = memoryview(item)
         yield from (view[at : at + PART_BYTES] for at in range(0, len(view), PART_BYTES))
+
+
+def exchange(client: redis.Redis, commands: Sequence[Sequence[str | bytes | int | float]]) -> list[object]:
+    """Send commands and read their replies in one round trip, with the patience of the client.
+
+    redis-py's own pipeline takes three times as long to pack as these are on their way.
+
+    Returns:
+        The replies, in order; the error of a command that the server refused stands in the place of its reply.
+    """
+    packed = [part for command in commands for part in _packed(command)]
+
+    def exchanged() -> list[object]:
+        connection.send_packed_command(packed)
+        return [_reply(connection) for _ in commands]
+
+    pool = client.connection_pool
+    connection: Any = pool.get_connection()
+    try:
+        found: list[object] = connection.retry.call_with_retry(exchanged, lambda _: connection.disconnect())
+    finally:
+        pool.release(connection)
+    return found
+
+
+def _reply(connection: Any) -> object:
+    try:
+        return connection.read_response()
+    except redis.ResponseError as error:
+        return error
+
+
+def _packed(command: Sequence[str | bytes | int | float]) -> list[bytes]:
+    """A command as it is sent (redis.io/docs, RESP): in one piece, large values apart, so that they are not copied."""
+    whole, pieces = [], [b"*%d\r\n" % len(command)]
+    for value in command:
+        data = value if isinstance(value, bytes) else str(value).encode()
+        pieces.append(b"$%d\r\n" % len(data))
+        if len(data) > LARGE_BYTES:
+            whole += [b"".join(pieces), data]
+            pieces = [b"\r\n"]
+        else:
+            pieces += (data, b"\r\n")
+    return [*whole, b"".join(pieces)]
 
 
 def answers(url: str) -> bool:

@@ -13,6 +13,7 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple, TypeAlias, cast, get_args
 
+import msgpack
 import redis
 
 from moireloop_broker.state.keys import (
@@ -23,6 +24,7 @@ from moireloop_broker.state.keys import (
     WORKERS_GROUP,
     Keys,
 )
+from moireloop_broker.state.redis_client import exchange
 from moireloop_broker.state_changes import Begun, EventParts, Final, Finish, Proposal, Settlement
 
 Argument: TypeAlias = str | bytes | int | float
@@ -81,20 +83,17 @@ class Scripts:
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
-        self._loaded: dict[str, Any] = {}
 
-    def propose(self, several: Sequence[Proposal]) -> list[ProposeOutcome]:
-        """Put new candidates into the queue, in one round trip, where their budgets have room for them."""
-        words = self._run_several([self._proposing(one) for one in several])
-        return [cast("ProposeOutcome", _known(word, get_args(ProposeOutcome))) for word in words]
-
-    def _proposing(self, one: Proposal) -> Call:
+    def propose(self, several: Sequence[Proposal], budget: int | None = None) -> list[ProposeOutcome]:
+        """Put new candidates into the queue, in their order, as far as a budget, if one is given, has room for them."""
         keys = self._keys
-        return Call(
+        rows = [(one.candidate_id, one.candidate, repr(one.queued_s), one.event, one.request_event) for one in several]
+        words = self._run(
             "propose",
-            [keys.candidate(one.candidate_id), keys.queue, keys.log, keys.counts],
-            [one.candidate_id, one.candidate, repr(one.queued_s), one.event, one.request_event, one.budget],
+            [keys.queue, keys.log, keys.counts],
+            [keys.candidate(""), "" if budget is None else budget, _packed(rows)],
         )
+        return [cast("ProposeOutcome", _known(word, get_args(ProposeOutcome))) for word in _unpacked(words)]
 
     def prioritise(self, candidate_id: str, *, place: int, event: bytes) -> MoveOutcome:
         """Move a queued candidate to a place of the queue, 1 being the next."""
@@ -270,20 +269,18 @@ class Scripts:
         return cast("WithholdOutcome", _known(word, get_args(WithholdOutcome)))
 
     def settle(self, several: Sequence[Settlement]) -> list[bool]:
-        """Write results, and the last points of their series, in one round trip; False for each that has a result."""
-        return [reply == 1 for reply in self._run_several([self._settling(one) for one in several])]
+        """Write results, and the last points of their series, in one step; False for each that has a result."""
+        return list(_unpacked(self._run(*self._settling(several))))
 
     def settle_and_take(
         self, several: Sequence[Settlement], analyzer: str, *, count: int, most_bytes: int
     ) -> tuple[list[bool], list[Final]]:
         """`settle` several, then `take_finals`, in one round trip."""
         taking = self._taking(analyzer, count, most_bytes)
-        *replies, taken = self._run_several([*(self._settling(one) for one in several), taking])
-        return [reply == 1 for reply in replies], [Final(*row) for row in cast("Any", taken)]
-
-    def take_finals(self, analyzer: str, *, count: int, most_bytes: int) -> list[Final]:
-        """Hand finished runs that nobody has had to an analyzer: up to `count`, until their frames are `most_bytes`."""
-        return [Final(*row) for row in cast("Any", self._run(*self._taking(analyzer, count, most_bytes)))]
+        if not several:
+            return [], [Final(*row) for row in _unpacked(self._run(*taking))]
+        written, taken = self._run_several([self._settling(several), taking])
+        return list(_unpacked(written)), [Final(*row) for row in _unpacked(taken)]
 
     def _taking(self, analyzer: str, count: int, most_bytes: int) -> Call:
         keys = self._keys
@@ -293,13 +290,14 @@ class Scripts:
             [ANALYZERS_GROUP, analyzer, count, most_bytes, keys.candidate(""), keys.final_frame("")],
         )
 
-    def _settling(self, one: Settlement) -> Call:
+    def _settling(self, several: Sequence[Settlement]) -> Call:
         keys = self._keys
-        series, final_frame = keys.series(one.candidate_id, one.attempt), keys.final_frame(one.candidate_id)
+        prefixes = keys.candidate(""), keys.final_frame(""), keys.series_prefix
+        candidates, finals, series = prefixes
         return Call(
             "settle",
-            [keys.candidate(one.candidate_id), keys.log, keys.counts, keys.finals, final_frame, series],
-            [one.attempt, one.entry, ANALYZERS_GROUP, one.outcome, one.event, one.step, one.point, POINTS_KEPT],
+            [keys.log, keys.counts, keys.finals],
+            [ANALYZERS_GROUP, POINTS_KEPT, candidates, finals, series, _packed(several)],
         )
 
     def observe(
@@ -357,26 +355,38 @@ class Scripts:
         Raises:
             redis.RedisError: one of them failed; those after it were run.
         """
-        pipeline = self._client.pipeline(transaction=False)
-        for name, keys, args in calls:
-            pipeline.evalsha(_sha1(name), len(keys), *keys, *args)
-        replies = pipeline.execute(raise_on_error=False)
+        commands = [("EVALSHA", _sha1(name), len(keys), *keys, *args) for name, keys, args in calls]
+        replies = exchange(self._client, commands)
         for number, (reply, call) in enumerate(zip(replies, calls, strict=True)):
             if isinstance(reply, redis.exceptions.NoScriptError):
-                replies[number] = self._run(*call)
+                replies[number] = self._given_again(call)
             elif isinstance(reply, Exception):
                 raise reply
-        return cast("list[object]", replies)
+        return replies
 
     def _is_one(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> bool:
         return self._run(name, keys, args) == 1
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> object:
         """Run `lua/<name>.lua`; a server that has lost the script is given it again."""
-        if name not in self._loaded:
-            self._loaded[name] = self._client.register_script(_source(name))
-        found: object = self._loaded[name](keys=keys, args=args)
+        return self._run_several([Call(name, keys, args)])[0]
+
+    def _given_again(self, call: Call) -> object:
+        script = self._client.register_script(_source(call.name))
+        found: object = script(keys=call.keys, args=call.args)
         return found
+
+
+def _packed(rows: Sequence[Sequence[Argument]]) -> bytes:
+    """Rows as a script unpacks them: texts and bytes are the same there."""
+    packed: bytes = msgpack.packb(rows, use_bin_type=False)
+    return packed
+
+
+def _unpacked(reply: object) -> list[Any]:
+    """What a script packed, texts as bytes."""
+    rows: list[Any] = msgpack.unpackb(cast("bytes", reply), raw=True)
+    return rows or []
 
 
 def _begun(reply: object) -> Begun | Literal["draining"] | None:
@@ -384,7 +394,7 @@ def _begun(reply: object) -> Begun | Literal["draining"] | None:
         return "draining"
     if not reply:
         return None
-    candidate, attempt, queued_s = cast("Any", reply)
+    candidate, attempt, queued_s = _unpacked(reply)
     return Begun(candidate, int(attempt), float(queued_s))
 
 

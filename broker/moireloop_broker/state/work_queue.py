@@ -109,11 +109,11 @@ class Proposer:
             asked: the request of somebody outside, which is logged too.
             budget: candidates that are pending hold a place of it, results but cancelled ones use one up.
         """
-        return self._scripts.propose([proposal_of(candidate, asked, budget)])[0]
+        return self._scripts.propose([proposal_of(candidate, asked)], budget)[0]
 
     def propose_several(self, candidates: Sequence[Candidate], *, budget: int | None = None) -> list[ProposeOutcome]:
         """`propose` several, in their order, in one round trip."""
-        return self._scripts.propose([proposal_of(candidate, budget=budget) for candidate in candidates])
+        return self._scripts.propose([proposal_of(candidate) for candidate in candidates], budget) if candidates else []
 
     def prioritise(self, candidate_id: str, place: int, asked: Requested) -> MoveOutcome:
         """Move a queued candidate to a place of the queue, 1 being the next one that a worker takes."""

@@ -1,6 +1,6 @@
 -- Lease the first entry that waits to a worker, in one step: of those that were begun before, then of all others.
--- Answers the packed candidate, the attempt and when it was queued; nothing where none waits, 'draining' where none is to be
--- taken. The same ticket twice is one: a worker whose reply was lost gets the same lease.
+-- Answers, packed, the packed candidate, the attempt and when it was queued; nothing where none waits, 'draining' where none is
+-- to be taken. The same ticket twice is one: a worker whose reply was lost gets the same lease.
 -- The event is made of its packed parts: before the id, between id and attempt, after the attempt.
 -- KEYS queue_again queue state log counts leases takes
 -- ARGV group worker ticket candidate_prefix lease_ms leased_s event_head event_middle event_tail
@@ -11,7 +11,7 @@ if last then
   if ticket == ARGV[3] then
     local held = redis.call('HMGET', ARGV[4] .. id, 'state', 'attempt', 'worker', 'candidate', 'queued_s')
     if held[1] == 'leased' and held[2] == attempt and held[3] == ARGV[2] then
-      return {held[4], attempt, held[5]}
+      return cmsgpack.pack({held[4], attempt, held[5]})
     end
     return false
   end
@@ -22,7 +22,7 @@ if state ~= 'started' and state ~= 'resumed' then
 end
 for number = 1, 2 do
   local queue = KEYS[number]
-  while true do
+  while number == 2 or redis.call('XLEN', queue) > 0 do
     local read = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', 1, 'NOACK', 'STREAMS', queue, '>')
     if not read then
       break
@@ -43,7 +43,7 @@ for number = 1, 2 do
       redis.call('HINCRBY', KEYS[5], 'running', 1)
       redis.call('HSET', KEYS[7], ARGV[2], ARGV[3] .. ' ' .. id .. ' ' .. attempt)
       redis.call('XADD', KEYS[4], '*', 'e', ARGV[7] .. cmsgpack.pack(id) .. ARGV[8] .. cmsgpack.pack(tonumber(attempt)) .. ARGV[9])
-      return {held[3], attempt, fields['queued_s']}
+      return cmsgpack.pack({held[3], attempt, fields['queued_s']})
     end
   end
 end

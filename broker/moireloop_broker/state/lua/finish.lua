@@ -15,10 +15,14 @@ end
 redis.call('HSET', KEYS[1], 'state', 'finished', 'report', ARGV[4])
 redis.call('ZREM', KEYS[4], ARGV[1])
 redis.call('SET', KEYS[6], ARGV[5])
-redis.call('XADD', KEYS[5], '*', 'id', ARGV[1], 'attempt', ARGV[2])
+redis.call('XADD', KEYS[5], '*', 'id', ARGV[1], 'attempt', ARGV[2], 'bytes', #ARGV[5])
 redis.call('HINCRBY', KEYS[3], 'running', -1)
 redis.call('HINCRBY', KEYS[3], 'analysing', 1)
-redis.call('HINCRBY', KEYS[7], 'frames_sent', ARGV[7])
-redis.call('HINCRBY', KEYS[7], 'frames_dropped', ARGV[8])
+if ARGV[7] ~= '0' then
+  redis.call('HINCRBY', KEYS[7], 'frames_sent', ARGV[7])
+end
+if ARGV[8] ~= '0' then
+  redis.call('HINCRBY', KEYS[7], 'frames_dropped', ARGV[8])
+end
 redis.call('XADD', KEYS[2], '*', 'e', ARGV[6])
 return 1

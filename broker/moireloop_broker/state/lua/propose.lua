@@ -1,24 +1,33 @@
--- Put a new candidate into the queue. Answers 'queued', 'known' (as it is already) or 'spent' (the budget has no room).
--- request_event is '' where nobody outside asked; budget is the most results, or '' where it does not matter.
--- KEYS candidate queue log counts   ARGV id candidate queued_s event request_event budget
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  return 'known'
-end
-if ARGV[6] ~= '' then
-  local held = 0
-  for _, count in ipairs(redis.call('HMGET', KEYS[4], 'queued', 'running', 'analysing', 'measured', 'refused', 'failed')) do
-    held = held + tonumber(count or 0)
-  end
-  if held >= tonumber(ARGV[6]) then
-    return 'spent'
+-- Put new candidates into the queue, in their order.
+-- Each of several is, packed, a list of id, packed candidate, queued_s, event and request_event ('' where nobody outside asked).
+-- budget is the most results, or '' where it does not matter.
+-- Answers, packed, a word for each: 'queued', 'known' (as it is already) or 'spent' (the budget has no room).
+-- KEYS queue log counts   ARGV candidate_prefix budget several
+local room, queued, words = math.huge, 0, {}
+if ARGV[2] ~= '' then
+  room = tonumber(ARGV[2])
+  for _, count in ipairs(redis.call('HMGET', KEYS[3], 'queued', 'running', 'analysing', 'measured', 'refused', 'failed')) do
+    room = room - tonumber(count or 0)
   end
 end
-if ARGV[5] ~= '' then
-  redis.call('XADD', KEYS[3], '*', 'e', ARGV[5])
+for number, one in ipairs(cmsgpack.unpack(ARGV[3])) do
+  local key = ARGV[1] .. one[1]
+  if redis.call('EXISTS', key) == 1 then
+    words[number] = 'known'
+  elseif queued >= room then
+    words[number] = 'spent'
+  else
+    if one[5] ~= '' then
+      redis.call('XADD', KEYS[2], '*', 'e', one[5])
+    end
+    local entry = redis.call('XADD', KEYS[1], '*', 'id', one[1], 'attempt', '1', 'queued_s', one[3])
+    redis.call('HSET', key, 'candidate', one[2], 'state', 'queued', 'attempt', '1', 'charged', '0', 'losses', '0',
+      'queued_s', one[3], 'entry', entry)
+    redis.call('XADD', KEYS[2], '*', 'e', one[4])
+    queued, words[number] = queued + 1, 'queued'
+  end
 end
-local entry = redis.call('XADD', KEYS[2], '*', 'id', ARGV[1], 'attempt', '1', 'queued_s', ARGV[3])
-redis.call('HSET', KEYS[1], 'candidate', ARGV[2], 'state', 'queued', 'attempt', '1', 'charged', '0', 'losses', '0',
-  'queued_s', ARGV[3], 'entry', entry)
-redis.call('HINCRBY', KEYS[4], 'queued', 1)
-redis.call('XADD', KEYS[3], '*', 'e', ARGV[4])
-return 'queued'
+if queued > 0 then
+  redis.call('HINCRBY', KEYS[3], 'queued', queued)
+end
+return cmsgpack.pack(words)

@@ -1,20 +1,36 @@
--- Write the result of a finished candidate and the last point of its series, and let go of its final frame.
--- Answers 1, or 0 when it has a result already.
--- KEYS candidate log counts finals final_frame series
--- ARGV attempt entry group outcome event step point points_kept
-local held = redis.call('HMGET', KEYS[1], 'state', 'attempt')
-redis.call('XACK', KEYS[4], ARGV[3], ARGV[2])
-redis.call('XDEL', KEYS[4], ARGV[2])
-if held[1] ~= 'finished' or held[2] ~= ARGV[1] then
-  return 0
+-- Write results of finished candidates and the last points of their series, and let go of their final frames.
+-- Each of several is, packed, a list of id, attempt, entry, outcome, event, step and point.
+-- Answers, packed, for each of them whether its result was written: not where it has one already.
+-- KEYS log counts finals   ARGV group points_kept candidate_prefix final_prefix series_prefix several
+local several, entries, frames, written, outcomes, done = cmsgpack.unpack(ARGV[6]), {}, {}, {}, {}, 0
+for number, one in ipairs(several) do
+  local id, attempt, key = one[1], one[2], ARGV[3] .. one[1]
+  entries[number], written[number] = one[3], false
+  local held = redis.call('HMGET', key, 'state', 'attempt')
+  if held[1] == 'finished' and held[2] == attempt then
+    redis.call('HSET', key, 'state', 'settled', 'outcome', one[4], 'report', '')
+    local series = ARGV[5] .. id .. ':' .. attempt
+    local points = redis.call('ZCARD', series)
+    if points > 0 then
+      redis.call('ZREMRANGEBYSCORE', series, one[6], one[6])
+    end
+    redis.call('ZADD', series, one[6], one[7])
+    if points >= tonumber(ARGV[2]) then
+      redis.call('ZREMRANGEBYRANK', series, 0, -ARGV[2] - 1)
+    end
+    redis.call('XADD', KEYS[1], '*', 'e', one[5])
+    frames[#frames + 1], written[number] = ARGV[4] .. id, true
+    outcomes[one[4]] = (outcomes[one[4]] or 0) + 1
+    done = done + 1
+  end
 end
-redis.call('HSET', KEYS[1], 'state', 'settled', 'outcome', ARGV[4])
-redis.call('HDEL', KEYS[1], 'report')
-redis.call('DEL', KEYS[5])
-redis.call('ZREMRANGEBYSCORE', KEYS[6], ARGV[6], ARGV[6])
-redis.call('ZADD', KEYS[6], ARGV[6], ARGV[7])
-redis.call('ZREMRANGEBYRANK', KEYS[6], 0, -ARGV[8] - 1)
-redis.call('HINCRBY', KEYS[3], 'analysing', -1)
-redis.call('HINCRBY', KEYS[3], ARGV[4], 1)
-redis.call('XADD', KEYS[2], '*', 'e', ARGV[5])
-return 1
+redis.call('XACK', KEYS[3], ARGV[1], unpack(entries))
+redis.call('XDEL', KEYS[3], unpack(entries))
+if done > 0 then
+  redis.call('DEL', unpack(frames))
+  redis.call('HINCRBY', KEYS[2], 'analysing', -done)
+  for outcome, number in pairs(outcomes) do
+    redis.call('HINCRBY', KEYS[2], outcome, number)
+  end
+end
+return cmsgpack.pack(written)
