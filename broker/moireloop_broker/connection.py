@@ -83,11 +83,11 @@ class Connection(BaseModel):
         """Names of the campaign's Redis keys."""
         return Keys(self.campaign)
 
-    def open_redis(self) -> redis.Redis:
-        """A Redis connection that outlives a restart of the server."""
+    def open_redis(self, *, alone: bool = False) -> redis.Redis:
+        """A Redis connection that outlives a restart of the server; `alone` as of `open_client`."""
         from moireloop_broker.state.redis_client import open_client
 
-        return open_client(self.redis_url)
+        return open_client(self.redis_url, alone=alone)
 
     def open_frame_publisher(self) -> FramePublisher:
         """The sending end of the frame stream, connected to the analyzers known now."""

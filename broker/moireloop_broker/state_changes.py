@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgpack
 
 from moireloop_broker.contract.codec import pack
-from moireloop_broker.contract.events import Candidate, Requested, RunReport
+from moireloop_broker.contract.events import Candidate, Requested, Result, RunReport
 
 
 class Proposal(NamedTuple):
@@ -116,6 +116,25 @@ def finish_of(candidate_id: str, attempt: int, report: RunReport, frame: bytes) 
         + packed,
         frames_sent=report.frames_sent,
         frames_dropped=report.frames_dropped,
+    )
+
+
+def result_event(candidate: bytes, report: bytes, result: Result) -> bytes:
+    """The packed result of a finished run, whose candidate and report are packed already."""
+    analyses = {name: outcome.model_dump() for name, outcome in result.analyses.items()}
+    return b"".join(
+        (
+            b"\x89" + _packed("tag", result.tag, "candidate"),
+            candidate,
+            _packed("attempt", result.attempt, "outcome", result.outcome, "reason", result.reason, "measurement"),
+            b"\xc0" if result.measurement is None else pack(result.measurement),
+            _packed("analyses"),
+            msgpack.packb(analyses),
+            _packed("report"),
+            report,
+            _packed("times"),
+            pack(result.times),
+        )
     )
 
 

@@ -67,7 +67,7 @@ class AnalyzerService:
     """One analyzer; any number of them share the frames and the finished runs."""
 
     def __init__(self, connection: Connection, name: str) -> None:
-        client = connection.open_redis()
+        client = connection.open_redis(alone=True)
         self._client = client
         self._keys = connection.keys
         self._name = name

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import msgpack
 from pydantic import TypeAdapter, ValidationError
 
-from moireloop_broker.contract.control import Reply, Request, Status
+from moireloop_broker.contract.control import Reply, Request, Stamp, Status
 from moireloop_broker.contract.events import Event, Published
 from moireloop_broker.contract.message import MAX_ERROR_CHARACTERS, MAX_MESSAGE_BYTES, MalformedMessage, Message
 
@@ -35,6 +35,8 @@ WORKER_SINCE_STATUS_2: Final = frozenset({"phase", "completed", "ends_s", "fault
 
 SINCE_STATUS_3: Final = frozenset({"pools"})
 
+STAMP: Final[str] = Stamp.model_fields["tag"].default
+
 TAG_KEY: Final = b"\xa3tag"
 
 T = TypeVar("T")
@@ -47,6 +49,12 @@ _KINDS: Final[dict[str, Any]] = {"published": Published, "event": Event, "reques
 def pack(message: Message) -> bytes:
     """MessagePack bytes of a message, fields by name."""
     packed: bytes = msgpack.packb(message.model_dump(), use_bin_type=True)
+    return packed
+
+
+def pack_stamp(entry_id: str, previous: str) -> bytes:
+    """MessagePack bytes of a `Stamp`, of ids as a log gives them: of every published message there is one."""
+    packed: bytes = msgpack.packb({"tag": STAMP, "id": entry_id, "previous": previous})
     return packed
 
 

@@ -11,8 +11,7 @@ from typing import Any, cast
 
 import redis
 
-from moireloop_broker.contract.codec import pack, unpack_published
-from moireloop_broker.contract.control import Stamp
+from moireloop_broker.contract.codec import pack_stamp, unpack_published
 from moireloop_broker.contract.message import START, MalformedMessage
 from moireloop_broker.contract.topics import topic_of
 from moireloop_broker.processes.log_limit import LogLimit
@@ -65,6 +64,5 @@ class Relay:
             log.warning("entry not published id=%s reason=%s", entry_id, error)
             return
         name = topic.decode()
-        stamp = Stamp(id=entry_id, previous=self._last.get(name, START))
-        self._publisher.send(topic, pack(stamp), body)
+        self._publisher.send(topic, pack_stamp(entry_id, self._last.get(name, START)), body)
         self._last[name] = entry_id

@@ -10,14 +10,14 @@ from typing import Any, cast
 import msgpack
 import redis
 
-from moireloop_broker.contract.codec import pack, unpack_as
+from moireloop_broker.contract.codec import unpack_as
 from moireloop_broker.contract.events import AnalysisOutcome, Candidate, Measurement, Result, RunReport, StageTimes
 from moireloop_broker.contract.frames import Frame, frame_from_parts
 from moireloop_broker.state.keys import ANALYZERS_GROUP, Keys
 from moireloop_broker.state.scripts import Scripts
 from moireloop_broker.state.series import pack_point, point_of
 from moireloop_broker.state.work_queue import stage_times
-from moireloop_broker.state_changes import Final, Settlement
+from moireloop_broker.state_changes import Final, Settlement, result_event
 
 UNSETTLED_IDLE_S = 20.0
 
@@ -34,6 +34,7 @@ class FinishedRun:
     """A finished candidate that waits for its result.
 
     `deliveries` counts how often analyzers were given it; `order_reason` is why its early end was ordered, if it was.
+    `packed` are candidate and report as they are stored.
     """
 
     candidate: Candidate
@@ -43,6 +44,7 @@ class FinishedRun:
     times: StageTimes
     entry: str
     deliveries: int
+    packed: tuple[bytes, bytes]
     order_reason: str | None = None
 
 
@@ -168,6 +170,7 @@ class AnalysisQueue:
             entry=entry,
             deliveries=int(pending[0]["times_delivered"]) if pending else 1,
             order_reason=_order_reason(held),
+            packed=(held[b"candidate"], held[b"report"]),
         )
 
     def _handed(self, final: Final) -> FinishedRun:
@@ -190,6 +193,7 @@ class AnalysisQueue:
             entry=final.entry.decode(),
             deliveries=1,
             order_reason=final.order_reason.decode() or None,
+            packed=(final.candidate, final.report),
         )
 
 
@@ -207,7 +211,7 @@ def settlement(
         attempt=str(run.attempt),
         entry=run.entry,
         outcome=result.outcome,
-        event=pack(result),
+        event=result_event(*run.packed, result),
         step=header.step,
         point=pack_point(point_of(header, seen or measurement)),
     )

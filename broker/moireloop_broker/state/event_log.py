@@ -13,6 +13,7 @@ from moireloop_broker.contract.events import Event
 from moireloop_broker.contract.message import START, MalformedMessage, Message
 from moireloop_broker.processes.log_limit import LogLimit
 from moireloop_broker.state.keys import EVENT_FIELD, Keys
+from moireloop_broker.state.redis_client import exchange
 
 log = logging.getLogger(__name__)
 log.addFilter(LogLimit())
@@ -86,12 +87,13 @@ class EventLog:
 
     def read_streams(self, since: Mapping[str, str], limit: int, block_s: float) -> dict[str, list[Entry]]:
         """Packed entries of several streams after the given ids."""
-        block = max(1, round(block_s * 1000)) if block_s > 0 else None
-        answer: Any = self._client.xread(cast("Any", dict(since)), count=limit, block=block)
-        return {
-            _text(stream): [(_text(i), fields.get(EVENT_FIELD, b"")) for i, fields in rows]
-            for stream, rows in answer or []
-        }
+        waiting = ("BLOCK", max(1, round(block_s * 1000))) if block_s > 0 else ()
+        command = ("XREAD", "COUNT", limit, *waiting, "STREAMS", *since.keys(), *since.values())
+        (reply,) = exchange(self._client, [command])
+        if isinstance(reply, Exception):
+            raise reply
+        streams = cast("list[tuple[bytes, list[tuple[bytes, list[bytes]]]]]", reply or [])
+        return {_text(stream): [(_text(i), _body(fields)) for i, fields in rows] for stream, rows in streams}
 
     def replay(self, since: str = START, tags: Container[str] | None = None) -> Iterator[tuple[str, Event]]:
         """Every event after `since` up to the present end; with `tags`, those alone that were written with one."""
@@ -118,6 +120,15 @@ class EventLog:
         """Id of the newest event, "0-0" when there is none."""
         newest: Any = self._client.xrevrange(self._keys.log, count=1)
         return _text(newest[0][0]) if newest else START
+
+
+def _body(fields: list[bytes]) -> bytes:
+    """The event of an entry, whose names and values stand by turns; empty where there is none."""
+    return (
+        fields[1]
+        if fields[0] == EVENT_FIELD
+        else dict(zip(fields[::2], fields[1::2], strict=True)).get(EVENT_FIELD, b"")
+    )
 
 
 def _text(value: Any) -> str:

@@ -44,10 +44,16 @@ class Patience(ExponentialBackoff):
         return float(super().compute(failures))
 
 
-def open_client(url: str) -> redis.Redis:
-    """A connection that outlives a restart of the server: commands are tried again for about half a minute."""
+def open_client(url: str, *, alone: bool = False) -> redis.Redis:
+    """A connection that outlives a restart of the server: commands are tried again for about half a minute.
+
+    Args:
+        alone: there is this one connection, which costs less a command than to look for a free one each time; a thread
+            waits until that of another one is through.
+    """
     return redis.Redis.from_url(
         url,
+        single_connection_client=alone,
         retry=Retry(Patience(), RETRIES),
         retry_on_error=[redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError],
         socket_timeout=READ_S,
@@ -121,17 +127,23 @@ def exchange(client: redis.Redis, commands: Sequence[Sequence[str | bytes | int 
         The replies, in order; the error of a command that the server refused stands in the place of its reply.
     """
     packed = [part for command in commands for part in _packed(command)]
-
-    def exchanged() -> list[object]:
-        connection.send_packed_command(packed)
-        return [_reply(connection) for _ in commands]
-
+    if client.connection is not None:
+        with client.single_connection_lock:
+            return _exchanged(client.connection, packed, len(commands))
     pool = client.connection_pool
     connection: Any = pool.get_connection()
     try:
-        found: list[object] = connection.retry.call_with_retry(exchanged, lambda _: connection.disconnect())
+        return _exchanged(connection, packed, len(commands))
     finally:
         pool.release(connection)
+
+
+def _exchanged(connection: Any, packed: Sequence[bytes], number: int) -> list[object]:
+    def tried() -> list[object]:
+        connection.send_packed_command(packed)
+        return [_reply(connection) for _ in range(number)]
+
+    found: list[object] = connection.retry.call_with_retry(tried, lambda _: connection.disconnect())
     return found
 
 

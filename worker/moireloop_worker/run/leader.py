@@ -240,11 +240,13 @@ class Leader:
         except LeaseLost as error:
             log.warning("run abandoned reason=%s", error)
             return
-        self._evaluator.forget_restarts(lease)
+        if self._evaluator.is_carried_on:
+            self._evaluator.forget_restarts(lease)
         self._hold.succeeded()
         if self._keeper.completed() == 1:
             self._insist(self.announce)
-        log.info("candidate finished candidate=%s steps=%d", candidate_id, report.steps)
+        if report.steps:
+            log.info("candidate finished candidate=%s steps=%d", candidate_id, report.steps)
 
     def _finish(self, lease: Lease, report: RunReport, final: Frame) -> None:
         """Hand a run in, and take the next candidate along where one is to be taken. Raises LeaseLost."""

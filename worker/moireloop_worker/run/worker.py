@@ -54,7 +54,7 @@ NOT_ONE_PROGRAM: Final = (
 def open_leases(connection: Connection, pool: PoolSettings) -> Leases:
     """The leases of a worker, over a Redis connection of its own."""
     limits = AttemptLimits(max_attempts=pool.max_attempts)
-    return Leases(connection.open_redis(), connection.keys, lease_s=pool.lease_s, limits=limits)
+    return Leases(connection.open_redis(alone=True), connection.keys, lease_s=pool.lease_s, limits=limits)
 
 
 def selection_of(frames: FrameSettings, model: GrowthModel) -> Selection:
