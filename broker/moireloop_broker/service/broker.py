@@ -133,7 +133,7 @@ class Broker:
 
     def _relay(self) -> None:
         try:
-            client = self._connection.open_redis()
+            client = self._connection.open_redis(alone=True)
             relay = Relay(client, self._connection.keys, self._events)
             while not self._closing.is_set():
                 relay.step(0.2)

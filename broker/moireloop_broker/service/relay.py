@@ -1,13 +1,13 @@
 """The relay: publishes the event log and the observations on a ZeroMQ PUB socket, in order, with their ids (adapter).
 
-What was published last is kept in Redis, so that a relay that is started again goes on from there. A message may then
-be published twice; its id tells.
+What was published last is kept in Redis, so that a relay that is started again goes on from there. It is written along
+with the next read, in one round trip. A message may then be published twice; its id tells.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Any, cast
+from typing import cast
 
 import redis
 
@@ -18,6 +18,7 @@ from moireloop_broker.processes.log_limit import LogLimit
 from moireloop_broker.service.endpoints import Publisher
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.redis_client import Command
 
 log = logging.getLogger(__name__)
 log.addFilter(LogLimit())
@@ -35,6 +36,7 @@ class Relay:
         self._publisher = publisher
         self._streams = (keys.log, keys.observations)
         self._passed_over = 0
+        self._is_noted = True
         stored = cast("dict[bytes, bytes]", client.hgetall(keys.relay))
         self._last = {name.decode(): last.decode() for name, last in stored.items()}
 
@@ -42,14 +44,20 @@ class Relay:
         """Publish what is new, waiting up to `wait_s` for it; returns the number of messages."""
         since = {stream: self._last.get(stream, START) for stream in self._streams}
         published = 0
-        for stream, entries in self._log.read_streams(since, AT_ONCE, wait_s).items():
+        for stream, entries in self._log.read_streams(since, AT_ONCE, wait_s, self._note()).items():
             for entry_id, body in entries:
                 self._publish(entry_id, body)
                 self._last[stream] = entry_id
             published += len(entries)
-        if published:
-            self._client.hset(self._keys.relay, mapping=cast("Any", self._last))
+        self._is_noted = self._is_noted and not published
         return published
+
+    def _note(self) -> list[Command]:
+        """What writes down what was published last, where that is not written yet."""
+        if self._is_noted:
+            return []
+        self._is_noted = True
+        return [("HSET", self._keys.relay, *(text for pair in self._last.items() for text in pair))]
 
     def take_passed_over(self) -> int:
         """How many entries were no messages of the contract, and so were not published, since the last call."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
 import redis
@@ -13,7 +13,7 @@ from moireloop_broker.contract.events import Event
 from moireloop_broker.contract.message import START, MalformedMessage, Message
 from moireloop_broker.processes.log_limit import LogLimit
 from moireloop_broker.state.keys import EVENT_FIELD, Keys
-from moireloop_broker.state.redis_client import exchange
+from moireloop_broker.state.redis_client import Command, exchange
 
 log = logging.getLogger(__name__)
 log.addFilter(LogLimit())
@@ -85,14 +85,21 @@ class EventLog:
             self.passed_over[entry_id] = str(error)
             return None
 
-    def read_streams(self, since: Mapping[str, str], limit: int, block_s: float) -> dict[str, list[Entry]]:
-        """Packed entries of several streams after the given ids."""
+    def read_streams(
+        self, since: Mapping[str, str], limit: int, block_s: float, before: Sequence[Command] = ()
+    ) -> dict[str, list[Entry]]:
+        """Packed entries of several streams after the given ids.
+
+        Args:
+            before: commands that are sent along, in front of the read, in the same round trip.
+        """
         waiting = ("BLOCK", max(1, round(block_s * 1000))) if block_s > 0 else ()
         command = ("XREAD", "COUNT", limit, *waiting, "STREAMS", *since.keys(), *since.values())
-        (reply,) = exchange(self._client, [command])
-        if isinstance(reply, Exception):
-            raise reply
-        streams = cast("list[tuple[bytes, list[tuple[bytes, list[bytes]]]]]", reply or [])
+        replies = exchange(self._client, [*before, command])
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        streams = cast("list[tuple[bytes, list[tuple[bytes, list[bytes]]]]]", replies[-1] or [])
         return {_text(stream): [(_text(i), _body(fields)) for i, fields in rows] for stream, rows in streams}
 
     def replay(self, since: str = START, tags: Container[str] | None = None) -> Iterator[tuple[str, Event]]:

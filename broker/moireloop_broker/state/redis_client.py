@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import redis
 from redis.backoff import ExponentialBackoff
@@ -26,6 +26,8 @@ PING_S = 2.0
 PART_BYTES = 128 * 1024
 """Of a value so much at once is sent to another host; each part may take READ_S, which 4.4 kB/s are enough for."""
 
+
+Command: TypeAlias = "tuple[str | bytes | int | float, ...]"
 
 LARGE_BYTES = 16 * 1024
 """What is larger is sent by itself."""
@@ -118,7 +120,7 @@ def _parts_of(command: Iterable[bytes]) -> Iterator[memoryview]:
         yield from (view[at : at + PART_BYTES] for at in range(0, len(view), PART_BYTES))
 
 
-def exchange(client: redis.Redis, commands: Sequence[Sequence[str | bytes | int | float]]) -> list[object]:
+def exchange(client: redis.Redis, commands: Sequence[Command]) -> list[object]:
     """Send commands and read their replies in one round trip, with the patience of the client.
 
     redis-py's own pipeline takes three times as long to pack as these are on their way.
@@ -154,7 +156,7 @@ def _reply(connection: Any) -> object:
         return error
 
 
-def _packed(command: Sequence[str | bytes | int | float]) -> list[bytes]:
+def _packed(command: Command) -> list[bytes]:
     """A command as it is sent (redis.io/docs, RESP): in one piece, large values apart, so that they are not copied."""
     whole, pieces = [], [b"*%d\r\n" % len(command)]
     for value in command:
