@@ -56,6 +56,46 @@ class Runs:
         return Runs(self.points[chosen], self.twist_deg[chosen], self.sigma_deg[chosen], lattices)
 
 
+class GrowingRuns:
+    """What can be learnt from results that come one after another, each of which is looked at once.
+
+    Args:
+        results: those that there are.
+    """
+
+    def __init__(self, space: SearchSpace, results: Iterable[Result] = ()) -> None:
+        self._space = space
+        self._runs = runs_of((), space)
+        self._new = list(results)
+
+    def add(self, result: Result) -> None:
+        """Take in one more."""
+        self._new.append(result)
+
+    @property
+    def runs(self) -> Runs:
+        """All of them, in their order."""
+        if self._new:
+            self._runs, self._new = _joined(self._runs, runs_of(self._new, self._space)), []
+        return self._runs
+
+
+def _joined(some: Runs, more: Runs) -> Runs:
+    lattices = None
+    if some.lattices is not None or more.lattices is not None:
+        lattices = np.concatenate([_known_or_not(some), _known_or_not(more)])
+    return Runs(
+        np.concatenate([some.points, more.points]),
+        np.concatenate([some.twist_deg, more.twist_deg]),
+        np.concatenate([some.sigma_deg, more.sigma_deg]),
+        lattices,
+    )
+
+
+def _known_or_not(runs: Runs) -> npt.NDArray[np.float64]:
+    return np.full((len(runs), 3, 2, 2), np.nan) if runs.lattices is None else runs.lattices
+
+
 @dataclass(frozen=True)
 class Observed:
     """What a model of the regret learns from: unit cube points (N, d), objective values (N,) in degrees, <= 0."""

@@ -19,6 +19,7 @@ from scipy.spatial.distance import cdist
 
 from moireloop_broker.contract.search import Points, Target
 from moireloop_optimizer.auto.hit_model import FitCache, HitModel
+from moireloop_optimizer.auto.together import Pool
 from moireloop_optimizer.auto.twist_process import Floats
 from moireloop_optimizer.runs import Runs, is_within
 from moireloop_optimizer.sobol import sobol_points
@@ -41,6 +42,9 @@ LOCAL_WIDTHS: Final = (0.02, 0.08, 0.2)
 CLIMBS: Final = (0.08, 0.03, 0.012, 0.004)
 
 CLIMB_POINTS: Final = 128
+
+ONE_BY_ONE: Final = 16
+"""Up to so many points each is searched for by itself; more are chosen together, in the time of a few."""
 
 PROMISING: Final = 1.5
 """How many times as likely as at an evenly chosen place a hit must be at the best one for it to be proposed."""
@@ -67,9 +71,9 @@ class AutoStrategy:
             return self._stand_in(n, runs, targets, index, failed=False)
         began = time.perf_counter()
         try:
-            model = HitModel(runs, pending, targets, self._cache)
+            model = HitModel(runs, pending, targets, self._cache, hurried=n > ONE_BY_ONE)
             fit_s = time.perf_counter() - began
-            points, aims, made_by = self._search(n, model, runs, targets, index)
+            points, aims, made_by = self._search(n, model, runs, pending, targets, index)
         except (RuntimeError, ValueError, ArithmeticError) as error:
             logger.warning("model of no use strategy=%s runs=%d reason=%s", NAME, len(runs), error)
             return self._stand_in(n, runs, targets, index, failed=True)
@@ -80,24 +84,67 @@ class AutoStrategy:
         return Suggestion(np.clip(points, 0.0, 1.0), tuple(aims), tuple(made_by), False, fit_s, elapsed_s - fit_s)
 
     def _search(
-        self, n: int, model: HitModel, runs: Runs, targets: Sequence[Target], index: int
+        self, n: int, model: HitModel, runs: Runs, pending: Points, targets: Sequence[Target], index: int
     ) -> tuple[Points, list[int], list[str]]:
         missing = [aim for aim, target in enumerate(targets) if not is_within(runs.twist_deg, target).any()]
         aims_of = missing or list(range(len(targets)))
         wanted = [targets[aim] for aim in aims_of]
         known = None if missing else runs.points[_any_within(runs.twist_deg, targets)]
+        if n > ONE_BY_ONE:
+            points, places, made_by = self._together(n, model, runs, pending, wanted, known, index)
+        else:
+            points, places, made_by = self._in_turn(n, model, runs, wanted, known, index)
+        return points, [aims_of[place] for place in places], made_by
+
+    def _in_turn(
+        self, n: int, model: HitModel, runs: Runs, wanted: Sequence[Target], known: Points | None, index: int
+    ) -> tuple[Points, list[int], list[str]]:
+        """Each point by a search of its own, which knows those before it to be on their way."""
         points = np.zeros((n, runs.points.shape[1]))
-        aims, made_by = [], []
+        places, made_by = [], []
         for k in range(n):
             found, worth = self._best_or_chance(model, runs, wanted, known, index + k)
             made_by.append(STAND_IN if found is None else NAME)
             if found is None:
-                found = sobol_points(1, points.shape[1], seed=self._seed, index=index + k)[0]
-                worth = model.probability(found[np.newaxis], wanted)[:, 0]
+                found, worth = self._by_chance(model, points.shape[1], wanted, index + k)
             points[k] = found
-            aims.append(aims_of[int(worth.argmax())])
+            places.append(int(worth.argmax()))
             model.wait_for(found[np.newaxis])
-        return points, aims, made_by
+        return points, places, made_by
+
+    def _together(
+        self,
+        n: int,
+        model: HitModel,
+        runs: Runs,
+        pending: Points,
+        wanted: Sequence[Target],
+        known: Points | None,
+        index: int,
+    ) -> tuple[Points, list[int], list[str]]:
+        """All points from one pool (together)."""
+        rng = np.random.default_rng((self._seed, index))
+        pool = Pool(lambda points: _worth(model, points, wanted, known), runs, pending, wanted, n, rng)
+        points = np.zeros((n, runs.points.shape[1]))
+        places, made_by = [], []
+        for k in range(n):
+            best = pool.best()
+            is_chance = known is None and (rng.random() >= model.trust or pool.left(best) < PROMISING * pool.ordinary)
+            found, worth = pool.points[best], pool.worth[:, best]
+            if is_chance:
+                found, worth = self._by_chance(model, points.shape[1], wanted, index + k)
+            made_by.append(STAND_IN if is_chance else NAME)
+            points[k] = found
+            places.append(int(worth.argmax()))
+            pool.take(found)
+        return points, places, made_by
+
+    def _by_chance(
+        self, model: HitModel, dimension: int, wanted: Sequence[Target], number: int
+    ) -> tuple[Points, Floats]:
+        """The point (d,) of the Sobol sequence with this number, and its worth (T,)."""
+        found = sobol_points(1, dimension, seed=self._seed, index=number)[0]
+        return found, model.probability(found[np.newaxis], wanted)[:, 0]
 
     def _best_or_chance(
         self, model: HitModel, runs: Runs, wanted: Sequence[Target], known: Points | None, index: int

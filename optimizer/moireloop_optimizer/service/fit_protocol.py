@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgpack
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from moireloop_broker.contract.search import Points, SearchSpace, Target
@@ -18,6 +19,7 @@ LOADING_S: Final = 120.0
 class Question(BaseModel):
     """Ask for n points; points are rows of unit cube coordinates; twists and their errors, in degrees, may be NaN.
 
+    Arrays travel as the bytes of their numbers (`packed_rows`): as lists those of 100 000 runs would take seconds.
     `lattices` has 12 numbers for each run, as in objective.Runs, or nothing where those of no run are known.
     `replicates` is how often each recipe that hit is to be repeated. `options` and `suggest_s` are for the strategies
     of others: arguments of the class, and the seconds that it has.
@@ -30,11 +32,11 @@ class Question(BaseModel):
     n: int
     index: int
     space: SearchSpace
-    points: list[list[float]]
-    twist_deg: list[float]
-    sigma_deg: list[float]
-    lattices: list[list[float]] = []
-    pending: list[list[float]]
+    points: bytes
+    twist_deg: bytes
+    sigma_deg: bytes
+    lattices: bytes = b""
+    pending: bytes
     targets: list[Target]
     replicates: int = 0
     options: dict[str, Any] = {}
@@ -43,16 +45,25 @@ class Question(BaseModel):
     @property
     def runs(self) -> Runs:
         """What has been measured."""
-        lattices = np.array(self.lattices, dtype=np.float64).reshape(-1, 3, 2, 2) if self.lattices else None
-        return Runs(self._rows(self.points), np.array(self.twist_deg), np.array(self.sigma_deg), lattices)
+        lattices = _numbers(self.lattices).reshape(-1, 3, 2, 2) if self.lattices else None
+        return Runs(self._rows(self.points), _numbers(self.twist_deg), _numbers(self.sigma_deg), lattices)
 
     @property
     def pending_points(self) -> Points:
         """(m, d) pending points."""
         return self._rows(self.pending)
 
-    def _rows(self, rows: list[list[float]]) -> Points:
-        return np.array(rows, dtype=np.float64).reshape(-1, self.space.dimension)
+    def _rows(self, packed: bytes) -> Points:
+        return _numbers(packed).reshape(-1, self.space.dimension)
+
+
+def packed_rows(numbers: npt.ArrayLike) -> bytes:
+    """The bytes of an array of numbers, row by row."""
+    return np.asarray(numbers, dtype=np.float64).tobytes()
+
+
+def _numbers(packed: bytes) -> npt.NDArray[np.float64]:
+    return np.frombuffer(packed, dtype=np.float64).copy()
 
 
 class Answer(BaseModel):

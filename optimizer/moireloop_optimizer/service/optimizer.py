@@ -22,7 +22,7 @@ from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.settings_store import Sections, read_settings
 from moireloop_broker.state.work_queue import Proposer
-from moireloop_optimizer.service.fit_protocol import Answer, Question
+from moireloop_optimizer.service.fit_protocol import Answer, Question, packed_rows
 from moireloop_optimizer.service.fitter import FitProcessLost, Fitter
 from moireloop_optimizer.service.planner import Place, Planner
 from moireloop_optimizer.settings import OptimizerSettings
@@ -176,11 +176,11 @@ class OptimizerService:
             n=len(job.places),
             index=job.places[0].number - 1,
             space=self._planner.space,
-            points=runs.points.tolist(),
-            twist_deg=runs.twist_deg.tolist(),
-            sigma_deg=runs.sigma_deg.tolist(),
-            lattices=[] if runs.lattices is None else runs.lattices.reshape(len(runs), -1).tolist(),
-            pending=self._planner.pending_points.tolist(),
+            points=packed_rows(runs.points),
+            twist_deg=packed_rows(runs.twist_deg),
+            sigma_deg=packed_rows(runs.sigma_deg),
+            lattices=b"" if runs.lattices is None else packed_rows(runs.lattices),
+            pending=packed_rows(self._planner.pending_points),
             targets=list(self._planner.targets),
             replicates=self._planner.settings.replicates,
             options=self._planner.settings.options,
@@ -237,25 +237,31 @@ class OptimizerService:
         return time.time() if began_s is None else began_s + boot_s() - self._began_boot_s
 
     def _propose(self, proposals: list[Proposal]) -> None:
-        space = self._planner.space
-        for proposal in proposals:
-            place = proposal.place
-            candidate = Candidate(
-                candidate_id=place.candidate_id,
-                parameters=space.from_unit(proposal.point[np.newaxis])[0],
-                seed=place.seed,
-                target_deg=place.target.twist_deg,
-                strategy=proposal.made_by,
-                proposed_s=time.time(),
-            )
-            budget = self._planner.budget
-            limit = budget.results if budget.outside_counts else None
-            outcome = self._proposer.propose(candidate, budget=limit)
+        if not proposals:
+            return
+        space, budget = self._planner.space, self._planner.budget
+        parameters = space.from_unit(np.array([proposal.point for proposal in proposals]))
+        candidates = [_candidate(*both) for both in zip(proposals, parameters, strict=True)]
+        limit = budget.results if budget.outside_counts else None
+        outcomes = self._proposer.propose_several(candidates, budget=limit)
+        for candidate, outcome in zip(candidates, outcomes, strict=True):
             if outcome == "spent":
-                logger.info("no room in the budget candidate=%s", place.candidate_id)
+                logger.info("no room in the budget candidate=%s", candidate.candidate_id)
             elif outcome == "known":
-                logger.warning("candidate id taken candidate=%s", place.candidate_id)
-                self._planner.taken(place.candidate_id)
+                logger.warning("candidate id taken candidate=%s", candidate.candidate_id)
+                self._planner.taken(candidate.candidate_id)
+
+
+def _candidate(proposal: Proposal, parameters: dict[str, float]) -> Candidate:
+    place = proposal.place
+    return Candidate(
+        candidate_id=place.candidate_id,
+        parameters=parameters,
+        seed=place.seed,
+        target_deg=place.target.twist_deg,
+        strategy=proposal.made_by,
+        proposed_s=time.time(),
+    )
 
 
 def open_optimizer(connection_file: Path) -> OptimizerService:

@@ -26,7 +26,7 @@ from moireloop_broker.contract.events import (
 from moireloop_broker.contract.search import BudgetSettings, MissingParameter, Points, SearchSpace, Target
 from moireloop_broker.contract.steered import Steered
 from moireloop_broker.contract.steering import PauseRequest, ResumeRequest, SteeringRequest
-from moireloop_optimizer.runs import Runs, best_result, is_reached, runs_of
+from moireloop_optimizer.runs import GrowingRuns, Runs, best_result, is_reached
 from moireloop_optimizer.service.pace import Pace
 from moireloop_optimizer.service.session_clock import SessionClock
 from moireloop_optimizer.settings import OptimizerSettings
@@ -98,6 +98,8 @@ class Planner:
         self.clock = SessionClock()
         self._pending: dict[str, _Pending] = {}
         self._results: dict[str, Result] = {}
+        self._learnt = GrowingRuns(space)
+        self._counted_own = self._counted_outside = 0
         self._own: set[str] = set()
         self._taken: set[str] = set()
         self._reached: set[Target] = set()
@@ -130,7 +132,7 @@ class Planner:
     @property
     def counted(self) -> int:
         """Results that use up the budget: all but the cancelled ones."""
-        return sum(result.counts_for_budget and self._is_paid(result.candidate) for result in self._results.values())
+        return self._counted_own + (self._counted_outside if self.budget.outside_counts else 0)
 
     @property
     def room(self) -> int:
@@ -141,18 +143,20 @@ class Planner:
     @property
     def pending_points(self) -> Points:
         """(m, d) unit cube points of the pending candidates that have values for all parameters, oldest first."""
-        rows = []
+        whole = []
         for pending in self._pending.values():
             try:
-                rows.append(self.space.to_unit([pending.candidate.parameters])[0])
+                self.space.row(pending.candidate.parameters)
             except MissingParameter as error:
                 logger.debug("pending left out candidate=%s reason=%s", pending.candidate.candidate_id, error)
-        return np.array(rows, dtype=np.float64).reshape(-1, self.space.dimension)
+            else:
+                whole.append(pending.candidate.parameters)
+        return self.space.to_unit(whole)
 
     @property
     def runs(self) -> Runs:
         """What can be learnt from the results so far."""
-        return runs_of(self._results.values(), self.space)
+        return self._learnt.runs
 
     def best(self, target: Target) -> Result | None:
         """The measured result closest to a target so far."""
@@ -206,6 +210,7 @@ class Planner:
         self.space, self.budget = steered.space(self._first[0]), steered.budget(self._first[1])
         if (self.targets, self.space) != before:
             self.revision += 1
+            self._learnt = GrowingRuns(self.space, self._results.values())
             self._reached = {target for target in self.targets if is_reached(self._results.values(), target)}
 
     def _is_paid(self, candidate: Candidate) -> bool:
@@ -254,6 +259,11 @@ class Planner:
         if name in self._results:
             return
         self._results[name] = result
+        self._learnt.add(result)
+        if result.counts_for_budget and result.candidate.strategy == OUTSIDE:
+            self._counted_outside += 1
+        elif result.counts_for_budget:
+            self._counted_own += 1
         self._count_own(result.candidate)
         self._reached.update(target for target in self.targets if is_reached([result], target))
 

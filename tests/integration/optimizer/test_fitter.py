@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from moireloop_broker.contract.search import SearchSpace, Target
-from moireloop_optimizer.service.fit_protocol import Answer, Question, pack, unpack_question
+from moireloop_optimizer.service.fit_protocol import Answer, Question, pack, packed_rows, unpack_question
 from moireloop_optimizer.service.fitter import FitProcessLost, Fitter
 from moireloop_optimizer.sobol import sobol_points
 from tests.helpers.waiting import wait_until
@@ -28,17 +28,16 @@ XOPT = "xopt.generators.bayesian:ExpectedImprovementGenerator"
 
 
 def question(strategy: str = "qei", n: int = 2, **more: Any) -> Question:
-    twist_deg = (10.0 * POINTS[:, 0]).tolist()
     return Question(
         strategy=strategy,
         seed=1,
         n=n,
         index=10,
         space=SPACE,
-        points=POINTS.tolist(),
-        twist_deg=twist_deg,
-        sigma_deg=[0.1] * len(POINTS),
-        pending=[[0.5, 0.5]],
+        points=packed_rows(POINTS),
+        twist_deg=packed_rows(10.0 * POINTS[:, 0]),
+        sigma_deg=packed_rows(np.full(len(POINTS), 0.1)),
+        pending=packed_rows([[0.5, 0.5]]),
         targets=[Target(twist_deg=4.0)],
         **more,
     )
