@@ -52,7 +52,7 @@ BENCHES: Final = {
     "early-learnt": Bench("early_learnt", {"runs": 60, "level": 0.9}),
     "twist": Bench("twist_speed", {"sizes": [864], "seconds": 0.0, "cold": False}),
     "structure": Bench("structure_speed", {"sizes": [864], "repeats": 1}),
-    "suggest": Bench("suggest_speed", {"names": ["ridges"], "sizes": [25]}),
+    "suggest": Bench("suggest_speed", {"names": ["ridges"], "sizes": [25], "large": [40], "number": 20}),
     "gateway": Bench("gateway", {"results": 60, "events": 20, "delays": 2, "listeners": (1, 2)}),
     "replays": Bench("replays", {"results": 60, "clients": 2, "asked": 3}),
     "long": Bench("long_campaign", {"results": 12, "short": 2, "commands": []}),
@@ -63,16 +63,20 @@ BENCHES: Final = {
         "frames_at_scale",
         {"workers": 10, "analyzers": 2, "every_s": 0.2, "warm_s": 1.0, "seconds": 2.0, "killed": [True]},
     ),
+    "peers": Bench("peers", {"tasks": 10, "rounds": 1, "names": ["executorlib"], "make": False}),
     "targets": Bench("many_targets", {"names": ["smooth"], "repetitions": 1}),
     "asynchronous": Bench("asynchronous", {"places": [("smooth", 8.5)], "campaigns": 1}),
 }  # fmt: skip
+OPTIONAL: Final = frozenset({"peers"})
+"""Run by name alone: it installs the programs that it compares with."""
+
 ACCURACY = "twist-accuracy"
 
 
 def main() -> int:
     """Run what was asked for; 0 when every goal is reached, else 1."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    names_help = f"one of {', '.join(BENCHES)}; default all of them; or {ACCURACY} alone"
+    names_help = f"one of {', '.join(BENCHES)}; default all of them but {', '.join(OPTIONAL)}; or {ACCURACY} alone"
     parser.add_argument("names", nargs="*", metavar="NAME", help=names_help)
     parser.add_argument(
         "--trajectories", type=Path, metavar="FILE", help="early-end: replay the settled policy on trajectories.parquet"
@@ -110,7 +114,7 @@ def main() -> int:
 
         show_offline(chosen)
         return 0
-    names = chosen.names or list(BENCHES)
+    names = chosen.names or [name for name in BENCHES if name not in OPTIONAL]
     if unknown := [name for name in names if name not in BENCHES]:
         parser.error(f"expected {', '.join(BENCHES)}, got {', '.join(unknown)}")
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

@@ -68,7 +68,9 @@ PARTS: Final[Mapping[str, tuple[str, Sequence[Change]]]] = {
     "only layers seen": ("auto", ((coherent_layers, "LONGEST", 0.0),)),
     "repeats always": ("auto", ((repeated_twists, "LEAST_GAIN", -np.inf), (hit_model, "FEWEST_FOR_HABITS", 2))),
     "no climbs": ("auto", ((auto, "CLIMBS", ()),)),
+    "42 runs held": ("auto", ((hit_model, "MOST_HELD", 42), (hit_model, "MOST_FITTED", 42))),
     "auto, batches of 15": ("auto 15", ()),
+    "chosen together": ("auto 15", ((auto, "ONE_BY_ONE", 0),)),
     "local penalties": ("auto 15", ((auto, "HitModel", _Penalised),)),
     "pending points ignored": ("auto 15", ((auto, "HitModel", _Deaf),)),
 }

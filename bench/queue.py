@@ -21,7 +21,7 @@ PROPOSED_AT_ONCE = 50
 POINT = {"temperature_k": 2000.0, "lattice_strain": 0.01, "shear_strain": 0.1}
 
 
-def _candidate(name: str) -> Candidate:
+def candidate_of(name: str) -> Candidate:
     return Candidate(candidate_id=name, parameters=POINT, seed=1, proposed_s=time.time())
 
 
@@ -44,8 +44,8 @@ def candidates_per_s(state: CampaignState, proposer: Proposer, name: str, count:
     begun_s = time.perf_counter()
     for first in range(0, count, PROPOSED_AT_ONCE):
         numbers = range(first, min(first + PROPOSED_AT_ONCE, count))
-        proposer.propose_several([_candidate(f"{name}-{number}") for number in numbers])
-    wait_until(lambda: state.counts()["refused"] == settled + count, "all results", every_s=0.005)
+        proposer.propose_several([candidate_of(f"{name}-{number}") for number in numbers])
+    wait_until(lambda: state.counts()["refused"] == settled + count, "all results", every_s=0.01)
     return count / (time.perf_counter() - begun_s)
 
 
@@ -65,7 +65,7 @@ def latencies_s(client: redis.Redis, keys: Keys, state: CampaignState, proposer:
     queued: dict[str, float] = {}
     for number in range(count):
         name = f"single{number}"
-        proposer.propose(_candidate(name))
+        proposer.propose(candidate_of(name))
         wait_until(lambda: not any(state.counts()[s] for s in ("queued", "running", "analysing")), name, every_s=0.002)
     found = []
     for _, event in EventLog(client, keys).replay():
@@ -85,7 +85,7 @@ def rows(candidates: int = 500, slices: int = 10, single: int = 200) -> list[Row
         client = connection.open_redis()
         proposer = Proposer(client, connection.keys)
         state = CampaignState(client, connection.keys, connection.campaign)
-        proposer.propose(_candidate("first"))
+        proposer.propose(candidate_of("first"))
         wait_until(lambda: state.counts()["refused"] == 1, "the first result")
         latency_ms = 1000 * median(latencies_s(client, connection.keys, state, proposer, single))
         pairs = beside_raw_hops(client, state, proposer, candidates, slices)

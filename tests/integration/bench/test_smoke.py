@@ -18,6 +18,7 @@ from bench import ablations, grid, strategies
 from bench.landscapes import Smooth
 from bench.paper_figures import __main__ as paper_figures
 from bench.paper_figures.searches import searched, setups, write
+from bench.peers import PeersMissing
 from bench.published import SETTINGS
 from tests.helpers.kernels import compiled_kernels
 
@@ -59,7 +60,7 @@ def test_no_bench_is_left_out() -> None:
     assert modules == {one.module for one in bench.BENCHES.values()} | BY_THEIR_MODULES | NOT_BENCHES
 
 
-@pytest.mark.parametrize("name", [name for name in bench.BENCHES if name not in OF_ITS_OWN])
+@pytest.mark.parametrize("name", [name for name in bench.BENCHES if name not in {*OF_ITS_OWN, *bench.OPTIONAL}])
 @pytest.mark.usefixtures("compiled_kernels")
 def test_bench_of_the_table(name: str) -> None:
     """Each of its rows has a name of its own, and a number unless nothing came that could be counted."""
@@ -67,6 +68,16 @@ def test_bench_of_the_table(name: str) -> None:
     assert rows
     assert len({row.name for row in rows}) == len(rows)
     assert all(np.isfinite(row.value) or name == "early-end" for row in rows)
+
+
+@pytest.mark.usefixtures("compiled_kernels")
+def test_peers() -> None:
+    """Where their environment is there; it is never made here."""
+    try:
+        rows = bench.BENCHES["peers"].rows(tiny=True)
+    except PeersMissing as error:
+        pytest.skip(str(error))
+    assert all(np.isfinite(row.value) for row in rows)
 
 
 def test_command_prints_the_table() -> None:

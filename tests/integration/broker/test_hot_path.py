@@ -8,13 +8,24 @@ import msgpack
 import pytest
 import redis
 
-from moireloop_broker.contract.codec import pack
-from moireloop_broker.contract.events import CandidateQueued, Result, RunFinished, RunLeased
+from moireloop_broker.contract.codec import pack, pack_stamp
+from moireloop_broker.contract.control import Stamp
+from moireloop_broker.contract.events import (
+    AnalysisOutcome,
+    CandidateQueued,
+    Measurement,
+    Result,
+    RunFinished,
+    RunLeased,
+    StageTimes,
+)
+from moireloop_broker.contract.message import START
 from moireloop_broker.state import analysis_queue
 from moireloop_broker.state.analysis_queue import AnalysisQueue, settlement
 from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.redis_client import exchange
 from moireloop_broker.state.work_queue import Leases
-from moireloop_broker.state_changes import finish_of, leased_event, proposal_of
+from moireloop_broker.state_changes import finish_of, leased_event, proposal_of, result_event
 from tests.helpers.whole_queue import WholeQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, events, final_frame, leased, report, results
 
@@ -30,6 +41,46 @@ def test_events_made_of_packed_parts_are_those_of_the_models(candidate_id: str, 
     proposal = proposal_of(candidate(candidate_id))
     waits = CandidateQueued(candidate=msgpack.unpackb(proposal.candidate), attempt=1, queued_s=proposal.queued_s)
     assert proposal.event == pack(waits)
+
+
+def test_result_made_of_packed_parts_is_that_of_the_model() -> None:
+    """Whatever there is of it: a twist, or analyses and a reason."""
+    times = StageTimes(proposed_s=1.0, queued_s=2.0, analysed_s=3.0)
+    measured = Result(
+        candidate=candidate("c1"), attempt=200, outcome="measured", measurement=TWIST, report=report("w0"), times=times
+    )
+    analyses = {"own": AnalysisOutcome(numbers={"height": 1.5}, reasons={"other": "none"})}
+    refused = {"outcome": "refused", "reason": "molten", "measurement": Measurement(reason="molten")}
+    for result in (measured, measured.model_copy(update={**refused, "analyses": analyses})):
+        assert result_event(pack(result.candidate), pack(report("w0")), result) == pack(result)
+
+
+def test_stamp_of_a_published_message_is_that_of_the_model() -> None:
+    """Byte for byte."""
+    assert pack_stamp("1-0", START) == pack(Stamp(id="1-0", previous=START))
+
+
+def test_several_are_proposed_as_far_as_the_budget_has_room(queue: WholeQueue) -> None:
+    """In their order; what is known takes no room."""
+    assert queue.proposer.propose_several([candidate("c1")], budget=3) == ["queued"]
+    names = ["c1", "c2", "c2", "c3", "c4"]
+    words = queue.proposer.propose_several([candidate(name) for name in names], budget=3)
+    assert words == ["known", "queued", "known", "queued", "spent"]
+    assert queue.proposer.propose_several([]) == []
+    assert queue.counts()["queued"] == 3
+
+
+def test_commands_in_one_round_trip(client: redis.Redis) -> None:
+    """The error of one stands in the place of its reply, the others are carried out, and large values are whole."""
+    large = bytes(range(256)) * 1000
+    commands = [("SET", "a", large), ("INCR", "a"), ("STRLEN", "a"), ("SET", "n", 1.5), ("GET", "n")]
+    for alone in (False, True):
+        own = redis.Redis(connection_pool=client.connection_pool, single_connection_client=alone)
+        replies = exchange(own, [*commands])
+        assert [reply for reply in replies if not isinstance(reply, Exception)] == [b"OK", len(large), b"OK", b"1.5"]
+        assert isinstance(replies[1], redis.ResponseError)
+        assert own.get("a") == large
+    client.delete("a", "n")
 
 
 def test_script_packs_the_event_as_the_model_does(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:

@@ -112,6 +112,8 @@ def brokers_changes(client: redis.Redis) -> None:
     assert not steering.steer(states=["stopped"], section="budget", value="{}", event=event)
     assert steering.prioritise("nobody", place=1, event=event) == "unknown"
     assert steering.withhold("nobody", attempt=1, event=event) == "late"
+    assert steering.submit_pattern("p", digest="d", event=event, most=1)[0] == "logged"
+    assert steering.submit_pattern("q", digest="d", event=event, most=1)[0] == "full"
 
 
 def scripts() -> dict[str, bytes]:
