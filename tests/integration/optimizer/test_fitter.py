@@ -70,7 +70,7 @@ def test_lattices_reach_the_process(fitter: Fitter) -> None:
     """Runs of a question that was packed have them; and it is answered."""
     lattices = np.random.default_rng(0).random((len(POINTS), 12))
     lattices[3] = np.nan
-    put = question("auto", lattices=lattices.tolist())
+    put = question("auto", lattices=packed_rows(lattices))
     runs = unpack_question(pack(put)).runs
     assert runs.lattices is not None
     assert runs.lattices.reshape(-1, 12) == pytest.approx(lattices, nan_ok=True)
