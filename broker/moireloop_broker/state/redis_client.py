@@ -126,7 +126,7 @@ def exchange(client: redis.Redis, commands: Sequence[Command]) -> list[object]:
     redis-py's own pipeline takes three times as long to pack as these are on their way.
 
     Returns:
-        The replies, in order; the error of a command that the server refused stands in the place of its reply.
+        The replies, in order; the error of a refused command replaces its reply.
     """
     packed = [part for command in commands for part in _packed(command)]
     if client.connection is not None:
