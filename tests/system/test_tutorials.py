@@ -148,7 +148,7 @@ def test_no_page_is_forgotten() -> None:
 
 
 def test_cluster(reader: tuple[Reader, str]) -> None:
-    """The job script is one that bash takes, and the file one that the job will find; Slurm runs it in check-long."""
+    """Bash takes the job script, which names the file. tests/schedulers/test_tutorial.py has Slurm run it."""
     somebody, _ = reader
     page = (PAGES / "cluster.md").read_text("utf-8").replace("$ moireloop status cluster.toml\n", "")
     for block in BLOCK.findall(page):
