@@ -160,7 +160,7 @@ class ClientConnection(BaseModel):
 
 
 def read_client_connection(path: Path | str) -> ClientConnection:
-    """The way to a campaign by the file of a grant, by a connection file, or by that of a campaign's folder.
+    """The way to a campaign: from the file of a grant, a connection file, or the folder of a campaign.
 
     The five values that docs/protocol.md names are enough, side by side or as a connection file has them.
 

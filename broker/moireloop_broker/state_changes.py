@@ -16,7 +16,7 @@ from moireloop_broker.contract.events import Candidate, Requested, Result, RunRe
 
 
 class Proposal(NamedTuple):
-    """A new candidate, packed, with its event and that of the request for it ('' where nobody outside asked)."""
+    """A new candidate, packed, with its event and the request's event ('' where nobody outside asked)."""
 
     candidate_id: str
     candidate: bytes

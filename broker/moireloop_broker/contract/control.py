@@ -140,8 +140,8 @@ class ParameterRange(Message):
 class Description(Message):
     """What a campaign searches. `campaign_id` stays when its folder moves; `space` has its parameters in order.
 
-    `outside_counts` is whether proposals of controllers use up the budget. `versions` has those of moireloop and of
-    the protocol's requests.
+    `outside_counts` is whether proposals of controllers use up the budget. `versions` has the versions of moireloop
+    and of the protocol's requests.
     """
 
     tag: Literal["description/1"] = "description/1"

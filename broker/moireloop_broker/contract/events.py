@@ -72,7 +72,7 @@ class Measurement(Message):
     Orders are |psi6| in [0, 1]; lattice constants and the wavelength of the moire pattern are in angstrom.
     `confidence` is the share of atoms that lie on the lattice of their layer's majority grain, in the layer where it is
     smaller; `grains_lower` and `grains_upper` count the grains of each layer. Vectors in the plane are x and y of the
-    first, then of the second, in angstrom: those of the cell, and of the lattices that the twist is taken from.
+    first, then of the second, in angstrom, for the cell and for the lattices that the twist is taken from.
     """
 
     twist_deg: TwistDeg | None = None
@@ -141,12 +141,12 @@ ProvenanceText = Annotated[str, Field(max_length=100_000)]
 
 
 class RunReport(Message):
-    """What a worker says of a run that it brought to its end.
+    """What a worker reports of a run that it brought to its end.
 
-    `steps` is the step of its schedule at which it ended, of `planned_steps` in all, that of the final frame. Those
-    after `resumed_from_step` (0: from the beginning) were computed in this attempt, those before in earlier ones, by
-    way of a restart file. `ended` is how it came to its end. `md_s` is the time that this attempt spent inside LAMMPS,
-    that of a preparation that it had to make included.
+    `steps` is the step of the schedule at which the run ended, the step of the final frame; `planned_steps` is the
+    whole schedule. This attempt computed the steps after `resumed_from_step` (0: from the beginning); earlier attempts
+    computed the steps before it, by way of a restart file. `ended` is how the run ended. `md_s` is the time that this
+    attempt spent inside LAMMPS, including a preparation that it had to make.
     """
 
     worker: Identifier
@@ -230,7 +230,7 @@ class EarlyEndWithheld(Message):
     """A run was sure of its twist at this step, by what was learnt, and goes to its full end as a check.
 
     `twist_deg` is what its result would have said, right with this probability if its final twist lies within the
-    tolerance. `share` is that of the runs that are kept so.
+    tolerance. `share` is the share of runs that are kept so.
     """
 
     tag: Literal["early_end_withheld/1"] = "early_end_withheld/1"
@@ -261,8 +261,8 @@ class Result(Message):
 
     `measured`: a twist was measured. `refused`: the run ended, but there is no twist to report. `failed`: every
     attempt failed (a dead letter). `cancelled`: ended on request. A run that was ended early as settled or hopeless
-    is measured or refused like any other; its `reason` is then that of the order. `analyses` are those of the final
-    frame.
+    is measured or refused like any other; its `reason` is then the reason of the order. `analyses` are the analyses of
+    the final frame.
     """
 
     tag: Literal["result/3"] = "result/3"
@@ -329,9 +329,9 @@ class Requested(Message):
 
 
 class Observation(Message):
-    """What an analyzer made of one frame of a run that is still going on.
+    """What an analyzer made of one frame of a run that has not ended.
 
-    Temperature, pressure and energies are those of the whole system, as the frame's header has them.
+    Temperature, pressure and energies refer to the whole system, as in the frame's header.
     """
 
     tag: Literal["observation/4"] = "observation/4"

@@ -40,9 +40,9 @@ class FrameHeader(Message):
     `cell` holds the rows a, b, c in angstrom. Positions are `dtype` (N, 3) in angstrom, little-endian, row by row;
     types are uint8 (N,). `lattice_types` are the types whose in-plane lattice carries the twist; `elements` has the
     chemical symbol of type 1 first, "" where it is unknown, and may be shorter than there are types. Temperature,
-    pressure and energies are those of the whole system, atoms that are not sent included; None where not known.
-    With `parts` above 1 the message is one part of a frame: the headers of all its parts differ in `shape` and
-    `part` alone.
+    pressure and energies refer to the whole system, atoms that are not sent included; None where not known.
+    With `parts` above 1 the message is one part of a frame: the headers of all its parts differ only in `shape` and
+    `part`.
     """
 
     tag: Literal["frame/3"] = "frame/3"

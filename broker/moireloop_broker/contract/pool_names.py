@@ -27,7 +27,7 @@ class PoolNameRefused(ValueError):
 
 
 def worker_name(pool: str, number: int) -> str:
-    """The name of a pool's worker; those of the main pool have no pool's name in theirs."""
+    """The name of a pool's worker. Workers of the main pool have no pool name in theirs."""
     return f"worker-{number}" if pool == MAIN else f"{pool}-worker-{number}"
 
 

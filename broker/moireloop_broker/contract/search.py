@@ -90,7 +90,7 @@ Ranges = Annotated[dict[Identifier, Range], Field(min_length=1, max_length=32)]
 class SearchSpace(RootModel[Ranges]):
     """Name of each growth parameter -> [low, high], the unit in the name: `temperature_k = [1500, 3000]`.
 
-    The order of the names is that of the campaign file and fixes the order of the columns of every point.
+    The names keep the order of the campaign file. It fixes the order of the columns of every point.
     Validation fails with `InvertedRange`, `EmptyRange` or `NonFiniteRange` as the cause.
     """
 

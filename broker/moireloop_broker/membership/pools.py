@@ -1,4 +1,4 @@
-"""A pool's place among those of its campaign: its name is taken, and it says now and then that it lives (adapter)."""
+"""Membership of a pool in its campaign: the pool claims its name and sends a heartbeat now and then (adapter)."""
 
 from __future__ import annotations
 

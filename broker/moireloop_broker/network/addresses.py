@@ -133,7 +133,7 @@ def _address_of(interface: str) -> str:
 
 
 def _own_address() -> str:
-    """That of the host's name, else that of the way out, else that of the first interface; never loopback."""
+    """The address of the host's name, of the way out, or of the first interface, in this order; never loopback."""
     addresses = interface_addresses()
     here = set(addresses.values())
     for address in (*_of_host_name(), *_way_out(), *addresses.values()):

@@ -8,5 +8,5 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def boot_s() -> float:
-    """Seconds since the machine was started, those of suspension among them; the same in all of its processes."""
+    """Seconds since the machine was started, including suspension; the same in all of its processes."""
     return time.clock_gettime(_CLOCK)

@@ -40,7 +40,7 @@ class Guarded:
         name: of what it is, for the log.
         memory_bytes: memory that each of its processes may take (RLIMIT_DATA); `guard.UNLIMITED` for any.
         pass_fds: descriptors that the command inherits; nobody else holds them once it runs.
-        env: variables of its environment beside those of this process.
+        env: variables that its environment gets in addition to this process's own.
         stdin, stdout, stderr: as of subprocess.Popen; of each output OUTPUT_BYTES are let through.
     """
 

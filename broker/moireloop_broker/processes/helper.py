@@ -37,7 +37,7 @@ class Helper:
         module: its program.
         arguments: of the program, after the descriptor of the pipe.
         name: for the log.
-        env: variables of its environment beside those of this process.
+        env: variables that its environment gets in addition to this process's own.
         memory_bytes: memory that each of its processes may take; by default half of the machine's.
         largest_bytes: of the messages that it may send.
     """

@@ -51,7 +51,7 @@ def try_out(
         command: command line of the trial. Somebody's code must not write on its stdout.
         name: for the log.
         start_s: seconds until it writes something on stdout, or ends.
-        limit_s: seconds that it has from then on; those of the start where nothing is given.
+        limit_s: seconds that it has from then on; by default `start_s`.
         told: what it finds on stdin.
         memory_bytes: memory that each of its processes may take; by default half of the machine's.
 

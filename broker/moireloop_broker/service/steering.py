@@ -98,7 +98,7 @@ class Steering:
                 self._note(request, asked)
 
     def submit(self, request: SubmitPatternRequest) -> PatternMeasured:
-        """Log a measured pattern once; returns the event of the log, that of the first time where it was there before.
+        """Log a measured pattern once; returns its event in the log, the first one if it was logged before.
 
         Raises:
             InvalidRequest: another measurement has its id, or no more patterns are taken.

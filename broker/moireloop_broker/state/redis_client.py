@@ -50,8 +50,8 @@ def open_client(url: str, *, alone: bool = False) -> redis.Redis:
     """A connection that outlives a restart of the server: commands are tried again for about half a minute.
 
     Args:
-        alone: there is this one connection, which costs less a command than to look for a free one each time; a thread
-            waits until that of another one is through.
+        alone: keep a single connection, which is cheaper per command than looking for a free one each time; a thread
+            waits until the command of another one is done.
     """
     return redis.Redis.from_url(
         url,
@@ -73,7 +73,7 @@ def open_impatient(url: str, timeout_s: float = 5.0, *, name: str | None = None)
     """A connection for whoever has something else to do: a command fails where no reply comes within `timeout_s`.
 
     Args:
-        name: by which others find the connection among those of the server.
+        name: by which others find the connection in the server's list.
     """
     return redis.Redis.from_url(
         url, socket_timeout=timeout_s, retry=None, protocol=2, client_name=name, **_of_network(url, connect_s=timeout_s)

@@ -17,7 +17,7 @@ class SeriesPoint(NamedTuple):
     """One frame of a run: when it was, and its twist and order, or the reason why there is no twist.
 
     `planned_steps` are the steps of the whole run, 0 where they are unknown; `final` marks the frame at its end.
-    Units and ranges are those of `Observation` and `Measurement`.
+    Units and ranges are as in `Observation` and `Measurement`.
     """
 
     step: int

@@ -74,7 +74,7 @@ class AttemptLimits:
 
 
 def create_queues(client: redis.Redis, keys: Keys) -> None:
-    """Create the queues of candidates and that of final frames; does nothing where they exist."""
+    """Create the queues of candidates and the queue of final frames; does nothing where they exist."""
     for stream, group in (*((queue, WORKERS_GROUP) for queue in keys.queues), (keys.finals, ANALYZERS_GROUP)):
         try:
             client.xgroup_create(stream, group, id="0", mkstream=True)
@@ -361,7 +361,7 @@ class Leases:
 
 
 def _finish(lease: Lease, report: RunReport, final: Frame) -> Finish:
-    """The worker is that of the lease, whatever the report says."""
+    """The worker is the lease's, whatever the report says."""
     frame = msgpack.packb([bytes(part) for part in frame_parts(final)])
     return finish_of(lease.candidate.candidate_id, lease.attempt, report, frame)._replace(worker=lease.worker)
 

@@ -193,7 +193,7 @@ class FramePublisher:
             self.dropped += 1
 
     def _sent(self, parts: Parts) -> bool:
-        """Whether there was room for a frame; those of runs that are over were counted when they were.
+        """Whether there was room for a frame. Frames of runs that are over were counted when the runs ended.
 
         Where some analyzers are on this host and some on others, the local ones come first: they cost least.
         """
