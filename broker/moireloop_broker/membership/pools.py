@@ -108,7 +108,8 @@ class PoolMembership:
     ) -> bool:
         """Say that the pool lives, every BEAT_S and when something has changed; False when its name was taken from it.
 
-        An entry that is gone, as after a resume, is made anew.
+        An entry that is gone, as after a resume, is made anew, and so is an earlier one of this pool, as from a server
+        that lost its last writes.
 
         Args:
             room: how many workers fit now; asked every ROOM_EVERY_S. Where it returns None, the last number stays.
@@ -129,7 +130,8 @@ class PoolMembership:
         if self._scripts.swap_pool(self.pool, before=said, now=now):
             self._said, self._beat_s = now, time.monotonic()
             return True
-        return not self._there() and self._swap(b"")
+        there = self._there()
+        return self._is_ours(there) and self._swap(there)
 
     def wanted_size(self) -> int | None:
         """How many workers somebody asked this pool to keep; None where nobody did. Raises redis.RedisError."""
@@ -138,6 +140,10 @@ class PoolMembership:
     def leave(self) -> None:
         """Give the name back."""
         self._scripts.swap_pool(self.pool, before=self._said, now=b"")
+
+    def _is_ours(self, there: bytes) -> bool:
+        said = _read(there)
+        return said is None or said.mark == self._status.mark
 
     def _there(self) -> bytes:
         return cast("bytes | None", self._client.hget(self._keys.pools, self.pool)) or b""

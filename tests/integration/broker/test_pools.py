@@ -92,6 +92,18 @@ def test_pool_that_was_stopped_for_too_long_loses_its_name(client: redis.Redis, 
     assert "night" in pools_of(client, keys)
 
 
+def test_pool_keeps_its_name_where_the_server_lost_its_last_word(client: redis.Redis, keys: Keys) -> None:
+    """What stands there then is an earlier word of the same process, not a pool that took the name."""
+    member = PoolMembership(client, keys, "night")
+    member.claim()
+    earlier: Any = client.hget(keys.pools, member.pool)
+    assert member.beat(workers=2)
+    client.hset(keys.pools, member.pool, earlier)
+    assert member.beat(workers=1)
+    assert pools_of(client, keys)[member.pool].workers == 1
+    member.leave()
+
+
 def test_pool_says_what_fits_when_its_allocation_changes(
     client: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
