@@ -117,7 +117,7 @@ def _local_problems(workers: PoolSettings) -> list[Problem]:
 
 
 def _scratch_problems(workers: PoolSettings) -> list[Problem]:
-    """Whether the folder is there on this machine; those of other nodes are seen by their workers."""
+    """Whether the folder exists on this machine. Workers on other nodes check their own."""
     folder = os.path.expandvars(workers.scratch or "/")
     if workers.scratch is None or (os.path.isdir(folder) and os.access(folder, os.W_OK)):
         return []

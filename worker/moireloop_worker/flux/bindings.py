@@ -1,4 +1,4 @@
-"""Flux's Python bindings: a site's own on PYTHONPATH, else those of `flux-python`; imported when needed (adapter)."""
+"""Flux's Python bindings: a site's own on PYTHONPATH, else `flux-python`; imported when needed (adapter)."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _outside(exception: Event) -> Exit | None:
 
 
 def _by_status(finish: Event, fatal: Event | None, words: bytes) -> Exit:
-    """The end by wait status: that of the rank which died first where Flux tells it, else the highest of all."""
+    """The end by wait status: of the rank that died first where Flux reports it, else the highest of all ranks."""
     note = _note(fatal)
     if "start failed" in note:
         return Exit("cannot launch", note)

@@ -147,7 +147,7 @@ def commands_of(text: str) -> list[Command]:
 
 
 def _joined_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Each line with those that it goes on in (`&` at its end), and the number of the first of them."""
+    """Each line joined with its continuation lines (`&` at its end), and the number of the first of them."""
     joined: list[str] = []
     first = 0
     for number, line in enumerate(text.split("\n"), 1):

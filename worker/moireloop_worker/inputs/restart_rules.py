@@ -1,4 +1,4 @@
-"""What of an input a restart file does not hold, so that a run could not rightly go on from one; what is output (pure).
+"""Commands whose state a restart file does not hold, so that a run could not continue from it; output commands (pure).
 
 From the LAMMPS manual: what each fix writes to restart files, when `$` and formulas are evaluated, which keywords count
 from the beginning of a `run`.
@@ -62,7 +62,7 @@ def outputs(commands: Sequence[Command]) -> frozenset[int]:
 
 
 def obstacles(commands: Sequence[Command]) -> list[Wrong]:
-    """Why a run of these commands could not rightly go on from a restart file, by line; nothing where it could."""
+    """Why a run of these commands could not correctly continue from a restart file, by line; empty if it could."""
     idle = outputs(commands)
     acting = [command for number, command in enumerate(commands) if number not in idle and not is_once(command)]
     formulas = _formulas(commands)
@@ -81,7 +81,7 @@ def obstacles(commands: Sequence[Command]) -> list[Wrong]:
 def counting_from_the_stage(command: Command) -> str:
     """Its text, with `elaplong` for the keyword `elapsed` in formulas.
 
-    In a `run` whole they are the same. Where it goes on from a restart file, only `elaplong` counts from the beginning
+    In a whole `run` they are the same. When it continues from a restart file, only `elaplong` counts from the beginning
     of the stage.
     """
     words = command.words
@@ -135,7 +135,7 @@ def _formulas(commands: Sequence[Command]) -> Mapping[str, str]:
 
 
 def _by_state(command: Command, formulas: Mapping[str, str]) -> Wrong | None:
-    """A number that LAMMPS puts in when it reads the command, and that is another one where the run goes on."""
+    """A number that LAMMPS fills in when it reads the command, and that differs when the run continues."""
     for expression in immediates(command.text):
         if changing := sorted(_changing(expression, formulas, set())):
             text = f"$ puts the present value of {changing[0]} into a command that is given again"

@@ -1,6 +1,6 @@
 """What a script of the user's own may not say, what of it is done once, and which of its words name files (pure).
 
-moireloop cuts a script into stages, stops runs early, and goes on from restart files. So it has to know the steps
+moireloop cuts a script into stages, stops runs early, and continues from restart files. So it has to know the steps
 beforehand, and nothing but its own commands may move the step counter or write where other workers write too.
 """
 

@@ -1,6 +1,6 @@
 """Which commands of a run that went so far are still in force (pure).
 
-Where a run goes on from a restart file, its commands are given again. LAMMPS hands what the file has of a fix to each
+When a run continues from a restart file, its commands are given again. LAMMPS hands what the file has of a fix to each
 new fix of that name and style, so that one which was unfixed or replaced by then must not be among them.
 """
 

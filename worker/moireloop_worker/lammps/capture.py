@@ -60,7 +60,7 @@ class SelectedAtoms:
     LAMMPS seldom moves atoms about in memory, so that the order of one snapshot mostly serves for the next.
 
     Args:
-        types: those of the selection; empty for all.
+        types: types of the selection; empty for all.
         id_type: numpy's name of the type of LAMMPS's ids.
     """
 
@@ -118,8 +118,8 @@ class SnapshotRecorder:
 
     Rank 0 gets whole snapshots, with positions in angstrom in the order of the atoms' ids. Where the selection says so
     each rank gets its own part of a recorded snapshot instead, in any order.
-    A snapshot is taken in the middle of its step; its temperature, pressure and energies are those of the end of the
-    step, read when the next one is taken or at the next look-up.
+    A snapshot is taken in the middle of its step. Its temperature, pressure and energies are taken at the end of the
+    step, and read when the next snapshot is taken or at the next look-up.
     """
 
     def __init__(self, instance: Any, communicator: MPI.Intracomm) -> None:
@@ -175,7 +175,7 @@ class SnapshotRecorder:
         return due if due <= self._end else None
 
     def take(self, step: int, atoms: int, ids: int | None, places: int | None) -> None:
-        """Take what a snapshot of the present step needs, from inside this step; at the very end that of the last one.
+        """Take what a snapshot of the present step needs, from inside this step; at the very end, of the last step.
 
         Raises:
             NotANumber: on all ranks; the potential energy of the last one is not a number.

@@ -1,7 +1,7 @@
 """LAMMPS as all ranks of a communicator talk to it: commands in, errors sorted, time summed (adapter).
 
 An error that LAMMPS raises on all ranks becomes LammpsError, and a new instance takes the place of the old one. An
-error on one rank alone leaves the others waiting inside MPI, so that rank says so and aborts the whole worker.
+error on a single rank leaves the others waiting inside MPI, so that rank says so and aborts the whole worker.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Console:
 
     @contextmanager
     def own_errors(self) -> Iterator[None]:
-        """What all ranks find wrong with a run that LAMMPS itself would go on with is a LammpsError, too."""
+        """A fault that all ranks find in a run is a LammpsError too, even where LAMMPS itself would continue."""
         try:
             yield
         except (NotANumber, TooManyAtoms) as error:

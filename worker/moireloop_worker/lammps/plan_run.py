@@ -31,8 +31,8 @@ RESTART_STEP: Final = "moireloop_restart_step"
 class Ended:
     """How a plan ended: at which of its steps, whether it was stopped early, and on rank 0 its last instant.
 
-    `resumed_from` is the restart file that it went on from, None when it began with its first step. `goes_on` is
-    whether it was stopped so that another attempt goes on from there.
+    `resumed_from` is the restart file that it continued from, None when it began with its first step. `goes_on` is
+    whether it was stopped so that another attempt continues from there.
     """
 
     steps: int
@@ -101,7 +101,7 @@ class PlanRun:
         every_steps: steps between frames; 0 for none.
         watch: as in Engine.run.
         restarts: used on rank 0.
-        point: the restart file that the run goes on from.
+        point: the restart file that the run continues from.
 
     `has_read` says whether LAMMPS has read the restart file, `has_moved` whether the run got beyond its first steps.
     """
@@ -286,9 +286,9 @@ class PlanRun:
         return self._look_ups.restart_step(step, due_s, self._leg.last)
 
     def _prepare_restart(self) -> bool:
-        """Inside the step before that of a restart file; false where it cannot be written.
+        """Inside the step before a restart file's; returns False if the file cannot be written.
 
-        LAMMPS would end on one rank alone where it cannot open its file, and wants to know the step of the one after it
+        LAMMPS would end on a single rank if it cannot open its file, and wants to know the step of the one after it
         when it writes it.
         """
         following: _NextRestart = self._console.from_first(lambda: self._next_restart(self._restart_at))
@@ -311,7 +311,7 @@ class PlanRun:
         return _NextRestart(True, keep, self._restart_step(step, due_s))
 
     def _take_over(self, step: int, *, run_is_over: bool = False) -> None:
-        """Keep the restart file that LAMMPS has written by now, if the run goes on."""
+        """Keep the restart file that LAMMPS has written by now, if the run continues."""
         written, restarts = self._written, self._restarts
         if written is None or restarts is None or (step < written and not run_is_over):
             return
@@ -349,7 +349,7 @@ class PlanRun:
             self._console.tell(command)
 
     def _present(self, step: int) -> Configuration | None:
-        """The last instant. Its forces are computed once more, since LAMMPS tallies energies on order alone.
+        """The last instant. Its forces are computed once more, since LAMMPS tallies energies only on order.
 
         What varies along a run has its value at this step of the last one. LAMMPS's own counter is beyond the plan's
         steps when the last stage has minimized.

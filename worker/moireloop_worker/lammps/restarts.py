@@ -1,4 +1,4 @@
-"""Restart files of LAMMPS, by which a run that was lost goes on elsewhere from where it was (adapter).
+"""Restart files of LAMMPS, from which a lost run continues elsewhere where it was (adapter).
 
 A restart file counts from the moment at which its sidecar stands beside it: JSON that says what the file holds,
 written last, synced and renamed into its place. A file that is damaged, or that belongs to another plan or another
@@ -68,7 +68,7 @@ class RestartPoint:
 
 
 class RestartFiles:
-    """The restart files of one run, over all its attempts, or those of one preparation.
+    """The restart files of one run, over all its attempts, or of one preparation.
 
     Args:
         folder: where new ones go; made when it is needed.
@@ -76,7 +76,7 @@ class RestartFiles:
         lammps_version: files of another one are not used.
         every_s: wall time in seconds after which the next one is due.
         earlier: folders of earlier attempts, which are looked through as well.
-        also: other names of what is computed, those of earlier versions of moireloop.
+        also: other names of what is computed, from earlier versions of moireloop.
         passed_over: called with one of OTHER_PLAN, OTHER_LAMMPS, DAMAGED and REFUSED when the newest file is not used.
     """
 
@@ -113,7 +113,7 @@ class RestartFiles:
         return None
 
     def refuse(self, point: RestartPoint, error: str) -> None:
-        """LAMMPS does not go on from this one: the run begins anew, and none of them is tried again."""
+        """LAMMPS does not continue from this one: the run starts over, and none of the files is tried again."""
         log.warning("restart file is not taken, beginning anew path=%s error=%s", point.path, error)
         self._passed_over(REFUSED)
         self.remove()
@@ -132,9 +132,9 @@ class RestartFiles:
         return str(self._folder / f".{PREFIX}{os.getpid()}.raw")
 
     def raw(self, step: int | None = None) -> Path | None:
-        """Where LAMMPS is to write one; None, with a warning, where it cannot: then the next one is due later.
+        """Where LAMMPS is to write one; None, with a warning, if it cannot: then the next one is due later.
 
-        With a step it is that of `root`, which `take_over` takes over; without it one for `keep`.
+        With a step it is `root`'s file, which `take_over` takes over; without it, a file for `keep`.
         """
         path = Path(self.root if step is None else f"{self.root}.{step}")
         if opens(path):

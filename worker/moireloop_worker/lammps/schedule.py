@@ -71,9 +71,9 @@ def beginning(plan: Plan, restart_file: str | None = None, step: int = 0) -> tup
 def legs(plan: Plan, step: int = 0) -> tuple[Leg, ...]:
     """What is left to run after `step` steps of a plan, one leg for each stage that is not over.
 
-    The commands of stages that were begun come before those of the first leg, as far as they are in force and not
-    marked as `Once`. On the border of two stages the second one was not begun. There LAMMPS is made to forget what the
-    file remembers of fixes, so that a new one of the same name begins anew.
+    The commands of stages that were begun come before the first leg's, as far as they are in force and not marked as
+    `Once`. On the border of two stages the second one was not begun. There LAMMPS is made to forget what the file
+    remembers of fixes, so that a new one of the same name begins anew.
     """
     left: list[Leg] = []
     first = 0
@@ -110,10 +110,10 @@ def _given(told: Iterable[str | None]) -> tuple[str, ...]:
 
 
 def conclusion(plan: Plan, step: int) -> tuple[str, ...]:
-    """The commands for a run that is ended early at `step`, so that its structure compares with those of whole runs.
+    """The commands for a run that is ended early at `step`, so that its structure compares with whole runs.
 
-    These are the commands of a last stage without steps. Before them come those of the stages that were not begun, so
-    that the same forces act and the same names are known, but none that changes atoms or cell.
+    These are the commands of a last stage without steps. Before them come the commands of stages that were not begun,
+    except any that change atoms or cell. So the same forces act and the same names are known.
     """
     if not plan.stages or plan.stages[-1].steps:
         return ()
@@ -157,9 +157,9 @@ class LookUps:
     def restart_step(self, step: int, due_s: float, last: int, setup_s: float = 0.0) -> int:
         """The step after `step` at which to write a restart file that is due in so many seconds.
 
-        LAMMPS wants to know the step beforehand, so it goes by the speed so far, at first by the time that LAMMPS has
-        taken to set up, which is that of a step or more. Early files can be thrown away, so it is rather too early. It
-        is not before the next look-up.
+        LAMMPS needs the step beforehand, so the step follows from the speed so far. At first it follows from the time
+        that LAMMPS took to set up, which is the time of a step or more. Early files can be thrown away, so the step is
+        rather too early. It is not before the next look-up.
         """
         steps = int(max(0.0, due_s) / (self.pace_s or setup_s or due_s or 1.0))
         if self.pace_s:

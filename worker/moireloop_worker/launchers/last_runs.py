@@ -1,6 +1,6 @@
 """Whether another run that nothing can carry on is worth beginning, by the runs before it (adapter).
 
-A run that leaves a restart file is worth beginning as long as the worker lives: it goes on in the next allocation.
+A run that leaves a restart file is worth beginning as long as the worker lives: it continues in the next allocation.
 """
 
 from __future__ import annotations

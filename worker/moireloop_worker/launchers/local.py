@@ -87,7 +87,7 @@ class LocalLauncher:
 
 
 class LocalWorker:
-    """A worker started by LocalLauncher; `pid` is that of its one rank, or of the process that starts its ranks."""
+    """A worker started by LocalLauncher; `pid` is its one rank, or the process that starts its ranks."""
 
     waiting = False
 

@@ -19,7 +19,7 @@ def rank_environment(
     """The environment of the ranks of one worker.
 
     Args:
-        inherited: that of the launcher's process.
+        inherited: environment of the launcher's process.
         ranks: how many ranks the worker has.
         interface: network interface between hosts; None leaves it to MPI, and ranks of one host then open no port.
         nodes: over how many hosts the ranks are spread.

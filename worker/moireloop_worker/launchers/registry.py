@@ -55,7 +55,7 @@ def load_launcher(name: str) -> OpenLauncher:
     (entry,) = found.values()
     try:
         loaded: OpenLauncher = entry.load()
-    except Exception as error:  # it is somebody's module: whatever may be wrong with it
+    except Exception as error:  # a user's module: anything may be wrong with it
         raise LauncherUnusable(f"launcher {name!r} ({entry.value}) cannot be loaded: {error}") from error
     if not callable(loaded):
         raise LauncherUnusable(f"expected launcher {name!r} ({entry.value}) to be a function, got {loaded!r}")

@@ -1,6 +1,6 @@
 """When a pool gives back all that it has, since its allocation ends: decisions on times and notices (pure).
 
-Moments are seconds since the epoch; the `now_s` of `is_due` and `told` is that of any monotonic clock.
+Moments are seconds since the epoch; the `now_s` of `is_due` and `told` comes from any monotonic clock.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Walltime:
     Args:
         reserve_s: seconds before the end at which everything is given back.
         opened_s: when the pool was opened.
-        until_s: an end that somebody has told; the earlier one counts where the launcher knows of one as well.
+        until_s: an end given by the user; the earlier one counts if the launcher knows one as well.
         hand_back_s: how long giving back has taken at most, in earlier allocations.
     """
 
@@ -58,7 +58,7 @@ class Walltime:
         self._told_s = self._told_s if ends_s is None else ends_s
 
     def notice(self, signal_name: str) -> None:
-        """The scheduler, or somebody, has sent a signal that means 'give back now'."""
+        """The scheduler or a user has sent a signal that means 'give back now'."""
         self._notice = self._notice or signal_name
 
     @property

@@ -94,7 +94,7 @@ def foreign_model(name: str, options: Mapping[str, Any]) -> GrowthModel:
     (entry,) = found.values()
     try:
         make: OpenGrowthModel = entry.load()
-    except Exception as error:  # it is somebody's module: whatever may be wrong with it
+    except Exception as error:  # a user's module: anything may be wrong with it
         raise GrowthModelUnusable(f"model: {name!r} ({entry.value}) cannot be loaded: {error}") from error
     try:
         return make(options)

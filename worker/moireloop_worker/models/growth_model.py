@@ -29,13 +29,13 @@ class ParametersRefused(ValueError):
 
 
 class Once(str):
-    """A LAMMPS command that changes atoms or cell: left out where a run goes on behind it from a restart file."""
+    """A LAMMPS command that changes atoms or cell: left out when a run continues behind it from a restart file."""
 
     __slots__ = ()
 
 
 class Output(str):
-    """A LAMMPS command of output alone: it moves no atom, so that restart files do not depend on it."""
+    """A LAMMPS command that only writes output: it moves no atom, so restart files do not depend on it."""
 
     __slots__ = ()
 
@@ -44,8 +44,8 @@ class Output(str):
 class Stage:
     """A part of a run: LAMMPS commands that set it up, then `steps` time steps; ramps span exactly these steps.
 
-    Where a run goes on from a restart file, the commands of all stages up to that of the file's step are given
-    again, without those that are `Once` (but a stage of which no step was done yet has them all).
+    When a run continues from a restart file, the commands of all stages up to the stage of the file's step are given
+    again, except the ones marked `Once`. A stage of which no step was done yet gets all its commands.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Plan:
     `setup` fits an empty LAMMPS (units, boundaries), `structure` makes the atoms and their cell (a restart file takes
     its place), `forces` is all that acts on them from then on, and the stages follow one after another.
     `elements` names the chemical element of each atom type for files that others read; empty where there are none.
-    With `goes_on` false no restart files are written: a run of it could not rightly go on from one.
+    With `goes_on` false no restart files are written: its runs could not correctly continue from one.
     """
 
     setup: tuple[str, ...]
@@ -82,9 +82,9 @@ class Configuration:
     """One instant of a run.
 
     `cell` holds the rows a, b, c in angstrom, (3, 3); `positions` float32 (N, 3) in angstrom and `types` uint8 (N,)
-    are in the same order in each snapshot of a run. Temperature, pressure and energies are those of the whole system
-    at the end of the step; None where they are not known or not finite. With `parts` above 1 the atoms are those of
-    one rank, number `part`, in any order.
+    are in the same order in each snapshot of a run. Temperature, pressure and energies refer to the whole system at
+    the end of the step; None where they are not known or not finite. With `parts` above 1 the atoms belong to one
+    rank, number `part`, and come in any order.
     """
 
     step: int
@@ -102,7 +102,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which atoms snapshots hold: those of `types`, all if it is empty.
+    """Which atoms snapshots hold: atoms of `types`, or all atoms if it is empty.
 
     Configurations of more than `part_atoms` of them are not put together: each rank keeps its own part. None: never.
     """
@@ -122,7 +122,7 @@ class Still:
 class Molten:
     """What the upper layer must be at step `step` of its preparation: |psi6| of its atoms is at most `max_order`.
 
-    Its atoms that count are those of type `layer_type`.
+    Only its atoms of type `layer_type` count.
     """
 
     layer_type: int
@@ -173,7 +173,7 @@ class GrowthModel(Protocol):
         """The run of one candidate.
 
         Args:
-            parameters: growth parameter to value; exactly those of `parameters`.
+            parameters: growth parameter to value, with exactly the names in `parameters`.
             seed: of every random number of this run, in [1, LARGEST_SEED].
             prepared: path of the LAMMPS data file that the preparation made, or None if there is none.
 
@@ -200,7 +200,7 @@ def content_key(plan: Plan, lammps_version: int) -> str:
 
 
 def restart_key(plan: Plan, lammps_version: int) -> str:
-    """Name of what the restart files of a plan hold: as `content_key`, without what is of output alone."""
+    """Name of what the restart files of a plan hold: as `content_key`, without the commands that only write output."""
 
     def acting(commands: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(command for command in commands if not isinstance(command, Output))

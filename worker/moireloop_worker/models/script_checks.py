@@ -35,7 +35,7 @@ def placeholder_problems(
     """Placeholders that nothing is known of, each with its line and the nearest known one, and those that are missing.
 
     Args:
-        commands: those of the script, nothing filled in.
+        commands: commands of the script, nothing filled in.
         space: names of the growth parameters.
     """
     known = [*space, *settings.values, SEED, FRAME_STEPS]

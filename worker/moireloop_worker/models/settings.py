@@ -102,7 +102,7 @@ FOREIGN: Final = "foreign"
 
 
 def model(section: object) -> str | None:
-    """Which of the settings below a section is to be read as: those of its model, or of one of other packages."""
+    """Which of the settings below a section is read as: its own model's, or the ones for models of other packages."""
     name = section.get("model") if isinstance(section, Mapping) else getattr(section, "model", None)
     if isinstance(name, str):
         return name if name in OWN else FOREIGN

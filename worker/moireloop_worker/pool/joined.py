@@ -53,7 +53,7 @@ class JoinRequest:
         launcher: how they are started; None for the way that the campaign file says.
         linger_s: seconds to wait for the next session when one has ended.
         patience_s: seconds to wait for the first session.
-        until_s: when the pool must have given back, in seconds since the epoch; None where its launcher alone knows.
+        until_s: when the pool must have given back, in seconds since the epoch; None where only its launcher knows.
     """
 
     connection_file: Path
@@ -111,7 +111,7 @@ def join(request: JoinRequest, say: Say) -> None:
 
 
 def _serve(request: JoinRequest, reached: Reached, asked: Asked, say: Say) -> News:
-    """Work for one session; returns how it went on with it. Raises what `join` raises."""
+    """Work for one session; returns what became of the session. Raises what `join` raises."""
     connection = reached.connection
     with contextlib.closing(open_impatient(connection.redis_url, ANSWER_S)) as client:
         log_to(CampaignFolder(Path(connection.folder)).log_of(f"pool-{request.pool}"))

@@ -195,7 +195,7 @@ class PoolService:
             raise PoolNameTaken(f"another pool has taken the name {self._membership.pool!r}")
 
     def _resize(self) -> None:
-        """Keep as many workers as somebody asked for. Those that are to end give back what they hold."""
+        """Keep as many workers as requested. Workers that are to end give back what they hold."""
         now_s = time.monotonic()
         for worker, deadline_s in self._leaving.items():
             if worker in self._handles and now_s > deadline_s:
@@ -279,10 +279,10 @@ def open_pool(
     lammps: LammpsSettings,
     until_s: float | None = None,
 ) -> PoolService:
-    """A pool with so many workers as its settings say, which are those of the campaign or differ from them.
+    """A pool with as many workers as its settings say. They are the campaign's settings, or differ from them.
 
     Args:
-        until_s: when it must have given back, in seconds since the epoch; None where its launcher alone knows.
+        until_s: when it must have given back, in seconds since the epoch; None where only its launcher knows.
     """
     limits = AttemptLimits(max_attempts=settings.max_attempts)
     watch = LeaseWatch(client, connection.keys, lease_s=settings.lease_s, limits=limits)

@@ -41,7 +41,7 @@ from moireloop_worker.run.ranks import CannotWrite, on_first_rank
 class Evaluated:
     """A run that came to an end, by itself or `stopped` by its watch; `final` is there on rank 0.
 
-    With `goes_on` it was stopped so that another attempt goes on from there.
+    With `goes_on` it was stopped so that another attempt continues from there.
     """
 
     steps: int
@@ -66,7 +66,7 @@ class Scratch:
     LAMMPS writes and reads all files of a run on rank 0.
 
     Args:
-        root: where to make it; a variable at its beginning is that of rank 0.
+        root: where to make it; a variable at its beginning has its value on rank 0.
 
     Raises:
         CannotWrite: on all ranks, when it cannot be made.
@@ -168,7 +168,7 @@ class Evaluator:
         self._passed_over = passed_over
         self.scratch = Scratch(communicator, scratch)
         self.is_carried_on = True
-        """Whether the present run leaves restart files from which another attempt goes on."""
+        """Whether the present run leaves restart files from which another attempt can continue."""
 
     def evaluate(self, lease: Lease, watch: Watch) -> Evaluated:
         """Prepare and run a candidate. All ranks call it.

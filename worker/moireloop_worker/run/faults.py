@@ -1,7 +1,7 @@
-"""Whose fault a failure is: the candidate's, or that of disk, memory, network and installation under it (pure).
+"""Whose fault a failure is: the candidate's, or the machine's (disk, memory, network, installation) (pure).
 
-What is not the candidate's must not use up its attempts, nor the budget: the worker takes no candidate until it is
-mended, and then goes on.
+A failure that is not the candidate's fault uses up neither its attempts nor the budget. The worker takes no candidate
+until the fault is mended, and then continues.
 """
 
 from __future__ import annotations

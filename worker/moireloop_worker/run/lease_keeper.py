@@ -47,7 +47,7 @@ class LeaseKeeper:
     """Renews its lease until asked to drop it.
 
     Args:
-        leases: used by this object's thread alone, as are `instructions`.
+        leases: used only by this object's thread, as are `instructions`.
         period_s: seconds between renewals.
         stall_s: seconds without progress after which the attempt fails and the worker ends.
         between: called in the thread after each renewal; may raise redis.RedisError.

@@ -41,7 +41,7 @@ class PreparationStopped(Exception):
 
 
 class _Preparing(Watch):
-    """Stops when the run's own watch does; whoever needs the structure next goes on from there.
+    """Stops when the run's own watch does; the next run that needs the structure continues from there.
 
     It stops for good where the upper layer is not molten when it must be. `refusal` says so. No restart file is
     written after that step but behind this check.
@@ -116,7 +116,7 @@ class PreparedStructures:
         return self._folder / f"{key}.lammps"
 
     def restarts(self, key: str, lammps_version: int, every_s: float) -> RestartFiles:
-        """The restart files of the computation, from which whoever takes the lock next goes on."""
+        """The restart files of the computation, from which the next holder of the lock continues."""
         return RestartFiles(self._folder / f"{key}.restarts", key, lammps_version, every_s)
 
     def keep(self, key: str, raw: Path) -> Path:
@@ -163,7 +163,7 @@ def prepared_structure(
 ) -> str:
     """Path of a prepared structure, found or computed. All ranks call it; `watch` and the folder are used on rank 0.
 
-    With `restarts` a computation that was stopped or lost goes on from where it was.
+    With `restarts` a computation that was stopped or lost continues where it was.
 
     Raises:
         LammpsError: LAMMPS failed at it.

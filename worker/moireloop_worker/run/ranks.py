@@ -50,7 +50,7 @@ POLL_S: Final = 0.002
 
 
 def quiet_broadcast(communicator: MPI.Intracomm, value: Any) -> Any:
-    """The value of rank 0 on all ranks; `value` is looked at on rank 0 alone."""
+    """Returns rank 0's value on all ranks; `value` is read only on rank 0."""
     if communicator.size == 1:
         return value
     if communicator.rank == 0:

@@ -1,4 +1,4 @@
-"""For how long a run has made no progress, as seen by somebody who may have stood still as well (pure)."""
+"""How long a run has made no progress, as seen by a watcher that may itself have stood still (pure)."""
 
 from __future__ import annotations
 

@@ -83,8 +83,8 @@ class LoneErrors:
 class Worker:
     """All that one rank of a worker has: settings, engine, and on rank 0 the leader.
 
-    It goes into the campaign's folder: LAMMPS takes no path with a quote, a star or a letter beyond ASCII, and so
-    it is given paths within that folder alone.
+    It changes into the campaign's folder. LAMMPS accepts no path with a quote, a star or a letter beyond ASCII, so it
+    is given only paths within that folder.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class Worker:
         return LastRuns(Walltime(self.pool.reserve_s, time.time(), self.ends_s), ends_s)
 
     def _restart_passed_over(self, reason: str) -> None:
-        """Count it, for whoever watches the campaign. A Redis that is away costs the count alone."""
+        """Count it, for whoever watches the campaign. If Redis is away, only the count is lost."""
         state = CampaignState(self.connection.open_redis(), self.connection.keys, self.connection.campaign)
         try:
             state.count({RESTARTS_PASSED_OVER + reason: 1})

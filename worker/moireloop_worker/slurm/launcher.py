@@ -89,7 +89,7 @@ class SlurmLauncher:
 
 
 class SlurmWorker:
-    """A worker in a step; `pid` is that of its srun."""
+    """A worker in a step; `pid` is its srun's."""
 
     def __init__(self, process: subprocess.Popen[bytes], said_file: Path, log_file: Path, log_start: int) -> None:
         self._process = process
