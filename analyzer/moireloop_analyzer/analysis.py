@@ -23,7 +23,7 @@ LONGEST_REASON: Final = 1000
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One frame of a run, as an analyzer gets it. Its arrays are its own, but for those of `twist`.
+    """One frame of a run, as an analyzer gets it. Its arrays are its own, except the arrays of `twist`.
 
     `positions` (N, 3) are float64 in angstrom, wrapped into the cell or not, in any order of the atoms; `types` (N,)
     are small integers; `cell` (3, 3) has the rows a, b, c in angstrom; `pbc` says which of them are periodic. The

@@ -48,9 +48,9 @@ class TwistEstimate:
     pattern, None where it is infinite. `stacking` is "R" (parallel) or "H" (antiparallel) after the side of the metal
     atoms that the chalcogen atoms of each layer lie on, None where they do not say.
 
-    `lower_atoms` and `upper_atoms` are indices into the positions given; `lower_grain` and `upper_grain` those of them
-    that lie on the lattices that the twist is taken from; `grains` lists all grains of both layers, the largest
-    first. What was not reached before a refusal is None, or empty.
+    `lower_atoms` and `upper_atoms` are indices into the positions given. `lower_grain` and `upper_grain` are the atoms
+    among them that lie on the lattices that the twist is taken from. `grains` lists all grains of both layers, the
+    largest first. What was not reached before a refusal is None, or empty.
     """
 
     twist_deg: float | None = None

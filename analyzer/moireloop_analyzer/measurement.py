@@ -114,6 +114,6 @@ def snapshot_of(frame: Frame, twist: TwistEstimate) -> Snapshot:
 
 
 def other_types(types: npt.NDArray[np.uint8], lattice_types: list[int]) -> tuple[int, ...]:
-    """The types that there are beside those of the lattice, in order."""
+    """The types present other than the lattice's, in order."""
     present = np.flatnonzero(np.bincount(types, minlength=1))
     return tuple(int(number) for number in present if number not in lattice_types)

@@ -43,7 +43,7 @@ def measure_twist(
 ) -> TwistEstimate:
     """Rotation of the upper layer's metal lattice relative to the lower one's.
 
-    Each layer's rotation is that of the polar decomposition of its fitted lattice, so a simple shear of 5.5 %, which
+    Each layer's rotation comes from the polar decomposition of its fitted lattice, so a simple shear of 5.5 %, which
     leaves a row along x where it is, turns a lattice by -1.58 degrees. The difference is folded
     by the six-fold symmetry. A layer is a triangular lattice or a honeycomb, whose lattice vectors lead to second
     neighbours; layers of other lattices, and of several planes, are refused by name.

@@ -42,7 +42,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Crystal:
-    """A layer of which most atoms lie on one lattice, that of its largest grain.
+    """A layer of which most atoms lie on one lattice, the lattice of its largest grain.
 
     `share` is the largest grain's share of the layer's atoms.
     """

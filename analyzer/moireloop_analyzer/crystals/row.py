@@ -1,7 +1,7 @@
 """The direction of a layer's rows of atoms: Algorithm 1 of the paper, from many starting atoms (pure).
 
 From an atom the row is followed neighbour by neighbour; where the next atom is missing, a ghost stands in for it, moved
-on by the same step, and the row goes on behind it. A straight line through the atoms of the row has its direction.
+on by the same step, and the row continues behind it. A straight line through the atoms of the row has its direction.
 The paper starts at one atom and takes the smallest polar angle among its neighbours; here every row starts along the
 lattice direction nearest to the cell's vector a, in each layer, and the median of many rows is taken.
 """
@@ -37,7 +37,7 @@ CAUGHT: Final = 0.4
 """An atom so near to where the row expects one, in lattice constants, is of the row."""
 
 MEDIAN_ERROR: Final = math.sqrt(math.pi / 2.0)
-"""Standard error of the median of normal values, in units of that of their mean."""
+"""Standard error of the median of normal values, in units of the standard error of their mean."""
 
 MAD_TO_SIGMA: Final = 1.4826
 

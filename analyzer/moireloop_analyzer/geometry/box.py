@@ -25,7 +25,7 @@ class Box:
 
     `axes` (3, 3) has the new x, y, z as rows, so `positions @ axes.T` are coordinates in the box. `plane` (2, 2)
     has a and b as rows, `inverse` is its inverse, and `periodic` two flags for them. `stacking` (3,) is c, or None
-    where the box does not repeat along it. `area` is that of the cell in the plane. Lengths are in angstrom.
+    where the box does not repeat along it. `area` is the cell's area in the plane. Lengths are in angstrom.
     """
 
     axes: Floats

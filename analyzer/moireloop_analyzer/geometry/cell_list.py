@@ -64,8 +64,8 @@ class CellList:
             steps: of the histogram; pairs beyond are not in it.
 
         Returns:
-            Histogram (species, species, steps) of unordered pairs, that of species i and j in [i, j] or [j, i], and
-            neighbours (N, species) within the radius, of each species. An atom can be neighbour of its own images.
+            Histogram (species, species, steps) of unordered pairs, with species i and j in [i, j] or [j, i], and
+            neighbours (N, species) within the radius, of each species. An atom can be a neighbour of its own images.
         """
         histogram = np.zeros((species, species, steps), dtype=np.int64)
         around = np.zeros((len(self.points), species), dtype=np.int64)
@@ -83,7 +83,7 @@ def cell_list(positions: Floats, cell: Floats, pbc: Sequence[bool], radius: floa
 
     Args:
         positions: (N, 3) in angstrom, inside the cell or not.
-        cell: (3, 3) cell vectors as rows; those of directions that are not periodic only give their order.
+        cell: (3, 3) cell vectors as rows; vectors of directions that are not periodic only give their order.
         pbc: which of them are periodic.
 
     Raises:

@@ -44,8 +44,8 @@ SOURCES: Final = _digest_of(Path(__file__).parents[1])
 class _KeptOnDisk(FunctionCache):
     """Numba's cache of a function, good for as long as no module of this package is changed.
 
-    Numba itself looks at the file that a function stands in alone, so that a callee or a constant changed elsewhere
-    would go on running as it was.
+    Numba itself looks only at the file that a function stands in, so that a callee or a constant changed elsewhere
+    would keep running as it was.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:

@@ -40,7 +40,7 @@ def sixty(lattice: Floats) -> Floats:
 
 
 def turned_to(lower: Floats, upper: Floats) -> Floats:
-    """The upper lattice by those of its vectors, 60 degrees apart, that lie nearest to the lower one's `sixty`."""
+    """The upper lattice by the pair of its vectors, 60 degrees apart, nearest to the lower one's `sixty`."""
     wanted, choice = sixty(lower), sixty(upper)
     choices = []
     for _ in range(6):

@@ -37,7 +37,7 @@ SOUGHT_GAP: Final = 0.04
 """Where what a layer lacks to close may be more than this share of the spacing, a seam is sought away from the cut."""
 
 TOGETHER: Final = 1.0
-"""Excess of the misfits of patches over those of atoms from which it is sought where all else is well."""
+"""Excess of the misfits of patches over the misfits of atoms from which it is sought where all else is well."""
 
 LEAST_ATOMS: Final = 100
 """In layers of fewer atoms a jump and the waves beside it fit anything."""
@@ -134,7 +134,7 @@ def _fills_its_cell(grain: GrainFit, bonds: Bonds) -> bool:
 
 
 def _rows(seams: dict[Coordinate, Jump], drifts: Collection[Coordinate]) -> tuple[Coordinate, Coordinate]:
-    """The two coordinates along whose lines the cell is cut: those of the seams, and of the cut that is to stay."""
+    """The two coordinates along whose lines the cell is cut: at the seams, and at the cut that is to stay."""
     stays = [drift for drift in drifts if drift not in seams]
     if len(seams) == 2 and not stays:
         one, other = seams

@@ -35,8 +35,8 @@ class LatticeFit:
     geometric mean of the principal stretches, `strain` (2, 2) what distorts the lattice beyond that: V / constant - 1,
     with vectors = V R IDEAL. `atoms` (M,) are those that lie on the lattice, numbered as in the bonds; `closed` the
     rows of the grains' plane over which it closes; `grains` all atoms that were joined, this one's by the name
-    `name`; `order` is |psi6| of its atoms, in [0, 1]. `filling` says how the sites of its bonds are filled; the lattice
-    is that of its bonds until `of_honeycomb` makes it the larger one.
+    `name`; `order` is |psi6| of its atoms, in [0, 1]. `filling` says how the sites of its bonds are filled. The bonds
+    define the lattice until `of_honeycomb` makes it the larger one.
     """
 
     vectors: Floats
@@ -69,7 +69,7 @@ def fit_lattice(
     """The lattice of the largest grain among the atoms in a mask (N,) that are turned by about this angle.
 
     Where the grain closes over a periodic direction, the cell vector is a whole number of lattice vectors, and the fit
-    is held to that; where it does not, it is cut open at its seam. psi6 (N, 2) is that of the layer's atoms.
+    is held to that. Where it does not close, it is cut open at its seam. psi6 (N, 2) belongs to the layer's atoms.
     """
     grain = fit_grain(bonds, box, angle_rad, member)
     if isinstance(grain, Refusal):

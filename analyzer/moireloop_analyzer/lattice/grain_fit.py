@@ -80,8 +80,8 @@ def fit_grain(bonds: Bonds, box: Box, angle_rad: float, member: npt.NDArray[np.b
 def cut_anew(grain: GrainFit, points: Floats, across: Ints, at: tuple[float, float]) -> GrainFit:
     """The grain cut open along other lines: those where coordinates (2,) are `at`; its fit is left as it was.
 
-    The coordinates are the rows of `across` (2, 2) times the fractions along the rows of the plane, and give its cells
-    each once; where `at` is NaN the atoms stay. The points (N, 2) are those of the bonds.
+    The coordinates are the rows of `across` (2, 2) times the fractions along the rows of the plane, and give each of
+    its cells once. Where `at` is NaN the atoms stay. The points (N, 2) belong to the bonds.
     """
     grains, rows = grain.grains, np.rint(np.linalg.inv(across).T)
     laps, plane = rows @ grain.laps, rows @ grains.plane

@@ -2,7 +2,7 @@
 
 Held to a lattice that closes, the atoms of a layer with a seam are displaced more and more from one side of it to the
 other, and by the whole gap across it: a sawtooth, whichever way the layer was cut open. Waves and strains that belong
-to a layer that closes have no such jump: those of the longest waves, which look most like it, are fitted beside it.
+to a layer that closes have no such jump. The longest waves, which look most like it, are fitted beside it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Jump:
 
     The coordinate is `across` (2,) times the fractions along the rows of the plane; the jump is where it is `at` but
     for a whole number. `odds` is by how much it lowers the squares of the misfits that the longest waves leave, in
-    units of their variance, and `gap` (2,) its vector in angstrom; `alone` (2,) is that without waves. `net` (2,) is
+    units of their variance, and `gap` (2,) its vector in angstrom; `alone` (2,) is the gap without waves. `net` (2,) is
     what remains of it with the likeliest further jump across the same coordinate: nothing where a band of the
     layer has slipped, which jumps at both of its sides and closes.
     """

@@ -38,9 +38,10 @@ BY_CHANCE: Final = 1.25
 class PositionFit:
     """Lattice and origin as `solution` (3, 2): places = [indices, 1] @ solution, in angstrom.
 
-    The origin is that of the indices moved by a whole number. `normal` (3, 3) and `right` (3, 2) are its normal
+    The origin belongs to the indices moved by a whole number. `normal` (3, 3) and `right` (3, 2) are its normal
     equations at the last weights, and `errors` (4, 4) the covariance of the lattice vectors as x1, x2, y1, y2.
-    `excess` is by how much more patches of neighbours are off than atoms that move alone, beyond chance; 0 for those.
+    `excess` is how much farther off patches of neighbours are than atoms that move independently, beyond chance; it is
+    0 where atoms move independently.
     """
 
     solution: Floats
@@ -64,7 +65,7 @@ def fitted_with(fit: PositionFit, laps: Floats, cells: Floats) -> Floats:
 
 
 def _fit_of_origin(fit: PositionFit, laps: Floats, cells: Floats) -> Floats:
-    """Two constraints are the lattice; the origin alone is left to be fitted."""
+    """Two constraints are the lattice; only the origin is left to be fitted."""
     (m, n), (p, q) = laps.tolist()
     (ax, ay), (bx, by) = cells.tolist()
     (right_x, right_y), (at_m, at_n, weight) = fit.right[2].tolist(), fit.normal[2].tolist()

@@ -54,7 +54,7 @@ def rings_of(
 ) -> Floats:
     """The rings of bonds of one set round each direction of the cell.
 
-    Rings round one direction alone tell of it, or where these are few all that go round it.
+    A direction takes the rings that go round it and round no other; where these are few, all rings that go round it.
 
     Args:
         points, moves: of the bonds.

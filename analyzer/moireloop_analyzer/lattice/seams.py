@@ -67,7 +67,7 @@ def edges_of(plane: Floats, grid: Ints, frame: Floats, atoms: int, spacing: floa
     """The coordinates (4, 2) along whose edges a cell may be cut open, and how many edges each has (4,).
 
     Seams may lie along a, b, a + b or a - b of the reduced cell (its shortest vectors). `duals` (2, 4) gives the
-    coordinates of a place in angstrom; `grid` and `frame` are those of the bins. Edges are a spacing apart or more.
+    coordinates of a place in angstrom; `grid` and `frame` belong to the bins. Edges are a spacing apart or more.
     """
     coordinates = COORDINATES.copy()
     if grid[6] == 1 and grid[7] == 1:

@@ -38,8 +38,8 @@ class Directions:
     """Directions shared by at least a fiftieth of the atoms of a layer, the commonest first.
 
     `shared` has for each the angle in radians, in [0, pi / 3), and a mask (N,) of the atoms that are turned this way.
-    With one direction alone all atoms are in its mask, those without a direction of their own too. `psi6` (N, 2) is
-    that of each atom and `order`, in [0, 1], that of the layer (see `orders`).
+    With a single direction all atoms are in its mask, including atoms without a direction of their own. `psi6` (N, 2)
+    belongs to each atom and `order`, in [0, 1], to the layer (see `orders`).
     """
 
     psi6: Floats

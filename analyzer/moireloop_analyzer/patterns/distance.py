@@ -31,7 +31,7 @@ def pattern_distance(
 
     Args:
         pattern: reciprocal lattices of two layers, vectors as rows, 120 degrees apart before strain.
-        others: those of N bilayers.
+        others: reciprocal lattices of N bilayers.
         told_apart: whether the first layer of the pattern is known to be the first one of the others.
         mirrored: whether a mirror image, the twist in the other sense, is the same.
     """

@@ -75,7 +75,7 @@ class IndexedPattern:
         moire_angstrom: wavelength of the moire pattern of the two lattices, None where it is infinite.
         moire_error_angstrom: its standard error.
         satellites: (S,) numbers of the peaks that stand at moire satellites and belong to neither lattice.
-        satellite_share: their mean intensity over that of the spots they stand about; None without any.
+        satellite_share: ratio of their mean intensity to the mean of the spots they surround; None without any.
         domains: further rotations of one of the lattices.
         unexplained: (U,) numbers of the peaks that belong to none of all these.
         reduced_chi2: of the fit of both lattices.

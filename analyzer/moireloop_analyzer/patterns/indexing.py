@@ -146,7 +146,7 @@ def _indexed(peaks: Peaks, constants: tuple[float, float], max_strain: float) ->
 
 
 def _of_two_kinds(peaks: Peaks, constants: tuple[float, float], max_strain: float) -> IndexedPattern:
-    """Layers of constants so different that strain does not confuse them: each is looked for alone."""
+    """Layers of constants so different that strain does not confuse them: each is sought separately."""
     chosen: list[Lattice] = []
     others: list[Lattice] = []
     for constant in constants:

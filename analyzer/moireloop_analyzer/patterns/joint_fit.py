@@ -1,6 +1,6 @@
 """Two or more lattices and the place of the direct beam, fitted together to the peaks that are theirs (pure).
 
-The model is linear, q = (h, k) @ matrix + centre, so that the covariance is that of linear least squares. It is
+The model is linear, q = (h, k) @ matrix + centre, so the covariance follows from linear least squares. It is
 multiplied by chi^2 over its degrees of freedom where that is above 1: where the stated errors are too small.
 """
 

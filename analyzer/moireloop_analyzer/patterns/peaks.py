@@ -113,8 +113,8 @@ def peaks_of(
 def centred(peaks: Peaks) -> Peaks:
     """The peaks about the centre that most pairs of opposite spots have in common.
 
-    As they were where the centre is known exactly. Where too few pairs agree, the centre stays where it was stated and
-    its error is added to those of the peaks.
+    Where the centre is known exactly, the peaks are unchanged. Where too few pairs agree, the centre stays as stated
+    and its error is added to the peaks' errors.
     """
     if peaks.centre_error <= 0.0:
         return peaks

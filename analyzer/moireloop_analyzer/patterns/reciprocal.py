@@ -26,7 +26,7 @@ def first_ring(constant: float) -> float:
 
 
 def norms(indices: Ints) -> Ints:
-    """(...) squares of the lengths of indices (..., 2), in those of the first ring: 1, 3, 4, 7, 9, 12, 13 ..."""
+    """(...) squared lengths of indices (..., 2), in units of the first ring's: 1, 3, 4, 7, 9, 12, 13 ..."""
     h, k = indices[..., 0], indices[..., 1]
     return np.asarray(h * h + k * k - h * k)
 

@@ -78,7 +78,7 @@ class Lattice:
     """One lattice that was found.
 
     `matrix` (2, 2) is its reciprocal lattice, `peaks` (K,) are the numbers of its peaks and `indices` (K, 2) the spots
-    they are. `covariance` (4, 4) is that of the matrix's elements, row by row. `alarms` is the logarithm to base 10 of
+    they are. `covariance` (4, 4) covers the matrix's elements, row by row. `alarms` is the logarithm to base 10 of
     the number of such lattices that chance would show.
     """
 
@@ -208,7 +208,7 @@ def pairs_of(indices: Ints) -> int:
 
 
 def are_whole(indices: Ints) -> bool:
-    """Whether spots (K, 2) make up the whole lattice, not one of its sublattices such as the ring {11} alone."""
+    """Whether spots (K, 2) make up the whole lattice, not just a sublattice such as the ring {11}."""
     h, k = indices.T
     return bool(np.gcd.reduce(np.abs(np.outer(h, k) - np.outer(k, h)).ravel()) == 1)
 

@@ -1,4 +1,4 @@
-"""What analyzers come to: whatever a function of somebody else's does becomes an outcome with a reason (pure)."""
+"""Outcomes of analyzers: whatever a user's function does becomes an outcome with a reason (pure)."""
 
 from __future__ import annotations
 

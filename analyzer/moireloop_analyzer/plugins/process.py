@@ -1,11 +1,10 @@
 """The process that runs analyzers: `python -m moireloop_analyzer.plugins.process FD SETTINGS` (main).
 
-It answers each frame that comes through the inherited pipe, after the names of the analyzers that are to look at it,
-with one `FrameAnalysed` for each of them, as soon as that is done, until the pipe closes. Before that it loads each and
-lets it look at a small bilayer: an empty word says that this begins, its outcome follows. A word without analyses says
-that all are ready. An analyzer that
-hangs, or brings its process down, does so here and not in the service. Once ready it runs at nice 10, so that
-the MD does not wait for it.
+Frames come through the inherited pipe, each after the names of the analyzers that are to look at it. The process sends
+one `FrameAnalysed` for each analyzer as soon as it is done, until the pipe closes. Before that it loads each analyzer
+and has it look at a small bilayer: an empty message says that this begins, and the outcome follows. A message without
+analyses says that all are ready. An analyzer that hangs, or brings its process down, does so here and not in the
+service. Once ready the process runs at nice 10, so that the MD does not wait for it.
 """
 
 from __future__ import annotations

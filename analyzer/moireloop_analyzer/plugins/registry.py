@@ -27,7 +27,7 @@ def load_analyzer(name: str) -> Analyzer:
     found = _registered(name)
     try:
         loaded = found.load()
-    except Exception as error:  # it is somebody's module: whatever may be wrong with it
+    except Exception as error:  # a user's module: anything may be wrong with it
         raise AnalyzerUnusable(f"{_place(found)} cannot be loaded: {type(error).__name__}: {error}") from error
     if not callable(loaded):
         raise AnalyzerUnusable(f"expected a function at {_place(found)}, got {type(loaded).__name__}")

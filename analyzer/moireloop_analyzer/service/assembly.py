@@ -18,7 +18,7 @@ Key = tuple[str, int, int, bool]
 
 
 class PartRefused(ValueError):
-    """A part does not fit those of its frame that are there; the text says why."""
+    """A part does not fit the parts of its frame that are there; the text says why."""
 
 
 class Assembly:
@@ -45,7 +45,7 @@ class Assembly:
             now_s: present time on a clock that never goes back.
 
         Raises:
-            PartRefused: the part is there already, its header is not that of the other parts, or there are too many
+            PartRefused: the part is there already, its header differs from the other parts', or there are too many
                 atoms; the parts that are there stay.
         """
         header = frame.header

@@ -1,13 +1,13 @@
 """When a run in flight is over before its schedule is: its twist has settled, or it is hopeless (pure).
 
-A periodic cell admits only discrete coherent twists. A layer that has locked into one of them keeps it through
-the quench as a rule, so the rest of the schedule adds nothing to the twist; one that is still molten, or lies far from
-all that is wanted, may be given up in favour of another candidate.
+A periodic cell admits only discrete coherent twists. As a rule, a layer that has locked into one of them keeps it
+through the quench, so the rest of the schedule adds nothing to the twist. A layer that is still molten, or lies far
+from every target, may be given up in favour of another candidate.
 
-Equal twists alone do not tell a locked layer from one that wanders: three frames of standard error 0.5 degrees are
-within 0.05 degrees of each other by chance in one of 360 windows, and a run has many. So the mean of the window
-must be known well enough, and the order must not be rising any more. The policy `learnt` has no such window: whole
-runs of the campaign have taught it how likely what is seen stays (moireloop_analyzer.settling).
+Equal twists do not by themselves distinguish a locked layer from one that wanders: three frames of standard error
+0.5 degrees are within 0.05 degrees of each other by chance in one of 360 windows, and a run has many. So the mean of
+the window must be known well enough, and the order must no longer be rising. The policy `learnt` has no such window:
+whole runs of the campaign have taught it how likely it is that a twist stays (moireloop_analyzer.settling).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def decide(
     targets_deg: Sequence[float],
     sureness: Sureness | None = None,
 ) -> Decision | None:
-    """Whether a run is to end now; None while it goes on.
+    """Whether a run is to end now; None while it continues.
 
     Args:
         points: the newest points of one attempt by step, oldest first, as many as there are or more than

@@ -1,7 +1,7 @@
 """Learns from the runs of the campaign that went to their full end, in a thread beside the frames (adapter).
 
-What is learnt lives in this process alone: each analyzer reads the same log and series and comes to the same, and one
-that starts anew reads them again.
+What is learnt lives only in this process. Each analyzer reads the same log and series and learns the same; a restarted
+analyzer reads them again.
 """
 
 from __future__ import annotations

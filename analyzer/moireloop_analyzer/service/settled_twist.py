@@ -18,7 +18,7 @@ from moireloop_broker.contract.frames import FrameHeader
 from moireloop_broker.state.series import SeriesPoint, point_of
 
 MEDIAN_OVER_MEAN: Final = math.sqrt(math.pi / 2)
-"""Standard error of a median over that of a mean, for many normal values: their variances are as pi to 2."""
+"""Ratio of the standard errors of a median and a mean, for many normal values: their variances are as pi to 2."""
 
 SAME_DEG: Final = 1.0
 

@@ -55,7 +55,7 @@ def reliability(
 ) -> Reliability | None:
     """What to expect of runs that were not learnt from; None of fewer than `least_runs` runs.
 
-    Trees and threshold that judge a run are those of the folds to which it does not belong.
+    The trees and the threshold that judge a run come from the folds to which it does not belong.
     """
     if len(runs) < least_runs or sum(bool(run.landmarks) for run in runs) < 2 * FOLDS:
         return None

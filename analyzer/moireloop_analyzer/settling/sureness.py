@@ -159,7 +159,7 @@ def learn(runs: Sequence[WholeRun], policy: LearntPolicy) -> Sureness | None:
 def held_out_scores(runs: Sequence[WholeRun], tolerance_deg: float) -> list[Numbers]:
     """The scores of each run's landmarks by trees that were fitted without this run, (landmarks,) each.
 
-    Which runs are left out together depends on their names alone.
+    Which runs are left out together depends only on their names.
     """
     fold = folds(runs)
     scores = [np.zeros(len(run.landmarks)) for run in runs]

@@ -1,4 +1,4 @@
-"""Gradient boosted trees for a probability, in numpy alone: few, small, and the same ones for the same data (pure).
+"""Gradient boosted trees for a probability, in plain numpy: few, small, and the same ones for the same data (pure).
 
 Friedman, Ann. Stat. 29 (2001) 1189, with second-order leaves. The features are cut into at most BINS values each, so
 that a split is found from sums by value. A straight line in the features does worse here: an order of 0.85 says one

@@ -87,7 +87,7 @@ RAISED_ANGSTROM: Final = 0.25
 FEW_TOGETHER: Final = "too few of its atoms hang together to tell a honeycomb from a triangular lattice"
 
 TO_HONEYCOMB: Final[Floats] = np.array([[1.0, -1.0], [1.0, 2.0]])
-"""Lattice vectors of a honeycomb, as columns, in those of its bonds: each is the diagonal of two of these."""
+"""Lattice vectors of a honeycomb, as columns, in terms of its bond vectors: each is the diagonal of two of these."""
 
 
 @dataclass(frozen=True)
@@ -309,7 +309,7 @@ def _by_gaps(indices: Floats, laps: Floats, closed: tuple[bool, bool], threefold
 class _Classes:
     """Classes of sites: which has the most gaps, whether these are all of them, and how unlikely that is by chance.
 
-    `odds` is the logarithm of the likelihood of the classes as they are over that of the same share of gaps in each.
+    `odds` is a log likelihood ratio: the classes as they are, over the same share of gaps in each.
     """
 
     emptiest: int

@@ -86,7 +86,7 @@ def diffraction_analysis(snapshot: Snapshot) -> Analysis:
 def in_one_cell(
     points: npt.NDArray[np.float64], plane: npt.NDArray[np.floating[Any]], periodic: tuple[bool, bool]
 ) -> npt.NDArray[np.float64]:
-    """Points (N, 2) put back into the cell with rows a and b along those of its directions that are periodic."""
+    """Points (N, 2) wrapped into the cell with rows a and b, along its periodic directions only."""
     laps = np.where(periodic, np.floor(points @ np.linalg.inv(plane)), 0.0)
     inside: npt.NDArray[np.float64] = points - laps @ plane
     return inside

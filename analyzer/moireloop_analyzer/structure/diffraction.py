@@ -80,7 +80,7 @@ def diffract(
     """The spots of a bilayer whose lattices are known.
 
     Args:
-        points: (N, 2) places of all atoms in the plane, in angstrom; of a periodic frame those of one cell.
+        points: (N, 2) places of all atoms in the plane, in angstrom; for a periodic frame, of one cell.
         types: (N,) types.
         lower: (2, 2) lattice vectors of the lower layer as columns, in angstrom and in the same axes.
         upper: the same of the upper layer.

@@ -34,8 +34,8 @@ class PairCorrelation:
 
     `radius_angstrom` (B,) are the middles of the bins and `total` (B,) is g. `partial` has g of each pair of types,
     the smaller type first. `pairs_per_atom` (B,) are the neighbours that an atom has in each bin on average.
-    `thickness_angstrom` is that of the atoms across the periodic directions, None where all three are periodic, and
-    `density` the atoms in a cubic angstrom of the slab, None for a flat one.
+    `thickness_angstrom` is the atoms' extent across the periodic directions, None where all three are periodic.
+    `density` is the number of atoms in a cubic angstrom of the slab, None for a flat one.
     """
 
     radius_angstrom: Floats
