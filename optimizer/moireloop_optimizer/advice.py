@@ -1,7 +1,7 @@
 """Where the model of a campaign expects a target, and how surely; or why it says nothing (pure).
 
-The model is that of the default strategy. It speaks only where it has shown that it foretells twists of runs that were
-left out (foresight), and where its best place is clearly better than an ordinary one.
+The model is the default strategy's. It gives advice only where it has predicted the twists of left-out runs
+(foresight), and where its best place is clearly better than an ordinary one.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ SEED: Final = 18
 class Advice:
     """A place in the search space for one target; either `parameters` or `reason` is given.
 
-    `probability` is that of one run there coming within the target's tolerance, `ordinary` the mean over the whole
-    space. `twist_deg` and `sigma_deg` are what the Gaussian process of the twist expects there, of one run.
+    `probability` is the chance that one run there comes within the target's tolerance, `ordinary` the mean over the
+    whole space. `twist_deg` and `sigma_deg` are what the Gaussian process of the twist expects there for one run.
     """
 
     target: Target

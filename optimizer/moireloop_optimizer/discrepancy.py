@@ -1,10 +1,10 @@
 """What the growth chamber does otherwise than the simulation, learnt from measured twists (pure).
 
-The model of Kennedy and O'Hagan (J. R. Statist. Soc. B 63, 425 (2001)): an experiment's twist is that of the simulation
-at the same growth parameters, eta(x), and a discrepancy delta(z), a Gaussian process of its own over all parameters of
-the chamber, and noise. Hyperparameters of eta come from the simulation alone (Liu, Bayarri and Berger, Bayesian
-Analysis 4, 119 (2009)), those of delta from what is left over. Given them, simulation and experiment have one joint
-posterior, so that places for the chamber and for the computer come from the same one.
+The model of Kennedy and O'Hagan (J. R. Statist. Soc. B 63, 425 (2001)): an experiment's twist is the simulation's twist
+at the same growth parameters, eta(x), plus a discrepancy delta(z), a separate Gaussian process over all parameters of
+the chamber, plus noise. Hyperparameters of eta come only from the simulation (Liu, Bayarri and Berger, Bayesian
+Analysis 4, 119 (2009)); hyperparameters of delta come from the residuals. Given them, simulation and experiment have
+one joint posterior. It proposes places both for the chamber and for the computer.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class JointModel:
 class ChamberAdvice:
     """Where chamber and computer should go next for one target; either `reason` or all else is given.
 
-    `chamber` has all parameters of the chamber, `computer` those of the search space. `discrepancy_deg` is what the
+    `chamber` has all parameters of the chamber, `computer` only the search space's. `discrepancy_deg` is what the
     chamber is expected to add to the simulation's twist there. Probabilities are of one growth, and of one run.
     """
 
@@ -188,7 +188,7 @@ def chamber_advice(
 
 
 class _Chamber:
-    """Parameters of the chamber as a cube: those of the search space first, then its own."""
+    """Parameters of the chamber as a cube: first the search space's, then its own."""
 
     def __init__(self, events: Sequence[PatternMeasured], space: SearchSpace) -> None:
         common = set.intersection(*(set(event.parameters) for event in events))

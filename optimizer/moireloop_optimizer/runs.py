@@ -32,9 +32,9 @@ UNKNOWN_LATTICES: Final = [math.nan] * 12
 class Runs:
     """What runs came to: unit cube points (N, d), and for each its twist and its standard error, both (N,) in degrees.
 
-    A twist is NaN where there was none to report, an error where it is not known. `lattices` (N, 3, 2, 2) has as rows
-    the vectors, in the plane and in one unit of length, of the cell of each run, of its lower layer and of its upper
-    one; NaN where they are not known, None where those of no run are.
+    A twist is NaN where there was none to report, and an error is NaN where it is not known. `lattices` (N, 3, 2, 2)
+    has as rows the in-plane vectors, in one unit of length, of each run's cell, lower layer and upper layer. They are
+    NaN where not known; `lattices` is None where they are known for no run.
     """
 
     points: Points

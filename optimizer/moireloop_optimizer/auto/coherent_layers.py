@@ -34,7 +34,7 @@ LONGEST: Final = 24.0
 """Length of a cell's vectors, in lattice spacings, up to which layers are counted."""
 
 MISMATCH: Final = 1.3
-"""How many times the area of a site of one layer may be that of the other."""
+"""Largest ratio of the areas of a site of the two layers."""
 
 ALIKE: Final = 0.4
 """How much of the vectors of the median cell may be added to them in a cell whose layers are counted with the others'.
@@ -49,7 +49,7 @@ OTHER_SITES: Final = 0.07
 """How far layers are looked for, as shares of the lengths of the cell's vectors and of the usual number of sites."""
 
 COHERENT_WITHIN: Final = 0.1
-"""How far from whole numbers a cell's vectors in those of a layer may be for it to count as coherent."""
+"""How far from whole numbers a cell's vectors, in terms of a layer's, may be for the layer to count as coherent."""
 
 DISTORTION: Final = 0.03
 """Standard deviation of the distortion in each of its two directions, as the bead model's upper layers have it."""
@@ -136,7 +136,7 @@ def _comparable(cells: Floats, lowers: Floats, uppers: Floats) -> Places:
 
 
 def _are_whole(cells: Floats, layers: Floats) -> Mask:
-    """(N,) whether the vectors of each cell are whole numbers of those of its layer."""
+    """(N,) whether the vectors of each cell are whole-number combinations of its layer's."""
     numbers = cells @ np.linalg.inv(layers)
     return np.asarray(np.abs(numbers - numbers.round()).max(axis=(1, 2)) < COHERENT_WITHIN, dtype=np.bool_)
 

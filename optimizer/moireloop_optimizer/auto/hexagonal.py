@@ -1,7 +1,7 @@
 """Hexagonal lattices in the plane, their two vectors about 60 degrees apart: rotation, distortion, spacing (pure).
 
-As complex numbers, the vectors of a lattice are those of a regular one along x times `a`, plus the conjugates of those
-times `b`: |a| + |b| and |a| - |b| are the principal stretches, and the argument of `a` is the rotation of the polar
+As complex numbers, the vectors of a lattice are the vectors of a regular one along x times `a`, plus their conjugates
+times `b`. |a| + |b| and |a| - |b| are the principal stretches, and the argument of `a` is the rotation of the polar
 decomposition.
 """
 

@@ -1,10 +1,10 @@
-"""Twists foretold from layers: what the lower layer of one run and the upper one of another would make (pure).
+"""Twists predicted from layers: what the lower layer of one run and the upper layer of another would make (pure).
 
-A twist is the difference of two orientations. In a small periodic cell each layer takes one of a few that the cell
-admits, and which one it takes depends on the growth parameters more plainly than their difference does. So layers that
-were seen in different runs foretell twists that no run has shown; and where the upper one was not seen, those that the
-cell admits (coherent_layers). A lattice keeps its place in the cell: that of one run is put into the cell of another as
-an affine deformation would take it there.
+A twist is the difference of two orientations. In a small periodic cell each layer takes one of the few orientations
+that the cell admits. Its orientation depends on the growth parameters more plainly than the difference does. So layers
+seen in different runs predict twists that no run has shown. Where the upper layer was not seen, the orientations that
+the cell admits stand in (coherent_layers). A lattice keeps its place in the cell: an affine deformation takes the
+lattice of one run into the cell of another.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FRESH: Final = 1.0
 """Weight, in runs, of an orientation that was not seen."""
 
 AGREE_DEG: Final = 0.1
-"""How far the twist of a run may be from that of its two lattices."""
+"""How far the twist of a run may be from the twist between its two lattices."""
 
 LEAST_AREA: Final = 1e-6
 
@@ -51,7 +51,7 @@ CELL, LOWER, UPPER = range(3)
 
 @dataclass(frozen=True)
 class Reaches:
-    """How far along each axis the lower and the upper layers of runs speak for those of others."""
+    """How far along each axis the lower and the upper layers of runs speak for other runs' layers."""
 
     lower: tuple[float, ...]
     upper: tuple[float, ...]
@@ -117,7 +117,7 @@ class LayerPairs:
 
 
 def are_known(twist_deg: Floats, lattices: Floats) -> npt.NDArray[np.bool_]:
-    """(N,) whether the layers of each run are known, and make its twist: those of another convention do not."""
+    """(N,) whether the layers of each run are known and make its twist; layers of another convention do not."""
     finite = np.asarray((np.abs(lattices) <= LARGEST).all(axis=(1, 2, 3)), dtype=np.bool_)
     safe = np.where(finite[:, None, None, None], lattices, SQUARE)
     own_deg = folded(turned_deg(safe[:, UPPER]) - turned_deg(safe[:, LOWER]))
@@ -223,7 +223,7 @@ def _reach_of(points: Points, angle_deg: Floats) -> tuple[float, ...]:
 
 
 def _weights(near: Floats) -> Floats:
-    """(m, N) probabilities that a layer at a point is as that of each run; what is left of 1 is for a new one."""
+    """(m, N) probabilities that a layer at a point is like each run's; the remainder to 1 is for a new one."""
     weights: Floats = near / (FRESH + near.sum(axis=1, keepdims=True))
     return weights
 

@@ -1,11 +1,11 @@
 """Twists that come again: where the same few values are drawn by chance, as a small periodic cell has them (pure).
 
-A run either repeats the twist of a run nearby or shows a new one. What a new one may be follows from different twists
-around, each counted once however often it came, and beyond these by the Gaussian process or by nothing; where layers
-are known, first by pairs of them (layer_pairs). Which of these counts is chosen by how well every run is
-predicted from the others. The way of counting is that of hierarchical
-Pitman-Yor processes (Y. W. Teh, "A hierarchical Bayesian language model based on Pitman-Yor processes", ACL 2006). The
-widths are fixed: searching for them was measured to be no better (docs/search.md).
+A run either repeats the twist of a run nearby or shows a new one. A new twist is predicted from the different twists
+around, each counted once however often it came, and beyond these by the Gaussian process or by nothing. Where layers
+are known, pairs of them come first (layer_pairs). The choice among these depends on how well each run is predicted
+from the others. Counts follow hierarchical Pitman-Yor processes (Y. W. Teh, "A hierarchical Bayesian language model
+based on Pitman-Yor processes", ACL 2006). The widths are fixed: searching for them was measured to be no better
+(docs/search.md).
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class RepeatedTwists:
 
 
 def choose_habits(points: Points, twist_deg: Floats, density: Floats, lattices: Floats | None = None) -> Habits | None:
-    """The habits that predict left-out runs best; None where the Gaussian process alone does as well.
+    """The habits that predict left-out runs best; None where the Gaussian process does as well by itself.
 
     Args:
         points: (N, d) points of the unit cube.

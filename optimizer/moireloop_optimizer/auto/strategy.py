@@ -1,10 +1,10 @@
 """The default strategy: the point that most likely hits a target, by a model of the twist itself (pure).
 
-The paper models the distance from the target, which throws away on which side of it a twist lies. Here the twist is
-modelled (hit_model), and the next point is the one at which a run most likely comes within the tolerance of a target
-that no run has reached; of each target what pending runs would tell as well does not count again. Once every target is
-reached the search goes on for other recipes, away from those that it has. Where the model cannot tell one place from
-another (foresight), the next point is one of a Sobol sequence. docs/search.md says what was measured.
+The paper models the distance from the target, which loses on which side of it a twist lies. Here the twist itself is
+modelled (hit_model). The next point is the one at which a run most likely comes within the tolerance of a target that
+no run has reached. What pending runs would also show about a target does not count again. Once every target is reached,
+the search continues for other recipes, away from the known ones. Where the model cannot distinguish places
+(foresight), the next point comes from a Sobol sequence. docs/search.md says what was measured.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ TREND_PRIOR: Final = 3.0
 """Prior variance of the slope along each axis, in the signal's, per side of the unit cube."""
 
 SIGNAL_PRIOR: Final = 2.0
-"""Runs that the prior of the signal's variance (that of the twists seen) counts for."""
+"""Runs that the prior of the signal's variance (the variance of the observed twists) counts for."""
 
 FIRST_DRAWS: Final = 64
 
@@ -151,7 +151,7 @@ def fit_theta(points: Points, twist_deg: Floats, *, seed: int, start: torch.Tens
         points: (N, d) points of the unit cube.
         twist_deg: (N,) their twists in degrees.
         seed: of the draws around the best.
-        start: (d + 1,) a set to begin with too, such as that of an earlier fit.
+        start: (d + 1,) another set to begin with, such as an earlier fit's.
     """
     dimension = points.shape[1]
     x = torch.as_tensor(points, dtype=DOUBLE)

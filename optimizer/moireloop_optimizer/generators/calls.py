@@ -70,7 +70,7 @@ def takes(function: Callable[..., Any], name: str) -> bool:
 
 
 def reason_of(error: BaseException) -> str:
-    """An error of somebody else's code in one line."""
+    """An error of a user's code in one line."""
     if isinstance(error, NotAGenerator):
         return str(error)
     if isinstance(error, ValidationError):

@@ -1,4 +1,4 @@
-"""A strategy made of somebody else's generators, one for each target, which are fed with what is new (pure)."""
+"""A strategy made of a user's generators, one for each target, which are fed with new results (pure)."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class ForeignStrategy:
             fed = self._fed.get(target) or self._new(target)
             fed.tell(runs)
             fed.ask(n, pending, got)
-        except Exception as error:  # it is somebody's class: whatever may be wrong with it
+        except Exception as error:  # a user's class: anything may be wrong with it
             logger.warning("generator failed strategy=%s points=%d reason=%s", self._name, len(runs), reason_of(error))
             self._fed.pop(target, None)
         return np.array(got, dtype=np.float64).reshape(-1, self._space.dimension)

@@ -33,7 +33,7 @@ def generator_class(strategy: str) -> Callable[..., Any]:
         found = _registered(place.name) if place.file is None and place.module is None else _member(place)
     except GeneratorUnusable:
         raise
-    except (Exception, SystemExit) as error:  # it is somebody's module: whatever may be wrong with it
+    except (Exception, SystemExit) as error:  # a user's module: anything may be wrong with it
         raise GeneratorUnusable(f"{strategy} cannot be loaded: {type(error).__name__}: {error}") from error
     if not callable(found):
         raise GeneratorUnusable(f"expected a class at {strategy}, got {type(found).__name__}")

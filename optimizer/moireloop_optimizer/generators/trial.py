@@ -46,7 +46,7 @@ def problem_of(trial: Trial) -> tuple[str, str] | None:
 def _why_not(trial: Trial, found: Any, options: dict[str, Any]) -> str | None:
     try:
         made(found, trial.space, options, trial.target, trial.seed)
-    except (Exception, SystemExit) as error:  # it is somebody's class: whatever may be wrong with it
+    except (Exception, SystemExit) as error:  # a user's class: anything may be wrong with it
         return reason_of(error)
     return None
 
@@ -57,7 +57,7 @@ def main() -> int:
         os.dup2(2, 1)
         me = os.getpid()
         found = problem_of(Trial.model_validate_json(sys.stdin.read()))
-        if os.getpid() != me:  # a copy of this process, which somebody's code made by fork
+        if os.getpid() != me:  # a copy of this process, which a user's code made by fork
             os._exit(0)
         answer.write(f"{json.dumps(found)}\n")
     return 0

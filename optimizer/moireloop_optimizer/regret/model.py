@@ -41,7 +41,7 @@ DOUBLE = torch.float64
 
 @dataclass(frozen=True)
 class Fitted:
-    """A model of the standardized objective. `fell_back`: its hyperparameters are those of the priors."""
+    """A model of the standardized objective. `fell_back`: its hyperparameters come from the priors."""
 
     gp: SingleTaskGP
     fell_back: bool

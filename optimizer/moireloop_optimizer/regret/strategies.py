@@ -96,7 +96,7 @@ class RandomStrategy:
 class QeiStrategy:
     """Expected improvement over the best posterior mean, with pending points integrated out.
 
-    Batches are built greedily. Beyond 16 points a batch goes on with Thompson draws, so that its time stays
+    Batches are built greedily. Beyond 16 points a batch continues with Thompson draws, so that its time stays
     bounded; beyond 16 pending points the older ones count as observed at their posterior mean. Source: Ament,
     Daulton, Eriksson, Balandat and Bakshy, "Unexpected Improvements to Expected Improvement" (2023),
     arXiv:2310.20708.

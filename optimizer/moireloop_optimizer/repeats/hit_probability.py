@@ -1,7 +1,7 @@
 """How often a recipe gives a target: equal points told from others, and the share of repeats that hit (pure).
 
-A recipe is looked at because a run of it hit. That run, and those before it, would make it look better than it is, so
-that they do not count: its hits and trials are those of the runs after the first hit, whatever their number.
+A recipe is looked at because a run of it hit. That run and the runs before it would bias the estimate, so they do not
+count. Its hits and trials come from the runs after the first hit, however many there are.
 """
 
 from __future__ import annotations

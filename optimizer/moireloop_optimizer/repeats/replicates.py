@@ -1,14 +1,14 @@
-"""Which recipes to repeat with other seeds, to learn how surely they give their target (pure).
+"""Which recipes get replicates with other seeds, to learn how reliably they hit their target (pure).
 
-A recipe that hit is owed `goal` runs after its first hit; those on their way count. The next repeat goes
+A recipe that hit is owed `goal` runs after its first hit. Pending runs count. The next replicate goes
 
-1. to the target for which the fewest repeats were run or are on their way;
-2. of its recipes to the one that may yet be the surest: of the highest upper end of its interval, then of the highest
-   lower end, then of the least regret. So a recipe without a miss is repeated to its end before another begins;
-3. never to one whose interval lies wholly below that of another recipe for the target.
+1. to the target with the fewest replicates, run or pending;
+2. among its recipes, to the one that may yet be the most reliable: the highest upper end of the interval, then the
+   highest lower end, then the least regret. So a recipe without a miss gets all its replicates before another begins;
+3. never to a recipe whose interval lies wholly below another recipe's interval for the target.
 
-Repeats are at most a share of all runs: a small one while some target has not been hit, since the search comes first,
-and a half from then on.
+Replicates are at most a share of all runs: a small one while some target has not been hit, since the search comes
+first, and a half from then on.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The process that fits: `python -m moireloop_optimizer.service.fit_process FD THREADS` (main).
 
-It says with an empty word that it is ready, and then answers the questions that come through the inherited pipe until
-that one closes: an empty word when the strategy is loaded, and then the answer. It runs at nice 10 once it is ready and
-with a fixed number of threads, so that neither the service nor the MD waits for it. Where a strategy of somebody else's
-takes longer than it may, SIGALRM ends the process, whatever hangs there.
+It sends an empty message when it is ready. Then it answers the questions that come through the inherited pipe until the
+pipe closes: an empty message when the strategy is loaded, and then the answer. Once ready it runs at nice 10 and with
+a fixed number of threads, so that neither the service nor the MD waits for it. If a user's strategy exceeds its time
+limit, SIGALRM ends the process, whatever hangs there.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Answerer:
         )
 
     def prepare(self, question: Question) -> None:
-        """Have the strategy of a question at hand; somebody else's is imported for that."""
+        """Load the strategy of a question; a user's strategy is imported for that."""
         key = (question.strategy, question.seed, question.options, question.space)
         if self._key != key:
             self._strategy, self._key = _strategy_of(question), key

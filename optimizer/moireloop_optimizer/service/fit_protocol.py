@@ -13,16 +13,16 @@ from moireloop_broker.contract.search import Points, SearchSpace, Target
 from moireloop_optimizer.runs import Runs
 
 LOADING_S: Final = 120.0
-"""For the import of somebody else's strategy."""
+"""For the import of a user's strategy."""
 
 
 class Question(BaseModel):
     """Ask for n points; points are rows of unit cube coordinates; twists and their errors, in degrees, may be NaN.
 
-    Arrays travel as the bytes of their numbers (`packed_rows`): as lists those of 100 000 runs would take seconds.
-    `lattices` has 12 numbers for each run, as in objective.Runs, or nothing where those of no run are known.
-    `replicates` is how often each recipe that hit is to be repeated. `options` and `suggest_s` are for the strategies
-    of others: arguments of the class, and the seconds that it has.
+    Arrays travel as the bytes of their numbers (`packed_rows`): as lists, 100 000 runs would take seconds.
+    `lattices` has 12 numbers for each run, as in objective.Runs, or nothing where they are known for no run.
+    `replicates` is how many replicates each recipe that hit gets. `options` and `suggest_s` are for users' strategies:
+    arguments of the class, and the seconds that it has.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

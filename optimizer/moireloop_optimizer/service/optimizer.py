@@ -116,7 +116,7 @@ class OptimizerService:
         self._client.close()
 
     def _count_workers(self) -> None:
-        """As many as the pools keep now, which join and leave; before any has said so, those of the campaign file."""
+        """As many as the pools keep now, which join and leave; before any has reported, the campaign file's number."""
         if time.monotonic() - self._counted_s >= COUNT_EVERY_S:
             counted = live_workers(self._client, self._keys)
             self._planner.workers = self._planner.workers if counted is None else counted
@@ -153,7 +153,7 @@ class OptimizerService:
 
     @property
     def _is_given_up(self) -> bool:
-        """Whether somebody else's strategy has brought down its process so often that it is asked no more."""
+        """Whether a user's strategy has brought down its process so often that it is asked no more."""
         return self._losses >= MOST_LOSSES and not is_own(self._planner.settings.strategy)
 
     def _unmodelled_name(self, place: Place) -> str:

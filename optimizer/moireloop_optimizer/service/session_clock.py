@@ -8,7 +8,7 @@ from moireloop_broker.contract.events import CampaignChanged
 class SessionClock:
     """A session begins when the campaign starts or is resumed; it ends when it drains, stops or completes.
 
-    The order is that of the log, not of the times in it: those come from clocks that may be set, or differ between
+    The order follows the log, not the times in it. The times come from clocks that may be set, or may differ between
     the machines of two sessions.
     """
 
