@@ -206,7 +206,7 @@ def read_connection(path: Path | str) -> Connection:
 
 
 def _private_text(path: Path) -> bytes:
-    """The content of a file that its owner alone may read. Raises NoConnectionFile."""
+    """The content of a file that only its owner may read. Raises NoConnectionFile."""
     try:
         mode = path.stat().st_mode & 0o777
         text = path.read_bytes()

@@ -14,7 +14,7 @@ from pathlib import Path
 def replaced_whole(path: Path) -> Iterator[Path]:
     """A file beside `path` to write; it takes its place when the block ends well, and goes when it fails.
 
-    The new file can be read by the user alone (mode 0600).
+    The new file can be read only by the user (mode 0600).
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(descriptor)

@@ -185,7 +185,7 @@ class CampaignFolder:
         return self.campaign_copy.exists()
 
     def create(self) -> None:
-        """Make the folder and its parts, readable by the user alone; what is there stays."""
+        """Make the folder and its parts, readable only by the user; what is there stays."""
         for folder in (self.root, self.redis, self.runs, self.prepared, self.script, self.logs, self.figures):
             folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         self.root.chmod(FOLDER_MODE)
@@ -206,7 +206,7 @@ class CampaignFolder:
 
 
 def _remove(path: Path) -> None:
-    """Remove a file or a folder; of a link, the link alone."""
+    """Remove a file or a folder; of a link, only the link."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

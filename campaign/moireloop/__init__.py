@@ -1,6 +1,6 @@
-"""What a person touches: campaigns in files and in Python, the service set, the CLI and the client (adapter).
+"""The user's side: campaigns in files and in Python, the service set, the CLI and the client (adapter).
 
-What is public here is loaded at its first use: a controller waits for its sockets alone, not for models and figures.
+Public names are loaded at their first use: a controller waits only for its sockets, not for models and figures.
 """
 
 from __future__ import annotations

@@ -29,9 +29,9 @@ Table = Mapping[str, Any]
 
 
 class Campaign(campaign.Campaign):
-    """One search. Sections are those of a campaign file, each a table or a settings object.
+    """One search. Its sections are a campaign file's, each as a table or a settings object.
 
-    Relative paths of files are relative to the present folder, and so is `folder`, by default `NAME.campaign`.
+    Relative paths of files are relative to the current folder, and so is `folder`, by default `NAME.campaign`.
 
     Raises:
         CampaignFileError: a section is wrong; a line for each error, as for a campaign file.
@@ -79,13 +79,13 @@ class Campaign(campaign.Campaign):
         return toml_text(document)
 
     def start(self, *, fresh: bool = False, resume: bool = False) -> CampaignRun:
-        """Start the campaign in a process of its own, as `moireloop run` does, when it has passed all checks.
+        """Start the campaign in a separate process, as `moireloop run` does, once it has passed all checks.
 
-        The process does not outlive this one: without it the campaign drains, and can be resumed.
+        The process does not outlive this one. When this one ends, the campaign drains and can be resumed.
 
         Args:
             fresh: first remove what an earlier campaign left in the folder.
-            resume: go on with the campaign in the folder, also with changed bounds, budget or targets.
+            resume: continue the campaign in the folder, also with changed bounds, budget or targets.
 
         Raises:
             CampaignFileError: the campaign cannot be run here, or was started before.
@@ -101,7 +101,7 @@ class Campaign(campaign.Campaign):
 
         Args:
             fresh: first remove what an earlier campaign left in the folder.
-            resume: go on with the campaign in the folder, also with changed bounds, budget or targets.
+            resume: continue the campaign in the folder, also with changed bounds, budget or targets.
             show: write what `moireloop run` shows to sys.stdout.
 
         Raises:

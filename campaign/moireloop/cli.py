@@ -269,7 +269,7 @@ ARGUMENTS: Final = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The entry point; returns the exit code: 0, 1 something failed, 2 bad input, 75 go on later, 130 interrupted."""
+    """The entry point; returns the exit code: 0, 1 something failed, 2 bad input, 75 resume later, 130 interrupted."""
     if arguments is None and os.getpid() == FIRST_PROCESS:
         from moireloop.services.first_process import as_first_process
 

@@ -12,7 +12,7 @@ EXIT_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
 
 EXIT_GO_ON: Final = 75
-"""EX_TEMPFAIL of sysexits.h: the allocation ends before the campaign does; `moireloop resume` in another goes on."""
+"""EX_TEMPFAIL of sysexits.h: the allocation ends before the campaign; `moireloop resume` continues it in another."""
 
 EXIT_KILLED: Final = 130
 

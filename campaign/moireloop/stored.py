@@ -53,10 +53,9 @@ class _Log:
 
 
 class StoredCampaign:
-    """A campaign that nobody runs, as its log tells it. Nothing is started, locked or written.
+    """A campaign that is not running, as recorded in its log. Nothing is started, locked or written.
 
-    The log is read once, at the first use of something of it. A campaign that goes on later is not followed: open it
-    again.
+    The log is read once, at its first use. A campaign that continues later is not followed: open it again.
     """
 
     def __init__(self, folder: CampaignFolder) -> None:

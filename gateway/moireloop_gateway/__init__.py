@@ -1,1 +1,1 @@
-"""The gateway: campaigns over HTTP, for browsers, programs and Prometheus, through the client alone (pure)."""
+"""The gateway: campaigns over HTTP, for browsers, programs and Prometheus, only through the client (pure)."""

@@ -75,7 +75,7 @@ class RateLimit:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait_s(self, caller: str, now_s: float) -> float:
-        """0 where the caller may go on, and counts it; else after how many seconds to try again."""
+        """Returns 0 and counts the call if the caller may continue, else the seconds after which to try again."""
         left, since_s = self._left.pop(caller, (self._burst, now_s))
         left = min(self._burst, left + (now_s - since_s) * self._per_s)
         allowed = left >= 1.0

@@ -1,4 +1,4 @@
-"""What controllers may ask of the broker, and what it returns (pure)."""
+"""Requests that controllers send to the broker, and its replies (pure)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from moireloop_broker.contract.steering import SteeringRequest, Targets
 
 
 class Stamp(Message):
-    """Part two of a published message: its id, and the id before it on the same topic ("0-0" for the first).
+    """The second part of a published message: its id, and the previous id on the same topic ("0-0" for the first).
 
-    A subscriber whose last id differs from `previous` has missed messages and replays from the id it has.
+    A subscriber whose last id differs from `previous` has missed messages and replays from its last id.
     """
 
     tag: Literal["stamp/1"] = "stamp/1"
@@ -60,24 +60,24 @@ Request = Annotated[
 
 
 RESTARTS_PASSED_OVER: Final = "restarts_passed_over_"
-"""Counters that begin with it: runs that did not go on from their newest restart file, by the reason."""
+"""Prefix of counters: runs that did not continue from their newest restart file, by reason."""
 
 
 CONNECTIONS: Final = "redis_connections"
-"""Counter of a status: connections that the Redis server has now."""
+"""Counter of a status: current connections of the Redis server."""
 
 MOST_CONNECTIONS: Final = "redis_connections_most"
-"""Counter of a status: connections that it takes."""
+"""Counter of a status: the most connections that the Redis server accepts."""
 
 LONGEST_HAND_BACK_MS: Final = "longest_hand_back_ms"
-"""Counter: how long workers that were asked to end took to give back what they held, at most."""
+"""Counter: longest time that a worker, asked to end, took to give back what it held."""
 
 
 class WorkerStatus(Message):
-    """One worker: the candidate that it holds (None when idle), the last step that it reported, and how it fares.
+    """One worker: the candidate that it holds (None when idle), the last step that it reported, and its phase.
 
-    It is `waiting` in the queue of a scheduler, `starting`, `up` (it takes candidates), or `held`: it takes none while
-    something fails that is not a candidate's fault, which `fault` says. `completed` counts candidates since its start.
+    `waiting`: in the queue of a scheduler. `starting`: not ready yet. `up`: takes candidates. `held`: takes none while
+    something fails that is not a candidate's fault; `fault` says what. `completed` counts candidates since its start.
     """
 
     worker: Identifier
@@ -97,10 +97,10 @@ class WorkerStatus(Message):
 
 
 class PoolStatus(Message):
-    """One pool: where and how it keeps how many workers, and when its allocation ends.
+    """One pool: its host, its launcher, its number of workers, and when its allocation ends.
 
-    `seen_s` is by the clock of the Redis server. `mark` tells apart two processes that want the same name. `room` is
-    how many workers fit where it is, None where nobody knows or the campaign file allows any number.
+    `seen_s` is by the clock of the Redis server. `mark` distinguishes two processes that want the same name. `room` is
+    how many workers fit where it is; None where this is unknown or the campaign file allows any number.
     """
 
     pool: Identifier
@@ -128,7 +128,7 @@ class Status(Message):
 
 
 class ParameterRange(Message):
-    """A growth parameter: its unit ("" for a fraction), the range that is searched, and what its model can take."""
+    """A growth parameter: its unit ("" for a fraction), the range that is searched, and the range its model accepts."""
 
     unit: Annotated[str, Field(max_length=20)]
     low: Number
@@ -166,7 +166,7 @@ class ReplayEntry(Message):
 
 
 class Replay(Message):
-    """Answer to a replay request; `last_id` continues it, `complete` is whether the log ended there."""
+    """Reply to a replay request. A later one continues from `last_id`; `complete` is whether the log ended there."""
 
     tag: Literal["replay/1"] = "replay/1"
     entries: list[ReplayEntry]
@@ -181,7 +181,7 @@ class Accepted(Message):
 
 
 class Refused(Message):
-    """The request was not carried out: the error's name, and what was expected and what came."""
+    """The request was not carried out. The reply has the error's name, what was expected and what came."""
 
     tag: Literal["refusal/1"] = "refusal/1"
     error: str

@@ -54,7 +54,7 @@ class Candidate(Message):
 
 
 class StageTimes(Message):
-    """When a candidate passed each stage, for overhead and utilisation; None where it never did."""
+    """When a candidate passed each stage, for overhead and utilisation; None for a stage that it never passed."""
 
     proposed_s: Seconds
     queued_s: Seconds | None = None
@@ -66,7 +66,7 @@ class StageTimes(Message):
 
 
 class Measurement(Message):
-    """What an analyzer made of one set of positions: a twist, or the reason why there is none.
+    """An analyzer's measurement of one set of positions: a twist, or the reason why there is none.
 
     `twist_deg` is in [0, 30]; `signed_deg` in [-30, 30] keeps the sense of rotation; `sigma_deg` is a standard error.
     Orders are |psi6| in [0, 1]; lattice constants and the wavelength of the moire pattern are in angstrom.
@@ -113,9 +113,9 @@ class AnalysisArray(Message):
 
 
 class AnalysisOutcome(Message):
-    """What one analyzer made of a frame, by names that hold their units; or the reason why it made nothing.
+    """One analyzer's outcome for a frame, by names that hold their units; or the reason why there is none.
 
-    `reasons` say of single names why there is no number or array.
+    `reasons` say why a single name has no number or array.
     """
 
     numbers: Annotated[dict[Identifier, Number], Field(max_length=MAX_ANALYSIS_ENTRIES)] = {}
@@ -132,7 +132,7 @@ class AnalysisOutcome(Message):
 
 
 Analyses = Annotated[dict[Identifier, AnalysisOutcome], Field(max_length=MAX_ANALYSES)]
-"""What the analyzers that a campaign file names made of a frame, by their names."""
+"""Outcomes of the campaign file's analyzers for a frame, by analyzer name."""
 
 
 ProvenanceKey = Annotated[str, Field(max_length=200)]
@@ -183,7 +183,7 @@ class RunLeased(Message):
 
 
 class RunFinished(Message):
-    """The MD of a run is over and its final frame is kept; the analysis is to come."""
+    """The MD of a run is over and its final frame is kept. The analysis follows."""
 
     tag: Literal["run_finished/1"] = "run_finished/1"
     candidate_id: Identifier
@@ -194,7 +194,7 @@ class RunFinished(Message):
 class RunFailed(Message):
     """An attempt ended without a final frame.
 
-    `charged` is whether it used up one of the candidate's attempts; a lost machine does not.
+    `charged` is whether it used up one of the candidate's attempts. A lost machine uses up none.
     """
 
     tag: Literal["run_failed/1"] = "run_failed/1"
@@ -207,7 +207,7 @@ class RunFailed(Message):
 
 
 class CancelRequested(Message):
-    """Somebody asked for the early end of a candidate."""
+    """A controller asked to end a candidate early."""
 
     tag: Literal["cancel_requested/1"] = "cancel_requested/1"
     candidate_id: Identifier
@@ -253,11 +253,11 @@ BUDGET_OUTCOMES: Final[tuple[Outcome, ...]] = ("measured", "refused", "failed")
 """Outcomes that use up the budget."""
 
 MODEL_OUTCOMES: Final[tuple[Outcome, ...]] = ("measured", "refused")
-"""Outcomes of runs that came to their end, so that they say something about their parameters."""
+"""Outcomes of runs that reached their end, so that they are informative about their parameters."""
 
 
 class Result(Message):
-    """What a candidate came to. There is exactly one for each candidate.
+    """The outcome of a candidate. Each candidate has exactly one.
 
     `measured`: a twist was measured. `refused`: the run ended, but there is no twist to report. `failed`: every
     attempt failed (a dead letter). `cancelled`: ended on request. A run that was ended early as settled or hopeless
@@ -286,12 +286,12 @@ class Result(Message):
 
     @property
     def counts_for_budget(self) -> bool:
-        """Whether the candidate uses up the budget: every one does that was not cancelled."""
+        """Whether the candidate uses up budget: every candidate does unless it was cancelled."""
         return self.outcome in BUDGET_OUTCOMES
 
     @property
     def informs_model(self) -> bool:
-        """Whether the run says something about its parameters: it came to its end, with a twist or without."""
+        """Whether the run is informative about its parameters: it reached its end, with or without a twist."""
         return self.outcome in MODEL_OUTCOMES
 
     @property
@@ -311,7 +311,7 @@ class ServiceChanged(Message):
 
 
 class CampaignChanged(Message):
-    """The campaign as a whole started, was resumed, drains, or came to its end."""
+    """The campaign as a whole started, was resumed, drains, or ended."""
 
     tag: Literal["campaign_changed/1"] = "campaign_changed/1"
     state: Literal["started", "resumed", "draining", "stopped", "completed"]
@@ -320,7 +320,7 @@ class CampaignChanged(Message):
 
 
 class Requested(Message):
-    """A request was carried out; `requester` is who asked, by the name of a grant where the client has one."""
+    """A request was carried out. `requester` is who asked: the name of the client's grant, if it has one."""
 
     tag: Literal["requested/1"] = "requested/1"
     requester: Requester
@@ -329,7 +329,7 @@ class Requested(Message):
 
 
 class Observation(Message):
-    """What an analyzer made of one frame of a run that has not ended.
+    """An analyzer's measurement of one frame of a run that has not ended.
 
     Temperature, pressure and energies refer to the whole system, as in the frame's header.
     """
@@ -349,7 +349,7 @@ class Observation(Message):
 
 
 class FrameAnalysed(Message):
-    """What the analyzers that the campaign file names made of one frame of a run that is still going on.
+    """Outcomes of the campaign file's analyzers for one frame of a run that has not ended.
 
     It follows the observation of the same frame, which does not wait for it.
     """
@@ -379,7 +379,7 @@ EventOfLog = (
 )
 
 Event = Annotated[EventOfLog, Field(discriminator="tag")]
-"""What stands in the event log."""
+"""An event of the log."""
 
 Published = Annotated[EventOfLog | Observation | FrameAnalysed, Field(discriminator="tag")]
-"""What the relay publishes: every event of the log, and what was observed in frames."""
+"""What the relay publishes: every event of the log, and the observations of frames."""

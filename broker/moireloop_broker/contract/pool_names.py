@@ -19,7 +19,7 @@ POOL_NAME: Final = rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{LONGEST - 1}}}"
 
 JOBS: Final = ("FLUX_JOB_ID", "FLUX_ENCLOSING_ID", "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")
 """Environment variables with the id of the job that a process belongs to, the innermost first: a Slurm job may hold a
-Flux instance, which may hold further ones. The first program of an instance has the second alone."""
+Flux instance, which may hold further ones. The first program of an instance has only the second."""
 
 
 class PoolNameRefused(ValueError):

@@ -1,4 +1,4 @@
-"""What steers a campaign: every request that changes it, each with the name of who asks (pure)."""
+"""Requests that change a campaign, each with the name of its requester (pure)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class ProposeRequest(Message):
-    """Put a candidate into the queue. The same id, parameters and seed are one candidate; other ones are refused."""
+    """Queue a candidate. The same id, parameters and seed again change nothing; other values for the id are refused."""
 
     tag: Literal["propose_request/2"] = "propose_request/2"
     candidate_id: Identifier
@@ -46,7 +46,7 @@ class CancelRequest(Message):
 
 
 class WithdrawRequest(Message):
-    """Take a candidate out of the queue. One that runs already is left alone."""
+    """Take a candidate out of the queue. A candidate that runs already is left alone."""
 
     tag: Literal["withdraw_request/1"] = "withdraw_request/1"
     candidate_id: Identifier
@@ -55,7 +55,7 @@ class WithdrawRequest(Message):
 
 
 class PrioritiseRequest(Message):
-    """Move a queued candidate to a place in the queue; 1 is the next one that a worker takes."""
+    """Move a queued candidate to a place in the queue; place 1 is the next that a worker takes."""
 
     tag: Literal["prioritise_request/1"] = "prioritise_request/1"
     candidate_id: Identifier
@@ -64,7 +64,7 @@ class PrioritiseRequest(Message):
 
 
 class StopRequest(Message):
-    """Let running candidates finish, lease no more, then stop the campaign; `moireloop resume` goes on from there."""
+    """Let running candidates finish, lease no more, then stop the campaign; `moireloop resume` continues it."""
 
     tag: Literal["stop_request/2"] = "stop_request/2"
     reason: Reason = "asked to stop"
@@ -72,7 +72,7 @@ class StopRequest(Message):
 
 
 class PauseRequest(Message):
-    """Lease no more candidates until the campaign is resumed. Runs go on, and so do all services."""
+    """Lease no more candidates until the campaign is resumed. Runs and all services continue."""
 
     tag: Literal["pause_request/1"] = "pause_request/1"
     reason: Reason = "asked to pause"
@@ -101,7 +101,7 @@ Space = Annotated[dict[Identifier, Range], Field(min_length=1, max_length=32)]
 
 
 class RetargetRequest(Message):
-    """Search for these twists from now on, instead of all targets so far. Results so far keep their worth."""
+    """Search for these twists from now on, instead of all earlier targets. Earlier results still count."""
 
     tag: Literal["retarget_request/1"] = "retarget_request/1"
     targets: Targets
@@ -109,7 +109,7 @@ class RetargetRequest(Message):
 
 
 class ChangeSpaceRequest(Message):
-    """Search within other bounds: new ones, [low, high], of some or all growth parameters."""
+    """Search within new bounds, [low, high], for some or all growth parameters."""
 
     tag: Literal["change_space_request/1"] = "change_space_request/1"
     space: Space
@@ -117,7 +117,7 @@ class ChangeSpaceRequest(Message):
 
 
 class ChangeBudgetRequest(Message):
-    """Another budget; what is None stays as it is."""
+    """Change the budget. A field that is None stays as it is."""
 
     tag: Literal["change_budget_request/1"] = "change_budget_request/1"
     results: Annotated[int, Field(ge=1, le=1_000_000)] | None = None

@@ -69,7 +69,7 @@ class Abandonment:
                     return
 
     def _look(self, client: redis.Redis) -> None:
-        """Note that Redis answers, and that the pool says that it lives. A pool that never said anything has no say."""
+        """Note that Redis answers and that the pool sends heartbeats. A pool that never sent one is ignored."""
         packed = cast("bytes | None", client.hget(self._connection.keys.pools, self._pool))
         now_s = time.monotonic()
         self._redis_heard_s = now_s

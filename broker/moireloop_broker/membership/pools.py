@@ -42,7 +42,7 @@ def pools_of(client: redis.Redis, keys: Keys) -> dict[str, PoolStatus]:
 
 
 def wanted_sizes(client: redis.Redis, keys: Keys) -> dict[str, int]:
-    """How many workers somebody asked pools to keep, of those that were asked."""
+    """Requested number of workers of each pool that was asked to keep a number."""
     stored = cast("bytes | None", client.hget(keys.settings, SIZES))
     return {} if stored is None else cast("dict[str, int]", json.loads(stored))
 
@@ -134,7 +134,7 @@ class PoolMembership:
         return self._is_ours(there) and self._swap(there)
 
     def wanted_size(self) -> int | None:
-        """How many workers somebody asked this pool to keep; None where nobody did. Raises redis.RedisError."""
+        """Requested number of workers of this pool; None without a request. Raises redis.RedisError."""
         return wanted_sizes(self._client, self._keys).get(self.pool)
 
     def leave(self) -> None:

@@ -1,4 +1,4 @@
-"""The session of a campaign as somebody sees it who was not started by it: found, reached, followed (adapter)."""
+"""A campaign's session as seen by a process that it did not start: found, reached, followed (adapter)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def reach(connection_file: Path, *, for_workers: bool = False) -> Reached:
     """The session that a connection file leads to.
 
     Args:
-        connection_file: beside the other files of the campaign's folder, or alone.
+        connection_file: beside the other files of the campaign's folder, or by itself.
         for_workers: whether its workers must be allowed to begin.
 
     Raises:

@@ -24,7 +24,7 @@ INTERFACE: Final = "interface:"
 SIOCGIFADDR: Final = 0x8915
 
 SOMEWHERE: Final = "192.0.2.1"
-"""An address of the documentation's network (RFC 5737): nothing is sent to it, it shows the way out alone."""
+"""An address of the documentation's network (RFC 5737): nothing is sent to it, it only shows the way out."""
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
@@ -73,7 +73,7 @@ def bind_address(host: str) -> str:
 
 
 def stays_here(setting: str) -> bool:
-    """Whether services that listen where `network.host` says can be reached from this machine alone."""
+    """Whether services that listen where `network.host` says can be reached only from this machine."""
     try:
         return is_loopback(bind_address(host_of(setting)))
     except OSError:

@@ -1,7 +1,7 @@
 """Options of connections between hosts, by which a broken network is noticed, and used again, within seconds (adapter).
 
 The kernel asks an idle peer each second for a sign of life, and gives up a connection on which nothing was acknowledged
-for LOST_MS. TCP alone would try again later and later, and be back a quarter of a minute after a cut of as long.
+for LOST_MS. TCP by itself would retry later and later, and be back a quarter of a minute after a cut of as long.
 Only the kernels talk: a peer that is busy, or stopped, is still there.
 """
 

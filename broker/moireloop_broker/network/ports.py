@@ -32,7 +32,7 @@ def port_range(text: str) -> range:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or address, as it is written, can be reached from its own machine alone."""
+    """Whether a name or address, as written, can be reached only from its own machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""A clock for durations: nobody sets it, and it goes on while the machine sleeps (adapter)."""
+"""A clock for durations: it is never set, and it continues while the machine sleeps (adapter)."""
 
 from __future__ import annotations
 

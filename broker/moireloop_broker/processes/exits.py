@@ -27,7 +27,7 @@ EXIT_GO_ON: Final = 75
 
 
 class GoOnLater(RuntimeError):
-    """The allocation ends, or somebody wants it back: what is left is for another one. The text says why."""
+    """The allocation ends, or is wanted back: another allocation continues the rest. The text says why."""
 
 
 class CannotServe(RuntimeError):

@@ -12,7 +12,7 @@ PERIOD_S: Final = 0.02
 
 
 def locks_within(descriptor: int, patience_s: float, interrupted: Callable[[], bool] = lambda: False) -> bool:
-    """Lock an open file for this process alone; False where another one holds it for longer than `patience_s`.
+    """Lock an open file for this process only; False where another one holds it for longer than `patience_s`.
 
     The kernel frees the lock when the last descriptor that came from this one is closed, also in child processes.
 

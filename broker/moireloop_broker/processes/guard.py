@@ -1,4 +1,4 @@
-"""Guards somebody's code: `python -I -S guard.py NAME OUTPUT_BYTES MEMORY_BYTES PID_FD -- COMMAND...` (adapter).
+"""Guards a user's code: `python -I -S guard.py NAME OUTPUT_BYTES MEMORY_BYTES PID_FD -- COMMAND...` (adapter).
 
 The guard is the parent of the command, and of all that it starts: with PR_SET_CHILD_SUBREAPER (prctl(2)) the kernel
 gives it every descendant whose parent ends, also one that left its session. When the command ends, or the guard gets
@@ -161,7 +161,7 @@ class Guard:
         return self._end()
 
     def close_others(self) -> None:
-        """Close every descriptor that is the command's alone: the command shall be the only one to hold it."""
+        """Close every descriptor that is meant only for the command, so that nothing else holds it."""
         for name in os.listdir("/proc/self/fd"):
             if int(name) not in self._kept:
                 with contextlib.suppress(OSError):

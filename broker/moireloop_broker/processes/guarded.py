@@ -1,4 +1,4 @@
-"""Processes that run somebody's code, each under a guard, which ends with all that they started (adapter)."""
+"""Processes that run a user's code, each under a guard, which ends with everything that they started (adapter)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STRAYS_S: Final = 2.0
 
 
 def share_of_memory() -> int:
-    """Bytes that somebody's code may take: half of what the machine has."""
+    """Memory in bytes that a user's code may take: half of the machine's."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 

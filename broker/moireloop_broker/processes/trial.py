@@ -1,4 +1,4 @@
-"""Trials of somebody's code, in a process that it may bring down, hang in, or leave others behind in (adapter)."""
+"""Trials of a user's code, in a process that it may crash, hang, or leave child processes behind in (adapter)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def try_out(
     """Run a command to its end, which takes all that it started along.
 
     Args:
-        command: command line of the trial. Somebody's code must not write on its stdout.
+        command: command line of the trial. A user's code must not write on its stdout.
         name: for the log.
         start_s: seconds until it writes something on stdout, or ends.
         limit_s: seconds that it has from then on; by default `start_s`.

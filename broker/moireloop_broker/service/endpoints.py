@@ -120,7 +120,7 @@ class Publisher:
         self._asked.set()
 
     def renew_when_asked(self) -> None:
-        """Open the socket anew if somebody has asked for it."""
+        """Reopen the socket if that was requested."""
         if self._asked.is_set():
             self._asked.clear()
             self._renew("a grant was revoked")

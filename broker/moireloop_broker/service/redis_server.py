@@ -95,7 +95,7 @@ class RedisServer:
     Args:
         folder: with a TLS server, certificate and key lie there as `TLS_FILES`.
         users: who else may do what; by default nobody else.
-        url: by which it is reached; by default without TLS. With the scheme rediss it speaks TLS alone.
+        url: by which it is reached; by default without TLS. With the scheme rediss it speaks only TLS.
     """
 
     def __init__(
@@ -224,7 +224,7 @@ class RedisServer:
 
 
 def start_redis(connection: Connection) -> RedisServer | None:
-    """The campaign's private Redis server, started; None when the campaign joins somebody else's.
+    """The campaign's private Redis server, started; None when the campaign joins another one.
 
     Raises:
         RedisUnavailable: it does not start.

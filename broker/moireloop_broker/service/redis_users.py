@@ -1,7 +1,7 @@
 """The users of a campaign's private Redis server: the services' roles, their keys and their commands (pure).
 
 Broker and conductor use the default user, which may do everything. Each role has a user of its own, who reaches the
-campaign's keys alone, by the commands that work on data. A script that such a user sends may do what the user may do,
+campaign's keys only, with the commands that work on data. A script that such a user sends may do what the user may do,
 on the user's keys, and no more; it can keep the server busy.
 """
 
@@ -39,7 +39,7 @@ def acl_lines(passwords: Mapping[str, str], campaign: str, *, reads_apart: bool)
     Args:
         passwords: of each role.
         campaign: whose keys they reach.
-        reads_apart: whether the server knows keys that may be read alone (Redis 7 and later, every Valkey).
+        reads_apart: whether the server supports read-only keys (Redis 7 and later, every Valkey).
     """
     keys = " ".join(_patterns(campaign, reads_apart=reads_apart))
     commands = " ".join(f"+{command}" for command in COMMANDS)

@@ -1,7 +1,7 @@
 """The relay: publishes the event log and the observations on a ZeroMQ PUB socket, in order, with their ids (adapter).
 
-What was published last is kept in Redis, so that a relay that is started again goes on from there. It is written along
-with the next read, in one round trip. A message may then be published twice; its id tells.
+The ids published last are kept in Redis, so that a restarted relay continues from there. It is written along with the
+next read, in one round trip. A message may then be published twice; its id shows it.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 
 MAX_REPLAY_BYTES: Final = 256 * 1024
-"""Bodies in one page; a larger one has a page alone. Pages are small: each holds up replies while it is encrypted."""
+"""Bytes of bodies in one page; a larger body has its own page. Pages are small: encrypting one holds up replies."""
 
 SLICE: Final = 100
 """Entries that are read at once: about a millisecond."""
@@ -113,7 +113,7 @@ class Replays:
 
 
 def _topic(body: bytes) -> str | None:
-    """The topic of an entry by its tag alone, or None where that is none of ours and so is passed over."""
+    """The topic of an entry, from its tag only; None for a foreign tag, whose entry is passed over."""
     tag = peeked_tag(body)
     topic = EARLIER.get(tag, tag)
     return topic if topic in LOG_TOPICS or topic in OBSERVED_TOPICS else None

@@ -1,4 +1,4 @@
-"""Whether somebody else has changed a campaign's keys in Redis, or Redis takes its commands no more (adapter).
+"""Whether a campaign's keys in Redis were changed from outside, or Redis no longer takes its commands (adapter).
 
 Each key is looked at for its type, and those that every campaign has for being there. What is seen once may be a
 step between two commands; what stays for PERSISTS_S is a fault.
@@ -32,7 +32,7 @@ class StateWatch:
     """Looks at a campaign's keys now and then, and tries a write and a new connection.
 
     Args:
-        client: used by this object's caller alone.
+        client: used only by this object's caller.
         url: of the server, for new connections.
         session: mark of the session, written anew as a trial.
     """

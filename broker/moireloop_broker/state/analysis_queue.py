@@ -69,7 +69,7 @@ class AnalysisQueue:
         return self._finished_run(*row) if row else None
 
     def take_several(self, most: int) -> list[FinishedRun]:
-        """Up to `most` finished runs, in the order of `take`; one alone where it was given to an analyzer before.
+        """Up to `most` finished runs, in the order of `take`; a single one where it was given to an analyzer before.
 
         A frame that ends analyzers so counts against no other. What has large frames comes in small numbers.
         """

@@ -23,7 +23,7 @@ State = Literal["started", "resumed", "draining", "stopped", "completed"]
 PresentState = Literal["started", "resumed", "paused", "draining", "stopped", "completed"]
 
 RUNNING: Final = ("started", "resumed", "paused")
-"""States of a campaign that goes on."""
+"""States of a campaign that is running."""
 
 ServiceState = Literal["started", "stopped", "crashed"]
 
@@ -37,7 +37,7 @@ OF_THE_SERVER: Final = {
 WORKERS_REMEMBERED: Final = 20_000
 
 WAITED_FOR: Final = "waiting"
-"""State, in `status` alone, of a service that starts by itself and has not been heard of."""
+"""State, only in `status`, of a service that starts by itself and has not been heard of."""
 
 
 def frame_endpoints(client: redis.Redis, keys: Keys) -> frozenset[str]:

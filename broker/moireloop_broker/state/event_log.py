@@ -103,7 +103,7 @@ class EventLog:
         return {_text(stream): [(_text(i), _body(fields)) for i, fields in rows] for stream, rows in streams}
 
     def replay(self, since: str = START, tags: Container[str] | None = None) -> Iterator[tuple[str, Event]]:
-        """Every event after `since` up to the present end; with `tags`, those alone that were written with one."""
+        """Every event after `since` up to the present end; with `tags`, only events written with one of them."""
         for entry_id, body in self.replay_packed(since):
             self.replayed_to = entry_id
             if tags is None or peeked_tag(body) in tags:

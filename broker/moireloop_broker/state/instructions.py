@@ -49,7 +49,7 @@ class Instructions:
         )
 
     def withhold(self, event: EarlyEndWithheld) -> WithholdOutcome:
-        """Log that a run which could be ended goes on, so that its end shows whether that would have been right.
+        """Log that a run which could be ended continues, so that its end shows whether ending it would have been right.
 
         Returns:
             "withheld", "again" (it is logged already) or "late" (this attempt does not run any more).

@@ -325,7 +325,7 @@ class Scripts:
         return self._is_one("set_state", [self._keys.state, self._keys.log], [state, event])
 
     def swap_pool(self, pool: str, *, before: bytes, now: bytes) -> bool:
-        """Say anew how a pool fares; False when somebody else has its name, so that `before` no longer stands there.
+        """Update a pool's status; False when another process has its name, so that `before` is no longer stored.
 
         Nothing said before is an empty `before`; an empty `now` takes the pool away.
         """

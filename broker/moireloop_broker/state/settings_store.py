@@ -27,7 +27,7 @@ class SettingsUnusable(LookupError):
 
 
 class Sections:
-    """The settings of a campaign as they are stored: JSON by section, looked at when somebody asks for a section."""
+    """The stored settings of a campaign: JSON by section, parsed when a section is read."""
 
     def __init__(self, stored: Mapping[str, str | bytes]) -> None:
         self._stored = dict(stored)
@@ -87,7 +87,7 @@ def write_settings_file(folder: Path, sections: dict[str, Any]) -> None:
 def write_settings(client: redis.Redis, keys: Keys, sections: dict[str, Any]) -> Sections:
     """Put the campaign's settings into Redis for its services, all sections at once.
 
-    Those of the present session stay, since requests may have changed them: a broker that was killed goes on with them.
+    The present session's settings stay, since requests may have changed them: a restarted broker continues with them.
     """
     stored = {name: json.dumps(value) for name, value in sections.items()}
     if SESSION in stored and client.hget(keys.settings, SESSION) == stored[SESSION].encode():

@@ -106,8 +106,8 @@ class Proposer:
         """Queue a candidate, where its id is new and a budget of so many results, if one is given, has room for it.
 
         Args:
-            asked: the request of somebody outside, which is logged too.
-            budget: candidates that are pending hold a place of it, results but cancelled ones use one up.
+            asked: the request of a controller, which is logged too.
+            budget: pending candidates reserve a place in it; results, except cancelled ones, use one up.
         """
         return self._scripts.propose([proposal_of(candidate, asked)], budget)[0]
 
@@ -185,7 +185,7 @@ class AttemptEnds:
         """End an attempt; "stale" when it counted no more, or with `only_expired` when its lease lives.
 
         Args:
-            first: whether the next attempt comes before candidates that were never begun, since it goes on.
+            first: whether the next attempt comes before candidates that were never begun, since it continues a run.
         """
         fields = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.candidate(candidate_id)))
         if not fields or not worker:
@@ -344,8 +344,8 @@ class Leases:
     def fail(self, lease: Lease, reason: str, *, charged: bool = True, counted: bool = True) -> FailOutcome:
         """End an attempt without a final frame; `charged` uses up one of the candidate's attempts.
 
-        An attempt that is not `counted` is nobody's: however often that happens, the candidate is tried again. After
-        an error of its own it begins anew, behind all others; else it goes on, and comes first.
+        An attempt that is not `counted` is charged to nobody: however often that happens, there is a retry. After an
+        error of its own the candidate starts over, behind all others; else it continues, and comes first.
 
         Returns:
             What became of it: "queued" again, "failed", "cancelled", or "stale" when the attempt counted no more.

@@ -48,7 +48,7 @@ class Curve(BaseModel):
         )
 
     def of_a_client(self) -> Self:
-        """The keys of who connects alone."""
+        """Only the keys of the connecting side."""
         return self.model_copy(update={"server_secret": ""})
 
     def secure_server(self, socket: zmq.Socket[bytes]) -> None:

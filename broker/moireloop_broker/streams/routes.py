@@ -31,7 +31,7 @@ def route(announcement: str) -> str:
 
 
 def is_secured(endpoint: str) -> bool:
-    """Whether CURVE goes with an endpoint: with TCP, not with a socket in a folder that is the user's alone."""
+    """Whether CURVE goes with an endpoint: with TCP, not with a socket in the user's private folder."""
     return endpoint.startswith(TCP)
 
 

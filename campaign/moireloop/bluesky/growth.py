@@ -55,7 +55,7 @@ class NothingGrown(RuntimeError):
 
 
 class Setpoint:
-    """One growth parameter: its value is that of the next run. Its name is the parameter's."""
+    """One growth parameter: its value for the next run. Its name is the parameter's."""
 
     parent = None
 

@@ -114,7 +114,7 @@ class PatternDocuments:
 
 
 def _events(name: str, document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Events of a document: one, or those of a page."""
+    """Events of a document: one, or all events of a page."""
     if name == "event":
         yield document
     elif name == "event_page":

@@ -20,7 +20,7 @@ NO_TWIST_DEG: Final = 30.0
 """The regret of a run that came to no twist: twists are in [0, 30]."""
 
 ACQUIRE_RUN: Final = "moireloop-acquire"
-"""The key of the run inside that of bluesky-adaptive's `optimize`."""
+"""The key of the run inside the run of bluesky-adaptive's `optimize`."""
 
 Plan = Generator[Msg, Any, tuple[str, ...]]
 

@@ -143,7 +143,7 @@ class Progress:
         self.place = None
 
     def close(self) -> None:
-        """Let another process go on."""
+        """Let another process continue."""
         os.close(self._file)
 
     def _read(self) -> Place | None:

@@ -122,7 +122,7 @@ def _lock_problems(folder: Path) -> list[Problem]:
 
 
 def _is_writable(folder: Path) -> bool:
-    """Tried, since the rights alone do not tell: root passes them, and a file system may be read-only."""
+    """The folder is tried, since permissions are not enough: root passes them, and a file system may be read-only."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             return True

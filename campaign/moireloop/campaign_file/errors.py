@@ -101,7 +101,7 @@ def problems_of(errors: Iterable[ErrorDetails], document: Mapping[str, Any], mod
 
 
 def _without_consequences(errors: list[ErrorDetails]) -> list[ErrorDetails]:
-    """The errors but those of the length of a list or table whose entries are wrong: these were not counted in it."""
+    """The errors, except about the length of a list or table with wrong entries: these were not counted in it."""
     within = {error["loc"][:length] for error in errors for length in range(len(error["loc"]))}
     return [error for error in errors if not (error["type"] in TOO_SHORT and error["loc"] in within)]
 

@@ -86,7 +86,7 @@ def load_campaign(path: Path, purpose: Purpose = "validate", *, cores: int | Non
     Args:
         path: the TOML file.
         purpose: what is to be done with it, which decides how much is asked of the machine and the folder.
-        cores: cores that the workers may use; by default those of this process.
+        cores: cores that the workers may use; by default this process's cores.
 
     Raises:
         CampaignFileError: the file cannot be used for this purpose.

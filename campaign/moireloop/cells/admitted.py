@@ -76,7 +76,7 @@ def admitted_twists(
         cells_angstrom: (2, 2) vectors of the cell in its plane as rows, or (N, 2, 2) for a cell that is deformed: a
             twist is admitted where one of them admits it.
         lattice_angstrom: lattice constant of the unstrained lower layer; a number, or (N,).
-        upper_angstrom: likewise of the upper layer; by default that of the lower one.
+        upper_angstrom: likewise for the upper layer; by default equal to the lower one.
         lower_sites: lattice sites of the lower layer in the cell, if it is a crystal without vacancies; None for any.
         largest_strain: principal strain of either layer up to which a twist counts.
 

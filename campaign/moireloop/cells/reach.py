@@ -54,7 +54,7 @@ def space_twists(
 
 
 def shears(space: SearchSpace) -> npt.NDArray[np.float64]:
-    """(S,) evenly spaced shears of a search space; 0 alone where it has none."""
+    """(S,) evenly spaced shears of a search space; only 0 where it has none."""
     ranges = space.root
     if SHEARED not in ranges:
         return np.zeros(1)

@@ -43,7 +43,7 @@ class Asking(ABC, Generic[R]):
         return self._carry_out(requests.prioritise(candidate_id, place, self.name))
 
     def pause(self, reason: str = "asked to pause") -> R:
-        """Lease no more candidates until `resume`; runs go on."""
+        """Lease no more candidates until `resume`; runs continue."""
         return self._carry_out(requests.pause(reason, self.name))
 
     def resume(self) -> R:

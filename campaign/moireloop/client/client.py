@@ -1,6 +1,6 @@
 """What an outside program uses: results, status, live messages with replay, and requests (adapter).
 
-It needs the connection file alone, and talks to the broker's two sockets, never to Redis.
+It needs only the connection file, and talks to the broker's two sockets, never to Redis.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def default_name() -> str:
 
 
 def connection_of(connection_file: Path | str) -> ClientConnection:
-    """What a connection file says, or that of a folder.
+    """The content of a connection file, given the file or its folder.
 
     Raises:
         NoConnectionFile: as `connect`.

@@ -24,7 +24,7 @@ class RequestRefused(RuntimeError):
 
 @dataclass(frozen=True)
 class Received(Generic[P]):
-    """A message of the log and its id, from which a later call goes on."""
+    """A message of the log and its id, from which a later call continues."""
 
     id: str
     message: P

@@ -37,7 +37,7 @@ Number = SupportsFloat
 """A number of Python, numpy or pandas."""
 
 WantedTarget = Number | tuple[Number, Number] | Mapping[str, Number] | Target
-"""A twist in degrees, alone, with its tolerance, or as a campaign file has it."""
+"""A twist in degrees by itself, with its tolerance, or as a campaign file has it."""
 
 M = TypeVar("M", bound=Message)
 
@@ -98,7 +98,7 @@ def pause(reason: str, requester: str) -> PauseRequest:
 
 
 def resume(requester: str) -> ResumeRequest:
-    """A request to go on after a pause. Raises BadArgument."""
+    """A request to continue after a pause. Raises BadArgument."""
     return _made(ResumeRequest, requester=requester)
 
 

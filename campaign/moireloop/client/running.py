@@ -1,8 +1,8 @@
-"""A campaign that a script or notebook has started, in a process of its own (adapter).
+"""A campaign that a script or notebook has started, in a separate process (adapter).
 
-The process holds the folder's lock, starts the services and ends them, as `moireloop run` does. Signals, threads and
-event loops of the program that starts it are left alone. The two share a file: a JSON object a line, written by the
-process: that the checks are passed, each result at the end, and how it ended.
+The process holds the folder's lock, starts the services and ends them, as `moireloop run` does. It leaves the signals,
+threads and event loops of the program that starts it alone. The two share a file, to which the process writes one JSON
+object a line: that the checks are passed, each result at the end, and how it ended.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class StartRequest:
 class Outcome:
     """How a session of a campaign ended, with all results of the campaign so far, oldest first.
 
-    `exit_code` and `output` are those of `moireloop run`: 0 when the budget is spent or the campaign was stopped.
+    `exit_code` and `output` are as from `moireloop run`: 0 when the budget is spent or the campaign was stopped.
     """
 
     folder: Path

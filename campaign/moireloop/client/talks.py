@@ -84,7 +84,7 @@ def result_of(candidate_id: str, subscription: Talk) -> Talk:
 class Following:
     """A subscription: each message once and in order, what was missed replayed, until the campaign ends.
 
-    Where messages were lost on their way, those of another topic may come before them.
+    Where messages were lost on their way, messages of another topic may come before them.
 
     Args:
         topics: classes of messages or topics.

@@ -45,10 +45,10 @@ def as_steered(campaign: Campaign, history: History) -> Campaign:
 
 
 def connection_file(path: Path, role: Role | None, *, waits: bool) -> Path:
-    """The connection file of a role that somebody means: itself, that of a campaign's folder or of a campaign file.
+    """The connection file of a role that a path stands for: itself, or in the folder of a campaign or a campaign file.
 
     Args:
-        path: what a person gave.
+        path: what the user gave.
         role: whose keys are wanted; None for all of them.
         waits: whether the campaign need not have been started yet.
 

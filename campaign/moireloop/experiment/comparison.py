@@ -130,7 +130,7 @@ def indexed(
 def constants_of(
     results: Iterable[Result], lattices: tuple[float, float] | None, max_strain: float
 ) -> tuple[float, float]:
-    """The lattice constants that were said, or those of the results.
+    """The lattice constants that were given, else the ones in the results.
 
     Raises:
         PatternRefused: no lattice constants are known, or they or the strain are no such numbers.

@@ -20,8 +20,8 @@ class PatternOptions(TypedDict, total=False):
     """All may be left out.
 
     Attributes:
-        lattices: lattice constants of the lower and the upper layer before strain, in angstrom; by default those of the
-            growth model, where it is known, else the medians of the results.
+        lattices: lattice constants of the lower and the upper layer before strain, in angstrom; by default the growth
+            model's, where it is known, else the medians of the results.
         max_strain: largest principal strain of a layer.
         closest: how many of the most similar results are wanted.
         screen: where an image lies in q.

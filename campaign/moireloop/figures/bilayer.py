@@ -269,7 +269,7 @@ def _draw_arrow(axes: Axes, view: View, angle: float, layer: str) -> None:
 
 
 def _draw_angle(axes: Axes, view: View, start: float, end: float) -> None:
-    """An arc from the arrow of the lower to that of the upper lattice, and the angle in degrees."""
+    """An arc from the lower lattice's arrow to the upper lattice's, and the angle in degrees."""
     turn = math.remainder(end - start, 2.0 * math.pi)
     low, high = sorted((math.degrees(start), math.degrees(start + turn)))
     x, y = view.tail

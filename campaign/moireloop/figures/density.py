@@ -46,7 +46,7 @@ def colour_counts(axes: Axes, counts: Values, x_edges: Values, y_edges: Values) 
 def draw_medians(axes: Axes, x: Values, y: Values, twist_deg: Values, is_hit: npt.NDArray[np.bool_]) -> None:
     """Colour each cell by the median twist of the points in it, the stronger the more they are; circles for hits.
 
-    The area of a circle is that of its share of the hits, the largest one fills its cell.
+    The area of a circle is proportional to its share of the hits; the largest one fills its cell.
     """
     x_edges, y_edges = edges(x), edges(y)
     column, row = cell_of(x, x_edges), cell_of(y, y_edges)

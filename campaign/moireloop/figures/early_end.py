@@ -16,7 +16,7 @@ def early_end_figure(found: Reliability | None, runs: int, least_runs: int, leve
         found: of the runs that went to their full end; None while they are too few.
         runs: how many there are.
         least_runs: how many are needed.
-        level: that of the campaign, which is marked.
+        level: the campaign's level, which is marked.
         title: of the figure.
     """
     figure = new_figure(10.0, 4.6, title)

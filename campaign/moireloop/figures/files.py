@@ -90,7 +90,7 @@ def write_run_figures(
     paths of what was drawn.
 
     Raises:
-        NoSuchRun: a name is that of no candidate with a result or an analysed frame.
+        NoSuchRun: a name belongs to no candidate with a result or an analysed frame.
     """
     best = [recipe.result.candidate.candidate_id for target in targets for recipe in best_recipes(results, target, 1)]
     found = {result.candidate.candidate_id: result for result in results}

@@ -41,9 +41,9 @@ def run_figure(
 ) -> Figure:
     """Twist with its standard error, |psi6| of both layers, and temperature, over one axis of simulated time.
 
-    All attempts are drawn, each with a line style of its own and a mark where it began; one that went on from a restart
-    file begins where that was written. Where a frame has no twist the line has a gap, on a shade for the reason. A line
-    marks the end of a run that was ended early; the reason that the result gives stands under the title.
+    All attempts are drawn, each in its own line style and with a mark where it began. An attempt that continued from a
+    restart file begins where the file was written. Where a frame has no twist the line has a gap, shaded for the
+    reason. A line marks the end of a run that was ended early; the result's reason stands under the title.
     """
     figure = new_figure(WIDTH_IN, 7.6, title)
     panels = figure.subplots(3, 1, sharex=True, height_ratios=[3, 2, 2])

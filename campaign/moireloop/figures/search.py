@@ -1,6 +1,6 @@
 """Two figures of a campaign: how the error fell, and where in the search space the twists lie (pure).
 
-Colours are those of Okabe and Ito (2008) and matplotlib's `viridis`, which colour-blind readers tell apart.
+Colours come from Okabe and Ito (2008) and matplotlib's `viridis`, which colour-blind readers can distinguish.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ def space_figure(
     title: str = "",
     admitted_deg: Sequence[float] = (),
 ) -> Figure:
-    """The results in every pair of parameters, coloured by twist; one parameter alone against the twist.
+    """The results in every pair of parameters, coloured by twist; a single parameter against the twist.
 
-    The best recipe of each target's first clusters has the name of its cluster, with that of the target where there
-    are several. Of more than MANY results each cell shows the median twist, the stronger the more there are.
+    The best recipe of each target's first clusters has the name of its cluster, with the target's name where there are
+    several targets. Of more than MANY results each cell shows the median twist, the stronger the more there are.
 
     Args:
         bounds: lowest and highest value of each parameter of the search space.

@@ -79,7 +79,7 @@ def pattern_of(
 def structure_figure(
     analyses: Mapping[str, AnalysisOutcome], pattern: Pattern | None, title: str = ""
 ) -> Figure | None:
-    """A panel for g(r) and one for the pattern, of those of both analyses that there are; None without either.
+    """A panel for g(r) and one for the pattern, for each of the two analyses that exists; None without either.
 
     An analysis that found nothing is a panel with its reason; a pattern is shown all the same, without marks.
     """

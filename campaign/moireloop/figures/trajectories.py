@@ -31,10 +31,10 @@ def trajectory_figure(
 ) -> Figure:
     """Twist, and order of the upper layer, over simulated time: one line a run, coloured by its result's twist.
 
-    A dot marks the result's twist, which of a run that was ended as settled is not that of the last frame; a run
-    without a result has its last twist. Where a frame has no twist the line has a gap; runs that ended without one are
-    grey. Of a candidate that was tried more than once the last attempt is shown. The best run of each target is black
-    and named. Of more than MANY runs the density of their lines is shown, and no dots.
+    A dot marks the result's twist. For a run that was ended as settled it is not the twist of the last frame; a run
+    without a result has its last twist. Where a frame has no twist the line has a gap. Runs that ended without a twist
+    are grey. A candidate that was tried more than once shows its last attempt. The best run of each target is black
+    and named. With more than MANY runs the density of their lines is shown, without dots.
     """
     figure = new_figure(9.0, 7.0, title)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])

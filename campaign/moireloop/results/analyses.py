@@ -17,7 +17,7 @@ def analyses_table(results: Iterable[Result]) -> pa.Table:
     """One row for each number, each array, and each reason why there is none, in the order of the results.
 
     `shape` is empty for a number, and `values` are flat, the last axis fastest; both are null where there is only a
-    `reason`. `name` is null where the reason is that of the whole analysis.
+    `reason`. `name` is null where the reason applies to the whole analysis.
     """
     import pyarrow as pa
 

@@ -35,9 +35,9 @@ Rank = tuple[bool, float, float, float, float, float]
 class Recipe:
     """All runs of one set of parameters, as a way to reach a target.
 
-    `result` is the run nearest to the target. The twist is the median of the runs that hit and its error the median
-    of theirs; of a recipe that never hit both are those of the nearest run. `again` are the runs after the first hit.
-    `cluster` is empty for a recipe that never hit, or while clusters were not asked for.
+    `result` is the run nearest to the target. The twist is the median over the runs that hit, and its error the median
+    of their errors. For a recipe that never hit, both come from the nearest run. `again` are the runs after the first
+    hit. `cluster` is empty for a recipe that never hit, or while clusters were not asked for.
     """
 
     runs: tuple[Result, ...]
@@ -195,7 +195,7 @@ def clusters_of(points: npt.NDArray[np.float64], side: float = CLUSTER_SIDE) -> 
 
 
 def _joined(points: npt.NDArray[np.float64], first: Labels, side: float) -> Labels:
-    """The clusters of all points, given those of the first ones."""
+    """The clusters of all points, given the clusters of the first ones."""
     low = [points[: len(first)][first == number].min(axis=0) for number in range(int(first.max()) + 1)]
     high = [points[: len(first)][first == number].max(axis=0) for number in range(len(low))]
     found = first.tolist()
@@ -264,7 +264,7 @@ def _contenders(ran: RecipeRuns, nearest: Mapping[int, int], target: Target, rep
 
 
 def _medians(ran: RecipeRuns, is_hit: npt.NDArray[np.bool_]) -> dict[int, tuple[float, float | None]]:
-    """Of each recipe that hit: the median twist of its hits, and that of their errors as far as they are known."""
+    """For each recipe that hit: the median twist of its hits, and the median of their known errors."""
     hits: dict[int, list[int]] = {}
     for row in np.flatnonzero(is_hit).tolist():
         hits.setdefault(int(ran.label[row]), []).append(row)

@@ -70,7 +70,7 @@ class Summaries:
         now_s: float,
         withheld: Withheld = NONE_WITHHELD,
     ) -> Summary:
-        """The summary of all results so far, or of those of a moment ago.
+        """The summary of all results so far, or a moment ago.
 
         Args:
             now_s: seconds of a clock that is not set.

@@ -1,4 +1,4 @@
-"""One service alone, without a conductor that started it: waits for the campaign, and goes on with it (main)."""
+"""One service by itself, without a conductor: it waits for the campaign, and continues with it (main)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MODULES: Final = {"broker": "moireloop_broker", "analyzer": "moireloop_analyzer"
 
 
 class ServiceGone(RuntimeError):
-    """A service that was started alone ends, since it cannot work or has nothing to work for; the text says why."""
+    """A service that was started by itself ends, since it cannot work or has nothing to work for; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def serve_alone(request: ServiceRequest, say: Say) -> None:
 
 
 def _serve(request: ServiceRequest, reached: Reached, asked: Asked, say: Say) -> News:
-    """Run the service for one session; returns how it went on with it."""
+    """Run the service for one session; returns what became of the session."""
     connection = reached.connection
     services = ServiceSet(CampaignFolder(request.connection_file.parent).services_lock)
     with contextlib.closing(open_impatient(connection.redis_url, ANSWER_S)) as client:

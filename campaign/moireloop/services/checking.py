@@ -1,4 +1,4 @@
-"""Whether a service that was started alone works now, as a health check asks (adapter)."""
+"""Whether a service that was started by itself works now, as a health check asks (adapter)."""
 
 from __future__ import annotations
 

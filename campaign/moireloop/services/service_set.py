@@ -88,8 +88,8 @@ class ServiceSet:
     def start(self, spec: ServiceSpec) -> None:
         """Start a service; it dies with this process, whatever this process dies of.
 
-        It has a process group of its own in this process's session: where it is stopped (SIGSTOP) when this process
-        dies, the kernel lets it go on, to hear that (setpgid(2), orphaned process groups).
+        It has its own process group in this process's session. If it is stopped (SIGSTOP) when this process dies, the
+        kernel continues it, so that it notices (setpgid(2), orphaned process groups).
         """
         running = self._services.setdefault(spec.name, _Running(spec))
         spec.log_file.parent.mkdir(parents=True, exist_ok=True)

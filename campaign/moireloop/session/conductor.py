@@ -97,8 +97,8 @@ class Conductor:
     """One session of one campaign. The caller holds the folder's lock.
 
     Args:
-        resumed: whether it goes on from an earlier session.
-        without: services not to start, such as "optimizer" where candidates come from outside alone.
+        resumed: whether it continues an earlier session.
+        without: services not to start, such as "optimizer" where candidates come only from outside.
         elsewhere: seconds to wait for the broker where services start by themselves; None where they start here.
         say: called with a line where something is waited for.
         until_s: when everything must have been given back, in seconds since the epoch; None without an end.
@@ -148,10 +148,10 @@ class Conductor:
         self._left: Digest | None = None
 
     def start(self, interrupted: Callable[[], bool] = lambda: False) -> None:
-        """Start all services and let the campaign begin, or go on; the pool starts in a later step.
+        """Start all services and let the campaign begin or continue; the pool starts in a later step.
 
         Args:
-            interrupted: whether somebody asked for the end meanwhile.
+            interrupted: whether the user asked for the end meanwhile.
 
         Raises:
             ServiceFailed: the broker or its Redis does not come up, or services of a killed session do not end.
@@ -281,7 +281,7 @@ class Conductor:
     def finish(self, ending: Ending) -> None:
         """Write down how it ended and end all services but the broker, which tells of the end until `close`.
 
-        Workers alone get time where it is short.
+        If time is short, only workers get some.
         """
         ended: Literal["completed", "stopped"] = "completed" if ending.is_complete else "stopped"
         names = self._services.names()
@@ -462,7 +462,7 @@ class Conductor:
         )
 
     def _summary(self) -> Summary:
-        """The summary of all results so far, or of those of a moment ago."""
+        """The summary of all results so far, or a moment ago."""
         history = self.history
         return self._summaries.look(
             history.results, self.campaign.targets, history.resumed_at_s, boot_s(), history.withheld

@@ -1,7 +1,7 @@
 """What a long campaign has come to, kept in its folder, so that a look reads no more than what came since (adapter).
 
 The conductor writes it now and then, and at the end with the status that the session leaves. Nothing depends on it: a
-digest that is gone, old or damaged, or that of another campaign, leaves the log to be read.
+digest that is gone, old or damaged, or belongs to another campaign, leaves the log to be read.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ RESULTS_KEPT: Final = 64
 
 @dataclass(frozen=True)
 class Digest:
-    """A campaign up to the log's entry `last_id`; its history has the newest results alone, and a summary of all.
+    """A campaign up to the log's entry `last_id`; its history has only the newest results, and a summary of all.
 
-    `status` is that of a session that ended by itself, and `mark` tells the data that it left; both may be missing.
+    `status` is the last status of a session that ended by itself; `mark` identifies the data that it left. Both may be
+    missing.
     """
 
     last_id: str
@@ -50,7 +51,7 @@ class Digest:
     mark: str = ""
 
     def is_whole(self, folder: CampaignFolder) -> bool:
-        """Whether nothing has come since: the private server's data are those of which it is the digest."""
+        """Whether nothing has come since: the private server's data are still the data that were digested."""
         return self.status is not None and self.mark != "" and self.mark == data_mark(folder.redis)
 
 

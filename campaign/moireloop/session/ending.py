@@ -17,7 +17,7 @@ WALL_TIME = "budget.wall_time_s"
 class Ending:
     """How a campaign's session ended: with its budget spent, drained, given back, or given up as a failure.
 
-    `goes_on_later` is whether it gave everything back for another allocation to go on with.
+    `goes_on_later` is whether it gave everything back so that another allocation can continue.
     """
 
     is_complete: bool

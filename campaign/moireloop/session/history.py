@@ -37,13 +37,13 @@ FAILURES_KEPT: Final = 5
 class History:
     """Grows with the events of the log. Results stand in its order; sessions are known by the times of their starts.
 
-    `results_before` is how many results are older than the last session's start, `drained_for` why
-    the present one drains. `last_failures` are the last attempts that failed by themselves,
-    oldest first, at most FAILURES_KEPT. `steered` is what requests have made of the campaign.
-    `passed_over` maps ids of entries that are no events to the reason. `outcomes` counts results by how they ended,
-    `counted_outside` those of candidates from outside that would use up the budget. `withheld` are the runs that could
-    have been ended early and go to their full end as a check, by candidate and attempt. Of a history that begins with a
-    digest, `summary` is what all results of the digest come to, of which only the newest are among `results`.
+    `results_before` is how many results are older than the last session's start, `drained_for` why the present session
+    drains. `last_failures` are the last attempts that failed by themselves, oldest first, at most FAILURES_KEPT.
+    `steered` is what requests have made of the campaign. `passed_over` maps ids of entries that are no events to the
+    reason. `outcomes` counts results by how they ended, `counted_outside` the results of candidates from outside that
+    would use up the budget. `withheld` are the runs that could have been ended early but run to their full end as a
+    check, by candidate and attempt. For a history that begins with a digest, `summary` covers all results of the
+    digest; only the newest of them are among `results`.
     """
 
     results: list[Result] = field(default_factory=list)

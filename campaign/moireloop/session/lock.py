@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from moireloop_broker.connection import Connection
 
 LOCK_PATIENCE_S: Final = 0.2
-"""Outlasts somebody else's short look at who holds the lock."""
+"""Outlasts another process's short look at who holds the lock."""
 
 
 BEAT_S: Final = 1.0

@@ -66,16 +66,16 @@ class NameTaken(ValueError):
 
 
 def open_session(campaign: Campaign, folder: CampaignFolder, *, elsewhere: bool = False) -> Connection:
-    """Write the connection file of a new session; keys stay those of the campaign, and ports where they are free.
+    """Write the connection file of a new session. The campaign's keys stay, and its ports where they are free.
 
-    A campaign gets its id with its first session; each session gets a mark of its own.
+    A campaign gets its id with its first session; each session gets its own mark.
 
     Args:
         elsewhere: the broker may run on another host than this process, under the name that `network.host` says.
 
     Raises:
-        NameTaken: the Redis server that it joins holds a campaign of this name that is another one, or that went on
-            from another folder.
+        NameTaken: the Redis server that it joins holds another campaign of this name, or this one was continued from
+            another folder.
         StateLost: the campaign was run, and its state is gone.
         redis.RedisError: that server does not answer.
         OSError: there is no place for the local sockets, or the campaign's folder cannot be written to.
@@ -175,7 +175,7 @@ def refuse_taken_name(campaign: Campaign) -> None:
 def forget_session(folder: CampaignFolder) -> None:
     """Let go of an earlier session for good: its sockets, and its state on a Redis server that it joined.
 
-    Keys on a joined server go only when they are those of this very folder. The caller holds the folder's lock.
+    Keys on a joined server are removed only if they belong to this very folder. The caller holds the folder's lock.
 
     Raises:
         StillEnding: services of a killed session do not end.
@@ -341,7 +341,7 @@ def _endpoint(host: str, free: FreePorts, earlier: str | None) -> str:
 
 
 def _is_in_use(socket_folder: Path) -> bool:
-    """Whether a session uses it: that of a folder of which this one is a copy."""
+    """Whether a session uses it, of the folder that this one is a copy of."""
     try:
         descriptor = os.open(socket_folder, os.O_RDONLY)
     except OSError:

@@ -162,7 +162,7 @@ def progress_of(
 
 
 def restarts_passed_over(now: Mapping[str, int], before: Mapping[str, int] | None) -> tuple[str, ...]:
-    """A line for each reason for which runs of this session did not go on from their newest restart file."""
+    """A line for each reason why runs of this session did not continue from their newest restart file."""
     if before is None:
         return ()
     counted = {why: now.get(name, 0) - before.get(name, 0) for name, why in PASSED_OVER.items()}

@@ -141,7 +141,7 @@ def clear_earlier_session(client: redis.Redis, keys: Keys, campaign: Campaign, c
 
 
 def _has_settings(connection: Connection, sections: dict[str, object]) -> bool:
-    """Whether the broker has put this session's settings into Redis; those of an earlier one may still be there."""
+    """Whether the broker has put this session's settings into Redis; an earlier session's may still be there."""
     client = open_impatient(connection.redis_url)
     with contextlib.closing(client), contextlib.suppress(redis.RedisError, LookupError):
         found = read_settings(client, connection.keys)

@@ -91,7 +91,7 @@ def _trouble(progress: Progress) -> list[str]:
 
 
 def _bar(progress: Progress) -> Table:
-    """The bar in a table of its own: alone it would not end its line."""
+    """The bar in a separate table: by itself it would not end its line."""
     table = Table.grid()
     table.add_row(ProgressBar(total=max(1, progress.budget_results), completed=progress.done, width=BAR_WIDTH))
     return table

@@ -1,4 +1,4 @@
-"""The campaigns that the gateway was given, each followed from the first time that somebody looks (adapter)."""
+"""The campaigns that the gateway was given, each followed from the first time that a user looks (adapter)."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ PHASE_TOPIC: Final = "gateway/1"
 
 
 class Followed:
-    """Follows a campaign from its creation to `close`; used in the event loop alone.
+    """Follows a campaign from its creation to `close`; used only in the event loop.
 
     What the follower's thread brings waits in a queue, which the loop empties as a whole.
     """

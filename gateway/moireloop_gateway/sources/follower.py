@@ -108,7 +108,7 @@ class Follower(threading.Thread):
             self._last_id, complete = page.last_id, page.complete
 
     def _observed_before(self, client: CampaignClient) -> None:
-        """What was seen of the runs that go on."""
+        """What was seen of the runs in progress."""
         if self._running_since_ms:
             since = f"{min(self._running_since_ms.values())}-0"
             for entry in client.subscribe([OBSERVATION], since, wait_s=0):
@@ -134,7 +134,7 @@ class Follower(threading.Thread):
             self._take(batch, False)
 
     def _note(self, entry: Received[Published]) -> None:
-        """Remember how far the log was read, and since when runs go on."""
+        """Remember how far the log was read, and since when runs are in progress."""
         tag = entry.message.tag
         if tag not in LOG_TOPICS:
             return

@@ -24,7 +24,7 @@ KEPT: Final = 16
 
 
 class Foretelling:
-    """Keeps the last answers for each campaign: they change with its results, targets and search space alone."""
+    """Keeps the last answers for each campaign: they change only with its results, targets and search space."""
 
     def __init__(self) -> None:
         self._maps: dict[str, tuple[str, dict[str, Any]]] = {}

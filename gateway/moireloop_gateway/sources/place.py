@@ -154,6 +154,6 @@ def campaign_folders(given: Path) -> Iterator[CampaignFolder]:
 
 
 def is_campaign(root: Path) -> bool:
-    """Whether this is a campaign's folder, and not one in which somebody keeps a campaign file of the same name."""
+    """Whether this is a campaign's folder, and not one in which a user keeps a campaign file of the same name."""
     folder = CampaignFolder(root)
     return folder.was_started and folder.runs.is_dir()

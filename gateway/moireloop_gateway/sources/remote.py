@@ -1,4 +1,4 @@
-"""A campaign whose folder is not here: what its connection file alone leads to, over the wire (adapter)."""
+"""A campaign whose folder is not here, reached over the wire from its connection file only (adapter)."""
 
 from __future__ import annotations
 

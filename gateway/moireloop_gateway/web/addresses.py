@@ -23,7 +23,7 @@ def thing(*required: str, **properties: Schema) -> Schema:
 
 
 def maybe(**properties: Schema) -> Schema:
-    """An object of JSON with some of these fields: `reason` alone, or all others."""
+    """An object of JSON with some of these fields: only `reason`, or all others."""
     return {"type": "object", "properties": properties}
 
 

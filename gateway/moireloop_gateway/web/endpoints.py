@@ -41,7 +41,7 @@ CSV_ROWS: Final = 2000
 MOST_SPANS: Final = 4000
 
 MOST_RESULTS: Final = 10_000
-"""Of one answer in JSON; the next one goes on after its last id."""
+"""Of one answer in JSON; the next one continues after its last id."""
 
 
 def json_response(content: Any, code: int = 200) -> Response:

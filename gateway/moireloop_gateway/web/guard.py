@@ -60,9 +60,9 @@ class Guard:
     """The middleware around the application. A request that passes has `scope["role"]`.
 
     Args:
-        hosts: names by which the gateway may be called; others are refused, as those of a rebound DNS name.
+        hosts: names by which the gateway may be called; others are refused, such as a rebound DNS name.
         origins: of pages elsewhere that may read with a token of theirs; none by default.
-        secure: whether cookies go over TLS alone.
+        secure: whether cookies go only over TLS.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Guard:
             await sender.refuse(refusal, wants_page="text/html" in headers.get("accept", ""))
 
     def _enter(self, scope: Scope, headers: Mapping[str, str]) -> str | None:
-        """Set the caller's role; the address to go on to where a link has brought a token. Raises Refusal."""
+        """Set the caller's role; returns the address to redirect to if a link has brought a token. Raises Refusal."""
         if _name_of(headers.get("host", "")) not in self._hosts:
             raise Refusal(421, "UnknownHost", "this gateway is not known under that name; name it with --name")
         caller = scope["client"][0] if scope.get("client") else "local"

@@ -38,7 +38,7 @@ Constant = Annotated[FiniteFloat, Field(ge=1, le=20)]
 
 
 class SubmitPattern(Message):
-    """Index a measured pattern and put it into the log; columns are those of a table of peaks (docs/compare.md)."""
+    """Index a measured pattern and put it into the log; columns are as in a table of peaks (docs/compare.md)."""
 
     columns: Annotated[dict[Annotated[str, Field(max_length=64)], Column], Field(min_length=1, max_length=16)]
     pattern_id: Identifier | None = None

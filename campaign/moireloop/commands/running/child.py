@@ -25,7 +25,7 @@ LOOK_EVERY_S: Final = 0.5
 
 
 def main(parent: int, report: int) -> int:
-    """Carry the request out; the exit code is that of `moireloop run`."""
+    """Carry out the request; returns the exit code of `moireloop run`."""
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="moireloop: %(message)s")
     threading.Thread(target=_drain_without, args=(parent,), daemon=True).start()
     request = StartRequest(**json.load(sys.stdin))

@@ -1,4 +1,4 @@
-"""`moireloop service`: one service of a campaign alone, under a batch script, systemd or in a container (main)."""
+"""`moireloop service`: a single service of a campaign, under a batch script, systemd or in a container (main)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ROLES: Final[dict[str, Role | None]] = {
 
 
 class ConductorRuns(ValueError):
-    """The conductor is no service that runs alone; the text says how it is started."""
+    """The conductor does not run as a single service; the text says how it is started."""
 
 
 def service(

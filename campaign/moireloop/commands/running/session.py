@@ -55,7 +55,7 @@ def run(
     """Start a campaign and stay until it ends.
 
     Args:
-        or_resume: go on with it where it was started before.
+        or_resume: continue it where it was started before.
         until: when the machine is needed back, as a time or as what remains.
         no_figures: write only tables at the end.
     """
@@ -125,7 +125,7 @@ def resume_file(
     until_s: float | None = None,
     draws: bool = True,
 ) -> Session:
-    """Go on with a campaign that was read and stay until it ends; the arguments are those of `run_file`."""
+    """Continue a campaign that was read and stay until it ends; the arguments are as for `run_file`."""
     folder, campaign = file.folder, file.campaign
     with _checked_and_locked(file, "resume", elsewhere is not None):
         held()

@@ -61,7 +61,7 @@ def submit_pattern(
 
 
 def _constants(path: Path, lattices: str | None) -> tuple[float, float] | None:
-    """Lattice constants as they were said, or those of the growth model of a campaign file or folder."""
+    """Lattice constants as given, else the growth model's, from a campaign file or folder."""
     if lattices is not None:
         lower, upper = numbers_of(lattices, "--lattices", 2)
         return lower, upper

@@ -34,7 +34,7 @@ def pause(path: Path, *, reason: str) -> int:
 
 
 def resumed_after_pause(folder: CampaignFolder) -> bool:
-    """Let a campaign that is running and paused go on; False where it is not."""
+    """Let a campaign that is running and paused continue; False where it is not."""
     from moireloop.client.client import NotRunning
 
     if not is_running(folder):
