@@ -45,7 +45,7 @@ M = TypeVar("M", bound="Published")
 
 @dataclass(frozen=True)
 class _Log:
-    """What was in the state but the series: packed entries of the log and of what was observed, and the status."""
+    """The stored state without the series: packed entries of the log and of the observations, and the status."""
 
     entries: list[Entry]
     status: Status
@@ -79,13 +79,13 @@ class StoredCampaign:
 
     @property
     def id(self) -> str:
-        """The id of the campaign, which stays when its folder moves; empty for one of an early version."""
+        """The id of the campaign, which stays when its folder moves; empty for a campaign of an early version."""
         identity = read_identity(self._folder.root)
         return identity.id if identity else ""
 
     @property
     def status(self) -> Status:
-        """The state that it was left in."""
+        """The campaign's last state."""
         return self._log.status
 
     @cached_property
@@ -97,7 +97,7 @@ class StoredCampaign:
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """The wanted twists, as requests have left them; so are space and budget."""
+        """The wanted twists, including changes by requests; likewise `space` and `budget`."""
         return self._campaign.targets
 
     @property
@@ -124,7 +124,7 @@ class StoredCampaign:
     def events(self, topics: Iterable[Topic] = (), since: str = START) -> list[Any]:
         """The messages of these classes or topics after the id `since`, oldest first; no topics mean the whole log.
 
-        Of what was observed (Observation, FrameAnalysed) the newest 100000 are kept. These have ids apart from those
+        Only the newest 100000 observations (Observation, FrameAnalysed) are kept. Their ids are separate from the ids
         of the log's events.
 
         Raises:
@@ -146,13 +146,13 @@ class StoredCampaign:
 
     @cached_property
     def series(self) -> tuple[Series, ...]:
-        """What the analyzers saw in the frames of each attempt, by candidate and attempt."""
+        """The analyzers' measurements of each attempt's frames, by candidate and attempt."""
         with stored_state(self._folder) as (client, connection):
             return tuple(Observations(client, connection.keys).all_series())
 
     @cached_property
     def structures(self) -> Mapping[str, Path]:
-        """LAMMPS data file of the final structure by candidate id, of the runs whose folder is still there."""
+        """LAMMPS data file of the final structure by candidate id, for runs whose folder still exists."""
         places = {
             result.candidate.candidate_id: self._folder.final_data(result.candidate.candidate_id, result.attempt)
             for result in self.results
@@ -164,7 +164,7 @@ class StoredCampaign:
         return best_result(self.results, self.targets[0] if target is None else target)
 
     def compare(self, pattern: PatternSource, **options: Unpack[PatternOptions]) -> Comparison:
-        """A measured pattern beside the results: its twist, what is most like it, what to change.
+        """Compare a measured pattern with the results: its twist, the most similar results, what to change.
 
         Raises:
             PatternRefused: the pattern cannot be read, or no lattice constants are known.
@@ -176,7 +176,7 @@ class StoredCampaign:
         return compare(pattern, self.results, self.targets, self.space, **options)
 
     def advise_chamber(self, target: Target | float | None = None) -> ChamberAdvice:
-        """Where chamber and computer should go next, by results and measured patterns; see CampaignClient."""
+        """Advise growth parameters for chamber and simulation, from results and patterns; see CampaignClient."""
         from moireloop.experiment.chamber import advised
 
         patterns = [entry.message for entry in self.events([PatternMeasured])]
@@ -214,7 +214,7 @@ def open_campaign(path: Path | str) -> StoredCampaign:
     Raises:
         CampaignFileError: there is no campaign there.
         CampaignIsRunning: it runs; `moireloop.connect` is for that.
-        StateLost, RedisUnavailable: at the first use of what was lost, or cannot be read.
+        StateLost, RedisUnavailable: at the first use of a part that was lost or cannot be read.
     """
     campaign, _ = load_to_look(Path(path))
     folder = CampaignFolder(campaign.folder)

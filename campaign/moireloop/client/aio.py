@@ -51,7 +51,7 @@ M = TypeVar("M", bound="Published")
 
 
 class AsyncSubscription(Generic[P]):
-    """Messages as they come, for `async for`. It ends when the campaign has: `ended` is then how, None before."""
+    """Messages as they arrive, for `async for`. It ends with the campaign: `ended` then says how; None before."""
 
     def __init__(self, following: Following, entries: AsyncGenerator[Received[Published], None]) -> None:
         self._following = following
@@ -59,7 +59,7 @@ class AsyncSubscription(Generic[P]):
 
     @property
     def ended(self) -> CampaignChanged | None:
-        """The event that says how the campaign ended, stopped or completed, and why; None while it has not."""
+        """The event that says how the campaign ended, stopped or completed, and why; None before it ends."""
         return self._following.ended
 
     def __aiter__(self) -> AsyncIterator[Received[P]]:
@@ -69,12 +69,12 @@ class AsyncSubscription(Generic[P]):
         return cast("Received[P]", await anext(self._entries))
 
     async def aclose(self) -> None:
-        """Let go of the subscription."""
+        """Close the subscription."""
         await self._entries.aclose()
 
 
 class AsyncCampaignClient(Asking[Coroutine[Any, Any, None]]):
-    """A running campaign, seen from a program with asyncio. Requests of several tasks go one after another.
+    """A running campaign, for programs with asyncio. Requests of several tasks are sent one after another.
 
     Args:
         connection: what the connection file says.
@@ -108,7 +108,7 @@ class AsyncCampaignClient(Asking[Coroutine[Any, Any, None]]):
         return cast("Status", await self._ask(StatusRequest()))
 
     async def describe(self) -> Description:
-        """What the campaign searches: space with units and limits, targets, budget, strategy. Raises NotRunning."""
+        """Description of the search: space with units and limits, targets, budget, strategy. Raises NotRunning."""
         return cast("Description", await self._ask(DescribeRequest()))
 
     async def space(self) -> dict[str, ParameterRange]:
@@ -132,7 +132,7 @@ class AsyncCampaignClient(Asking[Coroutine[Any, Any, None]]):
         return results_frame([entry.message for entry in await self.results()], targets_of(told.targets), bounds)
 
     async def compare(self, pattern: PatternSource, **options: Unpack[PatternOptions]) -> Comparison:
-        """A measured pattern beside the results so far, found in a thread; see CampaignClient.compare."""
+        """Compare a measured pattern with the results so far, in a thread; see CampaignClient.compare."""
         from moireloop.experiment.comparing import compare
 
         told = await self.describe()
@@ -167,7 +167,7 @@ class AsyncCampaignClient(Asking[Coroutine[Any, Any, None]]):
         return cast("PatternMeasured", await self._ask(await asyncio.to_thread(work)))
 
     async def advise_chamber(self, target: Target | float | None = None) -> ChamberAdvice:
-        """Where chamber and computer should go next, found in a thread; see CampaignClient.advise_chamber."""
+        """Advise growth parameters for chamber and simulation, in a thread; see CampaignClient.advise_chamber."""
         from moireloop.experiment.chamber import advised
 
         told = await self.describe()
@@ -200,7 +200,7 @@ class AsyncCampaignClient(Asking[Coroutine[Any, Any, None]]):
         return [entry async for entry in self._drive(replayed(since, [topic_named(topic) for topic in topics]))]
 
     async def page(self, since: str = START, topics: Iterable[Topic] = (), *, limit: int = PAGE) -> Page[Published]:
-        """At most `limit` messages after the id `since`, oldest first; no topics mean the whole log."""
+        """Returns at most `limit` messages after the id `since`, oldest first; no topics mean the whole log."""
         return page_of(await self._ask(requests.replay(since, limit, [topic_named(topic) for topic in topics])))
 
     async def replicate(self, candidate_id: str, runs: int = 1) -> list[str]:
@@ -238,7 +238,7 @@ class AsyncCampaignClient(Asking[Coroutine[Any, Any, None]]):
     def subscribe(
         self, topics: Iterable[Topic] = (Result,), since: str | None = None, *, wait_s: float = math.inf
     ) -> AsyncSubscription[Any]:
-        """Messages as they come, each once and in order, for `async for`; as `CampaignClient.subscribe`."""
+        """Subscribe to messages, each once and in order, for `async for`; as `CampaignClient.subscribe`."""
         following = Following(topics, since, wait_s)
         return AsyncSubscription(following, self._drive(following.talk(), following.topics))
 
@@ -246,7 +246,7 @@ class AsyncCampaignClient(Asking[Coroutine[Any, Any, None]]):
         await self._ask(request)
 
     async def _drive(self, talk: Talk, topics: Iterable[str] = ()) -> AsyncGenerator[Received[Published], None]:
-        """Carry out a talk; what it yields of messages is yielded. With topics it has a subscription."""
+        """Carry out a talk and yield its messages. With topics it has a subscription."""
         socket = subscribed(self._context.socket(zmq.SUB), self._connection, topics) if topics else None
         answer: Any = None
         try:

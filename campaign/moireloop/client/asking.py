@@ -1,4 +1,4 @@
-"""What both clients ask of a campaign, said once: each method makes a request and has it carried out (pure)."""
+"""Requests that both clients share: each method makes a request and has it carried out (pure)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ R = TypeVar("R", covariant=True)
 
 
 class Asking(ABC, Generic[R]):
-    """Steers a campaign. A blocking client returns when a request is carried out; one for asyncio is awaited.
+    """Steers a campaign. A blocking client returns when a request is carried out; an asyncio client is awaited.
 
-    Every method raises BadArgument where its arguments make no request, NotRunning where nothing answers, and
-    RequestRefused where the request makes no sense now.
+    Every method raises BadArgument if its arguments are invalid, NotRunning if nothing answers, and RequestRefused if
+    the broker refuses the request in the campaign's present state.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Asking(ABC, Generic[R]):
         """Send a request and see that it is accepted."""
 
     def propose(self, candidate_id: str, parameters: Mapping[str, Number], *, seed: int = 0) -> R:
-        """Queue a candidate; the same id, parameters and seed are the same one."""
+        """Queue a candidate. Proposing the same id, parameters and seed again changes nothing."""
         return self._carry_out(requests.propose(candidate_id, parameters, seed, self.name))
 
     def cancel(self, candidate_id: str, reason: str) -> R:
@@ -35,11 +35,11 @@ class Asking(ABC, Generic[R]):
         return self._carry_out(requests.cancel(candidate_id, reason, self.name))
 
     def withdraw(self, candidate_id: str, reason: str = "withdrawn") -> R:
-        """Take a candidate out of the queue; refused when it runs already."""
+        """Take a candidate out of the queue; refused if it already runs."""
         return self._carry_out(requests.withdraw(candidate_id, reason, self.name))
 
     def prioritise(self, candidate_id: str, place: int = 1) -> R:
-        """Move a queued candidate to a place in the queue; 1 is the next one that a worker takes."""
+        """Move a queued candidate to a place in the queue; place 1 is the next that a worker takes."""
         return self._carry_out(requests.prioritise(candidate_id, place, self.name))
 
     def pause(self, reason: str = "asked to pause") -> R:
@@ -55,15 +55,15 @@ class Asking(ABC, Generic[R]):
         return self._carry_out(requests.retarget(targets, self.name))
 
     def change_space(self, space: Mapping[str, Sequence[Number]]) -> R:
-        """Search within other bounds: name -> [low, high] of some or all growth parameters."""
+        """Search within new bounds: name -> [low, high], for some or all growth parameters."""
         return self._carry_out(requests.change_space(space, self.name))
 
     def change_budget(self, results: int | None = None, *, wall_time_s: Number | None = None) -> R:
-        """Change the budget; what is None stays as it is."""
+        """Change the budget. An argument that is None leaves its part as it is."""
         return self._carry_out(requests.change_budget(results, wall_time_s, self.name))
 
     def scale(self, workers: int, pool: str = "main") -> R:
-        """Keep so many workers in a pool from now on; those that are too many give back what they hold, uncharged."""
+        """Keep this many workers in a pool from now on. Surplus workers give back what they hold, uncharged."""
         return self._carry_out(requests.scale(workers, pool, self.name))
 
     def note(self, text: str, candidate_id: str | None = None) -> R:

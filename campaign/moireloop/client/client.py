@@ -1,4 +1,4 @@
-"""What an outside program uses: results, status, live messages with replay, and requests (adapter).
+"""The client for outside programs: results, status, live messages with replay, and requests (adapter).
 
 It needs only the connection file, and talks to the broker's two sockets, never to Redis.
 """
@@ -62,7 +62,7 @@ M = TypeVar("M", bound="Published")
 
 
 class Subscription(Generic[P]):
-    """Messages as they come. It ends when the campaign has: `ended` is then how, None before."""
+    """Messages as they arrive. It ends with the campaign: `ended` then says how; before that it is None."""
 
     def __init__(self, following: Following, entries: Generator[Received[Published], None, Any]) -> None:
         self._following = following
@@ -70,7 +70,7 @@ class Subscription(Generic[P]):
 
     @property
     def ended(self) -> CampaignChanged | None:
-        """The event that says how the campaign ended, stopped or completed, and why; None while it has not."""
+        """The event that says how the campaign ended, stopped or completed, and why; None before it ends."""
         return self._following.ended
 
     def __iter__(self) -> Iterator[Received[P]]:
@@ -80,7 +80,7 @@ class Subscription(Generic[P]):
         return cast("Received[P]", next(self._entries))
 
     def close(self) -> None:
-        """Let go of the subscription."""
+        """Close the subscription."""
         self._entries.close()
 
 
@@ -88,9 +88,9 @@ class CampaignClient(Asking[None]):
     """A running campaign, seen from outside. Use one instance in one thread.
 
     Args:
-        connection: what the connection file says.
-        timeout_s: how long a request may wait for its answer.
-        name: who asks, as the log shall say; by default user and host.
+        connection: the content of the connection file.
+        timeout_s: how long a request may wait for its reply.
+        name: the requester's name in the log; by default user and host.
     """
 
     def __init__(self, connection: ClientConnection, *, timeout_s: float = 10.0, name: str | None = None) -> None:
@@ -119,7 +119,7 @@ class CampaignClient(Asking[None]):
         return cast("Status", self._ask(StatusRequest()))
 
     def describe(self) -> Description:
-        """What the campaign searches: space with units and limits, targets, budget, strategy. Raises NotRunning."""
+        """Description of the search: space with units and limits, targets, budget, strategy. Raises NotRunning."""
         return cast("Description", self._ask(DescribeRequest()))
 
     @property
@@ -150,7 +150,7 @@ class CampaignClient(Asking[None]):
         return best_result([entry.message for entry in self.results()], wanted)
 
     def compare(self, pattern: PatternSource, **options: Unpack[PatternOptions]) -> Comparison:
-        """A measured pattern beside the results so far: its twist, what is most like it, what to change.
+        """Compare a measured pattern with the results so far: its twist, the most similar results, what to change.
 
         Raises:
             PatternRefused: the pattern cannot be read, or no lattice constants are known.
@@ -173,17 +173,17 @@ class CampaignClient(Asking[None]):
     ) -> PatternMeasured:
         """Index a measured pattern and put it into the log; returns the event, whose analysis has a twist or a reason.
 
-        The same measurement under the same id is one pattern: the event of the first time is returned.
+        The same measurement under the same id is one pattern: submitting it again returns the first event.
 
         Args:
             pattern: the file of a pattern, or its peaks.
-            pattern_id: its name; by default one that the same measurement always gets.
-            parameters: the growth chamber's own, such as {"substrate_temperature_k": 875}.
+            pattern_id: its name; by default a name that depends only on the measurement.
+            parameters: the growth chamber's parameters, such as {"substrate_temperature_k": 875}.
             measured_s: when it was measured, in seconds since the epoch.
 
         Raises:
             PatternRefused: the pattern cannot be read, or no lattice constants are known.
-            BadArgument: the name, the parameters or the time are none.
+            BadArgument: the name, the parameters or the time are invalid.
             NotRunning, RequestRefused, MissingExtra: as `note`, and as `results_frame`.
         """
         from moireloop.client.submitting import pattern_request
@@ -201,10 +201,10 @@ class CampaignClient(Asking[None]):
         return cast("PatternMeasured", self._ask(request))
 
     def advise_chamber(self, target: Target | float | None = None) -> ChamberAdvice:
-        """Where chamber and computer are likeliest to give a target's twist, by results and patterns together.
+        """Growth parameters at which chamber and simulation most likely hit a target, from results and patterns.
 
-        What the chamber does otherwise than the simulation is learnt from the patterns; `reason` says why there is no
-        advice. Without a target the first one is taken.
+        The discrepancy between chamber and simulation is learnt from the patterns. `reason` says why there is no
+        advice. The default target is the first one.
 
         Raises:
             NotRunning, MissingExtra: as `results_frame`.
@@ -221,7 +221,7 @@ class CampaignClient(Asking[None]):
         return cast("list[Received[PatternMeasured]]", self.events([PatternMeasured], since))
 
     def retarget_to_pattern(self, pattern_id: str | None = None, tolerance_deg: float | None = None) -> Target:
-        """Search for the twist of a measured pattern from now on, by default of the newest one; returns the target.
+        """Search for a measured pattern's twist from now on, by default the newest pattern's; returns the target.
 
         Raises:
             BadArgument: there is no such pattern, or it has no twist.
@@ -236,12 +236,12 @@ class CampaignClient(Asking[None]):
         """All messages of these classes or topics after the id `since`, oldest first.
 
         Raises:
-            NotRunning, RequestRefused: as `status` and the broker have it.
+            NotRunning, RequestRefused: as from `status` and the broker.
         """
         return list(self._drive(replayed(since, [topic_named(topic) for topic in topics])))
 
     def page(self, since: str = START, topics: Iterable[Topic] = (), *, limit: int = PAGE) -> Page[Published]:
-        """At most `limit` messages after the id `since`, oldest first; no topics mean the whole log.
+        """Returns at most `limit` messages after the id `since`, oldest first; no topics mean the whole log.
 
         Raises:
             NotRunning, RequestRefused: as `events`.
@@ -256,10 +256,10 @@ class CampaignClient(Asking[None]):
         return [request.new_id for request in wanted]
 
     def wait(self, candidate_id: str, timeout_s: float = math.inf) -> Result:
-        """The result of a candidate, as soon as it is there.
+        """Wait for the result of a candidate.
 
         Raises:
-            TimeoutError: it is not there after `timeout_s`.
+            TimeoutError: there is no result after `timeout_s`.
             NotRunning: the campaign ended without it, or does not answer.
         """
         following = Following([Result], START, math.inf, timeout_s)
@@ -283,16 +283,16 @@ class CampaignClient(Asking[None]):
     def subscribe(
         self, topics: Iterable[Topic] = (Result,), since: str | None = None, *, wait_s: float = math.inf
     ) -> Subscription[Any]:
-        """Messages as they come, each once and in order; what was missed is replayed. It ends with the campaign.
+        """Subscribe to messages: each comes once and in order, and missed ones are replayed. Ends with the campaign.
 
         Args:
             topics: classes of messages, such as Result or Observation, or topics of docs/protocol.md ("result/3").
-            since: replay what came after this id first ("0-0": everything); None begins with what comes next.
-            wait_s: end when nothing has come for so long.
+            since: first replay everything after this id ("0-0": the whole log); None begins with the next message.
+            wait_s: seconds without a message after which the subscription ends.
 
         Raises:
-            BadArgument: `since` is no id.
-            NotRunning: the campaign does not answer; at the next message.
+            BadArgument: `since` is not an id.
+            NotRunning: the campaign does not answer; raised at the next message.
         """
         following = Following(topics, since, wait_s)
         return Subscription(following, self._drive(following.talk(), following.topics))
@@ -305,7 +305,7 @@ class CampaignClient(Asking[None]):
         self._ask(request)
 
     def _drive(self, talk: Talk, topics: Iterable[str] = ()) -> Generator[Received[Published], None, Any]:
-        """Carry out a talk; what it yields of messages is yielded. With topics it has a subscription."""
+        """Carry out a talk and yield its messages. With topics it has a subscription."""
         socket = self._subscribed(topics) if topics else None
         answer: Any = None
         try:
@@ -343,14 +343,14 @@ class CampaignClient(Asking[None]):
 
 
 def connect(connection_file: Path | str, *, timeout_s: float = 10.0, name: str | None = None) -> CampaignClient:
-    """A running campaign, by its connection file or its folder.
+    """Connect to a running campaign, by its connection file or its folder.
 
     Args:
-        timeout_s: how long a request may wait for its answer.
-        name: who asks, as the log shall say; by default user and host.
+        timeout_s: how long a request may wait for its reply.
+        name: the requester's name in the log; by default user and host.
 
     Raises:
-        NoConnectionFile: the file is missing, open to others, or malformed; or its folder is a copy of another one,
-            whose session it would lead to.
+        NoConnectionFile: the file is missing, readable by others, or malformed; or its folder is a copy, and the file
+            would lead to the original's session.
     """
     return CampaignClient(connection_of(connection_file), timeout_s=timeout_s, name=name)

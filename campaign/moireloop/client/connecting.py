@@ -1,4 +1,4 @@
-"""How a client reaches a campaign: connection file, sockets, and what a silence or a refusal means (adapter)."""
+"""How a client reaches a campaign: connection file, sockets, and the errors of a silence or a refusal (adapter)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from moireloop_broker.contract.message import MalformedMessage
 from moireloop_broker.network.links import watch_link
 
 MOST_WAITING: Final = 100_000
-"""Published messages that may wait for a subscription that is slow; those lost beyond it are replayed."""
+"""Published messages that may wait for a slow subscription; messages lost beyond it are replayed."""
 
 S = TypeVar("S", bound="zmq.Socket[Any]")
 
 
 def subscribed(socket: S, connection: ClientConnection, topics: Iterable[str], most_waiting: int = MOST_WAITING) -> S:
-    """A socket connected to the published messages, subscribed to these topics; beyond so many the newest are lost."""
+    """Connects a socket to the published messages of these topics; beyond `most_waiting` the newest are lost."""
     socket.rcvhwm = most_waiting
     watch_link(socket)
     connection.curve.secure_client(socket)
@@ -36,7 +36,7 @@ def subscribed(socket: S, connection: ClientConnection, topics: Iterable[str], m
 
 
 def asking(socket: S, connection: ClientConnection) -> S:
-    """A socket connected to the control endpoint."""
+    """Connects a socket to the control endpoint."""
     socket.linger = 0
     watch_link(socket)
     connection.curve.secure_client(socket)
@@ -45,7 +45,7 @@ def asking(socket: S, connection: ClientConnection) -> S:
 
 
 def silence(connection: ClientConnection, timeout_s: float) -> NotRunning:
-    """The error where no reply comes."""
+    """The error when no reply comes."""
     return NotRunning(
         f"nothing answers at {connection.control} within {timeout_s:g} s: "
         f"campaign {connection.campaign!r} does not run, or the keys are not its keys"
@@ -53,7 +53,7 @@ def silence(connection: ClientConnection, timeout_s: float) -> NotRunning:
 
 
 def understood(data: bytes) -> Reply:
-    """A reply that is no refusal. Raises RequestRefused."""
+    """Unpacks a reply that is not a refusal. Raises RequestRefused."""
     try:
         reply = unpack_reply(data)
     except MalformedMessage as error:
@@ -64,7 +64,7 @@ def understood(data: bytes) -> Reply:
 
 
 def default_name() -> str:
-    """Who asks: the user and the host, as far as they are known."""
+    """The default requester: user and host, as far as they are known."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

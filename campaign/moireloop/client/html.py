@@ -1,4 +1,4 @@
-"""A campaign as a notebook shows it: its state in a line, and the best error so far as a curve (pure)."""
+"""A campaign in a notebook: its state in a line, and the best error so far as a curve (pure)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def campaign_html(status: Status, budget_results: int, targets: Iterable[Target]
 
 
 def _curve(results: Sequence[Result], target_deg: float) -> str:
-    """The least error so far against the number of results, as SVG; words where nothing was measured."""
+    """The least error so far against the number of results, as SVG; a text if nothing was measured."""
     best, errors = None, list[float | None]()
     for result in results:
         if result.twist_deg is not None:

@@ -1,4 +1,4 @@
-"""What a client hands out: messages with their ids, pages of the log, and why there are none (pure)."""
+"""What a client returns: messages with their ids, pages of the log, and the errors instead (pure)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Received(Generic[P]):
 
     @property
     def at_s(self) -> float:
-        """When it was written down, in seconds since the epoch, by the clock of the campaign's Redis server.
+        """When it was logged, in seconds since the epoch, by the clock of the campaign's Redis server.
 
-        Ids count milliseconds: so the log's events and the observations carry wall time by one clock.
+        Ids count milliseconds, so events of the log and observations carry wall time by the same clock.
         """
         return order(self.id)[0] / 1000
 
@@ -48,6 +48,6 @@ class Page(Generic[P]):
 
 
 def order(log_id: str) -> tuple[int, int]:
-    """What ids of one stream are compared by."""
+    """The sort key of an id within its stream."""
     milliseconds, number = log_id.split("-")
     return int(milliseconds), int(number)

@@ -1,4 +1,4 @@
-"""Requests made of what a person passes: numbers of any library are taken, what is wrong is named (pure)."""
+"""Requests from a caller's arguments: accepts numbers of any library and names what is wrong (pure)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ M = TypeVar("M", bound=Message)
 
 
 class BadArgument(ValueError):
-    """What was passed makes no request; the text names it, what was expected and what came."""
+    """An argument is invalid; the text names it, what was expected and what came."""
 
 
 def propose(candidate_id: str, parameters: Mapping[str, Number], seed: int, requester: str) -> ProposeRequest:
@@ -59,7 +59,7 @@ def replicate(candidate_id: str, new_id: str, seed: int | None, requester: str) 
 
 
 def replicates(candidate_id: str, runs: int, requester: str) -> list[ReplicateRequest]:
-    """Requests for so many more runs, under new names. Raises BadArgument."""
+    """Requests for a number of further runs, under new names. Raises BadArgument."""
     runs = _plain(runs)
     if isinstance(runs, bool) or not isinstance(runs, int) or not 1 <= runs <= MOST_RUNS:
         raise BadArgument(f"runs: expected 1 to {MOST_RUNS}, got {_shown(runs)}")
@@ -88,7 +88,7 @@ def stop(reason: str, requester: str) -> StopRequest:
 
 
 def scale(workers: int, pool: str, requester: str) -> ScaleRequest:
-    """A request for so many workers in a pool. Raises BadArgument."""
+    """A request for a number of workers in a pool. Raises BadArgument."""
     return _made(ScaleRequest, workers=workers, pool=pool, requester=requester)
 
 
@@ -170,7 +170,7 @@ def target_like(event: PatternMeasured, tolerance_deg: Number | None) -> Target:
 
 
 def chosen_pattern(patterns: Iterable[PatternMeasured], pattern_id: str | None) -> PatternMeasured:
-    """The pattern of this name, by default the newest that has a twist. Raises BadArgument."""
+    """The pattern of this name, by default the newest with a twist. Raises BadArgument."""
     found = list(patterns)
     for event in reversed(found):
         if event.pattern_id == pattern_id or (pattern_id is None and event.analysis.twist_deg is not None):
@@ -196,7 +196,7 @@ def _made(kind: type[M], **fields: Any) -> M:
 
 
 def _plain(value: Any) -> Any:
-    """A number of numpy or pandas as one of Python; anything else as it is."""
+    """Converts a number of numpy or pandas to Python's; returns anything else unchanged."""
     if isinstance(value, str | bool | int | float | list | dict | None):
         return value
     return value.item() if hasattr(value, "item") else value

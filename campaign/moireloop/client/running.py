@@ -34,18 +34,18 @@ PROCESS: Final = "moireloop.commands.running.child"
 POLL_S: Final = 0.1
 
 END_S: Final = 120.0
-"""How long a process that was asked to end at once may take before it is killed."""
+"""Seconds that a process may take to end at once before it is killed."""
 
 Purpose = Literal["run", "fresh", "resume"]
 
 
 class SessionLost(RuntimeError):
-    """The process of a campaign ended without a word of its own; the text has its last output."""
+    """The process of a campaign ended without a report; the text has its last output."""
 
 
 @dataclass(frozen=True)
 class StartRequest:
-    """What the process receives: what errors begin with, the text of the campaign, its folder, what to do with it."""
+    """The process's input: the prefix of errors, the text of the campaign, its folder, and what to do with it."""
 
     name: str
     text: str
@@ -92,11 +92,11 @@ class CampaignRun:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process is alive."""
         return self._process.poll() is None
 
     def client(self, timeout_s: float = 120.0) -> CampaignClient:
-        """A client of the campaign, when its services answer; to be closed by the caller.
+        """A client of the campaign, once its services answer. The caller closes it.
 
         Raises:
             NotRunning: they do not within `timeout_s`, or the campaign has ended.
@@ -129,7 +129,7 @@ class CampaignRun:
         return self._ended()
 
     def wait_through(self, *, show: bool) -> Outcome:
-        """Wait for the end, whatever interrupts: first the campaign drains, a second time it ends at once.
+        """Wait for the end despite interrupts: the first drains the campaign, the second ends it at once.
 
         Raises:
             KeyboardInterrupt: it was interrupted; the campaign has ended.
@@ -156,7 +156,7 @@ class CampaignRun:
             self._process.send_signal(signal.SIGINT)
 
     def close(self) -> None:
-        """End the campaign at once if it still runs, and let go of it. It can be resumed."""
+        """End the campaign at once if it still runs, and release it. It can be resumed."""
         self.stop()
         deadline = time.monotonic() + END_S
         with _counted_interrupts():
@@ -187,7 +187,7 @@ class CampaignRun:
         return Outcome(self.folder, ended["reason"], ended["exit_code"], results, output)
 
     def _let_go(self) -> tuple[list[dict[str, Any]], str]:
-        """All that a process that has ended has said, and its output; their files are closed."""
+        """The reports and the output of a process that has ended. Closes their files."""
         if self._last_words is None:
             self._last_words = list(self._messages()), self._text(self._output)
             self._report.close()
@@ -200,7 +200,7 @@ class CampaignRun:
                 yield json.loads(line)
 
     def _show(self, shown: int) -> int:
-        """Write what has come since; how much was written in all."""
+        """Write what has come since; returns how much was written in all."""
         fresh = os.pread(self._output.fileno(), 1 << 20, shown)
         whole = fresh[: fresh.rfind(b"\n") + 1]
         sys.stdout.write(whole.decode("utf-8", "replace"))
@@ -214,7 +214,7 @@ class CampaignRun:
 
 @contextlib.contextmanager
 def _counted_interrupts() -> Iterator[list[int]]:
-    """SIGINT becomes an entry of the list, in the main thread; others are never interrupted.
+    """In the main thread, SIGINT becomes an entry of the list; other threads are never interrupted.
 
     A KeyboardInterrupt inside `Popen.wait` may leave its lock locked, and then the end of the process is never seen.
     """
@@ -253,7 +253,7 @@ def start(request: StartRequest) -> CampaignRun:
 
 
 def _error_of(name: str, text: str) -> BaseException:
-    """The error that the process met, of its own class where commands know it."""
+    """The error that the process reported, in its own class if commands know it."""
     if name not in BAD_INPUT | FAILURES | GO_ON | INTERRUPTIONS:
         return SessionLost(text)
     module, _, kind = name.rpartition(".")

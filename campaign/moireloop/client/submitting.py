@@ -1,4 +1,4 @@
-"""From the file of a measured pattern to the request that puts it into a campaign's log (adapter)."""
+"""Builds the request that puts a measured pattern, read from its file, into a campaign's log (adapter)."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def pattern_request(
     measured_s: float | None = None,
     **options: Unpack[PatternOptions],
 ) -> SubmitPatternRequest:
-    """Read a pattern, index it, and make the request of it.
+    """Read a pattern, index it, and return the request to submit it.
 
     Args:
-        pattern_id: its name; by default one that the same measurement always gets.
-        parameters: the growth chamber's own.
+        pattern_id: its name; by default a name that depends only on the measurement.
+        parameters: the growth chamber's parameters.
         measured_s: when it was measured, in seconds since the epoch.
 
     Raises:
         PatternRefused: it cannot be read, or no lattice constants are known.
-        BadArgument: the name, the parameters or the time are none.
-        MissingExtra: the extras that this takes are not installed.
+        BadArgument: the name, the parameters or the time are invalid.
+        MissingExtra: the required extras are not installed.
     """
     with extras_for("submitting patterns", EXTRAS):
         from moireloop.experiment.submission import pattern_name, submission

@@ -1,7 +1,7 @@
-"""What clients say and wait for, without any I/O: one implementation for blocking and for asyncio programs (pure).
+"""The client's protocol without I/O: one implementation for blocking and for asyncio programs (pure).
 
-A talk is a generator. It yields requests, of which it wants the reply; `Wait`, of which it wants the parts of the next
-published message, or None when none comes for so long; and `Received` entries, which are the caller's.
+A talk is a generator. It yields requests, and is sent the reply; it yields `Wait`, and is sent the parts of the next
+published message, or None if none comes in time; and it yields `Received` entries, which are for the caller.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PAGE: Final = 1000
 
 @dataclass(frozen=True)
 class Wait:
-    """Wish for the next published message, for at most so many seconds."""
+    """Asks for the next published message within `seconds`."""
 
     seconds: float
 
@@ -42,11 +42,11 @@ class Wait:
 Entry: TypeAlias = Received[Published]
 
 Talk: TypeAlias = Generator[Request | Wait | Entry, Any, Any]
-"""What it is sent is a Reply to a request, a list of parts or None to a Wait, nothing to an entry."""
+"""It is sent a Reply for a request, a list of parts or None for a Wait, and nothing for an entry."""
 
 
 def page_of(reply: Reply) -> Page[Published]:
-    """The page in a reply to a replay request; entries that are no messages of this version are passed over."""
+    """The page in a reply to a replay request; entries that are not messages of this version are passed over."""
     replay = cast("Replay", reply)
     entries = []
     for entry in replay.entries:
@@ -66,7 +66,7 @@ def replayed(since: str, topics: list[str]) -> Talk:
 
 
 def result_of(candidate_id: str, subscription: Talk) -> Talk:
-    """Yields the result of a candidate, and nothing where the subscription ends before."""
+    """Yields the result of a candidate, or nothing if the subscription ends first."""
     answer = None
     while True:
         try:
@@ -82,15 +82,15 @@ def result_of(candidate_id: str, subscription: Talk) -> Talk:
 
 
 class Following:
-    """A subscription: each message once and in order, what was missed replayed, until the campaign ends.
+    """A subscription: each message once and in order, missed ones replayed, until the campaign ends.
 
-    Where messages were lost on their way, messages of another topic may come before them.
+    If messages were lost on their way, messages of another topic may come before them.
 
     Args:
         topics: classes of messages or topics.
-        since: the id after which to begin, None for what comes next.
-        wait_s: end when nothing has come for so long.
-        limit_s: end after so long in any case.
+        since: the id after which to begin; None begins with the next message.
+        wait_s: seconds without a message after which the subscription ends.
+        limit_s: seconds after which it ends in any case.
     """
 
     def __init__(self, topics: Iterable[Any], since: str | None, wait_s: float, limit_s: float = math.inf) -> None:
@@ -107,11 +107,11 @@ class Following:
 
     @property
     def topics(self) -> list[str]:
-        """The topics to subscribe to: those wanted, and the one that tells of the end."""
+        """The topics to subscribe to: the wanted ones, and the topic that announces the end."""
         return [topic for stream in self._streams for topic in stream]
 
     def without_result(self, candidate_id: str, timeout_s: float) -> NotRunning | TimeoutError:
-        """The error of a wait for a candidate's result that ended, by the campaign's end or by time."""
+        """The error when a wait for a candidate's result ended, with the campaign or by time."""
         if self.ended is not None:
             return NotRunning(f"the campaign is {self.ended.state}, without a result of {candidate_id!r}")
         return TimeoutError(f"expected a result of {candidate_id!r} within {timeout_s:g} s, got none")
@@ -136,12 +136,12 @@ class Following:
                 return
 
     def _rest(self) -> Talk:
-        """What is in the socket already when the end comes: observations."""
+        """The observations that are already in the socket when the end comes."""
         while (parts := (yield Wait(0.0))) is not None:
             yield from self._taken(parts)
 
     def _taken(self, parts: list[bytes]) -> Talk:
-        """A published message: it is yielded, passed over if it is old, or replaced by a replay where some are missing.
+        """Take a published message: yield it, pass over an old one, or replay instead if messages are missing.
 
         Returns whether there was anything new.
         """
@@ -157,7 +157,7 @@ class Following:
         return True
 
     def _caught_up(self) -> Talk:
-        """Everything of the log that was not yielded yet. Returns whether there was anything."""
+        """Yield everything of the log not yielded so far. Returns whether there was anything."""
         fresh = False
         for stream in self._streams:
             if known := [self._last[topic] for topic in stream if topic in self._last]:

@@ -1,4 +1,4 @@
-"""Advice for the growth chamber: what a campaign hands to the model of the discrepancy (pure)."""
+"""Advice for the growth chamber, from a campaign's results and the model of the discrepancy (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the file of a measured pattern to what it comes to beside a campaign (adapter)."""
+"""Reads a measured pattern from its file and compares it with a campaign (adapter)."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def compare(
     space: SearchSpace,
     **options: Unpack[PatternOptions],
 ) -> Comparison:
-    """Read a pattern, index it, and set it beside results.
+    """Read a pattern, index it, and compare it with results.
 
     Raises:
         PatternRefused: it cannot be read, or no lattice constants are known.
-        MissingExtra: the extras that this takes are not installed.
+        MissingExtra: the required extras are not installed.
     """
     with extras_for("comparing patterns", EXTRAS):
         from moireloop.experiment.comparison import CLOSEST, compare_peaks
@@ -48,7 +48,7 @@ def compare(
 
 
 def peaks_of_source(pattern: PatternSource, options: PatternOptions) -> Peaks:
-    """The peaks of a file, or those that were passed.
+    """The peaks of a file, or the peaks that were passed.
 
     Raises:
         PatternRefused: the file cannot be read as a pattern.

@@ -1,4 +1,4 @@
-"""A measured pattern beside a campaign: the results most like it, and what to change towards each target (pure)."""
+"""A measured pattern compared with a campaign: the most similar results, and what to change for each target (pure)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LATTICES: Final = (1.0, 20.0)
 
 @dataclass(frozen=True)
 class Similar:
-    """One result beside the pattern: how far its pattern is, in inverse angstrom, with the standard error."""
+    """One result compared with the pattern: the distance in inverse angstrom, with its standard error."""
 
     result: Result
     distance: float
@@ -42,12 +42,12 @@ class Similar:
 
 @dataclass(frozen=True)
 class Toward:
-    """What is known of the way from the pattern to one target.
+    """How to get from the pattern to one target.
 
     Attributes:
-        off_deg: measured twist less the target's.
-        probability_within: that the true twist lies within the tolerance, by the error of the measured one.
-        recipe: the campaign's surest recipe that has hit the target; None where none has.
+        off_deg: measured twist minus the target's.
+        probability_within: probability that the true twist lies within the tolerance, given the measurement's error.
+        recipe: the campaign's most reliable recipe for the target; None if none has hit it.
         advice: the model's place for the target, or why it has none.
     """
 
@@ -60,7 +60,7 @@ class Toward:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A pattern, what it shows, and what it comes to beside a campaign.
+    """A pattern, what it shows, and how it compares with a campaign.
 
     `closest` are the most similar results, the nearest first; none where the pattern was refused.
     """
@@ -97,7 +97,7 @@ def compare_peaks(
     closest: int = CLOSEST,
     scale_within: float | None = None,
 ) -> Comparison:
-    """Index a pattern and set it beside results.
+    """Index a pattern and compare it with results.
 
     Args:
         lattices: lattice constants of the two layers before strain, in angstrom; by default the medians of the results.
@@ -149,7 +149,7 @@ def lattices_of(results: Iterable[Result]) -> tuple[float, float]:
 
 
 def most_similar(pattern: IndexedPattern, results: Sequence[Result], count: int) -> tuple[Similar, ...]:
-    """The results whose lattices make a pattern most like this one, the nearest first, one of each recipe."""
+    """The results whose lattices give the most similar pattern, the nearest first, one of each recipe."""
     known = [(result, lattices) for result in results if (lattices := _layers(result)) is not None]
     if not known or pattern.covariance is None:
         return ()

@@ -1,4 +1,4 @@
-"""What may be said of a measured pattern beside its file (pure). Nothing heavy is imported here."""
+"""Options for a measured pattern besides its file (pure). Nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PatternSource: TypeAlias = "Path | str | Peaks"
 
 
 class PatternOptions(TypedDict, total=False):
-    """All may be left out.
+    """All options may be left out.
 
     Attributes:
         lattices: lattice constants of the lower and the upper layer before strain, in angstrom; by default the growth
@@ -27,7 +27,7 @@ class PatternOptions(TypedDict, total=False):
         screen: where an image lies in q.
         centre_error: standard error of the direct beam's place in inverse angstrom, of a table.
         scale_within: largest factor, less one, by which the scale of q may be wrong, which is then fitted; by default
-            the calibration is taken as it was stated.
+            the calibration is taken as stated.
         instrument_fwhm: full width at half maximum of the instrument along q in inverse angstrom.
     """
 
@@ -41,5 +41,5 @@ class PatternOptions(TypedDict, total=False):
 
 
 def space_of(told: Description) -> SearchSpace:
-    """The search space that a campaign tells of itself."""
+    """The search space from a campaign's description."""
     return SearchSpace({name: [limits.low, limits.high] for name, limits in told.space.items()})

@@ -1,7 +1,7 @@
 """The best that was found for each target so far, for a line in a terminal (pure).
 
-Recipes are ranked by how surely they hit, which takes NumPy and SciPy. Where these are not installed, the run that came
-nearest is shown.
+Recipes are ranked by how reliably they hit, which needs NumPy and SciPy. Where these are not installed, the nearest run
+is shown.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RANKING: Final = frozenset({"numpy", "scipy"})
 
 @dataclass(frozen=True)
 class Best:
-    """A recipe, or where none is ranked a run: its twist and distance from the target in degrees, and its repeats."""
+    """A recipe, or a run if none is ranked: its twist and distance from the target in degrees, and its replicates."""
 
     candidate_id: str
     twist_deg: float

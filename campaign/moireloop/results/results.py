@@ -1,4 +1,4 @@
-"""What results say of themselves, and how well the workers were used (pure)."""
+"""Quantities derived from results, and how well the workers were used (pure)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from moireloop_broker.contract.search import Target, regret_deg
 
 @dataclass(frozen=True)
 class Utilisation:
-    """Time that workers spent inside LAMMPS, and the wall time in which they could have, in seconds."""
+    """Time that workers spent inside LAMMPS, and their available wall time, in seconds."""
 
     md_s: float
     wall_s: float
