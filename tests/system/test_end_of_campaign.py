@@ -21,9 +21,9 @@ RESULTS = 60
 
 @pytest.fixture
 def noop(tmp_path: Path) -> Iterator[RunningCampaign]:
-    """A campaign without MD that was started."""
+    """A campaign without MD that was started. A proposal needs no room in its budget, which is soon spoken for."""
     campaign = RunningCampaign(tmp_path, results=RESULTS)
-    text = campaign.file.read_text()
+    text = campaign.file.read_text().replace(f"results = {RESULTS}", f"results = {RESULTS}\noutside_counts = false")
     head, _, tail = text.partition("[growth]")
     tail = tail[tail.index("[workers]") :]
     campaign.file.write_text(f'{head}[growth]\nmodel = "noop"\n\n{tail}')
