@@ -1,6 +1,6 @@
 """Settings of the analyzers, and of the policies by which they end runs early, in a campaign file (pure).
 
-Whatever reads a campaign file imports this module, so it imports nothing that is compiled or slow to load.
+Every program that reads a campaign file imports this module, so it imports nothing that is compiled or slow to load.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """R-like or H-like: on which side of its metal lattice each layer has its chalcogen atoms (pure).
 
 In the trigonal prisms of MX2 both chalcogen atoms of a metal atom lie over the same one of the two hollow sites of the
-metal lattice. Which one it is tells a layer from the same layer turned by 60 degrees, which the metal atoms do not.
+metal lattice. That site distinguishes a layer from the same layer turned by 60 degrees; the metal atoms do not.
 """
 
 from __future__ import annotations

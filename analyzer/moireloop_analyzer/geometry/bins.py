@@ -1,4 +1,4 @@
-"""The plane of a box in bins, by which atoms near to each other are found (pure).
+"""Bins of a box's plane, for finding atoms near each other (pure).
 
 Atoms are sorted by bins, so that neighbours in the plane are neighbours in memory, and the time grows no faster than
 the number of atoms.

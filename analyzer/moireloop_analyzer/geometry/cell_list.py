@@ -1,7 +1,7 @@
 """Distances between atoms in space, counted without a list of pairs (pure).
 
-Atoms are sorted into bins and each pair is looked at once, images of the cell included, so that memory grows with the
-atoms alone. A cell list in the sense of Allen and Tildesley, Computer Simulation of Liquids (2nd ed., 2017), ch. 5.3.
+Atoms are sorted into bins and each pair is looked at once, images of the cell included, so memory grows only with the
+atoms. A cell list in the sense of Allen and Tildesley, Computer Simulation of Liquids (2nd ed., 2017), ch. 5.3.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One lattice of a pattern with all its numbers, and how bright lattices are beside each other (pure)."""
+"""One lattice of a pattern with all its numbers, and the relative brightness of lattices (pure)."""
 
 from __future__ import annotations
 

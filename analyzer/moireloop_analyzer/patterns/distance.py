@@ -1,7 +1,7 @@
 """How far the patterns of two bilayers are apart, whatever the rotation of the samples (pure).
 
-The distance is the root mean square by which the twelve first-ring spots of both layers have to be moved to make one
-pattern the other, after the rotation of the whole that makes it least. It is zero for a pattern and itself, the same
+The distance is the root mean square shift of the twelve first-ring spots of both layers that turns one pattern into
+the other, after the overall rotation that makes it least. It is zero for a pattern and itself, the same
 both ways, and obeys the triangle inequality: it is least over a group of motions that keep lengths (Kendall, Bulletin
 of the London Mathematical Society 16, 81 (1984)). Between two twists it is |G| / 2 times their difference in radians.
 """

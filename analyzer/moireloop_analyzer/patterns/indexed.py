@@ -1,4 +1,4 @@
-"""What a measured pattern tells of a bilayer (pure)."""
+"""What a measured pattern shows of a bilayer (pure)."""
 
 from __future__ import annotations
 

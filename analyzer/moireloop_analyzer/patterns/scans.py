@@ -1,8 +1,8 @@
 """Peaks of in-plane X-ray scans: rocking scans over the azimuth and radial scans over q (pure).
 
-In a scan the peaks are Gaussians on a straight background, fitted with the errors of counting. A rocking scan tells the
-azimuth of a reflection and how far it is spread; how far along q it stands is known only as well as the scan is sharp.
-A radial scan tells q. Where both saw one reflection, what they say is put together.
+In a scan the peaks are Gaussians on a straight background, fitted with the errors of counting. A rocking scan gives the
+azimuth of a reflection and its spread; it gives q only as well as the scan is sharp. A radial scan gives q. Where both
+saw one reflection, their values are combined.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Further analyzers, the shipped ones and a user's own: found, tried, and run beside the service (pure)."""
+"""Further analyzers, the shipped ones and a user's own: found, tried, and run outside the service (pure)."""

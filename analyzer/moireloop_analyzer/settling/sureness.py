@@ -1,9 +1,9 @@
 """When a run is sure enough of its twist to be ended, learnt from runs that went to their full end (pure).
 
-Trees tell for each landmark how likely its claim is right. Trees that fit what they were made from say nothing of
-what comes; so each whole run is scored by trees that never saw it, and the score at which a run is ended is the lowest
-one at which the held-out runs would have been right often enough, each taken at the first landmark that reaches it.
-Taking the first one favours lucky scores, hence the share is counted over runs ended so, not over landmarks.
+Trees estimate for each landmark how likely its claim is right. Trees that fit their own training runs say nothing about
+new ones, so each whole run is scored by trees that never saw it. A run is ended at the lowest score at which the
+held-out runs would have been right often enough, each taken at the first landmark that reaches it. Taking the first
+landmark favours lucky scores, so the share is counted over runs ended this way, not over landmarks.
 """
 
 from __future__ import annotations

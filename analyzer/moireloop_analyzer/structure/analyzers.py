@@ -1,4 +1,4 @@
-"""Two analyzers beside the twist: pair correlation with order, and diffraction (pure).
+"""Two analyzers besides the twist: pair correlation with order, and diffraction (pure).
 
 They are registered as `pair_correlation` and `diffraction`. docs/science.md says what the names in their results mean.
 """

@@ -1,10 +1,10 @@
 """The kinematic diffraction pattern of a bilayer, looked at along its normal (pure).
 
 I(q) = |sum_j f_j(q) exp(i q . r_j)|^2 / (sum_j f_j(q))^2 for q in the plane (Als-Nielsen and McMorrow, Elements of
-Modern X-ray Physics, 2nd ed., 2011, ch. 5). Divided so, 1 is what atoms scatter that are all in phase, as they are in
-the direct beam; a Bragg spot does not depend on how many atoms there are, nor much on the radiation, and what is
-scattered between the spots falls as one over their number. Atoms stand where the frame has them: thermal motion and
-disorder weaken the spots by what they do to these positions, and by no factor beside it.
+Modern X-ray Physics, 2nd ed., 2011, ch. 5). With this normalization, 1 is what atoms scatter
+that are all in phase, as in the direct beam. A Bragg spot does not depend on the number of atoms, nor much on the
+radiation; scattering between the spots falls as one over the number of atoms. Atoms stand where the frame has them:
+thermal motion and disorder weaken the spots only through these positions, without a further factor.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pair correlation function of a bilayer: how many pairs there are at each distance, beside an ideal gas (pure)."""
+"""The pair correlation function of a bilayer: pairs at each distance, relative to an ideal gas (pure)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Options of connections between hosts, by which a broken network is noticed, and used again, within seconds (adapter).
+"""Socket options that detect a broken network, and use a mended one again, within seconds (adapter).
 
-The kernel asks an idle peer each second for a sign of life, and gives up a connection on which nothing was acknowledged
-for LOST_MS. TCP by itself would retry later and later, and be back a quarter of a minute after a cut of as long.
-Only the kernels talk: a peer that is busy, or stopped, is still there.
+The kernel probes an idle peer each second, and gives up a connection on which nothing was acknowledged for LOST_MS. TCP
+by itself backs off further and further: it is back a quarter of a minute after a cut of the same length. Only the
+kernels talk: a busy or stopped peer still counts as present.
 """
 
 from __future__ import annotations

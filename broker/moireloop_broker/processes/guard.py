@@ -1,9 +1,9 @@
 """Guards a user's code: `python -I -S guard.py NAME OUTPUT_BYTES MEMORY_BYTES PID_FD -- COMMAND...` (adapter).
 
-The guard is the parent of the command, and of all that it starts: with PR_SET_CHILD_SUBREAPER (prctl(2)) the kernel
-gives it every descendant whose parent ends, also one that left its session. When the command ends, or the guard gets
-SIGTERM, all descendants are killed, and the guard ends as the command did. What they write on stdout and stderr passes
-through the guard, so much of it and no more; the rest is counted. The command gets SIGKILL when the guard is killed.
+The guard is the parent of the command, and of everything that it starts: with PR_SET_CHILD_SUBREAPER (prctl(2)) the
+kernel gives it every descendant whose parent ends, even one that left its session. When the command ends, or the guard
+gets SIGTERM, all descendants are killed, and the guard ends as the command did. Their stdout and stderr pass through
+the guard up to a limit; the rest is counted. The command gets SIGKILL when the guard is killed.
 
 It imports nothing of ours, since it runs without the packages of the environment, to start within milliseconds.
 """

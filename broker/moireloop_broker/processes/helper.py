@@ -1,7 +1,7 @@
-"""A service's hold on a helper: a process beside it, spoken to over a pipe, that may do whatever it likes (adapter).
+"""A service's handle on a helper: a separate process, reached over a pipe, that may hang or crash (adapter).
 
-The program of a helper is a module that finds the descriptor of its end of the pipe in its first argument and uses it
-as a multiprocessing.Connection.
+A helper's program is a module. Its first argument is the descriptor of its end of the pipe, which it uses as a
+multiprocessing.Connection.
 """
 
 from __future__ import annotations

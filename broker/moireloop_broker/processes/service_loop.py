@@ -1,4 +1,4 @@
-"""The loop that every service runs in: signals, logging, and an exit code that tells the truth (main)."""
+"""The loop that every service runs in: signals, logging, and a truthful exit code (main)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The users of a campaign's private Redis server: the services' roles, their keys and their commands (pure).
 
-Broker and conductor use the default user, which may do everything. Each role has a user of its own, who reaches the
-campaign's keys only, with the commands that work on data. A script that such a user sends may do what the user may do,
-on the user's keys, and no more; it can keep the server busy.
+Broker and conductor use the default user, which may do everything. Each role has its own user, which reaches only the
+campaign's keys, with the commands that work on data. A script from such a user has the user's rights on the user's
+keys, and no more. It can keep the server busy.
 """
 
 from __future__ import annotations

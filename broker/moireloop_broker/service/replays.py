@@ -1,7 +1,7 @@
-"""Pages of the log for who replays it: made in slices, passed on as they lie in the log, full ones kept (adapter).
+"""Pages of the log for replays: read in slices, passed on as stored in the log, full pages cached (adapter).
 
-A page under way holds up nothing else for longer than a slice. A full page of the log never
-changes, since the log is only appended to; so whoever replays the same part gets the same bytes, packed once.
+A page in progress holds up nothing else for longer than a slice. A full page never changes, since the log is only
+appended to. So every client that replays the same part gets the same bytes, packed once.
 """
 
 from __future__ import annotations

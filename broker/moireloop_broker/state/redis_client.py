@@ -1,4 +1,4 @@
-"""Redis connections and their patience: of a service, of a reader, of whoever cannot wait (adapter)."""
+"""Redis connections and their time-outs: for a service, for a reader, for a caller that cannot wait (adapter)."""
 
 from __future__ import annotations
 

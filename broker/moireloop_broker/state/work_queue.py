@@ -1,8 +1,8 @@
-"""The work queue as proposers and workers see it: candidates, leases, attempts, kept in Redis (adapter).
+"""The work queue for proposers and workers: candidates, leases and attempts in Redis (adapter).
 
 A candidate is queued, leased by a worker, finished (its final frame kept) and settled (its result in the log). Each
-step is one Lua script that changes the state and writes the event. Steps of an attempt that is no longer the
-present one are refused, so that a candidate comes to exactly one result, whatever dies when.
+step is one Lua script that changes the state and writes the event. Steps of an attempt that is no longer
+current are refused. So a candidate gets exactly one result, whatever dies when.
 """
 
 from __future__ import annotations

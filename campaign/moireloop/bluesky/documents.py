@@ -1,8 +1,8 @@
-"""event-model documents of a campaign, made of its log and of what was observed (pure).
+"""event-model documents of a campaign, made from its log and its observations (pure).
 
 Each candidate is a run, with the streams `frames` and `primary`; each session of the campaign is one too, with the
 streams `primary` and, at its end, `results`. A document's uid comes from the campaign's id and from the id of the entry
-that it is made of, its time from that entry too: whoever makes it, and whenever, it is the same document.
+that it is made of, its time from that entry too. So the same document results, whoever makes it and whenever.
 """
 
 from __future__ import annotations

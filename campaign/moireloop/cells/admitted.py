@@ -1,7 +1,7 @@
 """The coherent twists that a periodic cell admits (pure).
 
-A layer is coherent with a cell where the cell's vectors are whole numbers of its own. Each such layer has a lattice
-that is turned and strained against the regular one; two of them in one cell make a twist. What is reached costs
+A layer is coherent with a cell if the cell's vectors are whole-number combinations of the layer's. Each such layer has
+a lattice that is turned and strained against the regular one; two of them in one cell make a twist. A twist costs
 strain: the smaller the cell, the fewer twists it admits at little strain.
 """
 

@@ -1,1 +1,1 @@
-"""Measured patterns beside a campaign: their files, the results most like them, what to change (adapter)."""
+"""Measured patterns compared with a campaign: their files, the most similar results, what to change (adapter)."""

@@ -1,4 +1,4 @@
-"""What the terminal shows of a pattern beside a campaign (pure)."""
+"""Terminal output for a pattern compared with a campaign (pure)."""
 
 from __future__ import annotations
 

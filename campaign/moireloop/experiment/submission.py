@@ -1,4 +1,4 @@
-"""A measured pattern as the wire has it: its peaks, what they show, and the results most like it (pure)."""
+"""A measured pattern on the wire: its peaks, what they show, and the most similar results (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the model of the default strategy foretells: how likely a run comes to each target, over the space (pure)."""
+"""Predictions of the default strategy's model: how likely a run hits each target, over the space (pure)."""
 
 from __future__ import annotations
 

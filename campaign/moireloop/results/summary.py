@@ -1,6 +1,6 @@
-"""What the results of a campaign come to, kept from one look to the next: best recipes, utilisation, early ends (pure).
+"""Summary of a campaign's results, cached between looks: best recipes, utilisation, early ends (pure).
 
-Each takes time that grows with the results. It is computed anew when there are new ones, and so seldom that it takes
+Each part takes time that grows with the results. It is recomputed when there are new results, but seldom enough to take
 no more than SHARE of the time.
 """
 

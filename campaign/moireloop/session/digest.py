@@ -1,4 +1,4 @@
-"""What a long campaign has come to, kept in its folder, so that a look reads no more than what came since (adapter).
+"""Digest of a long campaign, kept in its folder, so that a look reads only what came since (adapter).
 
 The conductor writes it now and then, and at the end with the status that the session leaves. Nothing depends on it: a
 digest that is gone, old or damaged, or belongs to another campaign, leaves the log to be read.

@@ -1,4 +1,4 @@
-"""What the log tells of a campaign so far: its results, its sessions, its last failures and crash (pure)."""
+"""A campaign's history from its log: its results, its sessions, its last failures and crash (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a resumed campaign does otherwise: candidates that it no longer wants, and what its file says anew (pure)."""
+"""What changes in a resumed campaign: candidates that it no longer wants, and new values in its file (pure)."""
 
 from __future__ import annotations
 

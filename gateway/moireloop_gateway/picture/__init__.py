@@ -1,1 +1,1 @@
-"""What the log tells of a campaign, kept small enough for hundreds of thousands of results (pure)."""
+"""A campaign's picture from its log, small enough for hundreds of thousands of results (pure)."""

@@ -1,4 +1,4 @@
-"""The state of a campaign as its log tells it: one for all who look (pure)."""
+"""The state of a campaign from its log: one for all viewers (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One campaign as the gateway has it: one picture and one row of events for all who look (adapter)."""
+"""One campaign in the gateway: one picture and one row of events for all viewers (adapter)."""
 
 from __future__ import annotations
 

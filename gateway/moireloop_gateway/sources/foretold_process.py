@@ -1,4 +1,4 @@
-"""The program that says what the model foretells: campaign on stdin as JSON, maps of probabilities on stdout (main)."""
+"""The program that runs the model's predictions: campaign on stdin as JSON, maps of probabilities on stdout (main)."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Guard:
 
     Args:
         hosts: names by which the gateway may be called; others are refused, such as a rebound DNS name.
-        origins: of pages elsewhere that may read with a token of theirs; none by default.
+        origins: origins of other sites' pages that may read with their own token; none by default.
         secure: whether cookies go only over TLS.
     """
 

@@ -1,9 +1,9 @@
-"""How well a model tells where a twist lies that no run has shown, judged by the twists that runs have shown (pure).
+"""How well a model predicts where a new twist lies, judged by the twists that runs have shown (pure).
 
-Each of them in turn is taken out of the results with all runs that have it, and the model says from the others how
-likely it is at the place of every run. A model of use finds it likelier where it was than at the other places. The mean
-logarithm of that ratio is the model's gain over choosing places evenly. How well it predicts the twists of left-out
-runs says less: twists that come again are easy to predict, and tell nothing about where a new one is.
+Each twist in turn is left out of the results with all runs that have it. The model then says from the others how likely
+this twist is at the place of every run. A useful model finds it likelier where it occurred than at the other places.
+The mean logarithm of that ratio is the model's gain over choosing places evenly. How well it predicts the twists of
+left-out runs says less: recurring twists are easy to predict, and say nothing about where a new one is.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""How likely a run at a point comes within the tolerance of a target, given all runs and those on their way (pure).
+"""How likely a run at a point comes within the tolerance of a target, given all finished and pending runs (pure).
 
-A Gaussian process on the twist (twist_process), repeats of twists seen nearby and twists foretold from layers where
-those predict better (repeated_twists, layer_pairs), and how often runs nearby had a twist at all. What decides what is
-fitted when is the number of runs that it is given, so that the same runs in the same order give the same model. Where
-many points are asked for at once, as by thousands of workers, time decides too: fits take a tenth of it at most.
+It combines a Gaussian process on the twist (twist_process), recurring twists seen nearby and twists predicted from
+layers where these do better (repeated_twists, layer_pairs), and how often runs nearby had a twist at all. The number of
+runs decides what is fitted when, so the same runs in the same order give the same model. Where many points are
+requested at once, as by thousands of workers, time decides too: fits take a tenth of it at most.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Reaches:
 
 @dataclass(frozen=True)
 class Foretold:
-    """At m points: the share (m,) that what is foretold gives to a twist, and the share (m,) of all that is foretold.
+    """At m points: the share (m,) that what is foretold gives to a twist, and the share (m,) of all that is predicted.
 
     The first is a probability where a target is asked for, and a density per degree where a twist is.
     """
@@ -128,7 +128,7 @@ def are_known(twist_deg: Floats, lattices: Floats) -> npt.NDArray[np.bool_]:
 
 
 def choose_reaches(points: Points, twist_deg: Floats, lattices: Floats) -> Reaches | None:
-    """The reaches by which the orientation of each run's layers is foretold best from the others.
+    """The reaches by which the orientation of each run's layers is predicted best from the others.
 
     None where too few are known; see LayerPairs for the arguments.
     """
@@ -140,7 +140,7 @@ def choose_reaches(points: Points, twist_deg: Floats, lattices: Floats) -> Reach
 
 
 def foretell_left_out(points: Points, twist_deg: Floats, lattices: Floats, reaches: Reaches) -> Foretold:
-    """The density of every run's twist (N,) as the layers of the other runs foretell it."""
+    """The density of every run's twist (N,) as the layers of the other runs predict it."""
     known = np.flatnonzero(are_known(twist_deg, lattices))
     lower, upper = (_weights_of_others(points, known, reach) for reach in (reaches.lower, reaches.upper))
     pairs_deg = pair_twists_deg(lattices[known])
@@ -168,7 +168,7 @@ class LayersWithout:
         self._unseen = _unseen_uppers(lattices[self._known])
 
     def foretold(self, out: npt.NDArray[np.bool_], twist_deg: float) -> Foretold:
-        """The density of a twist at the place of every run, as other runs that are not left out (N,) foretell it."""
+        """The density of a twist at the place of every run, as other runs that are not left out (N,) predict it."""
         lower, upper = (_weights(near * ~out[self._known]) for near in self._near)
         new = 1.0 - upper.sum(axis=1)
         places = np.nonzero(np.abs(self._pairs_deg - twist_deg) <= FARTHEST * SAME_DEG)
@@ -206,7 +206,7 @@ def _orientations_deg(lattices: Floats) -> tuple[Floats, Floats]:
 
 
 def _reach_of(points: Points, angle_deg: Floats) -> tuple[float, ...]:
-    """The reach along each axis by which left-out orientations, on the diagonal of (N, N), are foretold best."""
+    """The reach along each axis by which left-out orientations, on the diagonal of (N, N), are predicted best."""
     same = normal_density(folded(angle_deg - angle_deg.diagonal()[:, None]), SAME_DEG)
     everyone = np.arange(len(points))
 

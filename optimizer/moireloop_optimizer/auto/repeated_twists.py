@@ -60,7 +60,7 @@ class Habits:
 
     `discount`: weight that each different twist nearby adds to a new one, and loses itself. `even`: share of any twist
     at all, alike from 0 to 30 degrees, in what a new twist may be beyond those around; the rest is what the Gaussian
-    process says. `reaches`: of layers, where pairs of them foretell new twists.
+    process says. `reaches`: of layers, where pairs of them predict new twists.
     """
 
     discount: float
@@ -188,7 +188,7 @@ class _LeftOut:
         self._new = (self._wide * normal_density(apart_deg, NEW_DEG)).sum(axis=1)
 
     def score(self, habits: Habits, foretold: Foretold | None = None) -> float:
-        """Summed log density of the runs' twists, by layers too where they foretell any."""
+        """Summed log density of the runs' twists, by layers too where they predict any."""
         beyond = (1.0 - habits.even) * self._density + habits.even / ALL_DEG
         new = (self._new + BEYOND * beyond) / (self._wide.sum(axis=1) + BEYOND)
         new = new if foretold is None else _or_foretold(new, foretold)

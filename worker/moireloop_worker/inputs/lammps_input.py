@@ -1,6 +1,6 @@
 """The text of a LAMMPS input: its commands, their words, and placeholders such as {{temperature_k}} in them (pure).
 
-Characters that LAMMPS takes for others, such as typographic quotes, are replaced first, so that LAMMPS is given what
+Characters that LAMMPS takes for others, such as typographic quotes, are replaced first, so that LAMMPS gets what
 was checked. Lines are joined, stripped of comments and cut into words as LAMMPS does it (manual, Parsing rules for
 input scripts). Its own variables, `${x}` and `$(x)`, are left for LAMMPS.
 """

@@ -1,8 +1,8 @@
-"""Restart files of LAMMPS, from which a lost run continues elsewhere where it was (adapter).
+"""Restart files of LAMMPS: a lost run continues from them on another worker (adapter).
 
-A restart file counts from the moment at which its sidecar stands beside it: JSON that says what the file holds,
-written last, synced and renamed into its place. A file that is damaged, or that belongs to another plan or another
-LAMMPS, is passed over for the one before it.
+A restart file counts once its sidecar exists: JSON that says what the file holds, written last, synced and renamed
+into place. A file that is damaged, or belongs to another plan or another LAMMPS, is passed over for the one before
+it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The name of the shared memory that MPI ranks have in common: taken away once all of them have it (adapter).
+"""The name of the memory that MPI ranks share: removed once all ranks have mapped it (adapter).
 
-The memory itself then goes with the last of them, however they end; MPICH takes the name away only in an orderly end.
+The memory itself then goes with the last rank, however it ends. MPICH removes the name only in an orderly end.
 """
 
 from __future__ import annotations

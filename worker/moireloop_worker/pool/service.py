@@ -318,7 +318,7 @@ def membership_of(
 
 
 def open_main_pool(connection_file: Path, until_s: float | None = None) -> PoolService:
-    """The pool that a session starts for itself: it replaces whoever had its name."""
+    """The pool that a session starts for itself: it replaces any earlier holder of its name."""
     connection = read_connection(connection_file)
     client = connection.open_redis()
     stored = read_settings(client, connection.keys)

@@ -1,9 +1,9 @@
-"""Holds a worker's lease while LAMMPS runs, and tells what became of it and what was ordered (adapter).
+"""Holds a worker's lease while LAMMPS runs, and reports the state of the lease and orders (adapter).
 
-A thread of its own renews the lease now and then, and whenever there is word for the worker; it says what the worker
-does and looks up where frames go. LAMMPS runs outside Python's lock meanwhile. A worker that makes no progress any
-more, because one of its ranks is stuck, must not hold its lease for ever: its attempt fails, and it ends itself with
-all its ranks.
+A separate thread renews the lease now and then, and whenever there is a message for the worker. It reports what the
+worker does and looks up where frames go. LAMMPS runs outside Python's lock meanwhile. A worker that no longer makes
+progress, because one of its ranks is stuck, must not hold its lease for ever: its attempt fails, and it ends itself
+with all its ranks.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Prepared structures: computed once by one worker, kept in a folder under their content's name (adapter).
+"""Prepared structures: computed once by one worker, and cached in a folder by content key (adapter).
 
-A file is complete or absent (written beside and renamed) and holds the SHA-256 of its content in its first line, so
-that a damaged one is found and computed again. A lock file for each name keeps two workers from computing the same;
-the kernel frees it when its holder dies.
+A file is complete or absent (written beside and renamed). Its first line holds the SHA-256 of its content, so that a
+damaged file is detected and computed again. A lock file for each name keeps two workers from computing the same
+structure; the kernel frees it when its holder dies.
 """
 
 from __future__ import annotations

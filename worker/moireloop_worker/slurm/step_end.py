@@ -81,7 +81,7 @@ def exit_of_step(code: int, said: str, words: bytes, *, asked: bool) -> Exit:
 
 
 def _outside(said: str, text: str) -> Exit | None:
-    """The end by what is not the worker's own; None where it is, or where nothing of that kind was said."""
+    """The end by what is not the worker's own; None where it is, or where nothing of that kind was reported."""
     if (node := NODE_GONE.search(said)) is not None:
         return Exit("lost", f"Slurm: node failure on {node[1]}")
     cancelled = CANCELLED.search(text)

@@ -1,4 +1,4 @@
-"""`moireloop compare`: a measured pattern beside a campaign (main)."""
+"""`moireloop compare`: a measured pattern compared with a campaign (main)."""
 
 from __future__ import annotations
 
