@@ -67,7 +67,7 @@ class Connection(BaseModel):
     redis_users: dict[str, str] | None = None
 
     def of_role(self, role: Role) -> Connection:
-        """What the services of a role need, and no more: the role's user of the private Redis server, no other's.
+        """The part that the services of a role need: the role's user of the private Redis server, no other's.
 
         An analyzer opens a socket of the services, and has the key for that; the others have not.
         """
@@ -146,7 +146,7 @@ class Connection(BaseModel):
 
 
 class ClientConnection(BaseModel):
-    """What a controller needs of a connection file, and no more: a file of `moireloop grant` has just this."""
+    """The part of a connection file that a controller needs: a file of `moireloop grant` has just this."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

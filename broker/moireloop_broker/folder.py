@@ -29,7 +29,7 @@ class CampaignFolder:
         return self.root / "connection.json"
 
     def connection_of(self, role: Role) -> Path:
-        """Endpoints and keys for the services of one role, and no more; mode 0600."""
+        """Endpoints and keys for the services of one role only; mode 0600."""
         return self.root / f"connection-{role}.json"
 
     @property
@@ -135,7 +135,7 @@ class CampaignFolder:
 
     @property
     def digest_file(self) -> Path:
-        """What a long campaign has come to so far."""
+        """The digest of a long campaign so far."""
         return self.root / "digest.msgpack"
 
     @property

@@ -29,7 +29,7 @@ class Problem:
 
 
 def unknown_key(key: str, allowed: Sequence[str], elsewhere: Sequence[str] = ()) -> Problem:
-    """A key that nobody knows, with the nearest known one.
+    """An unknown key, with the nearest known one.
 
     Args:
         key: dotted path of the unknown key.

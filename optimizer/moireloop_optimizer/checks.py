@@ -10,12 +10,12 @@ from moireloop_optimizer.strategy_names import is_own
 
 
 def optimizer_problems(optimizer: OptimizerSettings, budget: BudgetSettings) -> list[Problem]:
-    """A batch or initial design that the budget cannot pay, a strategy that nobody knows, options for none."""
+    """A batch or initial design beyond the budget, an unknown strategy, options for a strategy that takes none."""
     return [*_budget_problems(optimizer, budget), *_strategy_problems(optimizer)]
 
 
 def _budget_problems(optimizer: OptimizerSettings, budget: BudgetSettings) -> list[Problem]:
-    """An initial design that nobody asked for may be cut, so its default is no problem."""
+    """An initial design that was not requested may be cut, so its default is not a problem."""
     given, results = optimizer.model_fields_set, budget.results
     found = []
     if optimizer.initial > results and "initial" in given:

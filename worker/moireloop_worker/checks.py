@@ -73,7 +73,7 @@ def fitting_workers(workers: PoolSettings, lammps: LammpsSettings, cores: int, r
 
 
 def room_for(workers: PoolSettings, lammps: LammpsSettings) -> int | None:
-    """How many workers fit here; None where any number is allowed, or nobody knows."""
+    """How many workers fit here; None where any number is allowed, or the number is unknown."""
     is_known = chosen_launcher(workers.launcher) == "local" or isinstance(load_launcher(workers.launcher), Surveyor)
     if workers.oversubscribe or not is_known:
         return None

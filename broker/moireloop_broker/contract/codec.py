@@ -18,7 +18,7 @@ from moireloop_broker.contract.events import Event, Published
 from moireloop_broker.contract.message import MAX_ERROR_CHARACTERS, MAX_MESSAGE_BYTES, MalformedMessage, Message
 
 EARLIER: Final = {"result/1": "result/3", "result/2": "result/3", "observation/3": "observation/4"}
-"""Tags on record in campaigns of earlier versions: all of their fields are still there, later ones have defaults."""
+"""Tags in campaigns of earlier versions: all of their fields still exist, and later fields have defaults."""
 
 EARLIER_REQUESTS: Final = {
     "status_request/1": "status_request/3",
@@ -27,7 +27,7 @@ EARLIER_REQUESTS: Final = {
     "cancel_request/1": "cancel_request/2",
     "stop_request/1": "stop_request/2",
 }
-"""Tags of earlier clients' requests that are still served, each with the reply of its time."""
+"""Tags of earlier clients' requests that are still served, each with a reply in its version."""
 
 EARLIER_STATUS: Final = {"status_request/1": "status/1", "status_request/2": "status/2"}
 
@@ -53,7 +53,7 @@ def pack(message: Message) -> bytes:
 
 
 def pack_stamp(entry_id: str, previous: str) -> bytes:
-    """MessagePack bytes of a `Stamp`, of ids as a log gives them: of every published message there is one."""
+    """MessagePack bytes of a `Stamp` from ids of the log. Every published message has one."""
     packed: bytes = msgpack.packb({"tag": STAMP, "id": entry_id, "previous": previous})
     return packed
 
@@ -80,7 +80,7 @@ def unpack_request(data: bytes) -> Request:
 
 
 def pack_reply(reply: Reply, request: bytes) -> bytes:
-    """MessagePack bytes of a reply, in the version that the client asked for whose request came in these bytes."""
+    """MessagePack bytes of a reply, in the version of the client's request, given as bytes."""
     asked = _tag_of(_decoded(request)) if isinstance(reply, Status) else ""
     if asked not in EARLIER_STATUS:
         return pack(reply)
@@ -96,7 +96,7 @@ def pack_reply(reply: Reply, request: bytes) -> bytes:
 
 
 def unpack_reply(data: bytes) -> Reply:
-    """An answer of the control endpoint. Raises MalformedMessage."""
+    """A reply of the control endpoint. Raises MalformedMessage."""
     reply: Reply = _validated(_adapter("reply"), _decoded(data))
     return reply
 
@@ -117,7 +117,7 @@ def _decoded(data: bytes | memoryview) -> Any:
 
 
 def _recorded(data: bytes | memoryview) -> Any:
-    """What was written down, perhaps by an earlier version, with the tag of today."""
+    """Logged fields, perhaps of an earlier version, with the current tag."""
     fields = _decoded(data)
     tag = _tag_of(fields)
     return {**fields, "tag": EARLIER[tag]} if tag in EARLIER else fields
@@ -126,7 +126,7 @@ def _recorded(data: bytes | memoryview) -> Any:
 def peeked_tag(data: bytes) -> str:
     """The tag of a packed message as it was written, without unpacking the rest; empty where there is none.
 
-    Our messages have it first. One that has it elsewhere is unpacked.
+    Our messages have the tag first. A message that has it elsewhere is unpacked.
     """
     start = {0xDE: 3, 0xDF: 5}.get(data[0], 1) if data else 0
     if data[start : start + 4] == TAG_KEY:

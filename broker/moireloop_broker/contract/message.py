@@ -1,4 +1,4 @@
-"""What every message is: frozen, strict, units in its names (pure)."""
+"""Base of all messages: frozen, strict, with units in the names (pure)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 MAX_ERROR_CHARACTERS: Final = 500
 
 MAX_NUMBER: Final = 1e30
-"""Largest absolute value of any number: its square still fits float64, and itself fits float32."""
+"""Largest absolute value of any number: its square still fits float64, and the number itself fits float32."""
 
 MAX_COUNT: Final = 10**15
 """Largest step or count: it fits int64, and float64 without rounding."""
@@ -59,7 +59,7 @@ UNITS: Final = {
     "_k": "K", "_deg": "deg", "_ps": "ps", "_fs": "fs", "_s": "s", "_bar": "bar", "_ev": "eV",
     "_angstrom": "angstrom",
 }  # fmt: skip
-"""Units by the ends of names."""
+"""Units by suffix of the name."""
 
 
 class MalformedMessage(ValueError):
@@ -73,5 +73,5 @@ class Message(BaseModel):
 
 
 def unit_of(name: str) -> str:
-    """The unit that a name ends with, empty where it has none: a fraction, a count or a text."""
+    """The unit that a name ends with; empty for a fraction, a count or a text."""
     return next((unit for end, unit in UNITS.items() if name.endswith(end)), "")

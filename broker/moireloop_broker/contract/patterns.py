@@ -1,4 +1,4 @@
-"""Measured diffraction patterns in the log: what was measured, what was made of it, and who sent it (pure)."""
+"""Measured diffraction patterns in the log: the peaks, their analysis, and who sent them (pure)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TurnDeg = Annotated[FiniteFloat, Field(ge=-360, le=360)]
 class PatternPeaks(Message):
     """Peaks of one pattern in its plane, all in inverse angstrom, the direct beam at the origin.
 
-    Errors and widths, along q and across it, are empty where none is known, and hold None where one is not.
+    Errors and widths, along q and across it, are empty where none is known, and hold None for a single unknown one.
     """
 
     q_x_per_angstrom: Places
@@ -82,7 +82,7 @@ class PatternLayer(Message):
 
 
 class SimilarResult(Message):
-    """A result whose simulated pattern is near: the distance between the two patterns and its standard error."""
+    """A result with a similar simulated pattern: the distance between the two patterns and its standard error."""
 
     candidate_id: Identifier
     distance_per_angstrom: NotNegativeNumber
@@ -92,7 +92,7 @@ class SimilarResult(Message):
 class PatternAnalysis(Message):
     """What a pattern shows: a twist with its standard error, or the reason why there is none.
 
-    `closest` are the results most like it when it was sent, the nearest first. `satellites`, `domains` and
+    `closest` are the most similar results at the time it was sent, the nearest first. `satellites`, `domains` and
     `unexplained` count peaks and further lattices.
     """
 
@@ -129,9 +129,9 @@ class SubmitPatternRequest(Message):
 
 
 class PatternMeasured(Message):
-    """A pattern was measured in the growth chamber; `requester` sent it, with what was made of it.
+    """A pattern was measured in the growth chamber; `requester` sent it with its analysis.
 
-    `parameters` are the chamber's own. `at_s` is when it was written down, `measured_s` when it was measured.
+    `parameters` are the chamber's. `at_s` is when it was logged, `measured_s` when it was measured.
     """
 
     tag: Literal["pattern_measured/1"] = "pattern_measured/1"

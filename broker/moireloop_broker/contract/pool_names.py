@@ -10,7 +10,7 @@ MAIN: Final = "main"
 """The pool that a session starts for itself."""
 
 SERVICE_PREFIX: Final = "pool-"
-"""Pools that joined stand among the services under this prefix."""
+"""Prefix of joined pools among the services."""
 
 LONGEST: Final = 50
 """Characters of a pool's name, so that the names of its workers are identifiers too."""
@@ -48,7 +48,7 @@ def refuse_pool_name(name: str) -> None:
 
 
 def usual_pool_name(host: str, environment: Mapping[str, str]) -> str:
-    """The name of a pool that was given none: host and, in a job of a scheduler, its id."""
+    """The default name of a pool: its host and, in a scheduler's job, the job's id."""
     job = _cleaned(next((environment[name] for name in JOBS if environment.get(name)), ""))[: LONGEST // 2]
     place = _cleaned(host.partition(".")[0])[: LONGEST - len(job) - 1].strip("-._") or "pool"
     name = f"{place}-{job}" if job else place

@@ -1,4 +1,4 @@
-"""What is searched: targets, budget, and the space with its way to and from the unit cube (pure).
+"""The search: targets, budget, and the space with its mapping to and from the unit cube (pure).
 
 numpy is imported by the methods that return arrays: reading a campaign file needs none.
 """

@@ -1,4 +1,4 @@
-"""What requests have made of a campaign: its targets, search space and budget as they are now (pure)."""
+"""The effect of requests on a campaign: its current targets, search space and budget (pure)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from moireloop_broker.contract.steering import (
 
 @dataclass(frozen=True)
 class Steered:
-    """Grows with the requests of the log, in its order. What nobody asked to change is None or empty."""
+    """Grows with the requests of the log, in its order. A field that no request changed is None or empty."""
 
     targets: tuple[Target, ...] | None = None
     bounds: Mapping[str, list[float]] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Steered:
     wall_time_s: float | None = None
 
     def after(self, request: SteeringRequest) -> Steered:
-        """What is steered once this request is carried out too; others than these three change nothing of it."""
+        """Returns the state after this request too. Only these three kinds of request change it."""
         match request:
             case RetargetRequest():
                 return replace(self, targets=targets_of(request.targets))
@@ -38,12 +38,12 @@ class Steered:
         return self
 
     def space(self, before: SearchSpace) -> SearchSpace:
-        """The search space: `before` with the bounds that were asked for. Raises pydantic's ValidationError."""
+        """The search space: `before` with the requested bounds. Raises pydantic's ValidationError."""
         known = {name: self.bounds.get(name, bounds) for name, bounds in before.root.items()}
         return SearchSpace.model_validate(known) if self.bounds else before
 
     def budget(self, before: BudgetSettings) -> BudgetSettings:
-        """The budget: `before` with what was asked for."""
+        """The budget: `before` with the requested changes."""
         asked = {"results": self.results, "wall_time_s": self.wall_time_s}
         return before.model_copy(update={name: value for name, value in asked.items() if value is not None})
 

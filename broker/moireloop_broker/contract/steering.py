@@ -132,7 +132,7 @@ class ChangeBudgetRequest(Message):
 
 
 class ScaleRequest(Message):
-    """Keep so many workers in a pool from now on. Those that are too many give back what they hold, uncharged."""
+    """Keep this many workers in a pool from now on. Surplus workers give back what they hold, uncharged."""
 
     tag: Literal["scale_request/1"] = "scale_request/1"
     pool: Identifier = "main"

@@ -1,4 +1,4 @@
-"""The topics of the ZeroMQ streams: the one place that names them (pure).
+"""The topics of the ZeroMQ streams, named only here (pure).
 
 A published message has three parts: topic, stamp (MessagePack of `Stamp`), body (MessagePack of the message). The topic
 is the message's tag, so that a subscriber chooses by a prefix: b"result/" for all versions, b"" for everything.
@@ -17,7 +17,7 @@ OBSERVATION: Final[str] = Observation.model_fields["tag"].default
 FRAME_ANALYSED: Final[str] = FrameAnalysed.model_fields["tag"].default
 
 OBSERVED_TOPICS: Final = frozenset({OBSERVATION, FRAME_ANALYSED})
-"""Topics of the stream of what was observed in frames, which has ids of its own."""
+"""Topics of the stream of frame observations, which has its own ids."""
 
 LOG_TOPICS: Final[frozenset[str]] = frozenset(
     model.model_fields["tag"].default for model in get_args(get_args(Event)[0])

@@ -36,7 +36,7 @@ RESTART_S: Final = 60.0
 
 
 class Abandonment:
-    """Looks after the pool and Redis in a thread of its own, from its making to `close`.
+    """Watches the pool and Redis in a separate thread, from its creation to `close`.
 
     It asks the process to end as the pool would (SIGTERM): the run stops, its restart file is written, and the
     candidate is given back where Redis is there. After RESTART_S it kills the process.
@@ -54,7 +54,7 @@ class Abandonment:
         self._thread.start()
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._closing.set()
         self._thread.join(timeout=ANSWER_S)
 

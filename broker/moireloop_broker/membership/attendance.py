@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Asked:
-    """Becomes true at SIGTERM and SIGINT: whoever has joined gives back what it holds, and leaves."""
+    """Becomes true at SIGTERM and SIGINT: a joined process then gives back what it holds, and leaves."""
 
     def __init__(self) -> None:
         self.stopped = False

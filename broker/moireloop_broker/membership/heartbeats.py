@@ -106,7 +106,7 @@ class Heartbeat:
             say_alive(self._opened(), self._keys, self._service)
 
     def close(self) -> None:
-        """The service ended as it was asked to: nobody waits for its signs of life any more."""
+        """The service ended on request: its heartbeats are no longer expected."""
         if self._client is not None:
             with contextlib.suppress(redis.RedisError, OSError):
                 self._client.hdel(self._keys.heartbeats, self._service)

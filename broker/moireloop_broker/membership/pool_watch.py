@@ -23,7 +23,7 @@ FORGOTTEN_S: Final = 3600.0
 
 
 class PoolWatch:
-    """Looks at what pools say of themselves; for one thread at a time."""
+    """Watches the statuses of pools; for one thread at a time."""
 
     def __init__(self, client: redis.Redis, keys: Keys, campaign: CampaignState) -> None:
         self._client = client

@@ -99,7 +99,7 @@ class PoolMembership:
             time.sleep(LOOK_S)
 
     def take_over(self) -> None:
-        """Take the name from whoever has it: the caller knows that this is the only pool that may have it."""
+        """Take over the name from any holder: the caller knows that only this pool may have it."""
         while not self._swap(self._there()):
             pass
 

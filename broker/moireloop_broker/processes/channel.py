@@ -56,7 +56,7 @@ class Channel:
 
         Raises:
             ChannelClosed: the other end is closed, and all that it sent was taken.
-            MessageTooLarge: what comes is no message.
+            MessageTooLarge: the received bytes are not a message.
         """
         deadline_s = time.monotonic() + wait_s
         while True:

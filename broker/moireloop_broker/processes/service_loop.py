@@ -20,7 +20,7 @@ class Service(Protocol):
     """One unit of work at a time, each short, so that a signal is heard soon."""
 
     def step(self) -> None:
-        """Do what there is to do, waiting at most a second for it."""
+        """Do the pending work, waiting at most a second for it."""
 
     def close(self) -> None:
         """Let go of everything."""

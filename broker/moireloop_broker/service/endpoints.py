@@ -84,7 +84,7 @@ class Endpoint:
 
 
 class Publisher:
-    """The PUB socket of the events, used by one thread, and opened anew when subscribers must go.
+    """The PUB socket of the events, used by one thread, and reopened when subscribers must be dropped.
 
     ZeroMQ neither bounds what waits for a subscriber in bytes nor lets go of a single one. So when too many bytes wait,
     or a grant was revoked, the socket is opened anew: what waited is gone, whoever is still let in comes back at once,

@@ -92,7 +92,7 @@ def speaks_tls(program: str) -> bool:
 
 
 def version_of(program: str) -> str:
-    """What a server says of its version; nothing where that is not understood."""
+    """The version that a server reports; nothing if it is not understood."""
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
     version = re.search(r"v=(\d+\.\S+)", said)
     return version[1] if version else ""

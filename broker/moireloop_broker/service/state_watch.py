@@ -48,7 +48,7 @@ class StateWatch:
         """What is wrong with the state for good, in words; None where nothing is.
 
         Args:
-            results: how many of them the log has told of.
+            results: how many of them the log has reported.
             now_s: seconds of a clock that is not set.
 
         Raises:
@@ -68,7 +68,7 @@ class StateWatch:
         return None
 
     def refused(self, error: redis.RedisError, now_s: float) -> str | None:
-        """Why Redis takes the campaign's commands no more, once it has refused them for REFUSED_S; None before that.
+        """Why Redis no longer takes the campaign's commands, once it has refused them for REFUSED_S; None before.
 
         A server that does not answer, or loads its data, refuses nothing.
         """

@@ -80,7 +80,7 @@ class CampaignState:
         self._log.append(ServiceChanged(service=service, state=state, reason=reason, at_s=time.time()))
 
     def services_wait(self, before: Sequence[str], now: Sequence[str]) -> None:
-        """Say in `status` which services are waited for, and no more which were."""
+        """Set in `status` which services are waited for, instead of any earlier ones."""
         if before:
             self._client.hdel(self._keys.services, *before)
         if now:
@@ -114,7 +114,7 @@ class CampaignState:
         )
 
     def _read_at_once(self, with_server: bool) -> tuple[list[Any], dict[str, int]]:
-        """What a status is made of, and how its server fares where that may be asked. Raises RedisError."""
+        """The parts of a status, and the server's figures where these may be read. Raises RedisError."""
         keys = self._keys
         pipeline = self._client.pipeline(transaction=False)
         pipeline.get(keys.state)

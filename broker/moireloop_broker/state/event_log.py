@@ -26,7 +26,7 @@ Entry = tuple[str, bytes]
 
 
 class LogRolledBack(RuntimeError):
-    """The log has lost events that were read before: who follows it must forget them and read it anew.
+    """The log has lost events that were read before: its readers must forget them and read it again.
 
     Redis answers before it has written while an fsync of its append-only file takes long (redis.io/docs, AOF
     persistence, `everysec`), so kill -9 at that moment takes its last commands with it.

@@ -92,7 +92,7 @@ class LeaseWatch:
         return {self._field(c, "worker") for c in self._leased()} - {""}
 
     def forget_worker(self, worker: str) -> None:
-        """Say no more of a worker, in `status`: it is gone for good."""
+        """Remove a worker from `status`: it is gone for good."""
         self._client.hdel(self._keys.workers, worker)
         self._client.hdel(self._keys.takes, worker)
 

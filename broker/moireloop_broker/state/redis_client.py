@@ -40,7 +40,7 @@ class Patience(ExponentialBackoff):
         super().__init__(cap=0.5, base=0.01)
 
     def compute(self, failures: int) -> float:
-        """Seconds to wait after so many failures. Raises redis.ConnectionError when there is no more time."""
+        """Back-off in seconds after a number of failures. Raises redis.ConnectionError when time has run out."""
         if _end.asked_s is not None and time.monotonic() - _end.asked_s > ENDING_S:
             raise redis.ConnectionError("redis does not answer, and this process is to end")
         return float(super().compute(failures))
@@ -70,7 +70,7 @@ def open_reader(url: str) -> redis.Redis:
 
 
 def open_impatient(url: str, timeout_s: float = 5.0, *, name: str | None = None) -> redis.Redis:
-    """A connection for whoever has something else to do: a command fails where no reply comes within `timeout_s`.
+    """A connection for callers that cannot wait: a command fails if no reply comes within `timeout_s`.
 
     Args:
         name: by which others find the connection in the server's list.
@@ -83,7 +83,7 @@ def open_impatient(url: str, timeout_s: float = 5.0, *, name: str | None = None)
 def _of_network(url: str, *, connect_s: float, keepalive: bool = False) -> dict[str, Any]:
     """Options of a connection over the network; one through a Unix socket takes none of them.
 
-    Between hosts a connection is given up, and tried anew, soon after the network has failed.
+    Between hosts a connection is given up, and retried, soon after the network has failed.
     """
     if url.startswith("unix:"):
         return {}

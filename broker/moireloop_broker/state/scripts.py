@@ -85,7 +85,7 @@ class Scripts:
         self._keys = keys
 
     def propose(self, several: Sequence[Proposal], budget: int | None = None) -> list[ProposeOutcome]:
-        """Put new candidates into the queue, in their order, as far as a budget, if one is given, has room for them."""
+        """Queue new candidates, in their order, as far as the budget, if one is given, has room for them."""
         keys = self._keys
         rows = [(one.candidate_id, one.candidate, repr(one.queued_s), one.event, one.request_event) for one in several]
         words = self._run(
@@ -218,7 +218,7 @@ class Scripts:
         return cast("FailOutcome", _known(word, get_args(FailOutcome)))
 
     def give_back(self, candidate_id: str, *, attempt: int, queue: str, entry: str) -> bool:
-        """Queue an entry anew that was handed out and never leased; False when it is of no use any more."""
+        """Queue again an entry that was handed out and never leased; False when it is no longer needed."""
         keys = self._keys
         return self._is_one(
             "give_back", [keys.candidate(candidate_id), queue], [candidate_id, attempt, entry, WORKERS_GROUP]

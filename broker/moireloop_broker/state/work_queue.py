@@ -67,7 +67,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class AttemptLimits:
-    """When a candidate is given up: after so many charged attempts, or so many uncharged losses."""
+    """Limits after which a candidate becomes a dead letter: charged attempts, and uncharged losses."""
 
     max_attempts: int = 3
     max_losses: int = 20
@@ -103,7 +103,7 @@ class Proposer:
     def propose(
         self, candidate: Candidate, *, asked: Requested | None = None, budget: int | None = None
     ) -> ProposeOutcome:
-        """Queue a candidate, where its id is new and a budget of so many results, if one is given, has room for it.
+        """Queue a candidate if its id is new and the budget of results, if one is given, has room for it.
 
         Args:
             asked: the request of a controller, which is logged too.
@@ -163,7 +163,7 @@ class Proposer:
 
 
 class AttemptEnds:
-    """Ends attempts that come to no final frame: their candidates are queued again, or settled as failed."""
+    """Ends attempts without a final frame: their candidates are queued again, or settled as failed."""
 
     def __init__(self, client: redis.Redis, keys: Keys, limits: AttemptLimits | None = None) -> None:
         self._client = client
@@ -182,7 +182,7 @@ class AttemptEnds:
         only_expired: bool = False,
         first: Turn = 1,
     ) -> FailOutcome:
-        """End an attempt; "stale" when it counted no more, or with `only_expired` when its lease lives.
+        """End an attempt; "stale" if it no longer counted, or with `only_expired` if its lease is still valid.
 
         Args:
             first: whether the next attempt comes before candidates that were never begun, since it continues a run.
@@ -348,7 +348,7 @@ class Leases:
         error of its own the candidate starts over, behind all others; else it continues, and comes first.
 
         Returns:
-            What became of it: "queued" again, "failed", "cancelled", or "stale" when the attempt counted no more.
+            The candidate's fate: "queued" again, "failed", "cancelled", or "stale" if the attempt no longer counted.
         """
         charge: Charge = (1 if charged else 0) if counted else 2
         return self._ends.end(

@@ -113,7 +113,7 @@ class Gatekeeper:
         return denied
 
     def take_revoked(self) -> set[str]:
-        """Public keys (Z85) that were let in and have no grant any more, each told once."""
+        """Public keys (Z85) that were let in and no longer have a grant, each returned once."""
         with self._lock:
             revoked = {key for key in self._let_in if not self._is_granted(key)}
             self._let_in -= revoked

@@ -53,7 +53,7 @@ def queue_length(frame_bytes: int, kept_bytes: int) -> int:
 
 
 def pushed(socket: zmq.Socket[bytes], parts: Parts) -> bool:
-    """Whether there was room for a frame, which is then sent; a message goes whole or not at all."""
+    """Sends a frame if there is room, whole or not at all; returns whether it was sent."""
     send, copy = socket.send, len(parts[2]) < COPY_BELOW_BYTES
     try:
         send(parts[0], DONTWAIT_MORE, copy)
@@ -128,7 +128,7 @@ class FramePublisher:
         self._settled = len(self._waiting)
 
     def look_up(self) -> None:
-        """Ask anew where the analyzers are; may be called from another thread than `publish`."""
+        """Look up again where the analyzers are; may be called from another thread than `publish`."""
         self._wanted = self._find_endpoints()
 
     def idle(self) -> None:

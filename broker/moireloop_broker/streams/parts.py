@@ -56,7 +56,7 @@ class PartSender:
             self._ends[endpoint] = _End(self._socket(endpoint))
 
     def choose(self, parts: Parts) -> str | None:
-        """Send a part to an analyzer that has room, each in turn; its endpoint, None where there is no room."""
+        """Send a part to the next analyzer in turn that has room; returns its endpoint, None if there is no room."""
         endpoints = list(self._ends)
         for number in range(len(endpoints)):
             endpoint = endpoints[(self._turn + number) % len(endpoints)]
@@ -106,7 +106,7 @@ class _End:
         self.late: deque[Parts] = deque()
 
     def flush(self) -> bool:
-        """Send what there is room for; whether nothing waits any more."""
+        """Send what there is room for; returns whether nothing is left waiting."""
         while self.late and pushed(self.socket, self.late[0]):
             self.late.popleft()
         return not self.late

@@ -121,7 +121,7 @@ def schedule(n: int) -> list[int]:
 
 
 class HitModel:
-    """What N runs, one of them with a twist at least, say of a further one.
+    """What N runs, at least one of them with a twist, predict for a further one.
 
     `trust` is the share of proposals, in [0, 1], that it should make (foresight).
 

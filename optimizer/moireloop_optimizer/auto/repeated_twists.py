@@ -69,7 +69,7 @@ class Habits:
 
 
 class RepeatedTwists:
-    """What N runs say of the next one, by their habits.
+    """What N runs predict for the next one, by their habits.
 
     Args:
         points: (N, d) points of the unit cube.
@@ -143,7 +143,7 @@ def choose_habits(points: Points, twist_deg: Floats, density: Floats, lattices: 
 
 
 class RunsWithout:
-    """What runs say of a twist at their own places, some of them left out.
+    """What runs predict for a twist at their own places, some of them left out.
 
     See RepeatedTwists for the arguments.
     """

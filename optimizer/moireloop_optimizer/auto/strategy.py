@@ -99,7 +99,7 @@ class AutoStrategy:
     def _in_turn(
         self, n: int, model: HitModel, runs: Runs, wanted: Sequence[Target], known: Points | None, index: int
     ) -> tuple[Points, list[int], list[str]]:
-        """Each point by a search of its own, which knows those before it to be on their way."""
+        """Each point by its own search, which counts the points before it as pending."""
         points = np.zeros((n, runs.points.shape[1]))
         places, made_by = [], []
         for k in range(n):

@@ -98,7 +98,7 @@ class Pool:
         self._nearest = np.concatenate([self._nearest, nearest])
 
     def _apart(self, number: int) -> list[int]:
-        """The places of so many points of great worth, apart from each other."""
+        """The places of a number of points of great worth, apart from each other."""
         kept, chosen = self._nearest, []
         for _ in range(number):
             chosen.append(self.best())

@@ -32,7 +32,7 @@ class WrongPoints(ValueError):
 
 
 class ForeignStrategy:
-    """Asks a generator for each target; one that does what it should not is made anew for the next question.
+    """Asks a generator for each target; one that misbehaves is recreated for the next question.
 
     In the place of what it did not give stand points of the Sobol sequence, marked as such.
 
@@ -133,7 +133,7 @@ class _Fed:
         """Put n points into `got`, (d,) each, one after another; those before a failure are good.
 
         Raises:
-            WrongPoints: the generator gave fewer, or points that are none.
+            WrongPoints: the generator returned too few points, or invalid ones.
             Exception: whatever the generator raises.
         """
         try:

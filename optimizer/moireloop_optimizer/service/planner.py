@@ -194,7 +194,7 @@ class Planner:
         return places
 
     def taken(self, name: str) -> None:
-        """Take in that a candidate id is in use, though the log has not told of it: its place is passed over."""
+        """Note that a candidate id is in use, though the log has not reported it: its place is passed over."""
         self._taken.add(name)
 
     def _apply_request(self, request: SteeringRequest) -> None:

@@ -62,7 +62,7 @@ class FluxInstance:
         return job
 
     def look(self) -> None:
-        """Take in what Flux has told since the last call; never waits."""
+        """Take in Flux's events since the last call; never waits."""
         if self._handle is None:
             return
         try:

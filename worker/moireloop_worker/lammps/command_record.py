@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class CommandRecord:
-    """One file of LAMMPS commands; without a path nothing is written. A disk that fails ends the record, no more."""
+    """One file of LAMMPS commands; without a path nothing is written. A failing disk only ends the record."""
 
     def __init__(self, path: Path | None, heading: tuple[str, ...] = ()) -> None:
         self._file: FileIO | None = None
@@ -28,7 +28,7 @@ class CommandRecord:
             self.remark(line)
 
     def command(self, command: str) -> None:
-        """LAMMPS is given a command that is no `run`."""
+        """Record a command other than `run`."""
         self._write(command)
 
     def remark(self, text: str) -> None:
@@ -36,20 +36,20 @@ class CommandRecord:
         self.command(f"# {text}")
 
     def run(self, steps: int, words: str) -> None:
-        """LAMMPS is to run so many steps."""
+        """Record a `run` of a number of steps."""
         if self._file is not None:
             self._run_at = self._file.tell()
             self._write(f"run {steps} {words}")
 
     def ended_after(self, steps: int, words: str) -> None:
-        """The last command was a `run` that ended early: it did so many steps."""
+        """Record that the last `run` ended early, after a number of steps."""
         if self._file is not None and self._run_at is not None:
             self._file.seek(self._run_at)
             self._file.truncate()
             self._write(f"run {steps} {words}")
 
     def close(self) -> None:
-        """Write no more."""
+        """End the record."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -65,11 +65,11 @@ _FUNCTIONS: Final[dict[str, tuple[_Result, list[Any]]]] = {
 
 
 class LibraryUnusable(RuntimeError):
-    """A file is no LAMMPS library, or one that cannot work here; the text says what is wrong with it."""
+    """A file is not a LAMMPS library, or cannot work here; the text says what is wrong with it."""
 
 
 class CommandFailed(Exception):
-    """LAMMPS gave a command up, on all ranks; the text is its own."""
+    """LAMMPS gave up a command on all ranks. The text is LAMMPS's own."""
 
 
 class CommandAborted(Exception):

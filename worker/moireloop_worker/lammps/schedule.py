@@ -155,7 +155,7 @@ class LookUps:
         return min(self._most, last - self.step, in_time)
 
     def restart_step(self, step: int, due_s: float, last: int, setup_s: float = 0.0) -> int:
-        """The step after `step` at which to write a restart file that is due in so many seconds.
+        """The step after `step` at which to write a restart file that is due in a number of seconds.
 
         LAMMPS needs the step beforehand, so the step follows from the speed so far. At first it follows from the time
         that LAMMPS took to set up, which is the time of a step or more. Early files can be thrown away, so the step is

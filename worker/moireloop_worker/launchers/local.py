@@ -48,7 +48,7 @@ def starter_command(ranks: int, group: str, command: Sequence[str], report: int 
 
 
 class LocalLauncher:
-    """Workers on this machine, each in a process group of its own."""
+    """Workers on this machine, each in its own process group."""
 
     def __init__(self, launch: Launch) -> None:
         self._launch = launch

@@ -53,7 +53,7 @@ class Walltime:
         return now_s - self._asked_s >= ASK_EVERY_S
 
     def told(self, ends_s: float | None, now_s: float) -> None:
-        """What the launcher says of the end. Where it knows of none any more, the last one counts."""
+        """The end that the launcher reports. If it no longer reports one, the last one counts."""
         self._asked_s = now_s
         self._told_s = self._told_s if ends_s is None else ends_s
 

@@ -49,7 +49,7 @@ def is_seed(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Outline:
-    """What a script comes to: `runs` are the numbers of its commands that run MD, and `steps` how far each goes."""
+    """Outline of a script: `runs` are the numbers of its commands that run MD, and `steps` how far each goes."""
 
     box: int
     runs: tuple[int, ...]
@@ -119,7 +119,7 @@ def with_copies(command: Command, copies: Mapping[str, str]) -> Command:
 
 
 def outline(commands: Sequence[Command]) -> Outline:
-    """What a script comes to; fixed values and frame interval are filled in.
+    """Outline of a script; fixed values and the frame interval are filled in.
 
     Raises:
         ScriptRefused: it cannot be run; the text lists all that is wrong, in the order of its lines.

@@ -27,7 +27,7 @@ class _Slot:
 
 
 class Pool:
-    """Keeps so many workers alive; one that dies again and again waits 0.5, 1, 2 ... 30 s before it starts anew.
+    """Keeps a number of workers alive; a worker that keeps dying backs off 0.5, 1, 2 ... 30 s before it restarts.
 
     A worker starts only after what its forerunner of the same name held was given back to the queue.
     """

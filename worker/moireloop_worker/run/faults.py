@@ -60,7 +60,7 @@ class Hold:
         self._backoff = Backoff()
 
     def fault(self, reason: str, now_s: float) -> float:
-        """Something failed that is nobody's fault; returns for how many seconds no candidate is taken."""
+        """Something failed that is no candidate's fault; returns for how many seconds no candidate is taken."""
         wait_s = self._backoff.next_s()
         self.reason, self._until_s = reason, now_s + wait_s
         return wait_s

@@ -133,7 +133,7 @@ class Leader:
         self._next: Lease | None = None
 
     def announce(self) -> None:
-        """Say in Redis, at once, how the worker fares."""
+        """Write the worker's status to Redis at once."""
         self._leases.report_worker(self._keeper.status())
 
     def step(self) -> None:
@@ -198,7 +198,7 @@ class Leader:
             self._late_drops += late
 
     def _mended(self) -> bool:
-        """Whether what failed works again, as far as can be seen without a candidate; tried later and later."""
+        """Whether what failed works again, as far as can be seen without a candidate; tried with back-off."""
         if self._hold.waits(time.monotonic()):
             return False
         if (fault := why_unusable(Path())) is not None:

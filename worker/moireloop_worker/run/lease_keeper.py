@@ -89,7 +89,7 @@ class LeaseKeeper:
             self._stillness.moved()
 
     def drop(self) -> None:
-        """Renew no more."""
+        """Stop renewing."""
         with self._lock:
             self._lease = None
 

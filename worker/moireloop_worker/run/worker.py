@@ -52,7 +52,7 @@ NOT_ONE_PROGRAM: Final = (
 
 
 def open_leases(connection: Connection, pool: PoolSettings) -> Leases:
-    """The leases of a worker, over a Redis connection of its own."""
+    """The leases of a worker, over a separate Redis connection."""
     limits = AttemptLimits(max_attempts=pool.max_attempts)
     return Leases(connection.open_redis(alone=True), connection.keys, lease_s=pool.lease_s, limits=limits)
 

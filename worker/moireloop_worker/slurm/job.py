@@ -70,7 +70,7 @@ def _output_of(*words: str) -> str:
 
 
 class JobEnd:
-    """When the job ends, asked anew now and then in the background, since it may change."""
+    """When the job ends, queried again now and then in the background, since it may change."""
 
     def __init__(self, number: str) -> None:
         self._command: Sequence[str] = ("squeue", "--noheader", f"--jobs={number}", "--format=%e")
