@@ -92,7 +92,7 @@ def lines_of(error: BaseException) -> list[str]:
 
 
 def name_of(error: BaseException) -> str:
-    """The name of the nearest of an error's classes that has an exit code; of its own class where none has."""
+    """The name of the nearest of an error's classes with an exit code; else of its own class."""
     names = _names(error)
     return next((name for name in names if name in BAD_INPUT | FAILURES | GO_ON | INTERRUPTIONS), names[0])
 

@@ -62,7 +62,7 @@ def _digest(token: str, purpose: str) -> str:
 
 
 class RateLimit:
-    """A bucket of so many requests for each caller, filled again at a steady rate.
+    """A token bucket of requests for each caller, refilled at a steady rate.
 
     Args:
         per_s: requests a second in the long run.

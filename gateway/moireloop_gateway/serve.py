@@ -69,7 +69,7 @@ def serve(given: Sequence[Path], how: Listening, said: Callable[[str], None], re
         ready: called with the controller's link when the gateway listens.
 
     Raises:
-        NothingToShow, CampaignFileError, CannotServe: what is wrong with what was asked for.
+        NothingToShow, CampaignFileError, CannotServe: the request cannot be served; the text says why.
     """
     refuse_open(how)
     _await_something(given, how.patience, said)

@@ -22,7 +22,7 @@ Proposals = Mapping[str, Mapping[str, float]]
 
 
 class Batch:
-    """Proposes candidates in a thread of its own and waits for their results.
+    """Proposes candidates in a separate thread and waits for their results.
 
     `status` is done when all results are there; it fails when a proposal is refused, whereupon those proposed before it
     are cancelled, or when the campaign ends without them.

@@ -100,7 +100,7 @@ class _Pages:
 
 
 def _patiently(look: Callable[[], Entries], patience_s: float, is_over: bool) -> Entries:
-    """What a look finds. A broker that is away is waited for, unless the campaign has ended: then there is no more."""
+    """The entries that a look finds. It waits for a broker that is away, unless the campaign has ended."""
     deadline_s = time.monotonic() + patience_s
     while True:
         try:
@@ -113,7 +113,7 @@ def _patiently(look: Callable[[], Entries], patience_s: float, is_over: bool) ->
 
 
 def _described(campaign: StoredCampaign) -> Description:
-    """What a running campaign would say of itself, without the limits of its model and the versions of its services."""
+    """The description that a running campaign would give, without its model's limits and its services' versions."""
     settings: dict[str, Any] = {}
     with contextlib.suppress(FileNotFoundError):  # a session that never came to its services
         settings = campaign.settings

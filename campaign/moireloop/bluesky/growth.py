@@ -238,7 +238,7 @@ class Growth:
         return tuple(candidate_id for candidate_id, _ in self._prepared)
 
     def kickoff(self) -> GrowthStatus:
-        """Propose what was prepared, all at once. `complete` says when it is grown."""
+        """Propose the prepared candidates, all at once. `complete` says when they are grown."""
         self._flying = Batch(self._campaign, self._requester, dict(self._prepared))
         begun = GrowthStatus()
         begun.finish()
@@ -261,7 +261,7 @@ class Growth:
             yield {"time": at_s, "data": told, "timestamps": dict.fromkeys(told, at_s)}
 
     def stop(self, success: bool = True) -> None:
-        """Cancel what was asked for and has no result yet. Raises NotRunning."""
+        """Cancel the proposed candidates without a result. Raises NotRunning."""
         for batch in (self._triggered, self._flying):
             if batch is not None and not batch.status.done:
                 batch.cancel(f"{self.name} was stopped by its RunEngine")

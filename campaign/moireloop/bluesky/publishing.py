@@ -138,7 +138,7 @@ class Progress:
         self.place = place
 
     def forget(self) -> None:
-        """Begin anew: nothing went out."""
+        """Start over: nothing was published."""
         os.ftruncate(self._file, 0)
         self.place = None
 

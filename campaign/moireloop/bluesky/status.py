@@ -26,12 +26,12 @@ class GrowthStatus:
         return self.done and self._error is None
 
     def exception(self, timeout: float | None = 0.0) -> BaseException | None:
-        """The error, None where there is none. Raises TimeoutError when it is not done after so many seconds."""
+        """The error, or None. Raises TimeoutError if it is not done within the time-out."""
         self._wait(timeout)
         return self._error
 
     def wait(self, timeout: float | None = None) -> None:
-        """Return when it is done. Raises its error, and TimeoutError after so many seconds."""
+        """Return when it is done. Raises its error, or TimeoutError after the time-out."""
         self._wait(timeout)
         if self._error is not None:
             raise self._error

@@ -38,7 +38,7 @@ def with_counted_workers(campaign: Campaign) -> Campaign:
 
 
 def section_problems(campaign: Campaign, cores: int) -> list[Problem]:
-    """What is wrong with each section in the light of the others and of a machine with so many cores."""
+    """Problems of each section, given the other sections and the machine's number of cores."""
     return [
         *growth_problems(campaign.growth, campaign.space, campaign.frames.every_steps),
         *target_problems(campaign.targets),
@@ -59,7 +59,7 @@ def trial_problems(campaign: Campaign) -> list[Problem]:
 
 
 def reach_problems(campaign: Campaign) -> list[Problem]:
-    """Whether the sockets can listen where they are to, and the Redis server that is to be joined answers."""
+    """Whether the sockets can listen at their addresses, and the Redis server to join answers."""
     return broker_checks.reach_problems(campaign.network, campaign.redis, _listening(campaign))
 
 

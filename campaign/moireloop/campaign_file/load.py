@@ -41,7 +41,7 @@ class CampaignFile:
         name: what the lines of an error begin with.
         path: what a person gives to another command: the file, or the copy in the campaign's folder.
         origin: what the copy in the folder says that it was copied from; relative paths are relative to its folder.
-        is_beside: whether the campaign has a folder of its own, in which the file does not lie.
+        is_beside: whether the campaign has a separate folder, in which the file does not lie.
     """
 
     name: str
@@ -85,7 +85,7 @@ def load_campaign(path: Path, purpose: Purpose = "validate", *, cores: int | Non
 
     Args:
         path: the TOML file.
-        purpose: what is to be done with it, which decides how much is asked of the machine and the folder.
+        purpose: what the file is loaded for; it decides how much is checked of the machine and the folder.
         cores: cores that the workers may use; by default this process's cores.
 
     Raises:

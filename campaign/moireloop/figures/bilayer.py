@@ -174,7 +174,7 @@ def _moire_of(lattices: Lattices) -> Floats | None:
 def _draw_layer(
     axes: Axes, view: View, places: Floats, grain: Ints | None, shades: tuple[str, ...], filled: bool, name: str
 ) -> None:
-    """The atoms of a layer, each grain in a shade of its own, and the bonds between all of them."""
+    """The atoms of a layer, each grain in its own shade, and the bonds between all of them."""
     if not len(places):
         return
     if 2 * view.half <= BONDS_UP_TO_ANGSTROM:
@@ -293,7 +293,7 @@ def _dress(axes: Axes, view: View) -> None:
 
 
 def _spacing(count: int, cell: Floats) -> float:
-    """Lattice constant of a triangular lattice of so many atoms in the cell."""
+    """Lattice constant of a triangular lattice with a number of atoms in the cell."""
     return math.sqrt(abs(float(np.linalg.det(cell))) / count / math.sqrt(0.75))
 
 

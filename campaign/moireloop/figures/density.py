@@ -101,7 +101,7 @@ def lines_over_time(shown: Sequence[Series], name: str, ps: float, time_edges: V
 
 
 def _interpolated(shown: Sequence[Series], name: str, ps: float, middle: Values) -> Iterable[Values]:
-    """The values of runs at these times, NaN outside of their frames and beside a frame without one."""
+    """The values of runs at these times, NaN outside of their frames and next to a frame without one."""
     for start in range(0, len(shown), RUNS_AT_ONCE):
         rows = []
         for series in shown[start : start + RUNS_AT_ONCE]:

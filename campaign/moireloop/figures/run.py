@@ -95,7 +95,7 @@ def _draw_attempt(panels: Sequence[Axes], series: Series, ps: float, style: str)
 
 
 def _shade_refusals(axes: Axes, series: Series, ps: float, shades: dict[str, str]) -> None:
-    """A band over each stretch of frames refused for one kind of reason, to half way to the frames beside it."""
+    """A band over each stretch of frames refused for one kind of reason, to half way to the adjacent frames."""
     times = [point.time_ps / ps for point in series.points]
     for first, last, kind in refused_stretches(series.points):
         left = (times[first - 1] + times[first]) / 2 if first else times[first]

@@ -72,7 +72,7 @@ def space_figure(
 
     Args:
         bounds: lowest and highest value of each parameter of the search space.
-        admitted_deg: twists that the cell admits, which are marked beside the colours.
+        admitted_deg: twists that the cell admits, marked next to the colours.
     """
     names = list(bounds)
     pairs: list[tuple[str, str | None]] = list(combinations(names, 2)) or [(names[0], None)]
@@ -242,7 +242,7 @@ def _draw_cells(axes: Axes, measured: Sequence[Result], hits: int, x: str, y: st
 
 
 def _named_recipes(results: Sequence[Result], bounds: Bounds, targets: Sequence[Target]) -> list[tuple[str, Recipe]]:
-    """The best recipes of each target's first clusters, each with what to write beside it."""
+    """The best recipes of each target's first clusters, each with its label."""
     ran, named = recipe_runs(results), list[tuple[str, Recipe]]()
     for target in targets:
         leaders = cluster_leaders(recipes_of(ran, target, bounds, only_hits=True))

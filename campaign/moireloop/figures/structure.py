@@ -180,7 +180,7 @@ def _values(arrays: Mapping[str, AnalysisArray], name: str) -> Floats:
 
 
 def reach_of(outcome: AnalysisOutcome) -> float:
-    """How far, in inverse angstrom, a pattern must go to show all spots that the analysis tells of."""
+    """How far, in inverse angstrom, a pattern must reach to show all spots of the analysis."""
     if why_empty(outcome) is not None:
         return USUAL_REACH
     spots = np.concatenate([_values(outcome.arrays, name)[:, :2] for name in SPOT_MARKS])

@@ -22,7 +22,7 @@ from moireloop_broker.state.series import Series
 
 
 class FewerRows(RuntimeError):
-    """A file would lose rows by being written anew; the text says how many it has."""
+    """A file would lose rows if it were rewritten; the text says how many it has."""
 
 
 def write_results(

@@ -107,7 +107,7 @@ def recipe_runs(results: Iterable[Result]) -> RecipeRuns:
 def recipes_of(
     ran: RecipeRuns, target: Target, bounds: Bounds | None = None, *, n: int | None = None, only_hits: bool = False
 ) -> list[Recipe]:
-    """The recipes with a measured run, the surest first.
+    """The recipes with a measured run, the most reliable first.
 
     Those that hit go by the lower end of their probability's interval, then by the upper one (so that one that was
     not repeated stands before one that was in vain), then by regret. Those that never hit follow, by regret.
@@ -134,7 +134,7 @@ def recipes_of(
 
 
 def best_recipes(results: Iterable[Result], target: Target, n: int) -> list[Recipe]:
-    """The n surest recipes for a target, without clusters."""
+    """The n most reliable recipes for a target, without clusters."""
     return recipes_of(recipe_runs(results), target, n=n)
 
 

@@ -24,7 +24,7 @@ SHARE: Final = 0.05
 
 @dataclass(frozen=True)
 class Summary:
-    """What results come to: the best for each target, utilisation in [0, 1], early ends, analyzers that failed."""
+    """Summary of results: the best for each target, utilisation in [0, 1], early ends, analyzers that failed."""
 
     best: tuple[tuple[Target, Best | None], ...]
     utilisation: float | None
@@ -55,7 +55,7 @@ def summary_of(
 
 
 class Summaries:
-    """The last summary, made anew now and then."""
+    """The last summary, recomputed now and then."""
 
     def __init__(self) -> None:
         self._last: Summary | None = None

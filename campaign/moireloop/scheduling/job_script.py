@@ -22,7 +22,7 @@ WORD: Final = re.compile(r"[A-Za-z0-9_.,:@/=+%-]{1,200}")
 
 
 class WrongJob(ValueError):
-    """A job script of these options would not be what was meant; the text says what was expected and what came."""
+    """A job script cannot be made from these options; the text says what was expected and what came."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Job:
         account: account that is charged (Flux: the bank).
         queue: the queue (Slurm: the partition).
         chain: how many jobs there may be in a row; 0 for as many as it takes.
-        resubmit: Slurm: submit the script anew, instead of having the same job run again.
+        resubmit: Slurm: submit the script again, instead of requeueing the same job.
     """
 
     campaign: str

@@ -8,7 +8,7 @@ from moireloop_worker.launchers.walltime import end_of_text
 
 
 class WrongTime(ValueError):
-    """A time on the command line is none, or is over; the text says what was expected."""
+    """A time on the command line is invalid or in the past; the text says what was expected."""
 
 
 def end_of_option(until: str | None) -> float | None:

@@ -123,7 +123,7 @@ def _looker(request: ServiceRequest, reached: Reached, client: redis.Redis) -> L
 
 
 def _by_the_folder(connection_file: Path, reached: Reached, news: News) -> News:
-    """What the folder tells the service that Redis runs for: there is no other word of a new session."""
+    """The folder's state, for the service that runs Redis: nothing else tells it of a new session."""
     try:
         now = begun(connection_file)
     except SessionEnded:

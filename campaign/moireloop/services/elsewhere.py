@@ -20,7 +20,7 @@ Change = tuple[str, Literal["started", "stopped"]]
 
 
 class ElsewhereSet(ServiceSet):
-    """Expects services, tells which come, fall silent, come back and leave. It starts none and ends none.
+    """Expects services, and reports which come, fall silent, come back and leave. It starts and ends none.
 
     Only a service that was heard of can fall silent; what was never heard of is `missing`.
     """

@@ -271,7 +271,7 @@ class Conductor:
         return []
 
     def drain(self, reason: str) -> None:
-        """Lease no more candidates from the next step on that finds Redis; what runs comes to its result."""
+        """Lease no more candidates, from the next step that reaches Redis; runs in progress finish."""
         self._drain_reason = self._drain_reason or reason
 
     def give_back(self, reason: str) -> None:
@@ -279,7 +279,7 @@ class Conductor:
         self._given_back = self._given_back or reason
 
     def finish(self, ending: Ending) -> None:
-        """Write down how it ended and end all services but the broker, which tells of the end until `close`.
+        """Log how the session ended and end all services but the broker, which announces the end until `close`.
 
         If time is short, only workers get some.
         """
@@ -469,7 +469,7 @@ class Conductor:
         )
 
     def _keep_digest(self) -> None:
-        """Keep what a long campaign has come to, in little of the time."""
+        """Write the digest of a long campaign, at a small share of the time."""
         if len(self.history.results) < LEAST_RESULTS or boot_s() < self._digest_due_s:
             return
         began_s = time.perf_counter()

@@ -61,7 +61,7 @@ def failure_of(results: Sequence[Result], workers: int) -> str | None:
 
     Args:
         results: all results so far, in the order of the log.
-        workers: the number of workers; so many candidates, and at least FAILED_AT_FIRST, must have failed.
+        workers: the number of workers; as many candidates, and at least FAILED_AT_FIRST, must have failed.
     """
     counted = [result for result in results if result.counts_for_budget]
     if len(counted) < max(FAILED_AT_FIRST, workers) or any(result.outcome != "failed" for result in counted):

@@ -64,7 +64,7 @@ class History:
 
     @classmethod
     def of(cls, events: Iterable[Published]) -> Self:
-        """The history that these events tell."""
+        """The history from these events."""
         history = cls()
         for event in events:
             history.note(event)
@@ -107,7 +107,7 @@ class History:
 
     @property
     def passed_over_line(self) -> str | None:
-        """What to say of entries of the log that cannot be read, or None where there are none."""
+        """A line about log entries that cannot be read, or None if there are none."""
         if not self.passed_over:
             return None
         first, reason = next(iter(self.passed_over.items()))

@@ -59,7 +59,7 @@ def note_new(client: CampaignClient, history: History, since: str) -> str:
 
 
 def look(folder: CampaignFolder, live: Callable[[CampaignClient], T], stored: Callable[[CampaignFolder], T]) -> T:
-    """Ask the running services or, where nobody runs them (any more), the state that they left."""
+    """Ask the running services or, if they do not run (any more), read the state that they left."""
     if is_running(folder):
         from moireloop.client.client import NotRunning
 

@@ -83,7 +83,7 @@ def locked(folder: CampaignFolder) -> Iterator[None]:
 def _refuse_if_it_beats(folder: CampaignFolder, holder: Holder) -> None:
     """Nothing where no process of another host shows that it lives: that one ended, or says nothing for SILENT_S.
 
-    Clocks of hosts are not compared. The file is opened each time anew, so that a network file system asks its server.
+    Clocks of hosts are not compared. The file is reopened each time, so that a network file system asks its server.
     """
     if holder.host in (UNKNOWN, socket.gethostname()):
         return
@@ -115,7 +115,7 @@ def _beating(descriptor: int) -> Iterator[None]:
 
 
 def refuse_if_held(folder: CampaignFolder) -> None:
-    """Nothing when nobody runs the campaign. Raises CampaignIsRunning."""
+    """Does nothing if no process runs the campaign. Raises CampaignIsRunning."""
     if (holder := holder_of(folder)) is not None:
         raise held_by(folder, holder)
 
@@ -129,7 +129,7 @@ def refuse_if_running(folder: CampaignFolder) -> None:
 
 
 def holder_of(folder: CampaignFolder) -> Holder | None:
-    """The process that runs the campaign now, or None when nobody does.
+    """The process that runs the campaign now, or None.
 
     The file is only read. A file system without locks cannot hold a campaign that runs.
     """

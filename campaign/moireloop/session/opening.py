@@ -320,7 +320,7 @@ def _earlier_connection(folder: CampaignFolder) -> Connection | None:
 
 
 def _private_redis_url(host: str, free: FreePorts, earlier: Connection | None, secure: CampaignFolder | None) -> str:
-    """With a new password, so that what was left of an earlier session, or of a copy of the folder, has no way in.
+    """With a new password, so that leftovers of an earlier session, or of a copy of the folder, cannot get in.
 
     Args:
         secure: the folder that gets a certificate for the server, which the URL then holds; None for one without TLS.

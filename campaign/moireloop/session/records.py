@@ -38,7 +38,7 @@ def records(folder: CampaignFolder) -> tuple[History, list[Series]]:
 
 @contextmanager
 def stored_state(folder: CampaignFolder) -> Iterator[tuple[redis.Redis, Connection]]:
-    """A connection to the state of a campaign that nobody runs now, for reading.
+    """A connection to the state of a campaign that is not running, for reading.
 
     A private server's state is read from a copy of its append-only file. The folder is not written to, nor locked.
 
@@ -150,7 +150,7 @@ def _recent_history(client: redis.Redis, connection: Connection, digest: Digest 
 
 
 def _history(client: redis.Redis, connection: Connection, before: History | None = None, since: str = START) -> History:
-    """The history of all that came after the id `since`, behind what was before. Raises LogRolledBack."""
+    """The history of everything after the id `since`, appended to the earlier history. Raises LogRolledBack."""
     from moireloop_broker.state.event_log import EventLog
 
     log, history = EventLog(client, connection.keys), before or History()

@@ -17,7 +17,7 @@ def may_begin(analyzers: int, announced: int, waited_s: float) -> bool:
     """Whether workers may take candidates.
 
     Args:
-        analyzers: how many analyzers the session has started; nobody waits where it has none.
+        analyzers: how many analyzers the session has started; without any there is no wait.
         announced: how many have announced themselves in this session.
         waited_s: seconds since the session began.
     """

@@ -126,7 +126,7 @@ def wait_for_broker(
 
 
 def clear_earlier_session(client: redis.Redis, keys: Keys, campaign: Campaign, counted: int) -> None:
-    """Forget who worked for an earlier session, give back what was leased, withdraw what is no longer wanted.
+    """Forget an earlier session's workers, give back its leases, withdraw candidates that are no longer wanted.
 
     Args:
         counted: results that have used up the budget.

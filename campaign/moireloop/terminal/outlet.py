@@ -38,7 +38,7 @@ def let_go(stream: TextIO) -> None:
 
 
 class Outlet:
-    """A stream that whoever reads it may leave: what comes afterwards goes nowhere, and nothing ends for it."""
+    """A stream whose reader may leave: later output is dropped, and the program continues."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -57,7 +57,7 @@ class Outlet:
             return len(text)
 
     def flush(self) -> None:
-        """Flush, or drop what was to be written."""
+        """Flush, or drop the pending output."""
         try:
             self._stream.flush()
         except BlockingIOError:
@@ -109,7 +109,7 @@ def output_that_is_named() -> Iterator[None]:
 
 @contextmanager
 def output_that_may_close() -> Iterator[None]:
-    """While the block runs, nothing ends since nobody reads what is written to the terminal."""
+    """While the block runs, the program continues even if the terminal output is no longer read."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (cast("TextIO", Outlet(stream)) for stream in before)
     try:

@@ -46,7 +46,7 @@ Column = tuple[str, Callable[[Recipe], str]]
 
 @dataclass(frozen=True)
 class Layout:
-    """What a table shows: digits of parameters, headings over two lines, which parameters, and what beside them."""
+    """Layout of a table: digits of parameters, headings over two lines, which parameters, and further columns."""
 
     digits: int
     broken: bool
@@ -83,7 +83,7 @@ def recipes_table(
 
 
 def target_lines(results: Sequence[Result], targets: Sequence[Target]) -> list[str]:
-    """What came of each target: its hits and the first of them, its regret, and how sure its surest recipe is."""
+    """Progress of each target: its hits and the first of them, its regret, and how reliable its best recipe is."""
     ran = recipe_runs(results)
     counted = [result for result in results if result.counts_for_budget]
     return [_target_line(counted, target, next(iter(recipes_of(ran, target, n=1)), None)) for target in targets]
@@ -130,7 +130,7 @@ def _target_line(results: Sequence[Result], target: Target, surest: Recipe | Non
 
 
 def _extras(recipes: Sequence[Recipe]) -> list[str]:
-    """What there is to show beside parameters and twist, the first to go first."""
+    """Further columns besides parameters and twist, in the order in which they are dropped."""
     is_repeated = any(recipe.again.trials for recipe in recipes)
     has_clusters = any(recipe.cluster for recipe in recipes)
     return [
@@ -156,7 +156,7 @@ def _layouts(parameters: tuple[str, ...], extras: Sequence[str]) -> list[Layout]
 
 
 def _sizes(recipes: Sequence[Recipe]) -> dict[str, str]:
-    """What stands beside the name of a cluster at its best recipe, by that recipe's id."""
+    """The text next to a cluster's name at its best recipe, by that recipe's id."""
     sizes, runs = cluster_sizes(recipes)
     leaders = cluster_leaders(recipes)
     return {

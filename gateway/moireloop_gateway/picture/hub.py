@@ -83,7 +83,7 @@ class Hub:
         return [] if count <= 0 else list(_last(self._kept, count))
 
     def since_id(self, log_id: str) -> list[Sent] | None:
-        """All messages of the log after an id, and what was observed since; None where the first of them are gone."""
+        """All messages of the log after an id, and the observations since; None if the first of them are gone."""
         wanted = id_order(log_id)
         if wanted < id_order(self.dropped_id):
             return None

@@ -26,7 +26,7 @@ class Runs:
         self._ended: OrderedDict[str, None] = OrderedDict()
 
     def observe(self, seen: Observation) -> None:
-        """Take in what was seen in a frame; one that was seen before changes nothing."""
+        """Take in the observation of a frame; a repeated one changes nothing."""
         key = seen.candidate_id, seen.attempt
         points = self._series.setdefault(key, [])
         if points and seen.step <= points[-1][0]:

@@ -20,7 +20,7 @@ TIMEOUT_S = 5.0
 
 
 class Asker:
-    """Holds one client, made anew when the services behind it are others."""
+    """Holds one client, replaced when the services behind it change."""
 
     def __init__(self, place: Source) -> None:
         self._place = place

@@ -22,7 +22,7 @@ MOST_FOLLOWED: Final = 12
 
 
 class NothingToShow(ValueError):
-    """What was given holds no campaign that was ever started; the text says what was looked at."""
+    """The given paths hold no campaign that was ever started; the text says what was looked at."""
 
 
 class Catalogue:
@@ -49,7 +49,7 @@ class Catalogue:
         return list(found.values())
 
     def _folders_now(self, given: Path) -> list[CampaignFolder]:
-        """The campaigns of what was given or, while that is moved away or cannot be read, those that were there."""
+        """The campaigns of a given path; while it is moved away or unreadable, its earlier campaigns."""
         with contextlib.suppress(CampaignFileError, OSError):
             self._known[given] = _folders(given)
         return self._known.get(given, [])
@@ -95,7 +95,7 @@ class Catalogue:
 
 
 def refuse_nothing(given: Sequence[Path]) -> None:
-    """Nothing where each of what was given has a campaign that was started. Raises NothingToShow, CampaignFileError."""
+    """Does nothing if each given path has a started campaign. Raises NothingToShow, CampaignFileError."""
     for path in given:
         if leads_elsewhere(path):
             _refuse_no_connection(path)

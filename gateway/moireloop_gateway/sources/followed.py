@@ -113,7 +113,7 @@ class Followed:
             self.hub.put(PHASE_TOPIC, sse_frame(PHASE_TOPIC, json.dumps({"phase": phase, "reason": words})), None)
 
     def _reload(self) -> None:
-        """Read anew what the campaign is: a resume may have changed it."""
+        """Read the campaign's description again: a resume may have changed it."""
         try:
             self.outline = self.place.outline()
         except (CampaignFileError, OSError, NotRunning):
@@ -144,7 +144,7 @@ class Followed:
         changed.set()
 
     async def wait_for_change(self, wait_s: float) -> bool:
-        """Whether something came within so many seconds."""
+        """Whether something came within a number of seconds."""
         try:
             await asyncio.wait_for(self._changed.wait(), wait_s)
         except TimeoutError:

@@ -98,7 +98,7 @@ class Follower(threading.Thread):
                 self._say("ended", "")
 
     def _read_on(self, client: CampaignClient) -> None:
-        """The log from where it was read to its end: a subscription tells that there is more, the log its order."""
+        """Read the rest of the log: a subscription announces that there is more, the log gives its order."""
         complete = False
         while not complete and not self._closing.is_set():
             page = client.page(self._last_id, limit=BATCH)

@@ -66,7 +66,7 @@ def _submitted(folder: Path, connection: str, body: dict[str, Any]) -> Any:
 
 
 def _of_model(folder: Path) -> tuple[float, float] | None:
-    """The lattice constants of the campaign's growth model, where it tells them."""
+    """The lattice constants of the campaign's growth model, if it has them."""
     from moireloop.campaign_file.errors import CampaignFileError
     from moireloop.campaign_file.load import load_copy
     from moireloop_broker.folder import CampaignFolder

@@ -73,7 +73,7 @@ class Source(Protocol):
         """Whether a session of it may run now."""
 
     def learn(self, client: CampaignClient) -> None:
-        """Take in what the campaign says of itself. Raises NotRunning."""
+        """Take in the campaign's description. Raises NotRunning."""
 
     def outline(self) -> Outline:
         """What the campaign searches. Raises CampaignFileError, OSError, NotRunning."""

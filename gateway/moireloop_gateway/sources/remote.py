@@ -52,7 +52,7 @@ class RemotePlace:
         self._told = client.describe()
 
     def outline(self) -> Outline:
-        """What the campaign has told of itself. Raises NotRunning while it was not reached."""
+        """The campaign's description. Raises NotRunning until it is reached."""
         if self._told is None:
             raise NotRunning(f"nothing has answered at {self._endpoint} so far")
         told = self._told

@@ -130,7 +130,7 @@ async def candidates(request: Request, gateway: Gateway) -> Response:
 
 
 async def recipes(request: Request, gateway: Gateway) -> Response:
-    """The surest recipes for each target, with their clusters and how surely they hit again."""
+    """The most reliable recipes for each target, with their clusters and how reliably they hit again."""
     followed = followed_of(request, gateway)
     count = min(_whole(request, "limit", 30), 200)
     bounds = followed.bounds

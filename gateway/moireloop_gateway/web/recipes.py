@@ -25,7 +25,7 @@ def recipes_json(
     bounds: Mapping[str, tuple[float, float]] | None,
     count: int,
 ) -> dict[str, Any]:
-    """The `count` surest recipes for each target, of the first `last` results."""
+    """The `count` most reliable recipes for each target, of the first `last` results."""
     from moireloop.results.recipes import recipe_runs, recipes_of
 
     told = []

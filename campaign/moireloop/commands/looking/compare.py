@@ -40,7 +40,7 @@ def compare(
     Returns 0, also where the twist is unknown: then the reason is printed.
 
     Raises:
-        PatternRefused: the pattern, or what was said of it, cannot be used.
+        PatternRefused: the pattern, or an option for it, cannot be used.
         CampaignFileError, NeverStarted: there is no such campaign.
     """
     if output is not None and output.suffix.lower() not in PICTURES:

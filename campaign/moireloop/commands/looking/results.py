@@ -28,7 +28,7 @@ def results(path: Path) -> int:
 
 
 def show_results(campaign: Campaign, history: History, all_series: Sequence[Series]) -> int:
-    """Write the files first, so that they are there also when nobody reads what is shown.
+    """Write the files first, so that they exist even if the terminal output is not read.
 
     Returns the exit code, a failure where a table could not be written. A table that keeps its rows, since the state
     has fewer, is none.

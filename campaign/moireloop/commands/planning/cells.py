@@ -17,7 +17,7 @@ from moireloop_worker.models.crystal import Crystal
 
 
 class StrainRefused(ValueError):
-    """The strain up to which twists are to be counted is not one."""
+    """The largest strain for counted twists is invalid."""
 
 
 class CellsUnknown(ValueError):

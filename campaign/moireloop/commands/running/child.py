@@ -72,7 +72,7 @@ def _say(report: int, line: dict[str, Any]) -> None:
 
 
 def _drain_without(parent: int) -> None:
-    """Ask this process to drain when its parent has gone. Its death signal would tell of a thread of the parent's."""
+    """Ask this process to drain when its parent has gone. The death signal would follow a thread of the parent's."""
     while os.getppid() == parent:
         time.sleep(LOOK_EVERY_S)
     os.kill(os.getpid(), signal.SIGINT)

@@ -49,7 +49,7 @@ def service(
     """Run one service of a campaign by itself: wait for the campaign and serve it until it ends.
 
     Raises:
-        ConductorRuns: the conductor is to be started, not checked.
+        ConductorRuns: the request was to start the conductor, not to check it.
     """
     if kind == "conductor" and not check:
         raise ConductorRuns(f"expected --check, got none: `moireloop run {path} --services elsewhere` is the conductor")
@@ -74,7 +74,7 @@ def service(
 
 
 def instance_name(kind: str, name: str | None) -> str:
-    """The name of this instance of a service: analyzers and pools have one of their own, by their host.
+    """The name of this instance of a service: each analyzer and pool has its own, from its host.
 
     Raises:
         PoolNameRefused: it cannot have the name that was asked for.

@@ -160,7 +160,7 @@ def _checked_and_locked(file: CampaignFile, purpose: Purpose, elsewhere: bool) -
 
 
 def _without_machine(file: CampaignFile) -> CampaignFile:
-    """The file as it is to be checked where neither workers nor broker run on this machine."""
+    """The file to check when neither workers nor broker run on this machine."""
     campaign = file.campaign
     workers = campaign.workers.model_copy(update={"count": 0, "launcher": "local", "launcher_options": {}, "nodes": 1})
     return replace(file, campaign=campaign.model_copy(update={"workers": workers, "network": NetworkSettings()}))

@@ -38,7 +38,7 @@ def submit_pattern(
     Returns 1 where the twist is unknown: the pattern is in the log with the reason.
 
     Raises:
-        PatternRefused, BadArgument: the pattern, or what was said of it, cannot be used.
+        PatternRefused, BadArgument: the pattern, or an option for it, cannot be used.
         NotRunning, RequestRefused: the campaign does not run, or does not take it.
     """
     screen = screen_of(calibration, centre, centre_error, distortion)
