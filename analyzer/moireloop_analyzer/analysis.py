@@ -29,7 +29,7 @@ class Snapshot:
     are small integers; `cell` (3, 3) has the rows a, b, c in angstrom; `pbc` says which of them are periodic. The
     layers lie along a and b. `metal_types` are the types whose in-plane lattice carries the twist, `chalcogen_types`
     all others that there are. `elements` has the chemical symbol of each type for which it is known: none for beads.
-    `twist` is what was measured of this frame: twist or reason, layers, orders, lattices; nobody need fit them again.
+    `twist` is the measurement of this frame: twist or reason, layers, orders, lattices, ready to use without a new fit.
     """
 
     positions: npt.NDArray[np.float64]

@@ -45,7 +45,7 @@ def early_end_problems(policies: EarlyEndSettings, run_steps: int, frame_steps: 
 
 
 def early_end_warnings(policies: EarlyEndSettings, results: int) -> list[str]:
-    """What keeps the policy `learnt` from ending any run of a campaign with a budget of so many results."""
+    """Why the policy `learnt` cannot end any run of a campaign with this budget of results."""
     learnt = policies.learnt
     if learnt is None or results > learnt.whole_runs_needed:
         return []

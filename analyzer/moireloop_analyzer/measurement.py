@@ -95,7 +95,7 @@ def _grains(estimate: TwistEstimate, layer: str) -> int | None:
 
 
 def snapshot_of(frame: Frame, twist: TwistEstimate) -> Snapshot:
-    """The frame as analyzers get it, with arrays of its own."""
+    """The frame as analyzers get it, with its own arrays."""
     header = frame.header
     a, b, c = header.periodic
     return Snapshot(

@@ -54,7 +54,7 @@ def measure_twist(
         cell: (3, 3) cell vectors a, b, c as rows, in angstrom; the layers lie along a and b.
         pbc: which of a, b, c are periodic.
         metal_types: types whose in-plane lattice carries the twist; a layer may hold several.
-        chalcogen_types: types of the other atoms; they do not enter the lattice, but tell the stacking.
+        chalcogen_types: types of the other atoms; they do not enter the lattice, but determine the stacking.
         estimator: "lattice", the convention of this project, or "row", the paper's Algorithm 1: the direction of the
             row of atoms nearest to the cell's vector a, in each layer.
         min_order: smallest |psi6| in [0, 1] of a layer's largest grain at which the layer counts as crystalline.

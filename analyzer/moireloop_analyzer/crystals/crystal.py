@@ -117,7 +117,7 @@ def _why_no_crystal(best: LatticeFit, share: float, min_order: float) -> str | N
 
 
 def _patches(fits: list[LatticeFit], bonds: Bonds) -> tuple[Patch, ...]:
-    """All grains of at least a fiftieth of the atoms, the largest first, those beside a fitted one too."""
+    """All grains of at least a fiftieth of the atoms, the largest first, including grains other than the fitted one."""
     least = max(MIN_GRAIN_ATOMS, LEAST_GRAIN_SHARE * len(bonds.atoms))
     patches = []
     for fit in fits:

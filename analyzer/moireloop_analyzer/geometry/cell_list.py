@@ -183,7 +183,7 @@ def _sorted(places: Floats, bins: Ints) -> tuple[Ints, Ints]:
 
 
 def _looks(starts: Ints, reach: Ints) -> float:
-    """At most so many pairs of atoms will be looked at: by Cauchy and Schwarz, of an even density just so many."""
+    """Upper bound on the pairs of atoms to look at, by Cauchy and Schwarz; exact for an even density."""
     inside = np.diff(starts).astype(float)
     return float(np.prod(2.0 * reach + 1.0) * (inside @ inside))
 

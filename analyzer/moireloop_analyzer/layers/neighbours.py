@@ -83,7 +83,7 @@ def bonds_of(points: Floats, box: Box) -> Bonds | Refusal:
 
 @compiled
 def _keep_nearest(near: Ints, lengths2: Floats, found: int, most: int) -> int:
-    """Keep the nearest of the pairs found, at most so many, at the front; how many are left."""
+    """Keep the nearest of the pairs found, up to a limit, at the front; returns how many are left."""
     for s in range(most, found):
         farthest = 0
         for k in range(1, most):

@@ -47,7 +47,7 @@ def _strain(nominal: float, a: int, b: int) -> Callable[[Floats], float]:
 
 
 def domain_of(peaks: Peaks, one: Lattice, nominal: float, brightness: float) -> Layer:
-    """A lattice beside the two layers."""
+    """A further lattice besides the two layers."""
     return layer_of(peaks, one.matrix, one.covariance, nominal, brightness, one.peaks, one.indices)
 
 

@@ -28,7 +28,7 @@ class Layer:
         strain: (2, 2) of the lattice in space against the nominal one, in the axes of the pattern.
         strain_error: (2, 2) standard errors.
         direction_deg: rotation against the pattern's x axis, in [0, 60).
-        mosaic_deg: full width at half maximum of its mosaic spread; None where widths do not tell.
+        mosaic_deg: full width at half maximum of its mosaic spread; None where widths do not show it.
         mosaic_error_deg: standard error of that.
         brightness: intensity over the other layers', ring by ring; 1 for the brightest.
         peaks: (K,) numbers of its peaks.
@@ -70,7 +70,7 @@ class IndexedPattern:
         signed_deg: rotation of `layers[1]` against `layers[0]`, in [-30, 30], counter-clockwise.
         layers: two, the one of the first nominal constant first where the constants tell which is which, else the
             brighter one first; fewer where the pattern was refused.
-        told_apart: whether the constants tell which layer is which.
+        told_apart: whether the constants show which layer is which.
         covariance: (8, 8) of the elements of both layers' matrices.
         moire_angstrom: wavelength of the moire pattern of the two lattices, None where it is infinite.
         moire_error_angstrom: its standard error.

@@ -288,7 +288,7 @@ def _layer(peaks: Peaks, fit: JointFit, number: int, nominal: float, brightness:
 
 
 def _order(fit: JointFit, constants: tuple[float, float], distinct: bool) -> tuple[bool, bool]:
-    """Whether the constants tell which layer is which, and whether the lattices have to be exchanged for it."""
+    """Whether the constants show which layer is which, and whether the lattices have to be exchanged for it."""
     if distinct:
         return True, False
     apart = abs(constants[1] - constants[0])

@@ -90,7 +90,7 @@ def _assigned(peaks: Peaks, matrices: Floats, sites: Ints, blend: float) -> tupl
 def _blended(
     peaks: Peaks, spots: Floats, owner: Ints, taken: npt.NDArray[np.bool_], blend: float
 ) -> npt.NDArray[np.bool_]:
-    """(N,) peaks beside which a spot of another lattice has no peak of its own, which may lie under this one."""
+    """(N,) peaks near a spot of another lattice without its own peak: that peak may lie under this one."""
     width = np.maximum(peaks.width_radial, peaks.width_azimuthal)
     reach = np.where(np.isfinite(width), FULL_WIDTHS * width, blend)
     found = np.zeros(len(peaks), dtype=np.bool_)

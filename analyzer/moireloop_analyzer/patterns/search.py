@@ -92,7 +92,7 @@ class Lattice:
 def lattices_among(
     peaks: Peaks, constant: float, *, max_strain: float, most_alarms: float, at_most: int
 ) -> list[Lattice]:
-    """The lattices that chance does not explain, the surest first, none with a peak of one before it.
+    """The lattices that chance does not explain, the most certain first; none shares a peak with an earlier one.
 
     Args:
         peaks: with errors.
@@ -214,7 +214,7 @@ def are_whole(indices: Ints) -> bool:
 
 
 def matched(matrices: Floats, sites: Ints, metric: Metric, near: float) -> tuple[npt.NDArray[np.bool_], Ints]:
-    """Which spots (S, M) of lattices have a peak within so many errors, each the other's nearest, and its number."""
+    """Which spots (S, M) of lattices have a peak within some errors, each the other's nearest, and its number."""
     apart = metric.distance2(sites @ matrices)
     nearest = apart.argmin(axis=-1)
     back = np.take_along_axis(apart.argmin(axis=-2), nearest, axis=-1)

@@ -49,7 +49,7 @@ def work_of(name: str) -> Work:
 
 
 def answer(frame: Frame, work: Mapping[str, Work], settings: AnalyzerSettings, send: Callable[[bytes], None]) -> None:
-    """Send what each analyzer makes of a frame; each gets a snapshot of its own."""
+    """Send each analyzer's outcome for a frame; each gets its own snapshot."""
     twist = estimate_of(frame, settings)
     for name, outcome in work.items():
         send(pack(analysed(frame, {name: looked(outcome, snapshot_of(frame, twist))})))

@@ -14,7 +14,7 @@ GROUP: Final = "moireloop.analyzers"
 
 
 class AnalyzerUnusable(LookupError):
-    """An analyzer that a campaign file names is not installed, cannot be loaded, or is no function; the text tells."""
+    """An analyzer named in a campaign file is not installed, cannot be loaded, or is no function; the text says so."""
 
 
 def load_analyzer(name: str) -> Analyzer:

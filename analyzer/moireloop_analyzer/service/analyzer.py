@@ -103,7 +103,7 @@ class AnalyzerService:
         """Measure one finished run, observe the frames that are there, and wait a moment when there is neither.
 
         Frames that take long to measure do not keep finished runs waiting for more than one of them. Further analyzers
-        work in a process of their own: observations and instructions do not wait for them, the result of a run does.
+        work in a separate process: observations and instructions do not wait for them, the result of a run does.
         """
         is_busy = self._take_finished()
         self._has_frames = False

@@ -29,7 +29,7 @@ LEAST_SPREAD_DEG: Final = 0.0005
 
 @dataclass(frozen=True)
 class Decision:
-    """To end a run at this step, and why; `told` is what the policy `learnt` says of it."""
+    """To end a run at this step, and why; `told` is the verdict of the policy `learnt`."""
 
     ending: Literal["settled", "hopeless"]
     reason: str
@@ -99,7 +99,7 @@ def decide_along(
 
 
 def _window(points: Sequence[SeriesPoint], frames: int, after_fraction: float) -> Sequence[SeriesPoint]:
-    """The newest so many points; empty before that part of the schedule, or while there are fewer."""
+    """The newest points of the window; empty before that part of the schedule, or while there are too few."""
     is_due = len(points) >= frames and (points[-1].fraction or 0.0) >= after_fraction
     return points[-frames:] if is_due else ()
 

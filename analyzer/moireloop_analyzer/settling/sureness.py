@@ -97,7 +97,7 @@ class Sureness:
     tolerance_deg: float
 
     def told(self, points: Sequence[SeriesPoint]) -> Told | None:
-        """What the newest point of a series tells; None while the run is not sure.
+        """The verdict at the newest point of a series; None while the run is not sure.
 
         Args:
             points: the newest points by step, oldest first, as `landmark` takes them.

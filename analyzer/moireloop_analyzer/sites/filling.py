@@ -376,7 +376,7 @@ def _explained(sums: Floats, squares: Floats) -> tuple[float, float, float, floa
     """What alternating rows explain at best of the squares of displacements, these squares about their means, the same
     two for heights, and what the three classes of sites explain of the heights.
 
-    Rows alternate by m, by n, or by m + n; each class of sites may have an amplitude of its own.
+    Rows alternate by m, by n, or by m + n; each class of sites may have its own amplitude.
     """
     count = 0.0
     means = np.zeros(3)

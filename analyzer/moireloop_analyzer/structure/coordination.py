@@ -27,7 +27,7 @@ METAL_CUTOFF_ANGSTROM: Final = 4.3
 
 @dataclass(frozen=True)
 class Coordination:
-    """Neighbours of each atom, and what they come to.
+    """Neighbours of each atom, and quantities derived from them.
 
     `around_metals` (M,) are the chalcogens within 3.0 angstrom of each metal atom, six in the crystal, and
     `around_chalcogens` (X,) the metals around each chalcogen, three in the crystal. `in_plane` (M,) are the metals

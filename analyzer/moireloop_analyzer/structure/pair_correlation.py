@@ -109,7 +109,7 @@ def first_peak(g: PairCorrelation) -> tuple[float, float] | None:
     """Where the first peak of g is, in angstrom, and how high; None where there is none.
 
     It is the highest bin within 0.6 angstrom from where g first exceeds 1, and its place the mean distance of the pairs
-    in it and in the bins beside it.
+    in it and in the adjacent bins.
     """
     above = np.flatnonzero(g.total > 1.0)
     if not len(above):
