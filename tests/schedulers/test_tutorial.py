@@ -45,4 +45,4 @@ def test_job_of_the_page_comes_to_all_results(slurm: Slurm, tmp_path: Path) -> N
     wait_until(lambda: slurm.is_over(job), "the job is over", 500)
     said = file.with_name("cluster.sh.out").read_text(encoding="utf-8")
     assert "all 6 results are there" in said
-    assert len(open_folder(tmp_path / "cluster.campaign").results()) == 6, said
+    assert len(open_folder(tmp_path / "cluster.campaign").results) == 6, said

@@ -57,7 +57,7 @@ class RunningCampaign:
 
     def start(self, command: str = "run", *options: str, figures: bool = False) -> None:
         """Start `moireloop run` or `resume` in a process group of its own; it draws only where a test looks at that."""
-        unwanted = () if figures else ("--no-figures",)
+        unwanted = () if figures or command not in ("run", "resume") else ("--no-figures",)
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "moireloop", command, *options, *unwanted, str(self.file)],

@@ -88,7 +88,7 @@ async def in_a_loop(campaign: Campaign) -> tuple[Result, ...]:
     return campaign.run(resume=True, show=False).results
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("end", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_nothing_outlives_the_program(tmp_path: Path, end: signal.Signals) -> None:
     """Killed, or interrupted twice: all processes of the campaign end, and its folder is free."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

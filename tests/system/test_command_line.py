@@ -157,7 +157,9 @@ def test_shared_redis_is_kept_in_order(campaign: Make, tmp_path: Path) -> None:
         server.stop()
 
 
-@pytest.mark.parametrize("sign", ["campaign.toml", "connection.json", "redis/redis.log"])
+@pytest.mark.parametrize(
+    "sign", ["campaign.toml", pytest.param("connection.json", marks=pytest.mark.long), "redis/redis.log"]
+)
 def test_interrupted_while_it_starts(sign: str, campaign: Make) -> None:
     """Ctrl-C before the services are ready ends everything in order; resume then completes the campaign."""
     running = campaign(results=4)

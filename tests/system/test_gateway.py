@@ -155,16 +155,25 @@ def columns(seed: int, twist_deg: float) -> dict[str, Any]:
     return {"q_x_per_angstrom": x, "q_y_per_angstrom": y, "intensity": peaks.intensity.tolist()}
 
 
-def test_a_measured_pattern_is_indexed_and_logged_once(watched: Watched) -> None:
-    """The answer is the event, which all who listen get; sent again it is the same one, another one is refused."""
-    steering, place = watched.gateway.steering, f"{HERE}/patterns"
-    body = {**SHOT, "columns": columns(1, 8.3), "requester": "ada"}
-    assert watched.gateway.looking.ask(place, "POST", body).code == 403
+SUBMITTED = {**SHOT, "columns": columns(1, 8.3), "requester": "ada"}
+
+
+@pytest.fixture(scope="module")
+def pattern(watched: Watched) -> Any:
+    """The event of the pattern that was submitted, which all who listen get."""
+    place = f"{HERE}/patterns"
+    assert watched.gateway.looking.ask(place, "POST", SUBMITTED).code == 403
     with watched.gateway.looking.listen(f"{HERE}/events?topics=pattern_measured/1") as events:
-        answer = steering.ask(place, "POST", body)
+        answer = watched.gateway.steering.ask(place, "POST", SUBMITTED)
         assert answer.code == 200, answer.body
-        told = answer.json["pattern"]
-        assert next(events).data["event"] == told
+        assert next(events).data["event"] == answer.json["pattern"]
+    return answer.json["pattern"]
+
+
+def test_a_measured_pattern_is_indexed_and_logged_once(watched: Watched, pattern: Any) -> None:
+    """Sent again it is the same event; another pattern of that id is refused."""
+    steering, place = watched.gateway.steering, f"{HERE}/patterns"
+    body, told = SUBMITTED, pattern
     assert told["analysis"]["twist_deg"] == pytest.approx(8.3, abs=0.2)
     assert told["analysis"]["closest"]
     assert (told["requester"], told["parameters"]) == ("ada", {"flux": 2.0})
@@ -191,12 +200,11 @@ def test_a_measured_pattern_is_indexed_and_logged_once(watched: Watched) -> None
     assert 'moireloop_patterns_total{campaign="short"} 1.0' in metrics
 
 
+@pytest.mark.usefixtures("pattern")
 def test_all_addresses_of_the_page_are_there(watched: Watched) -> None:
     """Each GET of the OpenAPI description returns what it says, for a candidate with a result."""
     looking = watched.gateway.looking
     page = looking.ask("/api/v1/openapi.json").json
-    named = {**SHOT, "columns": columns(1, 8.3)}
-    assert watched.gateway.steering.ask(f"{HERE}/patterns", "POST", named).code == 200
     candidate = looking.ask(f"{HERE}/results?limit=1&columns=candidate_id").json["columns"]["candidate_id"][0]
     for address in ADDRESSES:
         if address.method != "GET" or address.handler == "events":

@@ -24,7 +24,7 @@ def send_garbage(address: Address, seed: int) -> None:
         connection.sendall(random.Random(seed).randbytes(1 + seed * 37 % 5000))
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("ranks", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_campaign_listens_on_loopback_alone_and_garbage_does_no_harm(campaign: Make, ranks: int) -> None:
     """Every socket of the whole process tree; each port gets bytes without any key, and no attempt is lost."""
     running = campaign(results=8)
