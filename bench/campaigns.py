@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 
 from moireloop import Campaign
+from moireloop.client.client import connect
 from moireloop.session.conductor import Conductor
 from moireloop.session.lock import locked
 from moireloop_broker.connection import Connection, read_connection
@@ -64,3 +66,16 @@ def wait_until(holds: Callable[[], bool], description: str, patience_s: float = 
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {patience_s:g} s for: {description}")
         time.sleep(every_s)
+
+
+def median_status_s(folder: Path, asked: int) -> float:
+    """The median time in seconds of a status of a running campaign, asked for so often after a first one."""
+    times = []
+    with connect(folder, timeout_s=120) as client:
+        client.status()
+        for _ in range(asked):
+            begun_s = time.perf_counter()
+            client.status()
+            times.append(time.perf_counter() - begun_s)
+            time.sleep(0.05)
+    return median(times)

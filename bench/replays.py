@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from typing import Final
 
-from bench.campaigns import campaign_of, session, wait_until
+from bench.campaigns import campaign_of, median_status_s, session, wait_until
 from bench.gateway import GROWTH, append_results
 from bench.table import Row
 from moireloop.client.client import connect
@@ -76,19 +74,6 @@ def _beside(program: str, folder: Path, count: int) -> Iterator[None]:
                 process.kill()
 
 
-def _status_s(folder: Path, asked: int) -> float:
-    """The median time of a status, in seconds."""
-    times = []
-    with connect(folder, timeout_s=60) as client:
-        client.status()
-        for _ in range(asked):
-            begun_s = time.perf_counter()
-            client.status()
-            times.append(time.perf_counter() - begun_s)
-            time.sleep(0.05)
-    return median(times)
-
-
 def rows(results: int = 30_000, clients: int = 10, asked: int = 100) -> list[Row]:
     """Status with and without so many clients that replay.
 
@@ -102,13 +87,13 @@ def rows(results: int = 30_000, clients: int = 10, asked: int = 100) -> list[Row
         append_results(connection, 0, results)
         with connect(folder, timeout_s=60) as client:
             wait_until(lambda: client.status().last_id != "0-0", "the log is there", every_s=0.05)
-        quiet_s = _status_s(folder, asked)
+        quiet_s = median_status_s(folder, asked)
         with _beside(DECODING, folder, clients):
-            decoding_s = _status_s(folder, asked)
+            decoding_s = median_status_s(folder, asked)
         with _beside(REPLAYING, folder, clients):
-            replaying_s = _status_s(folder, asked)
+            replaying_s = median_status_s(folder, asked)
         with _beside(TAKING, folder, clients):
-            taking_s = _status_s(folder, asked)
+            taking_s = median_status_s(folder, asked)
     name = f"control: status while {clients} clients replay {results} results"
     beside = f"{1000 * decoding_s:.1f} ms beside {clients} that decode what they hold, {1000 * quiet_s:.1f} undisturbed"
     return [

@@ -19,11 +19,10 @@ from typing import IO, Any, Final, cast
 import psutil
 import redis
 
-from bench.campaigns import campaign_of, session, wait_until
+from bench.campaigns import campaign_of, median_status_s, session, wait_until
 from bench.queue import raw_hops_per_s
 from bench.simulated_workers import Plan
 from bench.table import Row
-from moireloop.client.client import connect
 from moireloop.session.conductor import Conductor
 from moireloop_broker.connection import Connection
 from moireloop_broker.contract.events import Candidate
@@ -96,7 +95,7 @@ def simulated(plan: Plan, *, strategy: str = "random", analyzers: int = 1, propo
         contextlib.closing(connection.open_redis()) as client,
     ):
         wait_until(lambda: len(frame_endpoints(client, connection.keys)) == analyzers, "the analyzers are ready")
-        raw, undisturbed_s = raw_hops_per_s(client, HOPS), _status_s(Path(campaign.folder))
+        raw, undisturbed_s = raw_hops_per_s(client, HOPS), median_status_s(Path(campaign.folder), STATUS_ASKED)
         propose(client, connection, proposed)
         of_worker = CampaignFolder(Path(campaign.folder)).connection_of("worker")
         with simulators(replace(plan, connection=str(of_worker))) as processes:
@@ -144,7 +143,7 @@ def _watched(
     simulators = {process.pid for process in processes}
     expect(processes, "counts", conductor)
     before, began_s = _state(client, connection, simulators), time.monotonic()
-    status_s = _status_s(Path(connection.folder))
+    status_s = median_status_s(Path(connection.folder), STATUS_ASKED)
     connections = cast("dict[str, int]", client.info("clients"))
     expect(processes, "done", conductor)
     after, elapsed_s = _state(client, connection, simulators), time.monotonic() - began_s
@@ -216,18 +215,6 @@ def _cpu_s(simulators: Collection[int]) -> dict[str, float]:
 def _service_of(process: psutil.Process) -> str:
     said = " ".join(process.cmdline())
     return next((name.removeprefix("moireloop_") for name in SERVICES if name in said), "others")
-
-
-def _status_s(folder: Path, asked: int = STATUS_ASKED) -> float:
-    times = []
-    with connect(folder, timeout_s=120) as client:
-        client.status()
-        for _ in range(asked):
-            begun_s = time.perf_counter()
-            client.status()
-            times.append(time.perf_counter() - begun_s)
-            time.sleep(0.1)
-    return median(times)
 
 
 def _rows_of(workers: int, found: Found, run_s: float) -> list[Row]:
