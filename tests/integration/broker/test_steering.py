@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any, cast
 
 import pytest
 import redis
@@ -136,6 +137,23 @@ def test_prioritised_candidate_comes_before_one_that_was_given_back(campaign: St
     assert "".join(campaign.waiting()) == "cba"
     campaign.ask(CancelRequest(candidate_id="c", reason="no"), WithdrawRequest(candidate_id="a"))
     assert campaign.waiting() == ["b"]
+
+
+def test_entries_of_both_queues_with_one_id_are_told_apart(campaign: Steered) -> None:
+    """Redis numbers the entries of each stream by the millisecond, so those of two streams can have the same id."""
+    campaign.propose(*"abc")
+    lease = campaign.queue.take("w0", 0.0)
+    assert lease is not None
+    campaign.queue.fail(lease, "the allocation ended", charged=False)
+    client, keys = campaign.client, campaign.keys
+    again, waiting = keys.queues
+    ((entry, _),) = cast("Any", client.xrange(again))
+    held, fields = cast("Any", client.xrange(waiting))[-1]
+    client.xdel(waiting, held)
+    client.xadd(waiting, fields, id=entry)
+    client.hset(keys.candidate("c"), "entry", entry)
+    campaign.ask(PrioritiseRequest(candidate_id="c"))
+    assert campaign.waiting() == ["c", "a", "b"]
 
 
 def test_other_targets_withdraw_what_was_queued_for_those_given_up(campaign: Steered) -> None:

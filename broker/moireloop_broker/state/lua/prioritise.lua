@@ -1,20 +1,21 @@
 -- Move a queued candidate to a place of the queue, 1 being the next: what stands there and behind it is queued anew.
 -- Answers 'moved', 'unknown', or 'late' when the candidate is not queued (any more).
 -- An entry that was handed to a worker and is not leased yet is left where it is.
+-- Entries of both queues that were written in the same millisecond have the same id, so the candidate says which is its own.
 -- KEYS candidate queue_again queue log   ARGV place group candidate_prefix event
-local held = redis.call('HMGET', KEYS[1], 'state', 'entry')
+local held = redis.call('HMGET', KEYS[1], 'state', 'entry', 'again')
 if not held[1] then
   return 'unknown'
 end
-local mine, mine_in
+local mine, mine_in = nil, held[3] == '1' and KEYS[2] or KEYS[3]
 local function waiting_in(stream)
   local handed, waiting = {}, {}
   for _, row in ipairs(redis.call('XPENDING', stream, ARGV[2], '-', '+', 10000)) do
     handed[row[1]] = true
   end
   for _, row in ipairs(redis.call('XRANGE', stream, '-', '+')) do
-    if row[1] == held[2] and not handed[row[1]] then
-      mine, mine_in = row, stream
+    if stream == mine_in and row[1] == held[2] and not handed[row[1]] then
+      mine = row
     elseif not handed[row[1]] then
       waiting[#waiting + 1] = row
     end
