@@ -241,20 +241,18 @@ class Simulation:
     def _renew(self, worker: Worker) -> None:
         if worker.lease is None:
             return
+        held = worker.lease
+        status = WorkerStatus(
+            worker=worker.name, candidate_id=held.candidate.candidate_id, attempt=held.attempt, step=1, seen_s=0.0
+        )
         try:
-            self._leases.renew(worker.lease, 1)
+            self._leases.renew(held, 1, status)
         except LeaseLost:
             self._count("leases lost by overload")
             worker.turn, worker.lease = worker.turn + 1, None
             self._begin(worker)
             return
         self._count("renewals")
-        held = worker.lease
-        self._leases.report_worker(
-            WorkerStatus(
-                worker=worker.name, candidate_id=held.candidate.candidate_id, attempt=held.attempt, step=1, seen_s=0.0
-            )
-        )
         self._later(time.monotonic() + self._period_s, "renew", worker)
 
     def _frame(self, worker: Worker) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgpack
 
 from moireloop_broker.contract.codec import pack
+from moireloop_broker.contract.control import WorkerStatus
 from moireloop_broker.contract.events import Candidate, Requested, Result, RunReport
 
 
@@ -117,6 +118,14 @@ def finish_of(candidate_id: str, attempt: int, report: RunReport, frame: bytes) 
         frames_sent=report.frames_sent,
         frames_dropped=report.frames_dropped,
     )
+
+
+def status_without_time(status: WorkerStatus) -> bytes:
+    """A packed status up to its last value, the time at which it is stored: that is the server's, who adds it."""
+    fields = status.model_dump()
+    fields["seen_s"] = fields.pop("seen_s")
+    packed: bytes = msgpack.packb(fields)
+    return packed.removesuffix(msgpack.packb(status.seen_s))
 
 
 def result_event(candidate: bytes, report: bytes, result: Result) -> bytes:

@@ -9,12 +9,12 @@ from typing import Any, Final, cast
 
 import redis
 
-from moireloop_broker.contract.codec import pack, unpack_as
+from moireloop_broker.contract.codec import unpack_as
 from moireloop_broker.contract.control import LONGEST_HAND_BACK_MS, WorkerStatus
 from moireloop_broker.state.keys import WORKERS_GROUP, Keys
-from moireloop_broker.state.redis_client import server_s
 from moireloop_broker.state.scripts import Scripts
 from moireloop_broker.state.work_queue import AttemptEnds, AttemptLimits
+from moireloop_broker.state_changes import status_without_time
 
 UNLEASED_IDLE_S: Final = 10.0
 
@@ -69,8 +69,7 @@ class LeaseWatch:
 
     def report_worker(self, status: WorkerStatus) -> None:
         """Say of a worker, for `status`, what it cannot say itself: it waits to be started."""
-        told = status.model_copy(update={"seen_s": server_s(self._client)})
-        self._client.hset(self._keys.workers, status.worker, pack(told))
+        self._scripts.report(status.worker, status_without_time(status))
 
     def note_hand_back(self, took_s: float) -> None:
         """Workers took so long to give back what they held when they were asked to end; the longest time is kept."""

@@ -143,13 +143,31 @@ class Scripts:
 
     def renew(self, candidate_id: str, *, attempt: int, worker: str, lease_ms: int, step: int) -> Renewal:
         """Renew a lease; returns what was ordered for its attempt, an empty word where nothing was."""
+        word = self._run(*self._renewing(candidate_id, attempt, worker, lease_ms, step))
+        return cast("Renewal", _known(word, get_args(Renewal)))
+
+    def renew_and_report(
+        self, candidate_id: str, *, attempt: int, worker: str, lease_ms: int, step: int, status_without_time: bytes
+    ) -> Renewal:
+        """`renew`, then `report` the worker that holds the lease, in one round trip."""
+        renewing = self._renewing(candidate_id, attempt, worker, lease_ms, step)
+        word, _ = self._run_several([renewing, self._reporting(worker, status_without_time)])
+        return cast("Renewal", _known(word, get_args(Renewal)))
+
+    def report(self, worker: str, status_without_time: bytes) -> None:
+        """Store what a worker does; the server adds its own time to the packed status."""
+        self._run(*self._reporting(worker, status_without_time))
+
+    def _renewing(self, candidate_id: str, attempt: int, worker: str, lease_ms: int, step: int) -> Call:
         keys = self._keys
-        word = self._run(
+        return Call(
             "renew",
             [keys.candidate(candidate_id), keys.leases],
             [candidate_id, attempt, worker, lease_ms, step],
         )
-        return cast("Renewal", _known(word, get_args(Renewal)))
+
+    def _reporting(self, worker: str, status_without_time: bytes) -> Call:
+        return Call("report", [self._keys.workers], [worker, status_without_time])
 
     def finish(self, run: Finish) -> bool:
         """Keep the final frame of a run for the analyzers; False when its lease is lost."""

@@ -33,7 +33,6 @@ from moireloop_broker.contract.events import (
 from moireloop_broker.contract.frames import Frame, frame_parts
 from moireloop_broker.state.instructions import Instruction
 from moireloop_broker.state.keys import ANALYZERS_GROUP, WORKERS_GROUP, Keys
-from moireloop_broker.state.redis_client import server_s
 from moireloop_broker.state.scripts import (
     CancelOutcome,
     Charge,
@@ -43,7 +42,15 @@ from moireloop_broker.state.scripts import (
     Scripts,
     Turn,
 )
-from moireloop_broker.state_changes import Begun, EventParts, Finish, finish_of, leased_event, proposal_of
+from moireloop_broker.state_changes import (
+    Begun,
+    EventParts,
+    Finish,
+    finish_of,
+    leased_event,
+    proposal_of,
+    status_without_time,
+)
 
 log = logging.getLogger(__name__)
 
@@ -308,24 +315,29 @@ class Leases:
         )
         return lease if outcome == "leased" else None
 
-    def renew(self, lease: Lease, step: int) -> Instruction | None:
+    def renew(self, lease: Lease, step: int, status: WorkerStatus | None = None) -> Instruction | None:
         """Hold the lease for another period and tell the step reached; returns what was ordered meanwhile.
+
+        Args:
+            status: what the worker does, reported in the same round trip, also where the lease is lost.
 
         Raises:
             LeaseLost: another attempt holds the candidate, or it is settled.
         """
         candidate_id = lease.candidate.candidate_id
-        word = self._scripts.renew(
-            candidate_id, attempt=lease.attempt, worker=lease.worker, lease_ms=self._lease_ms, step=step
-        )
+        fields: Any = {"attempt": lease.attempt, "worker": lease.worker, "lease_ms": self._lease_ms, "step": step}
+        if status is None:
+            word = self._scripts.renew(candidate_id, **fields)
+        else:
+            told = status_without_time(status)
+            word = self._scripts.renew_and_report(candidate_id, **fields, status_without_time=told)
         if word == "lost":
             raise LeaseLost(f"{candidate_id} attempt {lease.attempt} is no longer leased")
         return word or None
 
     def report_worker(self, status: WorkerStatus) -> None:
-        """Say what a worker does, for `status`."""
-        told = status.model_copy(update={"seen_s": server_s(self._client)})
-        self._client.hset(self._keys.workers, status.worker, pack(told))
+        """Say what a worker does, for `status`; when it was seen is by the server's clock."""
+        self._scripts.report(status.worker, status_without_time(status))
 
     def count_late_drops(self, frames: int) -> None:
         """Frames that a finished run had counted as sent were dropped after all."""

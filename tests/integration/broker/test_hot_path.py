@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from moireloop_broker.contract.codec import pack, pack_stamp
-from moireloop_broker.contract.control import Stamp
+from moireloop_broker.contract.control import Stamp, WorkerStatus
 from moireloop_broker.contract.events import (
     AnalysisOutcome,
     CandidateQueued,
@@ -23,8 +23,8 @@ from moireloop_broker.contract.message import START
 from moireloop_broker.state import analysis_queue
 from moireloop_broker.state.analysis_queue import AnalysisQueue, settlement
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.redis_client import exchange
-from moireloop_broker.state.work_queue import Leases
+from moireloop_broker.state.redis_client import exchange, server_s
+from moireloop_broker.state.work_queue import LeaseLost, Leases
 from moireloop_broker.state_changes import finish_of, leased_event, proposal_of, result_event
 from tests.helpers.whole_queue import WholeQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, events, final_frame, leased, report, results
@@ -105,6 +105,24 @@ def test_next_candidate_comes_with_the_end_of_a_run(client: redis.Redis, keys: K
     queue.campaign.change("draining")
     assert queue.leases.finish_and_take(second, report("w0"), final_frame("c2", 1)) == (True, None)
     assert [queue.counts()[state] for state in ("queued", "running", "analysing")] == [1, 0, 2]
+
+
+def test_worker_reports_itself_as_it_renews(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
+    """In one call, by the server's clock, also where the lease is lost; what is stored is the model's own form."""
+    queue.propose(candidate("c1"))
+    lease, before_s = leased(queue), server_s(client)
+    told = WorkerStatus(worker="w0", candidate_id="c1", attempt=1, step=7, seen_s=5.0, ends_s=9.5, fault="no room")
+    assert queue.renew(lease, 7, told) is None
+    stored = queue.worker_status("w0")
+    assert stored is not None
+    assert before_s <= stored.seen_s <= server_s(client)
+    assert stored.model_copy(update={"seen_s": 5.0}) == told
+    queue.fail(lease, "gone")
+    with pytest.raises(LeaseLost):
+        queue.renew(lease, 8, told.model_copy(update={"step": 8}))
+    last = queue.worker_status("w0")
+    assert last is not None
+    assert last.step == 8
 
 
 def test_lost_reply_costs_no_lease(queue: WholeQueue) -> None:

@@ -145,17 +145,18 @@ class LeaseKeeper:
     def _renew(self) -> None:
         with self._lock:
             lease = self._lease
-        if lease is not None:
-            self._end_if_stalled(lease)
-            verdict = self._ask(lease)
-            with self._lock:
-                if self._lease is lease:
-                    self._verdict = verdict
-        self._leases.report_worker(self._status(lease))
+        if lease is None:
+            self._leases.report_worker(self._status(None))
+            return
+        self._end_if_stalled(lease)
+        verdict = self._ask(lease)
+        with self._lock:
+            if self._lease is lease:
+                self._verdict = verdict
 
     def _ask(self, lease: Lease) -> Verdict:
         try:
-            return self._leases.renew(lease, self._step) or "held"
+            return self._leases.renew(lease, self._step, self._status(lease)) or "held"
         except LeaseLost:
             return "lost"
 
