@@ -7,13 +7,21 @@ which was packed before. A test keeps these events equal to those that the model
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgpack
 
-from moireloop_broker.contract.codec import pack
+from moireloop_broker.contract.codec import pack, unpack_as
 from moireloop_broker.contract.control import WorkerStatus
-from moireloop_broker.contract.events import Candidate, Requested, Result, RunReport
+from moireloop_broker.contract.events import (
+    OUTSIDE,
+    CancelRequested,
+    Candidate,
+    Requested,
+    Result,
+    RunReport,
+    StageTimes,
+)
 
 
 class Proposal(NamedTuple):
@@ -24,6 +32,15 @@ class Proposal(NamedTuple):
     queued_s: float
     event: bytes
     request_event: bytes
+
+
+class Spare(NamedTuple):
+    """A waiting candidate that gives way to one from outside, with the events of its withdrawal and result, packed."""
+
+    candidate_id: str
+    reason: str
+    cancel_event: bytes
+    result_event: bytes
 
 
 class EventParts(NamedTuple):
@@ -97,6 +114,16 @@ def proposal_of(candidate: Candidate, asked: Requested | None = None) -> Proposa
     )
 
 
+def spare_of(candidate_id: str, fields: dict[bytes, bytes], reason: str) -> Spare | None:
+    """A candidate as it gives way, from its hash; None where it was begun before or comes from outside."""
+    if (fields.get(b"state"), fields.get(b"attempt")) != (b"queued", b"1"):
+        return None
+    if unpack_as(Candidate, fields[b"candidate"]).strategy == OUTSIDE:
+        return None
+    withdrawn = CancelRequested(candidate_id=candidate_id, reason=reason)
+    return Spare(candidate_id, reason, pack(withdrawn), pack(unmeasured(fields, 1, "cancelled", reason)))
+
+
 def leased_event(worker: str, leased_s: float) -> EventParts:
     """The packed RunLeased of a worker, without the candidate's id and the attempt."""
     head = b"\x85" + _packed("tag", "run_leased/1", "candidate_id")
@@ -145,6 +172,26 @@ def result_event(candidate: bytes, report: bytes, result: Result) -> bytes:
             pack(result.times),
         )
     )
+
+
+def stage_times(fields: dict[bytes, bytes]) -> StageTimes:
+    """Times of the stages that a candidate's hash has passed."""
+    candidate = unpack_as(Candidate, fields[b"candidate"])
+    leased = fields.get(b"leased_s")
+    return StageTimes(
+        proposed_s=candidate.proposed_s,
+        queued_s=float(fields[b"queued_s"]),
+        leased_s=float(leased) if leased else None,
+    )
+
+
+def unmeasured(
+    fields: dict[bytes, bytes], attempt: int, outcome: Literal["failed", "cancelled"], reason: str
+) -> Result:
+    """The result of a candidate that came to its end without a final frame, from its hash."""
+    times = stage_times(fields).model_copy(update={"logged_s": time.time()})
+    candidate = unpack_as(Candidate, fields[b"candidate"])
+    return Result(candidate=candidate, attempt=attempt, outcome=outcome, reason=reason, times=times)
 
 
 def _packed(*values: str | float | None) -> bytes:

@@ -291,7 +291,8 @@ class Steering:
     def _spent(self) -> str:
         return (
             f"expected room in the budget of {self._budget().results} results, got none: {self._done()} are there, and "
-            f"the pending candidates have the rest; ask for a larger budget, or withdraw candidates that are queued"
+            f"the pending candidates, none of which the optimizer could give up, have the rest; ask for a larger "
+            f"budget, or cancel candidates"
         )
 
 

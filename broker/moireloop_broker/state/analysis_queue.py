@@ -16,8 +16,7 @@ from moireloop_broker.contract.frames import Frame, frame_from_parts
 from moireloop_broker.state.keys import ANALYZERS_GROUP, Keys
 from moireloop_broker.state.scripts import Scripts
 from moireloop_broker.state.series import pack_point, point_of
-from moireloop_broker.state.work_queue import stage_times
-from moireloop_broker.state_changes import Final, Settlement, result_event
+from moireloop_broker.state_changes import Final, Settlement, result_event, stage_times
 
 UNSETTLED_IDLE_S = 20.0
 

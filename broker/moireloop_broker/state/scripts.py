@@ -25,7 +25,7 @@ from moireloop_broker.state.keys import (
     Keys,
 )
 from moireloop_broker.state.redis_client import exchange
-from moireloop_broker.state_changes import Begun, EventParts, Final, Finish, Proposal, Settlement
+from moireloop_broker.state_changes import Begun, EventParts, Final, Finish, Proposal, Settlement, Spare
 
 Argument: TypeAlias = str | bytes | int | float
 
@@ -84,14 +84,19 @@ class Scripts:
         self._client = client
         self._keys = keys
 
-    def propose(self, several: Sequence[Proposal], budget: int | None = None) -> list[ProposeOutcome]:
-        """Queue new candidates, in their order, as far as the budget, if one is given, has room for them."""
+    def propose(
+        self, several: Sequence[Proposal], budget: int | None = None, spares: Sequence[Spare] = ()
+    ) -> list[ProposeOutcome]:
+        """Queue new candidates, in their order, as far as the budget, if one is given, has room for them.
+
+        One from outside that finds no room takes the place of the first of `spares` that still waits.
+        """
         keys = self._keys
         rows = [(one.candidate_id, one.candidate, repr(one.queued_s), one.event, one.request_event) for one in several]
         words = self._run(
             "propose",
             [keys.queue, keys.log, keys.counts],
-            [keys.candidate(""), "" if budget is None else budget, _packed(rows)],
+            [keys.candidate(""), "" if budget is None else budget, _packed(rows), _packed(spares)],
         )
         return [cast("ProposeOutcome", _known(word, get_args(ProposeOutcome))) for word in _unpacked(words)]
 

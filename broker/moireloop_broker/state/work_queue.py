@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Final, cast
 
 import msgpack
 import redis
@@ -24,11 +24,9 @@ from moireloop_broker.contract.events import (
     Candidate,
     CandidateQueued,
     Requested,
-    Result,
     RunFailed,
     RunLeased,
     RunReport,
-    StageTimes,
 )
 from moireloop_broker.contract.frames import Frame, frame_parts
 from moireloop_broker.state.instructions import Instruction
@@ -46,15 +44,23 @@ from moireloop_broker.state_changes import (
     Begun,
     EventParts,
     Finish,
+    Spare,
     finish_of,
     leased_event,
     proposal_of,
+    spare_of,
     status_without_time,
+    unmeasured,
 )
 
 log = logging.getLogger(__name__)
 
 LONGEST_REASON = 4000
+
+SPARES: Final = 20
+"""Candidates of the optimizer's own that may give way, of which the first that still waits does."""
+
+TRIES: Final = 5
 
 
 class LeaseLost(Exception):
@@ -112,15 +118,38 @@ class Proposer:
     ) -> ProposeOutcome:
         """Queue a candidate if its id is new and the budget of results, if one is given, has room for it.
 
+        A controller's gets the place of the optimizer's newest candidate that no worker has begun, if there is one.
+
         Args:
             asked: the request of a controller, which is logged too.
             budget: pending candidates reserve a place in it; results, except cancelled ones, use one up.
         """
-        return self._scripts.propose([proposal_of(candidate, asked)], budget)[0]
+        several = [proposal_of(candidate, asked)]
+        outcome = self._scripts.propose(several, budget)[0]
+        for _ in range(TRIES if outcome == "spent" and asked is not None else 0):
+            spares = self._spares(f"gave its place to {candidate.candidate_id}, from outside")
+            if not spares or (outcome := self._scripts.propose(several, budget, spares)[0]) != "spent":
+                break
+        return outcome
 
     def propose_several(self, candidates: Sequence[Candidate], *, budget: int | None = None) -> list[ProposeOutcome]:
         """`propose` several, in their order, in one round trip."""
         return self._scripts.propose([proposal_of(candidate) for candidate in candidates], budget) if candidates else []
+
+    def _spares(self, reason: str) -> list[Spare]:
+        """Candidates of the optimizer's own that were never begun, the newest first, as they are withdrawn."""
+        spares: list[Spare] = []
+        end = "+"
+        while len(spares) < SPARES:
+            rows = cast("Any", self._client.xrevrange(self._keys.queue, max=end, count=SPARES))
+            names = [fields[b"id"].decode() for _, fields in rows]
+            found = [self._client.hgetall(self._keys.candidate(name)) for name in names]
+            each = zip(names, cast("list[dict[bytes, bytes]]", found), strict=True)
+            spares += [spare for name, held in each if (spare := spare_of(name, held, reason))]
+            if len(rows) < SPARES:
+                break
+            end = f"({rows[-1][0].decode()}"
+        return spares
 
     def prioritise(self, candidate_id: str, place: int, asked: Requested) -> MoveOutcome:
         """Move a queued candidate to a place of the queue, 1 being the next one that a worker takes."""
@@ -376,23 +405,3 @@ def _finish(lease: Lease, report: RunReport, final: Frame) -> Finish:
     """The worker is the lease's, whatever the report says."""
     frame = msgpack.packb([bytes(part) for part in frame_parts(final)])
     return finish_of(lease.candidate.candidate_id, lease.attempt, report, frame)._replace(worker=lease.worker)
-
-
-def stage_times(fields: dict[bytes, bytes]) -> StageTimes:
-    """Times of the stages that a candidate's hash has passed."""
-    candidate = unpack_as(Candidate, fields[b"candidate"])
-    leased = fields.get(b"leased_s")
-    return StageTimes(
-        proposed_s=candidate.proposed_s,
-        queued_s=float(fields[b"queued_s"]),
-        leased_s=float(leased) if leased else None,
-    )
-
-
-def unmeasured(
-    fields: dict[bytes, bytes], attempt: int, outcome: Literal["failed", "cancelled"], reason: str
-) -> Result:
-    """The result of a candidate that came to its end without a final frame, from its hash."""
-    times = stage_times(fields).model_copy(update={"logged_s": time.time()})
-    candidate = unpack_as(Candidate, fields[b"candidate"])
-    return Result(candidate=candidate, attempt=attempt, outcome=outcome, reason=reason, times=times)

@@ -6,15 +6,15 @@ It needs only the connection file, and talks to the broker's two sockets, never 
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, SupportsFloat, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
 
 import zmq
 
-from moireloop.client import requests
 from moireloop.client.asking import Asking
+from moireloop.client.calls import Blocking, Calls, Computed, Returns
 from moireloop.client.connecting import (
     MOST_WAITING,
     asking,
@@ -26,39 +26,30 @@ from moireloop.client.connecting import (
 )
 from moireloop.client.html import campaign_html
 from moireloop.client.received import NotRunning, Page, Received, RequestRefused, Topic
-from moireloop.client.talks import PAGE, RESULT, Following, Talk, Wait, page_of, replayed, result_of
-from moireloop.experiment.options import PatternOptions, PatternSource, space_of
-from moireloop.results.results import best_result
+from moireloop.client.talks import Following, Talk, Wait, result_of
 from moireloop_broker.connection import ClientConnection
 from moireloop_broker.contract.codec import pack
 from moireloop_broker.contract.control import (
-    DescribeRequest,
-    Description,
     ParameterRange,
     Reply,
     Request,
-    Status,
-    StatusRequest,
 )
 from moireloop_broker.contract.events import CampaignChanged, Published, Result
 from moireloop_broker.contract.message import START
-from moireloop_broker.contract.patterns import PatternMeasured
 from moireloop_broker.contract.search import Target
 from moireloop_broker.contract.steered import targets_of
 from moireloop_broker.contract.steering import SteeringRequest
-from moireloop_broker.contract.topics import topic_named
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from moireloop.experiment.comparison import Comparison
-    from moireloop_optimizer.discrepancy import ChamberAdvice
+    pass
 
 __all__ = ["CampaignClient", "NotRunning", "Page", "Received", "RequestRefused", "Subscription", "Topic", "connect"]
 
 P = TypeVar("P", bound="Published", covariant=True)
 
 M = TypeVar("M", bound="Published")
+
+T = TypeVar("T")
 
 
 class Subscription(Generic[P]):
@@ -84,7 +75,7 @@ class Subscription(Generic[P]):
         self._entries.close()
 
 
-class CampaignClient(Asking[None]):
+class CampaignClient(Calls, Asking[None], Blocking):
     """A running campaign, seen from outside. Use one instance in one thread.
 
     Args:
@@ -114,14 +105,6 @@ class CampaignClient(Asking[None]):
         """Close the connection."""
         self._context.destroy(linger=0)
 
-    def status(self) -> Status:
-        """State of the campaign. Raises NotRunning."""
-        return cast("Status", self._ask(StatusRequest()))
-
-    def describe(self) -> Description:
-        """Description of the search: space with units and limits, targets, budget, strategy. Raises NotRunning."""
-        return cast("Description", self._ask(DescribeRequest()))
-
     @property
     def space(self) -> dict[str, ParameterRange]:
         """Each growth parameter: its unit, the range that is searched, its limits. Raises NotRunning."""
@@ -131,129 +114,6 @@ class CampaignClient(Asking[None]):
     def targets(self) -> tuple[Target, ...]:
         """The wanted twists. Raises NotRunning."""
         return targets_of(self.describe().targets)
-
-    def results(self, since: str = START) -> list[Received[Result]]:
-        """All results after the id `since`, oldest first. Raises NotRunning."""
-        return cast("list[Received[Result]]", list(self._drive(replayed(since, [RESULT]))))
-
-    def results_frame(self) -> pd.DataFrame:
-        """The results as a pandas table with the columns of results.parquet. Raises NotRunning, MissingExtra."""
-        from moireloop.results.frame import results_frame
-
-        told = self.describe()
-        bounds = {name: (limits.low, limits.high) for name, limits in told.space.items()}
-        return results_frame([entry.message for entry in self.results()], targets_of(told.targets), bounds)
-
-    def best(self, target: Target | float | None = None) -> Result | None:
-        """The measured result nearest to a target, by default the first one; None while nothing was measured."""
-        wanted = self.targets[0] if target is None else target
-        return best_result([entry.message for entry in self.results()], wanted)
-
-    def compare(self, pattern: PatternSource, **options: Unpack[PatternOptions]) -> Comparison:
-        """Compare a measured pattern with the results so far: its twist, the most similar results, what to change.
-
-        Raises:
-            PatternRefused: the pattern cannot be read, or no lattice constants are known.
-            NotRunning, MissingExtra: as `results_frame`.
-        """
-        from moireloop.experiment.comparing import compare
-
-        told = self.describe()
-        found = [entry.message for entry in self.results()]
-        return compare(pattern, found, targets_of(told.targets), space_of(told), **options)
-
-    def submit_pattern(
-        self,
-        pattern: PatternSource,
-        *,
-        pattern_id: str | None = None,
-        parameters: Mapping[str, SupportsFloat] | None = None,
-        measured_s: float | None = None,
-        **options: Unpack[PatternOptions],
-    ) -> PatternMeasured:
-        """Index a measured pattern and put it into the log; returns the event, whose analysis has a twist or a reason.
-
-        The same measurement under the same id is one pattern: submitting it again returns the first event.
-
-        Args:
-            pattern: the file of a pattern, or its peaks.
-            pattern_id: its name; by default a name that depends only on the measurement.
-            parameters: the growth chamber's parameters, such as {"substrate_temperature_k": 875}.
-            measured_s: when it was measured, in seconds since the epoch.
-
-        Raises:
-            PatternRefused: the pattern cannot be read, or no lattice constants are known.
-            BadArgument: the name, the parameters or the time are invalid.
-            NotRunning, RequestRefused, MissingExtra: as `note`, and as `results_frame`.
-        """
-        from moireloop.client.submitting import pattern_request
-
-        self._looked += self.results(self._looked[-1].id if self._looked else START)
-        request = pattern_request(
-            pattern,
-            [entry.message for entry in self._looked],
-            self.name,
-            pattern_id=pattern_id,
-            parameters=parameters,
-            measured_s=measured_s,
-            **options,
-        )
-        return cast("PatternMeasured", self._ask(request))
-
-    def advise_chamber(self, target: Target | float | None = None) -> ChamberAdvice:
-        """Growth parameters at which chamber and simulation most likely hit a target, from results and patterns.
-
-        The discrepancy between chamber and simulation is learnt from the patterns. `reason` says why there is no
-        advice. The default target is the first one.
-
-        Raises:
-            NotRunning, MissingExtra: as `results_frame`.
-        """
-        from moireloop.experiment.chamber import advised
-
-        told = self.describe()
-        found = [entry.message for entry in self.results()]
-        patterns = [entry.message for entry in self.patterns()]
-        return advised(found, patterns, space_of(told), target, targets_of(told.targets))
-
-    def patterns(self, since: str = START) -> list[Received[PatternMeasured]]:
-        """All measured patterns after the id `since`, oldest first. Raises NotRunning."""
-        return cast("list[Received[PatternMeasured]]", self.events([PatternMeasured], since))
-
-    def retarget_to_pattern(self, pattern_id: str | None = None, tolerance_deg: float | None = None) -> Target:
-        """Search for a measured pattern's twist from now on, by default the newest pattern's; returns the target.
-
-        Raises:
-            BadArgument: there is no such pattern, or it has no twist.
-            NotRunning, RequestRefused: as `retarget`.
-        """
-        found = requests.chosen_pattern((entry.message for entry in self.patterns()), pattern_id)
-        target = requests.target_like(found, tolerance_deg)
-        self.retarget(target)
-        return target
-
-    def events(self, topics: Iterable[Topic], since: str = START) -> list[Received[Published]]:
-        """All messages of these classes or topics after the id `since`, oldest first.
-
-        Raises:
-            NotRunning, RequestRefused: as from `status` and the broker.
-        """
-        return list(self._drive(replayed(since, [topic_named(topic) for topic in topics])))
-
-    def page(self, since: str = START, topics: Iterable[Topic] = (), *, limit: int = PAGE) -> Page[Published]:
-        """Returns at most `limit` messages after the id `since`, oldest first; no topics mean the whole log.
-
-        Raises:
-            NotRunning, RequestRefused: as `events`.
-        """
-        return page_of(self._ask(requests.replay(since, limit, [topic_named(topic) for topic in topics])))
-
-    def replicate(self, candidate_id: str, runs: int = 1) -> list[str]:
-        """Queue more runs of a known candidate's parameters, with other seeds; returns their ids."""
-        wanted = requests.replicates(candidate_id, runs, self.name)
-        for request in wanted:
-            self._carry_out(request)
-        return [request.new_id for request in wanted]
 
     def wait(self, candidate_id: str, timeout_s: float = math.inf) -> Result:
         """Wait for the result of a candidate.
@@ -303,6 +163,15 @@ class CampaignClient(Asking[None]):
 
     def _carry_out(self, request: SteeringRequest) -> None:
         self._ask(request)
+
+    def _carried_out(self, method: Returns[T]) -> T:
+        answer: Any = None
+        while True:
+            try:
+                wish = method.send(answer)
+            except StopIteration as end:
+                return cast("T", end.value)
+            answer = wish.compute() if isinstance(wish, Computed) else self._ask(wish)
 
     def _drive(self, talk: Talk, topics: Iterable[str] = ()) -> Generator[Received[Published], None, Any]:
         """Carry out a talk and yield its messages. With topics it has a subscription."""

@@ -138,7 +138,7 @@ async def recipes(request: Request, gateway: Gateway) -> Response:
     try:
         with extras_for("the table of recipes", ("figures", "optimizer")):
             told = await gateway.in_turn(
-                lambda: recipes_json(followed.picture.results, last, followed.targets, bounds, count)
+                "recipes", lambda: recipes_json(followed.picture.results, last, followed.targets, bounds, count)
             )
     except MissingExtra as error:
         raise Refusal(501, "MissingExtra", str(error)) from error
@@ -164,16 +164,18 @@ async def structure(request: Request, gateway: Gateway) -> Response:
         raise Refusal(404, "UnknownCandidate", f"no result of {name[:80]!r} so far")
     attempt = int(columns.numbers("attempt")[row])
     try:
-        said = await gateway.in_turn(lambda: gateway.structures.of(followed.place, name, attempt))
+        said = await gateway.in_turn("structure", lambda: gateway.structures.of(followed.place, name, attempt))
     except NoStructure as error:
         raise Refusal(404, "NoStructure", str(error)) from error
     return Response(said, 200, {"cache-control": "no-store"}, "application/json")
 
 
 async def model(request: Request, gateway: Gateway) -> Response:
-    """Maps of the model's probability of a hit over each pair of parameters."""
-    asked = gateway.foretelling.asked(followed_of(request, gateway))
-    return json_response(await gateway.in_turn(lambda: gateway.foretelling.maps(asked)))
+    """Maps of the model's probability of a hit over each pair of parameters. One fit serves all who wait for it."""
+    followed = followed_of(request, gateway)
+    async with gateway.turns["model"]:
+        asked = gateway.foretelling.asked(followed)
+        return json_response(await asyncio.to_thread(gateway.foretelling.maps, asked))
 
 
 async def cells(request: Request, gateway: Gateway) -> Response:
@@ -275,7 +277,7 @@ async def submit_pattern(request: Request, gateway: Gateway) -> Response:
         body = SubmitPattern.model_validate_json(await request.body())
     except ValidationError as error:
         raise Refusal(422, "MalformedRequest", _first_of(error)) from error
-    return json_response({"pattern": await gateway.in_turn(lambda: submitted(followed.place, body))})
+    return json_response({"pattern": await gateway.in_turn("pattern", lambda: submitted(followed.place, body))})
 
 
 async def patterns(request: Request, gateway: Gateway) -> Response:

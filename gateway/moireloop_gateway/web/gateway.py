@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 
 from moireloop.campaign_file.errors import CampaignFileError
 from moireloop.client.client import NotRunning
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Work = Literal["recipes", "structure", "model", "pattern"]
+"""What takes long and much memory, by kind."""
+
 RATE_WINDOW: Final = 20
 """Results from which the time left is estimated."""
 
@@ -36,11 +39,11 @@ class Gateway:
         self.structures = Structures()
         self.foretelling = Foretelling()
         self.listeners = 0
-        self._turn = asyncio.Lock()
+        self.turns: dict[Work, asyncio.Lock] = {kind: asyncio.Lock() for kind in get_args(Work)}
 
-    async def in_turn(self, call: Callable[[], T]) -> T:
-        """What a call returns that takes long and much memory: one at a time, in another thread."""
-        async with self._turn:
+    async def in_turn(self, kind: Work, call: Callable[[], T]) -> T:
+        """What a call returns that takes long and much memory: one at a time of each kind, in another thread."""
+        async with self.turns[kind]:
             return await asyncio.to_thread(call)
 
     async def counted(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

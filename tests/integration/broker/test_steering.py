@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
 import redis
 
-from moireloop_broker.contract.events import Candidate, Requested, Result
+from moireloop_broker.contract.events import OUTSIDE, Candidate, Requested, Result
 from moireloop_broker.contract.steering import (
     CancelRequest,
     ChangeBudgetRequest,
@@ -27,11 +30,17 @@ from moireloop_broker.contract.steering import (
 )
 from moireloop_broker.service.description import description
 from moireloop_broker.service.steering import InvalidRequest, Steering
+from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
+from moireloop_broker.state.scripts import Scripts
 from moireloop_broker.state.settings_store import read_settings, write_settings
+from moireloop_broker.state.work_queue import Leases, Proposer
+from moireloop_broker.state_changes import proposal_of
+from tests.helpers.waiting import wait_until
 from tests.helpers.whole_queue import WholeQueue
+from tests.integration.broker.test_work_queue import TWIST, final_frame, report
 
 SECTIONS = {
     "space": {"temperature_k": [1000.0, 3000.0]},
@@ -207,6 +216,116 @@ def test_budget_bounds_proposals_and_can_be_changed(campaign: Steered) -> None:
         assert lease is not None
     campaign.ask(ChangeBudgetRequest(results=1))
     assert campaign.waiting() == []
+
+
+def test_proposal_from_outside_takes_the_place_of_the_optimizers_newest(campaign: Steered) -> None:
+    """Only of one that no worker has begun; once, however often it is asked for; and the budget holds."""
+    for number in range(1, 7):
+        campaign.own(f"c{number}", 8.0)
+    lost, begun = campaign.queue.take("w0", 0.0), campaign.queue.take("w1", 0.0)
+    assert lost is not None
+    assert begun is not None
+    campaign.queue.fail(lost, "ERROR: Lost atoms")
+    campaign.propose("x")
+    campaign.propose("x", "y")
+    assert campaign.withdrawn() == {
+        "c6": "gave its place to x, from outside",
+        "c5": "gave its place to y, from outside",
+    }
+    assert campaign.waiting() == ["c3", "c4", "c1", "x", "y"]
+    assert campaign.queue.counts()["cancelled"] == 2
+    assert sum(campaign.queue.counts()[stage] for stage in ("queued", "running")) == 6
+    for left in ("z", "zz"):
+        campaign.propose(left)
+    assert campaign.waiting() == ["c1", "x", "y", "z", "zz"]
+    assert campaign.refused(ProposeRequest(candidate_id="w", parameters={"temperature_k": 2000.0})) == "BudgetSpent"
+
+
+def test_optimizer_takes_nobodys_place(campaign: Steered) -> None:
+    """Its own proposal beyond the budget is not queued."""
+    for number in range(1, 7):
+        campaign.own(f"c{number}", 8.0)
+    more = Candidate(candidate_id="c7", parameters={"temperature_k": 2000.0}, seed=1, strategy="auto", proposed_s=1.0)
+    assert campaign.queue.propose(more, budget=6) == "spent"
+    assert campaign.withdrawn() == {}
+
+
+def test_candidate_that_a_worker_took_meanwhile_gives_no_place(campaign: Steered) -> None:
+    """The next of those that were found gives its place; where none waits any more, nothing changes."""
+    for number in range(1, 7):
+        campaign.own(f"c{number}", 8.0)
+    spares = campaign.queue.proposer._spares("for x")
+    assert [spare.candidate_id for spare in spares] == ["c6", "c5", "c4", "c3", "c2", "c1"]
+    asked = Requested(requester="ada", request=NoteRequest(text="x"), at_s=1.0)
+    outside = [
+        proposal_of(Candidate(candidate_id=name, parameters={"temperature_k": 2000.0}, seed=1, proposed_s=1.0), asked)
+        for name in "xy"
+    ]
+    scripts = Scripts(campaign.client, campaign.keys)
+    assert campaign.queue.cancel("c6", "no") == "cancelled"
+    campaign.own("c7", 8.0)
+    for place in range(1, 5):
+        assert (lease := campaign.queue.take("w0", 0.0)) is not None
+        assert lease.candidate.candidate_id == f"c{place}"
+    assert scripts.propose(outside, 6, spares) == ["queued", "spent"]
+    assert scripts.propose(outside, 6, spares) == ["known", "spent"]
+    assert campaign.withdrawn() == {"c6": "no", "c5": "for x"}
+    assert campaign.waiting() == ["c7", "x"]
+
+
+def test_many_from_outside_beside_workers_and_the_optimizer_keep_the_budget(campaign: Steered) -> None:
+    """Each candidate has one result, and those that count are as many as the budget, whoever came first."""
+    budget = 60
+    write_settings(campaign.client, campaign.keys, {"budget": {"results": budget}})
+    client, keys, over = campaign.client, campaign.keys, threading.Event()
+
+    def guests(name: str) -> int:
+        steering, taken = Steering(client, keys, campaign.state), 0
+        for number in range(20):
+            request = ProposeRequest(candidate_id=f"{name}{number}", parameters={"temperature_k": 2000.0})
+            with contextlib.suppress(InvalidRequest):
+                steering.carry_out(request)
+                taken += 1
+        return taken
+
+    def optimizer() -> None:
+        proposer, number = Proposer(client, keys), 0
+        while not over.is_set():
+            number += 1
+            proposer.propose(
+                Candidate(candidate_id=f"c{number}", parameters={"temperature_k": 2000.0}, seed=1, strategy="auto",
+                          proposed_s=1.0), budget=budget,
+            )  # fmt: skip
+
+    def worker(name: str) -> None:
+        leases, analysis = Leases(client, keys), AnalysisQueue(client, keys, name)
+        while not over.is_set():
+            lease = leases.take(name, 0.0)
+            if lease is not None:
+                leases.finish(lease, report(name), final_frame(lease.candidate.candidate_id, 1))
+            if (run := analysis.take(0)) is not None:
+                analysis.settle(run, TWIST)
+
+    def is_done() -> bool:
+        counts = campaign.queue.counts()
+        return counts["measured"] == budget and not any(counts[one] for one in ("queued", "running", "analysing"))
+
+    with ThreadPoolExecutor(6) as pool:
+        busy = [pool.submit(optimizer), *(pool.submit(worker, f"w{number}") for number in range(2))]
+        try:
+            asking = [pool.submit(guests, name) for name in ("a", "b")]
+            accepted = sum(one.result() for one in asking)
+            wait_until(is_done, "the budget is spent")
+        finally:
+            over.set()
+        for one in busy:
+            one.result()
+    results = [event for _, event in EventLog(client, keys).replay() if isinstance(event, Result)]
+    names = [result.candidate.candidate_id for result in results]
+    assert len(names) == len(set(names))
+    measured = [result for result in results if result.outcome == "measured"]
+    assert len(measured) == budget
+    assert sum(result.candidate.strategy == OUTSIDE for result in measured) == accepted
 
 
 def test_candidates_that_do_not_count_are_not_refused(campaign: Steered) -> None:
