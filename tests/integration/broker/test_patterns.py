@@ -15,6 +15,7 @@ from moireloop.bluesky.patterns import PatternDocuments
 from moireloop.client.requests import BadArgument
 from moireloop.experiment.refused import PatternRefused
 from moireloop_analyzer.patterns.peaks import Peaks, peaks_of
+from moireloop_broker.contract.events import CandidateQueued
 from moireloop_broker.contract.patterns import PatternAnalysis, PatternMeasured, PatternPeaks, SubmitPatternRequest
 from moireloop_broker.service import steering
 from moireloop_broker.service.steering import InvalidRequest, Steering
@@ -24,6 +25,16 @@ from moireloop_broker.state.keys import Keys
 from tests.helpers.broker_process import BrokerProcess
 from tests.helpers.grown import grown
 from tests.helpers.patterns import made
+
+
+def measured(seed: int, twist_deg: float) -> Peaks:
+    return made(np.random.default_rng(seed), twist_deg=twist_deg, weak=0.5, spurious=3).peaks
+
+
+SAME_OF_BOTH: tuple[tuple[Any, ...], ...] = (
+    ("describe",), ("results",), ("best",), ("best", 21.0), ("patterns",), ("events", [CandidateQueued]), ("page",),
+    ("advise_chamber", 13.0),
+)  # fmt: skip
 
 
 def request(
@@ -73,10 +84,6 @@ def test_a_campaign_takes_a_bounded_number_of_patterns(steered: Steering, monkey
     with pytest.raises(InvalidRequest, match="expected at most 1 patterns"):
         steered.submit(request("b"))
     assert steered.submit(request("a")).pattern_id == "a"
-
-
-def measured(seed: int, twist_deg: float) -> Peaks:
-    return made(np.random.default_rng(seed), twist_deg=twist_deg, weak=0.5, spurious=3).peaks
 
 
 def test_patterns_of_a_running_campaign(broker: BrokerProcess) -> None:
@@ -166,3 +173,18 @@ async def _from_asyncio(broker: BrokerProcess, first: PatternMeasured) -> None:
         assert (await client.patterns())[0].message == first
         target = await client.retarget_to_pattern(first.pattern_id, 0.25)
         assert (target.twist_deg, target.tolerance_deg) == (first.analysis.twist_deg, 0.25)
+        await client.propose("x", {"temperature_k": 2000.0})
+        assert len(set(await client.replicate("x", 2))) == 2
+        for name, *arguments in SAME_OF_BOTH:
+            ours = await getattr(client, name)(*arguments)
+            assert ours == await asyncio.to_thread(_blocking, broker, name, *arguments), name
+        frame = await client.results_frame()
+        assert frame.equals(await asyncio.to_thread(_blocking, broker, "results_frame"))
+        assert await client.targets() == (target,)
+        ours = await client.compare(measured(1, 8.3))
+        assert ours.closest == (await asyncio.to_thread(_blocking, broker, "compare", measured(1, 8.3))).closest
+
+
+def _blocking(broker: BrokerProcess, name: str, *arguments: Any) -> Any:
+    with connect(broker.file, timeout_s=30) as client:
+        return getattr(client, name)(*arguments)
