@@ -40,19 +40,20 @@ def answering(campaign: RunningCampaign) -> bool:
         return False
 
 
-async def followed(folder: Path) -> tuple[list[str], str | None]:
-    """All results of a campaign, and how it ended."""
+async def followed(folder: Path) -> tuple[list[str], str | None, str]:
+    """All results of a campaign, how it ended, and what a request is told after that."""
     async with connect_async(folder, timeout_s=30) as client:
         await client.note("followed from a loop")
         subscription = client.subscribe(since="0-0")
         names = [entry.message.candidate.candidate_id async for entry in subscription]
-        return names, subscription.ended.state if subscription.ended else None
+        ended = subscription.ended.state if subscription.ended else None
+        return names, ended, (await client.status()).state
 
 
 def test_slow_and_quick_subscribers_get_everything_and_end_by_themselves(noop: RunningCampaign) -> None:
     """One of two topics that reads slowly, one with asyncio, and a request after the end while figures are drawn."""
     wait_until(lambda: answering(noop), "the campaign answers", 200)
-    quick: list[tuple[list[str], str | None]] = []
+    quick: list[tuple[list[str], str | None, str]] = []
     thread = threading.Thread(target=lambda: quick.append(asyncio.run(followed(noop.folder))))
     thread.start()
     with connect(noop.folder, timeout_s=30, name="slow reader") as client:
@@ -80,7 +81,7 @@ def test_slow_and_quick_subscribers_get_everything_and_end_by_themselves(noop: R
     assert len(results) == len(set(results))
     assert [name for tag, name in seen if tag == "result/3"] == results
     assert len(seen) == len(set(seen)) == 2 * len(results)
-    assert quick == [(results, "completed")]
+    assert quick == [(results, "completed", "completed")]
     asked = [event for event in noop.events() if isinstance(event, Requested)]
     assert {event.requester for event in asked} >= {"slow reader"}
     assert [event.request.tag for event in asked if event.requester == "slow reader"] == [

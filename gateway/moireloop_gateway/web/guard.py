@@ -35,7 +35,8 @@ SECURITY_HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
 class Limits:
     """What a caller may use up.
 
-    `requests_per_s` and `burst` are of one address, `refusals_per_s` and `refusal_burst` of wrong tokens from it.
+    `requests_per_s` and `burst` are of one role at one address, `refusals_per_s` and `refusal_burst` of wrong tokens
+    from it.
     """
 
     body_bytes: int = 64 * 1024
@@ -108,8 +109,6 @@ class Guard:
         if _name_of(headers.get("host", "")) not in self._hosts:
             raise Refusal(421, "UnknownHost", "this gateway is not known under that name; name it with --name")
         caller = scope["client"][0] if scope.get("client") else "local"
-        if (wait_s := self._rate.wait_s(caller, time.monotonic())) > 0:
-            raise Refusal(429, "TooManyRequests", "too many requests; try again later", wait_s)
         if int(headers.get("content-length", "0") or 0) > self._limits.body_bytes:
             raise Refusal(413, "TooLarge", f"expected at most {self._limits.body_bytes} bytes")
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
@@ -124,9 +123,12 @@ class Guard:
         return None
 
     def _role(self, caller: str, token: str | None, cookie: str | None) -> Role:
+        """The role that a token or cookie gives. Those who have one share no limit with those who have none."""
         role = self._tokens.role_of_token(token) if token is not None else None
         if token is None and cookie is not None:
             role = self._tokens.role_of_cookie(cookie)
+        if role is not None or (token is None and cookie is None):
+            self._refuse_haste(f"{caller} {role}")
         if role is not None:
             return role
         if token is None and cookie is None:
@@ -134,6 +136,10 @@ class Guard:
         if (wait_s := self._refusals.wait_s(caller, time.monotonic())) > 0:
             raise Refusal(429, "TooManyRequests", "too many wrong tokens; try again later", wait_s)
         raise Refusal(401, "WrongToken", "this token is not, or no longer, one of this gateway's; open its new link")
+
+    def _refuse_haste(self, caller: str) -> None:
+        if (wait_s := self._rate.wait_s(caller, time.monotonic())) > 0:
+            raise Refusal(429, "TooManyRequests", "too many requests; try again later", wait_s)
 
     def _refuse_forgery(self, headers: Mapping[str, str], role: Role, *, by_cookie: bool) -> None:
         if role != "controller":

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from moireloop_gateway.access import Tokens
-from moireloop_gateway.web.guard import CSRF_HEADER, Guard
+from moireloop_gateway.web.guard import CSRF_HEADER, Guard, Limits
 
 TOKENS = Tokens("steer", "look")
 
@@ -29,7 +29,12 @@ GUARDED = Guard(length, TOKENS, frozenset({"127.0.0.1"}), secure=False)
 
 
 def asked(
-    path: str = "/", *headers: tuple[bytes, bytes], method: str = "GET", query: str = "", parts: tuple[bytes, ...] = ()
+    path: str = "/",
+    *headers: tuple[bytes, bytes],
+    method: str = "GET",
+    query: str = "",
+    parts: tuple[bytes, ...] = (),
+    guard: Guard | None = None,
 ) -> tuple[int, dict[bytes, bytes], bytes]:
     """Status, headers and body of the answer to one request."""
     sent: list[Any] = []
@@ -47,7 +52,7 @@ def asked(
         "raw_path": path.encode(), "root_path": "", "query_string": query.encode("latin-1"), "headers": list(headers),
         "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8765),
     }  # fmt: skip
-    asyncio.run(GUARDED(scope, receive, send))
+    asyncio.run((guard or GUARDED)(scope, receive, send))
     body = b"".join(message.get("body", b"") for message in sent)
     return sent[0]["status"], dict(sent[0]["headers"]), body
 
@@ -94,3 +99,17 @@ def test_a_body_that_says_no_length_is_cut_off() -> None:
     bearer = (b"authorization", b"Bearer steer")
     code, _, body = asked("/", OURS, bearer, method="POST", parts=(b"x" * 40_000, b"y" * 40_000))
     assert (code, json.loads(body)["error"]) == (413, "TooLarge")
+
+
+def test_those_without_a_token_use_up_nothing_of_those_with_one() -> None:
+    """At the same address, as behind a forwarded port: wrong tokens, none, and an observer's haste each count alone."""
+    scarce = Limits(requests_per_s=1e-9, burst=3, refusals_per_s=1e-9, refusal_burst=2)
+    guard = Guard(length, TOKENS, frozenset({"127.0.0.1"}), limits=scarce)
+
+    def codes(*headers: tuple[bytes, bytes]) -> list[int]:
+        return [asked("/", OURS, *headers, guard=guard)[0] for _ in range(5)]
+
+    assert codes((b"authorization", b"Bearer wrong")) == [401, 401, 429, 429, 429]
+    assert codes() == [401, 401, 401, 429, 429]
+    for token in (b"look", b"steer"):
+        assert codes((b"authorization", b"Bearer " + token)) == [200, 200, 200, 429, 429]

@@ -22,7 +22,7 @@ from moireloop.campaign_file.load import (
     refuse_unreachable,
 )
 from moireloop.cells.lines import warnings
-from moireloop.commands.steering.requests import resumed_after_pause
+from moireloop.commands.steering.requests import end_of_pause, resumed_after_pause
 from moireloop.exit_codes import EXIT_FAILED, EXIT_GO_ON, EXIT_KILLED
 from moireloop.scheduling.until import end_of_option
 from moireloop.session.lock import locked, refuse_if_held
@@ -75,8 +75,13 @@ def resume(
     patience: float = PATIENCE_S,
     no_figures: bool = False,
 ) -> int:
-    """Continue a campaign that was stopped, killed or paused, also with a changed file."""
+    """Continue a campaign that was stopped, killed or paused, also with a changed file.
+
+    By a connection file, such as a grant, only a pause is ended.
+    """
     elsewhere = None if services == HERE else patience
+    if path.suffix == ".json":
+        return end_of_pause(path)
     with output_that_may_close():
         file, until_s = read_campaign(path), end_of_option(until)
         with contextlib.suppress(OSError):

@@ -47,6 +47,14 @@ def resumed_after_pause(folder: CampaignFolder) -> bool:
     return False
 
 
+def end_of_pause(path: Path) -> int:
+    """Lease candidates again in the campaign of a connection file. Raises NotRunning, RequestRefused."""
+    with client_of(path) as client:
+        client.resume()
+    say("resumed: candidates are leased again")
+    return 0
+
+
 def retarget(path: Path, *, target: Sequence[str], pattern: str | None = None) -> int:
     """Search for other twists, or for the twist of a measured pattern; they replace all targets so far."""
     if bool(target) == bool(pattern):

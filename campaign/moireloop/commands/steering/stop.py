@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from moireloop.commands.started import started
-from moireloop.session.live import connected
+from moireloop.commands.steering.requests import client_of
 from moireloop.session.lock import is_running
 from moireloop.terminal.console import console
 from moireloop_broker.folder import CampaignFolder
@@ -13,11 +13,10 @@ from moireloop_broker.folder import CampaignFolder
 
 def stop(path: Path) -> int:
     """Let running candidates finish, then stop; `moireloop resume` continues from there."""
-    folder = CampaignFolder(started(path).folder)
-    if not is_running(folder):
+    if path.suffix != ".json" and not is_running(CampaignFolder(started(path).folder)):
         console.print("the campaign does not run")
         return 0
-    with connected(folder) as client:
+    with client_of(path) as client:
         client.stop("moireloop stop")
     console.print("draining: no more candidates are leased, those that run come to their results")
     return 0
