@@ -48,6 +48,10 @@ LOOK_AGAIN_S: Final = 0.05
 
 AWAY_S: Final = 5.0
 
+LONGEST_WARM: Final = 6
+
+BEAT_S: Final = 1.0
+
 LATE_S: Final = 0.1
 
 Deed = Literal["begin", "end", "renew", "frame"]
@@ -57,6 +61,7 @@ Deed = Literal["begin", "end", "renew", "frame"]
 class Plan:
     """What is simulated for so many seconds, of which those after `warm_s` count.
 
+    They count later where workers still wait for their first candidate: at most LONGEST_WARM times `warm_s`.
     The workers are a share of `all_workers`, which several processes simulate. Runs take `run_s` in the mean. The
     shares are those of runs whose worker crashes, or hangs and renews its lease no more. An allocation of the share
     `allocation` of the workers leaves each time `leave_every_s` have gone by. With `each_publishes` every worker has a
@@ -140,10 +145,12 @@ class Simulation:
         plan, began_s = self._plan, time.monotonic()
         for worker in self._workers:
             self._later(began_s + self._random.uniform(0.0, plan.warm_s / 2), "begin", worker)
-        leave_s, look_s, cpu_s = began_s + plan.warm_s + plan.leave_every_s, 0.0, 0.0
-        while (now_s := time.monotonic()) < began_s + plan.seconds:
-            if not self._counts and now_s >= began_s + plan.warm_s:
+        ends_s = leave_s = math.inf
+        look_s, beat_s, cpu_s = 0.0, 0.0, 0.0
+        while (now_s := time.monotonic()) < ends_s:
+            if not self._counts and self._is_warm(now_s - began_s):
                 self._counts, self._counts_from_s, cpu_s = True, now_s, time.process_time()
+                ends_s, leave_s = now_s + plan.seconds - plan.warm_s, now_s + plan.leave_every_s
                 print("counts", flush=True)
             if now_s >= leave_s:
                 leave_s += plan.leave_every_s
@@ -151,6 +158,8 @@ class Simulation:
             if now_s >= look_s:
                 look_s = now_s + LOOK_AGAIN_S
                 self._look_again()
+            if now_s >= beat_s:
+                beat_s = now_s + BEAT_S
                 self._pool.beat()
                 self._endpoints = frame_endpoints(self._client, self._keys)
             self._do_next(now_s)
@@ -160,6 +169,13 @@ class Simulation:
         print("done", flush=True)
         self._close()
         return self.seen
+
+    def _is_warm(self, elapsed_s: float) -> bool:
+        """Whether every worker has had a candidate, and time enough has gone by."""
+        if elapsed_s < self._plan.warm_s:
+            return False
+        waits = any(worker.lease is None and not worker.turn for worker in self._workers)
+        return not waits or elapsed_s >= self._plan.warm_s * LONGEST_WARM
 
     def _do_next(self, now_s: float) -> None:
         if not self._deeds or self._deeds[0][0] > now_s:
