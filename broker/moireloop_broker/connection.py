@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moireloop_broker.contract.message import Identifier
 from moireloop_broker.files import write_synced
-from moireloop_broker.folder import Role
+from moireloop_broker.folder import CampaignFolder, Role
 from moireloop_broker.identity import read_identity
 from moireloop_broker.network.addresses import service_address
 from moireloop_broker.network.free_ports import FreePorts
@@ -28,6 +28,7 @@ from moireloop_broker.streams.curve import Curve
 if TYPE_CHECKING:
     import redis
 
+    from moireloop_broker.state.event_log import EventLog
     from moireloop_broker.streams.frames import FramePublisher, FrameReceiver
     from moireloop_broker.streams.parts import PartSender
 
@@ -88,6 +89,17 @@ class Connection(BaseModel):
         from moireloop_broker.state.redis_client import open_client
 
         return open_client(self.redis_url, alone=alone)
+
+    @property
+    def archive(self) -> Path:
+        """Where older events of the log lie."""
+        return CampaignFolder(Path(self.folder)).archive
+
+    def event_log(self, client: redis.Redis) -> EventLog:
+        """The campaign's log, with what is in the archive."""
+        from moireloop_broker.state.event_log import EventLog
+
+        return EventLog(client, self.keys, self.archive)
 
     def open_frame_publisher(self) -> FramePublisher:
         """The sending end of the frame stream, connected to the analyzers known now."""

@@ -8,13 +8,13 @@ from importlib.util import find_spec
 from typing import Final
 
 MODULES: Final = {
-    "broker": ("numpy", "redis", "cryptography"),
-    "worker": ("numpy", "scipy", "redis", "cryptography", "mpi4py"),
-    "analyzer": ("numpy", "scipy", "redis", "cryptography", "numba", "periodictable"),
-    "optimizer": ("numpy", "scipy", "redis", "cryptography", "torch", "botorch", "gest_api"),
+    "broker": ("numpy", "redis", "cryptography", "pyarrow"),
+    "worker": ("numpy", "scipy", "redis", "cryptography", "pyarrow", "mpi4py"),
+    "analyzer": ("numpy", "scipy", "redis", "cryptography", "pyarrow", "numba", "periodictable"),
+    "optimizer": ("numpy", "scipy", "redis", "cryptography", "pyarrow", "torch", "botorch", "gest_api"),
     "figures": ("numpy", "scipy", "redis", "cryptography", "pyarrow", "matplotlib", "ase"),
-    "experiment": ("numpy", "scipy", "redis", "cryptography", "fabio"),
-    "gateway": ("numpy", "redis", "cryptography", "starlette", "uvicorn", "prometheus_client", "plotly"),
+    "experiment": ("numpy", "scipy", "redis", "cryptography", "pyarrow", "fabio"),
+    "gateway": ("numpy", "redis", "cryptography", "pyarrow", "starlette", "uvicorn", "prometheus_client", "plotly"),
     "bluesky": ("numpy", "redis", "cryptography", "pyarrow", "bluesky", "event_model"),
     "tiled": ("numpy", "redis", "cryptography", "pyarrow", "bluesky", "event_model", "tiled", "bluesky_tiled_plugins"),
 }

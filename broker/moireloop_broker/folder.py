@@ -68,6 +68,11 @@ class CampaignFolder:
         return self.root / "redis"
 
     @property
+    def archive(self) -> Path:
+        """Older events of the log, as Parquet files."""
+        return self.root / "archive"
+
+    @property
     def runs(self) -> Path:
         """One folder per run."""
         return self.root / "runs"
@@ -172,10 +177,9 @@ class CampaignFolder:
         """Names of everything that a campaign puts into its folder."""
         parts = (
             self.connection_file, self.settings_file, self.identity_file, self.grants_file, self.campaign_copy,
-            self.lock_file,
-            self.services_lock, self.redis, self.runs, self.prepared, self.script, self.strategy, self.logs,
-            self.figures, self.results_parquet, self.results_csv, self.trajectories_parquet, self.trajectories_csv,
-            self.analyses_parquet, self.digest_file, *map(self.connection_of, ROLES),
+            self.lock_file, self.services_lock, self.redis, self.archive, self.runs, self.prepared, self.script,
+            self.strategy, self.logs, self.figures, self.results_parquet, self.results_csv, self.trajectories_parquet,
+            self.trajectories_csv, self.analyses_parquet, self.digest_file, *map(self.connection_of, ROLES),
         )  # fmt: skip
         return frozenset(part.name for part in parts)
 

@@ -56,6 +56,15 @@ class RedisSettings(Settings):
     )
 
 
+class ArchiveSettings(Settings):
+    """How much of the event log stays in Redis."""
+
+    kept_events: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
+        default=100_000,
+        description="newest events that stay in Redis; older ones go to Parquet files in the folder; 0: all stay",
+    )
+
+
 def _ports(text: str) -> str:
     port_range(text)
     return text

@@ -17,7 +17,7 @@ from moireloop.client.running import CampaignRun, Outcome, Purpose, StartRequest
 from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
 from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
 from moireloop_broker.problems import Problem
-from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSettings
+from moireloop_broker.settings import ArchiveSettings, FrameSettings, NetworkSettings, RedisSettings
 from moireloop_optimizer.settings import OptimizerSettings
 from moireloop_worker.models.settings import GrowthSettings
 from moireloop_worker.settings import LammpsSettings, PoolSettings
@@ -52,13 +52,14 @@ class Campaign(campaign.Campaign):
         analyzers: AnalyzerSettings | Table | None = None,
         early_end: EarlyEndSettings | Table | None = None,
         optimizer: OptimizerSettings | Table | None = None,
+        archive: ArchiveSettings | Table | None = None,
         redis: RedisSettings | Table | None = None,
         network: NetworkSettings | Table | None = None,
     ) -> None:
         sections = {
             "name": name, "targets": targets, "space": space, "budget": budget, "growth": growth, "workers": workers,
             "lammps": lammps, "frames": frames, "analyzers": analyzers, "early_end": early_end,
-            "optimizer": optimizer, "redis": redis, "network": network,
+            "optimizer": optimizer, "archive": archive, "redis": redis, "network": network,
         }  # fmt: skip
         document = _plain({section: value for section, value in sections.items() if value is not None})
         problems = [Problem(key, "expected a value that TOML has, got None") for key in _nones(document)]

@@ -55,6 +55,7 @@ FAILURES: Final = frozenset(
         "moireloop.session.opening.StillEnding",
         "moireloop.session.records.StateLost",
         "moireloop.session.startup.ServiceFailed",
+        "moireloop_broker.archive.parts.ArchiveLost",
         "moireloop_broker.membership.session.NoSession",
         "moireloop_broker.processes.exits.CannotServe",
         "moireloop_broker.service.server_programs.RedisUnavailable",

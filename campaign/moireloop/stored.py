@@ -28,7 +28,7 @@ from moireloop_broker.contract.topics import OBSERVED_TOPICS, topic_named
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.identity import read_identity
 from moireloop_broker.state.campaign_state import CampaignState
-from moireloop_broker.state.event_log import Entry, EventLog
+from moireloop_broker.state.event_log import Entry
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.series import Series
 from moireloop_worker.models import crystal_of
@@ -199,7 +199,7 @@ class StoredCampaign:
     @cached_property
     def _log(self) -> _Log:
         with stored_state(self._folder) as (client, connection):
-            entries = list(EventLog(client, connection.keys).replay_packed())
+            entries = list(connection.event_log(client).replay_packed())
             status = CampaignState(client, connection.keys, connection.campaign).status()
             return _Log(entries, status, list(Observations(client, connection.keys).kept()))
 

@@ -25,7 +25,8 @@ MAY_IMPORT = {
 ROOMS = {
     "moireloop_broker": (
         "extras", "files", "problems", "network", "settings", "folder", "identity", "contract", "processes", "streams",
-        "state_changes", "state", "connection", "grants", "membership", "service", "checks", "__main__",
+        "state_changes", "archive", "state", "connection", "grants", "membership",
+        "archiving", "service", "checks", "__main__",
     ),
     "moireloop_worker": (
         "settings", "inputs", "models", "launchers", "flux", "slurm", "lammps", "checks", "run", "pool", "__main__",

@@ -27,7 +27,7 @@ from moireloop_broker.connection import Connection
 from moireloop_broker.contract.codec import EARLIER
 from moireloop_broker.contract.events import EarlyEndWithheld, Event, Result
 from moireloop_broker.contract.message import START
-from moireloop_broker.state.event_log import EventLog, LogRolledBack
+from moireloop_broker.state.event_log import LogRolledBack
 from moireloop_broker.state.keys import POINTS_KEPT
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.series import SeriesPoint
@@ -51,7 +51,7 @@ class Learner:
         self.sureness: Sureness | None = None
         self._policy = policy
         self._client = connection.open_redis()
-        self._log = EventLog(self._client, connection.keys)
+        self._log = connection.event_log(self._client)
         self._observations = Observations(self._client, connection.keys)
         self._forget()
         self._closing = threading.Event()

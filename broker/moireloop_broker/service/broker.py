@@ -10,6 +10,7 @@ from pathlib import Path
 import redis
 import zmq
 
+from moireloop_broker.archiving.watch import ArchiveWatch
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.search import SearchSpace
 from moireloop_broker.grants import Grants
@@ -19,7 +20,7 @@ from moireloop_broker.service.control import MAX_REQUEST_BYTES, REPLIES_OWED, Co
 from moireloop_broker.service.endpoints import Endpoint, Publisher
 from moireloop_broker.service.redis_server import start_redis
 from moireloop_broker.service.relay import Relay
-from moireloop_broker.settings import LeaseSettings
+from moireloop_broker.settings import ArchiveSettings, LeaseSettings
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.lease_watch import LeaseWatch
 from moireloop_broker.state.settings_store import read_settings_file, write_settings
@@ -65,6 +66,8 @@ class Broker:
         self._pools = PoolWatch(self._client, keys, self._campaign)
         self._endpoints = EndpointWatch(self._client, keys)
         self._watch = LeaseWatch(self._client, keys, lease_s=self._lease_s, limits=limits, judge=self._pools.judge)
+        archive = settings.section("archive", ArchiveSettings) if "archive" in settings else ArchiveSettings()
+        self._archive = ArchiveWatch(self._client, connection, self._campaign, archive.kept_events)
         create_queues(self._client, keys)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         grants = Grants(Path(connection.folder))
@@ -73,7 +76,7 @@ class Broker:
         self._requests = Endpoint(self._context, zmq.ROUTER, connection.control, connection, CONTROL_LIMITS)
         settings.section("space", SearchSpace)
         rights = Rights(connection.curve.client_public, grants)
-        self._control = Control(self._client, keys, self._campaign, self._requests.socket, rights)
+        self._control = Control(self._client, keys, self._campaign, self._requests.socket, rights, connection.archive)
         self._kept_house_at_s = 0.0
         self._closing = threading.Event()
         self._relay_error: BaseException | None = None
@@ -92,6 +95,7 @@ class Broker:
     def close(self) -> None:
         """Publish the rest of the log, end the private Redis server, and wait a little for subscribers to get all."""
         self._closing.set()
+        self._archive.close()
         self._relay_thread.join(RELAY_REST_S)
         self._requests.close()
         self._events.close(SUBSCRIBERS_S)
@@ -108,6 +112,7 @@ class Broker:
         if self._server is not None and self._server.ensure():
             self._campaign.service_changed("redis", "crashed", "ended unasked and was started again")
         self._pools.look()
+        self._archive.look()
         for analyzer in self._endpoints.look():
             log.warning("analyzer is silent, no more frames go to it name=%s", analyzer)
         for candidate_id in self._watch.expire_leases(self._lease_s * GRACE):

@@ -6,11 +6,13 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, cast
 
 import redis
 import zmq
 
+from moireloop_broker.archive.parts import ArchiveLost
 from moireloop_broker.contract.codec import pack_reply, peeked_tag, unpack_request
 from moireloop_broker.contract.control import (
     Accepted,
@@ -90,14 +92,15 @@ class Control:
         campaign: CampaignState,
         socket: zmq.Socket[bytes],
         rights: Rights,
+        archive: Path | None = None,
     ) -> None:
         self.malformed = 0
         self.replies_dropped = 0
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._keys = keys
         self._client = client
-        self._pages = Replays(client, keys)
-        self._steering = Steering(client, keys, campaign)
+        self._pages = Replays(client, keys, archive)
+        self._steering = Steering(client, keys, campaign, archive)
         self._campaign = campaign
         self._socket = socket
         self._rights = rights
@@ -139,16 +142,22 @@ class Control:
                 self._under_way = asked, begun
         if self._under_way is not None:
             asked, slices = self._under_way
-            packed = next(slices)
+            packed = self._next_of(slices, asked)
             if packed is not None:
                 self._under_way = None
                 self._send(asked, packed)
+
+    def _next_of(self, slices: Iterator[bytes | None], asked: _Asked) -> bytes | None:
+        try:
+            return next(slices)
+        except ArchiveLost as error:
+            return pack_reply(self._refused(error), asked.parts[-1])
 
     def _begun(self, asked: _Asked) -> Iterator[bytes | None] | Refused:
         try:
             request = self._rights.checked(unpack_request(asked.parts[-1]), asked.key)
             return self._pages.page(cast("ReplayRequest", request))
-        except (MalformedMessage, InvalidRequest) as error:
+        except (MalformedMessage, InvalidRequest, ArchiveLost) as error:
             return self._refused(error)
 
     def _reply(self, asked: _Asked) -> None:
@@ -168,12 +177,15 @@ class Control:
         """The answer to the bytes of one request from the owner of a key; malformed ones are refused and counted."""
         try:
             return self._carry_out(self._rights.checked(unpack_request(data), key))
-        except (MalformedMessage, InvalidRequest) as error:
+        except (MalformedMessage, InvalidRequest, ArchiveLost) as error:
             return self._refused(error)
 
-    def _refused(self, error: MalformedMessage | InvalidRequest) -> Refused:
+    def _refused(self, error: MalformedMessage | InvalidRequest | ArchiveLost) -> Refused:
         if isinstance(error, InvalidRequest):
             return Refused(error=error.error, message=str(error))
+        if isinstance(error, ArchiveLost):
+            log.warning("older events cannot be read reason=%s", error)
+            return Refused(error="ArchiveLost", message=str(error)[:1000])
         self.malformed += 1
         log.warning("request refused reason=%s", error)
         return Refused(error="MalformedMessage", message=str(error)[:1000])

@@ -14,7 +14,7 @@ from typing import Final
 
 from moireloop_broker.state.keys import KEYS, Keys
 
-READ_ONLY: Final = ("settings", "identity", "relay", "patterns")
+READ_ONLY: Final = ("settings", "identity", "relay", "patterns", "archived")
 """Keys that no role changes. The settings name code that services load."""
 
 COMMANDS: Final = (

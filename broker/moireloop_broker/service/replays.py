@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import msgpack
@@ -17,7 +18,7 @@ from moireloop_broker.contract.codec import EARLIER, peeked_tag
 from moireloop_broker.contract.control import Replay, ReplayRequest
 from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVED_TOPICS
 from moireloop_broker.service.steering import InvalidRequest
-from moireloop_broker.state.event_log import EventLog
+from moireloop_broker.state.event_log import Entry, EventLog
 from moireloop_broker.state.keys import Keys
 
 MAX_REPLAY_BYTES: Final = 256 * 1024
@@ -36,10 +37,9 @@ _Key: TypeAlias = tuple[str, int, tuple[str, ...]]
 class Replays:
     """Makes pages, and keeps the packed full ones that were asked for last."""
 
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
-        self._client = client
+    def __init__(self, client: redis.Redis, keys: Keys, archive: Path | None = None) -> None:
         self._keys = keys
-        self._log = EventLog(client, keys)
+        self._log = EventLog(client, keys, archive)
         self._kept: OrderedDict[_Key, tuple[str, bytes]] = OrderedDict()
         self._kept_bytes = 0
 
@@ -71,7 +71,7 @@ class Replays:
         entries: list[dict[str, Any]] = []
         size, is_full, at_end = 0, False, False
         while left > 0 and not is_full and not at_end:
-            rows = self._log.read_streams({stream: since}, min(SLICE, left), 0).get(stream, [])
+            rows = self._rows(stream, since, min(SLICE, left))
             at_end = len(rows) < min(SLICE, left)
             left -= len(rows)
             for entry_id, body in rows:
@@ -89,12 +89,17 @@ class Replays:
             self._keep(key, since, packed)
         yield packed
 
+    def _rows(self, stream: str, since: str, limit: int) -> list[Entry]:
+        if stream == self._keys.log:
+            return self._log.after(since, limit)
+        return self._log.read_streams({stream: since}, limit, 0).get(stream, [])
+
     def _still_true(self, key: _Key) -> bytes | None:
         """A kept page, where its last entry is in the log still: a server that came back may have lost the newest."""
         if key not in self._kept:
             return None
         last_id, packed = self._kept[key]
-        if not self._client.xrange(self._keys.log, last_id, last_id):
+        if not self._log.has(last_id):
             self._drop(key)
             return None
         self._kept.move_to_end(key)

@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 
 import redis
 
+from moireloop_broker.archive.parts import order, unpacked
 from moireloop_broker.contract.events import OUTCOMES
 from moireloop_broker.state.keys import ANALYZERS_GROUP, KEYS, WORKERS_GROUP, Keys
 from moireloop_broker.state.redis_client import open_impatient
@@ -109,7 +110,7 @@ class StateWatch:
         first: Any = self._client.xrange(self._keys.log, count=1)
         first_id = first[0][0].decode() if first else ""
         self._first_id = self._first_id or first_id
-        if first_id != self._first_id:
+        if first_id != self._first_id and not self._is_archived(self._first_id, first_id):
             return f"the Redis key {self._keys.log} has lost its first events: somebody else deleted them"
         workers = [(queue, WORKERS_GROUP) for queue in self._keys.queues]
         for stream, group in (*workers, (self._keys.finals, ANALYZERS_GROUP)):
@@ -136,6 +137,15 @@ class StateWatch:
         if is_lost or settled < results or any(int(count) < 0 for count in counts.values()):
             return f"the Redis key {self._keys.counts} has lost candidates: somebody else deleted or changed it"
         return None
+
+    def _is_archived(self, before: str, first_id: str) -> bool:
+        """Whether what the log began with has gone to the archive, up to what it begins with now."""
+        stored = cast("list[bytes]", self._client.lrange(self._keys.archived, -1, -1))
+        last = order(unpacked(stored[0]).last) if stored else None
+        if last is None or not first_id or not order(before) <= last < order(first_id):
+            return False
+        self._first_id = first_id
+        return True
 
     def _lost_candidate(self) -> str | None:
         """A candidate that is waited for, and whose keys are gone or of another type."""

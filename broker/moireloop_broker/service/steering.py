@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import redis
@@ -60,11 +61,11 @@ class InvalidRequest(Exception):
 class Steering:
     """Carries requests out, one at a time. All state is in Redis, so that a broker may be killed at any moment."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, campaign: CampaignState) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys, campaign: CampaignState, archive: Path | None = None) -> None:
         self._client = client
         self._keys = keys
         self._campaign = campaign
-        self._log = EventLog(client, keys)
+        self._log = EventLog(client, keys, archive)
         self._proposer = Proposer(client, keys)
         self._scripts = Scripts(client, keys)
 

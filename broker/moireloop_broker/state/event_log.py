@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Container, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import redis
 
+from moireloop_broker.archive.parts import Part, order, preceding, unpacked
+from moireloop_broker.archive.reading import Archive
 from moireloop_broker.contract.codec import pack, peeked_tag, unpack_event
 from moireloop_broker.contract.events import Event
 from moireloop_broker.contract.message import START, MalformedMessage, Message
@@ -39,13 +42,20 @@ class EventLog:
     Entries that are no events of the contract are passed over, logged once, and kept in `passed_over` as ids with the
     reason. `replayed_to` is the last entry that the last replay came to, wanted or not; None before the first. A log
     may hold such entries where an earlier version took numbers that the contract has bounded since.
+
+    Older events may lie in the archive. They are read from there, so that a reader does not notice.
+
+    Args:
+        archive: its folder; None where it is not known, which a log without an archive does not need.
     """
 
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys, archive: Path | None = None) -> None:
         self.passed_over: dict[str, str] = {}
         self.replayed_to: str | None = None
         self._client = client
         self._keys = keys
+        self._archive = Archive(archive)
+        self._parts: list[Part] = []
 
     def append(self, event: Event) -> str:
         """Write an event; returns its id."""
@@ -57,8 +67,8 @@ class EventLog:
         Raises:
             LogRolledBack: it is gone.
         """
-        rows = cast("Any", self._client.xrange(self._keys.log, entry_id, entry_id))
-        event = unpack_event(rows[0][1][EVENT_FIELD]) if rows else None
+        rows = self._entries(preceding(entry_id), 1, 0)[0]
+        event = unpack_event(rows[0][1]) if rows and rows[0][0] == entry_id else None
         if not isinstance(event, kind):
             raise LogRolledBack(f"expected {kind.__name__} as event {entry_id} of the log, got {event!r:.80}")
         return event
@@ -68,13 +78,54 @@ class EventLog:
 
         Raises:
             LogRolledBack: there is no event `since` (any more).
+            ArchiveLost: older events cannot be read.
         """
-        entries = self.read_streams({self._keys.log: since}, limit, block_s)
-        if since != START and not self._client.xrange(self._keys.log, since, since):
-            raise LogRolledBack(f"expected event {since} in the log, which was read before, and it is gone")
-        rows = entries.get(self._keys.log, [])
+        rows = self._known(since, limit, block_s)
         events = [(entry_id, event) for entry_id, body in rows if (event := self._readable(entry_id, body))]
         return self.read(rows[-1][0], limit, block_s) if rows and not events else events
+
+    def after(self, since: str, limit: int) -> list[Entry]:
+        """Up to `limit` packed entries after an id, which need not be in the log. Raises ArchiveLost."""
+        return self._entries(since, limit, 0)[0]
+
+    def has(self, entry_id: str) -> bool:
+        """Whether the log has this event. Raises ArchiveLost."""
+        return self._entries(entry_id, 1, 0)[1]
+
+    def parts(self) -> list[Part]:
+        """The parts of the log that are in the archive, oldest first. Raises ArchiveLost."""
+        stored = cast("list[bytes]", self._client.lrange(self._keys.archived, 0, -1))
+        self._parts = [unpacked(text) for text in stored]
+        return self._parts
+
+    def _known(self, since: str, limit: int, block_s: float) -> list[Entry]:
+        rows, is_known = self._entries(since, limit, block_s)
+        if not is_known:
+            raise LogRolledBack(f"expected event {since} in the log, which was read before, and it is gone")
+        return rows
+
+    def _entries(self, since: str, limit: int, block_s: float) -> tuple[list[Entry], bool]:
+        """Entries after an id, and whether there is an event of this id, in one round trip.
+
+        What is archived is asked for after the log was read: what had left the log by then is in the archive.
+        """
+        log_key, waiting = self._keys.log, _waiting(block_s)
+        commands: list[Command] = [
+            ("XREAD", "COUNT", limit, *waiting, "STREAMS", log_key, since),
+            ("XRANGE", log_key, since, since),
+            ("LRANGE", self._keys.archived, -1, -1),
+        ]
+        streams, present, newest = cast("tuple[Any, Any, list[bytes]]", _checked(exchange(self._client, commands)))
+        rows = _entries_of(streams).get(log_key, [])
+        last = unpacked(newest[0]) if newest else None
+        if last is None or order(since) >= order(last.last):
+            return rows, bool(present) or since == START or (last is not None and since == last.last)
+        parts = self._parts if self._parts and self._parts[-1] == last else self.parts()
+        is_known = since == START or self._archive.has(parts, since)
+        older = self._archive.after(parts, since, limit)
+        if len(older) < limit:
+            older += self._entries(parts[-1].last, limit - len(older), 0)[0]
+        return older, is_known
 
     def _readable(self, entry_id: str, body: bytes) -> Event | None:
         try:
@@ -93,14 +144,8 @@ class EventLog:
         Args:
             before: commands that are sent along, in front of the read, in the same round trip.
         """
-        waiting = ("BLOCK", max(1, round(block_s * 1000))) if block_s > 0 else ()
-        command = ("XREAD", "COUNT", limit, *waiting, "STREAMS", *since.keys(), *since.values())
-        replies = exchange(self._client, [*before, command])
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        streams = cast("list[tuple[bytes, list[tuple[bytes, list[bytes]]]]]", replies[-1] or [])
-        return {_text(stream): [(_text(i), _body(fields)) for i, fields in rows] for stream, rows in streams}
+        command = ("XREAD", "COUNT", limit, *_waiting(block_s), "STREAMS", *since.keys(), *since.values())
+        return _entries_of(_checked(exchange(self._client, [*before, command]))[-1])
 
     def replay(self, since: str = START, tags: Container[str] | None = None) -> Iterator[tuple[str, Event]]:
         """Every event after `since` up to the present end; with `tags`, only events written with one of them."""
@@ -116,17 +161,35 @@ class EventLog:
 
         Raises:
             LogRolledBack: there is no event `since` (any more).
+            ArchiveLost: older events cannot be read.
         """
-        if since != START and not self._client.xrange(self._keys.log, since, since):
-            raise LogRolledBack(f"expected event {since} in the log, which was read before, and it is gone")
-        while rows := self.read_streams({self._keys.log: since}, AT_ONCE, 0).get(self._keys.log, []):
+        rows = self._known(since, AT_ONCE, 0)
+        while rows:
             yield from rows
-            since = rows[-1][0]
+            rows = self.after(rows[-1][0], AT_ONCE)
 
     def last_id(self) -> str:
         """Id of the newest event, "0-0" when there is none."""
         newest: Any = self._client.xrevrange(self._keys.log, count=1)
         return _text(newest[0][0]) if newest else START
+
+
+def _waiting(block_s: float) -> Command:
+    return ("BLOCK", max(1, round(block_s * 1000))) if block_s > 0 else ()
+
+
+def _checked(replies: list[object]) -> list[object]:
+    """The replies. Raises redis.RedisError where one of them is an error."""
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies
+
+
+def _entries_of(reply: object) -> dict[str, list[Entry]]:
+    """What XREAD has returned, by stream."""
+    streams = cast("list[tuple[bytes, list[tuple[bytes, list[bytes]]]]]", reply or [])
+    return {_text(stream): [(_text(i), _body(fields)) for i, fields in rows] for stream, rows in streams}
 
 
 def _body(fields: list[bytes]) -> bytes:

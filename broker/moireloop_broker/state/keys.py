@@ -39,7 +39,10 @@ KEYS: Final = (
     KeySpec(
         "state", "string", "conductor, control", "campaign; started, resumed, paused, draining, stopped, completed"
     ),
-    KeySpec("log", "stream", "every state change", "campaign; the event log, never trimmed"),
+    KeySpec("log", "stream", "every state change", "campaign; the event log, without what is in the archive"),
+    KeySpec(
+        "archived", "list", "archiver", "campaign; the parts of the log that are files in the folder, oldest first"
+    ),
     KeySpec("observations", "stream", "analyzers", f"the last {OBSERVATIONS_KEPT}, fewer of large ones"),
     KeySpec("series:{id}:{attempt}", "zset", "analyzers", f"campaign; the last {POINTS_KEPT} frames by step"),
     KeySpec("queue", "stream", "propose, fail", "an entry lives until its candidate is leased or cancelled"),
@@ -75,6 +78,7 @@ class Keys:
         self.identity = self.prefix + "identity"
         self.state = self.prefix + "state"
         self.log = self.prefix + "log"
+        self.archived = self.prefix + "archived"
         self.observations = self.prefix + "observations"
         self.queue = self.prefix + "queue"
         self.queue_again = self.prefix + "queue:again"

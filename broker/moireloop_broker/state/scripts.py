@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast, get_args
 import msgpack
 import redis
 
+from moireloop_broker.archive.parts import Part, following
 from moireloop_broker.state.keys import (
     ANALYZERS_GROUP,
     INSTRUCTIONS_KEPT_S,
@@ -46,6 +47,8 @@ EndOutcome = Literal["ordered", "again", "late"]
 WithholdOutcome = Literal["withheld", "again", "late"]
 
 PatternOutcome = Literal["logged", "known", "other", "full"]
+
+ArchiveOutcome = Literal["archived", "other", "gone", "unpublished", "newest"]
 
 Charge = Literal[0, 1, 2]
 """What the end of an attempt costs: a loss (0), an attempt (1), or nothing, since it is nobody's fault (2)."""
@@ -342,6 +345,17 @@ class Scripts:
             self._run("submit_pattern", [self._keys.patterns, self._keys.log], [pattern_id, digest, event, most]),
         )
         return cast("PatternOutcome", _known(outcome, get_args(PatternOutcome))), log_id.decode()
+
+    def archive(self, part: Part, after: Part | None) -> ArchiveOutcome:
+        """Drop the log's oldest events, which a file of the archive has now; `after` is the part before them."""
+        keys = self._keys
+        newest = b"" if after is None else after.packed()
+        word = self._run(
+            "archive",
+            [keys.log, keys.archived, keys.relay],
+            [keys.log, part.first, part.last, following(part.last), part.packed(), newest],
+        )
+        return cast("ArchiveOutcome", _known(word, get_args(ArchiveOutcome)))
 
     def set_state(self, state: str, *, event: bytes) -> bool:
         """Change the campaign's state and log it; False when the state is that already."""

@@ -11,7 +11,7 @@ from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
 from moireloop_broker.contract.message import Identifier
 from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
 from moireloop_broker.contract.steered import Steered
-from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSettings
+from moireloop_broker.settings import ArchiveSettings, FrameSettings, NetworkSettings, RedisSettings
 from moireloop_optimizer.settings import OptimizerSettings
 from moireloop_worker.models.settings import GrowthSettings
 from moireloop_worker.settings import LammpsSettings, PoolSettings
@@ -41,6 +41,9 @@ class Campaign(BaseModel):
     )
     optimizer: OptimizerSettings = Field(
         default=OptimizerSettings(), description="[optimizer]: how the next candidates are chosen"
+    )
+    archive: ArchiveSettings = Field(
+        default=ArchiveSettings(), description="[archive]: how much of the event log stays in Redis"
     )
     redis: RedisSettings = Field(default=RedisSettings(), description="[redis]: your own server")
     network: NetworkSettings = Field(default=NetworkSettings(), description="[network]: where sockets listen")

@@ -394,7 +394,7 @@ class Conductor:
 
     def _read_log(self) -> None:
         try:
-            read = EventLog(self._redis(), self._opened().keys)
+            read = self._opened().event_log(self._redis())
             try:
                 for _, event in read.replay(self._last_id, TAGS):
                     self.history.note(event)

@@ -151,9 +151,7 @@ def _recent_history(client: redis.Redis, connection: Connection, digest: Digest 
 
 def _history(client: redis.Redis, connection: Connection, before: History | None = None, since: str = START) -> History:
     """The history of everything after the id `since`, appended to the earlier history. Raises LogRolledBack."""
-    from moireloop_broker.state.event_log import EventLog
-
-    log, history = EventLog(client, connection.keys), before or History()
+    log, history = connection.event_log(client), before or History()
     for _, event in log.replay(since, TAGS):
         history.note(event)
     history.passed_over = log.passed_over

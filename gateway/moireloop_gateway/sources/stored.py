@@ -21,14 +21,14 @@ def stored_events(folder: CampaignFolder, since: str) -> Iterator[tuple[str, Eve
     import redis
 
     from moireloop.session.records import StateLost, stored_state
+    from moireloop_broker.archive.parts import ArchiveLost
     from moireloop_broker.connection import NoConnectionFile
     from moireloop_broker.service.server_programs import RedisUnavailable
-    from moireloop_broker.state.event_log import EventLog
 
     try:
         with stored_state(folder) as (client, connection):
-            yield from EventLog(client, connection.keys).replay(since)
-    except (StateLost, NoConnectionFile, RedisUnavailable, redis.RedisError, OSError) as error:
+            yield from connection.event_log(client).replay(since)
+    except (StateLost, ArchiveLost, NoConnectionFile, RedisUnavailable, redis.RedisError, OSError) as error:
         raise Unreadable(str(error)) from error
 
 

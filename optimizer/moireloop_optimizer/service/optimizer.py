@@ -75,9 +75,10 @@ class OptimizerService:
         planner: Planner,
         fitter: Fitter,
         began_boot_s: float | None = None,
+        archive: Path | None = None,
     ) -> None:
         self._client = client
-        self._log = EventLog(client, keys)
+        self._log = EventLog(client, keys, archive)
         self._proposer = Proposer(client, keys)
         self._campaign = CampaignState(client, keys, campaign)
         self._planner = planner
@@ -285,7 +286,8 @@ def open_optimizer(connection_file: Path) -> OptimizerService:
     fitter = Fitter(settings.threads)
     if settings.strategy not in ("random", NO_STRATEGY):
         fitter.start()
-    return OptimizerService(client, keys, connection.campaign, planner, fitter, _began_boot_s(sections))
+    began_s = _began_boot_s(sections)
+    return OptimizerService(client, keys, connection.campaign, planner, fitter, began_s, connection.archive)
 
 
 def _began_boot_s(sections: Sections) -> float | None:

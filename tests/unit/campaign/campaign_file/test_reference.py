@@ -16,7 +16,7 @@ from moireloop.results.table import results_table
 from moireloop_analyzer.settings import AnalyzerSettings, HopelessPolicy, LearntPolicy, SettledPolicy
 from moireloop_broker.contract.search import BudgetSettings, Target
 from moireloop_broker.folder import CampaignFolder
-from moireloop_broker.settings import FrameSettings, NetworkSettings, RedisSettings
+from moireloop_broker.settings import ArchiveSettings, FrameSettings, NetworkSettings, RedisSettings
 from moireloop_optimizer.settings import OptimizerSettings
 from moireloop_worker.models import required_parameters
 from moireloop_worker.models.mos2_settings import Mos2Settings, ReaxffSettings, ReboSettings
@@ -31,7 +31,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SETTINGS = (
     Target, BudgetSettings, BeadSettings, NoopSettings, Mos2Settings, ReboSettings, ReaxffSettings, ScriptSettings,
     PoolSettings, LammpsSettings, FrameSettings, AnalyzerSettings, SettledPolicy, LearntPolicy, HopelessPolicy,
-    OptimizerSettings, RedisSettings, NetworkSettings,
+    OptimizerSettings, ArchiveSettings, RedisSettings, NetworkSettings,
 )  # fmt: skip
 
 
