@@ -247,7 +247,7 @@ def test_missing_file_is_told(client: redis.Redis, keys: Keys, folder: Path, fau
     known = None if fault == "no folder" else folder
     with pytest.raises(ArchiveLost, match="folder" if known is None else first.name):
         whole(client, keys, known)  # type: ignore[arg-type]
-    assert list(EventLog(client, keys, known).replay_packed(entries[300][0]))== entries[301:]
+    assert list(EventLog(client, keys, known).replay_packed(entries[300][0])) == entries[301:]
     if known is not None:
         assert EventLog(client, keys, known).after(second.first, 1) == [entries[101]]
 
