@@ -134,7 +134,7 @@ BEGAN_S: Final = 1.7e9
 
 @contextlib.contextmanager
 def _state(campaign: Campaign, folder: CampaignFolder) -> Iterator[tuple[redis.Redis, Keys]]:
-    """The state of a campaign that has begun, and is stopped after the block."""
+    """The state of a campaign that has started, and is stopped after the block."""
     connection = open_session(campaign, folder)
     identity = read_identity(folder.root)
     server = start_redis(connection)

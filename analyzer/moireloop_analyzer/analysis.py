@@ -90,7 +90,7 @@ def _check_names(names: Sequence[object]) -> None:
 def _number(name: str, value: object) -> float:
     number = np.asarray(value)
     if number.ndim or number.dtype.kind not in "fiu" or not np.isfinite(number):
-        raise ValueError(f"expected a finite number for {name}, got {str(value)[:80]}; leave out what there is none of")
+        raise ValueError(f"expected a finite number for {name}, got {str(value)[:80]}; leave out missing ones")
     return float(number)
 
 

@@ -29,7 +29,7 @@ def early_end_problems(policies: EarlyEndSettings, run_steps: int, frame_steps: 
         frame_steps: steps between two frames.
     """
     most = run_steps // frame_steps
-    why = f"since a run of {run_steps} steps has a frame each {frame_steps}"
+    why = f"since a run of {run_steps} steps has a frame every {frame_steps}"
     wanted = {
         name: policy.frames for name in ("settled", "hopeless") if (policy := getattr(policies, name)) is not None
     }

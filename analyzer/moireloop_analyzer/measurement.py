@@ -79,7 +79,7 @@ def refused_below(min_confidence: float, estimate: TwistEstimate) -> TwistEstima
     twist_deg, confidence = estimate.twist_deg, estimate.confidence
     if twist_deg is None or confidence is None or confidence >= min_confidence:
         return estimate
-    reason = f"confidence {confidence:.2f} is below {min_confidence:.2f}; a twist of {twist_deg:.2f} degrees was seen"
+    reason = f"confidence {confidence:.2f} is below {min_confidence:.2f}; measured twist {twist_deg:.2f} degrees"
     return replace(
         estimate, twist_deg=None, signed_deg=None, sigma_deg=None, moire_angstrom=None, stacking=None, reason=reason
     )

@@ -53,8 +53,8 @@ class AnalyzerSettings(BaseModel):
         gt=0,
         le=86400,
         allow_inf_nan=False,
-        description="seconds that each of these may take for one frame; then it is ended, and the result has the "
-        "reason",
+        description="seconds that each of these may take for one frame; after that it is stopped, and the result has "
+        "the reason",
     )
 
     @model_validator(mode="after")
@@ -123,19 +123,19 @@ class LearntPolicy(Policy):
         default=0.98,
         ge=0.5,
         lt=1,
-        description="a run is ended when its final twist will be what is seen now with at least this probability",
+        description="a run ends when its final twist equals the present one with at least this probability",
     )
     tolerance_deg: float = Field(
-        default=0.1, gt=0, le=30, description="largest distance between the two at which that was right, in degrees"
+        default=0.1, gt=0, le=30, description="largest difference at which the two count as equal, in degrees"
     )
     full_share: float = Field(
         default=0.1,
         ge=0.01,
         le=1,
-        description="share of runs that go to their full end however sure they are, so that errors are noticed",
+        description="share of sure runs that continue to their full end all the same, so that errors are noticed",
     )
     least_runs: int = Field(
-        default=40, ge=10, le=1000, description="runs that went to their full end before any is ended early"
+        default=40, ge=10, le=1000, description="runs that must have reached their full end before any run ends early"
     )
 
     @property

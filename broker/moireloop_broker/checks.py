@@ -21,7 +21,7 @@ def target_problems(targets: Sequence[Target]) -> list[Problem]:
     for number, target in enumerate(targets):
         first = seen.setdefault(target.twist_deg, number)
         if first != number:
-            text = f"expected another twist than targets[{first}], got {target.twist_deg:g} twice"
+            text = f"expected a twist different from targets[{first}], got {target.twist_deg:g} twice"
             found.append(Problem(f"targets[{number}].twist_deg", text))
     return found
 
@@ -40,8 +40,9 @@ def _joined_problems(url: str) -> list[Problem]:
     if parts.scheme != "redis" or _is_this_machine(parts.hostname or ""):
         return []
     text = (
-        f"expected a server of this machine or one with TLS, got {parts.hostname} in clear, where password and final "
-        f"frames can be read on the way; use rediss://, or set redis.plaintext = true where that network is private"
+        f"expected a server of this machine or one with TLS, got {parts.hostname} without TLS, so that others "
+        f"on the network could read the password and the final frames; use rediss://, or set redis.plaintext = true "
+        f"if that network is private"
     )
     return [Problem("redis.url", text)]
 
@@ -55,7 +56,7 @@ def _private_problems(network: NetworkSettings) -> list[Problem]:
         text = (
             f"network.host = {shown(network.host)} opens the campaign's Redis server to other hosts, which needs TLS, "
             f"and {error}; put a server with TLS on the PATH (redis-server of Debian, valkey of conda), name one with "
-            f"redis.url, or set redis.plaintext = true where that network is private"
+            f"redis.url, or set redis.plaintext = true if that network is private"
         )
         return [Problem("redis.plaintext", text)]
     return []
@@ -81,7 +82,7 @@ def reach_problems(network: NetworkSettings, redis: RedisSettings, listening: in
 
     problems = _listening_problems(network, listening)
     if redis.url is not None and (reason := why_silent(redis.url)) is not None:
-        problems.append(Problem("redis.url", f"expected a Redis server that answers, got none: {reason}"))
+        problems.append(Problem("redis.url", f"expected a Redis server that responds, got none: {reason}"))
     return problems
 
 
@@ -96,5 +97,5 @@ def _listening_problems(network: NetworkSettings, listening: int) -> list[Proble
     found = FreePorts(address, network.port_range).count(listening)
     if found >= listening:
         return []
-    text = f"expected {listening} free ports on {address}, found {found} in {network.ports}; give a wider range"
+    text = f"expected {listening} free ports on {address}, found {found} in {network.ports}; use a wider range"
     return [Problem("network.ports", text)]

@@ -226,7 +226,7 @@ def _private_text(path: Path) -> bytes:
         reason = error.strerror if isinstance(error, OSError) else error
         raise NoConnectionFile(f"expected a connection file at {path}: {reason}") from error
     if mode & 0o077:
-        raise NoConnectionFile(f"expected mode 0600 of {path}, got {mode:04o}: others may have read its keys")
+        raise NoConnectionFile(f"expected mode 0600 for {path}, got {mode:04o}: others may have read its keys")
     return text
 
 

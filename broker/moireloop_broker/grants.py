@@ -73,7 +73,7 @@ def read_grants(folder: Path) -> tuple[Grant, ...]:
     try:
         return _Kept.model_validate_json(file.read_bytes()).grants
     except ValidationError as error:
-        raise GrantRefused(f"{file} is not a file of grants: {error.errors()[0]['msg']}") from error
+        raise GrantRefused(f"{file} is not a grants file: {error.errors()[0]['msg']}") from error
 
 
 def add_grant(folder: Path, name: str, role: Role) -> tuple[Grant, str]:
@@ -84,7 +84,7 @@ def add_grant(folder: Path, name: str, role: Role) -> tuple[Grant, str]:
     """
     grants = read_grants(folder)
     if any(grant.name == name and grant.revoked_s is None for grant in grants):
-        raise GrantRefused(f"name: expected one that is new, got {name!r}, which has a grant; revoke that first")
+        raise GrantRefused(f"name: expected a new name, got {name!r}, which already has a grant; revoke it first")
     public, secret = zmq.curve_keypair()
     try:
         grant = Grant(name=name, role=role, public_key=public.decode(), granted_s=time.time())

@@ -63,7 +63,7 @@ def shown(value: object) -> str:
     try:
         text = repr(value)
     except ValueError:
-        return "a number of too many digits"
+        return "a number with too many digits"
     text = re.sub(r"//[^@/]*@", "//***@", text)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 

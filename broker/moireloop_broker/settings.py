@@ -52,7 +52,7 @@ class RedisSettings(Settings):
     )
     plaintext: bool = Field(
         default=False,
-        description="Redis may be reached from other hosts without TLS; only where the network between them is private",
+        description="let other hosts reach Redis without TLS; only if the network between them is private",
     )
 
 
@@ -80,7 +80,7 @@ class NetworkSettings(Settings):
     )
     ports: Annotated[str, AfterValidator(_ports)] | None = Field(
         default=None,
-        description='range that the ports of the services come from, such as "41000-41099"; by default any free ones',
+        description='range of ports for the services, such as "41000-41099"; by default any free ones',
     )
 
     @property
@@ -100,7 +100,7 @@ class FrameSettings(Settings):
         default=100_000,
         ge=1,
         le=1_000_000_000,
-        description="frames of more atoms are not put together in the worker: each MPI rank sends its own part",
+        description="frames with more atoms are not assembled in the worker: each MPI rank sends its own part",
     )
     transport: Literal["auto", "ipc", "tcp"] = Field(
         default="auto", description="how frames travel: ipc within a host, tcp between hosts, auto: each where it fits"

@@ -125,13 +125,13 @@ COMMANDS: Final = {
     "scale": Command("steering.scale", "Change the number of workers in a pool."),
     "note": Command("steering.requests", "Write a remark into the log."),
     "grant": Command("steering.grants", "Write a connection file with separate keys for another machine."),
-    "revoke": Command("steering.grants", "End a grant: its key no longer opens anything."),
+    "revoke": Command("steering.grants", "Revoke a grant: its key stops working."),
     "describe": Command("steering.requests", "Print what a running campaign searches, as JSON."),
 }
 
 CANDIDATE: Final = Argument("candidate_id", metavar="ID", help="id of the candidate")
 
-REASON: Final = "why; stands in the log"
+REASON: Final = "the reason, for the log"
 
 UNTIL: Final = Argument(
     "--until", metavar="TIME", help="when the machine is needed back: 2026-11-30T08:00, or the time left as HH:MM:SS"
@@ -141,7 +141,7 @@ PATTERN: Final = (
     Argument("pattern", type=Path, metavar="PATTERN", help="peaks or scans (.csv, .parquet), or an image"),
     Argument("--lattices", metavar="A,B", help="lattice constants of the two layers in angstrom, before strain"),
     Argument("--max-strain", type=float, default=0.04, metavar="S", help="largest strain of a layer (0.04)"),
-    Argument("--calibration", type=float, metavar="Q", help="of an image: inverse angstrom a pixel"),
+    Argument("--calibration", type=float, metavar="Q", help="of an image: inverse angstrom per pixel"),
     Argument("--centre", metavar="X,Y", help="of an image: pixel of the direct beam, from the upper left"),
     Argument("--centre-error", type=float, metavar="E", help="of the centre, in pixels (0.5) or inverse angstrom"),
     Argument("--distortion", metavar="E,DEG,K", help="of an image: ellipticity, its angle, barrel (1/pixel^2)"),
@@ -170,9 +170,7 @@ ARGUMENTS: Final = {
         Argument(
             "--time", default="01:00:00", metavar="TIME", help="time limit of one job, as [[D-]HH:]MM:SS (01:00:00)"
         ),
-        Argument(
-            "--nodes", type=int, metavar="N", help="nodes nodes nodes of one job; by default what the workers need"
-        ),
+        Argument("--nodes", type=int, metavar="N", help="nodes of one job; by default what the workers need"),
         Argument("--account", help="account that is charged (Flux: the bank)"),
         Argument("--queue", "--partition", help="queue of the jobs"),
         Argument("--chain", type=int, default=0, metavar="N", help="at most N jobs in a row; 0: as many as it takes"),
@@ -231,14 +229,14 @@ ARGUMENTS: Final = {
     ),
     "submit-pattern": (
         *PATTERN,
-        Argument("--name", metavar="ID", help="its name; by default one that the same measurement always gets"),
+        Argument("--name", metavar="ID", help="its name; by default derived from the measurement"),
         Argument(
             "--parameter",
             dest="parameters",
             action="append",
             default=[],
             metavar="NAME=VALUE",
-            help="of the growth chamber; again for more",
+            help="of the growth chamber; may be repeated",
         ),
         Argument("--measured-s", type=float, metavar="T", help="when it was measured, in seconds since the epoch"),
     ),
@@ -246,7 +244,7 @@ ARGUMENTS: Final = {
         Argument("bounds", nargs="+", metavar="NAME=LOW:HIGH", help="new bounds; other parameters keep theirs"),
     ),
     "change-budget": (
-        Argument("--results", type=int, help="results in all"),
+        Argument("--results", type=int, help="total number of results"),
         Argument("--wall-time-s", type=float, help="wall time of the session in seconds"),
     ),
     "scale": (

@@ -141,8 +141,8 @@ def refuse_open(how: Listening) -> None:
     _refuse_wrong_pair(how.certificate, how.key)
     if not is_loopback(how.host) and how.certificate is None and not how.plaintext:
         raise CannotServe(
-            f"{how.host} is reached from other machines, and without TLS tokens would go in clear: give --certificate "
-            f"and --key, or --plaintext where the network is trusted"
+            f"{how.host} can be reached from other machines, and without TLS tokens would be sent unencrypted: give "
+            f"--certificate and --key, or --plaintext if the network is trusted"
         )
 
 
@@ -171,13 +171,13 @@ def kept_tokens(file: Path | None) -> Tokens:
             write_synced(file, json.dumps(vars(tokens)) + "\n")
             return tokens
         if file.stat().st_mode & 0o077:
-            raise CannotServe(f"expected mode 0600 of {file}: others may have read its tokens")
+            raise CannotServe(f"expected mode 0600 for {file}: others may have read its tokens")
         stored = json.loads(file.read_text(encoding="utf-8"))
         return Tokens(str(stored["controller"]), str(stored["observer"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, CannotServe):
             raise
-        raise CannotServe(f"{file} is no file of tokens: {error}") from error
+        raise CannotServe(f"{file} is not a token file: {error}") from error
 
 
 def _bound(how: Listening) -> socket.socket:

@@ -62,11 +62,12 @@ def advice_for(results: Iterable[Result], space: SearchSpace, target: Target) ->
     if model.trust < TRUSTED:
         return Advice(
             target,
-            reason=f"the model foretells twists of runs left out no better than chance ({model.trust:.0%} trust)",
+            reason=f"the model predicts the twists of held-out runs no better than chance ({model.trust:.0%} trust)",
         )
     if probability < PROMISING * ordinary:
         return Advice(
-            target, reason=f"no place is likelier than others to give {target.twist_deg:g} degrees, by the model"
+            target,
+            reason=f"the model finds no point that is more likely than others to give {target.twist_deg:g} degrees",
         )
     return Advice(
         target,

@@ -59,8 +59,8 @@ class OptimizerSettings(BaseModel):
         default=60.0,
         gt=0,
         le=86_400,
-        description="Seconds that such a generator may take for one answer; then it is ended, and a Sobol point "
-        "takes the place.",
+        description="Seconds that such a generator may take for one suggestion; after that it is stopped, and a "
+        "Sobol point is used.",
     )
     mode: Literal["async", "batch"] = Field(
         default="async",
@@ -72,14 +72,14 @@ class OptimizerSettings(BaseModel):
         default=6,
         ge=1,
         le=100_000,
-        description="Candidates of the initial design, a Sobol sequence, proposed before the model is asked.",
+        description="Candidates of the initial design, a Sobol sequence, proposed before the model is used.",
     )
     replicates: int = Field(
         default=4,
         ge=0,
         le=1000,
-        description="Further runs, with other seeds, of each recipe that hit a target, which tell how surely it does; "
-        "0 asks for none.",
+        description="Replicates, with other seeds, of each recipe that hit a target, to measure its hit probability; "
+        "0 for none.",
     )
     seed: int = Field(
         default=0,

@@ -21,4 +21,4 @@ def strategy_named(name: str, seed: int) -> Strategy:
         case "qei" | "thompson" | "random":
             return PerTarget(paper_strategy(name, seed))
         case _:
-            raise ValueError(f"expected a strategy out of {', '.join(OWN_NAMES)}, got {name!r}")
+            raise ValueError(f"expected one of the strategies {', '.join(OWN_NAMES)}, got {name!r}")

@@ -52,7 +52,7 @@ def generator_place(strategy: str) -> GeneratorPlace:
     """
     where, colon, name = strategy.rpartition(":")
     if name.rpartition(".")[2] in TAKEN_NAMES and not is_own(strategy):
-        raise ValueError(f"expected a class of another name than {', '.join(sorted(TAKEN_NAMES))}, got {strategy!r}")
+        raise ValueError(f"expected a class with a name other than {', '.join(sorted(TAKEN_NAMES))}, got {strategy!r}")
     if not colon and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", strategy):
         return GeneratorPlace(strategy)
     if where and re.fullmatch(DOTTED_NAME, name, re.ASCII):

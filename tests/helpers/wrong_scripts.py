@@ -79,7 +79,7 @@ def _started_with_script(path: Path) -> None:
 
 WRONG_SCRIPTS = [
     WrongFile("missing", "growth.file: expected a LAMMPS input, got", text=WITH_SCRIPT),
-    WrongFile("a folder", "something else than a file", text=WITH_SCRIPT, act=_script_is_folder),
+    WrongFile("a folder", "not a file", text=WITH_SCRIPT, act=_script_is_folder),
     WrongFile("not UTF-8", "growth.file: growth.in, line 1: expected UTF-8 text, got the byte 0xb5",
               text=WITH_SCRIPT, act=_script("units metal", "units metal # \xb5", "latin-1")),
     _wrong_script("unknown placeholder", "growth.file: growth.in, line 11: unknown placeholder {{{{temprature_k}}}}; "
@@ -97,8 +97,8 @@ WRONG_SCRIPTS = [
               text=WITH_SCRIPT, act=_script_without_seeds),
     _wrong_script("no frame interval", "expected {{{{frame_steps}}}} somewhere in the script, got none",
                   "{{frame_steps}}", "100"),
-    _wrong_script("variable for a placeholder", "growth.in, line 11: no variable temperature_k before; write "
-                  "{{{{temperature_k}}}}", "{{temperature_k}}", "${temperature_k}"),
+    _wrong_script("variable for a placeholder", "growth.in, line 11: variable temperature_k is not defined "
+                  "before this line; write {{{{temperature_k}}}}", "{{temperature_k}}", "${temperature_k}"),
     _wrong_script("control flow", "growth.file: growth.in, line 12: jump cannot be used", "fix move",
                   "jump SELF\nfix move"),
     _wrong_script("open quotes", "growth.in, line 6: expected quotes around whole words", "mass 1", 'mass "1'),
@@ -111,7 +111,7 @@ WRONG_SCRIPTS = [
                   "potentials, got 'start.data'", "create_box 1 box", "read_data start.data"),
     _wrong_script("missing potential", "growth.in, line 8: expected a file beside the script or among LAMMPS's",
                   "pair_coeff 1 1 0.01 2.0", "pair_coeff * * MoSe2.sw Mo"),
-    _wrong_script("file named by a variable", "line 4: expected the name of a file as it is, got '${{start}}'",
+    _wrong_script("file named by a variable", "line 4: expected a plain file name, got '${{start}}'",
                   "create_box 1 box", "read_data ${start}"),
     _wrong_section("no file", "growth.file: expected this key", 'file = "growth.in"\n', ""),
     _wrong_section("no lattice types", "growth.lattice_types: expected at least 1 entries", "= [1]", "= []"),

@@ -131,7 +131,7 @@ def test_one_run_outlives_a_preemption_and_the_end_of_its_time(slurm: Slurm, cam
     slurm.command("scancel", "--signal=USR1", "--batch", job)
     slurm.begins_again(job)
     wait_until(lambda: slurm.is_over(job), "the job is over", 300)
-    assert "gave everything back: SIGUSR1 says to give back now" in said.read_text(), said.read_text()
+    assert "gave everything back: SIGUSR1 says to give everything back" in said.read_text(), said.read_text()
     events = running.assert_exactly_one_result_each(1)
     failures = [event for event in events if isinstance(event, RunFailed)]
     assert len(failures) == 2, said.read_text()

@@ -1,4 +1,4 @@
-"""What only Slurm has: the end of a job that is moved, a command of its own that does not answer."""
+"""What only Slurm has: the end of a job that is moved, a command of its own that does not respond."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_end_of_a_job_is_known_and_asked_again(slurm: Slurm, tmp_path: Path, mon
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("SLURM_JOB_ID", "999999", "Slurm does not answer: scontrol: slurm_load_jobs error: Invalid job id specified"),
+        ("SLURM_JOB_ID", "999999", "Slurm does not respond: scontrol: slurm_load_jobs error: Invalid job id specified"),
         ("SLURM_JOB_ID", "", "expected a Slurm job around this process"),
         ("PATH", "/nowhere", "expected srun on the PATH within Slurm job 7, got none"),
     ],

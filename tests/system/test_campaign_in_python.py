@@ -74,7 +74,7 @@ def test_campaign_is_started_watched_stopped_and_resumed(tmp_path: Path) -> None
     assert outcome.results[0] == first
     copy = str(CampaignFolder(outcome.folder).campaign_copy)
     assert "state stopped" in moireloop("status", Path(copy)).stdout
-    with pytest.raises(CampaignFileError, match=f"go on with `moireloop resume {copy}`"):
+    with pytest.raises(CampaignFileError, match=f"continue with `moireloop resume {copy}`"):
         campaign.start()
     further = asyncio.run(in_a_loop(short("search", results=len(outcome.results) + 2)))
     assert [result.candidate.candidate_id for result in further][: len(outcome.results)] == [

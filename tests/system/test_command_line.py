@@ -71,7 +71,7 @@ def test_looking_at_a_campaign_while_it_runs_and_after(campaign: Make) -> None:
     assert code == 0, output
     assert f"figures  not drawn; `moireloop figures {running.folder}` draws them" in output
     assert not list((running.folder / "figures").iterdir())
-    assert watching.communicate(timeout=30)[0].endswith("the campaign does not run\n")
+    assert watching.communicate(timeout=30)[0].endswith("the campaign is not running\n")
     assert watching.returncode == 0
     for command, says in (("status", "state stopped"), ("figures", "regret.png")):
         ended = moireloop(command, running.file)
@@ -144,7 +144,7 @@ def test_shared_redis_is_kept_in_order(campaign: Make, tmp_path: Path) -> None:
         taken.write_text(running.file.read_text())
         ended = moireloop("run", taken)
         assert (ended.returncode, ended.stdout) == (2, "")
-        assert "holds a campaign already" in ended.stderr
+        assert "which a campaign on that server already has" in ended.stderr
         assert not (tmp_path / "other.campaign").exists()
         running.start("run", "--fresh")
         code, output = running.end()

@@ -144,6 +144,6 @@ def test_validate_tries_each_analyzer(
     assert code == 0
     assert [line for line in output.splitlines() if line.startswith("warning: analyzer")] == [
         "warning: analyzer 'raises' fails on a small bilayer: ValueError: no",
-        "warning: analyzer 'hangs' fails on a small bilayer: it was not done within 4 s",
+        "warning: analyzer 'hangs' fails on a small bilayer: it did not finish within 4 s",
         "warning: analyzer 'dies' fails on a small bilayer: its process was lost: killed by SIGABRT",
     ]

@@ -53,4 +53,4 @@ def assert_script_cannot_change(running: RunningCampaign) -> None:
     running.file.write_text(running.file.read_text(encoding="utf-8").replace("results = 4", "results = 5"))
     ended = moireloop("resume", running.file)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "growth.file: expected that with which the campaign was started" in ended.stderr
+    assert "growth.file: expected the one with which the campaign was started" in ended.stderr

@@ -89,7 +89,7 @@ def test_joined_pools_grow_die_and_go_on_after_the_session_was_killed(
         joined = start("side", "join", running.file, "--name", "side", "--workers", "1")
         doomed = start("doomed", "join", running.file, "--name", "doomed", "--workers", "1")
         wait_until(lambda: has_pool(running, "side") and has_pool(running, "doomed"), "the pools have joined", 120)
-        told = "pool side keeps 2 workers from now on; what too many of them run goes back\n"
+        told = "pool side keeps 2 workers from now on; surplus workers give back their candidates\n"
         assert scaled(running.file, "2", "--pool", "side") == (0, told)
         wait_until(lambda: workers_of(running, "side") == 2, "the pool has grown", 60)
         assert scaled(running.folder, "1", "--pool", "side")[0] == 0

@@ -48,7 +48,7 @@ def test_campaign_goes_on_where_it_gave_back(campaign: Make) -> None:
     process.send_signal(signal.SIGUSR1)
     code, output = running.end(300)
     assert code == EXIT_GO_ON == SERVICE_GOES_ON
-    assert "gave everything back: SIGUSR1 says to give back now, with" in output
+    assert "gave everything back: SIGUSR1 says to give everything back, with" in output
     given_back = {event.candidate_id: step_of(event) for event in running.events() if isinstance(event, RunFailed)}
     running.start("run", "--or-resume", "--until", "10:00:00")
     code, output = running.end(300)

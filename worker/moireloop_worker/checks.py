@@ -196,7 +196,7 @@ def _force_field_problems(growth: GrowthSettings) -> list[Problem]:
     found = []
     for path in growth_model(growth).potential_files:
         if not path.is_file():
-            found.append(f"expected a file, got {path}, which {'is none' if path.exists() else 'does not exist'}")
+            found.append(f"expected a file, got {path}, which {'is not a file' if path.exists() else 'does not exist'}")
         elif not os.access(path, os.R_OK):
             found.append(f"expected a file that can be read, got {path}")
         elif not is_path_for_lammps(str(path)):

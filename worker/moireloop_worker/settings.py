@@ -118,7 +118,8 @@ class PoolSettings(Settings):
         default={}, description='options passed on to the scheduler, such as { cpu-bind = "cores" }; "" makes a flag'
     )
     lease_s: Annotated[FiniteFloat, Field(ge=0.5, le=86_400)] = Field(
-        default=30.0, description="seconds a lease lasts without renewal before the candidate goes to another worker"
+        default=30.0,
+        description="seconds until a lease without renewal expires and its candidate goes to another worker",
     )
     max_attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=3, description="attempts of one candidate before it is given up as failed"
@@ -137,8 +138,8 @@ class PoolSettings(Settings):
     )
     on_term: Literal["auto", "hand_back", "drain"] = Field(
         default="auto",
-        description='what SIGTERM means: "hand_back" gives back at once, as SIGUSR1 and SIGALRM then do; "drain" lets '
-        'runs come to their results; "auto" is "hand_back" in an allocation, else "drain"',
+        description='what SIGTERM means: "hand_back" gives back at once, as SIGUSR1 and SIGALRM then do; "drain" '
+        'lets runs finish; "auto" is "hand_back" in an allocation, else "drain"',
     )
     scratch: ScratchFolder | None = Field(
         default=None,

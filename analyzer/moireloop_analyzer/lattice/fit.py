@@ -79,7 +79,7 @@ def fit_lattice(
     vectors = np.ascontiguousarray(solution[:2].T)
     polar = polar_of(vectors)
     if polar is None:
-        return Refusal("its atoms form no triangular lattice")
+        return Refusal("its atoms do not form a triangular lattice")
     distortion = max(abs(part) for part in polar.strain.ravel().tolist())
     if distortion > MAX_STRAIN:
         return Refusal(f"its lattice is not triangular: it is distorted by {distortion:.0%}")

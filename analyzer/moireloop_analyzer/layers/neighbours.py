@@ -77,7 +77,7 @@ def bonds_of(points: Floats, box: Box) -> Bonds | Refusal:
     if 0 < spacing < LEAST_SPACING_ANGSTROM and np.ptp(heights) > LEAST_SPACING_ANGSTROM:
         return Refusal("its atoms lie one above the other, in two planes")
     if spacing > 0 and not LEAST_SPACING_ANGSTROM <= spacing <= MOST_SPACING_ANGSTROM:
-        return Refusal(f"its atoms are {spacing:.3g} angstrom apart, which no crystal's are")
+        return Refusal(f"its atoms are {spacing:.3g} angstrom apart, unlike in any crystal")
     return Bonds(ordered, heights, table, codes, counts, bins, spacing)
 
 

@@ -111,9 +111,7 @@ def _spacing_of(points: Floats, box: Box) -> float:
 def _two_of(groups: list[int], sizes: Ints, heights: Floats) -> tuple[int, int] | Refusal:
     """The groups that are the lower and the upper layer."""
     if len(groups) == 0:
-        return Refusal(
-            "no clear gap between layers: the lattice atoms hang together in no group of a twentieth of them"
-        )
+        return Refusal("no clear gap between layers: no connected group holds a twentieth of the lattice atoms")
     if len(groups) == 1:
         return Refusal("no clear gap between layers: the lattice atoms form one layer")
     if len(groups) != 2:

@@ -107,7 +107,8 @@ def index_unscaled(
     rivals = [other for other, count in scales if abs(math.log(other / scale)) > max_strain and count > RIVAL * most]
     if rivals:
         return IndexedPattern(
-            reason=f"scales of {scale:.3f} and {rivals[0]:.3f} explain about as many peaks: which one is right is open"
+            reason=f"scales of {scale:.3f} and {rivals[0]:.3f} explain about as many peaks: "
+            f"it is unclear which one is right"
         )
     found = index_pattern(_scaled(peaks, scale), constants, max_strain=max_strain)
     return replace(found, scale=scale)
@@ -169,7 +170,7 @@ def _of_two_kinds(peaks: Peaks, constants: tuple[float, float], max_strain: floa
             turned = [direction_deg(one.matrix) for _, one in bright[:2]]
             return IndexedPattern(
                 reason=f"the layer of {constant:g} angstrom has domains of about the same brightness, at "
-                f"{turned[0]:.1f} and {turned[1]:.1f} degrees: it is unclear which one the twist is counted from"
+                f"{turned[0]:.1f} and {turned[1]:.1f} degrees: it is unclear which one the twist is measured from"
             )
         chosen.append(bright[0][1])
         others += [one for _, one in bright[1:]]
@@ -231,8 +232,8 @@ def _lattice_error_deg(one: Lattice) -> float:
 
 def _not_seen(constant: float, max_strain: float) -> str:
     return (
-        f"no hexagonal lattice of {constant:g} angstrom within {max_strain:.0%} strain is seen: of what the peaks show "
-        f"chance would show as much"
+        f"no hexagonal lattice of {constant:g} angstrom within {max_strain:.0%} strain is seen: chance alone would "
+        f"explain as many of the peaks"
     )
 
 
@@ -252,7 +253,7 @@ def _why_untold(
         )
     apart = np.linalg.norm(_spots_apart(fit), axis=1)
     if float(apart.max()) < RESOLVED * _spot_error(fit):
-        return "the two lattices are not resolved: their spots are nearer to each other than the errors of their places"
+        return "the two lattices are not resolved: their spots are closer together than the errors of their positions"
     return None
 
 

@@ -55,7 +55,7 @@ class Analyst:
     `failed` counts outcomes that are nothing but a reason.
 
     Where an analyzer hangs, or brings the process down, another process lets those that are left look at the same
-    frame. One that did so for MAX_LOSSES frames in a row, or as it was loaded, is given up: the cost is bounded.
+    frame. One that did so for MAX_LOSSES frames in a row, or while it was loading, is given up: the cost is bounded.
 
     Args:
         settings: names of the analyzers, and how long each may take for one frame.
@@ -160,7 +160,7 @@ class Analyst:
             else:
                 self._read_first_look(helper, word)
         except MalformedMessage as error:
-            raise helper.lost(f"sent what is no outcome: {error}"[:LONGEST_WORDS]) from error
+            raise helper.lost(f"sent an invalid outcome: {error}"[:LONGEST_WORDS]) from error
 
     def _read_first_look(self, helper: Helper, word: bytes) -> None:
         """Each analyzer first looks at a small bilayer: an empty word says that it begins; no analyses say: ready."""
@@ -180,7 +180,7 @@ class Analyst:
         analysed = unpack_as(FrameAnalysed, word)
         header = self._present.header if self._present is not None and self._is_sent else None
         if header is None or not self._is_of(header, analysed) or not analysed.analyses.keys() <= {*self._missing()}:
-            raise MalformedMessage("expected one of the frame under way, got another")
+            raise MalformedMessage("expected an outcome of the current frame, got one of another")
         for name, outcome in analysed.analyses.items():
             self._losses.pop(name, None)
             self._note(name, outcome)
@@ -209,14 +209,14 @@ class Analyst:
         names = [name for name in self._names() if name not in (self._done if self._ready else self._warm)]
         was_ready, self._helper, self._ready, self._is_sent = self._ready, None, False, False
         if was_ready and self._present is None:
-            log.error("analysis process lost while it had nothing to do: it %s", what)
+            log.error("analysis process lost while idle: it %s", what)
             return
         culprit = (names or self._names())[0]
         why = f"analyzer {culprit!r} {what}"
         log.error("analysis process lost: %s", why)
         self._losses[culprit] = self._losses.get(culprit, 0) + (1 if was_ready else MAX_LOSSES)
         if self._losses[culprit] >= MAX_LOSSES:
-            times = f"{MAX_LOSSES} times in a row" if was_ready else "as it was loaded"
+            times = f"{MAX_LOSSES} times in a row" if was_ready else "while it was loading"
             self._given_up[culprit] = failure(f"given up: {why}, {times}")
             log.error("analyzer given up name=%s", culprit)
         if self._present is not None and culprit not in self._done:

@@ -22,12 +22,12 @@ def outcome_of(name: str, analyzer: Analyzer, snapshot: Snapshot) -> AnalysisOut
         log.exception("analyzer failed name=%s step=%d", name, snapshot.step)
         return failure(f"{type(error).__name__}: {error}")
     if not isinstance(found, Analysis):
-        log.error("analyzer gave no Analysis name=%s type=%s", name, type(found).__name__)
+        log.error("analyzer returned no Analysis name=%s type=%s", name, type(found).__name__)
         return failure(f"expected an Analysis from analyzer {name!r}, got {type(found).__name__}")
     try:
         return message_of(found)
     except ValueError as error:
-        return failure(f"analyzer {name!r} gave what no message can hold: {error}")
+        return failure(f"analyzer {name!r} returned what no message can hold: {error}")
 
 
 def failure(reason: str) -> AnalysisOutcome:

@@ -183,7 +183,8 @@ class AnalyzerService:
 
     def _measure_finished(self, run: FinishedRun) -> Measurement:
         if run.deliveries > MAX_DELIVERIES:
-            return Measurement(reason=f"analysis failed: {run.deliveries - 1} analyzers died of this frame")
+            died = f"{run.deliveries - 1} analyzers died while analysing this frame"
+            return Measurement(reason=f"analysis failed: {died}")
         return measure_frame(run.frame, self._settings)
 
     def _settle(self, measurement: Measurement, analyses: dict[str, AnalysisOutcome]) -> None:

@@ -59,4 +59,4 @@ class ClaimKeeper:
                 for run in runs:
                     self._queue.renew(run)
             except redis.RedisError as error:
-                log.info("claims not renewed now candidate=%s error=%s", runs[0].candidate.candidate_id, error)
+                log.info("claims not renewed candidate=%s error=%s", runs[0].candidate.candidate_id, error)

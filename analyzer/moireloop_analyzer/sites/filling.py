@@ -84,7 +84,7 @@ DIMERISED: Final = 0.05
 RAISED_ANGSTROM: Final = 0.25
 """Root mean square height at which rows, or the three classes of sites, lie in planes of their own."""
 
-FEW_TOGETHER: Final = "too few of its atoms hang together to tell a honeycomb from a triangular lattice"
+FEW_TOGETHER: Final = "too few of its atoms are connected to distinguish a honeycomb from a triangular lattice"
 
 TO_HONEYCOMB: Final[Floats] = np.array([[1.0, -1.0], [1.0, 2.0]])
 """Lattice vectors of a honeycomb, as columns, in terms of its bond vectors: each is the diagonal of two of these."""
@@ -300,7 +300,8 @@ def _by_gaps(indices: Floats, laps: Floats, closed: tuple[bool, bool], threefold
         return Filling(larger=True) if gaps.any() else Filling(why=FEW_TOGETHER)
     if share >= SOME_GAPS and (max(thirds.odds, quarters.odds) > SURE_CLASSES or _in_order(sites)):
         return Filling(
-            why=f"its atoms form no triangular lattice: {share:.0%} of the sites of one are empty, in a regular order"
+            why=f"its atoms do not form a triangular lattice: "
+            f"{share:.0%} of the sites of one are empty, in a regular order"
         )
     return PLAIN
 
@@ -359,9 +360,9 @@ def _why_rows(shown: Shown, spacing: float) -> str | None:
     """Why a layer is no triangular lattice whose rows are displaced, or raised, in turn."""
     displaced, scatter, raised, heights, _ = shown.explained
     if _stands_out(displaced, scatter, shown.total, DIMERISED * spacing):
-        return "its atoms form no triangular lattice: its rows are drawn together in pairs, as in the 1T' phase"
+        return "its atoms do not form a triangular lattice: its rows are drawn together in pairs, as in the 1T' phase"
     if _stands_out(raised, heights, shown.total, RAISED_ANGSTROM):
-        return "its atoms form no triangular lattice: it is puckered, with its rows in two planes in turn"
+        return "its atoms do not form a triangular lattice: it is puckered, with its rows in two planes in turn"
     return None
 
 

@@ -42,7 +42,7 @@ class BudgetSettings(BaseModel):
     results: int = Field(
         ge=1,
         le=1_000_000,
-        description="Results in all: measured, refused and failed ones count, cancelled ones do not.",
+        description="Total number of results: measured, refused and failed ones count, cancelled ones do not.",
     )
     wall_time_s: FiniteFloat | None = Field(
         default=None,

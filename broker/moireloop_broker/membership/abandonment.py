@@ -81,13 +81,13 @@ class Abandonment:
 
     def _why_abandoned(self, now_s: float) -> str | None:
         if now_s - self._redis_heard_s > self._limit_s:
-            return f"Redis has not answered for {now_s - self._redis_heard_s:.0f} s"
+            return f"Redis has not responded for {now_s - self._redis_heard_s:.0f} s"
         if self._pool_heard_s is not None and now_s - self._pool_heard_s > self._limit_s / 2:
-            return f"pool {self._pool} is silent for {self._limit_s:.0f} s"
+            return f"pool {self._pool} has been silent for {self._limit_s:.0f} s"
         return None
 
     def _end(self, why: str) -> None:
-        log.critical("nobody looks after this worker any more, ending it reason=%s", why)
+        log.critical("no pool looks after this worker any more, ending it reason=%s", why)
         os.kill(os.getpid(), signal.SIGTERM)
         if not self._closing.wait(RESTART_S):
             os.kill(os.getpid(), signal.SIGKILL)  # the launcher ends the other ranks

@@ -16,7 +16,7 @@ from moireloop_broker.processes.exits import end_soon
 LOOK_EVERY_S: Final = 0.5
 
 STARTING_S: Final = 330.0
-"""How long a session that has begun may take until others can join it: as long as it waits for its first analyzer."""
+"""How long a started session may take until others can join it: it waits for its first analyzer."""
 
 Say = Callable[[str], None]
 
@@ -52,7 +52,7 @@ def await_session(
 
     Args:
         find: raises NoConnectionFile and NoSession where there is nothing yet.
-        patience_s: seconds to wait for a session; one that is only starting has STARTING_S at least.
+        patience_s: seconds to wait for a session; one that is still starting has STARTING_S at least.
         say: called with a line for each new thing that is waited for.
         ended_s: seconds to wait where the campaign has ended; None for `patience_s`.
 

@@ -71,7 +71,7 @@ def refuse_if_alive(client: redis.Redis, keys: Keys, service: str) -> None:
 
     Raises:
         ServiceRuns: one does.
-        redis.RedisError: Redis does not answer.
+        redis.RedisError: Redis does not respond.
     """
     first = alive(client, keys).get(service)
     deadline_s = time.monotonic() + WATCHED_S
@@ -79,8 +79,8 @@ def refuse_if_alive(client: redis.Redis, keys: Keys, service: str) -> None:
         now = beats_of(client, keys).get(service)
         if now is not None and now.seen_s > first.seen_s:
             raise ServiceRuns(
-                f"expected a service that does not run yet, got {service!r}, which works on {now.host} as process "
-                f"{now.pid}; end that one first, or give this one another --name"
+                f"expected a service that is not running yet, got {service!r}, which runs on {now.host} as process "
+                f"{now.pid}; stop that one first, or give this one another --name"
             )
         if now is None:
             return

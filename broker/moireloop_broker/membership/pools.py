@@ -89,8 +89,8 @@ class PoolMembership:
             there = _read(packed)
             if there is not None and (first is None or there.seen_s > first.seen_s):
                 raise PoolNameTaken(
-                    f"expected a name that no live pool has, got {self.pool!r}, which a pool on {there.host} with "
-                    f"{there.workers} workers has; choose another with --name"
+                    f"expected a name that no live pool uses, got {self.pool!r}, which a pool on {there.host} with "
+                    f"{there.workers} workers uses; choose another with --name"
                 )
             if there is None or server_s(self._client) - there.seen_s > SILENT_S:
                 if self._swap(packed):

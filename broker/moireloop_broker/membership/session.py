@@ -76,8 +76,8 @@ def reach(connection_file: Path, *, for_workers: bool = False) -> Reached:
         if ended:
             raise SessionEnded(f"the campaign {connection.campaign} is {ended}") from error
         raise NoSession(
-            f"{_server(connection)}, which {connection_file} names, does not answer: {error}; does the campaign run, "
-            f"and can this host reach it?"
+            f"{_server(connection)}, which {connection_file} names, does not respond: {error}; is the campaign "
+            f"running, and can this host reach it?"
         ) from error
     _refuse_other(connection, connection_file, state, stored)
     mark = stored.get(b"session", b"").decode()
@@ -85,9 +85,9 @@ def reach(connection_file: Path, *, for_workers: bool = False) -> Reached:
     if state in ENDED and (is_ready or ended):
         raise SessionEnded(f"the campaign {connection.campaign} is {state}")
     if not is_ready:
-        raise SessionStarting(f"the session of {connection.campaign} is only starting")
+        raise SessionStarting(f"the session of {connection.campaign} is still starting")
     if for_workers and not may_begin:
-        raise SessionStarting(f"the session of {connection.campaign} waits for its first analyzer")
+        raise SessionStarting(f"the session of {connection.campaign} is waiting for its first analyzer")
     return Reached(connection, mark, state)
 
 
@@ -109,7 +109,7 @@ def begun(connection_file: Path) -> Reached:
     except (OSError, ValueError):
         session = None
     if identity is None or session != identity.session or read_connection(connection_file) != connection:
-        raise SessionStarting(f"the session of {connection.campaign} is only starting")
+        raise SessionStarting(f"the session of {connection.campaign} is still starting")
     return Reached(connection, identity.session, "started")
 
 
@@ -145,7 +145,7 @@ class Follower:
             conductor = beats_of(self._client, connection.keys).get(CONDUCTOR)
             silent = conductor is not None and server_s(self._client) - conductor.seen_s > SILENT_S
         except (redis.RedisError, OSError):
-            self.why_silent = f"{_server(connection)} does not answer"
+            self.why_silent = f"{_server(connection)} does not respond"
             return self._without_redis()
         mark = self._reached.mark
         if stored.get(b"session", b"").decode() != mark:
@@ -185,7 +185,7 @@ def _stored_state(client: redis.Redis, connection: Connection) -> tuple[str, dic
 def _refuse_other(connection: Connection, connection_file: Path, state: str, stored: dict[bytes, bytes]) -> None:
     """Nothing when what Redis holds is the campaign of the connection file's folder, and its last session."""
     if not state:
-        raise NoSession(f"{_server(connection)} holds no campaign {connection.campaign!r} that has begun")
+        raise NoSession(f"{_server(connection)} holds no campaign {connection.campaign!r} that has started")
     here = read_identity(Path(connection.folder))
     if here is None or not stored:
         return
@@ -193,7 +193,7 @@ def _refuse_other(connection: Connection, connection_file: Path, state: str, sto
     if stored.get(b"id", b"").decode() != here.id:
         raise NoSession(f"{_server(connection)} holds another campaign {connection.campaign!r}, from {where}")
     if stored.get(b"session", b"").decode() != here.session:
-        raise NoSession(f"{connection_file} is not of the last session of the campaign, which ran in {where}")
+        raise NoSession(f"{connection_file} is not from the campaign's last session, which ran in {where}")
 
 
 def _server(connection: Connection) -> str:

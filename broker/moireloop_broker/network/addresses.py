@@ -68,7 +68,8 @@ def bind_address(host: str) -> str:
         try:
             probe.bind((address, 0))
         except OSError as error:
-            raise OSError(error.errno, f"{host} ({address}) is no address of this machine: {error.strerror}") from error
+            text = f"{host} ({address}) is not an address of this machine: {error.strerror}"
+            raise OSError(error.errno, text) from error
     return address
 
 

@@ -91,13 +91,13 @@ class Helper:
         except ChannelClosed:
             raise self._died() from None
         except MessageTooLarge as error:
-            raise self.lost(f"sent what is no message: {error}") from error
+            raise self.lost(f"sent an invalid message: {error}") from error
         if message is not None:
             return message
         if not self._process.is_alive:
             raise self._died()
         if self._limit_s is not None and time.monotonic() - self._since_s > self._limit_s:
-            raise self.lost(f"was not done within {self._limit_s:g} s")
+            raise self.lost(f"did not finish within {self._limit_s:g} s")
         return None
 
     def end(self) -> int:
@@ -114,4 +114,4 @@ class Helper:
         code = self.end()
         how = exit_reason(code)
         how = f"was {how}" if how.startswith("killed") else how
-        return HelperLost(f"brought its process down, which {how}" if is_dead else "closed its pipe", code)
+        return HelperLost(f"took down its process, which {how}" if is_dead else "closed its pipe", code)

@@ -36,7 +36,7 @@ def _main(arguments: list[str]) -> None:
         sys.exit("expected prctl to accept PR_SET_PDEATHSIG, got an error")
     parent = os.getppid()
     if parent != expected or (parent == 1 and arguments[0] == str(ANY_PARENT)):
-        sys.exit(f"expected parent process {expected}, got {parent}: it is gone already")
+        sys.exit(f"expected parent process {expected}, got {parent}: it has already ended")
     for notice in (signal.SIGUSR1, signal.SIGALRM):
         signal.signal(notice, signal.SIG_IGN)
     os.execvp(command[0], command)  # noqa: S606

@@ -52,6 +52,6 @@ class LogLimit(logging.Filter):
             return False
         allowance.lines -= 1
         if allowance.left_out:
-            record.msg = f"{record.msg} (left out before it: {allowance.left_out} more of this kind)"
+            record.msg = f"{record.msg} (suppressed before it: {allowance.left_out} similar ones)"
             allowance.left_out = 0
         return True

@@ -104,7 +104,7 @@ def run_service(name: str, open_service: Callable[[], Service], beat: Beat | Non
         if beat is not None:
             beat.close()
     except CannotServe as error:
-        log.critical("service cannot do its work name=%s reason=%s", name, error)
+        log.critical("service cannot run name=%s reason=%s", name, error)
         return EXIT_CANNOT_SERVE
     except GoOnLater as ended:
         log.info("service gives back name=%s reason=%s", name, ended)

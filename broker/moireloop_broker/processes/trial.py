@@ -23,7 +23,7 @@ class TrialOverdue(RuntimeError):
     """The trial was ended with all that it had started; `limit_s` is how long it was allowed to take."""
 
     def __init__(self, limit_s: float) -> None:
-        super().__init__(f"it was not done within {limit_s:g} s")
+        super().__init__(f"it did not finish within {limit_s:g} s")
         self.limit_s = limit_s
 
 

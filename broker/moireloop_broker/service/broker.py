@@ -110,7 +110,7 @@ class Broker:
 
     def _keep_house(self) -> None:
         if self._server is not None and self._server.ensure():
-            self._campaign.service_changed("redis", "crashed", "ended unasked and was started again")
+            self._campaign.service_changed("redis", "crashed", "ended unexpectedly and was restarted")
         self._pools.look()
         self._archive.look()
         for analyzer in self._endpoints.look():

@@ -70,7 +70,8 @@ class Rights:
         if isinstance(request, StatusRequest | DescribeRequest | ReplayRequest):
             return request
         if grant.role == "observer":
-            raise InvalidRequest("NotPermitted", f"{grant.name} is an observer, who may follow and replay, not steer")
+            text = f"{grant.name} is an observer, who may follow and replay but not steer"
+            raise InvalidRequest("NotPermitted", text)
         return request.model_copy(update={"requester": grant.name})
 
 
@@ -168,7 +169,7 @@ class Control:
             self._socket.send_multipart([*asked.parts[:-1], packed], zmq.DONTWAIT)
         except zmq.Again:
             self.replies_dropped += 1
-            log.warning("reply dropped reason=the client does not read, %d replies wait for it", REPLIES_OWED)
+            log.warning("reply dropped reason=the client does not read, %d replies are waiting for it", REPLIES_OWED)
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise

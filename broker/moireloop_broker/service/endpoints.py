@@ -149,10 +149,10 @@ class Publisher:
         self._waiting = deque(entry for entry in self._waiting if not entry[0].done)
         self._waiting_bytes = sum(size for _, size in self._waiting)
         if self._waiting_bytes > PUBLISHED_BYTES:
-            self._renew(f"{self._waiting_bytes} bytes wait for subscribers that do not read")
+            self._renew(f"{self._waiting_bytes} bytes are waiting for subscribers that do not read")
 
     def _renew(self, reason: str) -> None:
-        log.warning("events are published anew, subscribers come back and replay reason=%s", reason)
+        log.warning("publishing socket renewed, subscribers reconnect and replay reason=%s", reason)
         with self._lock:
             self._refused += self._endpoint.take_refused()
             self._endpoint.close()

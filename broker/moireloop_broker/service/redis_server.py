@@ -142,7 +142,7 @@ class RedisServer:
         """Start the server again if its process has ended; True when that was needed."""
         if self._process is not None and self._process.poll() is None:
             return False
-        log.warning("redis ended unasked, starting it again")
+        log.warning("redis ended unexpectedly, restarting it")
         self.start()
         return True
 
@@ -176,7 +176,7 @@ class RedisServer:
             holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
             os.close(lock)
             raise RedisUnavailable(
-                f"an earlier server (process {holder or 'unknown'}) does not end and keeps {self.folder}"
+                f"an earlier server (process {holder or 'unknown'}) does not end and still uses {self.folder}"
             )
         os.ftruncate(lock, 0)
         return lock
@@ -232,7 +232,7 @@ def start_redis(connection: Connection) -> RedisServer | None:
     url = urlsplit(connection.redis_url)
     if not connection.private_redis:
         if not answers(connection.redis_url):
-            log.warning("redis does not answer yet host=%s", url.hostname)
+            log.warning("redis does not respond yet host=%s", url.hostname)
         return None
     if url.hostname is None or url.port is None or url.password is None:
         raise RedisUnavailable("expected host, port and password in the URL of the private Redis server")

@@ -58,7 +58,7 @@ class Replays:
     def _stream_of(self, request: ReplayRequest) -> str:
         wanted = frozenset(request.topics)
         if unknown := wanted - LOG_TOPICS - OBSERVED_TOPICS:
-            raise InvalidRequest("UnknownTopic", f"expected topics of docs/protocol.md, got {sorted(unknown)}")
+            raise InvalidRequest("UnknownTopic", f"expected topics listed in docs/protocol.md, got {sorted(unknown)}")
         observed = sorted(wanted & OBSERVED_TOPICS)
         if observed and wanted - OBSERVED_TOPICS:
             raise InvalidRequest(

@@ -53,7 +53,7 @@ class StateWatch:
             now_s: seconds of a clock that is not set.
 
         Raises:
-            redis.RedisError: Redis does not answer, or refuses a command; see `refused`.
+            redis.RedisError: Redis does not respond, or refuses a command; see `refused`.
         """
         if now_s - self._looked_s < LOOK_EVERY_S:
             return None
@@ -71,7 +71,7 @@ class StateWatch:
     def refused(self, error: redis.RedisError, now_s: float) -> str | None:
         """Why Redis no longer takes the campaign's commands, once it has refused them for REFUSED_S; None before.
 
-        A server that does not answer, or loads its data, refuses nothing.
+        A server that does not respond, or loads its data, refuses nothing.
         """
         if not is_refusal(error):
             return None
@@ -100,7 +100,7 @@ class StateWatch:
         for spec, kind in zip(fixed, cast("list[bytes]", pipeline.execute()), strict=True):
             found = kind.decode()
             if found == "none" and spec.name in ALWAYS:
-                return f"the Redis key {self._keys.prefix + spec.name} is gone: somebody else deleted it"
+                return f"the Redis key {self._keys.prefix + spec.name} is gone: another program deleted it"
             if found not in (spec.type, "none"):
                 return self._wrong_type(spec.name, spec.type, found)
         return None
@@ -116,7 +116,7 @@ class StateWatch:
         for stream, group in (*workers, (self._keys.finals, ANALYZERS_GROUP)):
             groups = [row["name"] for row in self._client.xinfo_groups(stream)]
             if group.encode() not in groups:
-                return f"the Redis key {stream} has lost its group {group!r}: somebody else deleted it"
+                return f"the Redis key {stream} has lost its group {group!r}: another program deleted it"
         together = self._client.pipeline(transaction=True)
         together.hgetall(self._keys.counts)
         for queue in self._keys.queues:
@@ -132,10 +132,11 @@ class StateWatch:
         }
         for stage, (key, number) in held.items():
             if int(counts.get(stage.encode(), 0)) > number:
-                return f"the Redis key {key} has lost candidates that are {stage}: somebody else deleted or changed it"
+                lost = f"the Redis key {key} has lost candidates that are {stage}"
+                return f"{lost}: another program deleted or changed it"
         is_lost = not counts and any(number for _, number in held.values())
         if is_lost or settled < results or any(int(count) < 0 for count in counts.values()):
-            return f"the Redis key {self._keys.counts} has lost candidates: somebody else deleted or changed it"
+            return f"the Redis key {self._keys.counts} has lost candidates: another program deleted or changed it"
         return None
 
     def _is_archived(self, before: str, first_id: str) -> bool:
@@ -167,7 +168,7 @@ class StateWatch:
         for (name, expected), kind in zip((*wanted, *seen), cast("list[bytes]", pipeline.execute()), strict=True):
             found = kind.decode()
             if found == "none" and (name, expected) in wanted:
-                return f"the Redis key {self._keys.prefix + name} is gone: somebody else deleted it"
+                return f"the Redis key {self._keys.prefix + name} is gone: another program deleted it"
             if found not in (expected, "none"):
                 return self._wrong_type(name, expected, found)
         return None
@@ -180,7 +181,7 @@ class StateWatch:
 
     def _wrong_type(self, name: str, expected: str, found: str) -> str:
         return (
-            f"the Redis key {self._keys.prefix + name}: expected a {expected}, got a {found} that somebody else wrote"
+            f"the Redis key {self._keys.prefix + name}: expected a {expected}, got a {found} that another program wrote"
         )
 
 

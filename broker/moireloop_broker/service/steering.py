@@ -119,8 +119,8 @@ class Steering:
         if outcome == "other":
             raise InvalidRequest(
                 "OtherPattern",
-                f"{request.pattern_id} is the id of a pattern with other peaks, parameters or time; submit this one "
-                f"under an id of its own",
+                f"{request.pattern_id} is the id of a pattern with other peaks, parameters or time; submit this "
+                f"one under another id",
             )
         if outcome == "full":
             raise InvalidRequest("TooManyPatterns", f"expected at most {MOST_PATTERNS} patterns in a campaign")
@@ -166,7 +166,7 @@ class Steering:
         if outcome == "unknown":
             raise _unknown(request.candidate_id)
         if outcome == "running":
-            raise InvalidRequest("TooLate", f"{request.candidate_id} runs already; cancel ends it")
+            raise InvalidRequest("TooLate", f"{request.candidate_id} is already running; cancel ends it")
         if outcome == "late":
             raise InvalidRequest("TooLate", f"the run of {request.candidate_id} is over")
 
@@ -176,7 +176,7 @@ class Steering:
         if outcome == "unknown":
             raise _unknown(request.candidate_id)
         if outcome == "late":
-            raise InvalidRequest("TooLate", f"{request.candidate_id} does not wait in the queue any more")
+            raise InvalidRequest("TooLate", f"{request.candidate_id} is no longer in the queue")
 
     def _change_state(self, request: PauseRequest | ResumeRequest | StopRequest, asked: Requested) -> None:
         if isinstance(request, StopRequest):
@@ -189,7 +189,7 @@ class Steering:
             return
         self._refuse_unless_running()
         if not is_pause:
-            raise InvalidRequest("NotPaused", "the campaign is not paused; candidates are leased")
+            raise InvalidRequest("NotPaused", "the campaign is not paused")
 
     def _retarget(self, request: RetargetRequest, asked: Requested) -> None:
         twists = [wanted.twist_deg for wanted in request.targets]
@@ -209,7 +209,7 @@ class Steering:
         present = sections.section("space", SearchSpace)
         if unknown := sorted(request.space.keys() - present.root.keys()):
             names = list(present.names)
-            raise InvalidRequest("UnknownParameters", f"expected parameters out of {names}, got {unknown[0]!r}")
+            raise InvalidRequest("UnknownParameters", f"expected parameters among {names}, got {unknown[0]!r}")
         limits = sections.plain("limits") if "limits" in sections else {}
         for name, (low, high) in request.space.items():
             lowest, highest = limits.get(name, (low, high))
@@ -240,7 +240,7 @@ class Steering:
         pending = sum(counts[stage] for stage in ("queued", "running", "analysing"))
         beyond = max(0, self._done() + pending - budget.results)
         queued = self._proposer.queued()
-        self._withdraw(queued[len(queued) - min(beyond, len(queued)) :], "beyond the budget that is left")
+        self._withdraw(queued[len(queued) - min(beyond, len(queued)) :], "beyond the remaining budget")
         return None
 
     def _scale(self, request: ScaleRequest, asked: Requested) -> None:
@@ -273,7 +273,7 @@ class Steering:
 
     def _refuse_unless_running(self) -> None:
         if self._campaign.state not in RUNNING:
-            raise InvalidRequest("Draining", "the campaign drains or has ended; it takes no more candidates")
+            raise InvalidRequest("Draining", "the campaign is draining or has ended; it accepts no more candidates")
 
     def _budget(self) -> BudgetSettings:
         return read_settings(self._client, self._keys).section("budget", BudgetSettings)
@@ -292,7 +292,7 @@ class Steering:
     def _spent(self) -> str:
         return (
             f"expected room in the budget of {self._budget().results} results, got none: {self._done()} are there, and "
-            f"the pending candidates, none of which the optimizer could give up, have the rest; ask for a larger "
+            f"the pending candidates, none of which the optimizer could give up, take up the rest; raise the "
             f"budget, or cancel candidates"
         )
 

@@ -1,4 +1,4 @@
-"""The state of a campaign that does not run, read by a server for a moment from a copy of its files (adapter).
+"""The state of a campaign that is not running, read by a server for a moment from a copy of its files (adapter).
 
 Nothing is written to the campaign's folder, no lock is taken, and no other server is touched. The server reads while
 this process imports the library of Redis, so that a look is quick.

@@ -132,7 +132,7 @@ class EventLog:
             return unpack_event(body)
         except MalformedMessage as error:
             if entry_id not in self.passed_over:
-                log.warning("entry of the log passed over id=%s reason=%s", entry_id, error)
+                log.warning("log entry skipped id=%s reason=%s", entry_id, error)
             self.passed_over[entry_id] = str(error)
             return None
 

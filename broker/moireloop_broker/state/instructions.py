@@ -37,7 +37,7 @@ class Instructions:
         """Ask for the end of an attempt that is running; the first such instruction stands.
 
         Returns:
-            "ordered", "again" (an earlier instruction stands) or "late" (this attempt does not run any more).
+            "ordered", "again" (an earlier instruction stands) or "late" (this attempt is no longer running).
         """
         candidate = self._keys.candidate(candidate_id)
         worker = (cast("bytes | None", self._client.hget(candidate, "worker")) or b"").decode()
@@ -52,7 +52,7 @@ class Instructions:
         """Log that a run which could be ended continues, so that its end shows whether ending it would have been right.
 
         Returns:
-            "withheld", "again" (it is logged already) or "late" (this attempt does not run any more).
+            "withheld", "again" (it is logged already) or "late" (this attempt is no longer running).
         """
         return self._scripts.withhold(event.candidate_id, attempt=event.attempt, event=pack(event))
 

@@ -47,7 +47,10 @@ KEYS: Final = (
     KeySpec("series:{id}:{attempt}", "zset", "analyzers", f"campaign; the last {POINTS_KEPT} frames by step"),
     KeySpec("queue", "stream", "propose, fail", "an entry lives until its candidate is leased or cancelled"),
     KeySpec(
-        "queue:again", "stream", "fail", "what was given back or lost, read before `queue`; lives as long as there"
+        "queue:again",
+        "stream",
+        "fail",
+        "candidates that were given back or lost, taken before `queue`; an entry lives as long as there",
     ),
     KeySpec("leases", "zset", "lease, renew", "candidate -> expiry in ms; until the attempt ends"),
     KeySpec("takes", "hash", "begin", "worker -> its last take and the lease that it got; while the worker is known"),
@@ -57,7 +60,7 @@ KEYS: Final = (
     KeySpec("instructions:{worker}", "list", "end_early, cancel", f"wakes a worker; {INSTRUCTIONS_KEPT_S} s at most"),
     KeySpec("counts", "hash", "state changes", "campaign; how many candidates are in each state"),
     KeySpec("counters", "hash", "all services", "campaign; refused messages, dropped frames and the like"),
-    KeySpec("workers", "hash", "workers", "campaign; worker -> what it does and when it last said so"),
+    KeySpec("workers", "hash", "workers", "campaign; worker -> what it does and time of its last report"),
     KeySpec("services", "hash", "conductor, broker", "campaign; service -> state"),
     KeySpec("heartbeats", "hash", "services", "service -> when and where it last said that it works; while it lives"),
     KeySpec(

@@ -108,7 +108,7 @@ class LeaseWatch:
         at once, and the workers renew them as soon as they can.
         """
         self._give_back_unleased(None, min_idle_s=UNLEASED_IDLE_S)
-        reason = f"lease expired: no sign of life from its worker for {self._lease_s:g} s"
+        reason = f"lease expired: its worker was silent for {self._lease_s:g} s"
         ended = []
         for candidate_id, expired_s in self._overdue(grace_s):
             verdict = self._judge(self._field(candidate_id, "worker"), expired_s)

@@ -42,7 +42,7 @@ class Patience(ExponentialBackoff):
     def compute(self, failures: int) -> float:
         """Back-off in seconds after a number of failures. Raises redis.ConnectionError when time has run out."""
         if _end.asked_s is not None and time.monotonic() - _end.asked_s > ENDING_S:
-            raise redis.ConnectionError("redis does not answer, and this process is to end")
+            raise redis.ConnectionError("redis does not respond, and this process is stopping")
         return float(super().compute(failures))
 
 

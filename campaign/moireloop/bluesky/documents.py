@@ -69,7 +69,7 @@ class _Stream:
 
 @dataclass
 class _Run:
-    """A run that has begun, with its streams by name."""
+    """A run that has started, with its streams by name."""
 
     uid: str
     streams: dict[str, _Stream] = field(default_factory=dict)
@@ -112,7 +112,8 @@ class Documents:
         return []
 
     def _session_begun(self, entry: Received[Any]) -> list[Document]:
-        ended = self._stop(entry, self._session, "abort", "the session ended without a word") if self._session else []
+        why = "the session ended without giving a reason"
+        ended = self._stop(entry, self._session, "abort", why) if self._session else []
         said = self._said
         self._session = _Run(self._uid(entry, "session"))
         start = {

@@ -49,7 +49,7 @@ def running(client: CampaignClient, patience_s: float = PATIENCE_S) -> Source:
 
 
 def stored(campaign: StoredCampaign) -> Source:
-    """A campaign that does not run, as far as it came."""
+    """A campaign that is not running, as far as it came."""
     return Source(
         _described(campaign), iter([in_order([*campaign.events(LOG_TOPICS), *campaign.events([Observation])])])
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_PENDING: Final = 1000
-"""Events that wait while the campaign does not answer; the oldest are dropped, and said."""
+"""Events that wait while the campaign does not respond; the oldest are dropped, and said."""
 
 LONGEST_NAME: Final = 64
 
@@ -33,7 +33,7 @@ class PatternDocuments:
 
     An event holds one where its data have the columns of a table of peaks (docs/compare.md), each an array. Its id is
     the pattern's name, so that documents that come twice are one pattern; its time is when it was measured. What cannot
-    be submitted ends no scan: it is logged, and stands in `refused`. While the campaign does not answer events wait,
+    be submitted ends no scan: it is logged, and stands in `refused`. While the campaign does not respond events wait,
     and go with the next document or with `flush`.
 
     Args:
@@ -69,7 +69,7 @@ class PatternDocuments:
         self.flush()
 
     def flush(self) -> bool:
-        """Submit what waits; False where the campaign does not answer."""
+        """Submit what waits; False where the campaign does not respond."""
         while self._pending:
             event = self._pending[0]
             try:

@@ -104,7 +104,7 @@ class Publisher:
                 told = True
             self._hear(LOOK_MS)
         if told:
-            self._told(f"{self.address} listens now")
+            self._told(f"the proxy at {self.address} listens now")
 
     def _hear(self, wait_ms: int) -> None:
         """Take in who subscribed and who left."""
@@ -177,7 +177,7 @@ def _checked(address: str, is_safe: bool) -> str:
         return address
     if not (is_safe or is_loopback(found["host"].strip("[]"))):
         raise WrongAddress(
-            f"{address} is on another machine, which documents would reach in clear: give --secret-key and "
+            f"{address} is on another machine, and documents would travel there unencrypted: give --secret-key and "
             f"--server-key, or --plaintext"
         )
     return f"tcp://{found['host']}:{found['port']}"
@@ -194,7 +194,7 @@ def _secure(socket: zmq.Socket[bytes], secret_file: Path, server_file: Path) -> 
         public, secret = zmq.auth.load_certificate(secret_file)
         server, _ = zmq.auth.load_certificate(server_file)
     except (OSError, ValueError) as error:
-        raise WrongAddress(f"a key of CURVE cannot be read: {error}") from error
+        raise WrongAddress(f"a CURVE key cannot be read: {error}") from error
     if secret is None:
         raise WrongAddress(f"{secret_file}: expected a CURVE secret key, got only a public key")
     socket.curve_publickey, socket.curve_secretkey, socket.curve_serverkey = public, secret, server

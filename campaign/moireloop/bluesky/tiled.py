@@ -110,7 +110,7 @@ def refuse_unreachable(url: str) -> None:
     try:
         socket.create_connection((host, port), PATIENCE_S).close()
     except OSError as error:
-        raise NoTiled(f"nothing answers at {url}: {error.strerror or error}") from error
+        raise NoTiled(f"nothing responds at {url}: {error.strerror or error}") from error
 
 
 def _first_line(error: Exception) -> str:

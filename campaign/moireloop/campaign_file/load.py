@@ -119,7 +119,7 @@ def refuse_unreachable(file: CampaignFile) -> None:
     """Nothing when the sockets can listen where the file says, and the Redis server that it names answers.
 
     Raises:
-        CampaignFileError: network.host is no address of this machine, or redis.url does not answer.
+        CampaignFileError: network.host is not an address of this machine, or redis.url does not respond.
     """
     _refuse(file, reach_problems(file.campaign))
 
@@ -170,7 +170,7 @@ def json_of(document: Mapping[str, Any], name: Path | str) -> str:
     try:
         return json.dumps(document, default=str)
     except (ValueError, RecursionError) as error:
-        raise refused(name, "expected TOML: a number of too many digits") from error
+        raise refused(name, "expected TOML: a number with too many digits") from error
 
 
 def _refuse(file: CampaignFile, problems: list[Problem]) -> None:
@@ -202,8 +202,9 @@ def _history_problems(file: CampaignFile, purpose: Purpose) -> list[Problem]:
         return [Problem("folder", text)]
     if purpose == "run":
         text = (
-            f"campaign {old.name!r} was already started in {folder.root}; go on with `moireloop resume {file.path}`, "
-            f"or remove its results and begin again with `moireloop run --fresh {file.path}`"
+            f"campaign {old.name!r} was already started in {folder.root}; continue with "
+            f"`moireloop resume {file.path}`, or remove its results and start again with "
+            f"`moireloop run --fresh {file.path}`"
         )
         return [Problem("folder", text)]
     if purpose == "resume":

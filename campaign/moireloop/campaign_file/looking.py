@@ -33,7 +33,7 @@ def load_to_look(path: Path) -> tuple[Campaign, str | None]:
         folder = CampaignFolder(_supposed_folder(path))
         if path.is_dir() or not folder.was_started:
             raise
-        return load_copy(folder), f"looking by the copy in {folder.root}, since {str(error).splitlines()[0]}"
+        return load_copy(folder), f"using the copy in {folder.root}, since {str(error).splitlines()[0]}"
 
 
 def _supposed_folder(path: Path) -> Path:

@@ -39,7 +39,7 @@ def document_of(text: str, name: Path | str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise refused(name, f"expected TOML: {error}") from error
     except ValueError as error:
-        raise refused(name, "expected TOML: a number of too many digits") from error
+        raise refused(name, "expected TOML: a number with too many digits") from error
 
 
 def refused(name: Path | str, text: str) -> CampaignFileError:

@@ -106,7 +106,7 @@ class AsyncCampaignClient(Calls, Asking[Coroutine[Any, Any, None]], Awaited):
 
         Raises:
             TimeoutError: it is not there after `timeout_s`.
-            NotRunning: the campaign ended without it, or does not answer.
+            NotRunning: the campaign ended without it, or does not respond.
         """
         following = Following([Result], START, math.inf, timeout_s)
         async for entry in self._drive(result_of(candidate_id, following.talk()), following.topics):

@@ -120,7 +120,7 @@ class CampaignClient(Calls, Asking[None], Blocking):
 
         Raises:
             TimeoutError: there is no result after `timeout_s`.
-            NotRunning: the campaign ended without it, or does not answer.
+            NotRunning: the campaign ended without it, or does not respond.
         """
         following = Following([Result], START, math.inf, timeout_s)
         for entry in self._drive(result_of(candidate_id, following.talk()), following.topics):
@@ -152,7 +152,7 @@ class CampaignClient(Calls, Asking[None], Blocking):
 
         Raises:
             BadArgument: `since` is not an id.
-            NotRunning: the campaign does not answer; raised at the next message.
+            NotRunning: the campaign does not respond; raised at the next message.
         """
         following = Following(topics, since, wait_s)
         return Subscription(following, self._drive(following.talk(), following.topics))

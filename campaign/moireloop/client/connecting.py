@@ -47,8 +47,8 @@ def asking(socket: S, connection: ClientConnection) -> S:
 def silence(connection: ClientConnection, timeout_s: float) -> NotRunning:
     """The error when no reply comes."""
     return NotRunning(
-        f"nothing answers at {connection.control} within {timeout_s:g} s: "
-        f"campaign {connection.campaign!r} does not run, or the keys are not its keys"
+        f"nothing responds at {connection.control} within {timeout_s:g} s: "
+        f"campaign {connection.campaign!r} is not running, or the keys are not its keys"
     )
 
 
@@ -57,7 +57,7 @@ def understood(data: bytes) -> Reply:
     try:
         reply = unpack_reply(data)
     except MalformedMessage as error:
-        raise RequestRefused(f"the answer is not understood: {error}") from error
+        raise RequestRefused(f"the reply cannot be read: {error}") from error
     if isinstance(reply, Refused):
         raise RequestRefused(f"{reply.error}: {reply.message}")
     return reply

@@ -113,7 +113,7 @@ class CampaignRun:
                 client.close()
                 return connect(self.folder)
             time.sleep(POLL_S)
-        raise NotRunning(f"expected a campaign that answers in {self.folder} within {timeout_s:g} s, got none")
+        raise NotRunning(f"expected a campaign that responds in {self.folder} within {timeout_s:g} s, got none")
 
     def wait(self, timeout_s: float | None = None) -> Outcome:
         """Wait for the end of the campaign.
@@ -125,7 +125,7 @@ class CampaignRun:
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
-            raise TimeoutError(f"the campaign in {self.folder} still runs after {timeout_s:g} s") from error
+            raise TimeoutError(f"the campaign in {self.folder} is still running after {timeout_s:g} s") from error
         return self._ended()
 
     def wait_through(self, *, show: bool) -> Outcome:

@@ -13,7 +13,7 @@ def screen_of(
     if calibration is None and centre is None and distortion is None:
         return None
     if calibration is None or centre is None:
-        raise PatternRefused("an image needs both --calibration (inverse angstrom a pixel) and --centre X,Y")
+        raise PatternRefused("an image needs both --calibration (inverse angstrom per pixel) and --centre X,Y")
     x, y = numbers_of(centre, "--centre", 2)
     bent = numbers_of(distortion, "--distortion", 3) if distortion else (0.0, 0.0, 0.0)
     try:

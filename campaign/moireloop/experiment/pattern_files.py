@@ -54,7 +54,8 @@ def read_pattern(
         columns = _csv_columns(path) if suffix == ".csv" else _parquet_columns(path)
         return peaks_of_columns(columns, str(path), centre_error=centre_error, instrument=instrument_fwhm)
     if screen is None:
-        raise PatternRefused(f"{path}: an image needs its calibration (inverse angstrom a pixel) and its centre (x, y)")
+        text = "an image needs its calibration (inverse angstrom per pixel) and its centre (x, y)"
+        raise PatternRefused(f"{path}: {text}")
     try:
         return spots_in_image(_image(path, suffix), screen)
     except NoScreen as error:

@@ -61,6 +61,6 @@ def _draw_levels(axes: Axes, found: Reliability, level: float) -> None:
     axes.set_xlim(0, most)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("wrong ends allowed, 100 (1 - level) (%)")
-    axes.set_title(f"{found.runs} whole runs, each judged by what others taught", fontsize=9)
+    axes.set_title(f"{found.runs} whole runs, each predicted from the others", fontsize=9)
     axes.grid(color="#dddddd", lw=0.6)
     axes.legend(fontsize=8, frameon=False)

@@ -53,7 +53,7 @@ def regret_figure(results: Sequence[Result], targets: Sequence[Target], title: s
     repeats = repeat_ids(recipe_runs(results))
     for axes, target in zip(rows, targets, strict=False):
         _draw_regret(axes, results, target, repeats)
-    rows[-1].set_xlabel("result, in the order in which they came")
+    rows[-1].set_xlabel("result, in order of arrival")
     rows[0].legend(*_all_handles(rows), loc="lower left", bbox_to_anchor=(0, 1.0), ncols=5, frameon=False, fontsize=9)
     return figure
 
@@ -236,7 +236,7 @@ def _draw_cells(axes: Axes, measured: Sequence[Result], hits: int, x: str, y: st
     """The cells of many results, of which the last ones are hits."""
     twist_deg = np.array(_values(measured, None))
     is_hit = np.arange(len(measured)) >= len(measured) - hits
-    text = "median twist of a cell, the stronger the more results"
+    text = "median twist of a cell; stronger colours: more results"
     axes.plot([], [], "s", color=TWIST_COLOURS.to_rgba(np.array(15.0)), ms=7, label=text)
     draw_medians(axes, np.array(_values(measured, x)), np.array(_values(measured, y)), twist_deg, is_hit)
 

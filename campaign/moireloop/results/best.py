@@ -35,14 +35,14 @@ class Best:
 def best_of(results: Sequence[Result], targets: Sequence[Target]) -> list[Best | None]:
     """The best for each target; None where no result has a twist."""
     try:
-        return _surest(results, targets)
+        return _most_reliable(results, targets)
     except ModuleNotFoundError as error:
         if error.name not in RANKING:
             raise
         return [_nearest(results, target) for target in targets]
 
 
-def _surest(results: Sequence[Result], targets: Sequence[Target]) -> list[Best | None]:
+def _most_reliable(results: Sequence[Result], targets: Sequence[Target]) -> list[Best | None]:
     from moireloop.results.recipes import recipe_runs, recipes_of
 
     ran = recipe_runs(results)

@@ -142,12 +142,12 @@ def _follow(request: ServiceRequest, services: ServiceSet, look: Look, asked: As
         for crash in services.watch():
             say(f"{crash.service} died: {crash.reason}")
             if crash.is_final or crash.deaths >= MAX_CRASHES:
-                raise ServiceGone(f"{crash.service} cannot do its work: {crash.reason} (see {request.spec.log_file})")
+                raise ServiceGone(f"{crash.service} cannot run: {crash.reason} (see {request.spec.log_file})")
         news, silent_s, why = look()
         if news in ("ended", "another session"):
             return news
         if silent_s > max(request.patience_s, request.linger_s):
-            raise ServiceGone(f"nothing was heard of the campaign for {silent_s:.0f} s: {why}")
+            raise ServiceGone(f"the campaign has been silent for {silent_s:.0f} s: {why}")
         if news != before and silent_s > ANSWER_S:
             say(f"waiting: {why}" if news == "away" else "it is back")
             before = news

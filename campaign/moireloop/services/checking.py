@@ -31,7 +31,7 @@ def check_service(kind: str, name: str, connection_file: Path) -> tuple[bool, st
     except NoConnectionFile as error:
         return False, f"{name} waits: {error}"
     except (redis.RedisError, OSError) as error:
-        return False, f"{name} does not work: the campaign's Redis server does not answer: {error}"
+        return False, f"{name} does not work: the campaign's Redis server does not respond: {error}"
     if silent_s is None:
         return False, f"{name} does not work: nothing was heard of it in this session"
     if silent_s > limit_s:

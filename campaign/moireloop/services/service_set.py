@@ -166,4 +166,4 @@ def _last_line(path: Path) -> str:
             lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
         if lines:
             return f"last words: {lines[-1].strip()[:LAST_WORDS]}"
-    return "it left no last words"
+    return "it left no output"

@@ -90,7 +90,7 @@ def full_disk_hint(folder: Path, free_bytes: int, said: str = "") -> str:
     """What is likely wrong when services die and the disk is full: their last words did not fit on it either."""
     if free_bytes >= FULL_BYTES and "No space left" not in said:
         return ""
-    return f", and the disk of {folder} is full; make room there, then go on with `moireloop resume`"
+    return f", and the disk of {folder} is full; make room there, then continue with `moireloop resume`"
 
 
 class Conductor:
@@ -195,7 +195,7 @@ class Conductor:
                 self._start(spec)
 
     def step(self) -> Progress | None:
-        """Restart what died, let the workers begin, and look at the state; None while Redis does not answer.
+        """Restart what died, let the workers begin, and look at the state; None while Redis does not respond.
 
         Raises:
             ServiceFailed: a service cannot do its work or has died again and again, or Redis has lost the state.
@@ -216,7 +216,7 @@ class Conductor:
             self._progress = self._look()
             self._refuse_fault(self._watch_state().fault(len(self.history.results), boot_s()))
         except redis.RedisError as error:
-            log.info("redis does not answer now reason=%s", error)
+            log.info("redis does not respond now reason=%s", error)
             self._refuse_fault(self._with_disk(self._watch_state().refused(error, boot_s())))
             return None
         except ValueError as error:
@@ -265,7 +265,7 @@ class Conductor:
         return ending and without_success(ending, self.history.results)
 
     def all_series(self) -> list[Series]:
-        """The series of all runs so far; none where Redis does not answer."""
+        """The series of all runs so far; none where Redis does not respond."""
         with contextlib.suppress(redis.RedisError):
             return list(Observations(self._redis(), self._opened().keys).all_series())
         return []
@@ -345,7 +345,7 @@ class Conductor:
         if not may_begin(analyzers, announced, self._waited_s):
             return
         if analyzers and not announced:
-            log.warning("workers begin without an analyzer waited_s=%.0f", self._waited_s)
+            log.warning("workers start without an analyzer waited_s=%.0f", self._waited_s)
         if self.is_elsewhere or "pool" in self._without or self.campaign.workers.number == 0:
             self._unlogged.append(("pool", "stopped", "only pools that join have workers"))
         else:
@@ -367,7 +367,7 @@ class Conductor:
         log.warning("service crashed name=%s reason=%s", crash.service, crash.reason)
         log_file = self.folder.log_of(crash.service)
         if crash.is_final:
-            raise ServiceFailed(f"{crash.service} cannot do its work: {crash.reason} (see {log_file})")
+            raise ServiceFailed(f"{crash.service} cannot run: {crash.reason} (see {log_file})")
         if crash.deaths >= MAX_CRASHES:
             hint = full_disk_hint(self.folder.root, shutil.disk_usage(self.folder.root).free)
             raise ServiceFailed(f"{crash.service} died {MAX_CRASHES} times{hint}: {crash.reason} (see {log_file})")

@@ -111,7 +111,7 @@ class History:
         if not self.passed_over:
             return None
         first, reason = next(iter(self.passed_over.items()))
-        return f"entries of the log that cannot be read and are passed over: {len(self.passed_over)}, {first}: {reason}"
+        return f"log entries that cannot be read and are skipped: {len(self.passed_over)}, {first}: {reason}"
 
     @property
     def results_of_session(self) -> list[Result]:

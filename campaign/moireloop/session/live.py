@@ -21,7 +21,7 @@ def connected(folder: CampaignFolder) -> CampaignClient:
     from moireloop.client.client import NotRunning, connect
 
     if not folder.connection_file.exists():
-        raise NotRunning(f"the campaign in {folder.root} is only starting; try again in a moment")
+        raise NotRunning(f"the campaign in {folder.root} is still starting; try again in a moment")
     return connect(folder.connection_file)
 
 
@@ -39,7 +39,7 @@ def recent_history(client: CampaignClient, folder: CampaignFolder, last_id: str)
         last_id: the id of the log's newest event.
 
     Raises:
-        NotRunning: the broker does not answer.
+        NotRunning: the broker does not respond.
     """
     from moireloop.client.received import order
     from moireloop.session.digest import read_digest

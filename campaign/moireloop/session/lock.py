@@ -124,7 +124,7 @@ def refuse_if_running(folder: CampaignFolder) -> None:
     """Nothing when no session of the campaign runs. Raises CampaignIsRunning."""
     if is_running(folder):
         raise CampaignIsRunning(
-            f"the campaign in {folder.root} runs; reach it with moireloop.connect({str(folder.root)!r})"
+            f"the campaign in {folder.root} is running; reach it with moireloop.connect({str(folder.root)!r})"
         )
 
 
@@ -163,7 +163,7 @@ def _redis_knows(folder: CampaignFolder) -> bool:
 def is_conducted(connection: Connection, folder: CampaignFolder) -> bool | None:
     """Whether a conductor is connected to a campaign's Redis server.
 
-    None where that server does not answer, or is a private one of another folder.
+    None where that server does not respond, or is a private one of another folder.
     """
     if not is_listened_at(connection.redis_url, ANSWER_S):
         return None

@@ -77,7 +77,7 @@ def open_session(campaign: Campaign, folder: CampaignFolder, *, elsewhere: bool 
         NameTaken: the Redis server that it joins holds another campaign of this name, or this one was continued from
             another folder.
         StateLost: the campaign was run, and its state is gone.
-        redis.RedisError: that server does not answer.
+        redis.RedisError: that server does not respond.
         OSError: there is no place for the local sockets, or the campaign's folder cannot be written to.
     """
     earlier = _earlier_connection(folder)
@@ -159,7 +159,7 @@ def refuse_taken_name(campaign: Campaign) -> None:
 
     Raises:
         NameTaken: the server that it joins holds a campaign of this name.
-        redis.RedisError: that server does not answer.
+        redis.RedisError: that server does not respond.
     """
     if campaign.redis.url is None:
         return
@@ -167,8 +167,8 @@ def refuse_taken_name(campaign: Campaign) -> None:
     with contextlib.closing(open_reader(campaign.redis.url)) as client:
         if client.exists(keys.log):
             raise NameTaken(
-                f"name: expected one that is new to the server of redis.url, got {campaign.name!r}, "
-                f"of which that server holds a campaign already; choose another name or server"
+                f"name: expected a name that is new to the server of redis.url, got {campaign.name!r}, "
+                f"which a campaign on that server already has; choose another name or server"
             )
 
 
@@ -179,7 +179,7 @@ def forget_session(folder: CampaignFolder) -> None:
 
     Raises:
         StillEnding: services of a killed session do not end.
-        redis.RedisError: the joined server does not answer.
+        redis.RedisError: the joined server does not respond.
     """
     if (earlier := _earlier_connection(folder)) is None:
         return
@@ -210,7 +210,7 @@ def refuse_if_redis_knows(
     deadline, said = time.monotonic() + ENDING_S, False
     while (left := _left_of(earlier, folder)) is not None and not elsewhere:
         if time.monotonic() > deadline:
-            raise StillEnding(f"{left} does not end; look whether it is stopped, and end it with kill -9")
+            raise StillEnding(f"{left} does not end; check whether it is stopped, and end it with kill -9")
         if not said and time.monotonic() > deadline - ENDING_S + SILENT_S:
             say(f"waiting for the end of {left}, at most {ENDING_S:g} s")
             said = True
@@ -241,7 +241,7 @@ def _claim_name(campaign: Campaign, redis_url: str, curve: Curve, identity: Iden
         is_another = stored.get(b"id", identity.id.encode()) != identity.id.encode()
         if client.hget(keys.settings, OWNER) != mine.encode() or is_another:
             raise NameTaken(
-                f"name: expected one that is free on the server of redis.url, got {campaign.name!r}, "
+                f"name: expected a name that is free on the server of redis.url, got {campaign.name!r}, "
                 f"which a campaign in a folder other than {campaign.folder} has; choose another name or server"
             )
         if (text := _copied(stored, identity, campaign.folder)) is not None:

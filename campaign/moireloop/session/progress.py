@@ -34,10 +34,10 @@ NEARLY: Final = 0.8
 
 PASSED_OVER: Final[Mapping[str, str]] = MappingProxyType(
     {
-        f"{RESTARTS_PASSED_OVER}other_plan": "it is of another plan than the run has now",
+        f"{RESTARTS_PASSED_OVER}other_plan": "it belongs to another plan than the run's present one",
         f"{RESTARTS_PASSED_OVER}other_lammps": "another version of LAMMPS wrote it",
         f"{RESTARTS_PASSED_OVER}damaged": "it is damaged",
-        f"{RESTARTS_PASSED_OVER}refused": "LAMMPS refused to go on from it",
+        f"{RESTARTS_PASSED_OVER}refused": "LAMMPS refused to continue from it",
     }
 )
 """Counters of restart files that were passed over, and why they were."""
@@ -167,7 +167,7 @@ def restarts_passed_over(now: Mapping[str, int], before: Mapping[str, int] | Non
         return ()
     counted = {why: now.get(name, 0) - before.get(name, 0) for name, why in PASSED_OVER.items()}
     return tuple(
-        f"{count} run{'s' if count > 1 else ''} did not go on from the newest restart file: {why}"
+        f"{count} run{'s' if count > 1 else ''} did not continue from the newest restart file: {why}"
         for why, count in counted.items()
         if count > 0
     )
@@ -267,10 +267,10 @@ def _worker_line(worker: WorkerStatus, now_s: float) -> WorkerLine:
     if worker.phase == "waiting":
         return WorkerLine(worker.worker, "waits for its place in the queue of the scheduler", False)
     if worker.phase == "starting":
-        again = f" again, since it did not come up: {worker.fault}" if worker.fault else ""
+        again = f" again, since it did not start: {worker.fault}" if worker.fault else ""
         return WorkerLine(worker.worker, f"is started{again}", False)
     if worker.phase == "held":
-        return WorkerLine(worker.worker, f"takes no candidates, until this is mended: {worker.fault}{silence}", False)
+        return WorkerLine(worker.worker, f"takes no candidates until this is fixed: {worker.fault}{silence}", False)
     if worker.candidate_id is None:
         return WorkerLine(worker.worker, f"waits for a candidate{silence}", False)
     again = f", attempt {worker.attempt}" if (worker.attempt or 1) > 1 else ""

@@ -46,7 +46,7 @@ def stored_state(folder: CampaignFolder) -> Iterator[tuple[redis.Redis, Connecti
         NoConnectionFile: no campaign was ever started in the folder.
         StateLost: the state is gone, or the joined server holds another campaign.
         RedisUnavailable: the append-only file cannot be read.
-        redis.RedisError: the joined server does not answer.
+        redis.RedisError: the joined server does not respond.
     """
     connection = read_connection(folder.connection_file)
     if connection.private_redis:
@@ -73,7 +73,7 @@ def refuse_lost_state(folder: CampaignFolder) -> None:
     if _has_begun(folder) and not has_data(folder.redis):
         raise StateLost(
             f"the append-only file in {folder.redis} is empty or gone, and with it the campaign's state; "
-            f"put it back from a copy, or begin anew with `moireloop run --fresh`"
+            f"put it back from a copy, or start again with `moireloop run --fresh`"
         )
 
 
@@ -103,13 +103,13 @@ def refuse_lost_log(client: redis.Redis, keys: Keys, where: str, identity: Ident
     """
     if identity is not None and identity.has_begun and not client.exists(keys.log):
         raise StateLost(
-            f"{where} has no log of the campaign any more, which has begun; was it emptied, or started without its "
-            f"data? Put them back, or begin anew with `moireloop run --fresh`"
+            f"{where} no longer has the log of the campaign, which has started; was it emptied, or started without its "
+            f"data? Put them back, or start again with `moireloop run --fresh`"
         )
 
 
 def stored_records(folder: CampaignFolder) -> tuple[History, list[Series]]:
-    """The history of a campaign that does not run, and the series of its runs."""
+    """The history of a campaign that is not running, and the series of its runs."""
     with stored_state(folder) as (client, connection):
         from moireloop_broker.state.observations import Observations
 
@@ -127,7 +127,7 @@ def live_series(folder: CampaignFolder) -> list[Series]:
 
 
 def stored_status(folder: CampaignFolder) -> tuple[Status, History]:
-    """State of a campaign that does not run, and what a look needs of its history."""
+    """State of a campaign that is not running, and what a look needs of its history."""
     digest = read_digest(folder)
     if digest is not None and digest.status is not None and digest.is_whole(folder):
         return digest.status, digest.history

@@ -25,6 +25,6 @@ def may_begin(analyzers: int, announced: int, waited_s: float) -> bool:
 
 
 def awaits_analyzer(state: str, services: Mapping[str, str]) -> bool:
-    """Whether a session, by its state and the states of its services, waits for its first analyzer."""
+    """Whether a session, by its state and the states of its services, is waiting for its first analyzer."""
     has_analyzer = any(name.startswith(ANALYZER_PREFIX) for name in services)
     return state in ("started", "resumed") and has_analyzer and "pool" not in services

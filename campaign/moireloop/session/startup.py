@@ -133,7 +133,7 @@ def clear_earlier_session(client: redis.Redis, keys: Keys, campaign: Campaign, c
     """
     client.delete(keys.endpoints, keys.workers, keys.services, keys.pools, keys.heartbeats)
     client.hdel(keys.settings, SIZES)
-    LeaseWatch(client, keys).release_all("the session that ran it is over")
+    LeaseWatch(client, keys).release_all("the session that ran it has ended")
     proposer = Proposer(client, keys)
     places = campaign.budget.results - counted - CampaignState(client, keys, campaign.name).counts()["analysing"]
     for candidate_id, reason in withdrawals(proposer.queued(), campaign.bounds, places).items():

@@ -31,7 +31,7 @@ AGAIN_NOTE: Final = (
     "again: hits in the runs after the first hit, with their 95 % interval; recipes are ranked by its low end"
 )
 
-CLUSTER_NOTE: Final = "A +N, M runs: a cluster of this recipe and N more that are like it, with M runs in all"
+CLUSTER_NOTE: Final = "A +N, M runs: a cluster of this recipe and N similar ones, with M runs in total"
 
 EARLY_NOTE: Final = "* ended early: the whole run might have had another twist"
 
@@ -113,18 +113,18 @@ def was_ended_early(result: Result) -> bool:
     return result.report is not None and result.report.ended in ENDED_EARLY
 
 
-def _target_line(results: Sequence[Result], target: Target, surest: Recipe | None) -> str:
+def _target_line(results: Sequence[Result], target: Target, recipe: Recipe | None) -> str:
     name = f"target {target.twist_deg:g}°"
     regrets = [regret_of(result, target) if result.informs_model else None for result in results]
     known = [regret for regret in regrets if regret is not None]
-    if surest is None or not known:
+    if recipe is None or not known:
         return f"{name}: {NOTHING}"
     hits = [number for number, regret in enumerate(regrets, 1) if regret is not None and regret <= target.tolerance_deg]
     parts = [
         f"regret {min(known):.2f}°",
         f"{len(hits)} hit{'' if len(hits) == 1 else 's'} in {len(results)} results"
         + (f", the first at {hits[0]}" if hits else ""),
-        *([f"surest {surest.recipe_id}, again {probability_text(surest.again)}"] if surest.again.trials else []),
+        *([f"best recipe {recipe.recipe_id}, again {probability_text(recipe.again)}"] if recipe.again.trials else []),
     ]
     return f"{name}: {'; '.join(parts)}"
 

@@ -81,7 +81,7 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def _noticed(self, signal_name: str) -> None:
-        self.notice = self.notice or f"{signal_name} says to give back now"
+        self.notice = self.notice or f"{signal_name} says to give everything back"
 
 
 @contextmanager
@@ -165,5 +165,5 @@ def _follow(conductor: Conductor, interrupts: Interrupts, console: Console) -> E
             if interrupts.count > asked:
                 asked = interrupts.count
                 conductor.drain("interrupted")
-                console.print("draining: running candidates come to their results; Ctrl-C again kills", style="yellow")
+                console.print("draining: running candidates finish; Ctrl-C again kills", style="yellow")
             time.sleep(TICK_S)

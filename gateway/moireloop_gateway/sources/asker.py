@@ -42,7 +42,7 @@ class Asker:
 
     def _connected(self) -> CampaignClient:
         if not self._place.runs():
-            raise NotRunning(f"campaign {self._place.key!r} does not run")
+            raise NotRunning(f"campaign {self._place.key!r} is not running")
         try:
             return connect(self._place.connection_file, timeout_s=TIMEOUT_S)
         except NoConnectionFile as error:

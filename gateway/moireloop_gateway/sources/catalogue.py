@@ -100,7 +100,7 @@ def refuse_nothing(given: Sequence[Path]) -> None:
         if leads_elsewhere(path):
             _refuse_no_connection(path)
         elif path.is_dir() and not any(campaign_folders(path)):
-            raise NothingToShow(f"{path}: expected a campaign's folder, or a folder of such, and found none in it")
+            raise NothingToShow(f"{path}: expected a campaign's folder, or a folder that holds some, found neither")
         elif not path.is_dir():
             campaign, _ = load_to_look(path)
             if not CampaignFolder(campaign.folder).was_started:

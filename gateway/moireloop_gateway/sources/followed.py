@@ -186,7 +186,7 @@ class Followed:
 
 def _stored_page(place: Source, since: str, limit: int) -> Page[Published]:
     if place.folder is None:
-        raise Unreadable(f"campaign {place.key!r} does not run, and {place.absent}")
+        raise Unreadable(f"campaign {place.key!r} is not running, and {place.absent}")
     events = stored_events(place.folder, since)
     found: list[Received[Published]] = [
         Received(log_id, event) for (log_id, event), _ in zip(events, range(limit + 1), strict=False)

@@ -44,7 +44,7 @@ class Foretelling:
         """Maps of the probability of a hit, or a `reason` why there are none. Blocks for seconds."""
         key = json.dumps(asked, sort_keys=True)
         if not asked["connection"] and not Path(asked["folder"]).is_dir():
-            return {"reason": "the campaign does not run, and its folder is not on this machine"}
+            return {"reason": "the campaign is not running, and its folder is not on this machine"}
         if self._maps.get(asked["folder"], ("",))[0] != key:
             _room(self._maps)
             self._maps[asked["folder"]] = key, _fitted(asked)
@@ -73,7 +73,7 @@ def _fitted(asked: dict[str, Any]) -> dict[str, Any]:
         return {"reason": f"the model: {error}"}
     if trial.code != 0:
         lines = trial.words.decode("utf-8", "replace").strip().splitlines()
-        return {"reason": f"the model could not be fitted: {lines[-1] if lines else 'no last words'}"}
+        return {"reason": f"the model could not be fitted: {lines[-1] if lines else 'no output'}"}
     said: dict[str, Any] = json.loads(trial.said)
     return said
 

@@ -54,7 +54,7 @@ class RemotePlace:
     def outline(self) -> Outline:
         """The campaign's description. Raises NotRunning until it is reached."""
         if self._told is None:
-            raise NotRunning(f"nothing has answered at {self._endpoint} so far")
+            raise NotRunning(f"nothing has responded at {self._endpoint} so far")
         told = self._told
         return Outline(
             name=told.campaign,

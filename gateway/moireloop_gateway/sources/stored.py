@@ -1,4 +1,4 @@
-"""What a campaign that does not run has left: its log, and the series of its runs (adapter)."""
+"""What a campaign that is not running has left: its log, and the series of its runs (adapter)."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ export class Store {
     try {
       await this.refresh();
     } catch (error) {
-      this.trouble = error instanceof Refused ? error.message : "The gateway does not answer; trying again.";
+      this.trouble = error instanceof Refused ? error.message : "The gateway does not respond; trying again.";
     }
     this.timer = null;
     this.tell();

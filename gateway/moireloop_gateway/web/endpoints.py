@@ -322,7 +322,8 @@ async def steering_forms(_: Request, gateway: Gateway) -> Response:
 def _refuse_observer(followed: Followed) -> None:
     """Nothing where the campaign would carry out what is asked. Raises Refusal."""
     if not followed.place.steers:
-        raise Refusal(403, "NotAllowed", "the gateway's grant is an observer's, who may follow and replay, not steer")
+        text = "the gateway's grant is an observer's, who may follow and replay but not steer"
+        raise Refusal(403, "NotAllowed", text)
 
 
 def _first_of(error: ValidationError) -> str:

@@ -135,7 +135,7 @@ class Guard:
             raise Refusal(401, "NoToken", "expected a token: open the link that `moireloop dashboard` has printed")
         if (wait_s := self._refusals.wait_s(caller, time.monotonic())) > 0:
             raise Refusal(429, "TooManyRequests", "too many wrong tokens; try again later", wait_s)
-        raise Refusal(401, "WrongToken", "this token is not, or no longer, one of this gateway's; open its new link")
+        raise Refusal(401, "WrongToken", "this gateway does not accept this token, or no longer; open its new link")
 
     def _refuse_haste(self, caller: str) -> None:
         if (wait_s := self._rate.wait_s(caller, time.monotonic())) > 0:
@@ -143,12 +143,12 @@ class Guard:
 
     def _refuse_forgery(self, headers: Mapping[str, str], role: Role, *, by_cookie: bool) -> None:
         if role != "controller":
-            raise Refusal(403, "NotAllowed", "this token may look, and not steer; use the controller's")
+            raise Refusal(403, "NotAllowed", "this token may look but not steer; use the controller's")
         if not by_cookie:
             return
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2] != headers.get("host"):
-            raise Refusal(403, "OtherOrigin", "changes are taken from the gateway's own pages alone")
+            raise Refusal(403, "OtherOrigin", "changes are accepted only from the gateway's own pages")
         if headers.get(CSRF_HEADER) != self._tokens.csrf(role):
             raise Refusal(403, "NoCsrfHeader", f"expected the header {CSRF_HEADER} that /api/v1/session gives")
 

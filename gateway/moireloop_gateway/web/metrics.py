@@ -101,8 +101,9 @@ def add_campaign(families: Families, name: str, told: Mapping[str, Any], followe
     add(COUNTER, "md_steps_saved", "MD steps that early ends saved.", name, told["steps_saved"])
     for ending, count in sorted(picture.endings.items()):
         add(COUNTER, "runs_ended", "Runs by how they came to their end.", name, count, ending=ending)
-    add(COUNTER, "early_ends_checked", "Sure runs that went to their full end as a check.", name, picture.early_checked)
-    add(COUNTER, "early_ends_wrong", "Of these, runs that came to another twist.", name, picture.early_wrong)
+    checked = "Sure runs that continued to their full end as a check."
+    add(COUNTER, "early_ends_checked", checked, name, picture.early_checked)
+    add(COUNTER, "early_ends_wrong", "Of these, runs that ended with another twist.", name, picture.early_wrong)
     add(COUNTER, "patterns", "Measured patterns in the log.", name, picture.patterns_seen)
     for stage, total in picture.stage_s.items():
         add(COUNTER, "stage_seconds", "Time that candidates spent in a stage.", name, total, stage=stage)

@@ -22,7 +22,7 @@ REFUSALS: Final = {
     "409": "the campaign refused the request",
     "422": "a parameter or body is not what is expected",
     "429": "too many requests",
-    "503": "the campaign does not run",
+    "503": "the campaign is not running",
 }
 
 

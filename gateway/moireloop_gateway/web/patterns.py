@@ -63,7 +63,7 @@ def submitted(place: Source, body: SubmitPattern) -> Any:
         raise Refusal(503, "PatternOverdue", f"indexing the pattern: {error}") from error
     if trial.code != 0:
         lines = trial.words.decode("utf-8", "replace").strip().splitlines()
-        raise Refusal(500, "PatternFault", f"indexing the pattern failed: {lines[-1] if lines else 'no last words'}")
+        raise Refusal(500, "PatternFault", f"indexing the pattern failed: {lines[-1] if lines else 'no output'}")
     said = json.loads(trial.said)
     if "error" not in said:
         return said

@@ -1,4 +1,4 @@
-"""The surest recipes as JSON, made from columns: only runs that matter become messages again (pure)."""
+"""The best recipes as JSON, made from columns: only runs that matter become messages again (pure)."""
 
 from __future__ import annotations
 

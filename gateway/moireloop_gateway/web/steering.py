@@ -112,7 +112,7 @@ STEERING: Final[Mapping[str, Steering]] = {
     "scale": Steering(
         ScaleRequest,
         lambda c, b: c.scale(b.workers, b.pool),
-        danger="Workers that are too many give back what they hold; their runs go on later from restart files.",
+        danger="Surplus workers give back their candidates; the runs continue later from restart files.",
     ),
     "note": Steering(NoteRequest, lambda c, b: c.note(b.text, b.candidate_id)),
     "stop": Steering(

@@ -75,10 +75,10 @@ class AutoStrategy:
             fit_s = time.perf_counter() - began
             points, aims, made_by = self._search(n, model, runs, pending, targets, index)
         except (RuntimeError, ValueError, ArithmeticError) as error:
-            logger.warning("model of no use strategy=%s runs=%d reason=%s", NAME, len(runs), error)
+            logger.warning("model unusable strategy=%s runs=%d reason=%s", NAME, len(runs), error)
             return self._stand_in(n, runs, targets, index, failed=True)
         if not np.isfinite(points).all():
-            logger.warning("model of no use strategy=%s runs=%d reason=not finite", NAME, len(runs))
+            logger.warning("model unusable strategy=%s runs=%d reason=not finite", NAME, len(runs))
             return self._stand_in(n, runs, targets, index, failed=True)
         elapsed_s = time.perf_counter() - began
         return Suggestion(np.clip(points, 0.0, 1.0), tuple(aims), tuple(made_by), False, fit_s, elapsed_s - fit_s)

@@ -32,7 +32,7 @@ def vocs_of(space: SearchSpace) -> VOCS:
     """
     taken = {OBJECTIVE, TWIST, SIGMA, "_id"} & set(space.names)
     if taken:
-        raise ValueError(f"expected growth parameters of other names than results have, got {', '.join(taken)}")
+        raise ValueError(f"expected names of growth parameters that no field of a result has, got {', '.join(taken)}")
     ranges = {name: list(ends) for name, ends in space.root.items()}
     return VOCS.model_validate({"variables": ranges, "objectives": {OBJECTIVE: "MINIMIZE"}})
 
@@ -55,7 +55,7 @@ def made(
     missing = [name for name in ("suggest", "ingest") if not callable(getattr(generator, name, None))]
     if missing:
         raise NotAGenerator(
-            f"expected a generator with suggest(num_points) and ingest(results), as of gest-api, got an object of "
+            f"expected a generator with suggest(num_points) and ingest(results), as in gest-api, got an object of "
             f"type {type(generator).__name__} without {missing[0]}"
         )
     return generator

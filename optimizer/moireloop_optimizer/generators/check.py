@@ -31,7 +31,7 @@ def generator_problems(optimizer: OptimizerSettings, space: SearchSpace, target:
     try:
         return _found(try_out(command, f"trial of {optimizer.strategy}", start_s=limit_s, told=told))
     except TrialOverdue:
-        return [_problem("strategy", f"expected a generator that can be made, got none within {limit_s:g} s")]
+        return [_problem("strategy", f"expected a generator that can be constructed, got none within {limit_s:g} s")]
 
 
 def _found(trial: Trial) -> list[Problem]:
@@ -41,7 +41,7 @@ def _found(trial: Trial) -> list[Problem]:
             found: list[str] | None = json.loads(trial.said.splitlines()[-1])
             return [] if found is None else [_problem(*found)]
     words = last_words(trial.words) if trial.code >= 0 else ""
-    text = f"expected a generator that can be made, got none: its trial {exit_reason(trial.code)} {words}"
+    text = f"expected a generator that can be constructed, got none: its trial {exit_reason(trial.code)} {words}"
     return [_problem("strategy", text.rstrip())]
 
 

@@ -125,7 +125,7 @@ class _Fed:
         except Exception as error:
             if not len(self._ingested):
                 raise
-            logger.warning("generator begins anew type=%s reason=%s", type(self._generator).__name__, reason_of(error))
+            logger.warning("generator starts again type=%s reason=%s", type(self._generator).__name__, reason_of(error))
             self._begin()
             self._ingest(known)
 

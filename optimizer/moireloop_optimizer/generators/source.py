@@ -82,13 +82,14 @@ def _of_package(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
-        raise GeneratorUnusable(f"expected a module that is installed, got {name}: there is no {error.name}") from error
+        text = f"expected a module that is installed, got {name}: no module named {error.name}"
+        raise GeneratorUnusable(text) from error
 
 
 def _of_file(path: Path) -> ModuleType:
     """The module in a file, run anew from its text: nothing compiled is left beside it, or taken from there."""
     if not path.is_file():
-        is_there = "something else than a file" if path.exists() else "not there"
+        is_there = "not a file" if path.exists() else "missing"
         raise GeneratorUnusable(f"expected a Python file, got {path}, which is {is_there}")
     module = ModuleType(f"moireloop_strategy_{path.stem}")
     module.__file__ = str(path)

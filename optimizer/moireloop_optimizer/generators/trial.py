@@ -40,7 +40,7 @@ def problem_of(trial: Trial) -> tuple[str, str] | None:
     if reason is None:
         return None
     is_options = bool(trial.options) and _why_not(trial, found, {}) is None
-    return ("options" if is_options else "strategy"), f"{trial.strategy} cannot be made: {reason}"
+    return ("options" if is_options else "strategy"), f"{trial.strategy} cannot be constructed: {reason}"
 
 
 def _why_not(trial: Trial, found: Any, options: dict[str, Any]) -> str | None:

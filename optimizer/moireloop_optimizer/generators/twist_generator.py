@@ -73,7 +73,7 @@ class TwistGenerator(Generator):
         self._constants = {name: constant.value for name, constant in vocs.constants.items()}
         self._targets = [_target(one) for one in targets]
         if not self._targets:
-            raise ValueError("targets: expected one at least, got none")
+            raise ValueError("targets: expected at least one, got none")
         self._strategy = strategy_named(strategy, seed)
         self._initial, self._seed = initial, seed
         self._runs = Runs(np.zeros((0, self._space.dimension)), np.zeros(0), np.zeros(0))
@@ -160,7 +160,7 @@ class TwistGenerator(Generator):
         if given is None:
             return None
         if given not in range(self._suggested):
-            raise ValueError(f"{ID}: expected one that this generator gave out, got {given!r}; leave it out otherwise")
+            raise ValueError(f"{ID}: expected an id that this generator issued, got {given!r}; leave it out otherwise")
         return int(given)
 
     def _variables(self, point: Mapping[str, Any]) -> dict[str, float]:

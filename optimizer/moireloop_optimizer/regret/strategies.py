@@ -158,10 +158,10 @@ def _modelled(choose: _Choose, name: str, n: int, observed: Observed, pending: P
         some = min(n, MOST_DRAWS)
         points = choose(fitted, torch.as_tensor(pending, dtype=DOUBLE), some, _torch_seed(seed)).numpy()
     except (RuntimeError, ValueError, ArithmeticError) as error:
-        logger.warning("model of no use strategy=%s points=%d reason=%s", name, len(data.values), error)
+        logger.warning("model unusable strategy=%s points=%d reason=%s", name, len(data.values), error)
         return _stand_in(n, observed, seed, failed=True)
     if not np.isfinite(points).all():
-        logger.warning("model of no use strategy=%s points=%d reason=not finite", name, len(data.values))
+        logger.warning("model unusable strategy=%s points=%d reason=not finite", name, len(data.values))
         return _stand_in(n, observed, seed, failed=True)
     rest = sobol_points(n - some, points.shape[1], seed=seed[0], index=seed[1] + some)
     whole = np.clip(np.concatenate([points, rest]), 0.0, 1.0)

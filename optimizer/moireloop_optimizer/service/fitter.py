@@ -120,9 +120,9 @@ class Fitter:
         try:
             answer = unpack_answer(word)
         except ValueError as error:
-            raise helper.lost(f"said what is no answer: {error}"[:300]) from error
+            raise helper.lost(f"sent an invalid reply: {error}"[:300]) from error
         if {len(answer.points), len(answer.aims), len(answer.made_by)} != {question.n}:
-            raise helper.lost(f"said what is no answer: expected {question.n} points, got {len(answer.points)}")
+            raise helper.lost(f"sent an invalid reply: expected {question.n} points, got {len(answer.points)}")
         self._answered, self._question = True, None
         helper.allow(None)
         return answer

@@ -148,7 +148,7 @@ class Planner:
             try:
                 self.space.row(pending.candidate.parameters)
             except MissingParameter as error:
-                logger.debug("pending left out candidate=%s reason=%s", pending.candidate.candidate_id, error)
+                logger.debug("pending candidate left out candidate=%s reason=%s", pending.candidate.candidate_id, error)
             else:
                 whole.append(pending.candidate.parameters)
         return self.space.to_unit(whole)

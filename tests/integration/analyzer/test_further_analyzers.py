@@ -140,8 +140,8 @@ def test_what_they_break_is_told(connection: Connection, choose: Choose) -> None
 @pytest.mark.parametrize(
     ("culprit", "reason"),
     [
-        ("killed", "analyzer 'killed' brought its process down, which was killed by SIGKILL"),
-        ("hangs", "analyzer 'hangs' was not done within 3 s"),
+        ("killed", "analyzer 'killed' took down its process, which was killed by SIGKILL"),
+        ("hangs", "analyzer 'hangs' did not finish within 3 s"),
     ],
 )
 def test_one_that_takes_its_process_down_does_no_harm(
@@ -168,7 +168,7 @@ def test_one_that_cannot_even_begin_does_no_harm(connection: Connection, choose:
     """An analyzer that brings the process down before the first frame is told, and the others run."""
     choose("count", "stillborn", "greedy")
     found = outcomes(connection)
-    assert found["stillborn"].reason == "analyzer 'stillborn' brought its process down, which ended with exit code 7"
+    assert found["stillborn"].reason == "analyzer 'stillborn' took down its process, which ended with exit code 7"
     assert found["count"].numbers["atoms_count"] == 392
     assert found["greedy"] == AnalysisOutcome()
 

@@ -163,7 +163,7 @@ ENTRIES = {
     **{f"wild_{name}": f"wilds:wild_{name}" for name in NAMES},
     **{name: f"wilds:{name}" for name in ("first_stops", "first_words", "count")},
 }
-LATE = "was not done within 1 s"
+LATE = "did not finish within 1 s"
 
 
 @pytest.fixture
@@ -213,11 +213,11 @@ def outcomes(names: tuple[str, ...], frames: int = 1, analysis_s: float = 1.0) -
         ("stops", LATE),
         ("noise", LATE),
         ("closes", "closed its pipe"),
-        ("exits", "brought its process down, which ended with exit code 7"),
-        ("huge", "sent what is no message: expected a message of at most 67108864 bytes, got 2147483647"),
-        ("words", "sent what is no outcome: "),
+        ("exits", "took down its process, which ended with exit code 7"),
+        ("huge", "sent an invalid message: expected a message of at most 67108864 bytes, got 2147483647"),
+        ("words", "sent an invalid outcome: "),
         ("half_and_on", LATE),
-        ("rubbish", "sent what is no outcome: "),
+        ("rubbish", "sent an invalid outcome: "),
     ],
 )
 def test_wild_one_is_named_and_the_others_go_on(left: Path, deed: str, reason: str) -> None:
@@ -247,7 +247,7 @@ def test_limits_of_memory_and_stack_are_errors(left: Path, deed: str, error: str
     assert (found[f"wild_{deed}"].reason or "").startswith(error)
 
 
-@pytest.mark.parametrize(("name", "reason"), [("first_stops", LATE), ("first_words", "sent what is no outcome: ")])
+@pytest.mark.parametrize(("name", "reason"), [("first_stops", LATE), ("first_words", "sent an invalid outcome: ")])
 def test_one_that_is_wild_from_the_first_is_given_up(
     left: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
 ) -> None:

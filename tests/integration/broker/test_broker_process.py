@@ -319,9 +319,9 @@ def test_redis_that_is_killed_comes_back_with_everything(broker: BrokerProcess, 
 
 
 def test_client_says_when_nothing_answers(tmp_path: Path) -> None:
-    """A campaign that does not run is an error of its own name, not a hang."""
+    """A campaign that is not running is an error of its own name, not a hang."""
     dead = BrokerProcess(tmp_path)
-    with connect(dead.file, timeout_s=0.3) as client, pytest.raises(NotRunning, match="does not run"):
+    with connect(dead.file, timeout_s=0.3) as client, pytest.raises(NotRunning, match="is not running"):
         client.status()
 
 

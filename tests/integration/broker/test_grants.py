@@ -89,7 +89,7 @@ def test_observer_follows_and_controller_steers_under_its_own_name(folder: Path)
         late.status()
     with pytest.raises(GrantRefused, match=r"expected the name of a grant \(eve\), got 'ada'"):
         revoke_grant(folder, "ada")
-    with pytest.raises(GrantRefused, match="which has a grant"):
+    with pytest.raises(GrantRefused, match="which already has a grant"):
         add_grant(folder, "eve", "observer")
 
 

@@ -188,18 +188,18 @@ def test_all_that_it_started_ends_with_it(start: Callable[[str], Helper], tmp_pa
 @pytest.mark.parametrize(
     ("what", "told"),
     [
-        ("exits", "brought its process down, which ended with exit code 7"),
-        ("killed", "brought its process down, which was killed by SIGSEGV"),
-        ("group", "brought its process down, which was killed by SIGKILL"),
-        ("kills its guard", "brought its process down, which was killed by SIGKILL"),
+        ("exits", "took down its process, which ended with exit code 7"),
+        ("killed", "took down its process, which was killed by SIGSEGV"),
+        ("group", "took down its process, which was killed by SIGKILL"),
+        ("kills its guard", "took down its process, which was killed by SIGKILL"),
         ("closes", "closed its pipe"),
-        ("leaves its pipe open", "brought its process down, which ended with exit code 0"),
-        ("half", "was not done within 1 s"),
-        ("stops", "was not done within 1 s"),
-        ("stops its guard", "was not done within 1 s"),
-        ("noise", "was not done within 1 s"),
-        ("huge", "sent what is no message: expected a message of at most 1048576 bytes, got 2147483647"),
-        ("rubbish", "sent what is no message: expected a message of at most 1048576 bytes, got -1"),
+        ("leaves its pipe open", "took down its process, which ended with exit code 0"),
+        ("half", "did not finish within 1 s"),
+        ("stops", "did not finish within 1 s"),
+        ("stops its guard", "did not finish within 1 s"),
+        ("noise", "did not finish within 1 s"),
+        ("huge", "sent an invalid message: expected a message of at most 1048576 bytes, got 2147483647"),
+        ("rubbish", "sent an invalid message: expected a message of at most 1048576 bytes, got -1"),
     ],
 )
 def test_whatever_it_does_is_told_in_time(start: Callable[[str], Helper], tmp_path: Path, what: str, told: str) -> None:
@@ -215,7 +215,7 @@ def test_one_that_reads_nothing_is_not_waited_for(start: Callable[[str], Helper]
     begun_s = time.monotonic()
     helper.send(bytes(64 << 20))
     assert time.monotonic() - begun_s < 5
-    assert lost(helper) == "was not done within 1 s"
+    assert lost(helper) == "did not finish within 1 s"
 
 
 @pytest.mark.parametrize(("what", "told"), [("memory", b"MemoryError"), ("recursion", b"RecursionError")])
@@ -294,5 +294,5 @@ def test_trial_says_how_it_ended(what: str) -> None:
 @pytest.mark.parametrize(("start_s", "limit_s"), [(0.5, None), (30.0, 0.5)])
 def test_trial_that_hangs_is_ended(start_s: float, limit_s: float | None) -> None:
     """From its beginning on, or from the moment at which it says that it begins."""
-    with pytest.raises(TrialOverdue, match=r"it was not done within 0\.5 s"):
+    with pytest.raises(TrialOverdue, match=r"it did not finish within 0\.5 s"):
         try_out([sys.executable, "-c", TRIAL, "hangs"], "a trial", start_s=start_s, limit_s=limit_s)

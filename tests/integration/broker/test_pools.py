@@ -67,7 +67,7 @@ def test_second_live_pool_of_one_name_is_refused(client: redis.Redis, keys: Keys
     """The text says where the first is; when that one was killed, its name is free after a moment."""
     with (
         beating(redis_server, keys, "night", host="far", workers=3),
-        pytest.raises(PoolNameTaken, match="'night', which a pool on far with 3 workers has"),
+        pytest.raises(PoolNameTaken, match="'night', which a pool on far with 3 workers uses"),
     ):
         PoolMembership(client, keys, "night").claim()
     assert live_workers(client, keys) == 3
@@ -186,7 +186,7 @@ def test_second_service_of_one_name_is_refused(client: redis.Redis, keys: Keys, 
     thread = threading.Thread(target=beat)
     thread.start()
     try:
-        with pytest.raises(heartbeats.ServiceRuns, match="'optimizer', which works on"):
+        with pytest.raises(heartbeats.ServiceRuns, match="'optimizer', which runs on"):
             heartbeats.refuse_if_alive(client, keys, "optimizer")
     finally:
         over.set()

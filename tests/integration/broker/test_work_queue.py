@@ -261,7 +261,7 @@ def test_what_was_lost_goes_on_before_others_begin(client: redis.Redis, keys: Ke
     elif way == "its lease expired":
         wait_until(queue.expire_leases, "the lease expired")
     else:
-        queue.release_all("the session that ran it is over")
+        queue.release_all("the session that ran it has ended")
     assert queue.counts()["queued"] == 3
     assert next_of(queue, 3) == ["c1", "c2", "c3"]
 

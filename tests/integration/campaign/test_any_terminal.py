@@ -96,7 +96,7 @@ def test_tables_that_cannot_be_written_are_a_failure(file: Path) -> None:
     (table / "in the way").mkdir(parents=True)
     shown = moireloop("results", file)
     assert shown.returncode == 1
-    assert shown.stderr.startswith(f"moireloop: results are not written to {table.parent}: ")
+    assert shown.stderr.startswith(f"moireloop: cannot write the results to {table.parent}: ")
     assert "results.parquet" not in shown.stdout
     assert "trajectories.csv" in shown.stdout
     (table / "in the way").rmdir()

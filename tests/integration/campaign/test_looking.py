@@ -1,4 +1,4 @@
-"""Looking at a campaign that does not run: its folder is where it is, and nothing is started, ended or written."""
+"""Looking at a campaign that is not running: its folder is where it is, and nothing is started, ended or written."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_campaign_file_that_is_being_edited(
     assert main(["status", str(file)]) == 0
     said = capsys.readouterr()
     assert TWO in said.out
-    assert "looking by the copy" in said.err
+    assert "using the copy" in said.err
 
 
 def test_folder_elsewhere_is_found_in_a_file_that_is_being_edited(
@@ -141,7 +141,7 @@ def test_results_that_cannot_be_written_are_shown(tmp_path: Path, capsys: pytest
     assert main(["results", str(file)]) == 1
     said = capsys.readouterr()
     assert "target 8.2" in said.out
-    assert said.err.startswith("moireloop: results are not written to")
+    assert said.err.startswith("moireloop: cannot write the results to")
     assert "Traceback" not in said.err
 
 
@@ -175,7 +175,7 @@ def test_append_only_file_cut_to_nothing_is_told(tmp_path: Path, capsys: pytest.
             path.write_bytes(b"")
     for command in ("status", "results", "figures"):
         assert main([command, str(file)]) == 1
-        assert "begin anew with `moireloop run --fresh`" in capsys.readouterr().err
+        assert "start again with `moireloop run --fresh`" in capsys.readouterr().err
 
 
 def test_numbers_beyond_the_contract_are_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,5 +198,5 @@ def test_figures_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFi
     folder.figures.write_text("in the way")
     assert main(["figures", str(tmp_path / "tiny.toml")]) == 1
     line = capsys.readouterr().err
-    assert line.startswith(f"moireloop: figures are not written to {folder.figures}: Not a directory; mend that, then")
+    assert line.startswith(f"moireloop: cannot write the figures to {folder.figures}: Not a directory; fix that, then")
     assert line.count("\n") == 1

@@ -146,9 +146,9 @@ def test_joined_server_that_was_emptied_is_an_error(tmp_path: Path, redis_server
     with contextlib.closing(redis.Redis.from_url(redis_server.url, protocol=2)) as client:
         for key in client.scan_iter("moireloop:emptied:*"):
             client.delete(key)
-    with pytest.raises(StateLost, match="no log of the campaign any more"):
+    with pytest.raises(StateLost, match="no longer has the log of the campaign"):
         reopen(file)
-    with pytest.raises(StateLost, match="no log of the campaign any more"):
+    with pytest.raises(StateLost, match="no longer has the log of the campaign"):
         stored_records(folder)
 
 

@@ -92,7 +92,7 @@ def _serve(client: socket.socket, context: ssl.SSLContext, behind: int) -> None:
 
 @contextlib.contextmanager
 def begun_on(url: str, folder: Path, without: tuple[str, ...]) -> Iterator[Conductor]:
-    """A campaign that has begun on the server of a URL."""
+    """A campaign that has started on the server of a URL."""
     file = campaign_file(folder / "a", f'[redis]\nurl = "{url}"\n')
     campaign = load_campaign(file, "run", cores=8)
     refuse_unreachable(read_campaign(file))

@@ -178,9 +178,9 @@ def left_alive(folder: Path) -> list[int]:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("Stops", r"was not done within 3\.5 s; exit status -9"),
-        ("Half", r"was not done within 3\.5 s; exit status -9"),
-        ("Rubbish", "said what is no answer: "),
+        ("Stops", r"did not finish within 3\.5 s; exit status -9"),
+        ("Half", r"did not finish within 3\.5 s; exit status -9"),
+        ("Rubbish", "sent an invalid reply: "),
     ],
 )
 def test_wild_generator_ends_in_time(name: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,7 +141,7 @@ def test_worker_ends_itself_when_redis_is_away_for_long(tmp_path: Path) -> None:
         worker.kill()
         worker.communicate()
     assert worker.returncode == EXIT_NOT_ITS_FAULT, said
-    assert "nobody looks after this worker any more, ending it reason=Redis has not answered for" in said
+    assert "no pool looks after this worker any more, ending it reason=Redis has not responded for" in said
     assert "Traceback" not in said
     assert list((campaign.folder / "runs" / "c0").rglob("restart*.json"))
     late = subprocess.Popen([*campaign.worker_command, "--name", "far-worker-1"], stderr=subprocess.PIPE)
@@ -181,7 +181,7 @@ def test_wrong_connection_file_gets_one_line(
     says = {
         "no file": f"expected a connection file at {file}: No such file",
         "not a connection file": f"{file} is not a connection file: campaign Field required",
-        "no server": f"the Redis server at 127.0.0.1:1, which {file} names, does not answer",
+        "no server": f"the Redis server at 127.0.0.1:1, which {file} names, does not respond",
         "other keys": f"refuses the keys of {file}",
     }
     assert says[what] in line
@@ -198,7 +198,7 @@ def test_two_pools_feed_one_campaign_and_leave_with_it(make_campaign: Make, join
         campaign.propose(f"c{number}")
     finished = campaign.wait_for("run_finished/1", 6)
     assert again.wait(20) == 2
-    assert "expected a name that no live pool has, got 'a'" in (tmp_path / "a.txt").read_text()
+    assert "expected a name that no live pool uses, got 'a'" in (tmp_path / "a.txt").read_text()
     assert {event.report.worker for event in finished} <= {"a-worker-0", "b-worker-0"}
     assert set(Counter(event.candidate_id for event in campaign.events("run_leased/1")).values()) == {1}
     pids = family(first.pid) | family(second.pid)

@@ -73,7 +73,7 @@ def test_twist_of_too_little_confidence_is_refused() -> None:
     assert 0.6 < sure.confidence < 0.95
     assert sure.grains_lower == 1
     refused = measure_frame(strayed(0.2), AnalyzerSettings(min_confidence=0.95))
-    seen = f"a twist of {sure.twist_deg:.2f} degrees was seen"
+    seen = f"measured twist {sure.twist_deg:.2f} degrees"
     assert refused.reason == f"confidence {sure.confidence:.2f} is below 0.95; {seen}"
     gone = {"twist_deg", "signed_deg", "sigma_deg", "moire_angstrom", "stacking", "reason"}
     assert refused.model_dump(exclude=gone) == sure.model_dump(exclude=gone)

@@ -130,7 +130,7 @@ def test_stopped_campaign_is_not_watched_or_stopped(command: str, file: Path, ca
     """That is no error: it is said, and that is all."""
     started(file)
     assert main([command, str(file)]) == 0
-    assert capsys.readouterr().out == "the campaign does not run\n"
+    assert capsys.readouterr().out == "the campaign is not running\n"
 
 
 @pytest.mark.parametrize("command", ["status", "results", "figures"])
@@ -173,7 +173,7 @@ def test_redis_that_does_not_answer_is_a_failure(file: Path, capsys: Captured) -
 @pytest.mark.parametrize(
     ("good", "bad", "said"),
     [
-        ("127.0.0.1:6379/0", "127.0.0.1:1/0", "redis.url: expected a Redis server that answers"),
+        ("127.0.0.1:6379/0", "127.0.0.1:1/0", "redis.url: expected a Redis server that responds"),
         (
             'host = "127.0.0.1"',
             'host = "no-such-host.invalid"',

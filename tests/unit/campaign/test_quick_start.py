@@ -70,7 +70,7 @@ def test_import_of_the_package_imports_nothing() -> None:
 
 @pytest.mark.parametrize("command", ["status", "watch", "stop", "validate"])
 def test_commands_that_look_import_nothing_heavy(command: str, file: Path) -> None:
-    """A campaign that does not run, and a file that is checked: neither figures, tables, models nor kernels."""
+    """A campaign that is not running, and a file that is checked: neither figures, tables, models nor kernels."""
     if command == "status":
         what = "import moireloop.commands.looking.status, moireloop.session.records"
     else:
@@ -132,7 +132,7 @@ def test_client_needs_no_extra(file: Path, tmp_path: Path) -> None:
     """Without any: version, help, `stop`, and a client that asks its broker, which is away."""
     hook = tmp_path.parent / f"{tmp_path.name}-hook"
     assert run_without(EXTRA, hook, "-m", "moireloop", "--version").returncode == 0
-    assert run_without(EXTRA, hook, "-m", "moireloop", "stop", str(file)).stdout == "the campaign does not run\n"
+    assert run_without(EXTRA, hook, "-m", "moireloop", "stop", str(file)).stdout == "the campaign is not running\n"
     asks = "import sys, moireloop\nwith moireloop.connect(sys.argv[1], timeout_s=0.1) as client:\n    client.status()"
     done = run_without(EXTRA, hook, "-c", asks, str(CampaignFolder(file.with_suffix(".campaign")).root))
     assert "NotRunning: nothing answers at" in done.stderr

@@ -38,7 +38,7 @@ def test_campaign_file_of_the_same_name_makes_no_campaign_of_its_folder(tmp_path
 def test_patience_is_told_and_ends(tmp_path: Path) -> None:
     """A gateway that starts before its campaign says what it waits for, once, and gives up with the same words."""
     said: list[str] = []
-    with pytest.raises(NothingToShow, match="found none in it"):
+    with pytest.raises(NothingToShow, match="found neither"):
         serve([tmp_path], Listening(port=0, patience=0.2), said.append, said.append)
     assert len(said) == 1
     assert said[0].startswith("waiting, at most 0 s: ")

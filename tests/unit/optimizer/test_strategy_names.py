@@ -46,5 +46,5 @@ def test_other_texts_are_refused(text: str) -> None:
 @pytest.mark.parametrize("name", ["initial", "sobol", "outside", "replicate", "qei"])
 def test_classes_are_not_called_as_what_else_makes_candidates(name: str) -> None:
     """The results would not tell them apart."""
-    with pytest.raises(ValueError, match="expected a class of another name than"):
+    with pytest.raises(ValueError, match="expected a class with a name other than"):
         made_by(f"own.py:{name}")

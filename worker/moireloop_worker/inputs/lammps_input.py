@@ -181,9 +181,9 @@ def misspelt(text: str) -> str | None:
     if found := _CONTROL.search(text):
         return f"expected text, got the character 0x{ord(found[0]):02x}"
     if '"""' in text:
-        return "triple quotes are not taken; write the command with single or double quotes"
+        return "triple quotes are not supported; write the command with single or double quotes"
     if "{{" in PLACEHOLDER.sub("", text):
         return "expected a placeholder such as {{seed}}, got {{ without }}"
     if re.search(r"[\"']", _WORD.sub("", text)):
-        return "expected quotes around whole words, each closed by its like"
+        return "expected quotes around whole words, each closed by the same kind"
     return None

@@ -35,7 +35,7 @@ FORGETFUL_FIXES: Final[Mapping[str, str]] = MappingProxyType(
         "spring/chunk": "the centres that it holds",
         "spring/rg": "the radius that it holds",
         "pour": "how much it has poured",
-        "ave/": "what it averages over, on which another command depends",
+        "ave/": "its averages, on which another command depends",
         "vector": "its values, on which another command depends",
     }
 )
@@ -138,7 +138,7 @@ def _by_state(command: Command, formulas: Mapping[str, str]) -> Wrong | None:
     """A number that LAMMPS fills in when it reads the command, and that differs when the run continues."""
     for expression in immediates(command.text):
         if changing := sorted(_changing(expression, formulas, set())):
-            text = f"$ puts the present value of {changing[0]} into a command that is given again"
+            text = f"$ inserts the current value of {changing[0]} into a command that is repeated"
             return Wrong(command.line, text)
     return None
 
@@ -158,9 +158,9 @@ def _forgets(command: Command) -> Wrong | None:
         style = without_suffix(words[3])
         for begins, what in FORGETFUL_FIXES.items():
             if style.startswith(begins):
-                return Wrong(command.line, f"a restart file does not hold of fix {style} {what}")
+                return Wrong(command.line, f"fix {style}: a restart file does not store {what}")
     if words[0] == "variable" and re.search(r"(?<!\w)next\(", command.text):
-        return Wrong(command.line, "a restart file does not hold how far a variable has read its file")
+        return Wrong(command.line, "a restart file does not store how far a variable has read its file")
     return None
 
 
@@ -169,7 +169,7 @@ def _edges(commands: Sequence[Command]) -> Iterator[Wrong]:
     changing = max((n for n, command in enumerate(commands) if _changes_the_box(command)), default=-1)
     for number, command in enumerate(commands):
         if number < changing and command.name in ("fix", "region") and "EDGE" in command.texts:
-            yield Wrong(command.line, "EDGE is where the box ended then, and the box changes later")
+            yield Wrong(command.line, "EDGE means the box at that moment, and the box changes later")
 
 
 def _changes_the_box(command: Command) -> bool:

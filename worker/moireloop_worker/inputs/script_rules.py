@@ -18,7 +18,7 @@ from moireloop_worker.inputs.variables import Unknown
 BOX_MAKERS: Final = frozenset({"create_box", "read_data"})
 """Commands that make the cell, one of them the atoms too: what a restart file stands in for begins with them."""
 
-_FLOW: Final = "moireloop has to know the steps of a run beforehand: write the commands out one after another"
+_FLOW: Final = "moireloop must know the steps of a run beforehand: write the commands out one after another"
 
 _STEPS: Final = "moireloop counts the steps"
 
@@ -26,7 +26,7 @@ _WRITES: Final = (
     "all workers would write the same file; frames, LAMMPS's log and the final structure are kept for each run anyway"
 )
 
-_SHELL: Final = "a script runs LAMMPS commands and nothing else; do it before the campaign"
+_SHELL: Final = "a script may only run LAMMPS commands; do this before the campaign"
 
 _CONNECTS: Final = "a script talks to no other program"
 
@@ -59,8 +59,8 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
 
 REFUSED_FIXES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "halt": "early ends are decided by moireloop",
-        "dt/reset": "the time step must be the same all along",
+        "halt": "moireloop decides when a run ends early",
+        "dt/reset": "the time step must stay the same throughout",
         **dict.fromkeys(("python", "python/invoke", "python/move"), _SHELL),
         **dict.fromkeys(("imd", "ipi", "client/md", "mdi/qm", "mdi/qmmm", "latte", "nwchem", "qmmm"), _CONNECTS),
         "external": "only a program that runs LAMMPS can use it",
@@ -90,7 +90,7 @@ _FIX_OUTPUTS: Final = (
 REFUSED_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "python": _SHELL,
-        "getenv": "its text is another one on each machine; write it out, or a number into growth.values",
+        "getenv": "its text differs between machines; write it out, or put a number into growth.values",
     }
 )
 """Styles of variable that cannot be, and why."""
@@ -189,7 +189,7 @@ def _wrong_words(command: Command, whole: Command) -> str | None:
         return None
     same_place = words[hidden[0]] if len(words) == len(whole.texts) else ""
     shown_as = same_place if "$" in same_place else next(word for word in words if "$" in word)
-    return f"expected the name of a file as it is, got {shown(shown_as)}"
+    return f"expected a plain file name, got {shown(shown_as)}"
 
 
 def without_suffix(style: str) -> str:
@@ -237,7 +237,7 @@ def _written_file(style: str, words: Sequence[str]) -> str | None:
 
 
 def _wrong_run(words: Sequence[str]) -> str | None:
-    instead = "expected run N with an integer N and nothing behind it"
+    instead = "expected run N with an integer N and nothing after it"
     if len(words) < 2:
         return f"{instead}, got run alone"
     steps, options = words[1], words[2:]

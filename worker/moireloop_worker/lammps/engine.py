@@ -132,7 +132,7 @@ class Engine:
                 options = f"sort id vel yes forces no format line {EXTXYZ_LINE} element {self._elements(plan)}"
                 console.command(f"write_dump all {EXTXYZ} {quoted(str(extxyz_file))} modify {options}")
         except LammpsError as error:
-            log.warning("final structure is not written whole error=%s", error)
+            log.warning("final structure was not written completely error=%s", error)
             self._writes_extxyz &= "dump style" not in str(error)
             extxyz_file.unlink(missing_ok=True)
 
@@ -159,7 +159,7 @@ class Engine:
             return CommandRecord(None)
         options = " ".join(self._arguments)
         heading = (
-            f"What LAMMPS {self.version} was given on {ranks.size} ranks. From the campaign's folder:",
+            f"Commands of LAMMPS {self.version} on {ranks.size} ranks. To repeat them, in the campaign's folder:",
             f"lmp -in {path} {options}".rstrip(),
         )
         return CommandRecord(path, heading)

@@ -94,16 +94,16 @@ class LammpsLibrary:
             reason = str(error).removeprefix(f"{self.path}: ")
             raise LibraryUnusable(f"expected a shared library of LAMMPS, got {self.path}: {reason}") from None
         if not hasattr(self.functions, "lammps_version"):
-            raise LibraryUnusable(f"expected a shared library of LAMMPS, got {self.path}, which is another one")
+            raise LibraryUnusable(f"expected a shared library of LAMMPS, got {self.path}, which is a different library")
         for name, (result, arguments) in _FUNCTIONS.items():
             if not hasattr(self.functions, name):
-                raise LibraryUnusable(f"expected LAMMPS of {OLDEST} or later, got {self.path}, which has no {name}")
+                raise LibraryUnusable(f"expected LAMMPS {OLDEST} or later, got {self.path}, which has no {name}")
             function = getattr(self.functions, name)
             function.restype = result
             if arguments:
                 function.argtypes = arguments
         if not self.functions.lammps_config_has_exceptions():
-            raise LibraryUnusable(f"expected LAMMPS built with LAMMPS_EXCEPTIONS, got {self.path}, which is without")
+            raise LibraryUnusable(f"expected LAMMPS built with LAMMPS_EXCEPTIONS, got {self.path}, built without it")
 
     def open(self, communicator: MPI.Intracomm, arguments: Sequence[str]) -> Lammps:
         """A new instance of LAMMPS on all ranks of the communicator, without log and screen.
@@ -138,7 +138,7 @@ class LammpsLibrary:
         if answer not in (0, 1, ctypes.sizeof(_communicator_type())) or (answer and mine and its and mine != its):
             name = MPI.Get_library_version().partition("\n")[0].strip()
             raise LibraryUnusable(
-                f"expected LAMMPS that uses the MPI of mpi4py ({name}), got {self.path}, which uses another one"
+                f"expected LAMMPS that uses the MPI of mpi4py ({name}), got {self.path}, which uses a different one"
             )
         return answer != 0
 

@@ -114,7 +114,7 @@ class RestartFiles:
 
     def refuse(self, point: RestartPoint, error: str) -> None:
         """LAMMPS does not continue from this one: the run starts over, and none of the files is tried again."""
-        log.warning("restart file is not taken, beginning anew path=%s error=%s", point.path, error)
+        log.warning("restart file not used, starting from the beginning path=%s error=%s", point.path, error)
         self._passed_over(REFUSED)
         self.remove()
 
@@ -191,7 +191,7 @@ class RestartFiles:
         try:
             sidecar = Sidecar.model_validate_json(sidecar_file.read_bytes())
             if sidecar.lammps_version != self._lammps_version or sidecar.key not in self._keys:
-                log.warning("restart file is of another plan or LAMMPS, not used path=%s", path)
+                log.warning("restart file belongs to another plan or LAMMPS version, not used path=%s", path)
                 return OTHER_PLAN if sidecar.lammps_version == self._lammps_version else OTHER_LAMMPS
             digest = sha256_of_file(path)
         except (OSError, ValidationError) as error:

@@ -90,7 +90,7 @@ class Walltime:
     def reason(self, now_s: float) -> str | None:
         """Why to give back now, at `now_s` seconds since the epoch; None while there is no reason."""
         if self._notice is not None:
-            return f"{self._notice} says to give back now"
+            return f"{self._notice} says to give everything back"
         if self.ends_s is None or self.gives_back_s is None or now_s < self.gives_back_s:
             return None
         left_s = self.ends_s - now_s

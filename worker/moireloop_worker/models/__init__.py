@@ -90,7 +90,7 @@ def foreign_model(name: str, options: Mapping[str, Any]) -> GrowthModel:
     found = {entry.value: entry for entry in entry_points(group=GROUP) if entry.name == name}
     if len(found) != 1:
         places = " and ".join(sorted(found)) or "none"
-        raise GrowthModelUnusable(f"model: expected one package that brings growth model {name!r}, got {places}")
+        raise GrowthModelUnusable(f"model: expected one package that provides growth model {name!r}, got {places}")
     (entry,) = found.values()
     try:
         make: OpenGrowthModel = entry.load()

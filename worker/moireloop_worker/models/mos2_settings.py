@@ -86,7 +86,7 @@ class ReboSettings(Mos2Settings):
 
     model: Literal["mos2-rebo"] = Field(default="mos2-rebo", description="growth model: MoS2 with REBO")
     force_field: UserFile | None = Field(
-        default=None, description="file of the potential (pair style rebomos); by default the one that LAMMPS brings"
+        default=None, description="file of the potential (pair style rebomos); by default the copy in LAMMPS"
     )
     melt_k: Positive = Field(
         default=12_000.0, description="temperature that melts the upper layer, in K; at 5000 K REBO stays a crystal"

@@ -162,7 +162,7 @@ def _refuse_minimize_between(commands: Sequence[Command], runs: Sequence[int]) -
     """A minimization moves the step counter, and while frames are taken that would spoil their steps."""
     between = [c for c in commands[runs[0] : runs[-1]] if c.name == "minimize"]
     if between:
-        raise ScriptRefused([Wrong(between[0].line, "minimize must stand before the first run or after the last one")])
+        raise ScriptRefused([Wrong(between[0].line, "minimize must come before the first run or after the last one")])
 
 
 def _timestep_ps(commands: Sequence[Command], first_run: int, units: str) -> float:

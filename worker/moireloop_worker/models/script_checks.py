@@ -65,7 +65,7 @@ def at_most(problems: list[Problem], left_out: int = 0) -> list[Problem]:
     more = len(problems) - MOST_PROBLEMS + left_out
     if len(problems) <= MOST_PROBLEMS:
         return problems
-    return [*problems[:MOST_PROBLEMS], Problem("growth.file", f"{more} more of its lines cannot be taken")]
+    return [*problems[:MOST_PROBLEMS], Problem("growth.file", f"{more} more of its lines cannot be used")]
 
 
 def first_difference(old: str, new: str) -> int:
@@ -107,7 +107,9 @@ def _bare_variables(commands: Sequence[Command], file: str, known: Collection[st
     defined = {command.texts[1] for command in commands if command.name == "variable" and len(command.texts) > 1}
     return [
         Problem(
-            "growth.file", f"{file}, line {line}: no variable {name} before; write {{{{{name}}}}} for the placeholder"
+            "growth.file",
+            f"{file}, line {line}: variable {name} is not defined before this line; "
+            f"write {{{{{name}}}}} for the placeholder",
         )
         for name, line in _variables(commands).items()
         if name in known and name not in defined

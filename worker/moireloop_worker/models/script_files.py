@@ -87,7 +87,7 @@ def script_lines(settings: GrowthSettings, frame_steps: int) -> list[str]:
     time_ps = sum(runs.steps) * runs.timestep_ps
     said = f"{steps} steps of {runs.timestep_ps * 1000:g} fs, {time_ps:g} ps"
     lines = [f"script   {settings.file}: {said}", *(f"reads    {path}" for path in found.sources.values())]
-    without = "restarts none, a run that is lost begins anew: "
+    without = "restarts none, a lost run starts again:  "
     return [*lines, *(f"{without}{settings.file.name}, {wrong}" for wrong in script.obstacles[:MOST_OBSTACLES])]
 
 
@@ -160,7 +160,7 @@ def changed_script_problems(settings: GrowthSettings, frame_steps: int, folder: 
         now, kept = found_script(settings, frame_steps).settings, _copied_script(folder)
     except (OSError, ValueError) as error:
         return [_problem(settings, f"cannot be compared with the script that the campaign was started with: {error}")]
-    expected = f"expected that with which the campaign was started ({folder.script / COPY})"
+    expected = f"expected the one with which the campaign was started ({folder.script / COPY})"
     cannot = "a resumed campaign cannot change it"
     if now.text != kept.text:
         return [
@@ -192,9 +192,9 @@ def _problem(settings: ScriptSettings, text: str) -> Problem:
 def _text(path: Path) -> str:
     """The text of a script. Raises OSError and ScriptRefused."""
     if not path.exists():
-        raise ScriptRefused([Wrong(0, f"expected a LAMMPS input, got {path}, which is not there")])
+        raise ScriptRefused([Wrong(0, f"expected a LAMMPS input, got {path}, which does not exist")])
     if not path.is_file():
-        raise ScriptRefused([Wrong(0, f"expected a LAMMPS input, got {path}, which is something else than a file")])
+        raise ScriptRefused([Wrong(0, f"expected a LAMMPS input, got {path}, which is not a file")])
     if path.stat().st_size > LARGEST_SCRIPT_BYTES:
         raise ScriptRefused([Wrong(0, f"expected at most {LARGEST_SCRIPT_BYTES} bytes, got {path.stat().st_size}")])
     try:
@@ -222,9 +222,9 @@ def _located(word: str, beside: Path) -> Path | None:
 
 def _not_found(word: str, beside: Path) -> str:
     if "$" in word or "{{" in word:
-        return f"expected the name of a file as it is, got {shown(word)}"
+        return f"expected a plain file name, got {shown(word)}"
     return (
-        f"expected a file beside the script or among LAMMPS's potentials, got {shown(word)}, of which {beside} has none"
+        f"expected a file beside the script or among LAMMPS's potentials, got {shown(word)}, which is not in {beside}"
     )
 
 

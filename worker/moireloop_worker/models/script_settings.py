@@ -17,7 +17,7 @@ Element = Annotated[str, Field(pattern=r"^[A-Z][a-z]?$")]
 class ScriptSettings(Settings):
     """Growth model `script`: a LAMMPS input of the user's own, with placeholders."""
 
-    model: Literal["script"] = Field(default="script", description="growth model: a LAMMPS input of your own")
+    model: Literal["script"] = Field(default="script", description="growth model: your own LAMMPS input")
     file: UserFile = Field(description="the LAMMPS input, relative to the campaign file")
     lattice_types: Annotated[tuple[AtomType, ...], Field(strict=False, min_length=1, max_length=16)] = Field(
         description="atom types whose in-plane lattice carries the twist, such as the metal"
@@ -34,6 +34,6 @@ class ReadScript(ScriptSettings):
     """The same, with all that a worker needs of it: its file and those that it names need not be there any more."""
 
     text: str = Field(description="the script")
-    kept_as: str = Field(description="the copy of the script, seen from the campaign's folder")
-    files: dict[str, str] = Field(description="file as the script names it -> its copy, seen from there")
+    kept_as: str = Field(description="the copy of the script, relative to the campaign's folder")
+    files: dict[str, str] = Field(description="file as the script names it -> its copy, also relative")
     frame_steps: Annotated[int, Field(ge=1)] = Field(description="steps between two frames")

@@ -104,7 +104,8 @@ def join(request: JoinRequest, say: Say) -> None:
             say(f"the campaign {reached.connection.campaign} has ended; pool {request.pool} has left")
             return
     if asked.notice is not None:
-        raise GoOnLater(f"{asked.notice} says to give back now; pool {request.pool} gave back what it held, and left")
+        left = f"pool {request.pool} gave back what it held, and left"
+        raise GoOnLater(f"{asked.notice} says to give everything back; {left}")
     if asked:
         done = "it gave back what it held, and left" if has_joined else "it had not joined"
         say(f"pool {request.pool} was asked to end: {done}")
@@ -145,8 +146,8 @@ def _follow(pool: PoolService, follower: Follower, asked: Asked, away_s: float, 
             return news
         if follower.silent_s > away_s:
             raise CampaignAway(
-                f"nothing was heard of the campaign for {follower.silent_s:.0f} s ({follower.why_silent}), and its "
-                f"connection file leads to no other session; the pool has left, its runs left restart files"
+                f"the campaign has been silent for {follower.silent_s:.0f} s ({follower.why_silent}), and its "
+                f"connection file names no other session; the pool has left, and its runs left restart files"
             )
         if news != before:
             say(f"waiting: {follower.why_silent}" if news == "away" else "it is back")

@@ -47,7 +47,7 @@ REASON_CHARACTERS: Final = 1000
 
 Phase = Literal["waiting", "starting"]
 
-FORERUNNER: Final = Exit("lost", "the pool that had started the worker is gone")
+FORERUNNER: Final = Exit("lost", "the pool that started the worker is gone")
 
 
 class WorkersCannotStart(CannotServe):
@@ -332,7 +332,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the main pool until SIGTERM; returns its exit code."""
     parser = argparse.ArgumentParser(prog="moireloop_worker.pool.service")
     parser.add_argument("--connection", type=Path, required=True)
-    parser.add_argument("--until-s", type=float, default=None, help="when to have given back, seconds since the epoch")
+    parser.add_argument("--until-s", type=float, default=None, help="deadline for giving back, seconds since the epoch")
     chosen = parser.parse_args(arguments)
     connection_file: Path = chosen.connection.resolve()
     return run_service("pool", lambda: open_main_pool(connection_file, chosen.until_s))

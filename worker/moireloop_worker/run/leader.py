@@ -168,7 +168,7 @@ class Leader:
         """Give back what is not begun, and let ranks and thread end. Not after an error: then MPI ends the ranks."""
         lease, self._next = self._next, None
         if lease is not None:
-            self._insist(lambda: self._leases.give_back(lease, f"{self._worker} ended before it began"))
+            self._insist(lambda: self._leases.give_back(lease, f"{self._worker} ended before the run began"))
         quiet_broadcast(self._comm, None)
         self._keeper.close()
         self._outlet.close()

@@ -136,7 +136,7 @@ class LeaseKeeper:
                 self._renew()
                 self._between()
             except redis.RedisError as error:
-                log.warning("redis does not answer, trying again error=%s", error)
+                log.warning("redis does not respond, trying again error=%s", error)
                 self._closing.wait(self._period_s)
             except Exception:
                 log.exception("lease keeper died, ending the worker")

@@ -163,7 +163,7 @@ class Worker:
         try:
             state.count({RESTARTS_PASSED_OVER + reason: 1})
         except redis.RedisError as error:
-            log.warning("restart file that was passed over is not counted reason=%s error=%s", reason, error)
+            log.warning("skipped restart file not counted reason=%s error=%s", reason, error)
 
     def provenance(self) -> dict[str, str]:
         """What is the same for all runs of this worker."""
@@ -187,7 +187,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="moireloop_worker")
     parser.add_argument("--connection", type=Path, required=True)
     parser.add_argument("--name", required=True)
-    parser.add_argument("--ranks", type=int, default=None, help="how many ranks it is to have; checked")
+    parser.add_argument("--ranks", type=int, default=None, help="expected number of ranks; checked")
     parser.add_argument("--ends-s", type=float, default=None, help="when the allocation ends, seconds since the epoch")
     chosen = parser.parse_args(arguments)
     log_to_stderr()
@@ -204,7 +204,7 @@ def main(arguments: Sequence[str]) -> int:
             return 0
         _lead(worker, stop)
     except redis.RedisError as error:
-        log.critical("worker ends, redis does not answer name=%s error=%s", chosen.name, " ".join(str(error).split()))
+        log.critical("worker ends, redis does not respond name=%s error=%s", chosen.name, " ".join(str(error).split()))
         return EXIT_NOT_ITS_FAULT
     except Exception as error:
         log.exception("worker died name=%s rank=%d", chosen.name, MPI.COMM_WORLD.rank)

@@ -38,7 +38,7 @@ def survey() -> Allocation:
     try:
         found = allocation_of(said)
     except ValueError as error:
-        raise CannotLaunch(f"expected scontrol to tell the nodes of Slurm job {number}: {error}") from error
+        raise CannotLaunch(f"expected scontrol to list the nodes of Slurm job {number}: {error}") from error
     if found is None:
         raise CannotLaunch(f"expected Slurm job {number} to run, got {state_of(said) or said[:200]!r}")
     return found
@@ -62,10 +62,10 @@ def _output_of(*words: str) -> str:
     except FileNotFoundError as error:
         raise CannotLaunch(f"expected {words[0]} on the PATH, got none") from error
     except subprocess.TimeoutExpired as error:
-        raise CannotLaunch(f"Slurm does not answer: {words[0]} said nothing for {PATIENCE_S:g} s") from error
+        raise CannotLaunch(f"Slurm does not respond: {words[0]} printed nothing for {PATIENCE_S:g} s") from error
     if done.returncode:
         reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        raise CannotLaunch(f"Slurm does not answer: {words[0]}: {reason}")
+        raise CannotLaunch(f"Slurm does not respond: {words[0]}: {reason}")
     return done.stdout
 
 

@@ -34,7 +34,7 @@ def why_refused(options: Mapping[str, str]) -> str | None:
     """What is wrong with options before srun is asked, in words; None where nothing is."""
     for name in options:
         if name in OURS:
-            instead = f"; {OURS[name]} says it" if OURS[name] else ""
+            instead = f"; use {OURS[name]}" if OURS[name] else ""
             return f"expected no {name}, which moireloop sets itself{instead}"
         if len(name) == 1:
             return f"expected the long names of srun's options, such as constraint, got {name!r}"

@@ -1,7 +1,8 @@
--- Lease the first entry that waits to a worker, in one step: of those that were begun before, then of all others.
--- Answers, packed, the packed candidate, the attempt and when it was queued; nothing where none waits, 'draining' where none is
--- to be taken. The same ticket twice is one: a worker whose reply was lost gets the same lease.
--- The event is made of its packed parts: before the id, between id and attempt, after the attempt.
+-- Lease the first waiting entry to a worker in one step: first entries that ran before, then all others.
+-- Returns, packed, the packed candidate, its attempt and the time when it was queued; nothing if none waits,
+-- 'draining' if none may be leased. A ticket that comes twice counts once: a worker whose reply was lost gets the same
+-- lease.
+-- The event is joined from its packed parts: before the id, between id and attempt, after the attempt.
 -- KEYS queue_again queue state log counts leases takes
 -- ARGV group worker ticket candidate_prefix lease_ms leased_s event_head event_middle event_tail
 redis.replicate_commands()

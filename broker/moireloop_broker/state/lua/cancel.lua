@@ -1,5 +1,5 @@
--- Ask for the early end of a candidate: a queued one is settled at once, a running one learns of it at once.
--- Answers 'cancelled', 'asked', 'late' (its run is over), 'unknown', or 'running' where only a queued one was meant.
+-- Request the early end of a candidate: a queued one is settled at once, the worker of a running one is woken.
+-- Returns 'cancelled', 'asked', 'late' (its run is over), 'unknown', or 'running' if only a queued one may end.
 -- KEYS candidate log counts queue instructions queue_again
 -- ARGV reason cancel_event result_event instructions_kept_s request_event only_queued
 local held = redis.call('HMGET', KEYS[1], 'state', 'cancel', 'entry', 'again')

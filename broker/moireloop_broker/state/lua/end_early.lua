@@ -1,5 +1,5 @@
 -- Order the early end of a running attempt and wake its worker. The first order of an attempt stands.
--- Answers 'ordered', 'again' (an order stands) or 'late' (this attempt does not run any more).
+-- Returns 'ordered', 'again' (an order stands) or 'late' (this attempt is no longer running).
 -- KEYS candidate log instructions   ARGV attempt worker ending reason event instructions_kept_s
 local held = redis.call('HMGET', KEYS[1], 'state', 'attempt', 'worker', 'order_attempt')
 if held[1] ~= 'leased' or held[2] ~= ARGV[1] or held[3] ~= ARGV[2] then

@@ -1,9 +1,9 @@
--- End an attempt without a final frame: the candidate is queued again, or settled when its attempts are used up.
--- Answers 'queued', 'failed', 'cancelled' or 'stale'.
--- charged is 1 (uses up an attempt), 0 (a loss, of which there may be many) or 2 (nobody's: it is not counted).
--- first is 2 (it was given back on request), 1 (it was lost) or 0 (it begins anew).
--- A candidate of which there is something to go on with goes first. One that was lost by what is nobody's fault goes first every
--- second time only, so that what is wrong with it alone does not keep all others waiting.
+-- End an attempt without a final frame: the candidate is queued again, or settled if its attempts are used up.
+-- Returns 'queued', 'failed', 'cancelled' or 'stale'.
+-- charged is 1 (uses up an attempt), 0 (a loss, of which there may be many) or 2 (not counted at all).
+-- first is 2 (given back on request), 1 (lost) or 0 (starts from the beginning).
+-- A candidate that can continue from a restart file goes first. One that was lost through no fault of its own goes
+-- first only every second time, so that a fault of this candidate alone does not keep all others waiting.
 -- KEYS candidate log counts leases queue queue_again
 -- ARGV id attempt worker charged max_attempts max_losses only_expired queued_s
 --      failed_event queued_event failed_result cancelled_result first

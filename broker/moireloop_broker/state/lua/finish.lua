@@ -1,5 +1,5 @@
 -- Keep the final frame of a run and hand the candidate to the analyzers.
--- Answers 1, or 0 when the lease is lost. The same attempt twice is one.
+-- Returns 1, or 0 if the lease is lost. The same attempt twice counts once.
 -- KEYS candidate log counts leases finals final_frame counters
 -- ARGV id attempt worker report frame event frames_sent frames_dropped
 local held = redis.call('HMGET', KEYS[1], 'state', 'attempt', 'worker')

@@ -1,5 +1,4 @@
--- Give a queue entry that was handed out but never leased back to the queue.
--- The queue is that of the entry.
+-- Return an entry that was handed out but never leased to the queue that it came from.
 -- KEYS candidate queue   ARGV id attempt entry group
 redis.call('XACK', KEYS[2], ARGV[4], ARGV[3])
 if redis.call('XDEL', KEYS[2], ARGV[3]) == 0 then

@@ -1,6 +1,6 @@
 -- Turn a queue entry that was handed to a worker into a lease.
--- Answers 'leased', 'stale' (the entry is of no use any more) or 'draining' (the entry went back).
--- The queue is that of the entry.
+-- Returns 'leased', 'stale' (the entry is obsolete) or 'draining' (the entry went back).
+-- The queue is the one that holds the entry.
 -- KEYS candidate queue log counts leases state
 -- ARGV id entry group attempt worker lease_ms leased_s event
 redis.replicate_commands()

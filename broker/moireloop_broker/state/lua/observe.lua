@@ -1,6 +1,6 @@
--- Publish an observation and put its point into the series of its attempt. Nothing of it when the series has a point
--- of this step: the first one stands. Of an attempt that nobody began it is published alone.
--- Answers the newest points of the series by step, oldest first.
+-- Publish an observation and put its point into the series of its attempt. If the series already has a point of
+-- this step, the first one stands and nothing is done. Without a running attempt it is only published.
+-- Returns the newest points of the series by step, oldest first.
 -- KEYS observations series candidate
 -- ARGV observation observations_kept attempt step point points_kept window
 local attempt = redis.call('HGET', KEYS[3], 'attempt')

@@ -1,7 +1,7 @@
--- Move a queued candidate to a place of the queue, 1 being the next: what stands there and behind it is queued anew.
--- Answers 'moved', 'unknown', or 'late' when the candidate is not queued (any more).
--- An entry that was handed to a worker and is not leased yet is left where it is.
--- Entries of both queues that were written in the same millisecond have the same id, so the candidate says which is its own.
+-- Move a queued candidate to a place in the queue, 1 being the next: entries from that place on are queued anew.
+-- Returns 'moved', 'unknown', or 'late' if the candidate is not (or no longer) queued.
+-- An entry that was handed to a worker but is not leased yet stays where it is.
+-- Entries of both queues written in the same millisecond have the same id, so the candidate says which one is its own.
 -- KEYS candidate queue_again queue log   ARGV place group candidate_prefix event
 local held = redis.call('HMGET', KEYS[1], 'state', 'entry', 'again')
 if not held[1] then

@@ -1,9 +1,9 @@
 -- Put new candidates into the queue, in their order.
--- Each of several is, packed, a list of id, packed candidate, queued_s, event and request_event ('' where nobody outside asked).
--- budget is the most results, or '' where it does not matter.
--- Where the budget has no room for a candidate from outside, the first of `spares` that still waits as it was proposed leaves the
--- queue as cancelled; each is, packed, a list of id, reason, cancel_event and result_event.
--- Answers, packed, a word for each: 'queued', 'known' (as it is already) or 'spent' (the budget has no room).
+-- Each of several is, packed, a list of id, packed candidate, queued_s, event and request_event ('' for our own).
+-- budget is the largest number of results, or '' if it does not matter.
+-- If the budget has no room for a candidate from outside, the first of `spares` that still waits as it was proposed
+-- leaves the queue as cancelled; each is, packed, a list of id, reason, cancel_event and result_event.
+-- Returns, packed, a word for each: 'queued', 'known' (identical to one that exists) or 'spent' (no budget left).
 -- KEYS queue log counts   ARGV candidate_prefix budget several spares
 local room, queued, words = math.huge, 0, {}
 if ARGV[2] ~= '' then

@@ -1,5 +1,5 @@
--- Renew a lease. Answers what was ordered for this attempt ('cancelled', 'settled' or 'hopeless'), '' where nothing
--- was, and 'lost' where the lease is. A cancel holds for every attempt, an early end for its own.
+-- Renew a lease. Returns the order for this attempt ('cancelled', 'settled' or 'hopeless'), '' if there is none,
+-- and 'lost' if the lease is lost. A cancel holds for every attempt, an early end only for the attempt that it names.
 -- KEYS candidate leases   ARGV id attempt worker lease_ms step
 redis.replicate_commands()
 local held = redis.call('HMGET', KEYS[1], 'state', 'attempt', 'worker', 'cancel', 'order_attempt', 'order')

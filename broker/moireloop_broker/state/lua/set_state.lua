@@ -1,4 +1,4 @@
--- Change the campaign's state and log it. Answers 1, or 0 when the state is that already.
+-- Change the campaign's state and log it. Returns 1, or 0 if the campaign is in that state already.
 -- KEYS state log   ARGV state event
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   return 0

@@ -1,6 +1,6 @@
--- Write results of finished candidates and the last points of their series, and let go of their final frames.
+-- Write results of finished candidates and the last points of their series, and delete their final frames.
 -- Each of several is, packed, a list of id, attempt, entry, outcome, event, step and point.
--- Answers, packed, for each of them whether its result was written: not where it has one already.
+-- Returns, packed, for each of them whether its result was written; a candidate that has a result gets no second one.
 -- KEYS log counts finals   ARGV group points_kept candidate_prefix final_prefix series_prefix several
 local several, entries, frames, written, outcomes, done = cmsgpack.unpack(ARGV[6]), {}, {}, {}, {}, 0
 for number, one in ipairs(several) do

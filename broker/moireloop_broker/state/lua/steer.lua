@@ -1,6 +1,6 @@
--- Carry out a request about the campaign as a whole: another state, another section of the settings, or both.
--- Answers 1, or 0 when the campaign is in none of the states in which that is possible.
--- states are words between commas; new_state and section are '' where they stay, and so is a further event.
+-- Carry out a request about the whole campaign: another state, another section of the settings, or both.
+-- Returns 1, or 0 if the campaign is in none of the given states.
+-- states are words separated by commas; new_state, section and further_event are '' if there is none.
 -- KEYS state settings log   ARGV states new_state section value event further_event
 local state = redis.call('GET', KEYS[1])
 if not state or not string.find(',' .. ARGV[1] .. ',', ',' .. state .. ',', 1, true) then

@@ -1,5 +1,5 @@
--- Log a measured pattern. Answers 'logged', 'known' (this measurement is there), 'other' (another one has its id) or
--- 'full' (there are `most` already), and the id of the event.
+-- Log a measured pattern. Returns 'logged', 'known' (this measurement is logged), 'other' (another one has its id)
+-- or 'full' (there are `most` already), and the id of the event.
 -- KEYS patterns log   ARGV id digest event most
 local held = redis.call('HGET', KEYS[1], ARGV[1])
 if held then

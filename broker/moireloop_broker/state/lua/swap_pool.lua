@@ -1,5 +1,5 @@
--- Say anew how a pool fares, where what stands there is what it said before, or is what it says now.
--- Answers 1, or 0 where somebody else has the name.
+-- Update the status of a pool, if the stored one is the one that it wrote before, or equals the new one.
+-- Returns 1, or 0 if another pool has the name.
 -- KEYS pools   ARGV pool before now
 local there = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if there ~= ARGV[2] and there ~= ARGV[3] then

@@ -1,8 +1,8 @@
--- Hand finished runs that no analyzer has had to one: up to so many, and about as many as have frames of so many bytes.
--- The first one tells how large frames are; those of a campaign are alike. A frame that is too much beside others, or larger
--- than all may be, is '' and is read by itself.
--- Answers, packed, of each its entry, id and attempt, its frame, and of its candidate the packed candidate and report, when
--- it was queued and leased, and why its early end was ordered ('' where it was not).
+-- Hand finished runs that no analyzer has taken to one: at most so many, and about so many bytes of frames.
+-- The first one shows how large frames are; those of a campaign are alike. A frame that exceeds what is left of the
+-- bytes, or the limit itself, is '' and is read separately.
+-- Returns, packed, for each its entry, id, attempt and frame, the packed candidate and report, when it was queued and
+-- leased, and why its early end was ordered ('' if it was not).
 -- KEYS finals   ARGV group analyzer count most_bytes candidate_prefix final_prefix
 redis.replicate_commands()
 local runs, bytes, most, left, at_once = {}, 0, tonumber(ARGV[4]), tonumber(ARGV[3]), 1

@@ -1,5 +1,5 @@
--- Log that the early end of a running attempt is withheld. The first time of an attempt counts.
--- Answers 'withheld', 'again' (it is logged already) or 'late' (this attempt does not run any more).
+-- Log that the early end of a running attempt is withheld. Only the first time in an attempt counts.
+-- Returns 'withheld', 'again' (it is logged already) or 'late' (this attempt is no longer running).
 -- KEYS candidate log   ARGV attempt event
 local held = redis.call('HMGET', KEYS[1], 'state', 'attempt', 'withheld_attempt')
 if held[1] ~= 'leased' or held[2] ~= ARGV[1] then

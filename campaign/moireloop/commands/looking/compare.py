@@ -71,7 +71,7 @@ def _drawn(comparison: Comparison, name: str, output: Path) -> int:
     try:
         write_pattern_figure(comparison, name, output)
     except OSError as error:
-        complain(f"the picture is not written to {output}: {error.strerror or error}")
+        complain(f"cannot write the picture to {output}: {error.strerror or error}")
         return EXIT_FAILED
     say(str(output))
     return 0

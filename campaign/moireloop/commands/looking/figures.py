@@ -38,8 +38,8 @@ def not_drawn(campaign: Campaign, error: OSError) -> str:
     """What to say when figures cannot be written, and how to mend it."""
     folder = CampaignFolder(campaign.folder).figures
     return (
-        f"figures are not written to {folder}: {error.strerror or error}; mend that, then "
-        f"`moireloop figures {campaign.folder}`"
+        f"cannot write the figures to {folder}: {error.strerror or error}; fix that, then "
+        f"run `moireloop figures {campaign.folder}`"
     )
 
 

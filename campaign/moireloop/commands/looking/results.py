@@ -73,5 +73,5 @@ def _write_tables(
         except FewerRows as error:
             kept.append(str(error))
         except OSError as error:
-            unwritten.append(f"results are not written to {folder.root}: {error.strerror or error}")
+            unwritten.append(f"cannot write the results to {folder.root}: {error.strerror or error}")
     return written, kept, list(dict.fromkeys(unwritten))

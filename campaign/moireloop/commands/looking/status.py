@@ -1,6 +1,6 @@
 """`moireloop status`: one look at how a campaign stands (main).
 
-A campaign that does not run is looked at without what draws and ranks and, where its file is as it was when it was
+A campaign that is not running is looked at without what draws and ranks and, where its file is as it was when it was
 started, without checking that again, so that the answer comes at once.
 """
 
@@ -54,7 +54,7 @@ def _stored_line(folder: CampaignFolder) -> str:
     stored, history = stored_status(folder)
     done = sum(stored.counts[outcome] for outcome in BUDGET_OUTCOMES)
     counts = ", ".join(f"{count} {name}" for name, count in stored.counts.items() if count)
-    parts = [f"{stored.campaign} does not run", f"state {stored.state}, {done} results", counts or "nothing yet"]
+    parts = [f"{stored.campaign} is not running", f"state {stored.state}, {done} results", counts or "nothing yet"]
     kept = history.summary
     early = early_ends(history.results, history.withheld) if kept is None else kept.early
     analyses = failed_analyses(history.results) if kept is None else kept.failed_analyses

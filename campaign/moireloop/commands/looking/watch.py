@@ -33,7 +33,7 @@ def watch(path: Path) -> int:
     history, since = None, START
     summaries = Summaries()
     if not is_running(CampaignFolder(campaign.folder)):
-        console.print("the campaign does not run")
+        console.print("the campaign is not running")
         return 0
     with connected(CampaignFolder(campaign.folder)) as client, ProgressView(console) as view:
         while is_running(CampaignFolder(campaign.folder)):
@@ -47,7 +47,7 @@ def watch(path: Path) -> int:
                 continue
             view.show(_progress(campaign, now, history, summaries), time.monotonic())
             time.sleep(WATCH_EVERY_S)
-    console.print("the campaign does not run")
+    console.print("the campaign is not running")
     return 0
 
 

@@ -19,7 +19,7 @@ def grant(path: Path, *, role: Role, host: str, name: str | None, output: Path) 
     folder = CampaignFolder(started(path).folder)
     connection = read_connection(folder.connection_file)
     if os.path.lexists(output):
-        raise GrantRefused(f"{output}: expected a new file, got one that is there")
+        raise GrantRefused(f"{output}: expected a new file, got one that exists")
     if not output.absolute().parent.is_dir():
         raise GrantRefused(f"{output}: expected a place in a folder that exists")
     given, secret = add_grant(folder.root, name or output.stem, role)
@@ -37,12 +37,13 @@ def grant(path: Path, *, role: Role, host: str, name: str | None, output: Path) 
     write_synced(output, file.model_dump_json(indent=2) + "\n")
     say(f"granted  {role} {given.name}: {output}, mode 0600; `moireloop revoke {path} {given.name}` ends it")
     if connection.host in ("127.0.0.1", "localhost") and host not in ("127.0.0.1", "localhost"):
-        complain(f"the campaign listens on {connection.host} alone; network.host lets {host} reach it, after a resume")
+        mend = f"set network.host so that {host} can reach it, and resume"
+        complain(f"the campaign listens only on {connection.host}; {mend}")
     return 0
 
 
 def revoke(path: Path, *, name: str) -> int:
-    """End a grant: its key no longer opens anything."""
+    """Revoke a grant: its key stops working."""
     folder = CampaignFolder(started(path).folder)
     ended = revoke_grant(folder.root, name)
     say(f"revoked  {ended.role} {ended.name}; a subscription that is open ends with its connection")

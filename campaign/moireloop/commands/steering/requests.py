@@ -114,7 +114,7 @@ def prioritise(path: Path, *, candidate_id: str, place: int) -> int:
     """Move a queued candidate to a place in the queue."""
     with client_of(path) as client:
         client.prioritise(candidate_id, place)
-    say(f"{candidate_id} has place {place} in the queue, or the last one")
+    say(f"{candidate_id} has place {place} in the queue, or the last place")
     return 0
 
 
@@ -157,7 +157,7 @@ def client_of(path: Path) -> CampaignClient:
         return connect(path)
     folder = CampaignFolder(started(path).folder)
     if not is_running(folder):
-        raise NotRunning(f"the campaign in {folder.root} does not run, so that nothing can be asked of it")
+        raise NotRunning(f"the campaign in {folder.root} is not running, so it takes no requests")
     return connected(folder)
 
 

@@ -12,5 +12,6 @@ def scale(path: Path, *, workers: int, pool: str) -> int:
     """Change the number of workers in a pool."""
     with client_of(path) as client:
         client.scale(workers, pool)
-    say(f"pool {pool} keeps {workers} worker{'s' * (workers != 1)} from now on; what too many of them run goes back")
+    number = f"{workers} worker{'s' * (workers != 1)}"
+    say(f"pool {pool} keeps {number} from now on; surplus workers give back their candidates")
     return 0

@@ -14,9 +14,9 @@ from moireloop_broker.folder import CampaignFolder
 def stop(path: Path) -> int:
     """Let running candidates finish, then stop; `moireloop resume` continues from there."""
     if path.suffix != ".json" and not is_running(CampaignFolder(started(path).folder)):
-        console.print("the campaign does not run")
+        console.print("the campaign is not running")
         return 0
     with client_of(path) as client:
         client.stop("moireloop stop")
-    console.print("draining: no more candidates are leased, those that run come to their results")
+    console.print("draining: no more candidates are leased, running ones finish")
     return 0

@@ -1,4 +1,4 @@
-// The surest recipes for each target, and how surely each hits again.
+// The best recipes for each target, and how surely each hits again.
 
 import { get } from "../api.js";
 import { el, replace, table, wide } from "../dom.js";

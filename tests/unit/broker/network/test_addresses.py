@@ -47,7 +47,7 @@ def test_auto_is_an_address_of_this_machine_and_never_loopback() -> None:
 def test_sockets_bind_to_addresses_of_this_machine_alone() -> None:
     """By name too. An address of somebody else's, or a name of nobody's, is named."""
     assert bind_address("localhost") == "127.0.0.1"
-    with pytest.raises(OSError, match=r"192\.0\.2\.77 \(192\.0\.2\.77\) is no address of this machine"):
+    with pytest.raises(OSError, match=r"192\.0\.2\.77 \(192\.0\.2\.77\) is not an address of this machine"):
         bind_address("192.0.2.77")
     with pytest.raises(OSError, match=r"the name 'no-such-host\.invalid' is unknown here"):
         bind_address("no-such-host.invalid")

@@ -28,7 +28,7 @@ def test_burst_is_written_then_one_line_in_a_while() -> None:
     clock.now_s = 5.0
     late = line("request refused reason=%s", "x")
     assert limit.filter(late)
-    assert late.getMessage() == "request refused reason=x (left out before it: 9980 more of this kind)"
+    assert late.getMessage() == "request refused reason=x (suppressed before it: 9980 similar ones)"
     assert not limit.filter(line("request refused reason=%s", "y"))
 
 

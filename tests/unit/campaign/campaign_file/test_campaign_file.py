@@ -257,7 +257,7 @@ def started(tmp_path: Path, text: str = GOOD) -> CampaignFolder:
 
 
 def test_folder_that_was_made_but_not_started_can_be_run(tmp_path: Path) -> None:
-    """A run that ended before it began does not block its folder."""
+    """A run that ended before the run began does not block its folder."""
     folder = started(tmp_path)
     folder.campaign_copy.unlink()
     assert CampaignFolder(load_campaign(tmp_path / "search.toml", "run", cores=4).folder) == folder

@@ -92,7 +92,7 @@ def test_regret_figure_has_a_panel_for_each_target(make_result: MakeResult) -> N
     assert texts(figure) >= {
         "distance from 8.2° (°)",
         "distance from 21.8° (°)",
-        "result, in the order in which they came",
+        "result, in order of arrival",
         "refused, no twist",
         "best so far",
         "within tolerance",

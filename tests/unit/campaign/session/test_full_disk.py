@@ -17,4 +17,6 @@ def test_full_disk_of_redis_is_named_with_the_way_on() -> None:
     """Redis says so itself; a few bytes may be free all the same."""
     said = "MISCONF Errors writing to the AOF file: No space left on device"
     told = full_disk_hint(Path("/data/search/redis"), 10**9, said)
-    assert told == (", and the disk of /data/search/redis is full; make room there, then go on with `moireloop resume`")
+    assert (
+        told == ", and the disk of /data/search/redis is full; make room there, then continue with `moireloop resume`"
+    )

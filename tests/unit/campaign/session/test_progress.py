@@ -193,8 +193,8 @@ def test_restart_files_that_were_passed_over_are_shown() -> None:
     calm = progress(status().model_copy(update={"counters": before}), counters_before=before)
     view = progress(status().model_copy(update={"counters": now}), counters_before=before)
     assert calm.restarts_passed_over == ()
-    for text in ("2 runs did not go on from the newest restart file: it is of another plan than the run has now",
-                 "1 run did not go on from the newest restart file: it is damaged"):  # fmt: skip
+    for text in ("2 runs did not continue from the newest restart file: it belongs to another plan than the run's ",
+                 "1 run did not continue from the newest restart file: it is damaged"):  # fmt: skip
         assert text in line(view)
         assert text in " ".join(shown(view).split())
     assert is_line_due(view, calm, 0.1, 5.0)
@@ -212,8 +212,8 @@ def test_each_reason_to_pass_a_restart_file_over_has_its_words(reason: str) -> N
     [
         ("waiting", None, "waits for its place in the queue of the scheduler"),
         ("starting", None, "is started"),
-        ("starting", "no room", "is started again, since it did not come up: no room"),
-        ("held", "disk full", "takes no candidates, until this is mended: disk full"),
+        ("starting", "no room", "is started again, since it did not start: no room"),
+        ("held", "disk full", "takes no candidates until this is fixed: disk full"),
         ("up", None, "waits for a candidate"),
     ],
 )

@@ -100,10 +100,11 @@ def test_what_was_not_repeated_has_no_probability(make_result: MakeResult) -> No
 
 
 def test_each_target_has_a_line_of_its_own(make_result: MakeResult) -> None:
-    """With its regret, its hits, the sample that hit first, and the surest recipe where one was repeated."""
+    """With its regret, its hits, the sample that hit first, and the best recipe where one was repeated."""
     results = [make_result(10), make_result(11, outcome="cancelled"), *repeated(make_result)]
     assert target_lines(results, [NEAR, FAR]) == [
-        "target 8.2°: regret 0.10°; 6 hits in 8 results, the first at 2; surest c-0000, again 3/4 0.75 (0.28-0.97)",
+        "target 8.2°: regret 0.10°; 6 hits in 8 results, the first at 2; best recipe c-0000, "
+        "again 3/4 0.75 (0.28-0.97)",
         "target 21.8°: regret 5.50°; 0 hits in 8 results",
     ]
     assert target_lines([make_result(10)], [NEAR]) == ["target 8.2°: no result with a twist yet"]

@@ -144,8 +144,8 @@ def test_many_targets() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"_id": 99}, "_id: expected one that this generator gave out, got 99"),
-        ({"_id": "0"}, "_id: expected one that this generator gave out"),
+        ({"_id": 99}, "_id: expected an id that this generator issued, got 99"),
+        ({"_id": "0"}, "_id: expected an id that this generator issued"),
         ({"temperature_k": None}, "temperature_k: expected a finite number, got None"),
         ({"temperature_k": math.inf}, "temperature_k: expected a finite number, got inf"),
         ({"twist_deg": math.inf}, "twist_deg: expected a finite number, got inf"),
@@ -202,9 +202,9 @@ def test_vocs_that_cannot_work_is_refused(parts: dict[str, Any], message: str) -
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"targets": []}, "targets: expected one at least"),
+        ({"targets": []}, "targets: expected at least one"),
         ({"targets": [40.0]}, "twist_deg"),
-        ({"strategy": "bayes"}, "expected a strategy out of"),
+        ({"strategy": "bayes"}, "expected one of the strategies"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:

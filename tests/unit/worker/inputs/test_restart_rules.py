@@ -63,14 +63,14 @@ def test_output_is_found_through_what_it_refers_to() -> None:
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        ("fix s all deform 1 x final 0 $(1.1*lx)", "line 2: $ puts the present value of lx into a command"),
+        ("fix s all deform 1 x final 0 $(1.1*lx)", "line 2: $ inserts the current value of lx into a command"),
         ("variable l equal lx\nvariable m equal 2*v_l\nfix s all deform 1 x final 0 ${m}", "value of lx"),
         ("variable l equal $(lx)\nfix p all addforce v_l 0 0", "value of lx"),
         ("variable r equal random(1,2,{{seed}})\nfix p all addforce ${r} 0 0", "value of random"),
         ("fix p all addforce $(c_thermo_temp) 0 0", "value of c_thermo_temp"),
-        ("fix c all recenter INIT INIT INIT", "fix recenter the centre that it holds"),
-        ("fix m all ave/time 1 1 10 c_thermo_temp\nvariable t equal f_m\nfix p all addforce v_t 0 0", "averages over"),
-        ("fix w all wall/reflect zlo EDGE\nchange_box all z final 0 30", "line 2: EDGE is where the box ended then"),
+        ("fix c all recenter INIT INIT INIT", "fix recenter: a restart file does not store the centre that it holds"),
+        ("fix m all ave/time 1 1 10 c_thermo_temp\nvariable t equal f_m\nfix p all addforce v_t 0 0", "its averages"),
+        ("fix w all wall/reflect zlo EDGE\nchange_box all z final 0 30", "line 2: EDGE means the box at that moment"),
         ("region top block EDGE EDGE EDGE EDGE 5 EDGE\nfix n all npt temp 1 1 1 iso 1 1 1", "line 2: EDGE"),
         (
             "variable n file names.txt\nvariable k equal next(n)\nfix p all addforce v_k 0 0",
@@ -129,7 +129,7 @@ def test_validate_says_that_there_are_no_restart_files(tmp_path: Path) -> None:
         )
         found = [text for text in script_lines(given, 7) if text.startswith("restarts")]
         assert [text[:13] for text in found] == said
-        assert all("growth.in, line 15: $ puts the present value of lx into" in text for text in found)
+        assert all("growth.in, line 15: $ inserts the current value of lx into" in text for text in found)
 
 
 def test_run_that_could_not_go_on_writes_no_restart_files() -> None:

@@ -43,7 +43,7 @@ def test_end_may_change() -> None:
 
 
 def test_launcher_that_knows_nothing_for_once_changes_nothing() -> None:
-    """A scheduler that does not answer is no allocation without an end."""
+    """A scheduler that does not respond is no allocation without an end."""
     walltime = Walltime(60.0, NOON_S)
     walltime.told(NOON_S + 3600.0, 0.0)
     walltime.told(None, ASK_EVERY_S)
@@ -79,7 +79,7 @@ def test_notice_says_give_back_now() -> None:
     walltime = Walltime(60.0, NOON_S)
     walltime.notice("SIGUSR1")
     walltime.notice("SIGALRM")
-    assert walltime.reason(NOON_S) == "SIGUSR1 says to give back now"
+    assert walltime.reason(NOON_S) == "SIGUSR1 says to give everything back"
 
 
 def test_workers_may_take_nearly_all_the_time_that_is_left() -> None:

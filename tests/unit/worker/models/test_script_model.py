@@ -151,7 +151,7 @@ def test_settings_pass_through_json() -> None:
 
 
 REFUSED = [
-    ("fix heat", "jump SELF", 16, "jump cannot be used: moireloop has to know the steps"),
+    ("fix heat", "jump SELF", 16, "jump cannot be used: moireloop must know the steps"),
     ("fix heat", "label x\nfix heat", 16, "label cannot be used"),
     ("fix heat", "next x\nfix heat", 16, "next cannot be used"),
     ("fix heat", 'if "1 > 0" then "run 5"\nfix heat', 16, "if cannot be used"),
@@ -159,7 +159,7 @@ REFUSED = [
     ("fix heat", "include more.in\nfix heat", 16, "include cannot be used: placeholders in the other file"),
     ("fix heat", "clear\nfix heat", 16, "clear cannot be used"),
     ("fix heat", "log mine\nfix heat", 16, "log cannot be used"),
-    ("fix heat", "shell rm -r x\nfix heat", 16, "shell cannot be used: a script runs LAMMPS commands"),
+    ("fix heat", "shell rm -r x\nfix heat", 16, "shell cannot be used: a script may only run LAMMPS"),
     ("fix heat", "python f invoke\nfix heat", 16, "python cannot be used"),
     ("fix heat", "dump 1 all atom 10 x\nfix heat", 16, "dump cannot be used: all workers would write the same file"),
     ("fix heat", "write_data x\nfix heat", 16, "write_data cannot be used"),
@@ -199,7 +199,7 @@ REFUSED = [
     ("fix heat", "fix h all dt/reset/kk 10 NULL 0.1 0.1\nfix heat", 16, "fix dt/reset/kk cannot be used"),
     ("fix heat", "timer timeout 5\nfix heat", 16, "timer timeout cannot be used"),
     ("boundary p p f", "atom_modify map array id no", 2, "frames need the ids"),
-    ("run 100", "run", 15, "expected run N with an integer N and nothing behind it, got run alone"),
+    ("run 100", "run", 15, "expected run N with an integer N and nothing after it, got run alone"),
     ("run 100", "run ${n}", 15, "write a placeholder such as {{n}}"),
     ("run 100", "run $n", 15, "write a placeholder such as {{n}}"),
     ("run 100", "run {{temperature_k}}", 15, "steps are the same for all candidates"),
@@ -217,7 +217,7 @@ REFUSED = [
     ("timestep 0.002", "timestep ${dt}", 10, "expected timestep and a number above 0"),
     ("timestep 0.002", "timestep 0", 10, "expected timestep and a number above 0"),
     ("boundary p p f", "boundary p p", 2, "expected boundary and three of p, f, s, m"),
-    ("fix heat", "minimize 0 0 9 9\nfix heat", 16, "minimize must stand before the first run or after the last one"),
+    ("fix heat", "minimize 0 0 9 9\nfix heat", 16, "minimize must come before the first run or after the last one"),
     ("units metal", "units metal\nrun 10\n", 2, "expected a run of at least one step after read_data or create_box"),
 ]  # fmt: skip
 
