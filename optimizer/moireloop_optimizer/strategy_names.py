@@ -25,7 +25,7 @@ FORMS: Final = (
 LONGEST_NAME: Final = 64
 
 TAKEN_NAMES: Final = frozenset({*OWN_NAMES, NO_STRATEGY, STAND_IN, REPLICATE, "initial", "outside"})
-"""Names that say of a candidate that something else than a generator made it."""
+"""Names that say of a candidate that no generator made it."""
 
 DOTTED_NAME: Final = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 

@@ -53,12 +53,15 @@ def test_no_service_is_forgotten() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "adr").glob("*.md")), ids=lambda path: path.stem)
 def test_decisions_are_short_and_whole(path: Path) -> None:
-    """A decision has a number, a title, its date and status, and the sections Why and What follows."""
+    """A decision has a number, a title, its date and status, and the sections Why and What follows.
+
+    At most 42 lines of under 120 characters, which is one page: a limit of 32 lines was met by lines of 200 characters.
+    """
     text = path.read_text(encoding="utf-8")
     assert re.match(rf"# {path.stem[:4]} [A-Z]", text)
     assert re.search(r"^Accepted, \d{4}-\d\d-\d\d\.", text, flags=re.MULTILINE)
     assert re.findall(r"^## (.+)$", text, flags=re.MULTILINE) == ["Why", "What follows"]
-    assert len(text.splitlines()) <= 32
+    assert len(text.splitlines()) <= 42
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.stem)

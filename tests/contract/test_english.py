@@ -20,6 +20,19 @@ UNSAID = {
     r"\bhits is run again\b": "recipes that hit get replicates",
     r"; answers (the|its|what|how|whether)\b": "returns",
     r"\bin the place of\b": "instead of, replaces",
+    r"\bdoes not answer\b": "does not respond",
+    r"\bsomebody else (deleted|wrote|changed)\b": "another program deleted it",
+    r"\bone that is (there|new)\b, got": "expected a new name, a new file",
+    r"\bsomething else than\b": "is not a file",
+    r"\bno last words\b": "no output",
+    r"\bsaid what is no\b": "sent an invalid reply",
+    r"\bsent what is no\b": "sent an invalid message",
+    r"\bunasked\b": "unexpectedly",
+    r"\bis only starting\b": "is still starting",
+    r"\bmend that, then\b": "fix that, then run",
+    r"\bthe surest\b": "the best",
+    r"-- [^\"]{0,200}\. Answers\b": "Returns, in the heading of a Lua script",
+    r"\bform no triangular\b": "do not form a triangular lattice",
 }
 """What is not said, as a pattern over text with single blanks, and what is."""
 
@@ -48,9 +61,13 @@ def test_phrase_is_not_said(phrase: str, everything: dict[Path, str]) -> None:
     assert found == [], f"say: {UNSAID[phrase]}"
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/tutorials", "docs/reference", "docs/index.md"])
+PRINTED = ("|", "  |", "    ", "< ", "> ", "moireloop_")
+"""How rows of tables begin, and lines that a program prints."""
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs"])
 def test_lines_are_short(page: str) -> None:
     """Under 120 characters; rows of tables, and what a program prints, are as long as they are."""
     for path in (ROOT / page).rglob("*.md") if (ROOT / page).is_dir() else [ROOT / page]:
         lines = path.read_text(encoding="utf-8").splitlines()
-        assert [line for line in lines if len(line) >= 120 and not line.startswith(("|", "    "))] == []
+        assert [line for line in lines if len(line) >= 120 and not line.startswith(PRINTED)] == []

@@ -35,7 +35,7 @@ WRONG_STRATEGIES = [
     _named("class of no name", "expected one of auto, qei, ", "own.py:"),
     _named("path instead of a class", "expected one of auto, qei, ", "own.py:../Mine"),
     _named("name that says something else", "expected a class with a name other than ", "own.py:sobol"),
-    _named("file that is not there", "expected a Python file, got {parent}/own.py, which is not there", "own.py:Mine"),
+    _named("file that is not there", "expected a Python file, got {parent}/own.py, which is missing", "own.py:Mine"),
     _named("module that is not there", "expected a module that is installed, got no_such.module", "no_such.module:A"),
     _named("class that a module has not", "expected a class Fractio in fractions, got none; did", "fractions:Fractio"),
     _in_file("file with an error", "strategy: {parent}/own.py:Mine cannot be loaded: SyntaxError: ", "class Mine()\n"),

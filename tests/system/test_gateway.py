@@ -190,7 +190,7 @@ def test_a_measured_pattern_is_indexed_and_logged_once(watched: Watched, pattern
         refused = steering.ask(place, "POST", {**body, **wrong})
         assert (refused.code, words in refused.json["message"]) == (code, True), refused.body
     unknown = steering.ask(f"{HERE}/requests/retarget_to_pattern", "POST", {"pattern_id": "nothing"})
-    assert (unknown.code, "submitted were 1 patterns" in unknown.json["message"]) == (422, True)
+    assert (unknown.code, "1 patterns in the log" in unknown.json["message"]) == (422, True)
     last = watched.summary()["targets"]
     assert steering.ask(f"{HERE}/requests/retarget_to_pattern", "POST", {}).code == 200
     with connect(watched.campaign.folder) as client:

@@ -66,7 +66,7 @@ class Archiver:
         Raises:
             OSError: a file cannot be written.
             ArchiveLost: what was written reads otherwise.
-            redis.RedisError: Redis does not answer, or refuses a command.
+            redis.RedisError: Redis does not respond, or refuses a command.
         """
         moved = False
         with self._alone():

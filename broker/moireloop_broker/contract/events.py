@@ -301,7 +301,7 @@ class Result(Message):
 
 
 class ServiceChanged(Message):
-    """A service of the set started, stopped, or ended unasked (`crashed`)."""
+    """A service of the set started, stopped, or ended unexpectedly (`crashed`)."""
 
     tag: Literal["service_changed/1"] = "service_changed/1"
     service: Identifier

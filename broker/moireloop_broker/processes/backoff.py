@@ -50,7 +50,7 @@ class Revival:
         self._started_s = now_s
 
     def ended(self, now_s: float, *, healthy_s: float, is_productive: bool = False) -> float:
-        """It ended unasked; returns the seconds that it now waits.
+        """It ended unexpectedly; returns the seconds that it now waits.
 
         Args:
             now_s: present time.

@@ -111,7 +111,7 @@ class StateWatch:
         first_id = first[0][0].decode() if first else ""
         self._first_id = self._first_id or first_id
         if first_id != self._first_id and not self._is_archived(self._first_id, first_id):
-            return f"the Redis key {self._keys.log} has lost its first events: somebody else deleted them"
+            return f"the Redis key {self._keys.log} has lost its first events: another program deleted them"
         workers = [(queue, WORKERS_GROUP) for queue in self._keys.queues]
         for stream, group in (*workers, (self._keys.finals, ANALYZERS_GROUP)):
             groups = [row["name"] for row in self._client.xinfo_groups(stream)]

@@ -101,7 +101,7 @@ class EventLog:
     def _known(self, since: str, limit: int, block_s: float) -> list[Entry]:
         rows, is_known = self._entries(since, limit, block_s)
         if not is_known:
-            raise LogRolledBack(f"expected event {since} in the log, which was read before, and it is gone")
+            raise LogRolledBack(f"expected event {since} in the log, which was read before; it is gone")
         return rows
 
     def _entries(self, since: str, limit: int, block_s: float) -> tuple[list[Entry], bool]:

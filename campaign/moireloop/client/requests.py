@@ -177,7 +177,7 @@ def chosen_pattern(patterns: Iterable[PatternMeasured], pattern_id: str | None) 
             return event
     there = ", ".join(event.pattern_id for event in found[-3:]) or "none"
     wanted = "a pattern with a twist" if pattern_id is None else f"the pattern {pattern_id!r}"
-    raise BadArgument(f"expected {wanted}; {len(found)} patterns were submitted, the last ones {there}")
+    raise BadArgument(f"expected {wanted}; {len(found)} patterns in the log, the last ones {there}")
 
 
 def replay(since: str, limit: int, topics: list[str]) -> ReplayRequest:

@@ -16,7 +16,7 @@ PATIENCE_S: Final = 20.0
 NOISE: Final = re.compile(r"^(srun: )?(error|fatal|slurmstepd[^:]*): *", re.IGNORECASE)
 
 NOT_OF_OPTIONS: Final = ("nodes are busy", "temporarily", "Invalid job id", "timed out", "Unable to contact", "Expired")
-"""What srun says where something else than the options is in the way; the workers' own starts will tell."""
+"""What srun says if something other than the options is wrong; the workers' own starts then show it."""
 
 
 def why_refused(options: Mapping[str, str]) -> str | None:

@@ -54,12 +54,12 @@ def test_status_is_done_once() -> None:
         ("tcp://127.0.0.1:0", "expected an address"),
         ("tcp://127.0.0.1:70000", "expected an address"),
         ("http://127.0.0.1:80", "expected an address"),
-        ("tcp://192.0.2.1:5567", "in clear"),
-        ("host.example:5567", "in clear"),
+        ("tcp://192.0.2.1:5567", "unencrypted"),
+        ("host.example:5567", "unencrypted"),
     ],
 )
 def test_wrong_address_is_refused(address: str, says: str) -> None:
-    """Before a socket is opened; another machine is not reached in clear unasked."""
+    """Before a socket is opened; another machine is not reached in clear unless asked."""
     with pytest.raises(WrongAddress, match=says):
         Publisher(address)
 
@@ -84,5 +84,5 @@ def test_tiled_that_is_not_there_is_said_at_once() -> None:
     """And what is no address of one."""
     with pytest.raises(WrongTiled, match="address of a Tiled server"):
         refuse_unreachable("127.0.0.1:8000")
-    with pytest.raises(NoTiled, match="nothing answers"):
+    with pytest.raises(NoTiled, match="nothing responds"):
         refuse_unreachable(f"http://127.0.0.1:{free_port('127.0.0.1')}")

@@ -208,10 +208,10 @@ def test_more_than_five_errors_are_counted(errors: int, ends: str) -> None:
 
 @pytest.mark.parametrize("policy", ["settled", "hopeless"])
 def test_policy_that_no_run_can_meet_is_an_error(tmp_path: Path, policy: str) -> None:
-    """The bead model makes 20000 steps, with a frame each 500 that is 40 frames: 40 can be asked for, 41 not."""
+    """The bead model makes 20000 steps, with a frame every 500 that is 40 frames: 40 can be asked for, 41 not."""
     table = f"[early_end.{policy}]\nframes = "
     assert load_campaign(written(tmp_path / "search.toml", f"{GOOD}\n{table}40\n"), cores=4).early_end.is_on
-    message = rf"early_end\.{policy}\.frames: expected at most 40, since a run of 20000 steps .* each 500, got 41$"
+    message = rf"early_end\.{policy}\.frames: expected at most 40, since a run of 20000 steps .* every 500, got 41$"
     with pytest.raises(CampaignFileError, match=message):
         load_campaign(written(tmp_path / "search.toml", f"{GOOD}\n{table}41\n"), cores=4)
 

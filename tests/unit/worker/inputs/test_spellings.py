@@ -54,7 +54,7 @@ REFUSED_LINES = {
     "style getenv": ("variable x getenv HOME",),
     "pair_style with python": ("pair_style python 5", "pair_style hybrid lj/cut 5 python 5"),
     "kim": ("kim query x get_lattice_constant",),
-    "name of a file as it is": ("variable f string MoS.rebomos\npair_coeff * * ${f} Mo", "molecule m ${f}",
+    "plain file name": ("variable f string MoS.rebomos\npair_coeff * * ${f} Mo", "molecule m ${f}",
                                 "variable f string a.mol\nmolecule m $f"),
     "format": ("variable x equal 1\nvariable g format x '%g append'\nprint a ${g} f", "print a $(1:%g append f)"),
     "could be any text": ("variable g file names.txt\nprint a ${g} f",),
