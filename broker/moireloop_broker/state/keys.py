@@ -64,7 +64,7 @@ KEYS: Final = (
     KeySpec("services", "hash", "conductor, broker", "campaign; service -> state"),
     KeySpec("heartbeats", "hash", "services", "service -> when and where it last said that it works; while it lives"),
     KeySpec(
-        "pools", "hash", "pools", "pool -> where and how it keeps workers, and when it last said so; while it lives"
+        "pools", "hash", "pools", "pool -> where and how it keeps workers, and time of its last report; while it lives"
     ),
     KeySpec("endpoints", "hash", "analyzers", "analyzer -> frame endpoint, while the analyzer lives"),
     KeySpec("relay", "hash", "relay", "campaign; topic or stream -> last published id"),
