@@ -77,6 +77,11 @@ def rectangular(bond: float, ratio: float) -> Tiling:
     return flat([[bond, 0], [0, ratio * bond]], [0, 0])
 
 
+def centred_rectangular(short: float, long: float) -> Tiling:
+    """A rectangle with an atom at each corner and in the middle; triangular where it is longer by the root of three."""
+    return flat([[short, 0], [short / 2, long / 2]], [0, 0])
+
+
 def square(bond: float = 3.16) -> Tiling:
     """Four neighbours at right angles."""
     return rectangular(bond, 1.0)

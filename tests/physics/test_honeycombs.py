@@ -222,6 +222,16 @@ def test_two_planes_of_one_layer_are_not_two_layers(apart: float, layer: Tiling,
         assert found.reason.startswith(f"{name} layer: it has 2 planes of atoms, {apart:.1f} angstrom apart")
 
 
+@pytest.mark.parametrize("long", [4.1, 5.6, 6.7])
+def test_a_centred_rectangular_lattice_near_to_triangular_is_a_strained_one(long: float) -> None:
+    """It is one and the same: strained by what layers bear, it has its twist, and the estimate says the strain."""
+    found = twist_of(stacked_flakes(triangular(), tilings.centred_rectangular(3.0, long), 6.0))
+    assert found.twist_deg == pytest.approx(6.0, abs=0.05)
+    assert found.strain_upper is not None
+    most, least = np.linalg.eigvalsh(found.strain_upper + np.eye(2))[::-1]
+    assert most / least == pytest.approx(max(long / (3.0 * tilings.ROOT_3), 3.0 * tilings.ROOT_3 / long), rel=2e-3)
+
+
 def refused(layer: Tiling) -> list[TwistEstimate]:
     """What is found where the lower, the upper, or both layers are of this lattice."""
     good = triangular()
@@ -234,6 +244,14 @@ def refused(layer: Tiling) -> list[TwistEstimate]:
         (tilings.kagome, "its atoms form a kagome lattice; a triangular lattice or a honeycomb is expected"),
         (tilings.square, "its atoms form a square lattice; a triangular lattice or a honeycomb is expected"),
         (lambda: tilings.rectangular(3.0, 1.5), "its atoms form a rectangular lattice;"),
+        (
+            lambda: tilings.centred_rectangular(3.0, 7.2),
+            "its atoms form a centred rectangular lattice of 3.00 by 7.20 angstrom;",
+        ),
+        (
+            lambda: tilings.centred_rectangular(3.0, 3.7),
+            "its atoms form a centred rectangular lattice of 3.00 by 3.70 angstrom;",
+        ),
         (tilings.snub_square, "its atoms form a square lattice with 4 atoms in its cell;"),
         (lambda: tilings.dimerised(3.18, 5.72, 0.295), "its rows are drawn together in pairs, as in the 1T' phase"),
         (
@@ -241,7 +259,7 @@ def refused(layer: Tiling) -> list[TwistEstimate]:
             "of the sites of one are empty, in a regular order",
         ),
     ],
-    ids=["kagome", "square", "rectangular", "snub square", "1T'", "a seventh"],
+    ids=["kagome", "square", "rectangular", "long", "wide", "snub square", "1T'", "a seventh"],
 )
 def test_other_lattices_are_refused_by_name(make: Callable[[], Tiling], words: str) -> None:
     """In either layer or in both, the layer and its lattice are named."""

@@ -19,8 +19,7 @@ from moireloop_analyzer.lattice.polar import ROOT_3, Polar, polar_of
 from moireloop_analyzer.layers.neighbours import Bonds
 from moireloop_analyzer.refusal import Refusal
 from moireloop_analyzer.sites.filling import TO_HONEYCOMB, Filling, Shown, filling_of, on_lattice
-
-MAX_STRAIN: Final = 0.15
+from moireloop_analyzer.sites.naming import MAX_STRAIN, described, reduced
 
 SIXTH_TURN_RAD: Final = math.pi / 3.0
 
@@ -82,7 +81,10 @@ def fit_lattice(
         return Refusal("its atoms do not form a triangular lattice")
     distortion = max(abs(part) for part in polar.strain.ravel().tolist())
     if distortion > MAX_STRAIN:
-        return Refusal(f"its lattice is not triangular: it is distorted by {distortion:.0%}")
+        return Refusal(
+            f"its atoms form {described(reduced(vectors.T))}, not a strained triangular one: it is distorted by "
+            f"{distortion:.1%}, and no layer bears more than {MAX_STRAIN:.0%}"
+        )
     sigma_rad = _rotation_sigma(polar, grain.free.errors)
     if any(closure.doubtful for closure in closures):
         one, other = (closure.closed != closure.doubtful for closure in closures)

@@ -30,6 +30,8 @@ NEAR: Final = 0.2
 CARRIED_SHARE: Final = 0.8
 """Share of the atoms that a vector of the lattice carries onto others; vacancies and noise leave some out."""
 
+RHOMBIC: Final = "rhombic"
+
 SAME_LENGTH, SAME_DEG = 0.05, 3.0
 
 LEAST_CORNER: Final = math.sin(math.radians(15.0))
@@ -43,21 +45,38 @@ FILLED, LEAST_FILLED = 0.77, 0.3
 """Share of the cells whose sites must hold an atom on average, and the share from which a place is a site."""
 
 
+MAX_STRAIN: Final = 0.15
+"""Distortion beyond which a lattice is no strained triangular one: no layer that is grown bears more.
+
+It is the shear strength of a layer of MoS2 by REBO, of 0.28 in its stronger direction (0.20 in the other). The beads
+bear 0.04 to 0.13, the more the wider they are apart (ADR 0051).
+"""
+
+
 @dataclass(frozen=True)
 class NamedLattice:
-    """A plane lattice by name, with how many atoms its cell holds."""
+    """A plane lattice by name, with how many atoms its cell holds.
+
+    `distortion` is how far its cell is from the one of a triangular lattice, as the root of the ratio of the stretches
+    less 1; `of_one_site` what it is called where its cell holds one atom.
+    """
 
     name: str
     sites: int
+    distortion: float
+    of_one_site: str
 
     @property
     def measurable(self) -> bool:
         """Whether it may be a triangular lattice or a honeycomb, as it is or strained."""
-        return self.sites <= 2 if self.name == "triangular" else self.sites == 1 and self.name in ("rhombic", "oblique")
+        if self.name == "triangular":
+            return self.sites <= 2
+        return self.sites == 1 and self.name in (RHOMBIC, "oblique") and self.distortion <= MAX_STRAIN
 
     def __str__(self) -> str:
-        article = "an" if self.name[0] in "aeiou" else "a"
-        return f"{article} {self.name} lattice" + (f" with {self.sites} atoms in its cell" if self.sites > 1 else "")
+        if self.sites == 1:
+            return self.of_one_site
+        return f"{_with_article(self.name)} lattice with {self.sites} atoms in its cell"
 
 
 def named_lattice(points: Floats, box: Box) -> NamedLattice | None:
@@ -73,7 +92,47 @@ def named_lattice(points: Floats, box: Box) -> NamedLattice | None:
     if cell is None:
         return None
     sites = _sites_in(near, cell, within)
-    return None if sites is None or len(points) < FEWEST_CELLS * sites else NamedLattice(_shape(cell), sites)
+    if sites is None or len(points) < FEWEST_CELLS * sites:
+        return None
+    return NamedLattice(_shape(cell), sites, _distortion(cell), described(cell))
+
+
+def reduced(cell: Floats) -> Floats:
+    """The shortest two vectors (2, 2), as rows, of the lattice that others span (Lagrange)."""
+    one, other = cell
+    while True:
+        if one @ one > other @ other:
+            one, other = other, one
+        steps = float(np.rint((one @ other) / (one @ one)))
+        if steps == 0.0:
+            return np.stack([one, other])
+        other = other - steps * one
+
+
+def described(cell: Floats) -> str:
+    """A lattice of one site by its reduced cell (2, 2): its name, and where its cell is rhombic the sides."""
+    shape = _shape(cell)
+    if shape != RHOMBIC:
+        return f"{_with_article(shape)} lattice"
+    one, other = cell
+    diagonals = (one, 2.0 * other - math.copysign(1.0, one @ other) * one)
+    if abs(np.hypot(*one) - np.hypot(*other)) < SAME_LENGTH * np.hypot(*other):
+        diagonals = (one - other, one + other)
+    short, long = sorted(float(np.hypot(*diagonal)) for diagonal in diagonals)
+    return f"a centred rectangular lattice of {short:.2f} by {long:.2f} angstrom"
+
+
+def _with_article(name: str) -> str:
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def _distortion(cell: Floats) -> float:
+    """By how much a reduced cell (2, 2) is distorted from the one of a triangular lattice."""
+    one, other = cell
+    other = other * math.copysign(1.0, one @ other)
+    triangle = np.array([[1.0, 0.5], [0.0, math.sqrt(0.75)]])
+    most, least = np.linalg.svd(np.stack([one, other], axis=1) @ np.linalg.inv(triangle), compute_uv=False)
+    return math.sqrt(most / max(least, 1e-12)) - 1.0
 
 
 def _about_the_middle(points: Floats, box: Box) -> Floats:
@@ -154,6 +213,6 @@ def _shape(cell: Floats) -> str:
     if abs(corner_deg - 90.0) < SAME_DEG:
         return "square" if alike else "rectangular"
     if alike:
-        return "triangular" if abs(corner_deg - 60.0) < SAME_DEG else "rhombic"
+        return "triangular" if abs(corner_deg - 60.0) < SAME_DEG else RHOMBIC
     half = float(one) / (2.0 * float(other))
-    return "rhombic" if abs(math.cos(math.radians(corner_deg)) - half) < SAME_LENGTH else "oblique"
+    return RHOMBIC if abs(math.cos(math.radians(corner_deg)) - half) < SAME_LENGTH else "oblique"
