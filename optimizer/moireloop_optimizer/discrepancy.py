@@ -17,13 +17,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
-from scipy.stats import qmc
 
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.patterns import PatternMeasured
 from moireloop_broker.contract.search import SearchSpace, Target
 from moireloop_optimizer.auto.twist_process import Prediction, TwistProcess, fit_theta, mass_within
 from moireloop_optimizer.runs import runs_of
+from moireloop_optimizer.sobol import sobol_points
 
 Floats = npt.NDArray[np.float64]
 
@@ -132,7 +132,7 @@ class JointModel:
         dimension = self._measured.chamber.shape[1]
         middle = np.log([SPREAD_MEDIAN_DEG, NOISE_MEDIAN_DEG, *[LENGTH_MEDIAN] * dimension])
         width = np.array([SPREAD_WIDTH, NOISE_WIDTH, *[LENGTH_WIDTH] * dimension])
-        uniform = qmc.Sobol(len(middle), rng=np.random.default_rng(0)).random(DRAWS)
+        uniform = sobol_points(DRAWS, len(middle), seed=0)
         sets = middle + width * ndtri(np.clip(uniform, 1e-3, 1.0 - 1e-3))
         scores = [self._score(theta) - 0.5 * (((theta - middle) / width) ** 2).sum() for theta in sets]
         return np.asarray(sets[int(np.argmax(scores))])
@@ -214,7 +214,7 @@ def _advised(
     model: JointModel, process: TwistProcess, chamber: _Chamber, space: SearchSpace, target: Target
 ) -> ChamberAdvice:
     own = len(chamber.names)
-    cube = qmc.Sobol(space.dimension + own, rng=np.random.default_rng(1)).random(PLACES)
+    cube = sobol_points(PLACES, space.dimension + own, seed=1)
     cube[:, space.dimension :] *= chamber.varies
     places = cube[:, : space.dimension]
     there, simulated = model.experiment(places, cube), model.simulation(places)

@@ -8,6 +8,7 @@ left-out runs says less: recurring twists are easy to predict, and say nothing a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -37,18 +38,30 @@ WORST: Final = -2.0
 """Least logarithm that counts, so that one surprise does not outweigh all other twists."""
 
 ASSUMED: Final = 2.0
-
-ASSUMED_GAIN: Final = 0.5
-"""Before any evidence the gain is taken to be this, as if so many twists had shown it."""
-
-FULL_GAIN: Final = 0.25
-"""Gain from which on the model is trusted wholly."""
+"""Twists whose gain is assumed before there is evidence."""
 
 
-def trust(gains: Floats) -> float:
+@dataclass(frozen=True)
+class Bar:
+    """The gain that `ASSUMED` twists are taken to have shown, and those at which trust begins and is whole."""
+
+    assumed_gain: float
+    least_gain: float
+    full_gain: float
+
+
+OF_LAYERS: Final = Bar(assumed_gain=0.5, least_gain=0.0, full_gain=0.25)
+"""Where layers are known a twist is a difference of two orientations that the cell admits, whatever runs have shown."""
+
+OF_TWISTS: Final = Bar(assumed_gain=0.0, least_gain=0.2, full_gain=0.3)
+"""Where only twists are known, the model must show that it can tell places apart: by chance gains come to 0.2 and
+more, in the mean over six to sixteen twists, in a sixth to a tenth of the scattered landscapes of `bench`."""
+
+
+def trust(gains: Floats, bar: Bar) -> float:
     """The share of proposals, in [0, 1], that a model with (V,) gains should make."""
-    gain = (gains.sum() + ASSUMED * ASSUMED_GAIN) / (len(gains) + ASSUMED)
-    return float(np.clip(gain / FULL_GAIN, 0.0, 1.0))
+    gain = (gains.sum() + ASSUMED * bar.assumed_gain) / (len(gains) + ASSUMED)
+    return float(np.clip((gain - bar.least_gain) / (bar.full_gain - bar.least_gain), 0.0, 1.0))
 
 
 def gains(

@@ -19,7 +19,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from moireloop_broker.contract.search import Points, Target
-from moireloop_optimizer.auto.foresight import gains, trust
+from moireloop_optimizer.auto.foresight import OF_LAYERS, OF_TWISTS, gains, trust
 from moireloop_optimizer.auto.repeated_twists import Habits, RepeatedTwists, choose_habits
 from moireloop_optimizer.auto.twist_process import Floats, Prediction, TwistProcess, fit_theta, mass_within
 from moireloop_optimizer.runs import Runs
@@ -47,7 +47,7 @@ REFUSAL_REACH: Final = 0.2
 class _Fitted:
     theta: torch.Tensor
     habits: Habits | None
-    trust: float = 1.0
+    trust: float
 
 
 @dataclass(frozen=True)
@@ -197,10 +197,12 @@ def _fit(runs: Runs, earlier: _Fitted | None) -> _Fitted:
     x, y = few.points, few.twist_deg
     theta = fit_theta(x, y, seed=len(runs), start=earlier.theta if earlier else None)
     if len(few) < FEWEST_FOR_HABITS:
-        return _Fitted(theta, None)
+        bar = OF_TWISTS if few.lattices is None else OF_LAYERS
+        return _Fitted(theta, None, trust(np.zeros(0), bar))
     process = TwistProcess(x, y, theta)
     habits = choose_habits(x, y, process.left_out_density(), few.lattices)
-    return _Fitted(theta, habits, trust(gains(x, y, process, habits, few.lattices)))
+    bar = OF_TWISTS if habits is None or habits.reaches is None else OF_LAYERS
+    return _Fitted(theta, habits, trust(gains(x, y, process, habits, few.lattices), bar))
 
 
 def _is_in_model(twist_deg: Floats, targets: Sequence[Target]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.special import ndtr, ndtri
-from scipy.stats import qmc
 
 from moireloop_broker.contract.search import Points
+from moireloop_optimizer.sobol import sobol_points
 
 Floats = npt.NDArray[np.float64]
 
@@ -157,7 +157,7 @@ def fit_theta(points: Points, twist_deg: Floats, *, seed: int, start: torch.Tens
     x = torch.as_tensor(points, dtype=DOUBLE)
     y = torch.as_tensor((twist_deg - twist_deg.mean()) / max(twist_deg.std(), LEAST_SPREAD_DEG), dtype=DOUBLE)
     middle, width = _prior(dimension)
-    uniform = qmc.Sobol(dimension + 1, rng=np.random.default_rng(0)).random(FIRST_DRAWS)
+    uniform = sobol_points(FIRST_DRAWS, dimension + 1, seed=0)
     theta = middle + width * torch.as_tensor(ndtri(np.clip(uniform, 1e-3, 1.0 - 1e-3)), dtype=DOUBLE)
     theta = theta if start is None else torch.cat([theta, start[None]])
     score = _solve(x, y, theta).score

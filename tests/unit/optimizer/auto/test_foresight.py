@@ -7,7 +7,7 @@ import pytest
 
 from bench.scattered import Scattered
 from moireloop_broker.contract.search import Points
-from moireloop_optimizer.auto.foresight import gains, trust
+from moireloop_optimizer.auto.foresight import OF_LAYERS, OF_TWISTS, gains, trust
 from moireloop_optimizer.auto.hit_model import FitCache
 from moireloop_optimizer.auto.repeated_twists import Habits, RepeatedTwists, RunsWithout
 from moireloop_optimizer.auto.twist_process import TwistProcess, fit_theta
@@ -36,11 +36,18 @@ def trusted(points: Points, twist_deg: Points) -> float:
     return FitCache().at(Runs(points, twist_deg, np.full(len(points), 0.05))).trust
 
 
-def test_a_model_is_trusted_before_there_is_evidence() -> None:
+def test_a_model_of_layers_is_trusted_before_there_is_evidence() -> None:
     """A model that was never tested makes all proposals; one that gained nothing on forty twists makes few."""
-    assert trust(np.zeros(0)) == 1.0
-    assert trust(np.zeros(40)) < 0.25
-    assert trust(np.full(40, -0.5)) == 0.0
+    assert trust(np.zeros(0), OF_LAYERS) == 1.0
+    assert trust(np.zeros(40), OF_LAYERS) < 0.25
+    assert trust(np.full(40, -0.5), OF_LAYERS) == 0.0
+
+
+def test_a_model_of_twists_alone_must_show_its_worth() -> None:
+    """It makes no proposal while untested, or where it gained little; a clear gain on a few twists is enough."""
+    assert trust(np.zeros(0), OF_TWISTS) == 0.0
+    assert trust(np.full(10, 0.2), OF_TWISTS) == 0.0
+    assert trust(np.full(6, 0.5), OF_TWISTS) == 1.0
 
 
 @pytest.mark.parametrize("seed", range(3))
