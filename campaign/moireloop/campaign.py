@@ -79,7 +79,7 @@ class Campaign(campaign.Campaign):
         document["growth"] = {"model": self.growth.model, **document["growth"]}
         return toml_text(document)
 
-    def start(self, *, fresh: bool = False, resume: bool = False) -> CampaignRun:
+    def start(self, *, fresh: bool = False, resume: bool = False, figures: bool = True) -> CampaignRun:
         """Start the campaign in a separate process, as `moireloop run` does, once it has passed all checks.
 
         The process does not outlive this one. When this one ends, the campaign drains and can be resumed.
@@ -87,6 +87,7 @@ class Campaign(campaign.Campaign):
         Args:
             fresh: first remove what an earlier campaign left in the folder.
             resume: continue the campaign in the folder, also with changed bounds, budget or targets.
+            figures: draw figures at the end, beside the tables; `moireloop figures` draws them at any time.
 
         Raises:
             CampaignFileError: the campaign cannot be run here, or was started before.
@@ -95,22 +96,23 @@ class Campaign(campaign.Campaign):
         if fresh and resume:
             raise ValueError("expected fresh or resume, got both")
         purpose: Purpose = "fresh" if fresh else "resume" if resume else "run"
-        return start(StartRequest(NAME, self.toml(), str(self.folder), purpose))
+        return start(StartRequest(NAME, self.toml(), str(self.folder), purpose, figures))
 
-    def run(self, *, fresh: bool = False, resume: bool = False, show: bool = True) -> Outcome:
+    def run(self, *, fresh: bool = False, resume: bool = False, show: bool = True, figures: bool = True) -> Outcome:
         """Run the campaign to its end. Ctrl-C, or interrupting a notebook, drains it; a second time ends it at once.
 
         Args:
             fresh: first remove what an earlier campaign left in the folder.
             resume: continue the campaign in the folder, also with changed bounds, budget or targets.
             show: write what `moireloop run` shows to sys.stdout.
+            figures: as `start`.
 
         Raises:
             CampaignFileError, CampaignIsRunning: as `start`.
             ServiceFailed: a service does not start or dies again and again.
             KeyboardInterrupt: it was interrupted; the campaign has ended.
         """
-        with self.start(fresh=fresh, resume=resume) as running:
+        with self.start(fresh=fresh, resume=resume, figures=figures) as running:
             return running.wait_through(show=show)
 
 

@@ -50,14 +50,17 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def started_by_a_thread(campaign: Campaign) -> CampaignRun:
     """Start a campaign from a thread that ends at once."""
     running: list[CampaignRun] = []
-    thread = threading.Thread(target=lambda: running.append(campaign.start()))
+    thread = threading.Thread(target=lambda: running.append(campaign.start(figures=False)))
     thread.start()
     thread.join()
     return running[0]
 
 
 def test_campaign_is_started_watched_stopped_and_resumed(tmp_path: Path) -> None:
-    """The thread that starts it may end; its client hears; a stop drains; the folder is one for commands too."""
+    """The thread that starts it may end; its client hears; a stop drains; the folder is one for commands too.
+
+    Without figures, as it asks, there are tables alone.
+    """
     campaign = short("search", results=100_000)
     with started_by_a_thread(campaign) as running:
         with pytest.raises(CampaignIsRunning):
@@ -72,6 +75,8 @@ def test_campaign_is_started_watched_stopped_and_resumed(tmp_path: Path) -> None
     assert (outcome.exit_code, outcome.folder) == (0, tmp_path / "search.campaign")
     assert outcome.reason.startswith("drained")
     assert outcome.results[0] == first
+    assert (outcome.folder / "results.csv").exists()
+    assert not list(outcome.folder.rglob("*.png"))
     copy = str(CampaignFolder(outcome.folder).campaign_copy)
     assert "state stopped" in moireloop("status", Path(copy)).stdout
     with pytest.raises(CampaignFileError, match=f"continue with `moireloop resume {copy}`"):
@@ -85,7 +90,7 @@ def test_campaign_is_started_watched_stopped_and_resumed(tmp_path: Path) -> None
 
 async def in_a_loop(campaign: Campaign) -> tuple[Result, ...]:
     """Resume a campaign where an event loop runs, as in a notebook."""
-    return campaign.run(resume=True, show=False).results
+    return campaign.run(resume=True, show=False, figures=False).results
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)])

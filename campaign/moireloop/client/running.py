@@ -45,12 +45,16 @@ class SessionLost(RuntimeError):
 
 @dataclass(frozen=True)
 class StartRequest:
-    """The process's input: the prefix of errors, the text of the campaign, its folder, and what to do with it."""
+    """The process's input: the prefix of errors, the text of the campaign, its folder, and what to do with it.
+
+    `figures` says whether they are drawn at the end.
+    """
 
     name: str
     text: str
     folder: str
     purpose: Purpose
+    figures: bool = True
 
 
 @dataclass(frozen=True)

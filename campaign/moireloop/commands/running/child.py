@@ -58,9 +58,9 @@ def _carried_out(request: StartRequest, report: int) -> int:
         _say(report, {"held": True})
 
     if request.purpose == "resume":
-        session = resume_file(file, held)
+        session = resume_file(file, held, draws=request.figures)
     else:
-        session = run_file(file, held, fresh=request.purpose == "fresh")
+        session = run_file(file, held, fresh=request.purpose == "fresh", draws=request.figures)
     for result in session.history.results:
         _say(report, {"result": result.model_dump(mode="json")})
     _say(report, {"reason": session.reason, "exit_code": session.exit_code})
