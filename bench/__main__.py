@@ -40,7 +40,8 @@ BENCHES: Final = {
     ),
     "launch": Bench(
         "launch",
-        {"rounds": 1, "runs": 2, "noops": 5, "deaths": 1, "only": "local", "growth": BEAD, "strategy": "random"},
+        {"rounds": 1, "runs": 2, "noops": 5, "deaths": 1, "only": "local", "growth": BEAD, "strategy": "random",
+         "run_s": None},
     ),
     "waits": Bench("waits", {"earlier": 4, "more": 3, "growth": BEAD}),
     "frames": Bench("frames", {"sizes": [(10_000, 5)], "rounds": 1}),

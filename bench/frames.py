@@ -13,7 +13,7 @@ import numpy as np
 import zmq
 
 from bench.table import Row
-from moireloop_broker.contract.frames import Frame, FrameHeader, frame_parts
+from moireloop_broker.contract.frames import Frame, FrameHeader, FrameHeaders, frame_parts, message_of
 from moireloop_broker.streams.curve import Curve
 from moireloop_broker.streams.frames import COPY_BELOW_BYTES, FramePublisher, FrameReceiver
 
@@ -61,10 +61,10 @@ def _push_ours(endpoint: str, size: int, count: int, stop: mp.synchronize.Event,
     keys = Curve.model_validate_json(curve) if curve else None
     publisher = FramePublisher(lambda: frozenset({endpoint}), curve=keys)
     frame = _frame(size)
-    cell = frame.header.cell
+    headers, cell, shape = FrameHeaders(frame.header), frame.header.cell, frame.header.shape
     for step in range(count):
-        header = frame.header.at(step, step * 0.004, cell, 300.0)
-        publisher.publish(Frame(header, frame.positions, frame.types))
+        header = headers.packed(step, step * 0.004, cell, shape, 300.0, None, None, None)
+        publisher.send(message_of(header, frame.positions, frame.types))
         if publisher.waiting:
             publisher.flush(PATIENCE_S)
     publisher.flush(PATIENCE_S)

@@ -9,18 +9,17 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from itertools import pairwise
 from pathlib import Path
-from statistics import mean, median
+from statistics import median
 from typing import Final
 
 from bench.campaigns import campaign_of, session, wait_until
 from bench.queue import NOTHING_TO_DO, POINT, candidates_per_s
+from bench.slots import RUN_S, utilisation_of_two
 from bench.table import Row
 from moireloop import Campaign
-from moireloop.results.results import utilisation
 from moireloop_broker.connection import Connection
-from moireloop_broker.contract.events import Candidate, Result, RunLeased
+from moireloop_broker.contract.events import Candidate, RunLeased
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
@@ -45,30 +44,34 @@ LONG: Final = {**BEAD, "anneal_steps": 50_000_000}
 
 def rows(
     rounds: int = 6,
-    runs: int = 24,
+    runs: int = 40,
     noops: int = 600,
     deaths: int = 3,
     only: str = "",
     growth: Section = BEAD,
     strategy: str = "auto",
+    run_s: float | None = RUN_S,
 ) -> list[Row]:
     """Start, utilisation, rate and return after a death, for each launcher that can work here, or `only` one.
 
     Args:
         strategy: what proposes the runs of which the utilisation is measured.
+        run_s: how long these are to take.
     """
     found = []
     with ExitStack() as stack:
         for name, environment in _places(stack, (only,) if only else tuple(TRUE)):
             with _within(environment):
-                found += _rows_of(name, rounds, runs, noops, deaths, growth, strategy)
+                found += _rows_of(name, rounds, runs, noops, deaths, growth, strategy, run_s)
     return found
 
 
-def _rows_of(name: str, rounds: int, runs: int, noops: int, deaths: int, growth: Section, strategy: str) -> list[Row]:
+def _rows_of(
+    name: str, rounds: int, runs: int, noops: int, deaths: int, growth: Section, strategy: str, run_s: float | None
+) -> list[Row]:
     bare_s = median(_bare_s(name) for _ in range(rounds))
     start_s = median(_starts_s(name, rounds))
-    used, rest = _utilisation(name, runs, growth, strategy)
+    used, rest = utilisation_of_two(lambda chosen: _campaign(name, chosen, 2, strategy), growth, runs, run_s)
     rate = _noops_per_s(name, noops)
     again_s = median(_again_s(name) for _ in range(deaths))
     return [
@@ -161,32 +164,6 @@ def _starts_s(name: str, rounds: int) -> list[float]:
             handle.hand_back()
             wait_until(lambda: handle.poll() is not None, "the worker's end")  # noqa: B023
     return found
-
-
-def _utilisation(name: str, runs: int, growth: Section, strategy: str) -> tuple[float, str]:
-    """Utilisation over so many runs of two workers, and where the rest went, per run."""
-    with _campaign(name, growth, workers=2, strategy=strategy) as campaign, session(campaign) as (conductor, _):
-        wait_until(lambda: conductor.step() is not None and len(conductor.history.results) >= runs, "the runs")
-        results = list(conductor.history.results)
-    used = utilisation(results)
-    return used.fraction or 0.0, rest_of(results)
-
-
-def rest_of(results: list[Result]) -> str:
-    """Where the time outside LAMMPS went: between two runs, before a run begins, and during it."""
-    spans: dict[str, list[tuple[float, float, float, float]]] = {}
-    for result in results:
-        if (report := result.report) is not None and result.times.leased_s is not None:
-            times = (result.times.leased_s, report.started_s, report.finished_s, report.md_s)
-            spans.setdefault(report.worker, []).append(times)
-    each = [run for worker in spans.values() for run in worker]
-    gaps = [after[0] - run[2] for worker in spans.values() for run, after in pairwise(sorted(worker))]
-    held = [finished - started - md_s for _, started, finished, md_s in each]
-    return (
-        f"runs of {median(run[2] - run[0] for run in each):.2f} s; of each, outside LAMMPS: "
-        f"{1000 * median(held):.0f} ms frames and look-ups, {1000 * mean(run[1] - run[0] for run in each):.1f} ms "
-        f"to begin, {1000 * median(gaps or [0.0]):.1f} ms to the next"
-    )
 
 
 def _noops_per_s(name: str, noops: int) -> float:

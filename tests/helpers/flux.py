@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from moireloop_broker.processes.lifeline import lifeline_command
+from moireloop_broker.processes.lifeline import ANY_PARENT, lifeline_command
 from tests.helpers.rank_processes import environment_of
 from tests.helpers.schedulers import Held
 from tests.helpers.waiting import wait_until
@@ -45,12 +46,16 @@ class Flux:
         with tempfile.TemporaryDirectory(prefix="moireloop-flux-") as place:
             told = Path(place) / "uri"
             (Path(place) / "resources.toml").write_text(RESOURCES)
+            idle = shlex.join(lifeline_command(["sleep", "3600"], signal.SIGKILL, parent=ANY_PARENT))
             command = [
                 "flux", "start", f"--test-size={len(NODES)}", f"--test-hosts={' '.join(NODES)}",
                 f"--config-path={place}/resources.toml", *options,
-                "sh", "-c", f"echo $FLUX_URI > {told}.new && mv {told}.new {told} && exec sleep 3600",
+                "sh", "-c", f"echo $FLUX_URI > {told}.new && mv {told}.new {told} && exec {idle}",
             ]  # fmt: skip
-            with subprocess.Popen(lifeline_command(command, signal.SIGTERM), stderr=subprocess.DEVNULL) as start:
+            nowhere = subprocess.DEVNULL
+            with subprocess.Popen(
+                lifeline_command(command, signal.SIGTERM), stdin=nowhere, stdout=nowhere, stderr=nowhere
+            ) as start:
                 try:
                     wait_until(told.exists, "the Flux instance is up", 90)
                     yield Held({**os.environ, "FLUX_URI": told.read_text().strip()}, NODES)

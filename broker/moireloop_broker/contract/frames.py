@@ -71,27 +71,35 @@ class FrameHeader(Message):
             raise ValueError(f"expected a part below {self.parts}, the number of parts, got {self.part}")
         return self
 
-    def at(
-        self,
-        step: int,
-        time_ps: float,
-        cell: list[list[float]],
-        temperature_k: float | None = None,
-        pressure_bar: float | None = None,
-        potential_ev: float | None = None,
-        kinetic_ev: float | None = None,
-    ) -> Self:
-        """The header of another frame of the same run. Finite numbers are taken on trust: the receiver checks them."""
-        changed = {
-            "step": step,
-            "time_ps": time_ps,
-            "cell": cell,
-            "temperature_k": temperature_k,
-            "pressure_bar": pressure_bar,
-            "potential_ev": potential_ev,
-            "kinetic_ev": kinetic_ev,
-        }
-        return self.model_copy(update=changed)
+
+DIFFERING: Final = (
+    "step", "time_ps", "cell", "shape", "temperature_k", "pressure_bar", "potential_ev", "kinetic_ev",
+)  # fmt: skip
+"""Fields in which the frames of a run differ."""
+
+
+class FrameHeaders:
+    """Packed headers of the frames of one run, which have most of their bytes in common.
+
+    Args:
+        first: the header of any frame of the run, which is checked. What differs in the others is taken on trust, as
+            long as its numbers are finite: the receiver checks it.
+    """
+
+    def __init__(self, first: FrameHeader) -> None:
+        self._pack = msgpack.Packer().pack
+        common = {name: value for name, value in first.__dict__.items() if name not in DIFFERING}
+        head = msgpack.Packer().pack_map_header(len(common) + len(DIFFERING))
+        self._common: bytes = head + self._pack(common)[1:]
+
+    def packed(self, *values: object) -> bytes:
+        """The header of another frame, as `frame_parts` packs it but for the order of its fields.
+
+        Args:
+            values: those of DIFFERING, in its order.
+        """
+        differing: bytes = self._pack(dict(zip(DIFFERING, values, strict=True)))
+        return self._common + differing[1:]
 
 
 class Frame:
@@ -110,10 +118,17 @@ _FRAME_HEADER: Final = TypeAdapter(FrameHeader)
 
 def frame_parts(frame: Frame) -> list[bytes | memoryview]:
     """The multipart message of a frame; positions and types are passed on as buffers, not copied."""
+    header: bytes = msgpack.packb(frame.header.__dict__)  # flat: model_dump would give the same, more slowly
+    return message_of(header, frame.positions, frame.types)
+
+
+def message_of(
+    header: bytes, positions: npt.NDArray[np.float32], types: npt.NDArray[np.uint8]
+) -> list[bytes | memoryview]:
+    """The multipart message of a packed header, positions (N, 3), row by row, and types (N,), which are not copied."""
     import numpy as np
 
-    header: bytes = msgpack.packb(frame.header.__dict__)  # flat: model_dump would give the same, more slowly
-    return [FRAME_TOPIC, header, frame.positions.reshape(-1).view(np.uint8).data, frame.types.data]
+    return [FRAME_TOPIC, header, positions.reshape(-1).view(np.uint8).data, types.data]
 
 
 def frame_from_parts(parts: Sequence[bytes | memoryview]) -> Frame:

@@ -101,7 +101,10 @@ class FramePublisher:
 
     def publish(self, frame: Frame) -> None:
         """Send a frame, or keep it for the next call when no analyzer has room."""
-        parts = frame_parts(frame)
+        self.send(frame_parts(frame))
+
+    def send(self, parts: Parts) -> None:
+        """`publish` the message of a frame."""
         if not self._connected:
             for way in self._ways:
                 way.bound_queue(queue_length(len(parts[2]), self._kept_bytes))

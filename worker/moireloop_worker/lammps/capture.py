@@ -8,7 +8,7 @@ next look-up and is then done for all its snapshots at a stroke. Between two ste
 from __future__ import annotations
 
 import ctypes
-import struct
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -24,7 +24,10 @@ from moireloop_worker.models.growth_model import Configuration, Selection
 ROW: Final = np.dtype([("place", "<f4", 3), ("id", "<i8"), ("type", "u1")])
 
 
-BOX: Final = struct.Struct("=9d")
+BOX_NUMBERS: Final = 9
+
+TOGETHER_BYTES: Final = 256 * 1024
+"""Positions of snapshots that are arranged at a stroke; larger ones take their time anyway, one by one."""
 
 
 class TooManyAtoms(ValueError):
@@ -73,12 +76,30 @@ class SelectedAtoms:
         self._order = np.empty(0, dtype=np.intp)
         self._in_order = Atoms(self._order, self._order, self._order)
 
-    def of(self, record: _Record) -> Atoms:
-        """The selected atoms of a record; positions and types as they go into frames."""
-        if self._memory != (record.ids, record.types):
-            self._sort(record)
-        places = np.frombuffer(record.places).reshape(-1, 3).take(self._order, axis=0)
-        return self._in_order._replace(places=places.astype(np.float32))
+    def of(self, records: Sequence[_Record]) -> list[Atoms]:
+        """The selected atoms of each record; positions and types as they go into frames."""
+        found: list[Atoms] = []
+        while len(found) < len(records):
+            first = records[len(found)]
+            if self._memory != (first.ids, first.types):
+                self._sort(first)
+            found += self._arranged(self._alike(records[len(found) :]))
+        return found
+
+    def _alike(self, records: Sequence[_Record]) -> Sequence[_Record]:
+        """The first records, as many as have their atoms in the present order and are small together."""
+        most = max(1, TOGETHER_BYTES // max(1, len(records[0].places)))
+        for number, record in enumerate(records[1:most], 1):
+            if self._memory != (record.ids, record.types):
+                return records[:number]
+        return records[:most]
+
+    def _arranged(self, records: Sequence[_Record]) -> list[Atoms]:
+        shape = len(records), len(records[0].places) // 24, 3
+        places = records[0].places if len(records) == 1 else b"".join(record.places for record in records)
+        taken = np.frombuffer(places).reshape(shape).astype(np.float32).take(self._order, axis=1)
+        ids, _, types = self._in_order
+        return [Atoms(ids, one, types) for one in taken]
 
     def _sort(self, record: _Record) -> None:
         ids, types = np.frombuffer(record.ids, dtype=self._id_type), np.frombuffer(record.types, dtype="<i4")
@@ -200,9 +221,10 @@ class SnapshotRecorder:
         totals, self._records_totals = self._records_totals[:ready], self._records_totals[ready:]
         if not records:
             return []
-        atoms = [self._selected.of(record) for record in records]
+        atoms = self._selected.of(records)
         if self._in_parts:
-            return [self._part(*one, timestep_ps) for one in zip(records, atoms, totals, strict=True)]
+            own = _snapshots(records, atoms, totals, timestep_ps)
+            return [replace(snapshot, part=self._comm.rank, parts=self._comm.size) for snapshot in own]
         return self._whole(records, atoms, totals, timestep_ps)
 
     def rest(self) -> None:
@@ -222,7 +244,7 @@ class SnapshotRecorder:
         totals = self._totals.read_end(step)
         ids, places = self._per_atom(self._handle, b"id"), self._per_atom(self._handle, b"x")
         record = self._record(step, self._instance.extract_setting("nlocal"), ids, places)
-        snapshots = self._whole([record], [self._selected.of(record)], [totals], timestep_ps)
+        snapshots = self._whole([record], self._selected.of([record]), [totals], timestep_ps)
         return snapshots[0] if snapshots else None
 
     def _record(self, step: int, atoms: int, ids: int | None, places: int | None) -> _Record:
@@ -259,25 +281,36 @@ class SnapshotRecorder:
             atoms = [together.in_order() for together in gathered(self._comm, atoms)]
         if not atoms:
             return []
-        return [
-            _snapshot(record, part, total, timestep_ps)
-            for record, part, total in zip(records, atoms, totals, strict=True)
-        ]
-
-    def _part(self, record: _Record, atoms: Atoms, totals: Totals, timestep_ps: float) -> Configuration:
-        return replace(_snapshot(record, atoms, totals, timestep_ps), part=self._comm.rank, parts=self._comm.size)
+        return _snapshots(records, atoms, totals, timestep_ps)
 
 
-def _snapshot(record: _Record, atoms: Atoms, totals: Totals, timestep_ps: float) -> Configuration:
-    x_low, y_low, z_low, x_high, y_high, z_high, xy, yz, xz = BOX.unpack(record.box)
-    return Configuration(
-        step=record.step,
-        time_ps=record.step * timestep_ps,
-        cell=np.array([[x_high - x_low, 0, 0], [xy, y_high - y_low, 0], [xz, yz, z_high - z_low]]),
-        positions=atoms.places,
-        types=atoms.types,
-        **totals._asdict(),
-    )
+def _snapshots(
+    records: Sequence[_Record], atoms: Sequence[Atoms], totals: Sequence[Totals], timestep_ps: float
+) -> list[Configuration]:
+    cells = cells_of([record.box for record in records])
+    return [
+        Configuration(
+            step=record.step,
+            time_ps=record.step * timestep_ps,
+            cell=cell,
+            positions=part.places,
+            types=part.types,
+            temperature_k=total.temperature_k,
+            pressure_bar=total.pressure_bar,
+            potential_ev=total.potential_ev,
+            kinetic_ev=total.kinetic_ev,
+        )
+        for record, cell, part, total in zip(records, cells, atoms, totals, strict=True)
+    ]
+
+
+def cells_of(boxes: Sequence[bytes]) -> npt.NDArray[np.float64]:
+    """Rows a, b, c of the cells, (n, 3, 3), from what lammps_extract_box wrote of each: corners, xy, yz, xz."""
+    rows = np.frombuffer(b"".join(boxes)).reshape(-1, BOX_NUMBERS)
+    cells = np.zeros((len(rows), 9))
+    cells[:, [0, 4, 8]] = rows[:, 3:6] - rows[:, :3]
+    cells[:, [3, 7, 6]] = rows[:, 6:]
+    return cells.reshape(-1, 3, 3)
 
 
 def _addresses(box: Any, flags: Any) -> tuple[ctypes.c_void_p, ...]:

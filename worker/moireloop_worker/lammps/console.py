@@ -36,7 +36,8 @@ class Console:
     Args:
         on_lone_error: called with LAMMPS's message on the one rank that failed, right before the worker is aborted.
 
-    `record` gets the commands that belong to a run; `md_s` sums the time inside LAMMPS. `recorder` and `callback`
+    `record` gets the commands that belong to a run; `md_s` sums the time inside LAMMPS, `held_up_s` what
+    callbacks took meanwhile. `recorder` and `callback`
     belong to the present instance. `pace_s` is how long a step took of late, by the number of atoms.
 
     Raises:
@@ -52,7 +53,7 @@ class Console:
     ) -> None:
         self.comm = communicator.Dup()
         self.record = CommandRecord(None)
-        self.md_s = 0.0
+        self.md_s = self.held_up_s = 0.0
         self.pace_s: dict[int, float] = {}
         self._library = LammpsLibrary(library)
         self._arguments = tuple(arguments)
@@ -98,7 +99,9 @@ class Console:
             self.close()
             raise LammpsError(_message(str(error), command)) from None
         finally:
-            self.md_s += time.perf_counter() - began - (self.callback.held_up_s - held_up_s)
+            held_up_s = self.callback.held_up_s - held_up_s
+            self.held_up_s += held_up_s
+            self.md_s += time.perf_counter() - began - held_up_s
 
     @contextmanager
     def own_errors(self) -> Iterator[None]:

@@ -63,6 +63,11 @@ class Engine:
         """Seconds inside LAMMPS so far."""
         return self._console.md_s
 
+    @property
+    def held_up_s(self) -> float:
+        """Seconds for which frames and look-ups held LAMMPS up so far, in the midst of its steps."""
+        return self._console.held_up_s
+
     def run(
         self,
         plan: Plan,

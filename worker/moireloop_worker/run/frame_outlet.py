@@ -66,11 +66,15 @@ class FrameOutlet:
 
     def publish(self, frame: Frame) -> None:
         """Send a frame, or a part of one; all ranks call it with their parts of the same frame."""
-        if frame.header.parts == 1:
+        self.send(frame_parts(frame), frame.header.parts)
+
+    def send(self, message: Parts, parts: int) -> None:
+        """`publish` the message of a frame, or of one of so many parts of a frame."""
+        if parts == 1:
             if self._whole is not None:
-                self._whole.publish(frame)
+                self._whole.send(message)
             return
-        self._waiting.append(frame_parts(frame))
+        self._waiting.append(message)
         self._send(0.0)
         if len(self._waiting) > 1:
             self._drop(self._comm.allreduce(self._too_many(), MPI.MAX))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moireloop_broker.contract.frames import Frame, FrameHeader
+from moireloop_broker.contract.frames import Frame, FrameHeader, FrameHeaders, message_of
 from moireloop_broker.contract.message import MAX_NUMBER
 from moireloop_worker.models.growth_model import Configuration, GrowthModel
 
@@ -40,31 +40,31 @@ def frame_of(
 
 
 class RunFrames:
-    """The frame messages of one attempt: headers from a template, which costs less than to check each anew."""
+    """The frame messages of one attempt: a frame's header shares most of its bytes with the first one's."""
 
     def __init__(self, candidate_id: str, attempt: int, model: GrowthModel) -> None:
         self._candidate_id = candidate_id
         self._attempt = attempt
         self._model = model
-        self._header: FrameHeader | None = None
+        self._headers: FrameHeaders | None = None
         self.planned_steps = 0
 
-    def frame(self, snapshot: Configuration) -> Frame:
-        """The frame message of a snapshot of this run."""
-        if self._header is None or self._header.shape[0] != len(snapshot.positions):
-            self._header = frame_of(
-                self._candidate_id, self._attempt, self._model, snapshot, planned_steps=self.planned_steps
-            ).header
-        header = self._header.at(
+    def message(self, snapshot: Configuration) -> list[bytes | memoryview]:
+        """The multipart message of a snapshot of this run; all have the same `part` of `parts`."""
+        if self._headers is None:
+            first = frame_of(self._candidate_id, self._attempt, self._model, snapshot, planned_steps=self.planned_steps)
+            self._headers = FrameHeaders(first.header)
+        header = self._headers.packed(
             snapshot.step,
             snapshot.time_ps,
             snapshot.cell.tolist(),
+            snapshot.positions.shape,
             _within_bounds(snapshot.temperature_k),
             _within_bounds(snapshot.pressure_bar),
             _within_bounds(snapshot.potential_ev),
             _within_bounds(snapshot.kinetic_ev),
         )
-        return Frame(header, snapshot.positions, snapshot.types)
+        return message_of(header, snapshot.positions, snapshot.types)
 
 
 def _within_bounds(value: float | None) -> float | None:

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import redis
 from mpi4py import MPI
@@ -37,8 +37,17 @@ TAKE_WAIT_S: Final = 0.5
 
 HOLD_POLL_S: Final = 0.1
 
-Before = tuple[float, int, int, float, float]
-"""Before a run: seconds in LAMMPS, frames sent and dropped, seconds since the epoch, seconds of the boot clock."""
+
+class Before(NamedTuple):
+    """Before a run: seconds in LAMMPS and those for which callbacks held it up, frames sent and dropped, seconds since
+    the epoch, seconds of the boot clock."""
+
+    md_s: float
+    held_up_s: float
+    sent: int
+    dropped: int
+    started_s: float
+    began_s: float
 
 
 class FrameWatch(Watch):
@@ -54,7 +63,7 @@ class FrameWatch(Watch):
 
     def frame(self, snapshot: Configuration) -> None:
         """Publish it; never waits."""
-        self._outlet.publish(self._frames.frame(snapshot))
+        self._outlet.send(self._frames.message(snapshot), snapshot.parts)
 
     def ended(self) -> None:
         """Let go of what waits."""
@@ -180,7 +189,8 @@ class Leader:
         within_a_frame = self._within_a_frame
         watch = RunWatch(lease, model, self._outlet, self._keeper, self._stopping, within_a_frame=within_a_frame)
         self._outlet.settle()
-        before = (self._evaluator.engine.md_s, self._outlet.sent, self._outlet.dropped, time.time(), boot_s())
+        engine, outlet = self._evaluator.engine, self._outlet
+        before = Before(engine.md_s, engine.held_up_s, outlet.sent, outlet.dropped, time.time(), boot_s())
         try:
             evaluated = self._evaluator.evaluate(lease, watch)
         except (LammpsError, NotMolten, ParametersRefused, CannotWrite) as error:
@@ -246,7 +256,8 @@ class Leader:
         if self._keeper.completed() == 1:
             self._insist(self.announce)
         if report.steps:
-            log.info("candidate finished candidate=%s steps=%d", candidate_id, report.steps)
+            held_up_s = self._evaluator.engine.held_up_s - before.held_up_s
+            log.info("candidate finished candidate=%s steps=%d held_up_s=%.4f", candidate_id, report.steps, held_up_s)
 
     def _finish(self, lease: Lease, report: RunReport, final: Frame) -> None:
         """Hand a run in, and take the next candidate along where one is to be taken. Raises LeaseLost."""
@@ -268,7 +279,7 @@ class Leader:
         self._insist(lambda: self._leases.give_back(lease, reason))
 
     def _report(self, lease: Lease, evaluated: Evaluated, before: Before, ended: str) -> RunReport:
-        md_s, sent, dropped, started_s, began_s = before
+        md_s, _, sent, dropped, started_s, began_s = before
         own = {
             "candidate_seed": str(lease.candidate.seed),
             "run_seed": str(evaluated.run_seed),

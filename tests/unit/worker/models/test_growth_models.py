@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 
+from moireloop_broker.contract.frames import frame_from_parts
 from moireloop_worker.models.bead import Bead
 from moireloop_worker.models.growth_model import (
     LARGEST_SEED,
@@ -59,7 +60,7 @@ def test_frames_name_the_elements(model: GrowthModel, elements: list[str]) -> No
         types=np.ones(1, np.uint8),
     )  # fmt: skip
     assert frame_of("c1", 1, model, snapshot).header.elements == elements
-    assert RunFrames("c1", 1, model).frame(snapshot).header.elements == elements
+    assert frame_from_parts(RunFrames("c1", 1, model).message(snapshot)).header.elements == elements
 
 
 @pytest.mark.parametrize(
