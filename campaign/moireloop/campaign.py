@@ -14,6 +14,7 @@ from moireloop.campaign_file.load import parsed
 from moireloop.campaign_file.origin import absolute_folder
 from moireloop.campaign_file.toml_text import toml_text
 from moireloop.client.running import CampaignRun, Outcome, Purpose, StartRequest, start
+from moireloop_analyzer.diffraction_settings import DiffractionSettings
 from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
 from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
 from moireloop_broker.problems import Problem
@@ -51,6 +52,7 @@ class Campaign(campaign.Campaign):
         frames: FrameSettings | Table | None = None,
         analyzers: AnalyzerSettings | Table | None = None,
         early_end: EarlyEndSettings | Table | None = None,
+        diffraction: DiffractionSettings | Table | None = None,
         optimizer: OptimizerSettings | Table | None = None,
         archive: ArchiveSettings | Table | None = None,
         redis: RedisSettings | Table | None = None,
@@ -59,7 +61,7 @@ class Campaign(campaign.Campaign):
         sections = {
             "name": name, "targets": targets, "space": space, "budget": budget, "growth": growth, "workers": workers,
             "lammps": lammps, "frames": frames, "analyzers": analyzers, "early_end": early_end,
-            "optimizer": optimizer, "archive": archive, "redis": redis, "network": network,
+            "diffraction": diffraction, "optimizer": optimizer, "archive": archive, "redis": redis, "network": network,
         }  # fmt: skip
         document = _plain({section: value for section, value in sections.items() if value is not None})
         problems = [Problem(key, "expected a value that TOML has, got None") for key in _nones(document)]

@@ -85,6 +85,11 @@ COMMANDS: Final = {
         "Measure the twist in a diffraction pattern, and find the results most like it and what to change.",
         (*SESSION,),
     ),
+    "pattern": Command(
+        "looking.pattern",
+        "Simulate the diffraction pattern of a run's final structure: X-rays in the plane, or RHEED.",
+        (*SESSION,),
+    ),
     "figures": Command("looking.figures", "Draw the figures into the campaign's folder.", ("figures", "analyzer")),
     "dashboard": Command(
         "looking.dashboard",
@@ -189,6 +194,25 @@ ARGUMENTS: Final = {
         *PATTERN,
         Argument("--closest", type=int, default=5, metavar="N", help="number of similar results (5)"),
         Argument("-o", dest="output", type=Path, metavar="FILE2", help="write a picture (.png, .svg)"),
+    ),
+    "pattern": (
+        Argument("candidate_id", metavar="ID", help="id of the candidate, as in results.csv"),
+        Argument("--kind", choices=["gixd", "rheed"], required=True, help="X-rays in the plane, or electrons"),
+        Argument(
+            "-o", dest="output", type=Path, metavar="FILE2", help="write the peaks (.csv), as `compare` reads them"
+        ),
+        Argument("--picture", type=Path, metavar="FILE3", help="write a picture (.png, .svg)"),
+        Argument(
+            "--set",
+            dest="changes",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="a setting of [diffraction], such as temperature_k=300 or rheed.azimuth_deg=30; again for more",
+        ),
+        Argument("--counts", type=float, metavar="N", help="add noise: counts in the brightest peak"),
+        Argument("--background", type=float, default=0.0, metavar="B", help="counts under each peak (0)"),
+        Argument("--seed", type=int, default=0, help="seed of the noise"),
     ),
     "bluesky": (
         Argument("--publish", metavar="ADDRESS", help="of a bluesky-0MQ-proxy, such as tcp://127.0.0.1:5567"),

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from moireloop.campaign_file.campaign import Campaign
     from moireloop.experiment.comparison import Comparison
+    from moireloop_analyzer.scattering.simulated import SimulatedPattern
     from moireloop_optimizer.discrepancy import ChamberAdvice
 
 M = TypeVar("M", bound="Published")
@@ -174,6 +175,24 @@ class StoredCampaign:
         if "lattices" not in options and (crystal := crystal_of(self._campaign.growth)) is not None:
             options["lattices"] = crystal.lattice_angstrom, crystal.lattice_angstrom
         return compare(pattern, self.results, self.targets, self.space, **options)
+
+    def pattern(self, candidate_id: str, kind: str = "gixd", **changes: Any) -> SimulatedPattern:
+        """The pattern that X-rays (`gixd`) or electrons (`rheed`) would show of a run's final structure.
+
+        Args:
+            changes: settings of [diffraction], as `temperature_k=300`; of its tables, as `rheed={"azimuth_deg": 30}`.
+
+        Raises:
+            PatternRefused: there is no such run, it left no structure, or a setting is wrong.
+            MissingExtra: the required extras are not installed.
+        """
+        from moireloop.experiment.simulating import changed_settings, pattern_of_run
+        from moireloop_worker.models.script_files import started_model
+
+        campaign = self._campaign
+        model = started_model(campaign.growth, campaign.frames.every_steps, self._folder)
+        settings = changed_settings(campaign.diffraction, changes)
+        return pattern_of_run(candidate_id, self.results, self.series, self._folder, model, kind, settings)
 
     def advise_chamber(self, target: Target | float | None = None) -> ChamberAdvice:
         """Advise growth parameters for chamber and simulation, from results and patterns; see CampaignClient."""

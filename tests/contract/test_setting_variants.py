@@ -98,6 +98,22 @@ RUN_BY = {
         "unit/analyzer/service/test_early_end.py",
         "test_without_a_distance_no_twist_is_hopeless",
     ),
+    "diffraction.temperature_k = given": (
+        "unit/campaign/experiment/test_simulating.py",
+        "test_heat_is_the_runs_own",
+    ),
+    "diffraction.temperature_k = none": (
+        "unit/campaign/experiment/test_simulating.py",
+        "test_heat_is_the_runs_own",
+    ),
+    "diffraction.domain_angstrom = given": (
+        "physics/test_scattering.py",
+        "test_peaks_are_as_wide_as_the_resolution_says",
+    ),
+    "diffraction.domain_angstrom = none": (
+        "physics/test_scattering.py",
+        "test_rods_closer_than_the_resolution_are_one_wide_peak",
+    ),
     "optimizer.mode = async": ("integration/optimizer/test_optimizer_service.py", "test_a_campaign_comes_to_its_end"),
     "optimizer.mode = batch": (
         "integration/optimizer/test_optimizer_service.py",

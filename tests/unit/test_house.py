@@ -32,16 +32,17 @@ ROOMS = {
         "settings", "inputs", "models", "launchers", "flux", "slurm", "lammps", "checks", "run", "pool", "__main__",
     ),
     "moireloop_analyzer": (
-        "refusal", "settings", "geometry", "layers", "sites", "lattice", "crystals", "estimate", "twist", "analysis",
-        "measurement", "warm_up", "structure", "patterns", "plugins", "settling", "checks", "service", "__main__",
+        "refusal", "settings", "diffraction_settings", "geometry", "layers", "sites", "lattice", "crystals", "estimate",
+        "twist", "analysis", "measurement", "warm_up", "structure", "patterns", "scattering", "plugins", "settling",
+        "checks", "service", "__main__",
     ),
     "moireloop_optimizer": (
         "runs", "strategy", "strategy_names", "settings", "sobol", "auto", "regret", "repeats", "strategies",
         "generators", "advice", "discrepancy", "checks", "service", "__main__",
     ),
     "moireloop": (
-        "exit_codes", "cells", "results", "experiment", "campaign_file", "client", "campaign", "scheduling", "services",
-        "session", "stored", "bluesky", "figures", "terminal", "commands", "cli", "__main__",
+        "exit_codes", "structure_files", "cells", "results", "experiment", "campaign_file", "client", "campaign",
+        "scheduling", "services", "session", "stored", "bluesky", "figures", "terminal", "commands", "cli", "__main__",
     ),
     "moireloop.commands": ("started", "planning", "looking", "steering", "running"),
     "moireloop_gateway": ("access", "picture", "sources", "web", "serve"),

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from moireloop_analyzer.diffraction_settings import DiffractionSettings
 from moireloop_analyzer.settings import AnalyzerSettings, EarlyEndSettings
 from moireloop_broker.contract.message import Identifier
 from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
@@ -38,6 +39,9 @@ class Campaign(BaseModel):
     )
     early_end: EarlyEndSettings = Field(
         default=EarlyEndSettings(), description="[early_end]: when a run ends before its schedule"
+    )
+    diffraction: DiffractionSettings = Field(
+        default=DiffractionSettings(), description="[diffraction]: the experiments that structures are seen by"
     )
     optimizer: OptimizerSettings = Field(
         default=OptimizerSettings(), description="[optimizer]: how the next candidates are chosen"

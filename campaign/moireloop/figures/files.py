@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from moireloop.figures.bilayer import bilayer_figure, bilayer_title
 from moireloop.figures.early_end import early_end_figure
-from moireloop.figures.final_structure import FinalStructure, NoStructure, lattices_of, read_structure
+from moireloop.figures.final_structure import FinalStructure, lattices_of, read_structure
 from moireloop.figures.run import run_figure
 from moireloop.figures.search import regret_figure, space_figure
 from moireloop.figures.structure import DIFFRACTION, Pattern, pattern_of, reach_of, structure_figure
@@ -20,6 +20,7 @@ from moireloop.figures.trajectories import trajectory_figure
 from moireloop.results.early_ends import Withheld
 from moireloop.results.labels import with_error
 from moireloop.results.recipes import Bounds, best_recipes
+from moireloop.structure_files import NoStructure
 from moireloop_analyzer.settings import AnalyzerSettings, LearntPolicy
 from moireloop_analyzer.settling.reliability import LEVELS, reliability
 from moireloop_analyzer.settling.sureness import RUNS_KEPT, whole_runs_of

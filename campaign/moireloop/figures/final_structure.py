@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moireloop.figures.bilayer import FittedLattice, Lattices
+from moireloop.structure_files import NoStructure, read_data_file
 from moireloop_analyzer.settings import AnalyzerSettings
 
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.floating[Any]]
 
 Ints = npt.NDArray[np.integer[Any]]
-
-
-class NoStructure(Exception):
-    """There is no structure to show; the text says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,18 +49,13 @@ def read_structure(
     Raises:
         NoStructure: there is no such file, it cannot be read, or its cell is degenerate.
     """
-    # These take half a second each to import, which most commands need not wait.
-    from ase.io.lammpsdata import read_lammps_data
-
+    # This takes half a second to import, which most commands need not wait.
     from moireloop_analyzer.geometry.box import box_of
     from moireloop_analyzer.refusal import Refusal
     from moireloop_analyzer.twist import measure_twist
 
-    try:
-        atoms = read_lammps_data(data_file)
-    except Exception as error:  # its parser raises whatever it stumbles over
-        raise NoStructure(f"{data_file} cannot be read: {type(error).__name__} {error}") from error
-    cell, types = np.asarray(atoms.cell), np.asarray(atoms.arrays["type"], dtype=np.int64)
+    atoms = read_data_file(data_file)
+    cell, types = atoms.cell, atoms.types
     box = box_of(cell, periodic)
     if isinstance(box, Refusal):
         raise NoStructure(f"{data_file}: {box.reason}")

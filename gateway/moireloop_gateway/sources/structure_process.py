@@ -12,7 +12,8 @@ import numpy as np
 from moireloop.campaign_file.errors import CampaignFileError
 from moireloop.campaign_file.load import load_copy
 from moireloop.figures.bilayer import Lattices, direction_rad, moire_corners
-from moireloop.figures.final_structure import FinalStructure, NoStructure, lattices_of, read_structure
+from moireloop.figures.final_structure import FinalStructure, lattices_of, read_structure
+from moireloop.structure_files import NoStructure
 from moireloop_analyzer.geometry.moire import sixty, turned_to
 from moireloop_broker.folder import CampaignFolder
 from moireloop_worker.models.script_files import started_model

@@ -21,7 +21,8 @@ from moireloop.figures.bilayer import (
     bilayer_figure,
     bilayer_title,
 )
-from moireloop.figures.final_structure import NoStructure, lattices_of, read_structure
+from moireloop.figures.final_structure import lattices_of, read_structure
+from moireloop.structure_files import NoStructure
 from moireloop_analyzer.settings import AnalyzerSettings
 from tests.helpers.bilayers import BASIS, commensurate, crystal, rotation, square, stacked, twist_of
 
