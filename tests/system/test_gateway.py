@@ -289,6 +289,10 @@ def test_a_campaign_that_has_ended_is_shown(tmp_path: Path) -> None:
         with opened.looking.listen(f"{here}/events?since=0-0") as events:
             seen = list(itertools.islice((event for event in events if event.id), told["events"]))
         assert seen[-1].id == told["last_id"]
+        with opened.looking.listen(f"{here}/events", Last_Event_ID="1-0") as events:
+            assert [event.id for event in itertools.islice(events, len(seen))] == [event.id for event in seen]
+        assert len(opened.looking.ask(f"{here}/log?since=1-0").json["events"]) == told["events"]
+        assert opened.looking.ask(f"{here}/results/c1").json["result"]["candidate"]["candidate_id"] == "c1"
         began_s = time.monotonic()
         answer = opened.steering.ask(f"{here}/requests/stop", "POST", {})
         assert (answer.code, answer.json["error"]) == (503, "NotRunning")

@@ -45,7 +45,7 @@ ROOMS = {
         "scheduling", "services", "session", "stored", "bluesky", "figures", "terminal", "commands", "cli", "__main__",
     ),
     "moireloop.commands": ("started", "planning", "looking", "steering", "running"),
-    "moireloop_gateway": ("access", "picture", "sources", "web", "serve"),
+    "moireloop_gateway": ("access", "programs", "picture", "sources", "web", "serve"),
 }  # fmt: skip
 """The rooms of each package, and of each room that has rooms; and the modules that lie directly in it: each imports
 those before it alone.

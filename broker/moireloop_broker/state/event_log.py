@@ -147,23 +147,29 @@ class EventLog:
         command = ("XREAD", "COUNT", limit, *_waiting(block_s), "STREAMS", *since.keys(), *since.values())
         return _entries_of(_checked(exchange(self._client, [*before, command]))[-1])
 
-    def replay(self, since: str = START, tags: Container[str] | None = None) -> Iterator[tuple[str, Event]]:
-        """Every event after `since` up to the present end; with `tags`, only events written with one of them."""
-        for entry_id, body in self.replay_packed(since):
+    def replay(
+        self, since: str = START, tags: Container[str] | None = None, *, was_read: bool = True
+    ) -> Iterator[tuple[str, Event]]:
+        """Every event after `since` up to the present end; with `tags`, only events written with one of them.
+
+        Args:
+            was_read: whether there must be an event `since`, as it was read before; else it is any place of the log.
+        """
+        for entry_id, body in self.replay_packed(since, was_read=was_read):
             self.replayed_to = entry_id
             if tags is None or peeked_tag(body) in tags:
                 event = self._readable(entry_id, body)
                 if event is not None:
                     yield entry_id, event
 
-    def replay_packed(self, since: str = START) -> Iterator[Entry]:
+    def replay_packed(self, since: str = START, *, was_read: bool = True) -> Iterator[Entry]:
         """Every entry after `since` as it stands in the log.
 
         Raises:
             LogRolledBack: there is no event `since` (any more).
             ArchiveLost: older events cannot be read.
         """
-        rows = self._known(since, AT_ONCE, 0)
+        rows = self._known(since, AT_ONCE, 0) if was_read else self.after(since, AT_ONCE)
         while rows:
             yield from rows
             rows = self.after(rows[-1][0], AT_ONCE)

@@ -238,7 +238,9 @@ class Picture:
     def _requested(self, log_id: str, event: Requested) -> None:
         self.steered = self.steered.after(event.request)
         fields = event.request.model_dump(exclude={"tag", "requester"}, exclude_none=True)
-        told = ", ".join(f"{name} {value}" for name, value in fields.items())
+        text = fields.pop("text", None)
+        words = [*([] if text is None else [text]), *(f"{name} {value}" for name, value in fields.items())]
+        told = ", ".join(words)
         kind = event.request.tag.partition("_request/")[0].replace("_", " ")
         self._remark(log_id, event.at_s, kind, f"{told} (by {event.requester})" if told else f"by {event.requester}")
 

@@ -6,12 +6,11 @@ The model is fitted in a process of its own, since it needs torch and seconds of
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from moireloop_broker.extras import missing_extras, missing_line
-from moireloop_broker.processes.trial import TrialOverdue, try_out
+from moireloop_gateway.programs import NoAnswer, answer_of
 
 if TYPE_CHECKING:
     from moireloop_gateway.sources.followed import Followed
@@ -46,8 +45,12 @@ class Foretelling:
         if not asked["connection"] and not Path(asked["folder"]).is_dir():
             return {"reason": "the campaign is not running, and its folder is not on this machine"}
         if self._maps.get(asked["folder"], ("",))[0] != key:
+            try:
+                fitted = _fitted(asked)
+            except NoAnswer as error:
+                return {"reason": f"fitting the model: {error}"}
             _room(self._maps)
-            self._maps[asked["folder"]] = key, _fitted(asked)
+            self._maps[asked["folder"]] = key, fitted
         return self._maps[asked["folder"]][1]
 
     def cells(self, followed: Followed) -> dict[str, Any]:
@@ -67,14 +70,7 @@ def _room(kept: dict[str, Any]) -> None:
 def _fitted(asked: dict[str, Any]) -> dict[str, Any]:
     if missing := missing_extras(("optimizer",)):
         return {"reason": missing_line("the model's probability of a hit", missing)}
-    try:
-        trial = try_out([sys.executable, "-m", PROGRAM], "model", start_s=LIMIT_S, told=json.dumps(asked).encode())
-    except TrialOverdue as error:
-        return {"reason": f"the model: {error}"}
-    if trial.code != 0:
-        lines = trial.words.decode("utf-8", "replace").strip().splitlines()
-        return {"reason": f"the model could not be fitted: {lines[-1] if lines else 'no output'}"}
-    said: dict[str, Any] = json.loads(trial.said)
+    said: dict[str, Any] = json.loads(answer_of(PROGRAM, "model", asked, LIMIT_S))
     return said
 
 

@@ -17,7 +17,7 @@ class Unreadable(RuntimeError):
 
 
 def stored_events(folder: CampaignFolder, since: str) -> Iterator[tuple[str, Event]]:
-    """The events of the log after an id, oldest first. Raises Unreadable."""
+    """The events of the log after any id, oldest first. Raises Unreadable."""
     import redis
 
     from moireloop.session.records import StateLost, stored_state
@@ -27,7 +27,7 @@ def stored_events(folder: CampaignFolder, since: str) -> Iterator[tuple[str, Eve
 
     try:
         with stored_state(folder) as (client, connection):
-            yield from connection.event_log(client).replay(since)
+            yield from connection.event_log(client).replay(since, was_read=False)
     except (StateLost, ArchiveLost, NoConnectionFile, RedisUnavailable, redis.RedisError, OSError) as error:
         raise Unreadable(str(error)) from error
 

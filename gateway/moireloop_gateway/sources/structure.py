@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from moireloop_broker.extras import missing_extras, missing_line
-from moireloop_broker.processes.trial import TrialOverdue, try_out
+from moireloop_gateway.programs import NoAnswer, answer_of
 
 if TYPE_CHECKING:
     from moireloop_gateway.sources.place import Source
@@ -51,19 +50,11 @@ def _refuse_missing() -> None:
 
 def _read(folder: str, candidate_id: str, attempt: int) -> bytes:
     _refuse_missing()
-    told = json.dumps({"folder": folder, "candidate_id": candidate_id, "attempt": attempt}).encode()
+    told = {"folder": folder, "candidate_id": candidate_id, "attempt": attempt}
     try:
-        trial = try_out([sys.executable, "-m", PROGRAM], "structure", start_s=LIMIT_S, told=told)
-    except TrialOverdue as error:
-        raise NoStructure(f"the structure of {candidate_id}: {error}") from error
-    if trial.code != 0:
-        raise NoStructure(_last_line(trial.words) or f"reading the structure of {candidate_id} failed")
-    said: dict[str, Any] = json.loads(trial.said)
-    if "reason" in said:
-        raise NoStructure(said["reason"])
-    return trial.said
-
-
-def _last_line(words: bytes) -> str:
-    lines = words.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else ""
+        said = answer_of(PROGRAM, "structure", told, LIMIT_S)
+    except NoAnswer as error:
+        raise NoStructure(f"reading the structure of {candidate_id}: {error}") from error
+    if "reason" in (whole := json.loads(said)):
+        raise NoStructure(whole["reason"])
+    return said

@@ -15,13 +15,16 @@ export const card = (title, ...children) => el("section", { class: "card" }, el(
 
 export const wide = (title, ...children) => el("section", { class: "card wide" }, el("h2", {}, title), ...children);
 
-// A table of rows; columns are {title, number?, long?, cell(row)}, a cell is text or an element. On a narrow page a table
-// with a long column shows each row as a block: its short cells with their titles, and the long ones below them.
+const kind = ({ number, plain, long }) => (number ? "number" : plain ? "plain" : long ? "long" : null);
+
+// A table of rows; columns are {title, number?, plain?, long?, cell(row)}, a cell is text or an element. Plain ones stay on
+// one line. On a narrow page a table with a long column shows each row as a block: its short cells with their titles, and
+// the long ones below them.
 export function table(caption, columns, rows) {
   const head = columns.map((column) => el("th", { scope: "col", class: column.number ? "number" : null }, column.title));
   const body = rows.map((row) =>
     el("tr", { role: "row" }, columns.map((column) => el("td", {
-      role: "cell", class: column.number ? "number" : column.long ? "long" : null, "data-title": column.title,
+      role: "cell", class: kind(column), "data-title": column.title,
     }, column.cell(row) ?? "–"))));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
     el("table", { role: "table", "aria-label": caption, class: columns.some((column) => column.long) ? "blocks" : null }, el("thead", {}, el("tr", {}, head)), el("tbody", {}, body)));

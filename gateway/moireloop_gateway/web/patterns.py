@@ -6,7 +6,6 @@ Indexing takes a second of numbers. It runs in a process of its own, so that no 
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field, FiniteFloat
@@ -14,7 +13,7 @@ from pydantic import Field, FiniteFloat
 from moireloop_broker.contract.message import Identifier, Message, Number, Seconds
 from moireloop_broker.contract.patterns import LARGEST_Q_PER_ANGSTROM, MOST_PATTERN_PEAKS, ChamberParameters
 from moireloop_broker.contract.steering import SOMEBODY, Requester
-from moireloop_broker.processes.trial import TrialOverdue, try_out
+from moireloop_gateway.programs import NoAnswer, answer_of
 from moireloop_gateway.web.guard import Refusal
 from moireloop_gateway.web.steering import BY_PAGE
 
@@ -58,13 +57,9 @@ def submitted(place: Source, body: SubmitPattern) -> Any:
     asked = body.model_copy(update={"requester": named}).model_dump()
     told = {"folder": place.where, "connection": str(place.connection_file), "body": asked}
     try:
-        trial = try_out([sys.executable, "-m", PROGRAM], "pattern", start_s=LIMIT_S, told=json.dumps(told).encode())
-    except TrialOverdue as error:
-        raise Refusal(503, "PatternOverdue", f"indexing the pattern: {error}") from error
-    if trial.code != 0:
-        lines = trial.words.decode("utf-8", "replace").strip().splitlines()
-        raise Refusal(500, "PatternFault", f"indexing the pattern failed: {lines[-1] if lines else 'no output'}")
-    said = json.loads(trial.said)
+        said = json.loads(answer_of(PROGRAM, "pattern", told, LIMIT_S))
+    except NoAnswer as error:
+        raise Refusal(503, "PatternFault", f"indexing the pattern: {error}") from error
     if "error" not in said:
         return said
     kind, message = said["error"], said["message"]

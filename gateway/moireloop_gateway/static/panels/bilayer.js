@@ -104,6 +104,13 @@ function plotly() {
   return loading;
 }
 
+// Further away the longer the cell is in its plane, so that all of it is seen.
+function eye([a, b]) {
+  const wide = Math.abs(a[0]) + Math.abs(b[0]), deep = Math.abs(a[1]) + Math.abs(b[1]);
+  const far = Math.max(1, Math.sqrt(wide / deep), Math.sqrt(deep / wide));
+  return { x: 1.3 * far, y: -1.7 * far, z: 1.1 * far };
+}
+
 async function inSpace(node, s) {
   const Plotly = await plotly(), size = s.x.length > 3000 ? 2 : 4;
   const traces = ["lower layer", "upper layer", "in no layer"].map((name, layer) => {
@@ -113,7 +120,7 @@ async function inSpace(node, s) {
   const axis = (title) => ({ title: { text: title }, color: ink("quiet"), gridcolor: ink("line"), zeroline: false });
   const layout = {
     margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: ink("card"), font: { color: ink("ink") }, showlegend: false,
-    scene: { aspectmode: "data", xaxis: axis("x (Å)"), yaxis: axis("y (Å)"), zaxis: axis("z (Å)"), camera: { eye: { x: 1.1, y: -1.4, z: 0.9 } } },
+    scene: { aspectmode: "data", xaxis: axis("x (Å)"), yaxis: axis("y (Å)"), zaxis: { ...axis("z (Å)"), nticks: 3 }, camera: { eye: eye(s.cell) } },
   };
   await Plotly.newPlot(node, traces, layout, { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["toImage"] });
 }

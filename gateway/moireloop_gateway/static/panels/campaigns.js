@@ -17,7 +17,7 @@ export async function mount(root, go) {
       { title: "targets", cell: (c) => (c.targets ?? []).map((t) => `${number(t.twist_deg, 1)}°`).join(", ") },
       { title: "results", number: true, cell: (c) => `${c.results ?? "–"} / ${c.budget_results ?? "–"}` },
       { title: "changed", cell: (c) => clock(c.changed_s) },
-      { title: "folder", cell: (c) => c.folder },
+      { title: "folder", long: true, cell: (c) => c.folder },
     ], campaigns));
   };
   await show();

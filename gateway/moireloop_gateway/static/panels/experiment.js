@@ -35,8 +35,8 @@ export function mount(root, { store, session, go, chosen }) {
     { title: "when", cell: (p) => clock(timeOf(p)) }, { title: "by", cell: (p) => p.requester },
     { title: "twist", cell: (p) => (p.analysis.twist_deg === null ? p.analysis.reason : withError(p.analysis.twist_deg, p.analysis.sigma_deg)) },
     { title: "strain", cell: (p) => p.analysis.layers.map((l) => `${(100 * l.strain_high).toFixed(2)} / ${(100 * l.strain_low).toFixed(2)} %`).join(", ") },
-    { title: "closest recipe", cell: (p) => closest(p) },
-    { title: "chamber", cell: (p) => Object.entries(p.parameters).map(([name, value]) => `${name} ${short(value)}`).join(", ") },
+    { title: "closest recipe", long: true, cell: (p) => closest(p) },
+    { title: "chamber", long: true, cell: (p) => Object.entries(p.parameters).map(([name, value]) => `${name} ${short(value)}`).join(", ") },
     { title: "", cell: (p) => target(p) },
   ];
 
@@ -50,7 +50,7 @@ export function mount(root, { store, session, go, chosen }) {
   function target(pattern) {
     if (pattern.analysis.twist_deg === null) return "";
     return el("button", {
-      type: "button", disabled: session.role !== "controller" || !store.summary.steers,
+      type: "button", class: "plain", disabled: session.role !== "controller" || !store.summary.steers,
       onclick: async () => {
         const body = { pattern_id: pattern.pattern_id };
         const summary = `Search for ${number(pattern.analysis.twist_deg, 2)} degrees from now on, instead of all targets so far.`;

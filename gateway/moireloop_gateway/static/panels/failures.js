@@ -14,7 +14,7 @@ export function mount(root, { store }) {
     const rows = (results.candidate_id ?? []).map((id, i) => ({ id, outcome: results.outcome[i], reason: results.reason[i], worker: results.worker[i], at_s: results.logged_s[i] }));
     replace(root,
       wide(`Attempts that failed (${attempts.length})`, attempts.length ? table("Attempts that failed", [
-        { title: "when", cell: (a) => clock(a.at_s) }, { title: "candidate", cell: (a) => a.candidate_id }, { title: "attempt", number: true, cell: (a) => String(a.attempt) },
+        { title: "when", cell: (a) => clock(a.at_s) }, { title: "candidate", plain: true, cell: (a) => a.candidate_id }, { title: "attempt", number: true, cell: (a) => String(a.attempt) },
         { title: "worker", cell: (a) => a.worker }, { title: "charged", cell: (a) => (a.charged ? "yes" : "no, given back") }, { title: "reason", long: true, cell: (a) => el("pre", {}, a.reason) },
       ], attempts.reverse()) : el("p", { class: "quiet" }, "No attempt has failed.")),
       el("div", { style: "height:14px" }),

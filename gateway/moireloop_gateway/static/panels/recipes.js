@@ -28,10 +28,10 @@ export function mount(root, { store }) {
 const columns = (store) => [
   { title: "recipe", cell: (r) => el("a", { href: `#/${store.key}/bilayer/${r.nearest}` }, r.recipe) },
   { title: "cluster", cell: (r) => r.cluster ?? "" },
-  { title: "twist", cell: (r) => withError(r.twist_deg, r.sigma_deg) },
+  { title: "twist", plain: true, cell: (r) => withError(r.twist_deg, r.sigma_deg) },
   { title: "off", number: true, cell: (r) => `${number(r.regret_deg)}°` },
   { title: "hits / runs", number: true, cell: (r) => `${r.hits} / ${r.runs}` },
-  { title: "again", cell: (r) => again(r) },
+  { title: "again", plain: true, cell: (r) => again(r) },
   ...store.parameters.map((name) => ({ title: label(name), number: true, cell: (r) => short(r.parameters[name]) })),
 ];
 

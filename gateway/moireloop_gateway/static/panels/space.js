@@ -87,8 +87,8 @@ function range(maps, target) {
 
 function admittedWords(twists) {
   if (!twists.length) return "The cell admits no coherent twist at the strain that is looked at.";
-  const few = twists.map((each) => Math.round(10 * each.twist_deg) / 10).slice(0, 40).join(", ");
-  return `Ticks left of the twist axis: the ${twists.length} twists that the cell admits (${few}${twists.length > 40 ? " …" : ""}).`;
+  const rounded = [...new Set(twists.map((each) => Math.round(10 * each.twist_deg) / 10))], few = rounded.slice(0, 40).join(", ");
+  return `Ticks left of the twist axis: the ${twists.length} twists that the cell admits (${few}${rounded.length > 40 ? " …" : ""}).`;
 }
 
 // The model's map behind the points: the surer a hit, the less one sees through its colour.
