@@ -116,6 +116,15 @@ def _data_files(folder: Path) -> Iterator[Path]:
 
 
 def _copy_data(folder: Path, place: Path) -> None:
+    """Raises OSError: one line, also where several files could not be copied."""
+    try:
+        _copy_files(folder, place)
+    except shutil.Error as error:
+        _, _, first = error.args[0][0]
+        raise OSError(f"cannot copy {folder} to {place.parent} to read it: {first}") from error
+
+
+def _copy_files(folder: Path, place: Path) -> None:
     for name in DATA_NAMES:
         source = folder / name
         if source.is_dir():

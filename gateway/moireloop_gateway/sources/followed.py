@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from moireloop.campaign_file.errors import CampaignFileError
 from moireloop.client.client import NotRunning, Page, Received, RequestRefused
+from moireloop_gateway.picture.columns import id_order
 from moireloop_gateway.picture.hub import Hub, log_frame, sse_frame
 from moireloop_gateway.picture.picture import Picture
 from moireloop_gateway.sources.asker import Asker
@@ -57,6 +58,7 @@ class Followed:
         self.closed = False
         self._asker = Asker(place)
         self._status: tuple[float, Status] | None = None
+        self._heard: tuple[float, float] | None = None
         self._reload()
         self._follower = Follower(place, self._bring, self._bring_phase)
         self._follower.start()
@@ -100,6 +102,8 @@ class Followed:
         is_seen = event.tag.startswith(("observation/", "frame_analysed/"))
         if event.tag.startswith("campaign_changed/"):
             self._reload()
+        if live and not is_seen:
+            self._heard = id_order(log_id)[0] / 1000, time.monotonic()
         if live:
             self.hub.put(event.tag, log_frame(None if is_seen else log_id, event), None if is_seen else log_id)
         elif not is_seen:
@@ -118,6 +122,17 @@ class Followed:
             self.outline = self.place.outline()
         except (CampaignFileError, OSError, NotRunning):
             self.outline = None
+
+    @property
+    def now_s(self) -> float:
+        """The present time, in seconds since the epoch, by the campaign's clock, from the first live event on.
+
+        The clock of this machine may differ from it, and may be set while somebody looks.
+        """
+        if self._heard is None:
+            return time.time()
+        logged_s, at_s = self._heard
+        return logged_s + time.monotonic() - at_s
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -22,6 +22,9 @@ Phase = Literal["reading", "live", "silent", "ended", "unreadable"]
 
 LOOK_EVERY_S: Final = 1.0
 
+UNREADABLE_AGAIN_S: Final = 10.0
+"""After which a log that could not be read is tried again: the disk may have room by then."""
+
 TIMEOUT_S: Final = 5.0
 
 BATCH: Final = 200
@@ -51,6 +54,7 @@ class Follower(threading.Thread):
         self._last_id = "0-0"
         self._running_since_ms: dict[str, int] = {}
         self._has_read = False
+        self._is_unreadable = False
         self._has_ended = False
         self._closing = threading.Event()
 
@@ -70,8 +74,9 @@ class Follower(threading.Thread):
                 if not self._has_ended:
                     self._say("silent", str(error))
             except Unreadable as error:
-                self._has_read = True
+                self._is_unreadable = True
                 self._say("unreadable", str(error))
+                self._closing.wait(UNREADABLE_AGAIN_S)
             self._closing.wait(LOOK_EVERY_S)
 
     def _follow(self) -> None:
@@ -79,7 +84,7 @@ class Follower(threading.Thread):
             if client.status().last_id == self._last_id and self._has_ended:
                 return
             self._place.learn(client)
-            self._has_read = self._has_ended = False
+            self._has_read = self._has_ended = self._is_unreadable = False
             self._say("reading", "")
             self._hand_on(client.subscribe(LOG_TOPICS, self._last_id, wait_s=0))
             self._observed_before(client)
@@ -117,9 +122,10 @@ class Follower(threading.Thread):
     def _read(self) -> None:
         if self._place.folder is None:
             return
-        self._say("reading", "")
+        if not self._is_unreadable:
+            self._say("reading", "")
         self._hand_on(Received(log_id, event) for log_id, event in stored_events(self._place.folder, self._last_id))
-        self._has_read = True
+        self._has_read, self._is_unreadable = True, False
         self._say("ended", "")
 
     def _hand_on(self, entries: Iterable[Received[Published]]) -> None:

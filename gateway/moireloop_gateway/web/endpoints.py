@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import math
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -188,8 +187,7 @@ async def timeline(request: Request, gateway: Gateway) -> Response:
     """What each worker did when."""
     followed = followed_of(request, gateway)
     last_s = _seconds(request, "last_s")
-    now_s = time.time()  # spans have dates
-    begin_s = 0.0 if last_s is None else now_s - last_s
+    begin_s = 0.0 if last_s is None else followed.now_s - last_s
     return json_response(followed.picture.timeline.since(begin_s, MOST_SPANS))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 
@@ -75,7 +74,7 @@ class Gateway:
         """All that is shown of a campaign at one moment."""
         picture, outline = followed.picture, followed.outline
         status = await followed.status()
-        now_s = time.time()
+        now_s = followed.now_s
         nearest = picture.nearest(followed.targets)
         return {
             "key": followed.place.key,

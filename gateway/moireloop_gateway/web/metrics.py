@@ -5,7 +5,6 @@ prometheus.io/docs/practices/naming: a prefix, base units, `_total` for what onl
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,7 +78,7 @@ def _listeners(gateway: Gateway) -> Metric:
 
 def add_campaign(families: Families, name: str, told: Mapping[str, Any], followed: Followed) -> None:
     """All metrics of one campaign."""
-    add, picture, now_s = families.add, followed.picture, time.time()
+    add, picture, now_s = families.add, followed.picture, followed.now_s
     add(GAUGE, "up", "1 while the campaign's services answer.", name, float(told["phase"] == "live"))
     for state in LIVES:
         add(

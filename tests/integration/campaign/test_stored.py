@@ -15,7 +15,10 @@ from moireloop_broker.contract.events import Measurement, Observation, Requested
 from moireloop_broker.contract.steering import RetargetRequest, WantedTwist
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.observations import Observations
-from tests.helpers.stopped_campaigns import campaign_file, contents, running_server
+from moireloop_gateway.sources import follower
+from moireloop_gateway.sources.place import Place
+from tests.helpers.stopped_campaigns import campaign_file, contents, running_server, stopped
+from tests.helpers.waiting import wait_until
 
 
 def left(file: Path) -> Path:
@@ -56,6 +59,31 @@ def test_stopped_campaign_is_read_whole_and_left_as_it_is(tmp_path: Path) -> Non
         frame = campaign.results_frame()
         assert list(frame["candidate_id"]) == ["c0", "c1"]
     assert contents(moved) == before
+
+
+def test_log_that_could_not_be_read_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a gateway that follows it: one line says why, and when it can be read each event comes once."""
+    folder = stopped(campaign_file(tmp_path))
+    stray = folder.redis / "appendonlydir" / "stray"
+    stray.symlink_to(tmp_path / "nowhere")
+    monkeypatch.setattr(follower, "UNREADABLE_AGAIN_S", 0.05)
+    ids: list[str] = []
+    said: list[tuple[str, str]] = []
+    following = follower.Follower(
+        Place("tiny", folder), lambda entries, _: ids.extend(one for one, _ in entries), lambda *both: said.append(both)
+    )
+    following.start()
+    wait_until(lambda: "unreadable" in dict(said), "the log cannot be read", 60)
+    stray.unlink()
+    wait_until(lambda: "ended" in dict(said), "the log is read", 60)
+    following.close()
+    following.join(60)
+    phases = [phase for phase, _ in said]
+    assert (phases[0], phases[-1], set(phases[1:-1])) == ("reading", "ended", {"unreadable"})
+    words = dict(said)["unreadable"]
+    assert words.startswith(f"cannot copy {folder.redis} to ")
+    assert "\n" not in words
+    assert len(ids) == len(set(ids)) > 6
 
 
 def test_running_campaign_is_not_opened_as_a_stored_one(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def campaign_with_everything() -> Families:
         "counters": {"frames_dropped": 3, "redis_memory_bytes": 5},
     }  # fmt: skip
     families = Families()
-    add_campaign(families, "demo", told, cast("Any", SimpleNamespace(picture=picture)))
+    add_campaign(families, "demo", told, cast("Any", SimpleNamespace(picture=picture, now_s=9.0)))
     return families
 
 
