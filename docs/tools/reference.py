@@ -64,7 +64,7 @@ def _default(field: FieldInfo) -> str:
 
 def commands(_: str) -> str:
     """All commands, with what each does."""
-    from moireloop.cli import COMMANDS
+    from moireloop.command_line.commands import COMMANDS
 
     return table(
         ("Command", "What it does"), [(f"[`{name}`](#{name})", command.summary) for name, command in COMMANDS.items()]
@@ -73,7 +73,7 @@ def commands(_: str) -> str:
 
 def options(_: str) -> str:
     """Each command with its usage and its options."""
-    from moireloop.cli import command_parser
+    from moireloop.command_line.parser import command_parser
 
     (subparsers,) = (one for one in command_parser()._actions if isinstance(one, argparse._SubParsersAction))
     return "\n".join(_command(name, parser) for name, parser in subparsers.choices.items())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from moireloop.campaign_file.load import read_campaign
-from moireloop.cli import COMMANDS
+from moireloop.command_line.commands import COMMANDS
 from moireloop_broker.extras import MODULES
 from tests.helpers.compose_file import (
     COMPOSE,

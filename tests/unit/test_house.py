@@ -42,7 +42,8 @@ ROOMS = {
     ),
     "moireloop": (
         "exit_codes", "structure_files", "cells", "results", "experiment", "campaign_file", "client", "campaign",
-        "scheduling", "services", "session", "stored", "bluesky", "figures", "terminal", "commands", "cli", "__main__",
+        "scheduling", "services", "session", "stored", "bluesky", "figures", "terminal", "commands", "command_line",
+        "cli", "__main__",
     ),
     "moireloop.commands": ("started", "planning", "looking", "steering", "running"),
     "moireloop_gateway": ("access", "programs", "picture", "sources", "web", "serve"),

@@ -267,7 +267,7 @@ def _worker_line(worker: WorkerStatus, now_s: float) -> WorkerLine:
     if worker.phase == "waiting":
         return WorkerLine(worker.worker, "waits for its place in the queue of the scheduler", False)
     if worker.phase == "starting":
-        again = f" again, since it did not start: {worker.fault}" if worker.fault else ""
+        again = f" again, since it did not become ready: {worker.fault}" if worker.fault else ""
         return WorkerLine(worker.worker, f"is started{again}", False)
     if worker.phase == "held":
         return WorkerLine(worker.worker, f"takes no candidates until this is fixed: {worker.fault}{silence}", False)

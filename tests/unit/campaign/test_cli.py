@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from moireloop.campaign_file.load import keep_copy, read_campaign
-from moireloop.cli import COMMANDS, main
+from moireloop.cli import main
+from moireloop.command_line.commands import COMMANDS
 from moireloop_broker.connection import write_connection
 from moireloop_broker.folder import CampaignFolder
 from tests.helpers.connections import connection_of

@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 
 from moireloop.campaign_file.errors import CampaignFileError
-from moireloop.cli import COMMANDS
+from moireloop.command_line.commands import COMMANDS
 from moireloop.exit_codes import BAD_INPUT, FAILURES, INTERRUPTIONS, LINE_BY_LINE, exit_code_of, lines_of
 from moireloop_broker.connection import NoConnectionFile
 

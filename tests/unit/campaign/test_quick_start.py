@@ -135,7 +135,7 @@ def test_client_needs_no_extra(file: Path, tmp_path: Path) -> None:
     assert run_without(EXTRA, hook, "-m", "moireloop", "stop", str(file)).stdout == "the campaign is not running\n"
     asks = "import sys, moireloop\nwith moireloop.connect(sys.argv[1], timeout_s=0.1) as client:\n    client.status()"
     done = run_without(EXTRA, hook, "-c", asks, str(CampaignFolder(file.with_suffix(".campaign")).root))
-    assert "NotRunning: nothing answers at" in done.stderr
+    assert "NotRunning: nothing responds at" in done.stderr
 
 
 def test_missing_extra_of_the_python_interface(tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ def test_each_reason_to_pass_a_restart_file_over_has_its_words(reason: str) -> N
     [
         ("waiting", None, "waits for its place in the queue of the scheduler"),
         ("starting", None, "is started"),
-        ("starting", "no room", "is started again, since it did not start: no room"),
+        ("starting", "no room", "is started again, since it did not become ready: no room"),
         ("held", "disk full", "takes no candidates until this is fixed: disk full"),
         ("up", None, "waits for a candidate"),
     ],

@@ -1,0 +1,1 @@
+"""The commands of `moireloop`: what each is, takes and says in its help (pure)."""

@@ -1,0 +1,106 @@
+"""Every command: where its function is, what it does in a line, and the extras that it needs (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from moireloop_broker.extras import SESSION
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: where its function is, what it does in a line, and the extras that it needs.
+
+    `at_once`: look for the extras before anything starts, so that no campaign ends because one is missing.
+    """
+
+    place: str
+    summary: str
+    extras: tuple[str, ...] = ()
+    at_once: bool = False
+
+
+TABLES: Final = ("figures",)
+
+COMMANDS: Final = {
+    "run": Command("running.session", "Start a campaign and stay until it ends.", SESSION, at_once=True),
+    "resume": Command(
+        "running.session",
+        "Continue a campaign that was stopped, killed or paused, also with a changed file.",
+        SESSION,
+        at_once=True,
+    ),
+    "join": Command(
+        "running.join",
+        "Add workers on this machine or allocation to a running campaign, until it ends.",
+        ("broker", "worker"),
+        at_once=True,
+    ),
+    "service": Command(
+        "running.service",
+        "Run one service of a campaign by itself: wait for the campaign and serve it until it ends.",
+    ),
+    "status": Command("looking.status", "Print the state of a campaign, running or not.", ("broker",)),
+    "watch": Command("looking.watch", "Follow a campaign that another terminal runs, until it ends."),
+    "stop": Command(
+        "steering.stop", "Let running candidates finish, then stop; `moireloop resume` continues from there."
+    ),
+    "results": Command(
+        "looking.results",
+        "Print the best recipes; write results and trajectories as .parquet and .csv, and analyses.parquet.",
+        TABLES,
+    ),
+    "compare": Command(
+        "looking.compare",
+        "Measure the twist in a diffraction pattern, and find the results most like it and what to change.",
+        (*SESSION,),
+    ),
+    "pattern": Command(
+        "looking.pattern",
+        "Simulate the diffraction pattern of a run's final structure: X-rays in the plane, or RHEED.",
+        (*SESSION,),
+    ),
+    "figures": Command("looking.figures", "Draw the figures into the campaign's folder.", ("figures", "analyzer")),
+    "dashboard": Command(
+        "looking.dashboard",
+        "Show campaigns in a browser, running or finished; JSON, server-sent events and metrics too.",
+        ("gateway",),
+        at_once=True,
+    ),
+    "bluesky": Command(
+        "looking.bluesky",
+        "Make event-model documents of a campaign, running or finished: for bluesky's 0MQ proxy, or into Tiled.",
+        ("bluesky",),
+        at_once=True,
+    ),
+    "cells": Command(
+        "planning.cells",
+        "List the coherent twists that the campaign's cell admits, and the cells that admit its targets.",
+        SESSION,
+    ),
+    "job": Command("planning.job", "Print a job script that runs a campaign in one allocation after another.", SESSION),
+    "validate": Command("planning.validate", "Check a campaign file; start nothing.", SESSION),
+    "pause": Command("steering.requests", "Lease no more candidates until `moireloop resume`; running ones continue."),
+    "propose": Command("steering.requests", "Queue a candidate that you choose."),
+    "replicate": Command("steering.requests", "Queue more runs of a candidate's parameters, with other seeds."),
+    "prioritise": Command("steering.requests", "Move a queued candidate to a place in the queue."),
+    "withdraw": Command("steering.requests", "Take a candidate out of the queue; a running one is left alone."),
+    "cancel": Command("steering.requests", "End a candidate early, queued or running."),
+    "retarget": Command(
+        "steering.requests",
+        "Search for other twists, or for the twist of a measured pattern; they replace all targets so far.",
+    ),
+    "submit-pattern": Command(
+        "steering.patterns",
+        "Put a measured diffraction pattern into the log of a running campaign, with its twist.",
+        (*SESSION,),
+    ),
+    "change-space": Command("steering.requests", "Change the bounds of the search."),
+    "change-budget": Command("steering.requests", "Change the budget of results, or of wall time."),
+    "scale": Command("steering.scale", "Change the number of workers in a pool."),
+    "note": Command("steering.requests", "Write a remark into the log."),
+    "grant": Command("steering.grants", "Write a connection file with separate keys for another machine."),
+    "revoke": Command("steering.grants", "Revoke a grant: its key stops working."),
+    "describe": Command("steering.requests", "Print what a running campaign searches, as JSON."),
+}
