@@ -35,7 +35,7 @@ def pattern(
     background: float = 0.0,
     seed: int = 0,
 ) -> int:
-    """Simulate the diffraction pattern of a run's final structure; write its peaks and a picture.
+    """Simulate the diffraction pattern of a run's final structure: X-rays in the plane, or RHEED.
 
     Raises:
         PatternRefused: there is no such run or structure, or an option is wrong.
