@@ -18,6 +18,7 @@ from moireloop.results.results import best_result
 from moireloop.session.history import TOPICS, History
 from moireloop.session.lock import refuse_if_running
 from moireloop.session.records import stored_state
+from moireloop_broker.bulk import many_objects
 from moireloop_broker.contract.codec import EARLIER, peeked_tag, unpack_published
 from moireloop_broker.contract.control import Status
 from moireloop_broker.contract.events import Published, Result
@@ -217,12 +218,13 @@ class StoredCampaign:
 
     @cached_property
     def _log(self) -> _Log:
-        with stored_state(self._folder) as (client, connection):
+        with many_objects(), stored_state(self._folder) as (client, connection):
             entries = list(connection.event_log(client).replay_packed())
             status = CampaignState(client, connection.keys, connection.campaign).status()
             return _Log(entries, status, list(Observations(client, connection.keys).kept()))
 
     @cached_property
+    @many_objects()
     def _history(self) -> History:
         return History.of(entry.message for entry in self.events(TOPICS))
 

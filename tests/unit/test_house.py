@@ -24,8 +24,8 @@ MAY_IMPORT = {
 }  # fmt: skip
 ROOMS = {
     "moireloop_broker": (
-        "extras", "files", "problems", "network", "settings", "folder", "identity", "contract", "processes", "streams",
-        "state_changes", "archive", "state", "connection", "grants", "membership",
+        "bulk", "extras", "files", "problems", "network", "settings", "folder", "identity", "contract", "processes",
+        "streams", "state_changes", "archive", "state", "connection", "grants", "membership",
         "archiving", "service", "checks", "__main__",
     ),
     "moireloop_worker": (

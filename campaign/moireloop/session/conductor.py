@@ -47,6 +47,7 @@ from moireloop.session.startup import (
     settings_sections,
     wait_for_broker,
 )
+from moireloop_broker.bulk import many_objects
 from moireloop_broker.connection import Connection
 from moireloop_broker.contract.events import BUDGET_OUTCOMES, Requested
 from moireloop_broker.contract.message import START
@@ -178,7 +179,8 @@ class Conductor:
         note_session(self._client, connection.keys, identity, self.folder)
         if self._resumed:
             create_queues(self._client, connection.keys)
-            self._read_log()
+            with many_objects():
+                self._read_log()
             self._take_over_requests()
             counted = sum(self.history.outcomes[outcome] for outcome in BUDGET_OUTCOMES)
             clear_earlier_session(self._client, connection.keys, self.campaign, counted)

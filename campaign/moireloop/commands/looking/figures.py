@@ -13,12 +13,14 @@ from moireloop.figures.files import write_early_end_figure, write_figures, write
 from moireloop.session.history import History
 from moireloop.session.records import records
 from moireloop.terminal.console import complain, console
+from moireloop_broker.bulk import many_objects
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.series import Series
 from moireloop_worker.models import crystal_of
 from moireloop_worker.models.script_files import started_model
 
 
+@many_objects()
 def figures(path: Path, *, run: Sequence[str] = ()) -> int:
     """Draw the figures into the campaign's folder."""
     campaign = started(path)

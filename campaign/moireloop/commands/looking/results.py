@@ -16,10 +16,12 @@ from moireloop.session.history import History
 from moireloop.session.records import records
 from moireloop.terminal.console import complain, console, plain_console, say
 from moireloop.terminal.recipes_table import recipes_table, target_lines, width_of
+from moireloop_broker.bulk import many_objects
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.series import Series
 
 
+@many_objects()
 def results(path: Path) -> int:
     """Print the best recipes; write results and trajectories as .parquet and .csv, and analyses.parquet."""
     campaign = started(path)

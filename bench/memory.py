@@ -1,0 +1,195 @@
+"""Memory of each service while very many results come, with a gateway that follows, and what Redis holds."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import psutil
+import redis
+
+from bench.campaigns import wait_until
+from bench.table import Row
+from moireloop_broker.connection import NoConnectionFile, read_connection
+from moireloop_broker.contract.events import OUTCOMES
+from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.state.keys import Keys
+from tests.helpers.campaign_files import campaign_text
+
+EVERY_S: Final = 1.0
+
+NAMES: Final = {
+    "moireloop_broker.archiving": "archiver",
+    "moireloop_broker ": "broker",
+    "redis-server": "Redis",
+    "valkey-server": "Redis",
+    "moireloop_optimizer.service.fit_process": "fit process",
+    "moireloop_optimizer": "optimizer",
+    "moireloop_analyzer": "analyzer",
+    "moireloop_worker.pool": "pool",
+    "moireloop_worker": "worker",
+    "moireloop dashboard": "gateway",
+    "moireloop run": "conductor",
+}
+"""What stands in a command line, and what the process is; the first that fits."""
+
+MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Sample:
+    """At so many results: resident memory of each kind of process, what Redis uses, and how long its log is."""
+
+    results: int
+    at_s: float
+    rss_mib: dict[str, float]
+    redis_mib: float
+    log_events: int
+    append_only_mib: float
+
+
+def rows(
+    results: int = 100_000,
+    kept_events: int = 100_000,
+    workers: int = 2,
+    patience_s: float = 3000.0,
+    samples_file: Path | None = None,
+    picture: Path | None = None,
+) -> list[Row]:
+    """Growth of each service over the second half of the results, for each 10 000 of them; and what Redis holds."""
+    with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
+        samples = list(_watched(Path(root), results, kept_events, workers, patience_s))
+    if samples_file is not None:
+        samples_file.write_text(json.dumps([asdict(sample) for sample in samples]), encoding="utf-8")
+    if picture is not None:
+        draw(samples, picture)
+    return _rows(samples, kept_events)
+
+
+def _watched(root: Path, results: int, kept_events: int, workers: int, patience_s: float) -> Iterator[Sample]:
+    file = root / "long.toml"
+    sections: dict[str, Mapping[str, Any]] = {
+        "growth": {"model": "noop"},
+        "workers": {"count": workers, "oversubscribe": True},
+        "optimizer": {"strategy": "random", "replicates": 0},
+        "archive": {"kept_events": kept_events},
+    }
+    file.write_text(campaign_text("long", sections, results=results), encoding="utf-8")
+    folder = CampaignFolder(root / "long.campaign")
+    with _running(file) as process, _client(folder) as (client, keys):
+        began_s = time.monotonic()
+        while process.poll() is None and time.monotonic() - began_s < patience_s:
+            with contextlib.suppress(redis.RedisError):
+                yield _sample(process.pid, client, keys, folder, time.monotonic() - began_s)
+            time.sleep(EVERY_S)
+
+
+@contextmanager
+def _running(file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The campaign of a file with a gateway beside it, both processes of this one."""
+    command = [sys.executable, "-m", "moireloop"]
+    quiet = subprocess.DEVNULL
+    run = subprocess.Popen([*command, "run", str(file), "--no-figures"], stdout=quiet, stderr=quiet)
+    gateway = [*command, "dashboard", str(file), "--patience", "60", "--port", "0"]
+    with subprocess.Popen(gateway, stdout=quiet, stderr=quiet) as beside:
+        try:
+            yield run
+        finally:
+            beside.terminate()
+            run.terminate()
+            run.wait()
+
+
+@contextmanager
+def _client(folder: CampaignFolder) -> Iterator[tuple[redis.Redis, Keys]]:
+    def connected() -> bool:
+        with contextlib.suppress(NoConnectionFile, redis.RedisError):
+            connection = read_connection(folder.connection_file)
+            client = connection.open_redis()
+            found.append((client, connection.keys))
+            return bool(client.exists(connection.keys.state))
+        return False
+
+    found: list[tuple[redis.Redis, Keys]] = []
+    wait_until(connected, "the campaign has begun", every_s=0.5)
+    yield found[-1]
+    for client, _ in found:
+        client.close()
+
+
+def _sample(pid: int, client: redis.Redis, keys: Keys, folder: CampaignFolder, at_s: float) -> Sample:
+    counts = cast("dict[bytes, bytes]", client.hgetall(keys.counts))
+    memory = client.info("memory")
+    written = sum(path.stat().st_size for path in folder.redis.rglob("*.aof"))
+    return Sample(
+        results=sum(int(counts.get(outcome.encode(), 0)) for outcome in OUTCOMES),
+        at_s=at_s,
+        rss_mib=_resident(),
+        redis_mib=memory["used_memory"] / MIB,
+        log_events=client.xlen(keys.log),
+        append_only_mib=written / MIB,
+    )
+
+
+def _resident() -> dict[str, float]:
+    """Of all processes below this one, by their kind, in MiB."""
+    found: dict[str, float] = {}
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            line = " ".join(process.cmdline()[1:]) + " " + process.name()
+            kind = next((kind for part, kind in NAMES.items() if part in line), None)
+            if kind is not None and "guard.py" not in line and "lifeline.py" not in line:
+                found[kind] = found.get(kind, 0.0) + process.memory_info().rss / MIB
+    return found
+
+
+def _rows(samples: list[Sample], kept_events: int) -> list[Row]:
+    last = next(sample for sample in reversed(samples) if "worker" in sample.rss_mib)
+    half = next(sample for sample in samples if sample.results >= last.results / 2)
+    tens = max(1, last.results - half.results) / 10_000
+    kinds = [kind for kind in dict.fromkeys(NAMES.values()) if kind in half.rss_mib and kind in last.rss_mib]
+    pace = f"{last.results} results at {last.results / max(1.0, last.at_s):,.0f} a second"
+    found = [
+        Row(
+            f"memory of {kind} for each further 10 000 results",
+            (last.rss_mib[kind] - half.rss_mib[kind]) / tens, "MiB", 10.0, "at most",
+            f"{half.rss_mib[kind]:.0f} MiB after {half.results}, {last.rss_mib[kind]:.0f} MiB after {pace}",
+        )
+        for kind in kinds
+    ]  # fmt: skip
+    about = (
+        f"log of {last.log_events} events, kept_events {kept_events}; append-only file {last.append_only_mib:.0f} MiB"
+    )
+    return [*found, Row("memory that Redis uses at the end", last.redis_mib, "MiB", 1024.0, "at most", about)]
+
+
+def draw(samples: list[Sample], path: Path) -> None:
+    """Memory of each kind of process over the results, as PNG."""
+    from moireloop.figures.style import new_figure
+
+    figure = new_figure(8, 5, "Memory of each service over a campaign's results")
+    axes = figure.subplots()
+    kinds = [kind for kind in dict.fromkeys(NAMES.values()) if sum(kind in one.rss_mib for one in samples) > 2]
+    kinds = sorted(
+        (kind for kind in kinds if kind != "archiver"),
+        key=lambda kind: -samples[len(samples) // 2].rss_mib.get(kind, 0.0),
+    )
+    for kind in kinds:
+        seen = [(one.results / 1000, one.rss_mib[kind]) for one in samples if kind in one.rss_mib]
+        (line,) = axes.plot(*zip(*seen, strict=True), linewidth=1.5)
+        axes.annotate(
+            kind, seen[-1], xytext=(4, 0), textcoords="offset points", va="center", color=line.get_color(), fontsize=9
+        )
+    axes.set(xlabel="results, in thousands", ylabel="resident memory, MiB", ylim=(0, None))
+    axes.margins(x=0.02)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
