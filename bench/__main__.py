@@ -57,7 +57,6 @@ BENCHES: Final = {
     "gateway": Bench("gateway", {"results": 60, "events": 20, "delays": 2, "listeners": (1, 2)}),
     "replays": Bench("replays", {"results": 60, "clients": 2, "asked": 3}),
     "long": Bench("long_campaign", {"results": 12, "short": 2, "commands": []}),
-    "memory": Bench("memory", {"results": 30, "kept_events": 200}),
     "scale": Bench(
         "scale", {"workers": [20], "run_s": 1.0, "warm_s": 1.0, "seconds": 2.0, "frame_every_s": 0.5, "proposed": 500},
     ),

@@ -1,24 +1,28 @@
-"""Memory of each service while very many results come, with a gateway that follows, and what Redis holds."""
+"""Memory of each service while very many results come, with a gateway that follows, and what Redis holds.
+
+`python -m bench.memory docs/images/memory.png` draws it. With an archive of 0 events nothing is archived.
+"""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
-import json
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
 import psutil
 import redis
+from rich.console import Console
 
 from bench.campaigns import wait_until
-from bench.table import Row
+from bench.table import Row, show
 from moireloop_broker.connection import NoConnectionFile, read_connection
 from moireloop_broker.contract.events import OUTCOMES
 from moireloop_broker.folder import CampaignFolder
@@ -62,17 +66,14 @@ def rows(
     kept_events: int = 100_000,
     workers: int = 2,
     patience_s: float = 3000.0,
-    samples_file: Path | None = None,
     picture: Path | None = None,
 ) -> list[Row]:
     """Growth of each service over the second half of the results, for each 10 000 of them; and what Redis holds."""
     with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
         samples = list(_watched(Path(root), results, kept_events, workers, patience_s))
-    if samples_file is not None:
-        samples_file.write_text(json.dumps([asdict(sample) for sample in samples]), encoding="utf-8")
     if picture is not None:
         draw(samples, picture)
-    return _rows(samples, kept_events)
+    return growth(samples, kept_events)
 
 
 def _watched(root: Path, results: int, kept_events: int, workers: int, patience_s: float) -> Iterator[Sample]:
@@ -152,7 +153,8 @@ def _resident() -> dict[str, float]:
     return found
 
 
-def _rows(samples: list[Sample], kept_events: int) -> list[Row]:
+def growth(samples: list[Sample], kept_events: int) -> list[Row]:
+    """Of each kind of process over the second half of the results, for each 10 000; and what Redis uses."""
     last = next(sample for sample in reversed(samples) if "worker" in sample.rss_mib)
     half = next(sample for sample in samples if sample.results >= last.results / 2)
     tens = max(1, last.results - half.results) / 10_000
@@ -193,3 +195,18 @@ def draw(samples: list[Sample], path: Path) -> None:
     axes.margins(x=0.02)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Measure, draw, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.memory", description=__doc__)
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--results", type=int, default=100_000)
+    parser.add_argument("--kept-events", type=int, default=100_000)
+    arguments = parser.parse_args()
+    found = rows(arguments.results, arguments.kept_events, picture=arguments.picture)
+    show(found, Console(width=160))
+
+
+if __name__ == "__main__":
+    main()
