@@ -36,7 +36,11 @@ BENCHES: Final = {
     "startup": Bench("startup", {"rounds": 1}),
     "queue": Bench("queue", {"candidates": 10, "slices": 2, "single": 2}),
     "demo": Bench(
-        "demo", {"results": 2, "initial": 2, "anneal_steps": 1000, "quench_steps": 2000, "strategy": "random"}
+        "demo",
+        {
+            "results": 2, "initial": 2, "anneal_steps": 1000, "quench_steps": 2000, "strategy": "random",
+            "figures": False,
+        },
     ),
     "launch": Bench(
         "launch",
@@ -48,7 +52,10 @@ BENCHES: Final = {
     "streaming": Bench("streaming", {"models": ["bead"], "steps": 200, "pairs": 2}),
     "early-end": Bench(
         "early_end",
-        {"runs": 2, "slow_runs": 0, "growth": BEAD, "settled": EASILY_SETTLED},
+        {
+            "runs": 2, "slow_runs": 1, "growth": BEAD, "settled": EASILY_SETTLED,
+            "slow_growth": {**BEAD, "anneal_steps": 60_000}, "slow_every_steps": 2000,
+        },
     ),
     "early-learnt": Bench("early_learnt", {"runs": 60, "level": 0.9}),
     "twist": Bench("twist_speed", {"sizes": [864], "seconds": 0.0, "cold": False}),

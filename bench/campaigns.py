@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from typing import Final
 
 from moireloop import Campaign
 from moireloop.client.client import connect
@@ -38,6 +39,10 @@ def campaign_of(
         campaign = small_campaign("bench", tables, results=results, folder=Path(root) / "bench.campaign")
         CampaignFolder(campaign.folder).create()
         yield campaign
+
+
+BROKER_ALONE: Final = ("optimizer", "pool", "analyzer-0")
+"""What a session does without whose candidates nobody runs."""
 
 
 @contextmanager

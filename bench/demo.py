@@ -18,11 +18,12 @@ from moireloop_broker.folder import CampaignFolder
 DEMO = Path(__file__).parent.parent / "examples" / "demo.toml"
 
 
-def rows(strategy: str = "auto", **numbers: int) -> list[Row]:
+def rows(strategy: str = "auto", *, figures: bool = True, **numbers: int) -> list[Row]:
     """Wall time of `moireloop run examples/demo.toml`, and slot utilisation of its workers.
 
     Args:
         strategy: the one that proposes candidates.
+        figures: whether the run draws them at its end.
         numbers: instead of those that the file has, such as `results`.
     """
     with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
@@ -32,10 +33,9 @@ def rows(strategy: str = "auto", **numbers: int) -> list[Row]:
             text = re.sub(rf"(?m)^{name} = \d+\b", f"{name} = {number}", text)
         text = text.replace('strategy = "auto"', f'strategy = "{strategy}"')
         file.write_text(text, encoding="utf-8")
+        command = [sys.executable, "-m", "moireloop", "run", *([] if figures else ["--no-figures"]), str(file)]
         begun_s = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "moireloop", "run", str(file)], check=True, stdout=subprocess.DEVNULL, timeout=600
-        )
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=600)
         elapsed_s = time.perf_counter() - begun_s
         used = utilisation(stored_records(CampaignFolder(load_campaign(file, "look").folder))[0].results)
     baseline = f"{used.md_s:.1f} s in LAMMPS of {used.wall_s:.1f} s between first and last lease"

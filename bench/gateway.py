@@ -22,7 +22,7 @@ from typing import Any, cast
 
 import psutil
 
-from bench.campaigns import campaign_of, session, wait_until
+from bench.campaigns import BROKER_ALONE, campaign_of, session, wait_until
 from bench.table import Row
 from moireloop.client.client import CampaignClient, connect
 from moireloop_broker.connection import Connection
@@ -197,7 +197,7 @@ def rows(
     """Delay, rates to so many listeners, and memory after so many results."""
     with (
         campaign_of(GROWTH, workers=1, results=1_000_000) as campaign,
-        session(campaign, without=("optimizer",)) as (_, connection),
+        session(campaign, without=BROKER_ALONE) as (_, connection),
     ):
         folder = Path(campaign.folder)
         CampaignFolder(folder).keep_campaign_file(campaign.toml())

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 import numpy as np
 import redis
 
-from bench.campaigns import session, wait_until
+from bench.campaigns import BROKER_ALONE, session, wait_until
 from bench.table import Row
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.load import keep_copy, load_copy, read_campaign
@@ -169,7 +169,7 @@ def resumed_s(folder: CampaignFolder) -> float:
     """Seconds until a campaign that was stopped has replayed its log and goes on."""
     campaign = cast("Any", load_copy(folder).model_copy(update={"folder": folder.root}))
     begun_s = time.perf_counter()
-    with session(campaign, resumed=True, without=("optimizer", "pool", "analyzer-0")) as (conductor, _):
+    with session(campaign, resumed=True, without=BROKER_ALONE) as (conductor, _):
         elapsed_s = time.perf_counter() - begun_s
         wait_until(lambda: conductor.step() is not None, "a look at the state")
         conductor.finish(Ending(False, "measured"))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bench.campaigns import campaign_of, median_status_s, session, wait_until
+from bench.campaigns import BROKER_ALONE, campaign_of, median_status_s, session, wait_until
 from bench.gateway import GROWTH, append_results
 from bench.table import Row
 from moireloop.client.client import connect
@@ -81,7 +81,7 @@ def rows(results: int = 30_000, clients: int = 10, asked: int = 100) -> list[Row
     """
     with (
         campaign_of(GROWTH, workers=1, results=1_000_000) as campaign,
-        session(campaign, without=("optimizer",)) as (_, connection),
+        session(campaign, without=BROKER_ALONE) as (_, connection),
     ):
         folder = Path(campaign.folder)
         append_results(connection, 0, results)

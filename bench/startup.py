@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from bench.campaigns import campaign_of, session
+from bench.campaigns import BROKER_ALONE, campaign_of, session
 from bench.table import Row
 from bench.waits import earlier_results
 from moireloop.campaign_file.load import keep_copy, read_campaign
@@ -61,7 +61,7 @@ def _running_campaign() -> Iterator[Path]:
     """The file of a campaign whose broker runs, and which has results."""
     with (
         campaign_of(BEAD, workers=1, results=10 * RESULTS) as campaign,
-        session(campaign, without=("optimizer", "pool", "analyzer-0")) as (_, connection),
+        session(campaign, without=BROKER_ALONE) as (_, connection),
     ):
         file = campaign.folder.with_name("bench.toml")
         file.write_text(campaign.toml(), encoding="utf-8")

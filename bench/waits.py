@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import redis
 
-from bench.campaigns import campaign_of, session, wait_until
+from bench.campaigns import BROKER_ALONE, campaign_of, session, wait_until
 from bench.table import Row
 from moireloop_broker.contract.events import Candidate, Measurement, Result, RunReport
 from moireloop_broker.contract.frames import Frame, FrameHeader
@@ -80,7 +80,7 @@ def waits_s(results: list[Result]) -> list[float]:
 def rows(earlier: int = 200, more: int = 40, growth: Section = BEAD) -> list[Row]:
     """The longest wait of a worker between two runs of so many more, after so many results of earlier ones."""
     with campaign_of(growth, workers=WORKERS, results=earlier + more) as campaign:
-        with session(campaign, without=("optimizer", "pool", "analyzer-0")) as (_, connection):
+        with session(campaign, without=BROKER_ALONE) as (_, connection):
             client = connection.open_redis()
             earlier_results(client, connection.keys, earlier)
             client.close()
