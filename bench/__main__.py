@@ -52,10 +52,7 @@ BENCHES: Final = {
     "streaming": Bench("streaming", {"models": ["bead"], "steps": 200, "pairs": 2}),
     "early-end": Bench(
         "early_end",
-        {
-            "runs": 2, "slow_runs": 1, "growth": BEAD, "settled": EASILY_SETTLED,
-            "slow_growth": {**BEAD, "anneal_steps": 60_000}, "slow_every_steps": 2000,
-        },
+        {"runs": 2, "slow_runs": 0, "growth": BEAD, "settled": EASILY_SETTLED},
     ),
     "early-learnt": Bench("early_learnt", {"runs": 60, "level": 0.9}),
     "twist": Bench("twist_speed", {"sizes": [864], "seconds": 0.0, "cold": False}),

@@ -19,8 +19,9 @@ from rich.table import Table
 from scipy.spatial.distance import cdist
 
 from bench.landscapes import Floats
+from bench.paired import BUDGET, Search
 from bench.search_pool import search_pool
-from bench.strategies import BUDGET, REPETITIONS, Search, median_of, samples_to_hit
+from bench.strategies import REPETITIONS, median_of, samples_to_hit
 from moireloop_broker.contract.search import Points, Target
 from moireloop_optimizer.auto import coherent_layers, hit_model, layer_pairs, repeated_twists, twist_process
 from moireloop_optimizer.auto import strategy as auto

@@ -169,17 +169,18 @@ def rows(
     slow_runs: int = 8,
     growth: Section = BEAD,
     slow_growth: Section = SLOW,
-    slow_every_steps: int = SLOW_EVERY_STEPS,
     settled: dict[str, Any] | None = None,
 ) -> list[Row]:
     """Steps saved and twists kept, replayed on full runs and in a campaign; and how fast orders are heard.
 
-    A number is NaN where no run ended early.
+    A number is NaN where no run ended early. Without slow runs that is the last one.
     """
     policy = SettledPolicy.model_validate(settled or {})
     full = _campaign(runs, early_end={}, every_steps=EVERY_STEPS, growth=growth)
     early = _campaign(runs, early_end={"settled": settled or {}}, every_steps=EVERY_STEPS, growth=growth)
-    slow = _campaign(slow_runs, early_end=AT_ONCE, every_steps=slow_every_steps, growth=slow_growth)
+    slow = Campaigned({}, [], {})
+    if slow_runs:
+        slow = _campaign(slow_runs, early_end=AT_ONCE, every_steps=SLOW_EVERY_STEPS, growth=slow_growth)
     replayed = offline(full.all_series, EarlyEndSettings(settled=policy), ())
     real = [_compared(full.results[name], early.results[name]) for name in sorted(full.results)]
     told = early_ends(early.results.values())
@@ -190,7 +191,7 @@ def rows(
         Row("twist at early end against full end, median", _median(_differences_deg(real)), "degrees", 0.05, "at most",
             _summary(real)),
         _lag_row("40 ms", early.lags(EVERY_STEPS)),
-        _lag_row("0.5 s", slow.lags(slow_every_steps)),
+        _lag_row("0.5 s", slow.lags(SLOW_EVERY_STEPS)),
     ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from bench.foreign import ax_samples, regret_on, tpe_samples
 from bench.landscapes import landscapes
+from bench.paired import BUDGET, Search, paired_table
 from bench.published import Published
 from bench.scattered import SCATTERED
 from bench.search import search
@@ -32,7 +33,6 @@ from moireloop_optimizer.regret.strategies import paper_strategy
 from moireloop_optimizer.strategy import Strategy
 
 TOLERANCE_DEG: Final = 0.1
-BUDGET: Final = 120
 REPETITIONS: Final = 30
 INITIAL: Final = 6
 SEED_INITIAL: Final = 13
@@ -53,16 +53,6 @@ the bead model's runs have, to which 15.42 and 24.46 belong, those nearest to th
 REFERENCE: Final = "thompson"
 WHO: Final = ("auto", "auto 15", REFERENCE, "thompson draws", "random", "tpe", "ax")
 """auto, one sample at a time and 15; the paper's Thompson sampling in batches of 15, and the other reading of it."""
-
-
-@dataclass(frozen=True)
-class Search:
-    """One search: by whom, where, for which twist, and which repetition it is."""
-
-    who: str
-    landscape: str
-    target_deg: float
-    repetition: int
 
 
 @dataclass(frozen=True)
@@ -212,12 +202,17 @@ def main() -> int:
     parser.add_argument("--landscape", nargs="*", default=list(TARGETS_DEG))
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--show", action="store_true", help="print the table of what there is")
+    parser.add_argument("--paired", metavar="WHO", help="print the first of --who less this one, search by search")
     chosen = parser.parse_args()
     if not chosen.show:
         known = read(chosen.file)
         wanted = searches(chosen.repetitions, chosen.who, chosen.landscape)
         make([one for one in wanted if one not in known], chosen.file, chosen.processes)
-    Console(width=None if sys.stdout.isatty() else 140).print(table(read(chosen.file)))
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(table(read(chosen.file)))
+    if chosen.paired:
+        groups = {name: [name] for name in chosen.landscape} | {"all": chosen.landscape}
+        console.print(paired_table(read(chosen.file), chosen.who[0], chosen.paired, groups))
     return 0
 
 

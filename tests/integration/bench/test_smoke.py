@@ -29,7 +29,7 @@ OF_ITS_OWN = {"streaming": "mpi4py would start MPI in the process of all tests"}
 BY_THEIR_MODULES = {"ablations", "grid", "memory", "paper_figures", "strategies"}
 NOT_BENCHES = {
     "__init__", "__main__", "campaigns", "foreign", "landscapes", "published", "scattered", "search", "search_pool",
-    "simulated_workers", "slots",
+    "paired", "simulated_workers", "slots",
     "table", "twist_accuracy",
 }  # fmt: skip
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench.ablations import PARTS, without
-from bench.strategies import Search, samples_to_hit
+from bench.paired import Search
+from bench.strategies import samples_to_hit
 from moireloop_optimizer.auto import strategy as auto
 
 PLACE = ("plateaus", 8.2, 0)

@@ -10,7 +10,8 @@ import pytest
 
 from bench.asynchronous import WORKERS, clocked
 from bench.landscapes import Smooth
-from bench.strategies import WHO, Search, median_of, ratio_of, read, samples_to_hit, searches
+from bench.paired import Search
+from bench.strategies import WHO, median_of, ratio_of, read, samples_to_hit, searches
 from moireloop_broker.contract.search import Target
 from moireloop_optimizer.auto.strategy import AutoStrategy
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from bench.scattered import Scattered
-from moireloop_broker.contract.search import Points
+from moireloop_broker.contract.search import Points, Target
 from moireloop_optimizer.auto.foresight import OF_LAYERS, OF_TWISTS, gains, trust
 from moireloop_optimizer.auto.hit_model import FitCache
 from moireloop_optimizer.auto.repeated_twists import Habits, RepeatedTwists, RunsWithout
+from moireloop_optimizer.auto.strategy import AutoStrategy
 from moireloop_optimizer.auto.twist_process import TwistProcess, fit_theta
 from moireloop_optimizer.runs import Runs
 from moireloop_optimizer.sobol import sobol_points
@@ -64,6 +65,19 @@ def test_where_twists_are_scattered_the_model_loses_it() -> None:
         trusted(points, scattered_deg(points, seed)) for seed in range(5) for points in [sobol_points(60, 3, seed=seed)]
     ]
     assert np.mean(shares) < 0.25
+
+
+def test_scattered_twists_are_searched_for_at_random() -> None:
+    """From the first suggestion on, six of eight landscapes of irregular cells at least get the points of `random`."""
+    target, followed = Target(twist_deg=1.0, tolerance_deg=0.1), 0
+    for seed in range(8):
+        points = sobol_points(24, 3, seed=seed)
+        runs = Runs(points, scattered_deg(points, seed), np.full(24, 0.05))
+        made = [AutoStrategy(seed).suggest(1, runs.first(n), NOTHING, [target], index=n).points for n in (8, 16, 24)]
+        followed += all(
+            (point == sobol_points(1, 3, seed=seed, index=n)).all() for n, point in zip((8, 16, 24), made, strict=True)
+        )
+    assert followed >= 6
 
 
 def test_repeats_at_one_place_count_once() -> None:
