@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -25,7 +24,7 @@ from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.work_queue import Proposer
-from moireloop_worker.launchers.launcher import Launch, Launcher
+from moireloop_worker.launchers.launcher import Launch
 from moireloop_worker.launchers.registry import open_launcher
 from tests.helpers.campaign_files import BEAD, Section
 from tests.helpers.flux import Flux, why_no_flux
@@ -71,11 +70,12 @@ def _rows_of(
     name: str, rounds: int, runs: int, noops: int, deaths: int, growth: Section, strategy: str, run_s: float | None
 ) -> list[Row]:
     bare_s = median(_bare_s(name) for _ in range(rounds))
-    starts_s, rate = _starts_and_rate(name, rounds, noops)
+    start_s = median(_starts_s(name, rounds))
     used, rest = utilisation_of_two(lambda chosen: _campaign(name, chosen, 2, strategy), growth, runs, run_s)
+    rate = _noops_per_s(name, noops)
     again_s = median(_again_s(name) for _ in range(deaths))
     return [
-        Row(f"{name}: worker start to first lease", median(starts_s), "s", START_S, "at most", _of_bare(name, bare_s)),
+        Row(f"{name}: worker start to first lease", start_s, "s", START_S, "at most", _of_bare(name, bare_s)),
         Row(f"{name}: utilisation of 2 slots", 100 * used, "%", PERCENT, "at least", rest),
         Row(f"{name}: no-op candidates", rate, "1/s", PER_S, "at least", f"{TRUE[name][0]} alone: {1 / bare_s:.1f}/s"),
         Row(f"{name}: death of a rank to its candidate running again", again_s, "s", AGAIN_S, "at most"),
@@ -146,43 +146,35 @@ def _leases(connection: Connection) -> list[RunLeased]:
     return found
 
 
-def _starts_and_rate(name: str, rounds: int, noops: int) -> tuple[list[float], float]:
-    """Seconds from the call of the launcher to the lease of a candidate that waits, worker after worker.
-
-    The last of them stays for no-op candidates; their number per second is the second value.
-    """
+def _starts_s(name: str, rounds: int) -> list[float]:
+    """Seconds from the call of the launcher to the lease of a candidate that waits, worker after worker."""
     found = []
-    with (
-        _campaign(name, NOTHING_TO_DO) as campaign,
-        session(campaign, without=("optimizer", "pool")) as (_, connection),
-    ):
-        launcher = _launcher(name, campaign, connection)
+    without = ("optimizer", "pool", "analyzer-0")
+    with _campaign(name, NOTHING_TO_DO) as campaign, session(campaign, without=without) as (_, connection):
+        file = CampaignFolder(campaign.folder).connection_of("worker")
+        command = (sys.executable, "-m", "mpi4py", "-m", "moireloop_worker", "--connection", str(file))
+        logs = Path(connection.folder) / "logs"
+        launcher = open_launcher(name, Launch(command, 1, logs, connection.campaign, options=OPTIONS.get(name, {})))
         for number in range(rounds):
             _propose(connection, f"start{number}")
             begun_s = time.time()
             handle = launcher.start(f"worker-{number}")
             wait_until(lambda: handle.poll() is None and len(_leases(connection)) > number, "the first lease")  # noqa: B023
             found.append(_leases(connection)[-1].leased_s - begun_s)
-            if number == rounds - 1:
-                rate = _noops_per_s(connection, rounds, noops)
             handle.hand_back()
             wait_until(lambda: handle.poll() is not None, "the worker's end")  # noqa: B023
-    return found, rate
+    return found
 
 
-def _launcher(name: str, campaign: Campaign, connection: Connection) -> Launcher:
-    file = CampaignFolder(campaign.folder).connection_of("worker")
-    command = (sys.executable, "-m", "mpi4py", "-m", "moireloop_worker", "--connection", str(file))
-    logs = Path(connection.folder) / "logs"
-    return open_launcher(name, Launch(command, 1, logs, connection.campaign, options=OPTIONS.get(name, {})))
-
-
-def _noops_per_s(connection: Connection, before: int, noops: int) -> float:
-    """No-op candidates per second through the worker that runs, once those before them have their results."""
-    with contextlib.closing(connection.open_redis()) as client:
+def _noops_per_s(name: str, noops: int) -> float:
+    with _campaign(name, NOTHING_TO_DO) as campaign, session(campaign, without=("optimizer",)) as (_, connection):
+        client = connection.open_redis()
         state = CampaignState(client, connection.keys, connection.campaign)
-        wait_until(lambda: state.counts()["refused"] == before, "the first results")
-        return candidates_per_s(state, Proposer(client, connection.keys), "n", noops)
+        _propose(connection, "first")
+        wait_until(lambda: state.counts()["refused"] == 1, "the first result")
+        rate = candidates_per_s(state, Proposer(client, connection.keys), "n", noops)
+        client.close()
+    return rate
 
 
 def _again_s(name: str) -> float:
