@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,27 @@ from tests.helpers.waiting import wait_until
 LOOKING, STEERING = "/api/v1/campaigns/tiny", "/api/v1/campaigns/tiny-2"
 
 NOTE = {"text": "from far away", "requester": "me"}
+
+PARAMETERS = {"temperature_k": 2000.0, "lattice_strain": 0.01, "shear_strain": 0.1}
+
+REQUESTS: tuple[tuple[str, dict[str, Any], int], ...] = (
+    ("propose", {"candidate_id": "a", "parameters": PARAMETERS}, 200),
+    ("propose", {"candidate_id": "b", "parameters": PARAMETERS}, 200),
+    ("replicate", {"candidate_id": "a", "runs": 2}, 200),
+    ("prioritise", {"candidate_id": "b", "place": 1}, 200),
+    ("withdraw", {"candidate_id": "a"}, 200),
+    ("cancel", {"candidate_id": "b", "reason": "no"}, 200),
+    ("pause", {}, 200),
+    ("resume", {}, 200),
+    ("resume", {}, 409),
+    ("retarget", {"targets": [{"twist_deg": 5.0, "tolerance_deg": 0.2}]}, 200),
+    ("retarget_to_pattern", {}, 422),
+    ("change_space", {"space": {"temperature_k": [1600.0, 4000.0]}}, 200),
+    ("change_budget", {"results": 30}, 200),
+    ("scale", {"workers": 1, "pool": "none"}, 409),
+    ("note", NOTE, 200),
+)
+"""All requests but stop, and what becomes of them."""
 
 
 @pytest.fixture
@@ -72,7 +94,13 @@ def test_a_grant_alone_shows_the_live_campaign(
 
         assert [looking.ask(here).json["steers"] for here in (LOOKING, STEERING)] == [False, True]
         assert steering.ask(f"{LOOKING}/requests/note", "POST", NOTE).code == 403
-        assert steering.ask(f"{STEERING}/requests/note", "POST", NOTE).code == 200
+        for name, body, code in REQUESTS:
+            assert steering.ask(f"{STEERING}/requests/{name}", "POST", body).code == code, name
+        wait_until(lambda: looking.ask(STEERING).json["budget"]["results"] == 30, "the budget is seen")
+        told = looking.ask(STEERING).json
+        assert (told["state"], told["space"]["temperature_k"]) == ("resumed", [1600.0, 4000.0])
+        assert [target["twist_deg"] for target in told["targets"]] == [5.0]
+        assert told["counts"]["queued"] == 2
         wait_until(lambda: "from far away" in str(looking.ask(f"{LOOKING}/remarks").json), "the note is seen")
 
         assert looking.ask(f"{LOOKING}/logs").json == {"services": []}
@@ -88,4 +116,4 @@ def test_a_grant_alone_shows_the_live_campaign(
         process.terminate()
         process.wait(30)
         assert looking.ask(f"{STEERING}/log").code == 503
-        assert looking.ask(STEERING).json["results"] == 7
+        assert looking.ask(STEERING).json["results"] == 9

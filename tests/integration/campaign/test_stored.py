@@ -52,6 +52,7 @@ def test_stopped_campaign_is_read_whole_and_left_as_it_is(tmp_path: Path) -> Non
         assert [entry.message for entry in campaign.events([Result], since=failed[1].id)] == [campaign.results[1]]
         assert len(campaign.events()) == len({entry.id for entry in campaign.events()}) > 6
         assert [target.twist_deg for target in campaign.targets] == [5.0]
+        assert campaign.budget.results == 20
         (series,) = campaign.series
         assert (series.candidate_id, series.points[0].reason) == ("c0", "molten")
         assert campaign.best() is None
