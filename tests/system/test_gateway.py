@@ -148,14 +148,17 @@ def test_bad_input_gets_a_line(watched: Watched, method: str, path: str, body: A
 SHOT: dict[str, Any] = {"pattern_id": "shot", "parameters": {"flux": 2.0}, "lattices": [3.16, 3.16]}
 
 
-def columns(seed: int, twist_deg: float) -> dict[str, Any]:
-    """A measured pattern as columns."""
+def columns(seed: int, twist_deg: float, scale: float = 1.0) -> dict[str, Any]:
+    """A measured pattern as columns, its q wrong by a factor."""
     peaks = made(np.random.default_rng(seed), twist_deg=twist_deg, weak=0.5).peaks
-    x, y = peaks.q.T.tolist()
+    x, y = (scale * peaks.q.T).tolist()
     return {"q_x_per_angstrom": x, "q_y_per_angstrom": y, "intensity": peaks.intensity.tolist()}
 
 
-SUBMITTED = {**SHOT, "columns": columns(1, 8.3), "requester": "ada"}
+OFF = 1.1
+"""Factor by which the scale of the submitted pattern is wrong, which the gateway is asked to fit."""
+
+SUBMITTED = {**SHOT, "columns": columns(1, 8.3, OFF), "scale_within": 0.2, "requester": "ada"}
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +178,7 @@ def test_a_measured_pattern_is_indexed_and_logged_once(watched: Watched, pattern
     steering, place = watched.gateway.steering, f"{HERE}/patterns"
     body, told = SUBMITTED, pattern
     assert told["analysis"]["twist_deg"] == pytest.approx(8.3, abs=0.2)
+    assert told["analysis"]["scale"] == pytest.approx(1 / OFF, rel=0.01)
     assert told["analysis"]["closest"]
     assert (told["requester"], told["parameters"]) == ("ada", {"flux": 2.0})
     assert steering.ask(place, "POST", {**body, "requester": "bob"}).json["pattern"] == told

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 import numpy as np
@@ -31,6 +32,9 @@ RUNS_KEPT: Final = 1000
 
 LEAST_POINTS: Final = 5
 """Frames below which a series is no evidence: they were dropped."""
+
+FINAL_FRAMES: Final = 3
+"""Frames at the end of a run whose median twist is what it came to: a single one is off by its noise too often."""
 
 THRESHOLDS: Final[Numbers] = 1 / (1 + np.exp(-np.linspace(0.0, 7.0, 281)))
 """Scores at which runs may be ended: from a half to 0.999."""
@@ -116,7 +120,13 @@ def whole_run(
     weight: float = 1.0,
 ) -> WholeRun:
     """A whole run of its series and its result's twist."""
-    return WholeRun(candidate_id, tuple(landmarks(points, tolerance_deg)), final_deg, weight)
+    return WholeRun(candidate_id, tuple(landmarks(points, tolerance_deg)), came_to_deg(points, final_deg), weight)
+
+
+def came_to_deg(points: Sequence[SeriesPoint], final_deg: float | None) -> float | None:
+    """The median twist of the last FINAL_FRAMES frames; the result's where it has none or one of these has none."""
+    shown = [point.twist_deg for point in points[-FINAL_FRAMES:] if point.twist_deg is not None]
+    return final_deg if final_deg is None or len(shown) < FINAL_FRAMES else median(shown)
 
 
 def whole_runs_of(

@@ -72,6 +72,7 @@ ARGUMENTS: Final = {
     "compare": (
         *PATTERN,
         Argument("--closest", type=int, default=5, metavar="N", help="number of similar results (5)"),
+        Argument("--simulate", choices=["gixd", "rheed"], help="compare intensities with those of similar results"),
         Argument("-o", dest="output", type=Path, metavar="FILE2", help="write a picture (.png, .svg)"),
     ),
     "pattern": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ from moireloop_broker.state.series import Series
 from moireloop_worker.models.growth_model import GrowthModel
 
 if TYPE_CHECKING:
+    from moireloop.experiment.comparison import Comparison
     from moireloop_analyzer.scattering.simulated import SimulatedPattern
 
 GROWTH_TEMPERATURE: Final = "temperature_k"
@@ -72,6 +74,35 @@ def pattern_of_file(
             return simulated_pattern(atoms, kind_named(kind), settings, sample_k=sample_k, frame_k=frame_k)
         except (NoStructure, TooManyRods) as error:
             raise PatternRefused(str(error)) from error
+
+
+def simulated_lines(
+    comparison: Comparison,
+    results: Sequence[Result],
+    all_series: Sequence[Series],
+    folder: CampaignFolder,
+    model: GrowthModel,
+    kind: str,
+    settings: DiffractionSettings,
+) -> list[str]:
+    """How far the pattern is from the simulated ones of the closest results, with intensities, the nearest first.
+
+    A result that left no structure has a line with the reason. Raises PatternRefused for an unknown kind.
+    """
+    from moireloop_analyzer.scattering.intensity_distance import intensity_distance
+
+    kind_named(kind)
+    told: list[tuple[float, str]] = []
+    for one in comparison.closest:
+        name = one.result.candidate.candidate_id
+        try:
+            seen = pattern_of_run(name, results, all_series, folder, model, kind, settings)
+            apart = intensity_distance(comparison.peaks, seen.peaks)
+            told.append((apart, f"  {name}: {apart:.4f}"))
+        except (PatternRefused, ValueError) as error:
+            told.append((math.inf, f"  {name}: not simulated: {error}"))
+    head = f"with intensities (energy distance from the simulated {kind.upper()} pattern, sqrt(inverse angstrom)):"
+    return [head, *(line for _, line in sorted(told))] if told else []
 
 
 def kind_named(text: str) -> Kind:

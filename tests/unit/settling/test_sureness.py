@@ -12,12 +12,14 @@ from moireloop_analyzer.settling.reliability import reliability, wilson
 from moireloop_analyzer.settling.sureness import (
     Ends,
     Sureness,
+    came_to_deg,
     ends_at,
     folds,
     held_out_scores,
     is_kept_whole,
     learn,
     threshold_of,
+    whole_run,
 )
 from tests.unit.settling.made_up import TOLERANCE_DEG, series, whole_runs
 
@@ -129,3 +131,16 @@ def test_wilson() -> None:
     assert wilson(0.5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
     assert wilson(1.0, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
     assert wilson(0.0, 0) == (0.0, 1.0)
+
+
+def test_one_noisy_last_frame_does_not_teach_that_a_run_turned() -> None:
+    """A run came to the median of its last three frames; a twist that two of them show, it really has."""
+    points = [point._replace(twist_deg=8.2) for point in series(1)]
+    noisy = [*points[:-1], points[-1]._replace(twist_deg=8.4)]
+    turned = [*points[:-2], *(point._replace(twist_deg=13.9) for point in points[-2:])]
+    gap = [*points[:-2], points[-2]._replace(twist_deg=None), points[-1]._replace(twist_deg=8.4)]
+    assert came_to_deg(noisy, 8.4) == 8.2
+    assert came_to_deg(turned, 13.9) == 13.9
+    assert came_to_deg(gap, 8.4) == 8.4
+    assert came_to_deg(points, None) is None
+    assert whole_run("c1", noisy, 8.4, 0.1).final_deg == 8.2

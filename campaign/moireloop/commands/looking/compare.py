@@ -11,11 +11,13 @@ from moireloop.experiment.comparison import CLOSEST, Comparison, compare_peaks
 from moireloop.experiment.lines import campaign_lines, pattern_lines
 from moireloop.experiment.pattern_files import read_pattern
 from moireloop.experiment.refused import PatternRefused
+from moireloop.experiment.simulating import simulated_lines
 from moireloop.session.records import records
 from moireloop.terminal.console import complain, say
 from moireloop_analyzer.patterns.indexing import MAX_STRAIN
 from moireloop_broker.folder import CampaignFolder
 from moireloop_worker.models import crystal_of
+from moireloop_worker.models.script_files import started_model
 
 PICTURES = (".png", ".svg")
 
@@ -33,6 +35,7 @@ def compare(
     distortion: str | None = None,
     instrument: float = 0.0,
     scale_within: float | None = None,
+    simulate: str | None = None,
     output: Path | None = None,
 ) -> int:
     """Measure the twist in a diffraction pattern, and find the results most like it and what to change.
@@ -51,7 +54,7 @@ def compare(
     peaks = read_pattern(
         pattern, screen=screen, centre_error=0.0 if screen else centre_error or 0.0, instrument_fwhm=instrument
     )
-    history, _ = records(CampaignFolder(campaign.folder))
+    history, all_series = records(CampaignFolder(campaign.folder))
     campaign, crystal = as_steered(campaign, history), crystal_of(campaign.growth)
     constants = (known[0], known[1]) if known else None
     if constants is None and crystal is not None:
@@ -62,6 +65,13 @@ def compare(
     )  # fmt: skip
     for line in (*pattern_lines(comparison), *campaign_lines(comparison)):
         say(line)
+    if simulate is not None:
+        folder = CampaignFolder(campaign.folder)
+        model = started_model(campaign.growth, campaign.frames.every_steps, folder)
+        for line in simulated_lines(
+            comparison, history.results, all_series, folder, model, simulate, campaign.diffraction
+        ):
+            say(line)
     return 0 if output is None else _drawn(comparison, pattern.name, output)
 
 

@@ -40,3 +40,13 @@ def test_what_no_scale_explains_is_refused() -> None:
     assert "no scale within a factor of 1.1 shows two lattices" in str(refused.reason)
     with pytest.raises(PatternRefused, match="scale_within: expected above 0"):
         indexed(far, CONSTANTS, 0.04, 3.0)
+
+
+def test_two_scales_that_explain_as_much_are_refused() -> None:
+    """Two bilayers in one pattern whose scales differ by 15 %: neither is the right one for sure."""
+    rng = np.random.default_rng(11)
+    one, other = (made(rng, twist_deg=twist).peaks for twist in (9.0, 14.0))
+    both = peaks_of(np.concatenate([one.q, 1.15 * other.q]), np.concatenate([one.intensity, other.intensity]))
+    found = index_unscaled(both, CONSTANTS, 0.2)
+    assert found.twist_deg is None
+    assert "explain about as many peaks" in str(found.reason)

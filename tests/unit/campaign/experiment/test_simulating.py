@@ -10,12 +10,20 @@ import numpy as np
 import pytest
 
 from moireloop.commands.looking.pattern import named_values, pattern, pattern_remarks
+from moireloop.experiment.comparison import Comparison, Similar
 from moireloop.experiment.pattern_files import read_pattern
 from moireloop.experiment.pattern_tables import write_peaks
 from moireloop.experiment.refused import PatternRefused
-from moireloop.experiment.simulating import changed_settings, kind_named, pattern_of_file, pattern_of_run
+from moireloop.experiment.simulating import (
+    changed_settings,
+    kind_named,
+    pattern_of_file,
+    pattern_of_run,
+    simulated_lines,
+)
 from moireloop.figures.simulated import simulated_figure, write_simulated_figure
 from moireloop_analyzer.diffraction_settings import DiffractionSettings
+from moireloop_analyzer.patterns.indexed import IndexedPattern
 from moireloop_analyzer.patterns.indexing import index_pattern
 from moireloop_analyzer.scattering.counting import counted
 from moireloop_analyzer.scattering.simulated import SimulatedPattern
@@ -168,3 +176,22 @@ def test_the_picture_shows_what_was_seen(tmp_path: Path, kind: str, model: Growt
     assert len(np.asarray(marks.get_xdata())) == min(len(seen.peaks), 60)
     write_simulated_figure(seen, "c1", tmp_path / "seen.svg")
     assert (tmp_path / "seen.svg").stat().st_size > 1000
+
+
+def test_the_pattern_of_a_run_is_nearest_to_itself(tmp_path: Path, model: GrowthModel) -> None:
+    """With intensities: its own structure first, then the other twist, then the run that left no structure."""
+    folder = CampaignFolder(tmp_path)
+    pairs = {1: (4, 3), 2: (3, 2)}
+    results = [grown(n, commensurate_twist_deg(*pair), {"temperature_k": 1500.0}) for n, pair in pairs.items()]
+    results.append(grown(3, 20.0, {"temperature_k": 1600.0}))
+    for one, pair in zip(results, pairs.values(), strict=False):
+        data_file(folder.final_data(one.candidate.candidate_id, one.attempt), mx2(*pair, repeats=2))
+    peaks = pattern_of_run("c0002", results, [], folder, model, "gixd", SETTINGS).peaks
+    similar = tuple(Similar(one, 0.1, 0.0) for one in results)
+    comparison = Comparison(peaks, IndexedPattern(), similar, ())
+    lines = simulated_lines(comparison, results, [], folder, model, "gixd", SETTINGS)
+    assert [line.split()[0] for line in lines[1:]] == ["c0002:", "c0001:", "c0003:"]
+    assert lines[1].endswith(" 0.0000")
+    assert "no final structure" in lines[3]
+    with pytest.raises(PatternRefused, match="gixd or rheed"):
+        simulated_lines(comparison, results, [], folder, model, "leed", SETTINGS)
