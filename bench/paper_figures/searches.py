@@ -110,14 +110,14 @@ def all_searched(
     """
     traces = read(cache, source)
     missing = [setup for setup in wanted if setup not in traces]
-    for setup, trace in zip(missing, _made(landscape, missing, processes), strict=True):
+    for setup, trace in zip(missing, _traces(landscape, missing, processes), strict=True):
         traces[setup] = trace
         write(traces, cache, source)
         yield traces
     yield {setup: traces[setup] for setup in wanted}
 
 
-def _made(landscape: Landscape, setups: Sequence[Setup], processes: int) -> Iterator[Trace]:
+def _traces(landscape: Landscape, setups: Sequence[Setup], processes: int) -> Iterator[Trace]:
     """The traces of some searches, in their order."""
     if processes == 1 or not setups:
         yield from map(searched, repeat(landscape), setups)

@@ -221,7 +221,7 @@ class StoredCampaign:
         with many_objects(), stored_state(self._folder) as (client, connection):
             entries = list(connection.event_log(client).replay_packed())
             status = CampaignState(client, connection.keys, connection.campaign).status()
-            return _Log(entries, status, list(Observations(client, connection.keys).kept()))
+            return _Log(entries, status, list(Observations(client, connection.keys).stored()))
 
     @cached_property
     @many_objects()

@@ -25,7 +25,7 @@ def layer_of(
     """All numbers of one lattice with their errors."""
     lattices = matrix[None]
     parts = [[error_of(_strain(nominal, a, b), lattices, covariance) for b in (0, 1)] for a in (0, 1)]
-    mosaic = mosaic_of(peaks.chosen(own))
+    mosaic = mosaic_of(peaks.select(own))
     return Layer(
         matrix=matrix,
         nominal_angstrom=nominal,

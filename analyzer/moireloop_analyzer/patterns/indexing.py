@@ -159,7 +159,7 @@ def _of_two_kinds(peaks: Peaks, constants: tuple[float, float], max_strain: floa
             []
             if not len(numbers)
             else lattices_among(
-                peaks.chosen(numbers), constant, max_strain=max_strain, most_alarms=MOST_ALARMS, at_most=3
+                peaks.select(numbers), constant, max_strain=max_strain, most_alarms=MOST_ALARMS, at_most=3
             )
         )
         found = [replace(one, peaks=numbers[one.peaks]) for one in found]
@@ -210,7 +210,7 @@ def _paired(
         domains=tuple(domain_of(peaks, one, _nominal(constants), bright) for one, bright in domains),
         unexplained=np.setdiff1d(np.arange(len(peaks)), explained),
     )
-    why = _why_untold(fit, domains, brightness, constants, sites)
+    why = _why_ambiguous(fit, domains, brightness, constants, sites)
     return pattern if why is None else pattern.refused(why)
 
 
@@ -237,7 +237,7 @@ def _not_seen(constant: float, max_strain: float) -> str:
     )
 
 
-def _why_untold(
+def _why_ambiguous(
     fit: JointFit,
     domains: Sequence[tuple[Lattice, float]],
     brightness: Sequence[float],

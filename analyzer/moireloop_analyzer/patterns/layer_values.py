@@ -57,7 +57,7 @@ def mosaic_of(peaks: Peaks) -> tuple[float, float] | None:
     known = np.isfinite(peaks.width_radial) & np.isfinite(peaks.width_azimuthal)
     if known.sum() < 4:
         return None
-    seen = peaks.chosen(known)
+    seen = peaks.select(known)
     excess = (seen.width_azimuthal**2 - seen.width_radial**2) / seen.lengths**2
     middle = float(np.median(excess))
     scatter = 1.4826 * float(np.median(np.abs(excess - middle))) * 1.2533 / math.sqrt(len(excess))

@@ -60,7 +60,7 @@ class Peaks:
         """(N,) lengths of q."""
         return np.asarray(np.linalg.norm(self.q, axis=1))
 
-    def chosen(self, which: Ints | npt.NDArray[np.bool_]) -> Peaks:
+    def select(self, which: Ints | npt.NDArray[np.bool_]) -> Peaks:
         """The peaks of a mask or of numbers, in that order."""
         return Peaks(
             self.q[which],

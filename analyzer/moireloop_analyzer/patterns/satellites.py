@@ -48,7 +48,7 @@ def satellites_among(peaks: Peaks, free: npt.NDArray[np.bool_], matrices: Floats
     spots = np.concatenate([np.zeros((1, 2)), sites @ matrices[0], sites @ matrices[1]])
     places = (spots[:, None] + moire).reshape(-1, 2)
     chosen = np.flatnonzero(free)
-    apart = Metric.of(wider.chosen(chosen)).distance2(places)
+    apart = Metric.of(wider.select(chosen)).distance2(places)
     nearest = apart.argmin(axis=0)
     at = apart[nearest, np.arange(len(chosen))] <= NEAR**2
     about = nearest[at] // len(moire) - 1

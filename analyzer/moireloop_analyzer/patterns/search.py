@@ -104,7 +104,7 @@ def lattices_among(
     found: list[Lattice] = []
     free = np.arange(len(peaks))
     while len(found) < at_most and len(free) >= FEWEST_PAIRS:
-        best = _surest(peaks.chosen(free), constant, max_strain)
+        best = _surest(peaks.select(free), constant, max_strain)
         if best is None or best.alarms > most_alarms:
             break
         found.append(replace(best, peaks=free[best.peaks]))

@@ -26,7 +26,7 @@ def counted(peaks: Peaks, brightest: float, background: float, rng: np.random.Ge
     expected = peaks.intensity / peaks.intensity.max() * brightest
     counts = rng.poisson(expected + background) - background
     seen = counts > np.maximum(DETECTED * np.sqrt(background), 1.0)
-    kept, number = peaks.chosen(seen), counts[seen].astype(np.float64)
+    kept, number = peaks.select(seen), counts[seen].astype(np.float64)
     share = np.sqrt((1.0 + background / number) / number) / FWHM_OF_SIGMA
     radial, across = kept.width_radial * share, kept.width_azimuthal * share
     along = kept.q / kept.lengths[:, None]

@@ -63,7 +63,7 @@ def decide(
         return None
     if policies.settled is not None and (reason := _why_settled(points, policies.settled)):
         return Decision("settled", reason, points[-1].step)
-    if policies.learnt is not None and sureness is not None and (told := sureness.told(points)) is not None:
+    if policies.learnt is not None and sureness is not None and (told := sureness.verdict(points)) is not None:
         return Decision("settled", _why_sure(told, points), points[-1].step, told)
     if policies.hopeless is not None and (reason := _why_hopeless(points, policies.hopeless, targets_deg)):
         return Decision("hopeless", reason, points[-1].step)

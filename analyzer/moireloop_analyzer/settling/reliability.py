@@ -74,11 +74,11 @@ def reliability(
             )
             count = len(np.unique(owner[inside]))
             curve.append(Bin(float(mean), float(share), *wilson(float(share), count), count))
-    held_out = tuple((level, _held_out(runs, scores, fold, level, tolerance_deg)) for level in levels)
+    held_out = tuple((level, _held_out_ends(runs, scores, fold, level, tolerance_deg)) for level in levels)
     return Reliability(len(runs), tolerance_deg, tuple(curve), held_out)
 
 
-def _held_out(
+def _held_out_ends(
     runs: Sequence[WholeRun], scores: Sequence[np.ndarray], fold: Sequence[int], level: float, tolerance_deg: float
 ) -> Ends:
     """What ending runs at this level does, the threshold of each fold taken from the others."""

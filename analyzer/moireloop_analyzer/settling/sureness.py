@@ -100,7 +100,7 @@ class Sureness:
     basis: int
     tolerance_deg: float
 
-    def told(self, points: Sequence[SeriesPoint]) -> Told | None:
+    def verdict(self, points: Sequence[SeriesPoint]) -> Told | None:
         """The verdict at the newest point of a series; None while the run is not sure.
 
         Args:

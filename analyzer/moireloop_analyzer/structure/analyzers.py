@@ -48,7 +48,7 @@ def pair_correlation_analysis(snapshot: Snapshot) -> Analysis:
     numbers |= {"first_peak_angstrom": peak and peak[0], "first_peak_height": peak and peak[1]} | _coordinated(around)
     arrays = {"radius_angstrom": g.radius_angstrom, "g": g.total}
     arrays |= {f"g_{ROLES[pair]}": values for pair, values in g.partial.items()}
-    return Analysis(_known(numbers), arrays, _why_missing(numbers))
+    return Analysis(_present_numbers(numbers), arrays, _why_missing(numbers))
 
 
 def diffraction_analysis(snapshot: Snapshot) -> Analysis:
@@ -80,7 +80,7 @@ def diffraction_analysis(snapshot: Snapshot) -> Analysis:
         "satellites": _rows(found.satellites),
     }
     dark = {"satellite_xray": "the moire satellites are nearer to the spots of a lattice than a spot is wide"}
-    return Analysis(_known(numbers), arrays, {} if len(found.satellites.xray) else dark)
+    return Analysis(_present_numbers(numbers), arrays, {} if len(found.satellites.xray) else dark)
 
 
 def in_one_cell(
@@ -123,7 +123,7 @@ def _rows(spots: Spots) -> npt.NDArray[np.float64]:
     return np.column_stack([spots.vectors, spots.xray, spots.electron])
 
 
-def _known(numbers: Mapping[str, float | None]) -> dict[str, float]:
+def _present_numbers(numbers: Mapping[str, float | None]) -> dict[str, float]:
     return {name: value for name, value in numbers.items() if value is not None}
 
 

@@ -137,7 +137,7 @@ def _own_address() -> str:
     """The address of the host's name, of the way out, or of the first interface, in this order; never loopback."""
     addresses = interface_addresses()
     here = set(addresses.values())
-    for address in (*_of_host_name(), *_way_out(), *addresses.values()):
+    for address in (*_of_host_name(), *_outbound_addresses(), *addresses.values()):
         if address in here and not is_loopback(address):
             return address
     raise NoAddress(f"this machine has no address except loopback; its interfaces are {_shown(addresses)}")
@@ -149,7 +149,7 @@ def _of_host_name() -> Iterable[str]:
     return []
 
 
-def _way_out() -> Iterable[str]:
+def _outbound_addresses() -> Iterable[str]:
     with contextlib.suppress(OSError, AddressValueError):
         return [address_towards(SOMEWHERE)]
     return []

@@ -53,7 +53,7 @@ class Replays:
         key = request.since, request.limit, tuple(sorted(set(request.topics)))
         if stream == self._keys.log and (kept := self._still_true(key)):
             return iter([kept])
-        return self._made(stream, key)
+        return self._packed_page(stream, key)
 
     def _stream_of(self, request: ReplayRequest) -> str:
         wanted = frozenset(request.topics)
@@ -66,7 +66,7 @@ class Replays:
             )
         return self._keys.observations if observed else self._keys.log
 
-    def _made(self, stream: str, key: _Key) -> Iterator[bytes | None]:
+    def _packed_page(self, stream: str, key: _Key) -> Iterator[bytes | None]:
         since, left, topics = key
         entries: list[dict[str, Any]] = []
         size, is_full, at_end = 0, False, False

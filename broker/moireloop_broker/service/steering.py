@@ -230,7 +230,7 @@ class Steering:
     def _change_budget(self, request: ChangeBudgetRequest, asked: Requested) -> None:
         present = self._budget()
         budget = Steered().after(request).budget(present)
-        if budget.results < (done := self._done()):
+        if budget.results < (done := self._result_count()):
             text = f"expected at least the {done} results that are there, got {budget.results}; stop ends the campaign"
             raise InvalidRequest("BudgetSpent", text)
         if budget == present:
@@ -238,7 +238,7 @@ class Steering:
         self._set("budget", budget.model_dump(mode="json"), asked)
         counts = self._campaign.counts()
         pending = sum(counts[stage] for stage in ("queued", "running", "analysing"))
-        beyond = max(0, self._done() + pending - budget.results)
+        beyond = max(0, self._result_count() + pending - budget.results)
         queued = self._proposer.queued()
         self._withdraw(queued[len(queued) - min(beyond, len(queued)) :], "beyond the remaining budget")
         return None
@@ -285,13 +285,14 @@ class Steering:
         budget = sections.section("budget", BudgetSettings)
         return budget.results if budget.outside_counts else None
 
-    def _done(self) -> int:
+    def _result_count(self) -> int:
         counts = self._campaign.counts()
         return sum(counts[outcome] for outcome in ("measured", "refused", "failed"))
 
     def _spent(self) -> str:
+        results, budget = self._result_count(), self._budget().results
         return (
-            f"expected room in the budget of {self._budget().results} results, got none: {self._done()} are there, and "
+            f"expected room in the budget of {budget} results, got none: {results} are there, and "
             f"the pending candidates, none of which the optimizer could give up, take up the rest; raise the "
             f"budget, or cancel candidates"
         )

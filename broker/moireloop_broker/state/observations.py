@@ -56,7 +56,7 @@ class Observations:
         kept = min(OBSERVATIONS_KEPT, OBSERVED_BYTES_KEPT // len(packed))
         self._client.xadd(self._keys.observations, {EVENT_FIELD: packed}, maxlen=kept, approximate=True)
 
-    def kept(self) -> Iterator[tuple[str, bytes]]:
+    def stored(self) -> Iterator[tuple[str, bytes]]:
         """Ids and packed messages of all that is kept of what was published, oldest first."""
         since = "-"
         while rows := cast("list[tuple[bytes, dict[bytes, bytes]]]", self._page(since)):

@@ -101,7 +101,7 @@ class Scripts:
             [keys.queue, keys.log, keys.counts],
             [keys.candidate(""), "" if budget is None else budget, _packed(rows), _packed(spares)],
         )
-        return [cast("ProposeOutcome", _known(word, get_args(ProposeOutcome))) for word in _unpacked(words)]
+        return [cast("ProposeOutcome", _expected_word(word, get_args(ProposeOutcome))) for word in _unpacked(words)]
 
     def prioritise(self, candidate_id: str, *, place: int, event: bytes) -> MoveOutcome:
         """Move a queued candidate to a place of the queue, 1 being the next."""
@@ -111,7 +111,7 @@ class Scripts:
             [keys.candidate(candidate_id), keys.queue_again, keys.queue, keys.log],
             [place, WORKERS_GROUP, keys.candidate(""), event],
         )
-        return cast("MoveOutcome", _known(word, get_args(MoveOutcome)))
+        return cast("MoveOutcome", _expected_word(word, get_args(MoveOutcome)))
 
     def begin(
         self, worker: str, *, ticket: str, lease_ms: int, leased_s: float, event: EventParts
@@ -147,12 +147,12 @@ class Scripts:
             [keys.candidate(candidate_id), queue, keys.log, keys.counts, keys.leases, keys.state],
             [candidate_id, entry, WORKERS_GROUP, attempt, worker, lease_ms, repr(leased_s), event],
         )
-        return cast("LeaseOutcome", _known(word, get_args(LeaseOutcome)))
+        return cast("LeaseOutcome", _expected_word(word, get_args(LeaseOutcome)))
 
     def renew(self, candidate_id: str, *, attempt: int, worker: str, lease_ms: int, step: int) -> Renewal:
         """Renew a lease; returns what was ordered for its attempt, an empty word where nothing was."""
         word = self._run(*self._renewing(candidate_id, attempt, worker, lease_ms, step))
-        return cast("Renewal", _known(word, get_args(Renewal)))
+        return cast("Renewal", _expected_word(word, get_args(Renewal)))
 
     def renew_and_report(
         self, candidate_id: str, *, attempt: int, worker: str, lease_ms: int, step: int, status_without_time: bytes
@@ -160,7 +160,7 @@ class Scripts:
         """`renew`, then `report` the worker that holds the lease, in one round trip."""
         renewing = self._renewing(candidate_id, attempt, worker, lease_ms, step)
         word, _ = self._run_several([renewing, self._reporting(worker, status_without_time)])
-        return cast("Renewal", _known(word, get_args(Renewal)))
+        return cast("Renewal", _expected_word(word, get_args(Renewal)))
 
     def report(self, worker: str, status_without_time: bytes) -> None:
         """Store what a worker does; the server adds its own time to the packed status."""
@@ -241,7 +241,7 @@ class Scripts:
                 first,
             ],
         )
-        return cast("FailOutcome", _known(word, get_args(FailOutcome)))
+        return cast("FailOutcome", _expected_word(word, get_args(FailOutcome)))
 
     def give_back(self, candidate_id: str, *, attempt: int, queue: str, entry: str) -> bool:
         """Queue again an entry that was handed out and never leased; False when it is no longer needed."""
@@ -275,7 +275,7 @@ class Scripts:
             ],
             [reason, cancel_event, result_event, INSTRUCTIONS_KEPT_S, request_event, int(only_queued)],
         )
-        return cast("CancelOutcome", _known(word, get_args(CancelOutcome)))
+        return cast("CancelOutcome", _expected_word(word, get_args(CancelOutcome)))
 
     def end_early(
         self, candidate_id: str, *, attempt: int, worker: str, ending: str, reason: str, event: bytes
@@ -287,12 +287,12 @@ class Scripts:
             [keys.candidate(candidate_id), keys.log, keys.instructions(worker)],
             [attempt, worker, ending, reason, event, INSTRUCTIONS_KEPT_S],
         )
-        return cast("EndOutcome", _known(word, get_args(EndOutcome)))
+        return cast("EndOutcome", _expected_word(word, get_args(EndOutcome)))
 
     def withhold(self, candidate_id: str, *, attempt: int, event: bytes) -> WithholdOutcome:
         """Log that the early end of a running attempt is withheld; the first time of an attempt counts."""
         word = self._run("withhold", [self._keys.candidate(candidate_id), self._keys.log], [attempt, event])
-        return cast("WithholdOutcome", _known(word, get_args(WithholdOutcome)))
+        return cast("WithholdOutcome", _expected_word(word, get_args(WithholdOutcome)))
 
     def settle(self, several: Sequence[Settlement]) -> list[bool]:
         """Write results, and the last points of their series, in one step; False for each that has a result."""
@@ -344,7 +344,7 @@ class Scripts:
             "list[bytes]",
             self._run("submit_pattern", [self._keys.patterns, self._keys.log], [pattern_id, digest, event, most]),
         )
-        return cast("PatternOutcome", _known(outcome, get_args(PatternOutcome))), log_id.decode()
+        return cast("PatternOutcome", _expected_word(outcome, get_args(PatternOutcome))), log_id.decode()
 
     def archive(self, part: Part, after: Part | None) -> ArchiveOutcome:
         """Drop the log's oldest events, which a file of the archive has now; `after` is the part before them."""
@@ -355,7 +355,7 @@ class Scripts:
             [keys.log, keys.archived, keys.relay],
             [keys.log, part.first, part.last, following(part.last), part.packed(), newest],
         )
-        return cast("ArchiveOutcome", _known(word, get_args(ArchiveOutcome)))
+        return cast("ArchiveOutcome", _expected_word(word, get_args(ArchiveOutcome)))
 
     def set_state(self, state: str, *, event: bytes) -> bool:
         """Change the campaign's state and log it; False when the state is that already."""
@@ -435,7 +435,7 @@ def _begun(reply: object) -> Begun | Literal["draining"] | None:
     return Begun(candidate, int(attempt), float(queued_s))
 
 
-def _known(word: object, words: Sequence[str]) -> str:
+def _expected_word(word: object, words: Sequence[str]) -> str:
     text = word.decode() if isinstance(word, bytes) else repr(word)
     if text not in words:
         raise UnknownReply(f"expected one of {', '.join(words)} from a script, got {text}")

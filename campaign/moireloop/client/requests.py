@@ -48,14 +48,14 @@ class BadArgument(ValueError):
 
 def propose(candidate_id: str, parameters: Mapping[str, Number], seed: int, requester: str) -> ProposeRequest:
     """A request for a candidate. Raises BadArgument."""
-    return _made(
+    return _request(
         ProposeRequest, candidate_id=candidate_id, parameters=_floats(parameters), seed=seed, requester=requester
     )
 
 
 def replicate(candidate_id: str, new_id: str, seed: int | None, requester: str) -> ReplicateRequest:
     """A request for one more run of a candidate's parameters. Raises BadArgument."""
-    return _made(ReplicateRequest, candidate_id=candidate_id, new_id=new_id, seed=seed, requester=requester)
+    return _request(ReplicateRequest, candidate_id=candidate_id, new_id=new_id, seed=seed, requester=requester)
 
 
 def replicates(candidate_id: str, runs: int, requester: str) -> list[ReplicateRequest]:
@@ -69,42 +69,42 @@ def replicates(candidate_id: str, runs: int, requester: str) -> list[ReplicateRe
 
 def cancel(candidate_id: str, reason: str, requester: str) -> CancelRequest:
     """A request for the end of a candidate. Raises BadArgument."""
-    return _made(CancelRequest, candidate_id=candidate_id, reason=reason, requester=requester)
+    return _request(CancelRequest, candidate_id=candidate_id, reason=reason, requester=requester)
 
 
 def withdraw(candidate_id: str, reason: str, requester: str) -> WithdrawRequest:
     """A request to take a candidate out of the queue. Raises BadArgument."""
-    return _made(WithdrawRequest, candidate_id=candidate_id, reason=reason, requester=requester)
+    return _request(WithdrawRequest, candidate_id=candidate_id, reason=reason, requester=requester)
 
 
 def prioritise(candidate_id: str, place: int, requester: str) -> PrioritiseRequest:
     """A request for another place in the queue. Raises BadArgument."""
-    return _made(PrioritiseRequest, candidate_id=candidate_id, place=place, requester=requester)
+    return _request(PrioritiseRequest, candidate_id=candidate_id, place=place, requester=requester)
 
 
 def stop(reason: str, requester: str) -> StopRequest:
     """A request for the end of the campaign. Raises BadArgument."""
-    return _made(StopRequest, reason=reason, requester=requester)
+    return _request(StopRequest, reason=reason, requester=requester)
 
 
 def scale(workers: int, pool: str, requester: str) -> ScaleRequest:
     """A request for a number of workers in a pool. Raises BadArgument."""
-    return _made(ScaleRequest, workers=workers, pool=pool, requester=requester)
+    return _request(ScaleRequest, workers=workers, pool=pool, requester=requester)
 
 
 def pause(reason: str, requester: str) -> PauseRequest:
     """A request for a pause. Raises BadArgument."""
-    return _made(PauseRequest, reason=reason, requester=requester)
+    return _request(PauseRequest, reason=reason, requester=requester)
 
 
 def resume(requester: str) -> ResumeRequest:
     """A request to continue after a pause. Raises BadArgument."""
-    return _made(ResumeRequest, requester=requester)
+    return _request(ResumeRequest, requester=requester)
 
 
 def retarget(targets: WantedTarget | Iterable[WantedTarget], requester: str) -> RetargetRequest:
     """A request for other targets: one or several. Raises BadArgument."""
-    return _made(RetargetRequest, targets=[_wanted(one) for one in _several(targets)], requester=requester)
+    return _request(RetargetRequest, targets=[_target_fields(one) for one in _several(targets)], requester=requester)
 
 
 def _several(targets: Any) -> list[Any]:
@@ -120,18 +120,18 @@ def change_space(space: Mapping[str, Sequence[Number]], requester: str) -> Chang
     if not isinstance(space, Mapping):
         raise BadArgument(f"space: expected name -> [low, high], got {_shown(space)}")
     bounds = {name: [_float(end, f"space.{name}") for end in ends] for name, ends in space.items()}
-    return _made(ChangeSpaceRequest, space=bounds, requester=requester)
+    return _request(ChangeSpaceRequest, space=bounds, requester=requester)
 
 
 def change_budget(results: int | None, wall_time_s: Number | None, requester: str) -> ChangeBudgetRequest:
     """A request for another budget. Raises BadArgument."""
     limit_s = None if wall_time_s is None else _float(wall_time_s, "wall_time_s")
-    return _made(ChangeBudgetRequest, results=results, wall_time_s=limit_s, requester=requester)
+    return _request(ChangeBudgetRequest, results=results, wall_time_s=limit_s, requester=requester)
 
 
 def note(text: str, candidate_id: str | None, requester: str) -> NoteRequest:
     """A request for a remark in the log. Raises BadArgument."""
-    return _made(NoteRequest, text=text, candidate_id=candidate_id, requester=requester)
+    return _request(NoteRequest, text=text, candidate_id=candidate_id, requester=requester)
 
 
 def submit_pattern(
@@ -143,7 +143,7 @@ def submit_pattern(
     requester: str,
 ) -> SubmitPatternRequest:
     """A request to put a measured pattern into the log. Raises BadArgument."""
-    return _made(
+    return _request(
         SubmitPatternRequest,
         pattern_id=pattern_id,
         peaks=peaks,
@@ -165,7 +165,7 @@ def target_like(event: PatternMeasured, tolerance_deg: Number | None) -> Target:
         raise BadArgument(f"pattern {event.pattern_id} has no twist: {event.analysis.reason}")
     usual = min(30.0, max(0.5, 2.0 * (event.analysis.sigma_deg or 0.0)))
     within = usual if tolerance_deg is None else _float(tolerance_deg, "tolerance_deg")
-    wanted = _made(WantedTwist, twist_deg=twist_deg, tolerance_deg=within)
+    wanted = _request(WantedTwist, twist_deg=twist_deg, tolerance_deg=within)
     return Target(twist_deg=wanted.twist_deg, tolerance_deg=wanted.tolerance_deg)
 
 
@@ -182,10 +182,10 @@ def chosen_pattern(patterns: Iterable[PatternMeasured], pattern_id: str | None) 
 
 def replay(since: str, limit: int, topics: list[str]) -> ReplayRequest:
     """A request for a page of the log. Raises BadArgument."""
-    return _made(ReplayRequest, since=since, limit=limit, topics=topics)
+    return _request(ReplayRequest, since=since, limit=limit, topics=topics)
 
 
-def _made(kind: type[M], **fields: Any) -> M:
+def _request(kind: type[M], **fields: Any) -> M:
     try:
         return kind(**{name: _plain(value) for name, value in fields.items()})
     except ValidationError as error:
@@ -219,7 +219,7 @@ def _float(value: object, where: str) -> float:
         raise BadArgument(f"{where}: expected a number, got {_shown(value)}: {error}") from None
 
 
-def _wanted(target: WantedTarget) -> dict[str, float]:
+def _target_fields(target: WantedTarget) -> dict[str, float]:
     if isinstance(target, Target):
         return {"twist_deg": target.twist_deg, "tolerance_deg": target.tolerance_deg}
     if isinstance(target, Mapping):

@@ -127,7 +127,7 @@ class Following:
             yield from self._caught_up()
         while (left_s := min(heard_s + self._wait_s, began_s + self._limit_s) - monotonic()) > 0:
             parts = yield Wait(min(ASK_AGAIN_AFTER_S, left_s))
-            fresh = yield from (self._caught_up() if parts is None else self._taken(parts))
+            fresh = yield from (self._caught_up() if parts is None else self._take_message(parts))
             if self.ended is not None:
                 yield from self._rest()
                 return
@@ -138,9 +138,9 @@ class Following:
     def _rest(self) -> Talk:
         """The observations that are already in the socket when the end comes."""
         while (parts := (yield Wait(0.0))) is not None:
-            yield from self._taken(parts)
+            yield from self._take_message(parts)
 
-    def _taken(self, parts: list[bytes]) -> Talk:
+    def _take_message(self, parts: list[bytes]) -> Talk:
         """Take a published message: yield it, pass over an old one, or replay instead if messages are missing.
 
         Returns whether there was anything new.

@@ -88,8 +88,8 @@ def _peaks(
 
 def _places(columns: Columns, where: str) -> tuple[Floats, Floats]:
     """Lengths in inverse angstrom and azimuths in radians."""
-    x, y = (_found(columns, name) for name in ("q_x", "q_y"))
-    q, azimuth = (_found(columns, name) for name in ("q", "azimuth"))
+    x, y = (_converted(columns, name) for name in ("q_x", "q_y"))
+    q, azimuth = (_converted(columns, name) for name in ("q", "azimuth"))
     if x is not None and y is not None:
         return np.hypot(x, y), np.arctan2(y, x)
     if q is not None and azimuth is not None:
@@ -100,7 +100,7 @@ def _places(columns: Columns, where: str) -> tuple[Floats, Floats]:
     )
 
 
-def _found(columns: Columns, name: str) -> Floats | None:
+def _converted(columns: Columns, name: str) -> Floats | None:
     for unit, factor in QUANTITIES[name].items():
         if f"{name}_{unit}" in columns:
             return columns[f"{name}_{unit}"] * factor
@@ -108,7 +108,7 @@ def _found(columns: Columns, name: str) -> Floats | None:
 
 
 def _optional(columns: Columns, name: str, count: int) -> Floats:
-    found = _found(columns, name)
+    found = _converted(columns, name)
     return np.full(count, np.nan) if found is None else found
 
 

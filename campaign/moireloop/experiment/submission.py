@@ -54,7 +54,7 @@ def submission(
     """
     if not len(peaks):
         raise PatternRefused("the pattern has no peaks")
-    kept = peaks.chosen(np.sort(np.argsort(-peaks.intensity, kind="stable")[:MOST_PATTERN_PEAKS]))
+    kept = peaks.select(np.sort(np.argsort(-peaks.intensity, kind="stable")[:MOST_PATTERN_PEAKS]))
     pattern = indexed(kept, constants_of(results, lattices, max_strain), max_strain, scale_within)
     similar = [] if pattern.twist_deg is None else most_similar(pattern, results, min(closest, MOST_CLOSEST))
     near = [

@@ -75,16 +75,16 @@ class _Told(Outlet):
 
     def write(self, text: str) -> int:
         """Write the text. Raises OutputFull."""
-        with self._named():
+        with self._naming_the_stream():
             return self._stream.write(text)
 
     def flush(self) -> None:
         """Flush. Raises OutputFull."""
-        with self._named():
+        with self._naming_the_stream():
             self._stream.flush()
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
+    def _naming_the_stream(self) -> Iterator[None]:
         try:
             yield
         except BrokenPipeError:

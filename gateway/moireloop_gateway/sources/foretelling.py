@@ -29,7 +29,7 @@ class Foretelling:
         self._maps: dict[str, tuple[str, dict[str, Any]]] = {}
         self._cells: dict[str, tuple[str, dict[str, Any]]] = {}
 
-    def asked(self, followed: Followed) -> dict[str, Any]:
+    def program_input(self, followed: Followed) -> dict[str, Any]:
         """What the program receives of a campaign as it is now; to be called in the event loop."""
         return {
             "folder": followed.place.where,

@@ -173,7 +173,7 @@ async def model(request: Request, gateway: Gateway) -> Response:
     """Maps of the model's probability of a hit over each pair of parameters. One fit serves all who wait for it."""
     followed = followed_of(request, gateway)
     async with gateway.turns["model"]:
-        asked = gateway.foretelling.asked(followed)
+        asked = gateway.foretelling.program_input(followed)
         return json_response(await asyncio.to_thread(gateway.foretelling.maps, asked))
 
 

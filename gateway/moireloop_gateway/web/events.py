@@ -59,14 +59,14 @@ async def _replayed(followed: Followed, since: str, topics: frozenset[str]) -> A
             await followed.wait_for_change(ALIVE_EVERY_S)
             yield b": the log cannot be read now\n\n", since
             continue
-        frames = [log_frame(entry.id, entry.message) for entry in page.entries if _wanted(entry.message.tag, topics)]
+        frames = [log_frame(entry.id, entry.message) for entry in page.entries if _is_wanted(entry.message.tag, topics)]
         since = page.last_id
         if page.complete or since == reached:
             since = max(since, followed.hub.dropped_id, key=id_order)
         yield b"".join(frames), since
 
 
-def _wanted(topic: str, topics: frozenset[str]) -> bool:
+def _is_wanted(topic: str, topics: frozenset[str]) -> bool:
     return not topics or topic in topics
 
 
@@ -76,7 +76,7 @@ def _parts(found: list[Sent], topics: frozenset[str]) -> list[bytes]:
     frames: list[bytes] = []
     size = 0
     for sent in found:
-        if not _wanted(sent.topic, topics):
+        if not _is_wanted(sent.topic, topics):
             continue
         frames.append(sent.frame)
         size += len(sent.frame)

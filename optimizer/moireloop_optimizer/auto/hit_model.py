@@ -168,12 +168,12 @@ class HitModel:
     def _of(self, points: Points, at: Prediction, target: Target) -> Floats:
         probability = mass_within(target.twist_deg, target.tolerance_deg, at.mean_deg, at.total_deg)
         if self._at_pending is not None:
-            probability = probability * self._untold(points, at, self._at_pending, target)
+            probability = probability * self._novelty(points, at, self._at_pending, target)
         if self._repeats is None:
             return probability
         return self._repeats.mass(points, target.twist_deg, target.tolerance_deg, probability, self._pending)
 
-    def _untold(self, points: Points, at: Prediction, at_pending: Prediction, target: Target) -> Floats:
+    def _novelty(self, points: Points, at: Prediction, at_pending: Prediction, target: Target) -> Floats:
         """(m,) probability that a hit there would be news: that no pending run would have hit as well."""
         covariance = self._process.covariance_deg2(points, at, self._pending, at_pending)
         total = (at.total_deg**2)[:, None]

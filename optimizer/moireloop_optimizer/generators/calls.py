@@ -37,7 +37,7 @@ def vocs_of(space: SearchSpace) -> VOCS:
     return VOCS.model_validate({"variables": ranges, "objectives": {OBJECTIVE: "MINIMIZE"}})
 
 
-def made(
+def new_generator(
     generator_class: Callable[..., Any], space: SearchSpace, options: Mapping[str, Any], target: Target, seed: int
 ) -> Any:
     """A new generator for one target.

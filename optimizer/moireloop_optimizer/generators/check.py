@@ -29,12 +29,12 @@ def generator_problems(optimizer: OptimizerSettings, space: SearchSpace, target:
     command = [sys.executable, "-B", "-m", "moireloop_optimizer.generators.trial"]
     told = _trial(optimizer, space, target)
     try:
-        return _found(try_out(command, f"trial of {optimizer.strategy}", start_s=limit_s, told=told))
+        return _problems(try_out(command, f"trial of {optimizer.strategy}", start_s=limit_s, told=told))
     except TrialOverdue:
         return [_problem("strategy", f"expected a generator that can be constructed, got none within {limit_s:g} s")]
 
 
-def _found(trial: Trial) -> list[Problem]:
+def _problems(trial: Trial) -> list[Problem]:
     """What a trial says that ended."""
     with contextlib.suppress(ValueError, IndexError):
         if trial.code == 0:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moireloop_broker.contract.search import Points, SearchSpace, Target
-from moireloop_optimizer.generators.calls import OBJECTIVE, SIGMA, TWIST, made, reason_of, takes
+from moireloop_optimizer.generators.calls import OBJECTIVE, SIGMA, TWIST, new_generator, reason_of, takes
 from moireloop_optimizer.regret.per_target import aims_in_turn
 from moireloop_optimizer.runs import Runs
 from moireloop_optimizer.sobol import sobol_points
@@ -98,7 +98,9 @@ class ForeignStrategy:
         if self._class is None:
             self._class = self._load()
         generator_class = self._class
-        fed = _Fed(lambda: made(generator_class, self._space, self._options, target, self._seed), self._space, target)
+        fed = _Fed(
+            lambda: new_generator(generator_class, self._space, self._options, target, self._seed), self._space, target
+        )
         self._fed[target] = fed
         return fed
 

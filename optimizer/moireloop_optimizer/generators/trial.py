@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from moireloop_broker.contract.search import SearchSpace, Target
-from moireloop_optimizer.generators.calls import made, reason_of
+from moireloop_optimizer.generators.calls import new_generator, reason_of
 from moireloop_optimizer.generators.source import GeneratorUnusable, generator_class
 
 
@@ -45,7 +45,7 @@ def problem_of(trial: Trial) -> tuple[str, str] | None:
 
 def _why_not(trial: Trial, found: Any, options: dict[str, Any]) -> str | None:
     try:
-        made(found, trial.space, options, trial.target, trial.seed)
+        new_generator(found, trial.space, options, trial.target, trial.seed)
     except (Exception, SystemExit) as error:  # a user's class: anything may be wrong with it
         return reason_of(error)
     return None

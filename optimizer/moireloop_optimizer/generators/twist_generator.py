@@ -118,7 +118,7 @@ class TwistGenerator(Generator):
         if spread < count:
             known = np.concatenate([self._space.to_unit(waiting), points])
             points = np.concatenate([points, self._suggested_points(count - spread, known, self._suggested + spread)])
-        return [self._given_out(parameters) for parameters in self._space.from_unit(points)]
+        return [self._new_suggestion(parameters) for parameters in self._space.from_unit(points)]
 
     def ingest(self, results: list[dict[str, Any]]) -> None:
         """Take in results: variables and twist of each, perhaps its standard error; and the `_id` that it was given.
@@ -141,7 +141,7 @@ class TwistGenerator(Generator):
     def _suggested_points(self, count: int, pending: Points, index: int) -> Points:
         return self._strategy.suggest(count, self._runs, pending, self._targets, index=index).points
 
-    def _given_out(self, parameters: dict[str, float]) -> dict[str, Any]:
+    def _new_suggestion(self, parameters: dict[str, float]) -> dict[str, Any]:
         number = self._suggested
         self._pending[number] = parameters
         self._suggested += 1

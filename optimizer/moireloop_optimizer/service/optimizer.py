@@ -133,7 +133,7 @@ class OptimizerService:
 
     def _begin(self) -> bool:
         """Propose what needs no model, else put a question; whether there was something to do."""
-        places = self._planner.places(self._planner.wanted(self._now_s()))
+        places = self._planner.places(self._planner.proposals_due(self._now_s()))
         if not places:
             return False
         learnt = self._is_learnt()
@@ -250,7 +250,7 @@ class OptimizerService:
                 logger.info("no room in the budget candidate=%s", candidate.candidate_id)
             elif outcome == "known":
                 logger.warning("candidate id taken candidate=%s", candidate.candidate_id)
-                self._planner.taken(candidate.candidate_id)
+                self._planner.note_id_in_use(candidate.candidate_id)
 
 
 def _candidate(proposal: Proposal, parameters: dict[str, float]) -> Candidate:

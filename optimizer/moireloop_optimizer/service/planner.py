@@ -166,7 +166,7 @@ class Planner:
         """Whether the budget is used up (in results or in time) and nothing is pending any more."""
         return not self._pending and (self.counted >= self.budget.results or self._out_of_time(now_s))
 
-    def wanted(self, now_s: float) -> int:
+    def proposals_due(self, now_s: float) -> int:
         """How many candidates to propose now (`now_s`: seconds since the epoch)."""
         if not self.allowed(now_s):
             return 0
@@ -193,7 +193,7 @@ class Planner:
             number += 1
         return places
 
-    def taken(self, name: str) -> None:
+    def note_id_in_use(self, name: str) -> None:
         """Note that a candidate id is in use, though the log has not reported it: its place is passed over."""
         self._taken.add(name)
 

@@ -102,10 +102,10 @@ def _commands_after_restart(plan: Plan, step: int) -> tuple[tuple[str, ...], tup
         first += stage.steps
     forces, stages = _repeatable(plan.forces), _repeatable(begun)
     told = in_force((*forces, *stages))
-    return _given(told[: len(forces)]), _given(told[len(forces) :])
+    return _without_none(told[: len(forces)]), _without_none(told[len(forces) :])
 
 
-def _given(told: Iterable[str | None]) -> tuple[str, ...]:
+def _without_none(told: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(text for text in told if text is not None)
 
 

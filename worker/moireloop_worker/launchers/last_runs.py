@@ -44,5 +44,5 @@ class LastRuns:
         if self._is_carried_on:
             return True
         if self._walltime.is_due(time.monotonic()):
-            self._walltime.told(self._ask(), time.monotonic())
+            self._walltime.set_end(self._ask(), time.monotonic())
         return will_end_in_time(time.time(), self._walltime.gives_back_s, self.run_s)

@@ -52,8 +52,8 @@ class Walltime:
         """Whether to ask the launcher again."""
         return now_s - self._asked_s >= ASK_EVERY_S
 
-    def told(self, ends_s: float | None, now_s: float) -> None:
-        """The end that the launcher reports. If it no longer reports one, the last one counts."""
+    def set_end(self, ends_s: float | None, now_s: float) -> None:
+        """Note the end that the launcher reports. If it no longer reports one, the last one counts."""
         self._asked_s = now_s
         self._told_s = self._told_s if ends_s is None else ends_s
 

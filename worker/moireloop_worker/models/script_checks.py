@@ -47,7 +47,7 @@ def placeholder_problems(
     problems = [
         Problem(
             "growth.file",
-            f"{file}, line {unknown[name]}: unknown placeholder {_braces(name)}; {_meant(meant[name], known)}",
+            f"{file}, line {unknown[name]}: unknown placeholder {_braces(name)}; {_suggestion(meant[name], known)}",
         )
         for name in told_of
     ]
@@ -79,7 +79,7 @@ def _braces(name: str) -> str:
     return f"{{{{{name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + '...'}}}}}"
 
 
-def _meant(name: str | None, known: Sequence[str]) -> str:
+def _suggestion(name: str | None, known: Sequence[str]) -> str:
     if name is not None:
         return f"did you mean {{{{{name}}}}}?"
     return "expected one of " + ", ".join(f"{{{{{name}}}}}" for name in known)

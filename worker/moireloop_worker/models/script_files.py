@@ -66,7 +66,7 @@ def script_problems(settings: ScriptSettings, space: Collection[str], frame_step
         fixed = [command.filled(settings.values) for command in commands]
         wrong = [
             *_refused(lambda: outline(fixed)),
-            *_refused(lambda: _found(settings, text, fixed, frame_steps)),
+            *_refused(lambda: _found_script(settings, text, fixed, frame_steps)),
         ]
     except OSError as error:
         return [_problem(settings, f"cannot be read: {error.strerror or error}")]
@@ -104,10 +104,10 @@ def found_script(settings: ScriptSettings, frame_steps: int) -> FoundScript:
         ScriptRefused: a command cannot be read, or a file that must be there is not.
     """
     text = _text(settings.file)
-    return _found(settings, text, fixed_commands(text, settings.values), frame_steps)
+    return _found_script(settings, text, fixed_commands(text, settings.values), frame_steps)
 
 
-def _found(settings: ScriptSettings, text: str, fixed: list[Command], frame_steps: int) -> FoundScript:
+def _found_script(settings: ScriptSettings, text: str, fixed: list[Command], frame_steps: int) -> FoundScript:
     files, sources, missing = {}, {}, []
     looked_for: dict[str, Path | None] = {}
     for command, word, is_required in _named_files(fixed):

@@ -149,7 +149,7 @@ class PoolService:
     def _look_at_the_time(self) -> None:
         """Ask now and then when the allocation ends. Raises GoOnLater when it is time to give back."""
         if self._walltime.is_due(time.monotonic()):
-            self._walltime.told(self._launcher.ends_s(), time.monotonic())
+            self._walltime.set_end(self._launcher.ends_s(), time.monotonic())
         now_s = time.time()
         if (reason := self._walltime.reason(now_s)) is not None:
             raise GoOnLater(reason)

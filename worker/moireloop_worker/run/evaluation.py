@@ -76,7 +76,7 @@ class Scratch:
         self._comm = communicator
         self._root = root
         self._lock: int | None = None
-        self._place: Path | None = None if root is None else on_first_rank(communicator, self._made)
+        self._place: Path | None = None if root is None else on_first_rank(communicator, self._new_scratch_folder)
 
     def folder_for(self, folder: Path) -> Path:
         """Where the files of a run are written that belong into `folder`."""
@@ -96,7 +96,7 @@ class Scratch:
         if self._place is not None and self._comm.rank == 0:
             shutil.rmtree(self._place, ignore_errors=True)
 
-    def _made(self) -> Path:
+    def _new_scratch_folder(self) -> Path:
         root = Path(os.path.expandvars(self._root or ""))
         if not is_path_for_lammps(str(root)) or "$" in str(root):
             raise CannotWrite(f"expected workers.scratch to be a path that LAMMPS takes, got {root}")

@@ -147,7 +147,7 @@ class Leader:
 
     def step(self) -> None:
         """Run one candidate; return after TAKE_WAIT_S when there is none, or when none is to be taken now."""
-        lease, self._next = self._next or self._taken(), None
+        lease, self._next = self._next or self._next_lease(), None
         if lease is None:
             return
         self._count_late_drops()
@@ -159,7 +159,7 @@ class Leader:
         finally:
             self._keeper.drop()
 
-    def _taken(self) -> Lease | None:
+    def _next_lease(self) -> Lease | None:
         """The next candidate, where one is to be taken and there is one."""
         if self._hold.reason is not None and not self._mended():
             time.sleep(HOLD_POLL_S)

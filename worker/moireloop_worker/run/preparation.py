@@ -226,17 +226,17 @@ def _refusal(snapshot: Configuration, molten: Molten) -> str | None:
 
 
 def _choose(structures: PreparedStructures, preparation: Preparation, watch: Watch, held: ExitStack) -> _Choice:
-    known = _known(structures, preparation)
+    known = _earlier_choice(structures, preparation)
     if known is not None:
         return known
     try:
         held.enter_context(structures.lock(preparation.key, lambda: watch.stop(0)))
     except PreparationStopped:
         return _Choice()
-    return _known(structures, preparation) or _Choice(raw=structures.raw(preparation.key))
+    return _earlier_choice(structures, preparation) or _Choice(raw=structures.raw(preparation.key))
 
 
-def _known(structures: PreparedStructures, preparation: Preparation) -> _Choice | None:
+def _earlier_choice(structures: PreparedStructures, preparation: Preparation) -> _Choice | None:
     """What came of it before; None where it was never computed to its end."""
     found = structures.find(preparation.key)
     if found is not None:

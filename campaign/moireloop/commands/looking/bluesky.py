@@ -52,7 +52,7 @@ def _published(source: Source, publisher: Publisher, again: bool) -> int:
     with closing(Progress(said.campaign_id or said.campaign, publisher.address)) as progress:
         if again:
             progress.forget()
-        sent = _made(source, lambda documents, place: publish(documents, place, publisher, progress))
+        sent = _hand_on(source, lambda documents, place: publish(documents, place, publisher, progress))
     say(f"published {sent} documents of campaign {said.campaign!r} to {publisher.address}")
     return 0
 
@@ -68,13 +68,13 @@ def _into_tiled(path: Path, url: str) -> int:
         return len(documents)
 
     with _source(path) as source:
-        _made(source, write)
+        _hand_on(source, write)
     told = f", {runs.passed_over} were there" if runs.passed_over else ""
     say(f"wrote {runs.written} runs of campaign {source.description.campaign!r} to {url}{told}")
     return 0
 
 
-def _made(source: Source, take: Callable[[list[Document], Place], int]) -> int:
+def _hand_on(source: Source, take: Callable[[list[Document], Place], int]) -> int:
     """Hand on the documents of each entry; how many were taken."""
     documents, taken = Documents(source.description), 0
     for batch in source.batches:

@@ -30,7 +30,7 @@ def main(parent: int, report: int) -> int:
     threading.Thread(target=_drain_without, args=(parent,), daemon=True).start()
     request = StartRequest(**json.load(sys.stdin))
     try:
-        return _carried_out(request, report)
+        return _run_request(request, report)
     except KeyboardInterrupt:
         from moireloop.session.startup import StartInterrupted
 
@@ -48,7 +48,7 @@ def _report_error(report: int, error: Exception) -> int:
     return code
 
 
-def _carried_out(request: StartRequest, report: int) -> int:
+def _run_request(request: StartRequest, report: int) -> int:
     refuse_without("Campaign.run", SESSION)
     from moireloop.commands.running.session import resume_file, run_file
 

@@ -12,7 +12,7 @@ import pytest
 from gest_api.vocs import VOCS
 
 from moireloop_broker.contract.search import Points, SearchSpace, Target
-from moireloop_optimizer.generators.calls import made
+from moireloop_optimizer.generators.calls import new_generator
 from moireloop_optimizer.generators.foreign import ForeignStrategy, ingested_regret_deg
 from moireloop_optimizer.runs import Runs
 from moireloop_optimizer.sobol import sobol_points
@@ -292,4 +292,4 @@ def test_nothing_but_refused_runs_says_nothing() -> None:
 def test_space_with_names_of_results_is_refused() -> None:
     """A growth parameter cannot be called as the regret is."""
     with pytest.raises(ValueError, match="got regret_deg"):
-        made(Walk, SearchSpace({"regret_deg": [0.0, 1.0]}), {}, Target(twist_deg=1.0), 0)
+        new_generator(Walk, SearchSpace({"regret_deg": [0.0, 1.0]}), {}, Target(twist_deg=1.0), 0)

@@ -51,20 +51,20 @@ def settled(count: int) -> list[Event]:
 
 def test_the_initial_design_comes_at_once() -> None:
     """All of it, though there are but two workers."""
-    places = planner(initial=10).places(planner(initial=10).wanted(NOW_S))
+    places = planner(initial=10).places(planner(initial=10).proposals_due(NOW_S))
     assert [place.candidate_id for place in places] == [f"c{number:05d}" for number in range(1, 11)]
 
 
 @pytest.mark.parametrize(("results", "wanted"), [(3, 3), (40, 10)])
 def test_the_initial_design_keeps_to_the_budget(results: int, wanted: int) -> None:
     """It is cut where the budget ends."""
-    assert planner(initial=10, results=results).wanted(NOW_S) == wanted
+    assert planner(initial=10, results=results).proposals_due(NOW_S) == wanted
 
 
 def test_the_initial_design_is_completed_after_a_kill() -> None:
     """Three of ten were proposed before; the next is number four."""
     after = fed(planner(initial=10, workers=1), *(queued(candidate(candidate_id(n))) for n in (1, 2, 3)))
-    assert after.wanted(NOW_S) == 7
+    assert after.proposals_due(NOW_S) == 7
     assert after.places(1)[0].candidate_id == "c00004"
 
 
@@ -79,15 +79,15 @@ def test_the_queue_is_kept_ahead_of_the_workers(running: int, waiting: int, want
         plan.apply(queued(candidate(candidate_id(number))))
     for number in range(5, 5 + running):
         plan.apply(leased(candidate_id(number)))
-    assert plan.wanted(NOW_S) == wanted
+    assert plan.proposals_due(NOW_S) == wanted
 
 
 def test_a_finished_run_frees_its_worker_but_stays_pending() -> None:
     """Its worker wants the next candidate while the analysis is still to come."""
     plan = fed(planner(workers=1), *settled(4), queued(candidate("c00005")), leased("c00005"))
-    before = plan.wanted(NOW_S)
+    before = plan.proposals_due(NOW_S)
     plan.apply(finished("c00005"))
-    assert plan.wanted(NOW_S) == before + 1
+    assert plan.proposals_due(NOW_S) == before + 1
     assert len(plan.pending_points) == 1
 
 
@@ -113,49 +113,49 @@ def test_run_times_are_learnt() -> None:
 def test_a_failed_attempt_waits_for_the_next() -> None:
     """It is pending, neither queued nor running, until it is queued again; how soon it failed is no run time."""
     plan = fed(planner(), *settled(4), queued(candidate("c00005")), leased("c00005"))
-    running = plan.wanted(NOW_S)
+    running = plan.proposals_due(NOW_S)
     plan.apply(failed("c00005"))
-    assert plan.wanted(NOW_S) == running + 1
+    assert plan.proposals_due(NOW_S) == running + 1
     plan.apply(queued(candidate("c00005"), attempt=2))
-    assert plan.wanted(NOW_S) == running
+    assert plan.proposals_due(NOW_S) == running
     assert len(plan.pending_points) == 1
 
 
 def test_batch_mode_waits_for_all_results() -> None:
     """The paper's mode: the initial design, then n_batch at a time, each only when the last has its results."""
     plan = planner(mode="batch")
-    assert plan.wanted(NOW_S) == 4
+    assert plan.proposals_due(NOW_S) == 4
     own = [candidate(candidate_id(number)) for number in range(1, 8)]
     fed(plan, *(queued(one) for one in own[:4]))
     for one in own[:3]:
         plan.apply(result(one))
-        assert plan.wanted(NOW_S) == 0
+        assert plan.proposals_due(NOW_S) == 0
     plan.apply(result(own[3], "failed"))
-    assert plan.wanted(NOW_S) == 3
+    assert plan.proposals_due(NOW_S) == 3
 
 
 def test_a_batch_does_not_wait_for_candidates_from_outside() -> None:
     """Only those of the batch hold the next one back."""
     plan = fed(planner(mode="batch"), *settled(4), queued(candidate("guest", strategy="outside")))
-    assert plan.wanted(NOW_S) == 3
+    assert plan.proposals_due(NOW_S) == 3
 
 
 @pytest.mark.parametrize(("outcome", "left"), [("measured", 0), ("refused", 0), ("failed", 0), ("cancelled", 1)])
 def test_what_uses_up_the_budget(outcome: Literal["measured", "refused", "failed", "cancelled"], left: int) -> None:
     """Every result but a cancelled one, which gives its place back."""
     plan = fed(planner(results=5), *settled(4), queued(candidate("c00005")))
-    assert plan.wanted(NOW_S) == 0
+    assert plan.proposals_due(NOW_S) == 0
     plan.apply(CancelRequested(candidate_id="c00005", reason="no"))
-    assert plan.wanted(NOW_S) == 0
+    assert plan.proposals_due(NOW_S) == 0
     plan.apply(result(candidate("c00005"), outcome))
-    assert plan.wanted(NOW_S) == left
+    assert plan.proposals_due(NOW_S) == left
     assert plan.is_complete(NOW_S) == (left == 0)
 
 
 def test_candidates_from_outside_use_the_budget_and_keep_their_ids() -> None:
     """An id of ours that somebody took is passed over."""
     plan = fed(planner(results=4), queued(candidate("c00002", strategy="outside")))
-    assert [place.candidate_id for place in plan.places(plan.wanted(NOW_S))] == ["c00001", "c00003", "c00004"]
+    assert [place.candidate_id for place in plan.places(plan.proposals_due(NOW_S))] == ["c00001", "c00003", "c00004"]
     fed(plan, queued(candidate("c00001")))
     assert plan.places(1)[0].candidate_id == "c00003"
     assert plan.room == 2
@@ -164,14 +164,14 @@ def test_candidates_from_outside_use_the_budget_and_keep_their_ids() -> None:
 def test_an_id_taken_behind_our_back_is_passed_over() -> None:
     """The queue refused it, and the log does not tell why."""
     plan = planner()
-    plan.taken("c00001")
+    plan.note_id_in_use("c00001")
     assert plan.places(1)[0].candidate_id == "c00002"
 
 
 def test_more_results_than_the_budget_are_no_harm() -> None:
     """A campaign resumed with a smaller budget, or many candidates from outside."""
     plan = fed(planner(results=2), *settled(4))
-    assert (plan.wanted(NOW_S), plan.room, plan.is_complete(NOW_S)) == (0, 0, True)
+    assert (plan.proposals_due(NOW_S), plan.room, plan.is_complete(NOW_S)) == (0, 0, True)
 
 
 def test_it_is_complete_when_nothing_is_pending() -> None:
@@ -185,18 +185,18 @@ def test_it_is_complete_when_nothing_is_pending() -> None:
 def test_the_wall_time_ends_the_proposals() -> None:
     """Counted from the start or the last resume."""
     plan = fed(planner(wall_time_s=60.0, initial=9), changed("started", 100.0))
-    assert (plan.wanted(159.0), plan.wanted(160.0), plan.is_complete(160.0)) == (9, 0, True)
+    assert (plan.proposals_due(159.0), plan.proposals_due(160.0), plan.is_complete(160.0)) == (9, 0, True)
     fed(plan, changed("stopped", 170.0), changed("resumed", 500.0))
-    assert (plan.wanted(559.0), plan.wanted(560.0)) == (9, 0)
+    assert (plan.proposals_due(559.0), plan.proposals_due(560.0)) == (9, 0)
 
 
 @pytest.mark.parametrize("state", ["draining", "stopped", "completed"])
 def test_nothing_is_proposed_to_a_campaign_that_ends(state: Literal["draining", "stopped", "completed"]) -> None:
     """Until it is resumed."""
     plan = fed(planner(initial=9), changed("started", 100.0), changed(state, 110.0))
-    assert plan.wanted(NOW_S) == 0
+    assert plan.proposals_due(NOW_S) == 0
     plan.apply(changed("resumed", 120.0))
-    assert plan.wanted(NOW_S) == 9
+    assert plan.proposals_due(NOW_S) == 9
 
 
 def test_proposals_cycle_over_the_targets_not_reached() -> None:

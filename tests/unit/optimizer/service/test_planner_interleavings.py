@@ -71,7 +71,7 @@ class Campaign:
 
     def propose(self, at_most: int) -> None:
         """Propose what is wanted, or only the first of it: a kill may come in between."""
-        for place in self.planner.places(self.planner.wanted(200.0))[:at_most]:
+        for place in self.planner.places(self.planner.proposals_due(200.0))[:at_most]:
             self.queue(place.candidate_id, "qei")
 
     def guest(self, name: str) -> None:
@@ -138,7 +138,7 @@ def test_the_budget_is_never_exceeded(mode: Mode, results: int, workers: int, to
     campaign = Campaign(mode, results, workers)
     for action, which in todo:
         campaign.move(action, which)
-        wanted = campaign.planner.wanted(200.0)
+        wanted = campaign.planner.proposals_due(200.0)
         assert wanted == 0 or campaign.used + len(campaign.open) + wanted <= results
         assert campaign.planner.counted == campaign.used
 
@@ -154,7 +154,7 @@ def test_a_replay_gives_the_same_decisions(mode: Mode, results: int, workers: in
     for event in campaign.log:
         twice.apply(event)
     for other in (campaign.fresh(), twice):
-        assert other.wanted(200.0) == campaign.planner.wanted(200.0)
+        assert other.proposals_due(200.0) == campaign.planner.proposals_due(200.0)
         assert other.places(3) == campaign.planner.places(3)
         assert other.results == campaign.planner.results
         np.testing.assert_array_equal(other.pending_points, campaign.planner.pending_points)

@@ -81,12 +81,12 @@ def test_other_bounds_move_the_unit_cube() -> None:
 def test_budget_and_pause_rule_what_is_wanted() -> None:
     """Nothing is proposed in a pause, nor by a budget that is spent."""
     events = [changed("started", 100.0), *measured(1, 5.0), *measured(2, 5.0)]
-    assert fed(planner(), *events).wanted(NOW_S) > 0
-    assert fed(planner(), *events, asked(ChangeBudgetRequest(results=2))).wanted(NOW_S) == 0
+    assert fed(planner(), *events).proposals_due(NOW_S) > 0
+    assert fed(planner(), *events, asked(ChangeBudgetRequest(results=2))).proposals_due(NOW_S) == 0
     paused = fed(planner(), *events, asked(PauseRequest()), retarget(7.0))
-    assert paused.wanted(NOW_S) == 0
-    assert fed(paused, asked(ResumeRequest())).wanted(NOW_S) > 0
-    assert fed(fed(planner(), *events, asked(PauseRequest())), changed("resumed", 150.0)).wanted(NOW_S) > 0
+    assert paused.proposals_due(NOW_S) == 0
+    assert fed(paused, asked(ResumeRequest())).proposals_due(NOW_S) > 0
+    assert fed(fed(planner(), *events, asked(PauseRequest())), changed("resumed", 150.0)).proposals_due(NOW_S) > 0
 
 
 @pytest.mark.parametrize(("counts", "room"), [(True, 6), (False, 8)])
@@ -109,10 +109,10 @@ def test_replay_gives_the_same_state() -> None:
     for other in (twice, fed(late, *events)):
         assert (other.targets, other.space, other.budget) == (once.targets, once.space, once.budget)
         assert other.places(3) == once.places(3)
-        assert other.wanted(NOW_S) == once.wanted(NOW_S)
+        assert other.proposals_due(NOW_S) == once.proposals_due(NOW_S)
 
 
 def test_no_strategy_proposes_nothing() -> None:
     """All candidates come from controllers then."""
     nothing = Planner(SPACE, (FIRST,), OptimizerSettings(strategy="none"), BudgetSettings(results=40), 2)
-    assert fed(nothing, changed("started", 100.0)).wanted(NOW_S) == 0
+    assert fed(nothing, changed("started", 100.0)).proposals_due(NOW_S) == 0

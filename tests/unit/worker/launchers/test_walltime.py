@@ -15,7 +15,7 @@ NOON_S = 1_796_040_000.0
 def test_pool_without_an_end_never_gives_back() -> None:
     """Nobody has told of an end, nor sent a notice."""
     walltime = Walltime(60.0, NOON_S)
-    walltime.told(None, 0.0)
+    walltime.set_end(None, 0.0)
     assert walltime.reason(NOON_S + 1e9) is None
     assert walltime.gives_back_s is None
 
@@ -23,7 +23,7 @@ def test_pool_without_an_end_never_gives_back() -> None:
 def test_everything_is_given_back_the_reserve_before_the_end() -> None:
     """Not a second earlier, and the reason names the time that is left."""
     walltime = Walltime(60.0, NOON_S)
-    walltime.told(NOON_S + 3600.0, 0.0)
+    walltime.set_end(NOON_S + 3600.0, 0.0)
     assert walltime.reason(NOON_S + 3539.9) is None
     assert walltime.reason(NOON_S + 3540.0) == "the allocation ends in 60 s (reserve 60 s)"
     assert walltime.reason(NOON_S + 4000.0) == "the allocation is over (reserve 60 s)"
@@ -33,29 +33,29 @@ def test_end_may_change() -> None:
     """The launcher is asked again; a longer allocation is used, a shorter one is heeded."""
     walltime = Walltime(60.0, NOON_S)
     assert walltime.is_due(0.0)
-    walltime.told(NOON_S + 3600.0, 0.0)
+    walltime.set_end(NOON_S + 3600.0, 0.0)
     assert not walltime.is_due(ASK_EVERY_S - 0.1)
     assert walltime.is_due(ASK_EVERY_S)
-    walltime.told(NOON_S + 7200.0, ASK_EVERY_S)
+    walltime.set_end(NOON_S + 7200.0, ASK_EVERY_S)
     assert walltime.reason(NOON_S + 3600.0) is None
-    walltime.told(NOON_S + 1800.0, 2 * ASK_EVERY_S)
+    walltime.set_end(NOON_S + 1800.0, 2 * ASK_EVERY_S)
     assert walltime.reason(NOON_S + 1800.0) is not None
 
 
 def test_launcher_that_knows_nothing_for_once_changes_nothing() -> None:
     """A scheduler that does not respond is no allocation without an end."""
     walltime = Walltime(60.0, NOON_S)
-    walltime.told(NOON_S + 3600.0, 0.0)
-    walltime.told(None, ASK_EVERY_S)
+    walltime.set_end(NOON_S + 3600.0, 0.0)
+    walltime.set_end(None, ASK_EVERY_S)
     assert walltime.ends_s == NOON_S + 3600.0
 
 
 def test_earlier_of_two_ends_counts() -> None:
     """What somebody has told with --until, and what the launcher knows."""
     walltime = Walltime(60.0, NOON_S, until_s=NOON_S + 600.0)
-    walltime.told(NOON_S + 3600.0, 0.0)
+    walltime.set_end(NOON_S + 3600.0, 0.0)
     assert walltime.ends_s == NOON_S + 600.0
-    walltime.told(NOON_S + 300.0, ASK_EVERY_S)
+    walltime.set_end(NOON_S + 300.0, ASK_EVERY_S)
     assert walltime.ends_s == NOON_S + 300.0
 
 
