@@ -45,10 +45,10 @@ def intensity_distance(one: Peaks, other: Peaks, *, mirrored: bool = True, reach
 
 
 def _distribution(peaks: Peaks, reach: float) -> tuple[Floats, Floats]:
-    inside = peaks.chosen(peaks.lengths <= reach)
+    inside = peaks.select(peaks.lengths <= reach)
     if not len(inside):
         raise ValueError(f"expected peaks within {reach:.3g} per angstrom, got none")
-    kept = inside.chosen(np.argsort(-inside.intensity, kind="stable")[:STRONGEST])
+    kept = inside.select(np.argsort(-inside.intensity, kind="stable")[:STRONGEST])
     return kept.q, kept.intensity / kept.intensity.sum()
 
 

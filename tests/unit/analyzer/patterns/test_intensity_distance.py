@@ -40,7 +40,7 @@ def test_a_pattern_is_at_no_distance_from_itself(angle_deg: float, flip: float) 
     """Turned, mirrored, in other units of intensity and another order of peaks."""
     one = bilayer(8.2)
     other = turned(one, angle_deg, flip)
-    other = replace(other, intensity=7.0 * other.intensity).chosen(np.arange(len(other))[::-1])
+    other = replace(other, intensity=7.0 * other.intensity).select(np.arange(len(other))[::-1])
     assert intensity_distance(one, one) == pytest.approx(0.0, abs=1e-6)
     assert intensity_distance(one, other) < 0.5 * intensity_distance(one, bilayer(8.4))
 
@@ -80,7 +80,7 @@ def test_it_obeys_the_triangle_inequality(rng: np.random.Generator) -> None:
 def test_peaks_beyond_the_reach_of_one_do_not_count() -> None:
     """A detector that sees less; and no peaks at all is an error."""
     one = bilayer(8.2)
-    near = one.chosen(one.lengths < 4.1)
+    near = one.select(one.lengths < 4.1)
     assert intensity_distance(one, near) == pytest.approx(0.0, abs=1e-3)
     with pytest.raises(ValueError, match="got none"):
         intensity_distance(one, near, reach=1.0)
