@@ -35,6 +35,11 @@ RESTART_S: Final = 60.0
 """How long a worker that was asked to end has for its restart file."""
 
 
+def abandoned_after_s(lease_s: float) -> float:
+    """After so many seconds a worker that is cut off from Redis, or of which its pool hears nothing, has ended."""
+    return max(SHORTEST_S, LEASES * lease_s) + RESTART_S
+
+
 class Abandonment:
     """Watches the pool and Redis in a separate thread, from its creation to `close`.
 

@@ -17,7 +17,7 @@ from moireloop.cli import main
 from moireloop_broker.connection import free_port, new_password, write_connection
 from moireloop_broker.contract.steering import ScaleRequest
 from moireloop_broker.membership.pools import PoolMembership
-from moireloop_broker.processes.exits import EXIT_NOT_ITS_FAULT
+from moireloop_broker.processes.exits import EXIT_GO_ON, EXIT_NOT_ITS_FAULT
 from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.service.steering import InvalidRequest, Steering
 from moireloop_broker.state.settings_store import write_settings
@@ -185,6 +185,18 @@ def test_wrong_connection_file_gets_one_line(
         "other keys": f"refuses the keys of {file}",
     }
     assert says[what] in line
+
+
+def test_pool_leaves_before_the_time_that_it_was_given(make_campaign: Make, join: Join, tmp_path: Path) -> None:
+    """With exit code 75, twice as long before that time as workers of this campaign took to give back."""
+    campaign = begun(make_campaign(SMALL_BEAD, count=0))
+    campaign.queue.watch.note_hand_back(29.0)
+    pool = join(campaign.file, "a", "--workers", "1", "--until", "01:00")
+    assert pool.wait(90) == EXIT_GO_ON
+    said = (tmp_path / "a.txt").read_text()
+    assert re.search(r"the allocation ends in \d+ s \(reserve 58 s\)", said), said
+    assert campaign.state.status().pools == []
+    assert campaign.state.status().workers == []
 
 
 def test_two_pools_feed_one_campaign_and_leave_with_it(make_campaign: Make, join: Join, tmp_path: Path) -> None:

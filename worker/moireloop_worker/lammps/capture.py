@@ -101,11 +101,18 @@ class SelectedAtoms:
         ids, _, types = self._in_order
         return [Atoms(ids, one, types) for one in taken]
 
+    def count(self, types: npt.NDArray[np.int32]) -> int:
+        """How many atoms of these types are selected."""
+        return len(types) if self._has_all else int(self._selects(types).sum())
+
+    def _selects(self, types: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        return self._is_selected.take(types, mode="clip")
+
     def _sort(self, record: _Record) -> None:
         ids, types = np.frombuffer(record.ids, dtype=self._id_type), np.frombuffer(record.types, dtype="<i4")
         order = ids.argsort()
-        if not self._has_all:
-            order = order[self._is_selected.take(types, mode="clip").take(order)]
+        if not self._has_all and not (selected := self._selects(types)).all():
+            order = order[selected.take(order)]
         self._order, self._memory = order, (record.ids, record.types)
         self._in_order = Atoms(ids[order], self._in_order.places, types[order].astype(np.uint8))
 
@@ -271,7 +278,7 @@ class SnapshotRecorder:
         here = self._instance.extract_setting("nlocal")
         if self._selection.types and here:
             types = np.frombuffer(ctypes.string_at(self._per_atom(self._handle, b"type"), here * 4), dtype="<i4")
-            here = int(np.isin(types, self._selection.types).sum())
+            here = self._selected.count(types)
         return int(self._comm.allreduce(here))
 
     def _whole(
@@ -308,8 +315,8 @@ def cells_of(boxes: Sequence[bytes]) -> npt.NDArray[np.float64]:
     """Rows a, b, c of the cells, (n, 3, 3), from what lammps_extract_box wrote of each: corners, xy, yz, xz."""
     rows = np.frombuffer(b"".join(boxes)).reshape(-1, BOX_NUMBERS)
     cells = np.zeros((len(rows), 9))
-    cells[:, [0, 4, 8]] = rows[:, 3:6] - rows[:, :3]
-    cells[:, [3, 7, 6]] = rows[:, 6:]
+    cells[:, ::4] = rows[:, 3:6] - rows[:, :3]
+    cells[:, 3], cells[:, 7], cells[:, 6] = rows[:, 6], rows[:, 7], rows[:, 8]
     return cells.reshape(-1, 3, 3)
 
 

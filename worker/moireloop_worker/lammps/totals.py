@@ -22,6 +22,8 @@ GLOBAL: Final = 0
 
 VECTOR: Final = 1
 
+NUMBERS: Final = 4
+
 ATMOSPHERE_BAR: Final = 1.01325
 
 KCAL_MOL_EV: Final = 4184.0 / (6.02214076e23 * 1.602176634e-19)
@@ -82,19 +84,20 @@ class TotalsReader:
         return self._read(END_FIX, step)
 
     def _read(self, fix: str, step: int) -> Totals:
-        temperature, pressure, potential, kinetic = (self._value(fix.encode(), place) for place in range(4))
+        temperature, pressure, potential, kinetic = self._values(fix.encode())
         if not math.isfinite(potential):
             raise NotANumber(f"potential energy is not a number at step {step}")
         bar, ev = self._in_bar_and_ev
         return Totals(*map(_finite, (temperature, pressure * bar, potential * ev, kinetic * ev)))
 
-    def _value(self, fix: bytes, place: int) -> float:
-        """One number of a fix; the library hands out a copy that is to be given back."""
-        address = self._extract(self._handle, fix, GLOBAL, VECTOR, place, 0)
-        try:
-            return ctypes.c_double.from_address(address).value
-        finally:
+    def _values(self, fix: bytes) -> list[float]:
+        """The numbers of a fix; the library hands out copies that are to be given back."""
+        extract, handle, found = self._extract, self._handle, []
+        for place in range(NUMBERS):
+            address = extract(handle, fix, GLOBAL, VECTOR, place, 0)
+            found.append(ctypes.c_double.from_address(address).value)
             self._free(address)
+        return found
 
 
 def _order(fix: str, every_steps: int) -> str:

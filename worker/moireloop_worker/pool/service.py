@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import socket
 import sys
 import time
@@ -16,6 +17,7 @@ import redis
 from moireloop_broker.connection import Connection, read_connection
 from moireloop_broker.contract.control import WorkerStatus
 from moireloop_broker.contract.pool_names import MAIN, pool_of, worker_name
+from moireloop_broker.membership.abandonment import abandoned_after_s
 from moireloop_broker.membership.pools import PoolMembership, PoolNameTaken
 from moireloop_broker.network.addresses import interface_of
 from moireloop_broker.processes.exits import CannotServe, GoOnLater, leave
@@ -29,6 +31,7 @@ from moireloop_worker.launchers.registry import chosen_launcher, hands_back, ope
 from moireloop_worker.launchers.walltime import Walltime
 from moireloop_worker.pool.decisions import STILL_BIRTHS, Pool
 from moireloop_worker.pool.notices import hear_notices
+from moireloop_worker.pool.silence import Silence
 from moireloop_worker.settings import LammpsSettings, PoolSettings
 
 log = logging.getLogger(__name__)
@@ -64,6 +67,7 @@ class PoolService:
 
     Args:
         room: how many workers fit into the allocation now; None where nobody knows.
+        silent_s: a worker that says nothing for so long has ended, though its launcher does not know it.
     """
 
     def __init__(
@@ -74,14 +78,17 @@ class PoolService:
         membership: PoolMembership,
         walltime: Walltime,
         room: Callable[[], int | None] | None = None,
+        silent_s: float = math.inf,
     ) -> None:
         self._pool = pool
+        self._silence = Silence(silent_s)
         self._walltime = walltime
         self._room = room
         self._launcher = launcher
         self._watch = watch
         self._membership = membership
         self._handles: dict[str, Handle] = {}
+        self._given_up: list[Handle] = []
         self._faults: dict[str, str] = {}
         self._noted: dict[str, Exit] = {}
         self._phases: dict[str, Phase] = {}
@@ -98,6 +105,7 @@ class PoolService:
         self._to_release.update(self._ended())
         try:
             self._settle()
+            self._end_the_silent()
             self._beat()
             self._resize()
             self._say_who_begins()
@@ -168,11 +176,25 @@ class PoolService:
 
     def _ended(self) -> dict[str, Exit]:
         """Workers that ended since the last call."""
+        self._given_up = [handle for handle in self._given_up if handle.poll() is None]
         polled = [(worker, handle.poll()) for worker, handle in self._handles.items()]
         ended = {worker: how for worker, how in polled if how is not None}
         for worker in ended:
             del self._handles[worker]
         return ended
+
+    def _end_the_silent(self) -> None:
+        """A worker whose end got lost on its way here has ended itself by now; its slot is to work again."""
+        now_s = time.monotonic()
+        if not self._silence.is_due(now_s):
+            return
+        said = {worker: self._watch.worker_status(worker) for worker in self._handles}
+        for worker in self._silence.look(said, now_s):
+            reason = f"it has said nothing for {self._silence.patience_s:.0f} s, and its launcher tells of no end"
+            log.warning("worker is silent, killing it name=%s reason=%s", worker, reason)
+            self._given_up.append(self._handles.pop(worker))
+            self._given_up[-1].kill()
+            self._to_release[worker] = Exit("lost", reason)
 
     def _settle(self) -> None:
         """Note how workers ended, by what they had said of themselves, and give back what they held."""
@@ -304,7 +326,8 @@ def open_pool(
     walltime = Walltime(settings.reserve_s, time.time(), until_s, watch.longest_hand_back_s())
     hear_notices(walltime.notice, hand_back=hands_back(settings.on_term))
     launcher = open_launcher(settings.launcher, launch)
-    return PoolService(Pool(names), launcher, watch, membership, walltime, lambda: room_for(settings, lammps))
+    room, silent_s = (lambda: room_for(settings, lammps)), abandoned_after_s(settings.lease_s)
+    return PoolService(Pool(names), launcher, watch, membership, walltime, room, silent_s)
 
 
 def membership_of(
