@@ -4,6 +4,8 @@ import { Refused, get, listen } from "./api.js";
 
 const REFRESH_MS = 120;
 
+const FORGET_AGAIN_MS = 60000;
+
 export class Store {
   constructor(key) {
     this.key = key;
@@ -93,6 +95,17 @@ export class Store {
     this.candidates = flying.candidates;
     if (results) this.take(results);
     if (results && !results.complete) this.stale = true;
+    else if (summary.phase !== "reading" && this.total !== (results ?? { total: summary.results }).total) this.forget();
+  }
+
+  // Rows that the gateway has not, or other ones than it has, as after a crash that cost the log its end: all are read again.
+  forget() {
+    if (this.forgotten && performance.now() - this.forgotten < FORGET_AGAIN_MS) return;
+    this.forgotten = performance.now();
+    this.columns = {};
+    this.total = 0;
+    this.lastResult = null;
+    this.stale = true;
   }
 
   take(results) {
