@@ -207,6 +207,8 @@ WRONG_FILES = [
     WrongFile("a date that is none", "expected TOML: ", "= 8.2", "= 1979-02-30"),
     WrongFile("a NUL", "expected TOML: ", "results = 40", "results = 40\0"),
     WrongFile("a lone carriage return", "expected TOML: ", "results = 40", "results = 40\rranks = 1"),
+    WrongFile("a byte order mark within", "; a byte order mark (U+FEFF) is in line 28: remove it", "[frames]",
+              "\ufeff[frames]"),
     WrongFile("a table twice", "expected TOML: ", "[frames]", "[workers]\ncount = 1\n\n[frames]"),
     WrongFile("unknown key", "{file}: workers.cuont: unknown key; did you mean workers.count?",
               "count = 2", "cuont = 2"),

@@ -37,9 +37,18 @@ def document_of(text: str, name: Path | str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise refused(name, f"expected TOML: {error}") from error
+        raise refused(name, f"expected TOML: {error}{_mark_in(text)}") from error
     except ValueError as error:
         raise refused(name, "expected TOML: a number with too many digits") from error
+
+
+def _mark_in(text: str) -> str:
+    """Where a byte order mark is, which no editor shows; empty where there is none."""
+    before, mark, _ = text.partition("\ufeff")
+    if not mark:
+        return ""
+    line = before.count("\n") + 1
+    return f"; a byte order mark (U+FEFF) is in line {line}: remove it"
 
 
 def refused(name: Path | str, text: str) -> CampaignFileError:
