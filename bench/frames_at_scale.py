@@ -115,7 +115,9 @@ def _received(client: redis.Redis, connection: Connection) -> int:
 
 def _observed(client: redis.Redis, connection: Connection) -> int:
     """All observations so far, also those that are not kept (XINFO STREAM, `entries-added`, since Redis 7)."""
-    return int(client.xinfo_stream(connection.keys.observations).get("entries-added", 0))
+    with contextlib.suppress(redis.ResponseError):
+        return int(client.xinfo_stream(connection.keys.observations).get("entries-added", 0))
+    return 0
 
 
 def _analyzers_cpu_s() -> dict[int, float]:
