@@ -19,8 +19,18 @@ from moireloop_broker.connection import NoConnectionFile, read_connection
 from moireloop_broker.contract.events import CandidateQueued, Event, Result
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.event_log import EventLog
-from tests.helpers.campaign_files import Section, campaign_text
+from moireloop_optimizer.sobol import sobol_points
+from tests.helpers.campaign_files import SPACE, Section, campaign_text
 from tests.helpers.waiting import wait_until
+
+
+def is_answering(folder: Path) -> bool:
+    """Whether the campaign of a folder has begun and answers."""
+    try:
+        with connect(folder, timeout_s=2) as client:
+            return client.status().state in ("started", "resumed")
+    except (NotRunning, NoConnectionFile):
+        return False
 
 
 def short_campaign(*, results: int, steps: tuple[int, int], strategy: str) -> str:
@@ -99,6 +109,16 @@ class RunningCampaign:
                 return [entry.message for entry in client.results()]
         except (NotRunning, NoConnectionFile):
             return []
+
+    def propose(self, *names: str) -> None:
+        """Let these candidates run, spread over the search space; for a campaign of the strategy `none`."""
+        assert self.process is not None
+        process = self.process
+        wait_until(lambda: process.poll() is not None or is_answering(self.folder), "the campaign answers", 100)
+        with connect(self.folder) as client:
+            for name, unit in zip(names, sobol_points(len(names), len(SPACE), seed=len(names)).tolist(), strict=True):
+                spread = zip(SPACE.items(), unit, strict=True)
+                client.propose(name, {key: low + share * (high - low) for (key, (low, high)), share in spread})
 
     def wait_for_results(self, count: int, patience_s: float = 60.0) -> None:
         """Wait until so many results are there."""

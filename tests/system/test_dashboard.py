@@ -38,16 +38,20 @@ TILED = """async ([wanted, rounds]) => {
 }"""
 """Draws so many results so many times, made of those that are there, each until it is on the screen."""
 
-NEXT_RESULT = """() => new Promise((told) => {
+LISTEN = """() => {
   const { store } = moireloop, before = store.total;
-  const look = () => {
-    if (store.total <= before) return;
-    store.listeners.delete(look);
-    told(Date.now() / 1000 - store.columns.logged_s.at(-1));
-  };
-  store.listeners.add(look);
-})"""
-"""Waits for the next result and says how many seconds after it was logged the page has it."""
+  window.nextResult = new Promise((told) => {
+    const look = () => {
+      if (store.total <= before) return;
+      store.listeners.delete(look);
+      told(Date.now() / 1000 - store.columns.logged_s.at(-1));
+    };
+    store.listeners.add(look);
+  });
+}"""
+
+HEARD = "() => window.nextResult"
+"""Waits for the next result after LISTEN and says how many seconds after it was logged the page has it."""
 
 
 @dataclass
@@ -72,15 +76,22 @@ class Opened:
         expect(self.page.locator(f"#tab-{panel}")).to_have_attribute("aria-selected", "true", timeout=PATIENCE_MS)
         return self.page
 
+    def delay_s(self, name: str) -> float:
+        """Seconds from the log to the page of the result of a candidate that is proposed now."""
+        self.page.evaluate(LISTEN)
+        self.campaign.propose(name)
+        return float(self.page.evaluate(HEARD))
+
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
-    """One campaign, one gateway and one browser for all tests of this file."""
+    """One campaign with a few results, one gateway and one browser for all tests of this file."""
     folder = tmp_path_factory.mktemp("dashboard")
-    running = RunningCampaign(folder, results=100_000, steps=(1000, 1000))
+    running = RunningCampaign(folder, results=100_000, steps=(1000, 1000), strategy="none")
     try:
         running.start()
-        running.wait_for_results(2, patience_s=100)
+        running.propose(*(f"c{number:05d}" for number in range(8)))
+        running.wait_for_results(8, patience_s=100)
         tokens = folder / "tokens.json"
         with gateway(tokens, running.file) as served, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -101,7 +112,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
 def test_results_come_while_one_looks(opened: Opened) -> None:
     """Within a second of the log; the best of three, since the machine may be busy. The token is not in the address."""
     opened.show("overview")
-    delays = [float(opened.page.evaluate(NEXT_RESULT)) for _ in range(3)]
+    delays = [opened.delay_s(f"looked-{number}") for number in range(3)]
     assert min(delays) < 1.0
     assert "token" not in opened.page.url
 
@@ -196,4 +207,4 @@ def test_the_gateway_goes_and_comes_back(opened: Opened) -> None:
     expect(page.locator("#state")).to_have_text("reconnecting", timeout=PATIENCE_MS)
     opened.gateway.process = start_gateway(opened.tokens, opened.campaign.file, port=port).process
     expect(page.locator("#state")).to_have_text("started", timeout=PATIENCE_MS)
-    assert opened.page.evaluate(NEXT_RESULT) is not None
+    assert opened.delay_s("afterwards") is not None

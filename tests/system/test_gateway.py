@@ -44,12 +44,13 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """One campaign for all tests of this file; it goes on as long as they do."""
+    """One campaign for all tests of this file, with a few results; it goes on as long as they do."""
     folder = tmp_path_factory.mktemp("watched")
-    running = RunningCampaign(folder, results=100_000, steps=(1000, 1000))
+    running = RunningCampaign(folder, results=100_000, steps=(1000, 1000), strategy="none")
     try:
         running.start()
-        running.wait_for_results(1, patience_s=100)
+        running.propose("c00001", "c00002", "c00003")
+        running.wait_for_results(3, patience_s=100)
         tokens = folder / "tokens.json"
         with gateway(tokens, running.file) as opened:
             found = Watched(running, opened, tokens)

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from moireloop import NotRunning, connect
-from moireloop_broker.connection import NoConnectionFile, free_port
+from moireloop_broker.connection import free_port
 from tests.helpers.waiting import wait_until
+from tests.system.running import is_answering
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "tutorials"
@@ -79,7 +79,7 @@ class Reader:
                 )
             )  # fmt: skip
         if arguments[0] == "moireloop":
-            wait_until(lambda: is_started(self.folder / f"{Path(arguments[-1]).stem}.campaign"), "the campaign runs")
+            wait_until(lambda: is_answering(self.folder / f"{Path(arguments[-1]).stem}.campaign"), "the campaign runs")
         return ""
 
     def _run(self, arguments: list[str]) -> str:
@@ -96,15 +96,6 @@ class Reader:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(20)
-
-
-def is_started(folder: Path) -> bool:
-    """Whether a session of the campaign is up and takes requests."""
-    try:
-        with connect(folder, timeout_s=5) as client:
-            return client.status().state in ("started", "resumed")
-    except (NoConnectionFile, NotRunning):
-        return False
 
 
 def assert_compose_takes(command: str) -> None:
