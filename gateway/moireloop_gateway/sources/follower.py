@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from moireloop.client.client import NotRunning, Received, RequestRefused, connect
@@ -107,9 +107,7 @@ class Follower(threading.Thread):
         complete = False
         while not complete and not self._closing.is_set():
             page = client.page(self._last_id, limit=BATCH)
-            for entry in page.entries:
-                self._note(entry)
-            self._take([(entry.id, entry.message) for entry in page.entries], True)
+            self._take_and_note(page.entries, live=True)
             self._last_id, complete = page.last_id, page.complete
 
     def _observed_before(self, client: CampaignClient) -> None:
@@ -129,15 +127,23 @@ class Follower(threading.Thread):
         self._say("ended", "")
 
     def _hand_on(self, entries: Iterable[Received[Published]]) -> None:
-        batch: list[Entry] = []
+        """Take what was read in batches, also the last one where the services go away while it is read."""
+        batch: list[Received[Published]] = []
+        try:
+            for entry in entries:
+                batch.append(entry)
+                if len(batch) == BATCH:
+                    self._take_and_note(batch, live=False)
+                    batch = []
+        finally:
+            if batch:
+                self._take_and_note(batch, live=False)
+
+    def _take_and_note(self, entries: Sequence[Received[Published]], *, live: bool) -> None:
+        """What was taken counts as read, and nothing else does."""
+        self._take([(entry.id, entry.message) for entry in entries], live)
         for entry in entries:
             self._note(entry)
-            batch.append((entry.id, entry.message))
-            if len(batch) == BATCH:
-                self._take(batch, False)
-                batch = []
-        if batch:
-            self._take(batch, False)
 
     def _note(self, entry: Received[Published]) -> None:
         """Remember how far the log was read, and since when runs are in progress."""
