@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from moireloop import NotRunning, connect
-from moireloop_broker.connection import NoConnectionFile
+from moireloop_broker.connection import NoConnectionFile, read_connection
 from moireloop_broker.contract.events import Result, RunFailed, RunFinished
+from moireloop_broker.state.campaign_state import frame_endpoints
 from tests.helpers.kernels import compiled_kernels
 from tests.helpers.slurm import Slurm
 from tests.helpers.waiting import wait_until
@@ -53,13 +55,19 @@ def script(folder: Path, name: str, *lines: str) -> Path:
 
 
 def test_two_jobs_feed_one_campaign(slurm: Slurm, campaign: Make, tmp_path: Path) -> None:
-    """The campaign has no workers of its own; one pool from each job does, and the jobs end with it."""
+    """The campaign has no workers of its own; one pool from each job does, and the jobs end with it.
+
+    One job starts an analyzer too, by the scheduler, beside its workers.
+    """
     running = campaign("count = 0", results=6, steps=(5000, 5000))
     running.start()
     wait_until(lambda: steered(running, pause=True), "the campaign is paused", 100)
     join = f"exec {sys.executable} -m moireloop join {running.folder} --workers all"
-    jobs = [slurm.submit(script(tmp_path, f"job{number}.sh", join), 1) for number in range(2)]
+    analyzer = f"srun --overlap --ntasks=1 {sys.executable} -m moireloop service analyzer {running.folder} &"
+    scripts = [script(tmp_path, "job0.sh", analyzer, join), script(tmp_path, "job1.sh", join)]
+    jobs = [slurm.submit(file, 1) for file in scripts]
     wait_until(lambda: workers_now(running) == 2, "both pools have their worker", 100)
+    wait_until(lambda: analyzers_now(running) == 2, "the job's analyzer is there beside the campaign's own", 100)
     assert steered(running, pause=False)
     code, output = running.end()
     said = "\n".join((tmp_path / f"job{number}.sh.out").read_text() for number in range(2))
@@ -87,6 +95,13 @@ def workers_now(campaign: RunningCampaign) -> int:
             return sum(worker.phase == "up" for worker in client.status().workers)
     except (NotRunning, NoConnectionFile):
         return 0
+
+
+def analyzers_now(campaign: RunningCampaign) -> int:
+    """How many analyzers have announced where they receive frames."""
+    connection = read_connection(campaign.folder / "connection.json")
+    with contextlib.closing(connection.open_redis()) as client:
+        return len(frame_endpoints(client, connection.keys))
 
 
 def running_now(campaign: RunningCampaign) -> int:

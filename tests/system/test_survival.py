@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from moireloop import connect
-from moireloop_broker.contract.events import CampaignChanged, RunFailed, ServiceChanged
+from moireloop_broker.contract.events import CampaignChanged, RunFailed, RunLeased, ServiceChanged
 from tests.helpers.waiting import wait_until
 from tests.system.running import RunningCampaign
 
@@ -87,7 +87,10 @@ def test_command_killed_leaves_no_orphan(campaign: Make) -> None:
 
 
 def test_interrupted_once_it_drains_and_resume_goes_on_with_a_new_budget(campaign: Make) -> None:
-    """The first Ctrl-C lets what runs come to results; a later resume with another budget completes exactly that."""
+    """The first Ctrl-C lets what runs come to results; a later resume with another budget completes exactly that.
+
+    `workers.count` was changed as well: the pool has as many workers as the file says now.
+    """
     running = campaign(results=40)
     running.start()
     running.wait_for_results(4)
@@ -97,10 +100,13 @@ def test_interrupted_once_it_drains_and_resume_goes_on_with_a_new_budget(campaig
     assert code == 0, output
     assert "drain" in output
     running.write(results=16)
+    text = running.file.read_text(encoding="utf-8")
+    running.file.write_text(text.replace("count = 2", "count = 3"), encoding="utf-8")
     running.start("resume")
     code, output = running.end()
     assert code == 0, output
-    running.assert_exactly_one_result_each(16)
+    events = running.assert_exactly_one_result_each(16)
+    assert {event.worker for event in events if isinstance(event, RunLeased)} == {"worker-0", "worker-1", "worker-2"}
 
 
 def test_interrupted_twice_it_ends_at_once(campaign: Make) -> None:

@@ -12,8 +12,10 @@ import pytest
 import redis
 
 from moireloop_broker import state
+from moireloop_broker.archive.parts import Part
 from moireloop_broker.connection import free_port, new_password
 from moireloop_broker.contract.codec import pack
+from moireloop_broker.contract.control import WorkerStatus
 from moireloop_broker.contract.events import CampaignChanged, Measurement, Observation, Result
 from moireloop_broker.membership.pools import PoolMembership
 from moireloop_broker.service.redis_server import RedisServer
@@ -93,6 +95,7 @@ def all_state_changes(client: redis.Redis) -> None:
     pool = PoolMembership(client, KEYS, "far", host="far", launcher="local", workers=1)
     pool.claim()
     pool.leave()
+    queue.report_worker(WorkerStatus(worker="w0", seen_s=0.0))
 
 
 def waited_for(queue: WholeQueue) -> Lease:
@@ -114,6 +117,7 @@ def brokers_changes(client: redis.Redis) -> None:
     assert steering.withhold("nobody", attempt=1, event=event) == "late"
     assert steering.submit_pattern("p", digest="d", event=event, most=1)[0] == "logged"
     assert steering.submit_pattern("q", digest="d", event=event, most=1)[0] == "full"
+    assert steering.archive(Part("1-0", "2-0", 2, 100), Part("0-1", "0-2", 2, 100)) == "other"
 
 
 def scripts() -> dict[str, bytes]:

@@ -155,12 +155,12 @@ def test_entries_of_both_queues_with_one_id_are_told_apart(campaign: Steered) ->
     assert lease is not None
     campaign.queue.fail(lease, "the allocation ended", charged=False)
     client, keys = campaign.client, campaign.keys
-    again, waiting = keys.queues
-    ((entry, _),) = cast("Any", client.xrange(again))
-    held, fields = cast("Any", client.xrange(waiting))[-1]
-    client.xdel(waiting, held)
-    client.xadd(waiting, fields, id=entry)
-    client.hset(keys.candidate("c"), "entry", entry)
+    same = f"{round(1000 * time.time()) + 60_000}-0"
+    for queue, name in zip(keys.queues, "ac", strict=True):
+        held, fields = cast("Any", client.xrange(queue))[-1]
+        client.xdel(queue, held)
+        client.xadd(queue, fields, id=same)
+        client.hset(keys.candidate(name), "entry", same)
     campaign.ask(PrioritiseRequest(candidate_id="c"))
     assert campaign.waiting() == ["c", "a", "b"]
 

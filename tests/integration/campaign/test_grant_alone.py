@@ -75,6 +75,13 @@ def granted(campaign: Path, role: str, file: Path) -> Path:
     return file
 
 
+def steered(told: dict[str, Any]) -> tuple[Any, ...]:
+    """What requests change, as the gateway shows it: budget, state, space, targets, and how many are queued."""
+    targets = [target["twist_deg"] for target in told["targets"]]
+    space = told["space"]["temperature_k"]
+    return told["budget"]["results"], told["state"], space, targets, told["counts"]["queued"]
+
+
 def test_a_grant_alone_shows_the_live_campaign(
     broker: tuple[Path, Connection, subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
@@ -96,11 +103,8 @@ def test_a_grant_alone_shows_the_live_campaign(
         assert steering.ask(f"{LOOKING}/requests/note", "POST", NOTE).code == 403
         for name, body, code in REQUESTS:
             assert steering.ask(f"{STEERING}/requests/{name}", "POST", body).code == code, name
-        wait_until(lambda: looking.ask(STEERING).json["budget"]["results"] == 30, "the budget is seen")
-        told = looking.ask(STEERING).json
-        assert (told["state"], told["space"]["temperature_k"]) == ("resumed", [1600.0, 4000.0])
-        assert [target["twist_deg"] for target in told["targets"]] == [5.0]
-        assert told["counts"]["queued"] == 2
+        asked_for = (30, "resumed", [1600.0, 4000.0], [5.0], 2)
+        wait_until(lambda: steered(looking.ask(STEERING).json) == asked_for, "what was asked for is seen")
         wait_until(lambda: "from far away" in str(looking.ask(f"{LOOKING}/remarks").json), "the note is seen")
 
         assert looking.ask(f"{LOOKING}/logs").json == {"services": []}
