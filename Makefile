@@ -29,9 +29,10 @@ check: $(READY)
 	wait $$smaller; smaller=$$?; cat build/smaller-tests.log; \
 	echo "exit codes: whole campaigns $$whole, smaller tests $$smaller (137: killed by SIGKILL)"; test $$whole -eq 0 && test $$smaller -eq 0
 
-# What takes minutes: jobs of a real Slurm that are preempted, requeued, resumed or reach their limit; long partitions.
+# What takes minutes: jobs of a real Slurm that are preempted, requeued, resumed or reach their limit; long partitions;
+# workers that wait longer and longer before they are tried again.
 check-long: programs $(READY)
-	$(BIN)/python -m pytest -m long tests/schedulers tests/system
+	$(BIN)/python -m pytest -m long tests/schedulers tests/system tests/integration/worker
 
 # Tiled's server and MDAnalysis: 85 packages, 630 MB, beside the locked environment instead of in it.
 BESIDE := build/bluesky

@@ -134,6 +134,7 @@ def test_status_tells_how_a_worker_fares(make_campaign: Make, start_pool: StartP
     wait_until(lambda: says(0), "its successor is up")
 
 
+@pytest.mark.long
 def test_worker_that_cannot_come_up_again_says_why_and_is_tried_on(
     make_campaign: Make, start_pool: StartPool, undo: ExitStack
 ) -> None:
