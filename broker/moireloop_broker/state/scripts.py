@@ -149,30 +149,34 @@ class Scripts:
         )
         return cast("LeaseOutcome", _expected_word(word, get_args(LeaseOutcome)))
 
-    def renew(self, candidate_id: str, *, attempt: int, worker: str, lease_ms: int, step: int) -> Renewal:
-        """Renew a lease; returns what was ordered for its attempt, an empty word where nothing was."""
-        word = self._run(*self._renewing(candidate_id, attempt, worker, lease_ms, step))
-        return cast("Renewal", _expected_word(word, get_args(Renewal)))
-
-    def renew_and_report(
-        self, candidate_id: str, *, attempt: int, worker: str, lease_ms: int, step: int, status_without_time: bytes
+    def renew(
+        self,
+        candidate_id: str,
+        *,
+        attempt: int,
+        worker: str,
+        lease_ms: int,
+        step: int,
+        status_without_time: bytes | None = None,
     ) -> Renewal:
-        """`renew`, then `report` the worker that holds the lease, in one round trip."""
-        renewing = self._renewing(candidate_id, attempt, worker, lease_ms, step)
-        word, _ = self._run_several([renewing, self._reporting(worker, status_without_time)])
+        """Renew a lease; returns what was ordered for its attempt, an empty word where nothing was.
+
+        Args:
+            status_without_time: what the worker does; it is stored in the same round trip, as `report` does.
+        """
+        keys = self._keys
+        renewing = Call(
+            "renew",
+            [keys.candidate(candidate_id), keys.leases],
+            [candidate_id, attempt, worker, lease_ms, step],
+        )
+        reporting = [] if status_without_time is None else [self._reporting(worker, status_without_time)]
+        word = self._run_several([renewing, *reporting])[0]
         return cast("Renewal", _expected_word(word, get_args(Renewal)))
 
     def report(self, worker: str, status_without_time: bytes) -> None:
         """Store what a worker does; the server adds its own time to the packed status."""
         self._run(*self._reporting(worker, status_without_time))
-
-    def _renewing(self, candidate_id: str, attempt: int, worker: str, lease_ms: int, step: int) -> Call:
-        keys = self._keys
-        return Call(
-            "renew",
-            [keys.candidate(candidate_id), keys.leases],
-            [candidate_id, attempt, worker, lease_ms, step],
-        )
 
     def _reporting(self, worker: str, status_without_time: bytes) -> Call:
         return Call("report", [self._keys.workers], [worker, status_without_time])

@@ -354,12 +354,14 @@ class Leases:
             LeaseLost: another attempt holds the candidate, or it is settled.
         """
         candidate_id = lease.candidate.candidate_id
-        fields: Any = {"attempt": lease.attempt, "worker": lease.worker, "lease_ms": self._lease_ms, "step": step}
-        if status is None:
-            word = self._scripts.renew(candidate_id, **fields)
-        else:
-            told = status_without_time(status)
-            word = self._scripts.renew_and_report(candidate_id, **fields, status_without_time=told)
+        word = self._scripts.renew(
+            candidate_id,
+            attempt=lease.attempt,
+            worker=lease.worker,
+            lease_ms=self._lease_ms,
+            step=step,
+            status_without_time=None if status is None else status_without_time(status),
+        )
         if word == "lost":
             raise LeaseLost(f"{candidate_id} attempt {lease.attempt} is no longer leased")
         return word or None
