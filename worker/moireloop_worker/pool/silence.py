@@ -1,4 +1,4 @@
-"""Which workers say nothing any more, though their launcher tells of no end (pure)."""
+"""Finds workers that stopped reporting although their launcher has not reported their end (pure)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 from moireloop_broker.contract.control import WorkerStatus
 
 LOOKS: Final = 10
-"""How often to look within the time after which a worker counts as silent."""
+"""Number of looks within the time after which a worker counts as silent."""
 
 
 class Silence:
-    """Follows what workers say, by the clock of whoever looks. A look that comes late begins anew.
+    """Follows the reports of workers, by the clock of the caller. A late look starts over.
 
     Args:
-        patience_s: seconds without a word after which a worker is silent.
+        patience_s: seconds without a report after which a worker counts as silent.
     """
 
     def __init__(self, patience_s: float) -> None:
@@ -28,10 +28,10 @@ class Silence:
         return now_s - self._looked_s >= self._period_s
 
     def look(self, said: dict[str, WorkerStatus | None], now_s: float) -> list[str]:
-        """The workers that have been silent for too long, of those that run; one that never came up is not among them.
+        """The running workers that have been silent for too long; one that never came up is not among them.
 
         Args:
-            said: the last word of each worker that was started and has not ended.
+            said: the last report of each worker that was started and has not ended.
         """
         if now_s - self._looked_s > 3 * self._period_s:
             self._heard.clear()
