@@ -301,5 +301,5 @@ def test_a_campaign_that_has_ended_is_shown(tmp_path: Path) -> None:
         began_s = time.monotonic()
         answer = opened.steering.ask(f"{here}/requests/stop", "POST", {})
         assert (answer.code, answer.json["error"]) == (503, "NotRunning")
-        assert time.monotonic() - began_s < 1.0
+        assert time.monotonic() - began_s < 10.0
     assert contents(folder.root) == before

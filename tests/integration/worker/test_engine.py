@@ -168,7 +168,10 @@ def test_time_in_lammps_is_summed(engine: Engine, plan: Plan) -> None:
 
 
 def test_memory_does_not_grow(engine: Engine, short: Plan) -> None:
-    """120 runs after a warm-up take less than 2 MB more, runs that fail included."""
+    """Of four blocks of 30 runs after a warm-up, runs that fail included, one at least takes less than 0.5 MB more.
+
+    What a run leaks is missing in no block. What the allocator and the interpreter keep comes in few of them.
+    """
     bad = replace(short, forces=(*short.forces, "nonsense"))
 
     def runs(count: int) -> None:
@@ -178,10 +181,13 @@ def test_memory_does_not_grow(engine: Engine, short: Plan) -> None:
                 with pytest.raises(LammpsError):
                     engine.run(bad)
 
+    def grown_by() -> int:
+        before = resident_bytes()
+        runs(30)
+        return resident_bytes() - before
+
     runs(60)
-    before = resident_bytes()
-    runs(120)
-    assert resident_bytes() - before < 2e6
+    assert min(grown_by() for _ in range(4)) < 0.5e6
 
 
 def resident_bytes() -> int:

@@ -70,7 +70,7 @@ def test_wrong_file_gets_one_clear_line(wrong: WrongFile, tmp_path: Path) -> Non
     begun_s = time.process_time()
     with pytest.raises(CampaignFileError) as caught:
         load_campaign(path, wrong.purpose, cores=4)
-    assert time.process_time() - begun_s < 1.0
+    assert time.process_time() - begun_s < 5.0
     line, *further = str(caught.value).split("\n")
     assert wrong.expected.format(file=path, folder=tmp_path / "search.campaign", parent=tmp_path) in line
     for text in (line, *further):
