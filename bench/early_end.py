@@ -26,7 +26,7 @@ from moireloop_broker.contract.search import SearchSpace
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.series import Series, SeriesPoint
-from moireloop_broker.state.work_queue import Proposer
+from moireloop_broker.state.work_queue.proposals import Proposer
 from moireloop_optimizer.sobol import sobol_points
 from tests.helpers.campaign_files import BEAD, Section
 

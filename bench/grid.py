@@ -24,7 +24,7 @@ from moireloop.campaign_file.load import keep_copy, read_campaign
 from moireloop.results.table import results_table
 from moireloop_broker.contract.events import Candidate, Result
 from moireloop_broker.folder import CampaignFolder
-from moireloop_broker.state.work_queue import Proposer
+from moireloop_broker.state.work_queue.proposals import Proposer
 from tests.helpers.campaign_files import BEAD, Section, small_campaign
 
 Levels = Mapping[str, npt.NDArray[np.float64]]

@@ -23,7 +23,7 @@ from moireloop_broker.contract.events import Candidate, RunLeased
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
-from moireloop_broker.state.work_queue import Proposer
+from moireloop_broker.state.work_queue.proposals import Proposer
 from moireloop_worker.launchers.launcher import Launch
 from moireloop_worker.launchers.registry import open_launcher
 from tests.helpers.campaign_files import BEAD, Section

@@ -31,7 +31,9 @@ from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.observations import Observations
-from moireloop_broker.state.work_queue import Leases, Proposer, create_queues
+from moireloop_broker.state.work_queue.leases import Leases
+from moireloop_broker.state.work_queue.proposals import Proposer
+from moireloop_broker.state.work_queue.queues import create_queues
 from tests.helpers.campaign_files import SPACE, Section, campaign_text
 
 STEPS: Final = 20_000

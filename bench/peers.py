@@ -20,7 +20,7 @@ from bench.campaigns import campaign_of, session, wait_until
 from bench.queue import NOTHING_TO_DO, candidate_of, candidates_per_s, raw_hops_per_s
 from bench.table import Row
 from moireloop_broker.state.campaign_state import CampaignState
-from moireloop_broker.state.work_queue import Proposer
+from moireloop_broker.state.work_queue.proposals import Proposer
 
 ROOT: Final = Path(__file__).parents[1]
 

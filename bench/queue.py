@@ -14,7 +14,7 @@ from moireloop_broker.contract.events import Candidate, Result, RunLeased
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.work_queue import Proposer
+from moireloop_broker.state.work_queue.proposals import Proposer
 
 NOTHING_TO_DO = {"model": "noop", "cells": [2, 2]}  # too few atoms for a twist: refused at once
 PROPOSED_AT_ONCE = 50

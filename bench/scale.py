@@ -28,7 +28,7 @@ from moireloop_broker.connection import Connection
 from moireloop_broker.contract.events import Candidate
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.campaign_state import frame_endpoints
-from moireloop_broker.state.work_queue import Proposer
+from moireloop_broker.state.work_queue.proposals import Proposer
 
 STATUS_ASKED: Final = 20
 

@@ -29,7 +29,7 @@ from moireloop_broker.contract.events import RunReport
 from moireloop_broker.contract.frames import Frame, FrameHeader
 from moireloop_broker.membership.pools import PoolMembership
 from moireloop_broker.state.campaign_state import frame_endpoints
-from moireloop_broker.state.work_queue import Lease, LeaseLost, Leases
+from moireloop_broker.state.work_queue.leases import Lease, LeaseLost, Leases
 from moireloop_broker.streams.frames import FramePublisher
 from moireloop_worker.models.noop import Noop
 from moireloop_worker.models.settings import NoopSettings

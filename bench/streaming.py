@@ -14,7 +14,7 @@ from mpi4py import MPI
 
 from bench.table import Row
 from moireloop_broker.contract.events import Candidate
-from moireloop_broker.state.work_queue import Lease
+from moireloop_broker.state.work_queue.leases import Lease
 from moireloop_broker.streams.frames import FramePublisher, FrameReceiver
 from moireloop_broker.streams.parts import PartSender
 from moireloop_worker.lammps.engine import Engine, Watch

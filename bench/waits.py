@@ -15,7 +15,8 @@ from moireloop_broker.contract.frames import Frame, FrameHeader
 from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.work_queue import Leases, Proposer
+from moireloop_broker.state.work_queue.leases import Leases
+from moireloop_broker.state.work_queue.proposals import Proposer
 from moireloop_optimizer.sobol import sobol_points
 from tests.helpers.campaign_files import BEAD, Section
 

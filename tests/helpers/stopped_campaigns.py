@@ -15,7 +15,7 @@ from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.identity import read_identity, write_identity
 from moireloop_broker.service.redis_server import RedisServer, start_redis
 from moireloop_broker.state.campaign_state import CampaignState
-from moireloop_broker.state.work_queue import AttemptLimits
+from moireloop_broker.state.work_queue.attempts import AttemptLimits
 from tests.helpers.whole_queue import WholeQueue
 
 TEXT = """

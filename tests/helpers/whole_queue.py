@@ -7,7 +7,10 @@ import redis
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.lease_watch import LeaseWatch
-from moireloop_broker.state.work_queue import AttemptLimits, Leases, Proposer, create_queues
+from moireloop_broker.state.work_queue.attempts import AttemptLimits
+from moireloop_broker.state.work_queue.leases import Leases
+from moireloop_broker.state.work_queue.proposals import Proposer
+from moireloop_broker.state.work_queue.queues import create_queues
 
 
 class WholeQueue:

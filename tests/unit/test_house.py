@@ -28,6 +28,10 @@ ROOMS = {
         "streams", "state_changes", "archive", "state", "connection", "grants", "membership",
         "archiving", "service", "checks", "__main__",
     ),
+    "moireloop_broker.state": (
+        "keys", "redis_client", "series", "event_log", "settings_store", "scripts", "instructions", "work_queue",
+        "lease_watch", "analysis_queue", "observations", "campaign_state",
+    ),
     "moireloop_worker": (
         "settings", "inputs", "models", "launchers", "flux", "slurm", "lammps", "checks", "run", "pool", "__main__",
     ),

@@ -21,7 +21,7 @@ from moireloop_broker.folder import FOLDER_MODE
 from moireloop_broker.processes.file_lock import locks_within
 from moireloop_broker.state.event_log import Entry, EventLog
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.scripts import Scripts
+from moireloop_broker.state.scripts.campaign import CampaignScripts
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Archiver:
         self._client, self._keys, self._folder = client, keys, folder
         self._kept, self._rewrites = kept, rewrites
         self._log = EventLog(client, keys, folder)
-        self._scripts = Scripts(client, keys)
+        self._scripts = CampaignScripts(client, keys)
 
     def steps(self) -> Iterator[str]:
         """Move what is due; yields the name of each step after it was done.

@@ -15,7 +15,7 @@ from moireloop_broker.contract.control import PoolStatus
 from moireloop_broker.processes.exits import CannotServe
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.redis_client import server_s as server_s
-from moireloop_broker.state.scripts import Scripts
+from moireloop_broker.state.scripts.campaign import CampaignScripts
 
 BEAT_S: Final = 1.0
 
@@ -66,7 +66,7 @@ class PoolMembership:
     def __init__(self, client: redis.Redis, keys: Keys, pool: str, **fields: Any) -> None:
         self._client = client
         self._keys = keys
-        self._scripts = Scripts(client, keys)
+        self._scripts = CampaignScripts(client, keys)
         self._status = PoolStatus(pool=pool, seen_s=0.0, mark=secrets.token_hex(8), **fields)
         self._room, self._room_s = self._status.room, time.monotonic()
         self._said = b""

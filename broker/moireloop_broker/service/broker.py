@@ -24,7 +24,8 @@ from moireloop_broker.settings import ArchiveSettings, LeaseSettings
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.lease_watch import LeaseWatch
 from moireloop_broker.state.settings_store import read_settings_file, write_settings
-from moireloop_broker.state.work_queue import AttemptLimits, create_queues
+from moireloop_broker.state.work_queue.attempts import AttemptLimits
+from moireloop_broker.state.work_queue.queues import create_queues
 from moireloop_broker.streams.curve import Gatekeeper
 
 log = logging.getLogger(__name__)

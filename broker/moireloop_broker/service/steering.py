@@ -37,9 +37,9 @@ from moireloop_broker.membership.pools import SIZES, pools_of, wanted_sizes
 from moireloop_broker.state.campaign_state import RUNNING, CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.scripts import Scripts
+from moireloop_broker.state.scripts.campaign import CampaignScripts
 from moireloop_broker.state.settings_store import read_settings
-from moireloop_broker.state.work_queue import Proposer
+from moireloop_broker.state.work_queue.proposals import Proposer
 
 LONGEST_REFUSAL: Final = 1000
 
@@ -67,7 +67,7 @@ class Steering:
         self._campaign = campaign
         self._log = EventLog(client, keys, archive)
         self._proposer = Proposer(client, keys)
-        self._scripts = Scripts(client, keys)
+        self._scripts = CampaignScripts(client, keys)
 
     def carry_out(self, request: SteeringRequest) -> None:
         """Do what a request asks for and log it; nothing where that was done before.

@@ -14,7 +14,7 @@ from moireloop_broker.contract.codec import unpack_as
 from moireloop_broker.contract.events import AnalysisOutcome, Candidate, Measurement, Result, RunReport, StageTimes
 from moireloop_broker.contract.frames import Frame, frame_from_parts
 from moireloop_broker.state.keys import ANALYZERS_GROUP, Keys
-from moireloop_broker.state.scripts import Scripts
+from moireloop_broker.state.scripts.analysis import AnalysisScripts
 from moireloop_broker.state.series import pack_point, point_of
 from moireloop_broker.state_changes import Final, Settlement, result_event, stage_times
 
@@ -54,7 +54,7 @@ class AnalysisQueue:
         self._client = client
         self._keys = keys
         self._analyzer = analyzer
-        self._scripts = Scripts(client, keys)
+        self._scripts = AnalysisScripts(client, keys)
         self._own_left = True
         self._claimed_at_s = 0.0
 

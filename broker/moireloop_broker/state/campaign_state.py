@@ -15,8 +15,8 @@ from moireloop_broker.contract.events import CampaignChanged, ServiceChanged
 from moireloop_broker.contract.message import START
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.scripts import Scripts
-from moireloop_broker.state.work_queue import is_draining
+from moireloop_broker.state.scripts.campaign import CampaignScripts
+from moireloop_broker.state.work_queue.queues import is_draining
 
 State = Literal["started", "resumed", "draining", "stopped", "completed"]
 
@@ -52,7 +52,7 @@ class CampaignState:
         self._client = client
         self._keys = keys
         self.name = campaign
-        self._scripts = Scripts(client, keys)
+        self._scripts = CampaignScripts(client, keys)
         self._log = EventLog(client, keys)
 
     @property

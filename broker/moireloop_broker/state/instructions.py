@@ -14,7 +14,7 @@ import redis
 from moireloop_broker.contract.codec import pack
 from moireloop_broker.contract.events import EarlyEndOrdered, EarlyEndWithheld
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.scripts import EndOutcome, Scripts, WithholdOutcome
+from moireloop_broker.state.scripts.analysis import AnalysisScripts, EndOutcome, WithholdOutcome
 
 EarlyEnding = Literal["settled", "hopeless"]
 
@@ -31,7 +31,7 @@ class Instructions:
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
-        self._scripts = Scripts(client, keys)
+        self._scripts = AnalysisScripts(client, keys)
 
     def end_early(self, candidate_id: str, attempt: int, ending: EarlyEnding, reason: str, step: int) -> EndOutcome:
         """Ask for the end of an attempt that is running; the first such instruction stands.

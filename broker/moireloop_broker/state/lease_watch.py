@@ -12,8 +12,8 @@ import redis
 from moireloop_broker.contract.codec import unpack_as
 from moireloop_broker.contract.control import LONGEST_HAND_BACK_MS, WorkerStatus
 from moireloop_broker.state.keys import WORKERS_GROUP, Keys
-from moireloop_broker.state.scripts import Scripts
-from moireloop_broker.state.work_queue import AttemptEnds, AttemptLimits
+from moireloop_broker.state.scripts.queue import QueueScripts
+from moireloop_broker.state.work_queue.attempts import AttemptEnds, AttemptLimits
 from moireloop_broker.state_changes import status_without_time
 
 UNLEASED_IDLE_S: Final = 10.0
@@ -56,7 +56,7 @@ class LeaseWatch:
         self._client = client
         self._judge = judge
         self._keys = keys
-        self._scripts = Scripts(client, keys)
+        self._scripts = QueueScripts(client, keys)
         self._ends = AttemptEnds(client, keys, limits)
         self._lease_s = lease_s
         self._looked_at_s = time.monotonic()

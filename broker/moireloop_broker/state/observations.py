@@ -10,7 +10,7 @@ import redis
 from moireloop_broker.contract.codec import pack
 from moireloop_broker.contract.events import FrameAnalysed, Observation
 from moireloop_broker.state.keys import EVENT_FIELD, OBSERVATIONS_KEPT, OBSERVED_BYTES_KEPT, Keys
-from moireloop_broker.state.scripts import Scripts
+from moireloop_broker.state.scripts.analysis import AnalysisScripts
 from moireloop_broker.state.series import Series, SeriesPoint, pack_point, point_of, unpack_point
 
 SERIES_AT_ONCE: Final = 200
@@ -25,7 +25,7 @@ class Observations:
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
-        self._scripts = Scripts(client, keys)
+        self._scripts = AnalysisScripts(client, keys)
 
     def add(self, observation: Observation, window: int = 0) -> list[SeriesPoint]:
         """Publish an observation and put it into the series of its attempt, in one step.

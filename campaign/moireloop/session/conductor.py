@@ -66,7 +66,7 @@ from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.redis_client import open_impatient
 from moireloop_broker.state.series import Series
 from moireloop_broker.state.settings_store import change_settings, read_settings, write_settings_file
-from moireloop_broker.state.work_queue import create_queues
+from moireloop_broker.state.work_queue.queues import create_queues
 from moireloop_worker.launchers.walltime import Walltime
 
 log = logging.getLogger(__name__)

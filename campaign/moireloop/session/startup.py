@@ -24,7 +24,7 @@ from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.lease_watch import LeaseWatch
 from moireloop_broker.state.redis_client import answers, open_impatient
 from moireloop_broker.state.settings_store import read_settings
-from moireloop_broker.state.work_queue import Proposer
+from moireloop_broker.state.work_queue.proposals import Proposer
 from moireloop_optimizer.generators.check import optimizer_section
 from moireloop_optimizer.strategy_names import NO_STRATEGY
 from moireloop_worker.models.script_files import growth_section, started_model

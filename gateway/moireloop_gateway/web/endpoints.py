@@ -173,14 +173,14 @@ async def model(request: Request, gateway: Gateway) -> Response:
     """Maps of the model's probability of a hit over each pair of parameters. One fit serves all who wait for it."""
     followed = followed_of(request, gateway)
     async with gateway.turns["model"]:
-        asked = gateway.foretelling.program_input(followed)
-        return json_response(await asyncio.to_thread(gateway.foretelling.maps, asked))
+        asked = gateway.predictions.program_input(followed)
+        return json_response(await asyncio.to_thread(gateway.predictions.maps, asked))
 
 
 async def cells(request: Request, gateway: Gateway) -> Response:
     """The coherent twists that the campaign's cell admits over its search space."""
     followed = followed_of(request, gateway)
-    return json_response(await asyncio.to_thread(gateway.foretelling.cells, followed))
+    return json_response(await asyncio.to_thread(gateway.predictions.cells, followed))
 
 
 async def timeline(request: Request, gateway: Gateway) -> Response:

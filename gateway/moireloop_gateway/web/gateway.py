@@ -12,7 +12,7 @@ from moireloop.client.client import NotRunning
 from moireloop_gateway.access import Tokens
 from moireloop_gateway.sources.catalogue import Catalogue
 from moireloop_gateway.sources.followed import Followed
-from moireloop_gateway.sources.foretelling import Foretelling
+from moireloop_gateway.sources.predictions import Predictions
 from moireloop_gateway.sources.structure import Structures
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Gateway:
         self.tokens = tokens
         self.version = version
         self.structures = Structures()
-        self.foretelling = Foretelling()
+        self.predictions = Predictions()
         self.listeners = 0
         self.turns: dict[Work, asyncio.Lock] = {kind: asyncio.Lock() for kind in get_args(Work)}
 

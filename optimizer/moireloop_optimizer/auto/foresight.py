@@ -104,7 +104,7 @@ def _by_habits(
     if habits.reaches is not None and lattices is not None:
         layers = LayersWithout(points, twist_deg, lattices, habits.reaches)
     rows = [
-        runs.density(out, middle, beyond, None if layers is None else layers.foretold(out, middle))
+        runs.density(out, middle, beyond, None if layers is None else layers.predicted(out, middle))
         for out, middle, beyond in zip(some, middle_deg, density, strict=True)
     ]
     return np.array(rows, dtype=np.float64).reshape(density.shape)

@@ -31,7 +31,7 @@ FIRST_REACH: Final = 0.2
 SWEEPS: Final = 2
 
 FEWEST: Final = 5
-"""Runs whose layers are known from which on anything is foretold."""
+"""Runs whose layers are known from which on anything is predicted."""
 
 FRESH: Final = 1.0
 """Weight, in runs, of an orientation that was not seen."""
@@ -58,8 +58,8 @@ class Reaches:
 
 
 @dataclass(frozen=True)
-class Foretold:
-    """At m points: the share (m,) that what is foretold gives to a twist, and the share (m,) of all that is predicted.
+class PairPrediction:
+    """At m points: the share (m,) that what is predicted gives to a twist, and the share (m,) of all that is predicted.
 
     The first is a probability where a target is asked for, and a density per degree where a twist is.
     """
@@ -85,7 +85,7 @@ class LayerPairs:
         self._unseen = _unseen_uppers(lattices[known])
         self._hit: dict[tuple[float, float], tuple[csr_array, Floats]] = {}
 
-    def hits(self, points: Points, target_deg: float, tolerance_deg: float, pending: Points) -> Foretold:
+    def hits(self, points: Points, target_deg: float, tolerance_deg: float, pending: Points) -> PairPrediction:
         """The probability that a run at (m, d) points comes within the tolerance of a target.
 
         Args:
@@ -103,7 +103,7 @@ class LayerPairs:
         share += unseen * (lower @ unseen_pairs)
         told = FRESH + near_upper.sum(axis=1)
         waiting = nearness(points, pending, self._reaches.upper).sum(axis=1) / inside(points, self._reaches.upper)
-        return Foretold(share * told / (told + waiting), _known_share(lower, unseen, self._unseen))
+        return PairPrediction(share * told / (told + waiting), _known_share(lower, unseen, self._unseen))
 
     def _hits_of(self, target_deg: float, tolerance_deg: float) -> tuple[csr_array, Floats]:
         """Probability that each pair (N, N) comes within the tolerance, for most none; and with new uppers (N,)."""
@@ -139,7 +139,7 @@ def choose_reaches(points: Points, twist_deg: Floats, lattices: Floats) -> Reach
     return Reaches(lower, upper)
 
 
-def foretell_left_out(points: Points, twist_deg: Floats, lattices: Floats, reaches: Reaches) -> Foretold:
+def predict_left_out(points: Points, twist_deg: Floats, lattices: Floats, reaches: Reaches) -> PairPrediction:
     """The density of every run's twist (N,) as the layers of the other runs predict it."""
     known = np.flatnonzero(are_known(twist_deg, lattices))
     lower, upper = (_weights_of_others(points, known, reach) for reach in (reaches.lower, reaches.upper))
@@ -149,11 +149,11 @@ def foretell_left_out(points: Points, twist_deg: Floats, lattices: Floats, reach
         below @ (normal_density(pairs_deg - twist, SAME_DEG) @ above + new * unseen_uppers.density(twist))
         for below, above, new, twist in zip(lower, upper, unseen, twist_deg, strict=True)
     ]
-    return Foretold(np.array(density), _known_share(lower, unseen, unseen_uppers))
+    return PairPrediction(np.array(density), _known_share(lower, unseen, unseen_uppers))
 
 
 class LayersWithout:
-    """What the layers of runs foretell at the places of these runs, some of them left out.
+    """What the layers of runs predict at the places of these runs, some of them left out.
 
     See LayerPairs for the arguments.
     """
@@ -167,7 +167,7 @@ class LayersWithout:
         self._pairs_deg = pair_twists_deg(lattices[self._known])
         self._unseen = _unseen_uppers(lattices[self._known])
 
-    def foretold(self, out: npt.NDArray[np.bool_], twist_deg: float) -> Foretold:
+    def predicted(self, out: npt.NDArray[np.bool_], twist_deg: float) -> PairPrediction:
         """The density of a twist at the place of every run, as other runs that are not left out (N,) predict it."""
         lower, upper = (_weights(near * ~out[self._known]) for near in self._near)
         new = 1.0 - upper.sum(axis=1)
@@ -175,7 +175,7 @@ class LayersWithout:
         told = normal_density(self._pairs_deg[places] - twist_deg, SAME_DEG)
         share = ((lower @ csr_array((told, places), shape=self._pairs_deg.shape)) * upper).sum(axis=1)
         share += new * (lower @ self._unseen.density(twist_deg))
-        return Foretold(share, _known_share(lower, new, self._unseen))
+        return PairPrediction(share, _known_share(lower, new, self._unseen))
 
 
 def pair_twists_deg(lattices: Floats) -> Floats:

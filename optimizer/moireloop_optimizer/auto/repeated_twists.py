@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moireloop_broker.contract.search import Points
-from moireloop_optimizer.auto.layer_pairs import Foretold, LayerPairs, Reaches, choose_reaches, foretell_left_out
+from moireloop_optimizer.auto.layer_pairs import LayerPairs, PairPrediction, Reaches, choose_reaches, predict_left_out
 from moireloop_optimizer.auto.nearness import inside, nearness, without_own
 from moireloop_optimizer.auto.twist_process import Floats, mass_within, normal_density
 
@@ -101,7 +101,7 @@ class RepeatedTwists:
         new = wide @ mass_within(target_deg, tolerance_deg, self._twist_deg, NEW_DEG) + BEYOND * beyond
         new /= wide.sum(axis=1) + BEYOND
         if self._pairs is not None:
-            new = _or_foretold(new, self._pairs.hits(points, target_deg, tolerance_deg, pending))
+            new = _with_prediction(new, self._pairs.hits(points, target_deg, tolerance_deg, pending))
         same = (near * (1.0 - discount * self._share)) @ self._again(target_deg, tolerance_deg)
         opened = FRESH + discount * (near @ self._share)
         mass: Floats = (same + opened * new) / (FRESH + near.sum(axis=1) + waiting)
@@ -135,8 +135,8 @@ def choose_habits(points: Points, twist_deg: Floats, density: Floats, lattices: 
     scores = {habits: left_out.score(habits) for habits in counts}
     reaches = None if lattices is None else choose_reaches(points, twist_deg, lattices)
     if lattices is not None and reaches is not None:
-        foretold = foretell_left_out(points, twist_deg, lattices, reaches)
-        scores |= {replace(habits, reaches=reaches): left_out.score(habits, foretold) for habits in counts}
+        predicted = predict_left_out(points, twist_deg, lattices, reaches)
+        scores |= {replace(habits, reaches=reaches): left_out.score(habits, predicted) for habits in counts}
     best = max(scores, key=lambda habits: scores[habits])
     alone = float(np.log(density + TINY).sum())
     return best if scores[best] > alone + LEAST_GAIN else None
@@ -156,19 +156,19 @@ class RunsWithout:
         self._wide = wide / inside(points, WIDE_REACH)[:, None] * self._share
 
     def density(
-        self, out: npt.NDArray[np.bool_], twist_deg: float, beyond: Floats, foretold: Foretold | None
+        self, out: npt.NDArray[np.bool_], twist_deg: float, beyond: Floats, predicted: PairPrediction | None
     ) -> Floats:
         """(N,) density of a twist, per degree, by other runs that are not left out (N,).
 
         Args:
             beyond: (N,) the same by the Gaussian process.
-            foretold: the same by layers, where they foretell any.
+            predicted: the same by layers, where they predict any.
         """
         near, wide, share, habits = self._near[:, ~out], self._wide[:, ~out], self._share[~out], self._habits
         off = twist_deg - self._twist_deg[~out]
         beyond = (1.0 - habits.even) * beyond + habits.even / ALL_DEG
         new = (wide @ normal_density(off, NEW_DEG) + BEYOND * beyond) / (wide.sum(axis=1) + BEYOND)
-        new = new if foretold is None else _or_foretold(new, foretold)
+        new = new if predicted is None else _with_prediction(new, predicted)
         same = (near * (1.0 - habits.discount * share)) @ normal_density(off, SAME_DEG)
         whole = same + (FRESH + habits.discount * (near @ share)) * new
         density: Floats = whole / (FRESH + near.sum(axis=1))
@@ -187,19 +187,19 @@ class _LeftOut:
         self._same = self._near * normal_density(apart_deg, SAME_DEG)
         self._new = (self._wide * normal_density(apart_deg, NEW_DEG)).sum(axis=1)
 
-    def score(self, habits: Habits, foretold: Foretold | None = None) -> float:
+    def score(self, habits: Habits, predicted: PairPrediction | None = None) -> float:
         """Summed log density of the runs' twists, by layers too where they predict any."""
         beyond = (1.0 - habits.even) * self._density + habits.even / ALL_DEG
         new = (self._new + BEYOND * beyond) / (self._wide.sum(axis=1) + BEYOND)
-        new = new if foretold is None else _or_foretold(new, foretold)
+        new = new if predicted is None else _with_prediction(new, predicted)
         opened = FRESH + habits.discount * (self._near @ self._share)
         density = self._same @ (1.0 - habits.discount * self._share) + opened * new
         return float(np.log(density / (FRESH + self._near.sum(axis=1)) + TINY).sum())
 
 
-def _or_foretold(new: Floats, foretold: Foretold) -> Floats:
-    """What a new twist may be (m,): what layers foretell, or else what it is taken for without them."""
-    either: Floats = foretold.share + (1.0 - foretold.known) * new
+def _with_prediction(new: Floats, predicted: PairPrediction) -> Floats:
+    """What a new twist may be (m,): what layers predict, or else what it is taken for without them."""
+    either: Floats = predicted.share + (1.0 - predicted.known) * new
     return either
 
 

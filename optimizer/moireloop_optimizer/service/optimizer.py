@@ -21,7 +21,7 @@ from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.settings_store import Sections, read_settings
-from moireloop_broker.state.work_queue import Proposer
+from moireloop_broker.state.work_queue.proposals import Proposer
 from moireloop_optimizer.service.fit_protocol import Answer, Question, packed_rows
 from moireloop_optimizer.service.fitter import FitProcessLost, Fitter
 from moireloop_optimizer.service.planner import Place, Planner

@@ -20,7 +20,7 @@ from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.series import SeriesPoint
 from moireloop_broker.state.settings_store import write_settings
-from moireloop_broker.state.work_queue import Lease
+from moireloop_broker.state.work_queue.leases import Lease
 from moireloop_broker.streams.frames import FramePublisher
 from tests.helpers.hostile import CONTRADICTING_PARTS
 from tests.helpers.waiting import wait_until

@@ -16,7 +16,7 @@ from moireloop_broker.service.server_programs import RedisUnavailable
 from moireloop_broker.state import lease_watch
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.redis_client import open_client
-from moireloop_broker.state.work_queue import Lease
+from moireloop_broker.state.work_queue.leases import Lease
 from tests.helpers.waiting import wait_until
 from tests.helpers.whole_queue import WholeQueue
 

@@ -27,7 +27,7 @@ from moireloop_broker.state import event_log
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import Entry, EventLog, LogRolledBack
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.scripts import Scripts
+from moireloop_broker.state.scripts.campaign import CampaignScripts
 from tests.helpers.connections import connection_of
 from tests.helpers.waiting import wait_until
 
@@ -215,7 +215,7 @@ def test_what_is_not_published_stays(client: redis.Redis, keys: Keys, folder: Pa
 def test_script_moves_only_the_oldest_and_published(client: redis.Redis, keys: Keys) -> None:
     """Whatever an archiver that is late, or wrong, asks for."""
     entries = grown(client, keys, 10, published=False)
-    scripts = Scripts(client, keys)
+    scripts = CampaignScripts(client, keys)
     part = Part(entries[0][0], entries[3][0], 4, 1)
     assert scripts.archive(part, None) == "unpublished"
     client.hset(keys.relay, keys.log, entries[-1][0])

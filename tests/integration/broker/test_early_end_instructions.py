@@ -15,7 +15,7 @@ from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.keys import INSTRUCTIONS_KEPT_S, Keys
 from moireloop_broker.state.redis_client import open_reader
-from moireloop_broker.state.work_queue import Lease, LeaseLost
+from moireloop_broker.state.work_queue.leases import Lease, LeaseLost
 from tests.helpers.whole_queue import WholeQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report
 

@@ -24,7 +24,7 @@ from moireloop_broker.state import analysis_queue
 from moireloop_broker.state.analysis_queue import AnalysisQueue, settlement
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.redis_client import exchange, server_s
-from moireloop_broker.state.work_queue import LeaseLost, Leases
+from moireloop_broker.state.work_queue.leases import LeaseLost, Leases
 from moireloop_broker.state_changes import finish_of, leased_event, proposal_of, result_event
 from tests.helpers.whole_queue import WholeQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, events, final_frame, leased, report, results

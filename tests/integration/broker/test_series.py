@@ -9,10 +9,10 @@ import pytest
 import redis
 
 from moireloop_broker.contract.events import Candidate, Measurement, Observation
-from moireloop_broker.state import scripts
 from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.observations import Observations
+from moireloop_broker.state.scripts import analysis
 from tests.helpers.whole_queue import WholeQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report
 
@@ -99,7 +99,7 @@ def test_frames_of_nobody_leave_no_key(client: redis.Redis, keys: Keys, begun: W
 
 def test_series_is_bounded(client: redis.Redis, keys: Keys, begun: WholeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a very long run the last frames are kept."""
-    monkeypatch.setattr(scripts, "POINTS_KEPT", 3)
+    monkeypatch.setattr(analysis, "POINTS_KEPT", 3)
     observations = Observations(client, keys)
     for number in range(1, 8):
         observations.add(observation(100 * number))

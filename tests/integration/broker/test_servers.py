@@ -27,8 +27,10 @@ from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.redis_client import open_client
-from moireloop_broker.state.scripts import Scripts
-from moireloop_broker.state.work_queue import Lease
+from moireloop_broker.state.scripts.analysis import AnalysisScripts
+from moireloop_broker.state.scripts.campaign import CampaignScripts
+from moireloop_broker.state.scripts.queue import QueueScripts
+from moireloop_broker.state.work_queue.leases import Lease
 from tests.helpers.servers import MORE, found_servers
 from tests.helpers.whole_queue import WholeQueue
 from tests.integration.broker.test_work_queue import TWIST, candidate, final_frame, leased, report
@@ -110,11 +112,11 @@ def waited_for(queue: WholeQueue) -> Lease:
 def brokers_changes(client: redis.Redis) -> None:
     """What steers the campaign; of an analyzer's, what comes too late."""
     event = pack(CampaignChanged(state="started", reason="again", at_s=1.0))
-    steering = Scripts(client, KEYS)
+    steering = CampaignScripts(client, KEYS)
     assert steering.steer(states=["started"], section="budget", value="{}", event=event)
     assert not steering.steer(states=["stopped"], section="budget", value="{}", event=event)
-    assert steering.prioritise("nobody", place=1, event=event) == "unknown"
-    assert steering.withhold("nobody", attempt=1, event=event) == "late"
+    assert QueueScripts(client, KEYS).prioritise("nobody", place=1, event=event) == "unknown"
+    assert AnalysisScripts(client, KEYS).withhold("nobody", attempt=1, event=event) == "late"
     assert steering.submit_pattern("p", digest="d", event=event, most=1)[0] == "logged"
     assert steering.submit_pattern("q", digest="d", event=event, most=1)[0] == "full"
     assert steering.archive(Part("1-0", "2-0", 2, 100), Part("0-1", "0-2", 2, 100)) == "other"

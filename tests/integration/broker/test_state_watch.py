@@ -14,7 +14,7 @@ from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.service.state_watch import ALWAYS, PERSISTS_S, REFUSED_S, StateWatch
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.keys import KEYS, Keys
-from moireloop_broker.state.work_queue import AttemptLimits
+from moireloop_broker.state.work_queue.attempts import AttemptLimits
 from tests.helpers.whole_queue import WholeQueue
 
 NAMES = [spec.name for spec in KEYS]

@@ -34,9 +34,10 @@ from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.scripts import Scripts
+from moireloop_broker.state.scripts.queue import QueueScripts
 from moireloop_broker.state.settings_store import read_settings, write_settings
-from moireloop_broker.state.work_queue import Leases, Proposer
+from moireloop_broker.state.work_queue.leases import Leases
+from moireloop_broker.state.work_queue.proposals import Proposer
 from moireloop_broker.state_changes import proposal_of
 from tests.helpers.waiting import wait_until
 from tests.helpers.whole_queue import WholeQueue
@@ -261,7 +262,7 @@ def test_candidate_that_a_worker_took_meanwhile_gives_no_place(campaign: Steered
         proposal_of(Candidate(candidate_id=name, parameters={"temperature_k": 2000.0}, seed=1, proposed_s=1.0), asked)
         for name in "xy"
     ]
-    scripts = Scripts(campaign.client, campaign.keys)
+    scripts = QueueScripts(campaign.client, campaign.keys)
     assert campaign.queue.cancel("c6", "no") == "cancelled"
     campaign.own("c7", 8.0)
     for place in range(1, 5):

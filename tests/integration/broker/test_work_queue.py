@@ -16,7 +16,8 @@ from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.work_queue import AttemptLimits, Lease, LeaseLost
+from moireloop_broker.state.work_queue.attempts import AttemptLimits
+from moireloop_broker.state.work_queue.leases import Lease, LeaseLost
 from tests.helpers.waiting import wait_until
 from tests.helpers.whole_queue import WholeQueue
 

@@ -15,7 +15,7 @@ from moireloop.cli import main
 from moireloop_broker.contract.events import Requested
 from moireloop_broker.contract.message import START
 from moireloop_broker.state.campaign_state import CampaignState
-from moireloop_broker.state.work_queue import Proposer
+from moireloop_broker.state.work_queue.proposals import Proposer
 from tests.helpers.broker_process import BrokerProcess
 
 HOT = "temperature_k=2000"

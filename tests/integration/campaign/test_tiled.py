@@ -24,7 +24,7 @@ from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.observations import Observations
-from moireloop_broker.state.work_queue import AttemptLimits
+from moireloop_broker.state.work_queue.attempts import AttemptLimits
 from tests.helpers.stopped_campaigns import PARAMETERS, campaign_file, running_server
 from tests.helpers.waiting import wait_until
 from tests.helpers.whole_queue import WholeQueue

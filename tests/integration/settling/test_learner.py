@@ -29,7 +29,7 @@ from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.series import SeriesPoint, pack_point
-from moireloop_broker.state.work_queue import Lease
+from moireloop_broker.state.work_queue.leases import Lease
 from tests.helpers.connections import connection_of
 from tests.helpers.waiting import wait_until
 from tests.helpers.whole_queue import WholeQueue

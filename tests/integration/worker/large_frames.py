@@ -14,7 +14,7 @@ from mpi4py import MPI
 
 from moireloop_broker.contract.events import Candidate
 from moireloop_broker.contract.frames import Frame, FrameHeader
-from moireloop_broker.state.work_queue import Lease
+from moireloop_broker.state.work_queue.leases import Lease
 from moireloop_broker.streams.frames import FramePublisher
 from moireloop_broker.streams.parts import PartSender
 from moireloop_worker.lammps.engine import Engine, Watch

@@ -10,7 +10,7 @@ from mpi4py import MPI
 
 from moireloop_analyzer import measure_twist
 from moireloop_broker.contract.events import Candidate
-from moireloop_broker.state.work_queue import Lease
+from moireloop_broker.state.work_queue.leases import Lease
 from moireloop_worker.lammps.engine import Engine, Watch
 from moireloop_worker.models.bead import Bead
 from moireloop_worker.models.growth_model import Configuration

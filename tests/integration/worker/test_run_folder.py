@@ -15,7 +15,7 @@ import pytest
 from mpi4py import MPI
 
 from moireloop_broker.contract.events import Candidate
-from moireloop_broker.state.work_queue import Lease
+from moireloop_broker.state.work_queue.leases import Lease
 from moireloop_worker.lammps.engine import Engine, Watch
 from moireloop_worker.lammps.schedule import FRAMES_AT_ONCE
 from moireloop_worker.models.bead import Bead

@@ -68,7 +68,7 @@ def test_where_nothing_differs_nothing_is_learnt() -> None:
 
 
 def test_the_simulation_is_not_bent_to_the_chamber(fitted: list[tuple[TwistProcess, JointModel]]) -> None:
-    """Both have one posterior, and still the simulation foretells runs, not growths."""
+    """Both have one posterior, and still the simulation predicts runs, not growths."""
     process, model = fitted[0]
     points = np.random.default_rng(8).uniform(size=(100, 2))
     told = model.simulation(points)

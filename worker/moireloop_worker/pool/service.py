@@ -24,7 +24,7 @@ from moireloop_broker.processes.exits import CannotServe, GoOnLater, leave
 from moireloop_broker.processes.service_loop import run_service
 from moireloop_broker.state.lease_watch import LeaseWatch
 from moireloop_broker.state.settings_store import read_settings
-from moireloop_broker.state.work_queue import AttemptLimits
+from moireloop_broker.state.work_queue.attempts import AttemptLimits
 from moireloop_worker.checks import room_for
 from moireloop_worker.launchers.launcher import CannotLaunch, Exit, Handle, Launch, Launcher
 from moireloop_worker.launchers.registry import chosen_launcher, hands_back, open_launcher

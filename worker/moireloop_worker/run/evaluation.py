@@ -15,7 +15,7 @@ from mpi4py import MPI
 
 from moireloop_broker.files import replaced_whole, synced
 from moireloop_broker.processes.file_lock import is_locked, locks_within
-from moireloop_broker.state.work_queue import Lease
+from moireloop_broker.state.work_queue.leases import Lease
 from moireloop_worker.lammps.engine import ALL_ATOMS, Engine, Watch
 from moireloop_worker.lammps.restarts import SIDECAR, RestartFiles, RestartPoint
 from moireloop_worker.lammps.writable import make_room

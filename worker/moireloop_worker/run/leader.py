@@ -17,7 +17,7 @@ from mpi4py import MPI
 from moireloop_broker.contract.events import RunReport
 from moireloop_broker.contract.frames import Frame
 from moireloop_broker.processes.clock import boot_s
-from moireloop_broker.state.work_queue import Lease, LeaseLost, Leases
+from moireloop_broker.state.work_queue.leases import Lease, LeaseLost, Leases
 from moireloop_worker.lammps.engine import LammpsError, Watch
 from moireloop_worker.lammps.writable import why_unusable
 from moireloop_worker.launchers.last_runs import LastRuns

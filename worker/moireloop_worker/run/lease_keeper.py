@@ -21,7 +21,7 @@ import redis
 
 from moireloop_broker.contract.control import WorkerStatus
 from moireloop_broker.state.instructions import Instruction, Instructions
-from moireloop_broker.state.work_queue import Lease, LeaseLost, Leases
+from moireloop_broker.state.work_queue.leases import Lease, LeaseLost, Leases
 from moireloop_worker.run.stillness import Stillness
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,8 @@ from moireloop_broker.settings import EarlyEndPresence, FrameSettings
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.settings_store import read_settings
-from moireloop_broker.state.work_queue import AttemptLimits, Lease, Leases
+from moireloop_broker.state.work_queue.attempts import AttemptLimits
+from moireloop_broker.state.work_queue.leases import Lease, Leases
 from moireloop_broker.streams.io_threads import let_work_go_first
 from moireloop_worker.lammps.engine import Engine
 from moireloop_worker.lammps.library import LibraryUnusable

@@ -8,18 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from moireloop_broker import state
 from moireloop_broker.state import scripts
-from moireloop_broker.state.scripts import UnknownReply
+from moireloop_broker.state.scripts.runner import UnknownReply, expected_word
 
-PLACE = Path(scripts.__file__)
-TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in (PLACE.parent / "lua").glob("*.lua")}
+MODULES = sorted(Path(scripts.__file__).parent.glob("*.py"))
+LUA = Path(state.__file__).parent / "lua"
+TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in LUA.glob("*.lua")}
 
 
 def calls() -> dict[str, tuple[int, int]]:
     """How many keys and arguments each script is called with."""
     found = {}
-    for node in ast.walk(ast.parse(PLACE.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and _callee(node) in ("_run", "_is_one", "Call") and len(node.args) == 3:
+    for node in (node for path in MODULES for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
+        if isinstance(node, ast.Call) and _callee(node) in ("run", "is_one", "Call") and len(node.args) == 3:
             name, keys, args = node.args
             if isinstance(name, ast.Constant) and isinstance(keys, ast.List) and isinstance(args, ast.List):
                 found[str(name.value)] = (len(keys.elts), len(args.elts))
@@ -52,4 +54,4 @@ def test_keys_and_arguments_are_those_of_the_script(name: str) -> None:
 def test_unknown_word_is_told() -> None:
     """A word of another version is an error that names it, not a state that nobody knows."""
     with pytest.raises(UnknownReply, match="expected one of leased, stale, draining from a script, got lent"):
-        scripts._expected_word(b"lent", ("leased", "stale", "draining"))
+        expected_word(b"lent", ("leased", "stale", "draining"))

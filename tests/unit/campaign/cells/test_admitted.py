@@ -74,8 +74,8 @@ def test_of_each_twist_the_whole_numbers_make_it() -> None:
         assert round(np.linalg.det(each.lower)) == 144
 
 
-def test_found_twists_are_foretold_and_foretold_ones_found() -> None:
-    """2918 runs of the grid. By chance a fifth of the found would be near one of the 58 that are foretold."""
+def test_found_twists_are_predicted_and_predicted_ones_found() -> None:
+    """2918 runs of the grid. By chance a fifth of the found would be near one of the 58 that are predicted."""
     admitted_deg = np.array([each.twist_deg for each in space_twists(Crystal((12, 12), ANGSTROM), GRID)])
     near = np.abs(found_deg()[:, None] - admitted_deg) <= TOLERANCE_DEG
     assert len(admitted_deg) == 58

@@ -65,7 +65,7 @@ def test_the_most_similar_results_come_first(pattern: Made) -> None:
     assert found.closest[-1].distance > 0.2
 
 
-def test_the_model_advises_where_it_foretells(pattern: Made, rng: np.random.Generator) -> None:
+def test_the_model_advises_where_it_predicts(pattern: Made, rng: np.random.Generator) -> None:
     """A twist that grows with shear: the shear that gives the target, with a probability and an error."""
     found = compare_peaks(pattern.peaks, orderly(40, rng), [Target(twist_deg=16.0, tolerance_deg=1.0)], SPACE)
     toward = found.toward[0]

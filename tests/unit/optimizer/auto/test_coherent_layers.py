@@ -110,7 +110,7 @@ def test_layers_that_are_not_coherent_make_new_ones_less_likely_so() -> None:
 
 
 @pytest.mark.parametrize("mismatch", [0.96, 1.04])
-def test_an_upper_layer_of_another_material_is_foretold(mismatch: float) -> None:
+def test_an_upper_layer_of_another_material_is_predicted(mismatch: float) -> None:
     """With a lattice constant of its own: where sites are as many as seen, not as the lower layer has."""
     lowers = np.repeat(ANGSTROM * HEXAGONAL[None], 9, axis=0)
     other = mismatch * ANGSTROM * HEXAGONAL
@@ -137,7 +137,7 @@ def test_one_odd_cell_neither_takes_memory_nor_stops_the_others() -> None:
 
 
 @pytest.mark.parametrize("kind", ["large", "left-handed", "flat", "of another size"])
-def test_what_cannot_be_counted_foretells_nothing(kind: str) -> None:
+def test_what_cannot_be_counted_predicts_nothing(kind: str) -> None:
     """And leaves the others alone."""
     lower = np.repeat(ANGSTROM * HEXAGONAL[None], 3, axis=0)
     cells, uppers = SQUARED @ lower, lower.copy()
@@ -157,7 +157,7 @@ def test_what_cannot_be_counted_foretells_nothing(kind: str) -> None:
     assert (admitted.hits(8.4, 3.0)[[0, 2]] > 0.0).all()
 
 
-def test_a_twist_that_no_pair_makes_is_foretold_where_the_cell_admits_it() -> None:
+def test_a_twist_that_no_pair_makes_is_predicted_where_the_cell_admits_it() -> None:
     """Of runs that all have the same two layers: the commensurate twist is likelier than one that the cell has not."""
     points = sobol_points(12, 2, seed=1)
     lattices = np.repeat(np.stack([rotated_cell(5, 3), *[ANGSTROM * HEXAGONAL] * 2])[None], 12, axis=0)

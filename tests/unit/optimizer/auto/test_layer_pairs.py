@@ -1,4 +1,4 @@
-"""Twists foretold from layers that were seen in different runs."""
+"""Twists predicted from layers that were seen in different runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from moireloop_optimizer.auto.layer_pairs import (
     Reaches,
     are_known,
     choose_reaches,
-    foretell_left_out,
     pair_twists_deg,
+    predict_left_out,
 )
 from moireloop_optimizer.auto.repeated_twists import Habits, RepeatedTwists, choose_habits
 from moireloop_optimizer.auto.twist_process import Floats
@@ -36,7 +36,7 @@ def test_layers_of_two_runs_make_the_twist_that_they_have_in_one_cell() -> None:
     assert pair_twists_deg(LATTICES[:8]).ravel() == pytest.approx(wanted, abs=1e-6)
 
 
-def test_every_description_of_the_cell_foretells_the_same() -> None:
+def test_every_description_of_the_cell_predicts_the_same() -> None:
     """In other units, with other vectors of the same cell, and turned as a whole."""
     turn = np.array([[0.8, 0.6], [-0.6, 0.8]])
     other = LATTICES.copy()
@@ -47,8 +47,8 @@ def test_every_description_of_the_cell_foretells_the_same() -> None:
     assert pair_twists_deg(LATTICES @ turn) == pytest.approx(wanted, abs=1e-9)
 
 
-def test_a_twist_that_no_run_has_shown_is_foretold_where_its_layers_meet() -> None:
-    """18.1 over 0 is nowhere among the runs: it is foretold where the lower layer is at 0, and not where it is not."""
+def test_a_twist_that_no_run_has_shown_is_predicted_where_its_layers_meet() -> None:
+    """18.1 over 0 is nowhere among the runs: it is predicted where the lower layer is at 0, and not where it is not."""
     seen = ~((UPPER_DEG == 18.1) & (LOWER_DEG == 0.0))
     target_deg = float(bilayers(np.array([0.1]), np.array([0.0]), np.array([18.1]))[1][0])
     assert np.abs(TWIST_DEG[seen] - target_deg).min() > 1.0
@@ -67,7 +67,7 @@ def test_shares_of_pairs_never_exceed_those_that_are_known() -> None:
 
 
 def test_pending_points_make_no_twist_likelier() -> None:
-    """Not even one that no pair foretells, at any place; and all less likely where they are."""
+    """Not even one that no pair predicts, at any place; and all less likely where they are."""
     points = np.random.default_rng(2).random((40, 2))
     model = RepeatedTwists(POINTS, TWIST_DEG, Habits(0.0, 1.0, SHORT), LATTICES)
     beyond = np.full(40, 0.2 / 30.0)
@@ -88,16 +88,16 @@ def test_the_reach_of_a_layer_is_long_along_what_does_not_matter() -> None:
 
 
 def test_left_out_runs_say_nothing_of_themselves() -> None:
-    """A run with an orientation of its own is not foretold; one like the others is."""
+    """A run with an orientation of its own is not predicted; one like the others is."""
     upper_deg = UPPER_DEG.copy()
     upper_deg[7] = 27.0
     lattices, twist_deg = bilayers(SHEAR, LOWER_DEG, upper_deg)
-    foretold = foretell_left_out(POINTS, twist_deg, lattices, SHORT)
-    assert foretold.share[7] < 1e-6
-    assert np.median(foretold.share) > 1.0 / 30.0
+    predicted = predict_left_out(POINTS, twist_deg, lattices, SHORT)
+    assert predicted.share[7] < 1e-6
+    assert np.median(predicted.share) > 1.0 / 30.0
 
 
-def test_pairs_are_believed_where_they_foretell_better() -> None:
+def test_pairs_are_believed_where_they_predict_better() -> None:
     """Independent layers are, layers that are not known are not."""
     nowhere = np.full(COUNT, 1.0 / 30.0)
     habits = choose_habits(POINTS, TWIST_DEG, nowhere, LATTICES)
@@ -119,7 +119,7 @@ def test_layers_that_do_not_make_the_twist_are_not_known(kind: str) -> None:
     assert known.sum() == COUNT - 1
     share = LayerPairs(POINTS, twist_deg, lattices, SHORT).hits(POINTS, 8.2, 0.1, NOTHING).share
     assert np.isfinite(share).all()
-    assert np.isfinite(foretell_left_out(POINTS, twist_deg, lattices, SHORT).share).all()
+    assert np.isfinite(predict_left_out(POINTS, twist_deg, lattices, SHORT).share).all()
 
 
 def spoil(kind: str, lattices: Floats, twist_deg: Floats) -> None:
@@ -132,6 +132,6 @@ def spoil(kind: str, lattices: Floats, twist_deg: Floats) -> None:
             twist_deg[3] += 1.58
 
 
-def test_few_layers_foretell_nothing() -> None:
+def test_few_layers_predict_nothing() -> None:
     """Four are too few."""
     assert choose_reaches(POINTS[:4], TWIST_DEG[:4], LATTICES[:4]) is None

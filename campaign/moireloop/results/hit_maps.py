@@ -26,7 +26,7 @@ MOST_PAIRS: Final = 6
 FEWEST: Final = 2
 
 
-def foretold(results: Sequence[Result], space: SearchSpace, targets: Sequence[Target]) -> dict[str, Any]:
+def hit_maps(results: Sequence[Result], space: SearchSpace, targets: Sequence[Target]) -> dict[str, Any]:
     """Maps of the probability of a hit, for each pair of parameters and each target.
 
     Each square of a map (SIZE x SIZE, rows along y, both over the range that is searched) has the largest probability

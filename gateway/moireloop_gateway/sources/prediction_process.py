@@ -18,13 +18,13 @@ def main() -> int:
     """Read the results, fit, and write. One thread is enough, and leaves the cores to the workers."""
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")
-    from moireloop.results.foretold import foretold
+    from moireloop.results.hit_maps import hit_maps
 
     told = json.loads(sys.stdin.buffer.read())
     space = SearchSpace.model_validate({name: tuple(ends) for name, ends in told["space"].items()})
     targets = [Target.model_validate(target) for target in told["targets"]]
     results = _results(Path(told["folder"]), told["connection"])
-    sys.stdout.write(json.dumps(foretold(results, space, targets), allow_nan=False))
+    sys.stdout.write(json.dumps(hit_maps(results, space, targets), allow_nan=False))
     return 0
 
 

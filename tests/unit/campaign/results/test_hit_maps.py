@@ -1,10 +1,10 @@
-"""What the model foretells over the search space."""
+"""What the model predicts over the search space."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from moireloop.results.foretold import FEWEST, SIZE, foretold
+from moireloop.results.hit_maps import FEWEST, SIZE, hit_maps
 from moireloop_broker.contract.events import Candidate, Measurement, Result, StageTimes
 from moireloop_broker.contract.search import SearchSpace, Target
 from moireloop_optimizer.sobol import sobol_points
@@ -29,7 +29,7 @@ def results(count: int) -> list[Result]:
 
 def test_maps_are_high_where_the_twist_is_wanted() -> None:
     """Each pair has a map for each target; along `a` it is highest near the value that gives the target."""
-    told = foretold(results(24), SPACE, [Target(twist_deg=6.0, tolerance_deg=1.0), Target(twist_deg=24.0)])
+    told = hit_maps(results(24), SPACE, [Target(twist_deg=6.0, tolerance_deg=1.0), Target(twist_deg=24.0)])
     assert [(pair["x"], pair["y"]) for pair in told["pairs"]] == [("a", "b"), ("a", "c"), ("b", "c")]
     maps = np.array(told["pairs"][0]["probability"]).reshape(2, SIZE, SIZE)
     assert ((maps >= 0) & (maps <= 1)).all()
@@ -39,5 +39,5 @@ def test_maps_are_high_where_the_twist_is_wanted() -> None:
 
 def test_too_little_is_said_in_words() -> None:
     """Without twists there is a reason instead of maps."""
-    assert str(FEWEST) in foretold(results(1), SPACE, [Target(twist_deg=6.0)])["reason"]
-    assert "reason" in foretold(results(5), SPACE, [])
+    assert str(FEWEST) in hit_maps(results(1), SPACE, [Target(twist_deg=6.0)])["reason"]
+    assert "reason" in hit_maps(results(5), SPACE, [])

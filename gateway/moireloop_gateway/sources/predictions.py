@@ -15,14 +15,14 @@ from moireloop_gateway.programs import NoAnswer, answer_of
 if TYPE_CHECKING:
     from moireloop_gateway.sources.followed import Followed
 
-PROGRAM: Final = "moireloop_gateway.sources.foretold_process"
+PROGRAM: Final = "moireloop_gateway.sources.prediction_process"
 
 LIMIT_S: Final = 120.0
 
 KEPT: Final = 16
 
 
-class Foretelling:
+class Predictions:
     """Keeps the last answers for each campaign: they change only with its results, targets and search space."""
 
     def __init__(self) -> None:

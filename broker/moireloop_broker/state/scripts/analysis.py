@@ -1,0 +1,85 @@
+"""Scripts of the analyzers: results, observations and early ends (adapter)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, cast, get_args
+
+import redis
+
+from moireloop_broker.state.keys import ANALYZERS_GROUP, INSTRUCTIONS_KEPT_S, OBSERVATIONS_KEPT, POINTS_KEPT, Keys
+from moireloop_broker.state.scripts.runner import Call, Runner, expected_word, packed, unpacked
+from moireloop_broker.state_changes import Final, Settlement
+
+EndOutcome = Literal["ordered", "again", "late"]
+
+WithholdOutcome = Literal["withheld", "again", "late"]
+
+
+class AnalysisScripts:
+    """One method for each script that brings in what was measured, for one campaign on one Redis connection."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._runner = Runner(client)
+        self._keys = keys
+
+    def end_early(
+        self, candidate_id: str, *, attempt: int, worker: str, ending: str, reason: str, event: bytes
+    ) -> EndOutcome:
+        """Order the early end of a running attempt and wake its worker; the first order of an attempt stands."""
+        keys = self._keys
+        word = self._runner.run(
+            "end_early",
+            [keys.candidate(candidate_id), keys.log, keys.instructions(worker)],
+            [attempt, worker, ending, reason, event, INSTRUCTIONS_KEPT_S],
+        )
+        return cast("EndOutcome", expected_word(word, get_args(EndOutcome)))
+
+    def withhold(self, candidate_id: str, *, attempt: int, event: bytes) -> WithholdOutcome:
+        """Log that the early end of a running attempt is withheld; the first time of an attempt counts."""
+        word = self._runner.run("withhold", [self._keys.candidate(candidate_id), self._keys.log], [attempt, event])
+        return cast("WithholdOutcome", expected_word(word, get_args(WithholdOutcome)))
+
+    def settle(self, several: Sequence[Settlement]) -> list[bool]:
+        """Write results, and the last points of their series, in one step; False for each that has a result."""
+        return list(unpacked(self._runner.run(*self._settling(several))))
+
+    def settle_and_take(
+        self, several: Sequence[Settlement], analyzer: str, *, count: int, most_bytes: int
+    ) -> tuple[list[bool], list[Final]]:
+        """`settle` several, then `take_finals`, in one round trip."""
+        taking = self._taking(analyzer, count, most_bytes)
+        if not several:
+            return [], [Final(*row) for row in unpacked(self._runner.run(*taking))]
+        written, taken = self._runner.run_several([self._settling(several), taking])
+        return list(unpacked(written)), [Final(*row) for row in unpacked(taken)]
+
+    def _taking(self, analyzer: str, count: int, most_bytes: int) -> Call:
+        keys = self._keys
+        return Call(
+            "take_finals",
+            [keys.finals],
+            [ANALYZERS_GROUP, analyzer, count, most_bytes, keys.candidate(""), keys.final_frame("")],
+        )
+
+    def _settling(self, several: Sequence[Settlement]) -> Call:
+        keys = self._keys
+        prefixes = keys.candidate(""), keys.final_frame(""), keys.series_prefix
+        candidates, finals, series = prefixes
+        return Call(
+            "settle",
+            [keys.log, keys.counts, keys.finals],
+            [ANALYZERS_GROUP, POINTS_KEPT, candidates, finals, series, packed(several)],
+        )
+
+    def observe(
+        self, candidate_id: str, *, attempt: int, observation: bytes, step: int, point: bytes, window: int
+    ) -> list[bytes]:
+        """Publish an observation and put its point into its series; returns the newest `window` points by step."""
+        keys = self._keys
+        newest = self._runner.run(
+            "observe",
+            [keys.observations, keys.series(candidate_id, attempt), keys.candidate(candidate_id)],
+            [observation, OBSERVATIONS_KEPT, attempt, step, point, POINTS_KEPT, window],
+        )
+        return cast("list[bytes]", newest)
