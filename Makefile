@@ -19,17 +19,24 @@ demo: $(READY)
 
 test: check
 
-# Two lanes for two cores, about equally long: whole campaigns, and all that is smaller. Up to three tests that fail are
-# run once more when both are over, and named as unsteady where they pass alone (docs/adr/0056).
+# Four lanes about equally long: tests that start services wait about as long as they compute, so that two cores bear
+# four. Up to three tests that fail are run once more at the end, and named as unsteady where they pass alone
+# (docs/adr/0056).
+LANES := campaigns further services units
+lane-campaigns: TESTS = tests/system/test_[a-m]*.py
+lane-further: TESTS = tests/system/test_[n-z]*.py tests/integration/bench
+lane-services: TESTS = tests/integration tests/schedulers --ignore=tests/integration/bench
+lane-units: TESTS = tests/unit tests/contract tests/physics
+
 check: $(READY)
 	$(MAKE) --no-print-directory -j 2 -O lint types kernels programs docs
 	rm -rf build/lanes && mkdir -p build/lanes
-	$(BIN)/python -m pytest -m "not long" -o cache_dir=build/lanes/smaller tests/unit tests/contract tests/physics \
-		tests/integration tests/schedulers --ignore=tests/integration/bench > build/smaller-tests.log 2>&1 & smaller=$$!; \
-	$(BIN)/python -m pytest -m "not long" -o cache_dir=build/lanes/whole tests/system tests/integration/bench; whole=$$?; \
-	wait $$smaller; smaller=$$?; cat build/smaller-tests.log; \
-	echo "exit codes: whole campaigns $$whole, smaller tests $$smaller (137: killed by SIGKILL)"; \
-	$(BIN)/python -m tests.helpers.once_more build/lanes/whole=$$whole build/lanes/smaller=$$smaller
+	$(MAKE) --no-print-directory -j 4 -O $(LANES:%=lane-%)
+	$(BIN)/python -m tests.helpers.once_more build/lanes $(LANES)
+
+# The exit code is for once_more: a lane that fails does not end the others.
+lane-%: $(READY)
+	@$(BIN)/python -m pytest -m "not long" -o cache_dir=build/lanes/$* $(TESTS); echo $$? > build/lanes/$*.code
 
 # What takes minutes: jobs of a real Slurm that are preempted, requeued, resumed or reach their limit; long partitions;
 # workers that wait longer and longer before they are tried again.

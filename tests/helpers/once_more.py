@@ -1,6 +1,7 @@
-"""What `make check` does with tests that failed: a few of them are run once more, alone, when both lanes are over.
+"""What `make check` does with tests that failed: a few of them are run once more, alone, when all lanes are over.
 
-Called as `python -m tests.helpers.once_more CACHE=EXIT_CODE ...`, one pytest cache folder and exit code for each lane.
+Called as `python -m tests.helpers.once_more FOLDER LANE ...`. The folder has for each lane its pytest cache and, in
+`LANE.code`, its exit code.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,15 +18,15 @@ MOST = 3
 """More failed tests than these are a fault of the change, not of a busy machine."""
 
 
-def main(lanes: list[str]) -> int:
+def main(folder: Path, lanes: Sequence[str]) -> int:
     """Return the exit code of the check: 0 where nothing failed, or only a few tests that pass alone."""
     failed: list[str] = []
-    for cache, _, code in (lane.rpartition("=") for lane in lanes):
-        if code == "0":
+    for lane in lanes:
+        code, found = exit_code(folder / f"{lane}.code"), failed_tests(folder / lane)
+        if code == pytest.ExitCode.OK:
             continue
-        found = failed_tests(Path(cache))
-        if code != str(int(pytest.ExitCode.TESTS_FAILED)) or not found:
-            tell(f"once more: not tried, since the lane of {cache} ended with exit code {code}")
+        if code != pytest.ExitCode.TESTS_FAILED or not found:
+            tell(f"once more: not tried, since the lane {lane} ended with exit code {code} (137: killed by SIGKILL)")
             return 1
         failed += found
     if not failed:
@@ -39,6 +41,12 @@ def main(lanes: list[str]) -> int:
     return 0
 
 
+def exit_code(file: Path) -> int | None:
+    """The exit code of a lane; None where it ended without one."""
+    text = file.read_text(encoding="ascii").strip() if file.exists() else ""
+    return int(text) if text else None
+
+
 def failed_tests(cache: Path) -> list[str]:
     """Node ids of the tests that failed in the run that wrote this cache folder; empty where it wrote none."""
     found = cache / "v" / "cache" / "lastfailed"
@@ -51,4 +59,4 @@ def tell(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

@@ -46,8 +46,10 @@ def outcome(folder: Path, capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
     """Exit code and output of the second run, after the first in a process of its own."""
     pytest_run = [sys.executable, "-m", "pytest", "-q", "-o", "cache_dir=lane", "test_lane.py"]
     code = subprocess.run(pytest_run, cwd=folder, capture_output=True, check=False).returncode
+    (folder / "lane.code").write_text(f"{code}\n", encoding="ascii")
+    (folder / "other.code").write_text("0\n", encoding="ascii")
     capfd.readouterr()
-    again = main([f"lane={code}", "other=0"])
+    again = main(folder, ["lane", "other"])
     return again, capfd.readouterr().out
 
 
@@ -71,7 +73,9 @@ def test_faults_stay_red(lane: Path, capfd: pytest.CaptureFixture[str], fault: s
     assert "UNSTEADY" not in said
 
 
-@pytest.mark.parametrize("code", [2, 3, 5, 137])
-def test_a_lane_that_did_not_run_stays_red(lane: Path, code: int) -> None:
-    """An error at collection, a lane that was killed, and one without any test."""
-    assert main([f"lane={code}"]) == 1
+@pytest.mark.parametrize("code", ["", "2", "3", "5", "137"])
+def test_a_lane_that_did_not_run_stays_red(lane: Path, code: str) -> None:
+    """An error at collection, a lane that was killed, one without any test, and one that left no exit code."""
+    (lane / "lane.code").write_text(code, encoding="ascii")
+    assert main(lane, ["lane"]) == 1
+    assert main(lane, ["other"]) == 1
