@@ -20,7 +20,7 @@ from tests.helpers.campaign_files import Section
 
 RUN_S: Final = 2.0
 
-CALIBRATION_RUNS: Final = 6
+CALIBRATION_RUNS: Final = 16
 """Of two workers: the first run of each makes or awaits the prepared structure and does not count."""
 
 HELD_UP: Final = re.compile(r"candidate finished candidate=(\S+) .*held_up_s=([0-9.]+)")
