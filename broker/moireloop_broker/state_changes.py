@@ -89,6 +89,16 @@ class Final(NamedTuple):
     order_reason: bytes
 
 
+class Observed(NamedTuple):
+    """An observation and its point of the series, packed."""
+
+    candidate_id: str
+    attempt: int
+    observation: bytes
+    step: int
+    point: bytes
+
+
 class Settlement(NamedTuple):
     """The end of a candidate: its result and the last point of its series, packed, and its entry among the finals."""
 

@@ -26,30 +26,32 @@ from moireloop_broker.contract.events import (
     Measurement,
     Observation,
 )
-from moireloop_broker.contract.frames import Frame, FrameHeader
+from moireloop_broker.contract.frames import Frame
 from moireloop_broker.contract.search import Target
 from moireloop_broker.state.analysis_queue import AnalysisQueue, FinishedRun, settlement
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.instructions import Instructions
 from moireloop_broker.state.observations import Observations
+from moireloop_broker.state.series import SeriesPoint
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.state_changes import Settlement
 
 log = logging.getLogger(__name__)
 
-FRAMES_AT_ONCE = 8
-
 FRAME_WAIT_S = 0.02
-
-FRAMES_S = 0.5
 
 COUNT_EVERY_S = 1.0
 
 MAX_DELIVERIES = 3
 
 AT_ONCE_S = 0.01
+"""CPU time for runs or frames that are handled at once. A busy machine makes them slower, but not fewer: each round
+trip then waits for its turn, too."""
 
 MOST_AT_ONCE = 32
+
+LONG_S = 0.05
+"""If frames took longer, finished runs stay in Redis meanwhile, for other analyzers."""
 
 
 class Pace:
@@ -59,7 +61,7 @@ class Pace:
         self.at_once = 1
 
     def note(self, seconds: float) -> None:
-        """A run took so long."""
+        """A run took so much CPU time."""
         self.at_once = max(1, min(2 * self.at_once, MOST_AT_ONCE, int(AT_ONCE_S / max(seconds, 1e-6))))
 
 
@@ -82,7 +84,7 @@ class AnalyzerService:
         self._claim = ClaimKeeper(self._finished)
         self._next: list[FinishedRun] = []
         self._pace = Pace()
-        self._has_frames = False
+        self._frames_s = 0.0
         self._run: FinishedRun | None = None
         self._measured: Measurement | None = None
         self._campaign = CampaignState(client, self._keys, connection.campaign)
@@ -100,24 +102,13 @@ class AnalyzerService:
         self._counted_at_s = time.monotonic()
 
     def step(self) -> None:
-        """Measure one finished run, observe the frames that are there, and wait a moment when there is neither.
+        """Measure some finished runs, observe some frames that are there, and wait a moment when there are neither.
 
-        Frames that take long to measure do not keep finished runs waiting for more than one of them. Further analyzers
-        work in a separate process: observations and instructions do not wait for them, the result of a run does.
+        Each kind gets as much time as the other, so neither keeps the other waiting for long. Further analyzers work in
+        a separate process: observations and instructions do not wait for them, the result of a run does.
         """
         is_busy = self._take_finished()
-        self._has_frames = False
-        begun_s = time.monotonic()
-        for number in range(FRAMES_AT_ONCE):
-            wait_s = FRAME_WAIT_S if not is_busy and number == 0 else 0
-            if (received := self._frames.receive(wait_s)) is None:
-                self._assembly.forget(time.monotonic())
-                break
-            self._has_frames = True
-            if (frame := self._assembled(received)) is not None:
-                self._observe(frame)
-            if time.monotonic() - begun_s > FRAMES_S:
-                break
+        self._observe_waiting(0 if is_busy else FRAME_WAIT_S)
         self._note_analyses()
         self._count()
 
@@ -152,7 +143,7 @@ class AnalyzerService:
         runs, self._next = self._next or self._finished.take_several(self._pace.at_once), []
         if runs:
             self._next = self._finished.settle_and_take(
-                self._settlements(runs), 0 if self._has_frames else self._pace.at_once
+                self._settlements(runs), 0 if self._frames_s > LONG_S else self._pace.at_once
             )
             self._claim.hold(*self._next)
         return bool(runs)
@@ -160,10 +151,10 @@ class AnalyzerService:
     def _settlements(self, runs: Sequence[FinishedRun]) -> list[Settlement]:
         """What finished runs came to, packed."""
         self._claim.hold(*runs)
-        begun_s = time.monotonic()
+        begun_s = time.thread_time()
         seen = [(run, self._measure_finished(run)) for run in runs]
         found = [settlement(run, self._settled(run, measured), seen=measured) for run, measured in seen]
-        self._pace.note((time.monotonic() - begun_s) / len(runs))
+        self._pace.note((time.thread_time() - begun_s) / len(runs))
         return found
 
     def _take_one(self, analyst: Analyst) -> bool:
@@ -222,32 +213,46 @@ class AnalyzerService:
             )
             self._observations.add_analyses(analysed)
 
-    def _observe(self, frame: Frame) -> None:
-        """Publish what a frame shows, and end its run where the series says so."""
-        header = frame.header
-        points = self._observations.add(self._observation(frame), self._window)
-        if self._analyst is not None and self._settings.analyses_of == "every":
-            self._analyst.add(frame, may_drop=True)
+    def _observe_waiting(self, wait_s: float) -> None:
+        """Observe the frames that are there, as many as are measured within AT_ONCE_S, the last one however large."""
+        begun_s, seen = time.thread_time(), list[Observation]()
+        for number in range(MOST_AT_ONCE):
+            if (received := self._frames.receive(0 if number else wait_s)) is None:
+                self._assembly.forget(time.monotonic())
+                break
+            if (frame := self._assembled(received)) is not None:
+                seen.append(self._observation(frame))
+                if self._analyst is not None and self._settings.analyses_of == "every":
+                    self._analyst.add(frame, may_drop=True)
+            if time.thread_time() - begun_s > AT_ONCE_S:
+                break
+        self._frames_s = time.thread_time() - begun_s
+        if seen:
+            for observation, points in zip(seen, self._observations.add_several(seen, self._window), strict=True):
+                self._decide(observation, points)
+
+    def _decide(self, observed: Observation, points: Sequence[SeriesPoint]) -> None:
+        """End the run of a frame where its series says so."""
         sureness = None if self._learner is None else self._learner.sureness
-        decision = decide_at(header.step, points, self._policies, self._targets_deg, sureness)
-        if decision is None or self._withholds(header, decision):
+        decision = decide_at(observed.step, points, self._policies, self._targets_deg, sureness)
+        if decision is None or self._withholds(observed, decision):
             return
         ordered = self._instructions.end_early(
-            header.candidate_id, header.attempt, decision.ending, decision.reason, decision.step
+            observed.candidate_id, observed.attempt, decision.ending, decision.reason, decision.step
         )
         if ordered == "ordered":
-            log.info("run ended early candidate=%s %s: %s", header.candidate_id, decision.ending, decision.reason)
+            log.info("run ended early candidate=%s %s: %s", observed.candidate_id, decision.ending, decision.reason)
 
-    def _withholds(self, header: FrameHeader, decision: Decision) -> bool:
+    def _withholds(self, observed: Observation, decision: Decision) -> bool:
         """Whether the run is one that goes to its full end all the same; that it was sure is then logged."""
         learnt, told = self._policies.learnt, decision.told
-        if learnt is None or not is_kept_whole(header.candidate_id, learnt.full_share):
+        if learnt is None or not is_kept_whole(observed.candidate_id, learnt.full_share):
             return False
         if told is not None:
             self._instructions.withhold(
                 EarlyEndWithheld(
-                    candidate_id=header.candidate_id,
-                    attempt=header.attempt,
+                    candidate_id=observed.candidate_id,
+                    attempt=observed.attempt,
                     reason=decision.reason,
                     step=decision.step,
                     twist_deg=told.claim_deg,

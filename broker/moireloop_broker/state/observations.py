@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
 import redis
@@ -12,6 +12,7 @@ from moireloop_broker.contract.events import FrameAnalysed, Observation
 from moireloop_broker.state.keys import EVENT_FIELD, OBSERVATIONS_KEPT, OBSERVED_BYTES_KEPT, Keys
 from moireloop_broker.state.scripts.analysis import AnalysisScripts
 from moireloop_broker.state.series import Series, SeriesPoint, pack_point, point_of, unpack_point
+from moireloop_broker.state_changes import Observed
 
 SERIES_AT_ONCE: Final = 200
 """Series that are read in one round trip: at most 200 MB where each has all of its points."""
@@ -35,15 +36,12 @@ class Observations:
         Returns:
             The newest `window` points of the series by step, oldest first, this one among them if it is one of these.
         """
-        newest = self._scripts.observe(
-            observation.candidate_id,
-            attempt=observation.attempt,
-            observation=pack(observation),
-            step=observation.step,
-            point=pack_point(point_of(observation, observation.measurement)),
-            window=window,
-        )
-        return [unpack_point(data) for data in newest]
+        return self.add_several([observation], window)[0]
+
+    def add_several(self, observations: Sequence[Observation], window: int = 0) -> list[list[SeriesPoint]]:
+        """`add` one after another, in one round trip; returns what each of them does."""
+        newest = self._scripts.observe([_observed(observation) for observation in observations], window)
+        return [[unpack_point(data) for data in points] for points in newest]
 
     def newest(self, candidate_id: str, attempt: int, window: int) -> list[SeriesPoint]:
         """The newest `window` points of a series by step, oldest first."""
@@ -79,3 +77,13 @@ class Observations:
                 pipeline.zrange(self._keys.series(candidate_id, attempt), 0, -1)
             for (candidate_id, attempt), points in zip(several, pipeline.execute(), strict=True):
                 yield Series(candidate_id, attempt, [unpack_point(data) for data in points])
+
+
+def _observed(observation: Observation) -> Observed:
+    return Observed(
+        candidate_id=observation.candidate_id,
+        attempt=observation.attempt,
+        observation=pack(observation),
+        step=observation.step,
+        point=pack_point(point_of(observation, observation.measurement)),
+    )

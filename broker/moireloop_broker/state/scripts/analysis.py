@@ -9,7 +9,7 @@ import redis
 
 from moireloop_broker.state.keys import ANALYZERS_GROUP, INSTRUCTIONS_KEPT_S, OBSERVATIONS_KEPT, POINTS_KEPT, Keys
 from moireloop_broker.state.scripts.runner import Call, Runner, expected_word, packed, unpacked
-from moireloop_broker.state_changes import Final, Settlement
+from moireloop_broker.state_changes import Final, Observed, Settlement
 
 EndOutcome = Literal["ordered", "again", "late"]
 
@@ -72,14 +72,19 @@ class AnalysisScripts:
             [ANALYZERS_GROUP, POINTS_KEPT, candidates, finals, series, packed(several)],
         )
 
-    def observe(
-        self, candidate_id: str, *, attempt: int, observation: bytes, step: int, point: bytes, window: int
-    ) -> list[bytes]:
-        """Publish an observation and put its point into its series; returns the newest `window` points by step."""
+    def observe(self, several: Sequence[Observed], window: int) -> list[list[bytes]]:
+        """Publish observations and put their points into their series, one after another in one round trip.
+
+        Returns:
+            For each of them the newest `window` points of its series by step, as they were right after it.
+        """
+        return cast("list[list[bytes]]", self._runner.run_several([self._observing(one, window) for one in several]))
+
+    def _observing(self, observed: Observed, window: int) -> Call:
         keys = self._keys
-        newest = self._runner.run(
+        candidate_id, attempt, observation, step, point = observed
+        return Call(
             "observe",
             [keys.observations, keys.series(candidate_id, attempt), keys.candidate(candidate_id)],
             [observation, OBSERVATIONS_KEPT, attempt, step, point, POINTS_KEPT, window],
         )
-        return cast("list[bytes]", newest)
