@@ -7,13 +7,15 @@ Times are seconds since the Unix epoch; other units stand in the names.
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, lru_cache
 from typing import Any, Final, TypeVar
 
 import msgpack
 from pydantic import TypeAdapter, ValidationError
 
-from moireloop_broker.contract.control import Reply, Request, Stamp, Status
+from moireloop_broker.bulk import many_objects
+from moireloop_broker.contract.control import Reply, Request, Stamp, Status, WorkerStatus
 from moireloop_broker.contract.events import Event, Published
 from moireloop_broker.contract.message import MAX_ERROR_CHARACTERS, MAX_MESSAGE_BYTES, MalformedMessage, Message
 
@@ -35,7 +37,14 @@ WORKER_SINCE_STATUS_2: Final = frozenset({"phase", "completed", "ends_s", "fault
 
 SINCE_STATUS_3: Final = frozenset({"pools"})
 
+STATUS: Final[str] = Status.model_fields["tag"].default
+
 STAMP: Final[str] = Stamp.model_fields["tag"].default
+
+LARGE_BYTES: Final = 64 * 1024
+"""A longer reply has hundreds of entries."""
+
+WORKERS_REMEMBERED: Final = 20_000
 
 TAG_KEY: Final = b"\xa3tag"
 
@@ -95,10 +104,74 @@ def pack_reply(reply: Reply, request: bytes) -> bytes:
     return packed
 
 
+def pack_status(status: Status, workers: Sequence[bytes]) -> bytes:
+    """MessagePack bytes of a status whose workers are packed already; its own list of them must be empty."""
+    packer, parts = msgpack.Packer(use_bin_type=True), list[bytes]()
+    fields = status.model_dump()
+    parts.append(packer.pack_map_header(len(fields)))
+    for name, value in fields.items():
+        parts.append(packer.pack(name))
+        parts += [packer.pack_array_header(len(workers)), *workers] if name == "workers" else [packer.pack(value)]
+    return b"".join(parts)
+
+
+def is_of_earlier_client(request: bytes) -> bool:
+    """Whether the reply to a packed request has to be in an earlier version."""
+    return peeked_tag(request) in EARLIER_STATUS
+
+
 def unpack_reply(data: bytes) -> Reply:
     """A reply of the control endpoint. Raises MalformedMessage."""
-    reply: Reply = _validated(_adapter("reply"), _decoded(data))
+    if len(data) <= LARGE_BYTES:
+        return _reply_of(_decoded(data))
+    with many_objects():
+        return _long_status(data) or _reply_of(_decoded(data))
+
+
+def _reply_of(fields: Any) -> Reply:
+    reply: Reply = _validated(_adapter("reply"), fields)
     return reply
+
+
+def _long_status(data: bytes) -> Status | None:
+    """A status of very many workers, where those that an earlier one had are not made again.
+
+    None for any other reply, and for a malformed one.
+    """
+    if peeked_tag(data) != STATUS or len(data) > MAX_MESSAGE_BYTES:
+        return None
+    try:
+        fields, workers = _apart(data)
+        status = unpack_as(Status, msgpack.packb({**fields, "workers": []}))
+        return status.model_copy(update={"workers": [_worker_of(packed) for packed in workers]})
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException):
+        return None
+
+
+def _apart(data: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    """The fields of a status without its workers, and each worker packed. Raises ValueError, UnpackException."""
+    unpacker = msgpack.Unpacker(max_buffer_size=MAX_MESSAGE_BYTES)
+    unpacker.feed(data)
+    fields, workers = dict[str, Any](), list[bytes]()
+    for _ in range(unpacker.read_map_header()):
+        name = unpacker.unpack()
+        if name in fields or (name == "workers" and workers):
+            raise ValueError(f"field {name} twice")
+        if name != "workers":
+            fields[name] = unpacker.unpack()
+            continue
+        for _ in range(unpacker.read_array_header()):
+            begins = unpacker.tell()
+            unpacker.skip()
+            workers.append(data[begins : unpacker.tell()])
+    if unpacker.tell() != len(data):
+        raise ValueError("more than one message")
+    return fields, workers
+
+
+@lru_cache(WORKERS_REMEMBERED)
+def _worker_of(packed: bytes) -> WorkerStatus:
+    return unpack_as(WorkerStatus, packed)
 
 
 def unpack_as(model: type[M], data: bytes) -> M:

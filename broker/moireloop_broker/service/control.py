@@ -13,7 +13,7 @@ import redis
 import zmq
 
 from moireloop_broker.archive.parts import ArchiveLost
-from moireloop_broker.contract.codec import pack_reply, peeked_tag, unpack_request
+from moireloop_broker.contract.codec import is_of_earlier_client, pack_reply, peeked_tag, unpack_request
 from moireloop_broker.contract.control import (
     Accepted,
     DescribeRequest,
@@ -162,7 +162,8 @@ class Control:
             return self._refused(error)
 
     def _reply(self, asked: _Asked) -> None:
-        self._send(asked, pack_reply(self._answer(asked.parts[-1], asked.key), asked.parts[-1]))
+        answer = self._answer(asked.parts[-1], asked.key)
+        self._send(asked, answer if isinstance(answer, bytes) else pack_reply(answer, asked.parts[-1]))
 
     def _send(self, asked: _Asked, packed: bytes) -> None:
         try:
@@ -174,10 +175,13 @@ class Control:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
 
-    def _answer(self, data: bytes, key: str) -> Reply:
-        """The answer to the bytes of one request from the owner of a key; malformed ones are refused and counted."""
+    def _answer(self, data: bytes, key: str) -> Reply | bytes:
+        """The answer, perhaps packed, to one request of the owner of a key; malformed ones are refused and counted."""
         try:
-            return self._carry_out(self._rights.checked(unpack_request(data), key))
+            request = self._rights.checked(unpack_request(data), key)
+            if isinstance(request, StatusRequest) and not is_of_earlier_client(data):
+                return self._campaign.packed_status()
+            return self._carry_out(request)
         except (MalformedMessage, InvalidRequest, ArchiveLost) as error:
             return self._refused(error)
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, cast
 
 import redis
 
-from moireloop_broker.contract.codec import pack, unpack_as
+from moireloop_broker.contract.codec import WORKERS_REMEMBERED, pack, pack_status, unpack_as
 from moireloop_broker.contract.control import CONNECTIONS, MOST_CONNECTIONS, PoolStatus, Status, WorkerStatus
 from moireloop_broker.contract.events import CampaignChanged, ServiceChanged
 from moireloop_broker.contract.message import START
@@ -33,8 +33,6 @@ OF_THE_SERVER: Final = {
     "maxclients": MOST_CONNECTIONS,
 }
 """Counters of a status that the server itself knows, by their names there."""
-
-WORKERS_REMEMBERED: Final = 20_000
 
 WAITED_FOR: Final = "waiting"
 """State, only in `status`, of a service that starts by itself and has not been heard of."""
@@ -100,18 +98,29 @@ class CampaignState:
         Args:
             with_server: have memory and connections of the Redis server among the counters, where these may be asked.
         """
+        status, workers = self._read_status(with_server)
+        return status.model_copy(update={"workers": sorted(map(_worker_status, workers), key=lambda w: w.worker)})
+
+    def packed_status(self) -> bytes:
+        """`status` with the server's figures, packed; what workers said before is not packed again."""
+        status, workers = self._read_status(with_server=True)
+        return pack_status(status, [packed for _, packed in sorted(map(_packed_worker, workers))])
+
+    def _read_status(self, with_server: bool) -> tuple[Status, list[bytes]]:
+        """The status without workers, and what is stored of each worker."""
         (state, counts, counters, workers, services, pools, newest), server = self._read_at_once(with_server)
         counted = {name.decode(): int(value) for name, value in sorted(counters.items())} | server
-        return Status(
+        status = Status(
             campaign=self.name,
             state=state.decode() if state else "stopped",
             counts=_counts(counts),
             counters=counted,
-            workers=sorted(map(_worker_status, workers), key=lambda w: w.worker),
+            workers=[],
             services={name.decode(): state.decode() for name, state in sorted(services.items())},
             pools=sorted((unpack_as(PoolStatus, packed) for packed in pools), key=lambda p: p.pool),
             last_id=newest[0][0].decode() if newest else START,
         )
+        return status, workers
 
     def _read_at_once(self, with_server: bool) -> tuple[list[Any], dict[str, int]]:
         """The parts of a status, and the server's figures where these may be read. Raises RedisError."""
@@ -139,6 +148,13 @@ class CampaignState:
 def _worker_status(packed: bytes) -> WorkerStatus:
     """What a worker said; most of very many workers have said nothing new since the last look."""
     return unpack_as(WorkerStatus, packed)
+
+
+@lru_cache(WORKERS_REMEMBERED)
+def _packed_worker(stored: bytes) -> tuple[str, bytes]:
+    """The name of a worker, and its packed status as it stands in a reply."""
+    status = unpack_as(WorkerStatus, stored)
+    return status.worker, pack(status)
 
 
 def _counts(stored: Mapping[bytes, bytes]) -> dict[str, int]:

@@ -14,13 +14,15 @@ import pytest
 import redis
 
 from moireloop_broker.connection import write_connection
+from moireloop_broker.contract.codec import unpack_reply
+from moireloop_broker.contract.control import Status, WorkerStatus
 from moireloop_broker.contract.events import Candidate, RunFailed, ServiceChanged
 from moireloop_broker.membership import endpoints, heartbeats, pool_watch, pools
 from moireloop_broker.membership.pool_watch import PoolWatch
 from moireloop_broker.membership.pools import PoolMembership, PoolNameTaken, live_workers, pools_of
 from moireloop_broker.membership.session import Follower, Reached
 from moireloop_broker.service.redis_server import RedisServer
-from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.campaign_state import OF_THE_SERVER, CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.lease_watch import LeaseWatch
@@ -226,3 +228,16 @@ def test_resumed_session_has_not_ended_while_it_is_only_starting(redis_server: R
         assert follower.look() == "goes on"
         campaign.change("stopped")
         assert follower.look() == "ended"
+
+
+def test_packed_status_is_the_status(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
+    """With its workers in the order of their names, each with the time that the server stored last."""
+    for name in ("w2", "w1", "w10", "w1"):
+        queue.report_worker(WorkerStatus(worker=name, candidate_id="c1", attempt=2, step=7, seen_s=1.0, fault="x"))
+    campaign = CampaignState(client, keys, "test")
+    told, packed = campaign.status(), unpack_reply(campaign.packed_status())
+    assert isinstance(packed, Status)
+    assert [worker.worker for worker in packed.workers] == ["w1", "w10", "w2"]
+    assert set(OF_THE_SERVER.values()) <= set(packed.counters)
+    counters = {name: value for name, value in packed.counters.items() if name not in OF_THE_SERVER.values()}
+    assert packed.model_copy(update={"counters": counters}) == told

@@ -68,6 +68,21 @@ def test_any_order_with_duplicates_makes_one_series(
     assert client.xlen(keys.observations) == len(steps)
 
 
+def test_several_at_once_are_added_as_one_after_another(client: redis.Redis, keys: Keys, begun: WholeQueue) -> None:
+    """Each gets the window as it was right after it, also of the same run; a step that comes twice is kept once."""
+    observations = Observations(client, keys)
+    client.script_flush()
+    several = [
+        observation(500), observation(1000), observation(1000, 9.0), observation(100, candidate_id="c9"),
+        observation(700),
+    ]  # fmt: skip
+    found = observations.add_several(several, window=2)
+    assert [[point.step for point in points] for points in found] == [[500], [500, 1000], [500, 1000], [], [700, 1000]]
+    assert [point.twist_deg for point in observations.newest("c1", 1, 9)] == [8.2, 8.2, 8.2]
+    assert client.xlen(keys.observations) == 4
+    assert observations.add_several([], window=2) == []
+
+
 def test_window_is_answered_with_the_append(client: redis.Redis, keys: Keys, begun: WholeQueue) -> None:
     """Whoever adds a point gets the newest points of all analyzers, oldest first; none without asking."""
     first, second = Observations(client, keys), Observations(client, keys)
