@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from moireloop.experiment.comparison import Comparison, Similar, Toward, change_of
-from moireloop.results.labels import with_error
+from moireloop.results.labels import percent, with_error
 from moireloop_analyzer.patterns.indexed import IndexedPattern, Layer
 
 
@@ -30,7 +30,8 @@ def layer_line(name: str, layer: Layer) -> str:
         mosaic = f"mosaic spread {layer.mosaic_deg:.2f} ± {layer.mosaic_error_deg:.2f} degrees"
     return (
         f"{name}: a = {layer.lattice_angstrom:.4f} ± {layer.lattice_error_angstrom:.4f} angstrom, principal strains "
-        f"{high:+.2%} and {low:+.2%} (± {error:.2%}) of {layer.nominal_angstrom:g}, {len(layer.peaks)} peaks, "
+        f"{percent(high, 2, sign=True)} and {percent(low, 2, sign=True)} (± {percent(error, 2)}) "
+        f"of {layer.nominal_angstrom:g}, {len(layer.peaks)} peaks, "
         f"brightness {layer.brightness:.2f}, {mosaic}"
     )
 
@@ -42,9 +43,13 @@ def _further(pattern: IndexedPattern) -> list[str]:
             f"scale of q: {pattern.scale:.4f} times as stated, at which the mean lattice constant is the known one"
         )
     if pattern.moire_angstrom is not None and pattern.moire_error_angstrom is not None:
-        lines.append(f"moire pattern: {pattern.moire_angstrom:.1f} ± {pattern.moire_error_angstrom:.1f} angstrom")
+        lines.append(f"moire pattern: {with_error(pattern.moire_angstrom, pattern.moire_error_angstrom)} angstrom")
     if len(pattern.satellites):
-        share = "" if pattern.satellite_share is None else f", {pattern.satellite_share:.1%} of their spots' intensity"
+        share = (
+            ""
+            if pattern.satellite_share is None
+            else f", {percent(pattern.satellite_share, 1)} of their spots' intensity"
+        )
         lines.append(f"moire satellites: {len(pattern.satellites)} peaks{share}")
     lines += [
         f"further domain at {domain.direction_deg:.2f} degrees, brightness {domain.brightness:.2f}"
@@ -80,11 +85,11 @@ def toward_lines(toward: Toward, start: Mapping[str, float]) -> list[str]:
     target = toward.target
     head = f"target {target.twist_deg:g} ± {target.tolerance_deg:g} degrees: "
     if toward.probability_within > 0.5:
-        return [head + f"the pattern is there, with a probability of {toward.probability_within:.0%}"]
+        return [head + f"the pattern is there, with a probability of {percent(toward.probability_within)}"]
     lines = [head + f"the pattern is {abs(toward.off_deg):.2f} degrees {'above' if toward.off_deg > 0 else 'below'}"]
     if toward.recipe is not None:
         again, (low, high) = toward.recipe.again, toward.recipe.again.interval
-        repeated = f"{again.hits} of {again.trials} repeats hit ({low:.0%} to {high:.0%})"
+        repeated = f"{again.hits} of {again.trials} repeats hit ({percent(low)} to {percent(high)})"
         values = _values(toward.recipe.result.candidate.parameters)
         told = repeated if again.trials else "not repeated"
         lines.append(f"  a recipe that hit: {toward.recipe.recipe_id}, {values}, {told}")
@@ -97,8 +102,8 @@ def _advice(toward: Toward, start: Mapping[str, float]) -> str:
         return f"no advice from the model: {advice.reason}"
     changes = ", ".join(f"{name} {old:.4g} to {new:.4g}" for name, (old, new) in change_of(toward, start).items())
     return (
-        f"by the model: change {changes}; a run there hits with a probability of {advice.probability:.0%} "
-        f"(anywhere: {advice.ordinary:.0%}), its twist is expected at "
+        f"by the model: change {changes}; a run there hits with a probability of {percent(advice.probability)} "
+        f"(anywhere: {percent(advice.ordinary)}), its twist is expected at "
         f"{advice.twist_deg:.1f} ± {advice.sigma_deg:.1f} degrees"
     )
 

@@ -38,8 +38,10 @@ def pattern_figure(comparison: Comparison, name: str) -> Figure:
                      label="moire satellites")  # fmt: skip
     reach = 1.08 * float(peaks.lengths.max()) if len(peaks) else 1.0
     names = ("first layer", "second layer") if pattern.told_apart else ("brighter layer", "fainter layer")
+    beside: Floats = np.array([1.0, 0.0])
     for layer, colour, marker, label in zip(pattern.layers, (BLUE, VERMILLION), ("o", "s"), names, strict=False):
-        _draw(axes, layer, colour, marker, f"{label}, a = {layer.lattice_angstrom:.3f} Å", reach)
+        title = f"{label}, a = {layer.lattice_angstrom:.3f} Å"
+        beside = _draw(axes, layer, colour, marker, title, reach, beside)
     axes.plot(0, 0, "+", color="black", ms=10)
     axes.set(aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach), xlabel="$q_x$ (1/Å)", ylabel="$q_y$ (1/Å)")
     if axes.get_legend_handles_labels()[0]:
@@ -53,7 +55,8 @@ def write_pattern_figure(comparison: Comparison, name: str, output: Path) -> Non
         pattern_figure(comparison, name).savefig(temporary, dpi=DPI, format=output.suffix.lower().removeprefix("."))
 
 
-def _draw(axes: Axes, layer: Layer, colour: str, marker: str, label: str, reach: float) -> None:
+def _draw(axes: Axes, layer: Layer, colour: str, marker: str, label: str, reach: float, beside: Floats) -> Floats:
+    """Spots and first ring of a layer, and an arrow to the spot of that ring nearest to `beside`, which it returns."""
     most = (1.5 * reach / first_ring(layer.lattice_angstrom)) ** 2
     spots: Floats = sites_within(min(most, 40.0)) @ layer.matrix
     spots = spots[np.linalg.norm(spots, axis=1) < reach]
@@ -61,8 +64,9 @@ def _draw(axes: Axes, layer: Layer, colour: str, marker: str, label: str, reach:
     ring = sites_within(1) @ layer.matrix
     order = np.argsort(np.arctan2(ring[:, 1], ring[:, 0]))
     axes.fill(*ring[order].T, facecolor="none", edgecolor=colour, lw=0.9, alpha=0.8)
-    along = ring[order[0]]
-    axes.annotate("", along, (0, 0), arrowprops={"arrowstyle": "->", "color": colour, "lw": 1.0})
+    along: Floats = ring[np.argmax(ring @ beside)]
+    axes.annotate("", (along[0], along[1]), (0, 0), arrowprops={"arrowstyle": "->", "color": colour, "lw": 1.0})
+    return along
 
 
 def _dots(axes: Axes, places: Floats, **style: Any) -> None:

@@ -56,5 +56,13 @@ def with_error(value: float, error: float | None, unit: str = "") -> str:
     return f"{value:.{decimals}f}{unit} ± {error:.{decimals}f}{unit}"
 
 
+def percent(share: float | None, decimals: int = 0, *, sign: bool = False) -> str:
+    """A share as "97.8 %", with its sign where that is wanted and it is not 0; "unknown" where there is none."""
+    if share is None:
+        return "unknown"
+    shown = f"{100 * share:{'+' if sign else ''}.{decimals}f}"
+    return f"{abs(float(shown)):.{decimals}f} %" if float(shown) == 0.0 else f"{shown} %"
+
+
 def _in_words(name: str) -> str:
     return name.replace("_", " ")

@@ -81,6 +81,8 @@ class Progress:
     lacks_workers: bool = False
     uncounted: int = 0
     waits_for: tuple[str, ...] = ()
+    left_at_most: bool = False
+    """Whether `left_s` is the wall time of the budget, since the pace of the results is not known yet."""
 
     @property
     def done(self) -> int:
@@ -132,6 +134,7 @@ def progress_of(
         uncounted = sum(result.counts_for_budget for result in results if result.candidate.strategy == OUTSIDE)
     uncounted = 0 if outside_counts else uncounted
     remaining = max(0, budget_results - sum(outcomes[outcome] for outcome in BUDGET_OUTCOMES) + uncounted)
+    ended_s = _session_times(results, started_s)
     return Progress(
         campaign=status.campaign,
         state=status.state,
@@ -145,7 +148,7 @@ def progress_of(
         utilisation=summary.utilisation,
         early=summary.early,
         elapsed_s=elapsed_s,
-        left_s=time_left_s(_session_times(results, started_s), remaining, now_s, elapsed_s, wall_time_s),
+        left_s=time_left_s(ended_s, remaining, now_s, elapsed_s, wall_time_s),
         awaits_analyzer=awaits_analyzer(status.state, status.services),
         faults=(*faults_of(status.workers), *connections_fault(status.counters)),
         down=tuple(name for name, state in sorted(status.services.items()) if state == "crashed"),
@@ -158,6 +161,7 @@ def progress_of(
         lacks_workers=lacks_workers(status),
         uncounted=uncounted,
         waits_for=tuple(name for name, state in sorted(status.services.items()) if state == "waiting"),
+        left_at_most=not is_pace_known(ended_s),
     )
 
 
@@ -225,6 +229,12 @@ def lacks_workers(status: Status) -> bool:
     return begun and not any(pool.workers for pool in status.pools)
 
 
+def is_pace_known(ended_s: Sequence[float]) -> bool:
+    """Whether the last of these times, in order, are enough to expect the next results from."""
+    recent = ended_s[-RATE_WINDOW:]
+    return len(recent) >= 3 and recent[-1] > recent[0]
+
+
 def time_left_s(
     ended_s: Sequence[float],
     remaining: int,
@@ -244,7 +254,7 @@ def time_left_s(
     if remaining == 0:
         return 0.0
     recent = ended_s[-RATE_WINDOW:]
-    if len(recent) >= 3 and recent[-1] > recent[0]:
+    if is_pace_known(recent):
         interval_s = (recent[-1] - recent[0]) / (len(recent) - 1)
         pace_s = max(0.0, remaining * interval_s - (now_s - recent[-1]))
     left_s = min(limit_s, pace_s)

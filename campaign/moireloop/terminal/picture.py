@@ -123,7 +123,8 @@ def _best_text(target: Target, best: Best | None) -> str:
 
 def _clock_text(progress: Progress) -> str:
     parts = [f"elapsed {duration(progress.elapsed_s)}"]
-    parts += [f"about {duration(progress.left_s)} left"] if progress.left_s is not None else []
+    if progress.left_s is not None:
+        parts.append(f"{'at most' if progress.left_at_most else 'about'} {duration(progress.left_s)} left")
     if progress.utilisation is not None:
         parts.append(f"workers {100 * progress.utilisation:.1f} % in LAMMPS")
     return ", ".join(parts)

@@ -96,6 +96,7 @@ class Gateway:
             "spent": picture.spent,
             "budget": None if followed.budget is None else followed.budget.model_dump(),
             "left_s": _left_s(followed, now_s),
+            "left_at_most": _interval_s(followed) is None,
             "targets": [
                 {**target.model_dump(), **vars(best)} for target, best in zip(followed.targets, nearest, strict=True)
             ],
@@ -138,15 +139,13 @@ def _left_s(followed: Followed, now_s: float) -> float | None:
     picture, budget = followed.picture, followed.budget
     if budget is None or followed.phase != "live" or not picture.session_starts_s:
         return None
-    logged = picture.results.numbers("logged_s")
-    window = logged[max(picture.results_before_session, len(logged) - RATE_WINDOW) :]
-    last = [logged_s for logged_s in window if not math.isnan(logged_s)]
+    interval_s = _interval_s(followed)
     begin_s = picture.session_starts_s[-1]
     by_wall = None if budget.wall_time_s is None else max(0.0, begin_s + budget.wall_time_s - now_s)
     remaining = max(0, budget.results - picture.spent)
-    if len(last) < 2 or last[-1] <= last[0]:
+    if interval_s is None:
         return by_wall
-    by_pace = remaining * (last[-1] - last[0]) / (len(last) - 1)
+    by_pace = remaining * interval_s
     return by_pace if by_wall is None else min(by_pace, by_wall)
 
 
@@ -166,3 +165,12 @@ def _changed_s(place: Source) -> float | None:
         return None
     times = [path.stat().st_mtime for path in (place.folder.results_csv, place.folder.campaign_copy) if path.exists()]
     return max(times, default=None)
+
+
+def _interval_s(followed: Followed) -> float | None:
+    """Seconds between the last results of this session; None while they are too few to tell."""
+    picture = followed.picture
+    logged = picture.results.numbers("logged_s")
+    window = logged[max(picture.results_before_session, len(logged) - RATE_WINDOW) :]
+    last = [logged_s for logged_s in window if not math.isnan(logged_s)]
+    return (last[-1] - last[0]) / (len(last) - 1) if len(last) > 1 and last[-1] > last[0] else None

@@ -87,7 +87,7 @@ def script_lines(settings: GrowthSettings, frame_steps: int) -> list[str]:
     time_ps = sum(runs.steps) * runs.timestep_ps
     said = f"{steps} steps of {runs.timestep_ps * 1000:g} fs, {time_ps:g} ps"
     lines = [f"script   {settings.file}: {said}", *(f"reads    {path}" for path in found.sources.values())]
-    without = "restarts none, a lost run starts again:  "
+    without = "restarts none, a lost run starts again: "
     return [*lines, *(f"{without}{settings.file.name}, {wrong}" for wrong in script.obstacles[:MOST_OBSTACLES])]
 
 

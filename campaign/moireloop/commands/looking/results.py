@@ -11,6 +11,7 @@ from moireloop.exit_codes import EXIT_FAILED
 from moireloop.results.analyses import failed_analyses
 from moireloop.results.early_ends import early_ends
 from moireloop.results.files import FewerRows, write_analyses, write_results, write_trajectories
+from moireloop.results.labels import percent
 from moireloop.results.results import utilisation
 from moireloop.session.history import History
 from moireloop.session.records import records
@@ -45,7 +46,7 @@ def show_results(campaign: Campaign, history: History, all_series: Sequence[Seri
         say(told)
     used = utilisation(history.results, history.resumed_at_s).fraction
     if used is not None:
-        console.print(f"utilisation of the workers {used:.1%}")
+        console.print(f"utilisation of the workers {percent(used, 1)}")
     if (early := early_ends(history.results, history.withheld)) is not None:
         console.print(str(early))
     for failed in failed_analyses(history.results):

@@ -37,7 +37,7 @@ export function mount(root, { store, go }) {
     update() {
       const s = store.summary, counts = s.counts;
       replace(tiles, tile("state", s.phase === "live" ? s.state : `${s.state ?? "–"}`, s.state_reason ?? ""),
-        budgetTile(s), tile("time", duration(elapsed(s)), s.left_s === null ? "" : `about ${duration(s.left_s)} left`),
+        budgetTile(s), tile("time", duration(elapsed(s)), s.left_s === null ? "" : `${s.left_at_most ? "at most" : "about"} ${duration(s.left_s)} left`),
         tile("now", `${counts.running} running`, `${counts.queued} queued, ${counts.analysing} being analysed`),
         tile("results", `${counts.measured} measured`, `${counts.refused} refused, ${counts.failed} failed, ${counts.cancelled} cancelled`),
         tile("utilisation", percent(s.utilisation), "of the workers' time in LAMMPS"),

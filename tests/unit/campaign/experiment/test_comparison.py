@@ -12,7 +12,7 @@ from moireloop.experiment.comparing import compare
 from moireloop.experiment.comparison import change_of, compare_peaks, lattices_of
 from moireloop.experiment.lines import campaign_lines, pattern_lines
 from moireloop.experiment.refused import PatternRefused
-from moireloop.figures.pattern import write_pattern_figure
+from moireloop.figures.pattern import pattern_figure, write_pattern_figure
 from moireloop_analyzer.patterns.peaks import peaks_of
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.search import SearchSpace, Target
@@ -120,6 +120,13 @@ def test_lattices_come_from_results_or_are_asked_for(pattern: Made, rng: np.rand
         compare_peaks(pattern.peaks, [], [], SPACE, lattices=(0.0, math.nan))
     with pytest.raises(PatternRefused, match="largest strain"):
         compare_peaks(pattern.peaks, [], [], SPACE, lattices=(A, A), max_strain=0.5)
+
+
+def test_arrows_show_the_twist(pattern: Made) -> None:
+    """One arrow for each layer: the angle between them is the twist, not 60 degrees less it."""
+    figure = pattern_figure(compare_peaks(pattern.peaks, [], [], SPACE, lattices=(A, A)), "p.csv")
+    first, second = (math.degrees(math.atan2(text.xy[1], text.xy[0])) for text in figure.axes[0].texts)  # type: ignore[attr-defined]
+    assert abs(first - second) == pytest.approx(8.3, abs=0.1)
 
 
 def test_a_file_is_compared_and_drawn(pattern: Made, rng: np.random.Generator, tmp_path: Path) -> None:

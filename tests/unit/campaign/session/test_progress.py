@@ -127,6 +127,13 @@ def test_time_left_ends_with_the_budget_of_time() -> None:
     assert time_left_s([], 5, 105.0, elapsed_s=70.0, wall_time_s=60.0) == 0.0
 
 
+def test_time_left_is_a_limit_until_results_have_a_pace(make_result: MakeResult) -> None:
+    """Before that the budget of wall time says how long it takes at most; then the pace says about how long."""
+    assert "at most 50 s left" in shown(progress(status(queued=3), wall_time_s=60.0))
+    results = [make_result(number, twist_deg=8.2, logged_s=START_S + 2 * number) for number in (1, 2, 3)]
+    assert "about 50 s left" in shown(progress(status(measured=3), results, wall_time_s=60.0))
+
+
 def test_time_left_is_not_guessed_from_two_results() -> None:
     """Two results, or three at one instant, tell no pace."""
     assert time_left_s([100.0, 102.0], 5, 105.0) is None

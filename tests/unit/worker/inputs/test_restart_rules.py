@@ -104,6 +104,12 @@ def test_what_it_holds_or_does_not_need_is_no_obstacle(lines: str) -> None:
     assert obstacles(commands_of(f"create_box 1 cell\n{lines}\nrun 10")) == []
 
 
+def test_the_example_continues_from_restart_files() -> None:
+    """The input of the tutorial has no obstacle."""
+    example = Path(__file__).parents[4] / "examples" / "script" / "growth.in"
+    assert obstacles(commands_of(example.read_text(encoding="utf-8"))) == []
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
