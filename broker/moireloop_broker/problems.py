@@ -28,6 +28,13 @@ class Problem:
         return f"{key}: {self.text}" if key else self.text
 
 
+def not_utf8(error: UnicodeDecodeError) -> tuple[int, str]:
+    """The line where a file is no UTF-8 text, from 1, and what was expected and came."""
+    line = error.object[: error.start].count(b"\n") + 1
+    mend = "; it looks like UTF-16: save it as UTF-8" if error.object.startswith((b"\xff\xfe", b"\xfe\xff")) else ""
+    return line, f"expected UTF-8 text, got the byte 0x{error.object[error.start]:02x}{mend}"
+
+
 def unknown_key(key: str, allowed: Sequence[str], elsewhere: Sequence[str] = ()) -> Problem:
     """An unknown key, with the nearest known one.
 

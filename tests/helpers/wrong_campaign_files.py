@@ -123,6 +123,10 @@ def _utf16(path: Path) -> None:
     path.write_bytes(GOOD.encode("utf-16"))
 
 
+def _utf16_unmarked(path: Path) -> None:
+    path.write_bytes(GOOD.encode("utf-16-be"))
+
+
 def _loop(path: Path) -> None:
     path.unlink()
     path.symlink_to(path)
@@ -167,8 +171,9 @@ WRONG_FILES = [
     WrongFile("larger than it says", "{file}: expected", act=_grows),
     WrongFile("a link to itself", "cannot be read", act=_loop),
     WrongFile("huge", "expected at most 1000000 bytes", act=_huge),
-    WrongFile("not UTF-8", "expected UTF-8 text, got the byte 0xe4 in line 1", act=_not_utf8),
-    WrongFile("UTF-16", "expected UTF-8 text, got the byte 0xff in line 1", act=_utf16),
+    WrongFile("not UTF-8", "line 1: expected UTF-8 text, got the byte 0xe4", act=_not_utf8),
+    WrongFile("UTF-16", "got the byte 0xff; it looks like UTF-16: save it as UTF-8", act=_utf16),
+    WrongFile("UTF-16 without a mark", "it has null bytes, as UTF-16 has: save it as UTF-8", act=_utf16_unmarked),
     WrongFile("empty", "name: expected this key", text=""),
     WrongFile("no TOML", "line 12", "temperature_k = [1500.0, 3500.0]", "temperature_k = [1500.0 3500.0]"),
     WrongFile("a key twice", "line 33", "count = 1\n", "count = 1\ncount = 2\n"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from moireloop.campaign_file.bounds import LARGEST_FILE_BYTES, excess
 from moireloop.campaign_file.errors import CampaignFileError, as_lines
-from moireloop_broker.problems import Problem
+from moireloop_broker.problems import Problem, not_utf8
 
 
 def text_of(path: Path) -> str:
@@ -25,9 +25,8 @@ def text_of(path: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        text = f"expected UTF-8 text, got the byte 0x{content[error.start]:02x} in line {line}"
-        raise refused(path, text) from error
+        line, text = not_utf8(error)
+        raise refused(path, f"line {line}: {text}") from error
 
 
 def document_of(text: str, name: Path | str) -> dict[str, Any]:
@@ -43,7 +42,9 @@ def document_of(text: str, name: Path | str) -> dict[str, Any]:
 
 
 def _mark_in(text: str) -> str:
-    """Where a byte order mark is, which no editor shows; empty where there is none."""
+    """What no editor shows: a byte order mark, with its line, or null bytes; empty where there is neither."""
+    if "\0" in text:
+        return "; it has null bytes, as UTF-16 has: save it as UTF-8"
     before, mark, _ = text.partition("\ufeff")
     if not mark:
         return ""

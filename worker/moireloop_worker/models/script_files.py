@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from moireloop_broker.files import replaced_whole, sha256_of_file, write_synced
 from moireloop_broker.folder import CampaignFolder
-from moireloop_broker.problems import Problem, shown
+from moireloop_broker.problems import Problem, not_utf8, shown
 from moireloop_worker.inputs.lammps_input import Command, ScriptRefused, Wrong, commands_of
 from moireloop_worker.inputs.script_rules import file_words
 from moireloop_worker.models import growth_model, growth_settings
@@ -200,10 +200,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ScriptRefused(
-            [Wrong(line, f"expected UTF-8 text, got the byte 0x{error.object[error.start]:02x}")]
-        ) from error
+        raise ScriptRefused([Wrong(*not_utf8(error))]) from error
 
 
 def _named_files(commands: list[Command]) -> Iterator[tuple[Command, str, bool]]:
