@@ -5,33 +5,24 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
+from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 import zmq
 import zmq.asyncio
 
 from moireloop.client.asking import Asking
-from moireloop.client.calls import Awaited, Calls, Computed, Returns
+from moireloop.client.calls import Awaited, Calls, Computed, First, Returns
 from moireloop.client.connecting import asking, connection_of, default_name, silence, subscribed, understood
 from moireloop.client.received import Received, Topic
-from moireloop.client.talks import Following, Talk, Wait, result_of
+from moireloop.client.talks import Following, Talk, Wait
 from moireloop_broker.connection import ClientConnection
 from moireloop_broker.contract.codec import pack
-from moireloop_broker.contract.control import (
-    ParameterRange,
-    Reply,
-    Request,
-)
+from moireloop_broker.contract.control import Reply, Request
 from moireloop_broker.contract.events import CampaignChanged, Published, Result
-from moireloop_broker.contract.message import START
-from moireloop_broker.contract.search import Target
-from moireloop_broker.contract.steered import targets_of
 from moireloop_broker.contract.steering import SteeringRequest
-
-if TYPE_CHECKING:
-    pass
 
 P = TypeVar("P", bound="Published", covariant=True)
 
@@ -93,26 +84,6 @@ class AsyncCampaignClient(Calls, Asking[Coroutine[Any, Any, None]], Awaited):
         """Close the connection."""
         self._context.destroy(linger=0)
 
-    async def space(self) -> dict[str, ParameterRange]:
-        """Each growth parameter: its unit, the range that is searched, its limits. Raises NotRunning."""
-        return (await self.describe()).space
-
-    async def targets(self) -> tuple[Target, ...]:
-        """The wanted twists. Raises NotRunning."""
-        return targets_of((await self.describe()).targets)
-
-    async def wait(self, candidate_id: str, timeout_s: float = math.inf) -> Result:
-        """The result of a candidate, as soon as it is there.
-
-        Raises:
-            TimeoutError: it is not there after `timeout_s`.
-            NotRunning: the campaign ended without it, or does not respond.
-        """
-        following = Following([Result], START, math.inf, timeout_s)
-        async for entry in self._drive(result_of(candidate_id, following.talk()), following.topics):
-            return cast("Result", entry.message)
-        raise following.without_result(candidate_id, timeout_s)
-
     @overload
     def subscribe(self, *, since: str | None = None, wait_s: float = math.inf) -> AsyncSubscription[Result]: ...
 
@@ -143,7 +114,10 @@ class AsyncCampaignClient(Calls, Asking[Coroutine[Any, Any, None]], Awaited):
                 wish = method.send(answer)
             except StopIteration as end:
                 return cast("T", end.value)
-            if isinstance(wish, Computed):
+            if isinstance(wish, First):
+                async with aclosing(self._drive(wish.talk, wish.topics)) as entries:
+                    answer = await anext(entries, None)
+            elif isinstance(wish, Computed):
                 answer = await asyncio.to_thread(wish.compute)
             else:
                 answer = await self._ask(wish)

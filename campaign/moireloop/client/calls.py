@@ -6,8 +6,9 @@ out: `client.best()` of a blocking client returns the value, that of an asyncio 
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import (
@@ -16,6 +17,7 @@ from typing import (
     Concatenate,
     Generic,
     ParamSpec,
+    Self,
     SupportsFloat,
     TypeAlias,
     TypeVar,
@@ -26,10 +28,17 @@ from typing import (
 
 from moireloop.client import requests
 from moireloop.client.received import Page, Received, Topic, order
-from moireloop.client.talks import PAGE, RESULT, Talk, Wait, page_of, replayed
+from moireloop.client.talks import PAGE, RESULT, Following, Talk, Wait, page_of, replayed, result_of
 from moireloop.experiment.options import PatternOptions, PatternSource, space_of
 from moireloop.results.results import best_result
-from moireloop_broker.contract.control import DescribeRequest, Description, Request, Status, StatusRequest
+from moireloop_broker.contract.control import (
+    DescribeRequest,
+    Description,
+    ParameterRange,
+    Request,
+    Status,
+    StatusRequest,
+)
 from moireloop_broker.contract.events import Published, Result
 from moireloop_broker.contract.message import START
 from moireloop_broker.contract.patterns import PatternMeasured
@@ -55,8 +64,16 @@ class Computed:
     compute: Callable[[], Any]
 
 
-Returns: TypeAlias = Generator[Request | Computed, Any, T]
-"""It is sent a Reply for a request, and its value for a computation."""
+@dataclass(frozen=True)
+class First:
+    """Asks for the first entry of a talk that has a subscription to these topics, or None if it yields none."""
+
+    talk: Talk
+    topics: Sequence[str]
+
+
+Returns: TypeAlias = Generator[Request | Computed | First, Any, T]
+"""It is sent a Reply for a request, and its value for a computation or a first entry."""
 
 
 class Blocking:
@@ -102,6 +119,33 @@ class either(Generic[P, T]):
         return called
 
 
+class described(Generic[T]):
+    """Part of the description of a campaign: an attribute of a blocking client, a method of one that is awaited."""
+
+    def __init__(self, part: Callable[[Description], T]) -> None:
+        self._part = part
+        self.__doc__ = part.__doc__
+
+    @overload
+    def __get__(self, client: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, client: Blocking, owner: type) -> T: ...
+
+    @overload
+    def __get__(self, client: Awaited, owner: type) -> Callable[[], Coroutine[Any, Any, T]]: ...
+
+    def __get__(self, client: Blocking | Awaited | None, owner: type) -> Any:
+        if client is None:
+            return self
+        if isinstance(client, Blocking):
+            return client._carried_out(self._look())
+        return lambda: client._carried_out(self._look())
+
+    def _look(self) -> Returns[T]:
+        return self._part((yield from _described()))
+
+
 class Calls:
     """What can be asked of a running campaign. Each method raises NotRunning if nothing answers."""
 
@@ -117,6 +161,30 @@ class Calls:
     def describe(self) -> Returns[Description]:
         """Description of the search: space with units and limits, targets, budget, strategy. Raises NotRunning."""
         return (yield from _described())
+
+    @described
+    def space(told: Description) -> dict[str, ParameterRange]:
+        """Each growth parameter: its unit, the range that is searched, its limits. Raises NotRunning."""
+        return told.space
+
+    @described
+    def targets(told: Description) -> tuple[Target, ...]:
+        """The wanted twists. Raises NotRunning."""
+        return targets_of(told.targets)
+
+    @either
+    def wait(self, candidate_id: str, timeout_s: float = math.inf) -> Returns[Result]:
+        """Wait for the result of a candidate.
+
+        Raises:
+            TimeoutError: there is no result after `timeout_s`.
+            NotRunning: the campaign ended without it, or does not respond.
+        """
+        following = Following([Result], START, math.inf, timeout_s)
+        entry = yield First(result_of(candidate_id, following.talk()), following.topics)
+        if entry is None:
+            raise following.without_result(candidate_id, timeout_s)
+        return cast("Result", entry.message)
 
     @either
     def results(self, since: str = START) -> Returns[list[Received[Result]]]:

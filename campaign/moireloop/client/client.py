@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, overload
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 import zmq
 
 from moireloop.client.asking import Asking
-from moireloop.client.calls import Blocking, Calls, Computed, Returns
+from moireloop.client.calls import Blocking, Calls, Computed, First, Returns
 from moireloop.client.connecting import (
     MOST_WAITING,
     asking,
@@ -26,22 +27,13 @@ from moireloop.client.connecting import (
 )
 from moireloop.client.html import campaign_html
 from moireloop.client.received import NotRunning, Page, Received, RequestRefused, Topic
-from moireloop.client.talks import Following, Talk, Wait, result_of
+from moireloop.client.talks import Following, Talk, Wait
 from moireloop_broker.connection import ClientConnection
 from moireloop_broker.contract.codec import pack
-from moireloop_broker.contract.control import (
-    ParameterRange,
-    Reply,
-    Request,
-)
+from moireloop_broker.contract.control import Reply, Request
 from moireloop_broker.contract.events import CampaignChanged, Published, Result
-from moireloop_broker.contract.message import START
-from moireloop_broker.contract.search import Target
 from moireloop_broker.contract.steered import targets_of
 from moireloop_broker.contract.steering import SteeringRequest
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["CampaignClient", "NotRunning", "Page", "Received", "RequestRefused", "Subscription", "Topic", "connect"]
 
@@ -105,28 +97,6 @@ class CampaignClient(Calls, Asking[None], Blocking):
         """Close the connection."""
         self._context.destroy(linger=0)
 
-    @property
-    def space(self) -> dict[str, ParameterRange]:
-        """Each growth parameter: its unit, the range that is searched, its limits. Raises NotRunning."""
-        return self.describe().space
-
-    @property
-    def targets(self) -> tuple[Target, ...]:
-        """The wanted twists. Raises NotRunning."""
-        return targets_of(self.describe().targets)
-
-    def wait(self, candidate_id: str, timeout_s: float = math.inf) -> Result:
-        """Wait for the result of a candidate.
-
-        Raises:
-            TimeoutError: there is no result after `timeout_s`.
-            NotRunning: the campaign ended without it, or does not respond.
-        """
-        following = Following([Result], START, math.inf, timeout_s)
-        for entry in self._drive(result_of(candidate_id, following.talk()), following.topics):
-            return cast("Result", entry.message)
-        raise following.without_result(candidate_id, timeout_s)
-
     @overload
     def subscribe(self, *, since: str | None = None, wait_s: float = math.inf) -> Subscription[Result]: ...
 
@@ -171,7 +141,11 @@ class CampaignClient(Calls, Asking[None], Blocking):
                 wish = method.send(answer)
             except StopIteration as end:
                 return cast("T", end.value)
-            answer = wish.compute() if isinstance(wish, Computed) else self._ask(wish)
+            if isinstance(wish, First):
+                with closing(self._drive(wish.talk, wish.topics)) as entries:
+                    answer = next(entries, None)
+            else:
+                answer = wish.compute() if isinstance(wish, Computed) else self._ask(wish)
 
     def _drive(self, talk: Talk, topics: Iterable[str] = ()) -> Generator[Received[Published], None, Any]:
         """Carry out a talk and yield its messages. With topics it has a subscription."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -17,7 +18,7 @@ import psutil
 import pytest
 import zmq
 
-from moireloop import connect
+from moireloop import connect, connect_async
 from moireloop.client.client import CampaignClient, NotRunning, RequestRefused
 from moireloop_broker.connection import NoConnectionFile, read_connection
 from moireloop_broker.contract.codec import pack
@@ -316,6 +317,22 @@ def test_redis_that_is_killed_comes_back_with_everything(broker: BrokerProcess, 
     assert int(client.info("server")["process_id"]) != pid
     client.close()
     assert [entry.message.candidate.candidate_id for entry in outside.results()] == ["c1", "c2", "c3"]
+
+
+def test_both_clients_wait_for_one_result(broker: BrokerProcess, outside: CampaignClient) -> None:
+    """For that of the candidate alone, and no longer than they are given; both describe the search alike."""
+    settled(broker, "c1", "c2")
+
+    async def beside() -> tuple[Result, object, object]:
+        async with connect_async(broker.file, timeout_s=20) as client:
+            with pytest.raises(TimeoutError, match="result of 'c3' within 0"):
+                await client.wait("c3", 0.2)
+            return await client.wait("c2", 20), await client.targets(), await client.space()
+
+    assert outside.wait("c2", 20).candidate.candidate_id == "c2"
+    assert asyncio.run(beside()) == (outside.wait("c2"), outside.targets, outside.space)
+    with pytest.raises(TimeoutError, match="result of 'c3' within 0"):
+        outside.wait("c3", 0.2)
 
 
 def test_client_says_when_nothing_answers(tmp_path: Path) -> None:

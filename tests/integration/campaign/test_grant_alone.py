@@ -13,9 +13,9 @@ import pytest
 
 from bench.gateway import append_results
 from moireloop import connect
+from moireloop.cli import main
 from moireloop.session.startup import settings_sections
 from moireloop_broker.connection import Connection
-from moireloop_broker.grants import revoke_grant
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.settings_store import write_settings_file
 from tests.helpers.gateways import gateway
@@ -69,9 +69,7 @@ def broker(tmp_path: Path) -> Iterator[tuple[Path, Connection, subprocess.Popen[
 
 def granted(campaign: Path, role: str, file: Path) -> Path:
     """The file of a new grant, as `moireloop grant` makes it."""
-    moireloop = [sys.executable, "-m", "moireloop"]
-    command = [*moireloop, "grant", str(campaign), "--role", role, "--host", "127.0.0.1", "-o", str(file)]
-    subprocess.run(command, check=True, capture_output=True)
+    assert main(["grant", str(campaign), "--role", role, "--host", "127.0.0.1", "-o", str(file)]) == 0
     return file
 
 
@@ -112,7 +110,7 @@ def test_a_grant_alone_shows_the_live_campaign(
             assert "on another machine" in looking.ask(f"{LOOKING}/{path}").json["message"]
         assert "on another machine" in looking.ask(f"{LOOKING}/cells").json["reason"]
 
-        revoke_grant(Path(connection.folder), "observer")
+        assert main(["revoke", str(file), "observer"]) == 0
         wait_until(lambda: "keys are not" in str(looking.ask(LOOKING).json["phase_reason"]), "the grant has ended")
         with contextlib.closing(connection.open_redis()) as client:
             CampaignState(client, connection.keys, "tiny").change("stopped")

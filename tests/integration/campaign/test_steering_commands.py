@@ -30,6 +30,7 @@ ORDERS: tuple[tuple[str, ...], ...] = (
 REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("propose", "x", "temperature_k=9000"), "OutOfBounds"), (("withdraw", "nobody"), "UnknownCandidate"),
     (("resume",), "NotPaused"), (("change-budget",), "expected"), (("retarget", "wide"), "expected a number"),
+    (("retarget", "--pattern", "shot"), "the pattern 'shot'"), (("retarget", "5", "--pattern", "shot"), "both"),
 )  # fmt: skip
 
 

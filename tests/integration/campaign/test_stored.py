@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 import moireloop
+from moireloop.campaign_file.load import load_campaign
 from moireloop.session.lock import CampaignIsRunning, conductor_name
+from moireloop.session.startup import settings_sections
 from moireloop_broker.contract.codec import pack, peeked_tag
 from moireloop_broker.contract.events import Measurement, Observation, Requested, Result, RunFailed
 from moireloop_broker.contract.steering import RetargetRequest, WantedTwist
+from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.observations import Observations
+from moireloop_broker.state.settings_store import write_settings_file
 from moireloop_gateway.sources import follower
 from moireloop_gateway.sources.place import Place
 from tests.helpers.stopped_campaigns import campaign_file, contents, running_server, stopped
@@ -22,10 +26,16 @@ from tests.helpers.waiting import wait_until
 
 
 def left(file: Path) -> Path:
-    """The folder of a stopped campaign with two results, a series of one frame, and other targets than in its file."""
+    """The folder of a stopped campaign with two results, a structure, a series of one frame, and other targets than in
+    its file.
+    """
     with running_server(file) as (folder, _):
         from moireloop_broker.connection import read_connection
 
+        write_settings_file(folder.root, settings_sections(load_campaign(file, "look")))
+        structure = folder.final_data("c1", 1)
+        structure.parent.mkdir(parents=True)
+        structure.write_text("LAMMPS data file\n")
         connection = read_connection(folder.connection_file)
         with contextlib.closing(connection.open_redis()) as client:
             request = RetargetRequest(targets=[WantedTwist(twist_deg=5.0)])
@@ -56,7 +66,12 @@ def test_stopped_campaign_is_read_whole_and_left_as_it_is(tmp_path: Path) -> Non
         (series,) = campaign.series
         assert (series.candidate_id, series.points[0].reason) == ("c0", "molten")
         assert campaign.best() is None
-        assert campaign.structures == {}
+        assert campaign.structures == {"c1": CampaignFolder(moved).final_data("c1", 1)}
+        settings = campaign.settings
+        assert settings["targets"] == [{"twist_deg": 5.0, "tolerance_deg": 0.5}]
+        assert settings["space"] == {name: list(bounds) for name, bounds in campaign.space.root.items()}
+        assert (settings["budget"]["results"], settings["growth"]["model"]) == (20, "noop")
+        assert settings["frames"]["every_steps"] > 0
         frame = campaign.results_frame()
         assert list(frame["candidate_id"]) == ["c0", "c1"]
     assert contents(moved) == before
