@@ -66,9 +66,9 @@ def _rows_of(plan: Plan, analyzers: int, *, kills: bool) -> list[Row]:
             rate = (_received(client, connection) - received) / elapsed_s
             seen = together([json.loads(cast("IO[str]", process.stdout).readline()) for process in processes])
         time.sleep(2.0)
-        all_received = _received(client, connection)
+        all_received, observed = _received(client, connection), _observed(client, connection)
     shares = [(after[pid] - before[pid]) / elapsed_s for pid in after if pid in before]
-    return _shown(plan, analyzers, rate, shares, seen, all_received, kills=kills)
+    return _shown(plan, analyzers, rate, shares, seen, (all_received, observed), kills=kills)
 
 
 def _shown(
@@ -77,14 +77,16 @@ def _shown(
     rate: float,
     shares: list[float],
     seen: dict[str, float],
-    received: int,
+    arrived: tuple[int, int],
     *,
     kills: bool,
 ) -> list[Row]:
     wanted = plan.workers / (plan.frame_every_s or 1.0)
     name = f"frames of {plan.workers} workers to {analyzers} analyzers{', one killed' if kills else ''}: "
     frame_s = min(times_s(hot_frame(TYPICAL_ATOMS, chalcogens=False), 0.2))
-    lost = seen["frames"] - received
+    received, observed = arrived
+    uncounted = max(0, observed - received)
+    lost = seen["frames"] - received - uncounted
     return [
         Row(
             f"{name}observed", rate, "/s", 0.95 * wanted, "at least",
@@ -101,13 +103,21 @@ def _shown(
         ),
         Row(
             f"{name}frames sent and not received", 100 * lost / max(1.0, seen["frames"]), "%", 5.0, "at most",
-            f"{lost:.0f}: lost with an analyzer, or in queues when the workers left",
+            f"{lost:.0f} in queues of a killed analyzer, or when the workers left; beside them {uncounted} were "
+            f"observed by an analyzer that was killed before it had counted them",
         ),
     ]  # fmt: skip
 
 
 def _received(client: redis.Redis, connection: Connection) -> int:
     return int(cast("bytes | None", client.hget(connection.keys.counters, "frames_received")) or 0)
+
+
+def _observed(client: redis.Redis, connection: Connection) -> int:
+    """All observations so far, also those that are not kept (XINFO STREAM, `entries-added`, since Redis 7)."""
+    with contextlib.suppress(redis.ResponseError):
+        return int(client.xinfo_stream(connection.keys.observations).get("entries-added", 0))
+    return 0
 
 
 def _analyzers_cpu_s() -> dict[int, float]:

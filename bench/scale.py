@@ -27,12 +27,17 @@ from moireloop.session.conductor import Conductor
 from moireloop_broker.connection import Connection
 from moireloop_broker.contract.events import Candidate
 from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.settings import ArchiveSettings
 from moireloop_broker.state.campaign_state import frame_endpoints
+from moireloop_broker.state.keys import OBSERVATIONS_KEPT
 from moireloop_broker.state.work_queue.proposals import Proposer
 
 STATUS_ASKED: Final = 20
 
 SIMULATOR: Final = "simulator"
+
+STREAMS: Final = {"log": 3 * ArchiveSettings().kept_events // 2, "observations": OBSERVATIONS_KEPT}
+"""The most entries of each; of the log half as many as are kept may wait to be archived."""
 
 HOPS: Final = 300
 
@@ -53,6 +58,7 @@ class Found:
     cpu: dict[str, float]
     redis_bytes: float
     redis_bytes_a_result: float
+    redis_hour_bytes: float
     connections: int
     most_connections: int
     status_s: float
@@ -153,7 +159,8 @@ def _watched(
         seen=seen,
         cpu={name: (after["cpu"][name] - before["cpu"].get(name, 0.0)) / elapsed_s for name in after["cpu"]},
         redis_bytes=after["bytes"],
-        redis_bytes_a_result=max(0.0, (after["bytes"] - before["bytes"]) / max(1, results)),
+        redis_bytes_a_result=max(0.0, (after["others"] - before["others"]) / max(1, results)),
+        redis_hour_bytes=after_an_hour(before, after, 3600 / elapsed_s),
         connections=connections["connected_clients"],
         most_connections=int(cast("dict[str, str]", client.config_get("maxclients"))["maxclients"]),
         status_s=status_s,
@@ -163,6 +170,15 @@ def _watched(
         raw_hops_per_s=raw,
         load=psutil.getloadavg()[0],
     )
+
+
+def after_an_hour(before: dict[str, Any], after: dict[str, Any], times: float) -> float:
+    """What Redis uses when so many times what came has come: its two streams keep a bounded number of entries."""
+    streams = 0.0
+    for name, most in STREAMS.items():
+        (_, earlier), (used, entries) = before[name], after[name]
+        streams += used / max(1, entries) * min(most, entries + times * (entries - earlier))
+    return float(streams + after["others"] + times * max(0, after["others"] - before["others"]))
 
 
 def together(several: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -193,9 +209,16 @@ def expect(processes: Sequence[subprocess.Popen[str]], word: str, conductor: Con
 
 def _state(client: redis.Redis, connection: Connection, simulators: Collection[int]) -> dict[str, Any]:
     counts = cast("dict[bytes, bytes]", client.hgetall(connection.keys.counts))
+    keys, used = connection.keys, client.info("memory")["used_memory"]
+    streams = {
+        name: (client.memory_usage(key, samples=1000) or 0, client.xlen(key))
+        for name, key in (("log", keys.log), ("observations", keys.observations))
+    }
     return {
+        **streams,
         "cpu": _cpu_s(simulators),
-        "bytes": client.info("memory")["used_memory"],
+        "bytes": used,
+        "others": used - sum(taken for taken, _ in streams.values()),
         "events": client.xlen(connection.keys.log),
         "results": sum(int(counts.get(name, 0)) for name in (b"measured", b"refused", b"failed")),
     }
@@ -223,7 +246,6 @@ def _rows_of(workers: int, found: Found, run_s: float) -> list[Row]:
     busy = ", ".join(f"{name} {100 * share:.0f} %" for name, share in sorted(found.cpu.items(), key=lambda x: -x[1]))
     events = {name: count for name, count in counted.items() if count}
     said = ", ".join(f"{name}: {count}" for name, count in sorted(events.items()))
-    hour = 3600 * found.results_per_s * found.redis_bytes_a_result + found.redis_bytes
     name = f"scale, {workers} workers: "
     lease_ms = 1000 * (quantiles(waits, n=100)[98] if len(waits) > 1 else waits[0])
     return [
@@ -242,8 +264,9 @@ def _rows_of(workers: int, found: Found, run_s: float) -> list[Row]:
             f"{found.events_per_s:.0f} events/s; cores: {busy}; load {found.load:.1f}",
         ),
         Row(
-            f"{name}Redis after an hour, reckoned", hour / 2**30, "GiB", 1.0, "at most",
-            f"{found.redis_bytes / 2**20:.0f} MiB now, {found.redis_bytes_a_result:.0f} bytes a result",
+            f"{name}Redis after an hour, reckoned", found.redis_hour_bytes / 2**30, "GiB", 1.0, "at most",
+            f"{found.redis_bytes / 2**20:.0f} MiB now; log and observations are bounded, "
+            f"{found.redis_bytes_a_result:.0f} bytes a result beside them",
         ),
         Row(f"{name}connections of Redis", found.connections, "", found.most_connections, "at most"),
     ]  # fmt: skip

@@ -48,6 +48,9 @@ AT_ONCE_S = 0.01
 """CPU time for runs or frames that are handled at once. A busy machine makes them slower, but not fewer: each round
 trip then waits for its turn, too."""
 
+FRAMES_BESIDE_RUNS_S = AT_ONCE_S / 4
+"""CPU time for frames while more runs wait than are taken at once."""
+
 MOST_AT_ONCE = 32
 
 LONG_S = 0.05
@@ -85,6 +88,7 @@ class AnalyzerService:
         self._next: list[FinishedRun] = []
         self._pace = Pace()
         self._frames_s = 0.0
+        self._runs_wait = False
         self._run: FinishedRun | None = None
         self._measured: Measurement | None = None
         self._campaign = CampaignState(client, self._keys, connection.campaign)
@@ -104,8 +108,9 @@ class AnalyzerService:
     def step(self) -> None:
         """Measure some finished runs, observe some frames that are there, and wait a moment when there are neither.
 
-        Each kind gets as much time as the other, so neither keeps the other waiting for long. Further analyzers work in
-        a separate process: observations and instructions do not wait for them, the result of a run does.
+        Neither kind keeps the other waiting for long. While finished runs wait in Redis they get most of the time:
+        frames may be dropped. Further analyzers work in a separate process: observations and instructions do not wait
+        for them, the result of a run does.
         """
         is_busy = self._take_finished()
         self._observe_waiting(0 if is_busy else FRAME_WAIT_S)
@@ -141,11 +146,13 @@ class AnalyzerService:
         if self._analyst is not None:
             return self._take_one(self._analyst)
         runs, self._next = self._next or self._finished.take_several(self._pace.at_once), []
+        self._runs_wait = False
         if runs:
-            self._next = self._finished.settle_and_take(
-                self._settlements(runs), 0 if self._frames_s > LONG_S else self._pace.at_once
-            )
+            settlements = self._settlements(runs)
+            most = 0 if self._frames_s > LONG_S else self._pace.at_once
+            self._next = self._finished.settle_and_take(settlements, most)
             self._claim.hold(*self._next)
+            self._runs_wait = 0 < most == len(self._next)
         return bool(runs)
 
     def _settlements(self, runs: Sequence[FinishedRun]) -> list[Settlement]:
@@ -214,8 +221,9 @@ class AnalyzerService:
             self._observations.add_analyses(analysed)
 
     def _observe_waiting(self, wait_s: float) -> None:
-        """Observe the frames that are there, as many as are measured within AT_ONCE_S, the last one however large."""
+        """Observe the frames that are there, as many as their time allows, the last one however large."""
         begun_s, seen = time.thread_time(), list[Observation]()
+        ends_s = begun_s + (FRAMES_BESIDE_RUNS_S if self._runs_wait else AT_ONCE_S)
         for number in range(MOST_AT_ONCE):
             if (received := self._frames.receive(0 if number else wait_s)) is None:
                 self._assembly.forget(time.monotonic())
@@ -224,7 +232,7 @@ class AnalyzerService:
                 seen.append(self._observation(frame))
                 if self._analyst is not None and self._settings.analyses_of == "every":
                     self._analyst.add(frame, may_drop=True)
-            if time.thread_time() - begun_s > AT_ONCE_S:
+            if time.thread_time() > ends_s:
                 break
         self._frames_s = time.thread_time() - begun_s
         if seen:

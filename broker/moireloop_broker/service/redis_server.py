@@ -48,6 +48,10 @@ OWN_FILES = 128
 BACKLOG = 4096
 """Connections that may wait to be taken up; the kernel's net.core.somaxconn bounds them too."""
 
+COMPACT_BYTES = 512
+"""Hashes and series of few and no longer values are kept without a pointer for each (redis.io/docs, memory
+optimization): a candidate and the points of its series are."""
+
 TLS_FILES = ("tls-certificate.pem", "tls-key.pem")
 """Certificate and key in the server's folder."""
 
@@ -202,6 +206,8 @@ class RedisServer:
             "client-query-buffer-limit 4gb",
             f"tcp-keepalive {KEEPALIVE_S}",
             f"maxclients {most_clients()}",
+            f"hash-max-ziplist-value {COMPACT_BYTES}",
+            f"zset-max-ziplist-value {COMPACT_BYTES}",
             f"tcp-backlog {BACKLOG}",
         )
         write_synced(config, "\n".join(lines) + "\n")

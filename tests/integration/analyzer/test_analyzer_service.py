@@ -264,6 +264,36 @@ def test_final_frame_ends_the_series(connection: Connection) -> None:
     assert [point.twist_deg for point in found] == pytest.approx([8.2, 8.2], abs=1e-3)
 
 
+def test_frames_and_finished_runs_are_handled_side_by_side(connection: Connection) -> None:
+    """Many of both wait: every frame gets its point and every run one result, by an analyzer that closes early."""
+    client = connection.open_redis()
+    queue = WholeQueue(client, connection.keys)
+    positions, types, _ = bilayer(8.2)
+    for number in range(20):
+        finished(connection, f"c{number}", frame(f"c{number}", positions, types, step=1000, final=True))
+    queue.propose(Candidate(candidate_id="running", parameters={"t": 1.0}, seed=0, proposed_s=time.time()))
+    assert isinstance(queue.take("w", 1.0), Lease)
+    service = AnalyzerService(connection, "a0")
+    publisher: FramePublisher = connection.open_frame_publisher()
+    for step in range(1, 61):
+        publisher.publish(frame("running", positions, types, step=step))
+    observations = Observations(client, connection.keys)
+
+    def are_all_seen() -> bool:
+        publisher.idle()
+        service.step()
+        return len(observations.newest("running", 1, 100)) == 60
+
+    wait_until(are_all_seen, "all frames are observed", 60)
+    service.close()
+    successor = AnalyzerService(connection, "a0")
+    found = stepped_until(successor, 20, connection)
+    successor.close()
+    publisher.close()
+    client.close()
+    assert sorted(result.candidate.candidate_id for result in found) == sorted(f"c{number}" for number in range(20))
+
+
 def test_settled_run_has_the_twist_of_its_window(connection: Connection) -> None:
     """Three frames of 8.2 degrees end it; the last frame shows 9 by chance: the result has 8.2, the series both."""
     client = connection.open_redis()

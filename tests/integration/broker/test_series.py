@@ -83,6 +83,13 @@ def test_several_at_once_are_added_as_one_after_another(client: redis.Redis, key
     assert observations.add_several([], window=2) == []
 
 
+def test_candidate_and_short_series_take_little_memory(client: redis.Redis, keys: Keys, begun: WholeQueue) -> None:
+    """The campaign's own server keeps them without a pointer for each value."""
+    Observations(client, keys).add_several([observation(step) for step in (500, 1000, 1500, 2000, 2500)])
+    kept = {client.object("encoding", key) for key in (keys.series("c1", 1), keys.candidate("c1"))}
+    assert kept <= {b"listpack", b"ziplist"}
+
+
 def test_window_is_answered_with_the_append(client: redis.Redis, keys: Keys, begun: WholeQueue) -> None:
     """Whoever adds a point gets the newest points of all analyzers, oldest first; none without asking."""
     first, second = Observations(client, keys), Observations(client, keys)

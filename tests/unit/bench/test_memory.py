@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.memory import Sample, draw, growth
+from bench.scale import STREAMS, after_an_hour
 
 
 def samples() -> list[Sample]:
@@ -29,3 +30,10 @@ def test_picture_is_drawn(tmp_path: Path) -> None:
     """As PNG."""
     draw(samples(), tmp_path / "memory.png")
     assert (tmp_path / "memory.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_streams_do_not_grow_beyond_what_they_keep() -> None:
+    """In 10 times as long: a stream that is full by then has its most entries, all else grows on."""
+    before = {"log": (0, 0), "observations": (100, 10), "others": 1000}
+    after = {"log": (500_000, 100_000), "observations": (200, 20), "others": 3000}
+    assert after_an_hour(before, after, 10.0) == 5 * STREAMS["log"] + 10 * 120 + 3000 + 10 * 2000
