@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, Literal, cast
 
 import redis
@@ -104,7 +105,7 @@ class CampaignState:
     def packed_status(self) -> bytes:
         """`status` with the server's figures, packed; what workers said before is not packed again."""
         status, workers = self._read_status(with_server=True)
-        return pack_status(status, [packed for _, packed in sorted(map(_packed_worker, workers))])
+        return pack_status(status, [packed for _, packed in sorted(map(_packed_worker, workers), key=itemgetter(0))])
 
     def _read_status(self, with_server: bool) -> tuple[Status, list[bytes]]:
         """The status without workers, and what is stored of each worker."""
