@@ -21,15 +21,15 @@ from tests.helpers.waiting import wait_until
 from tests.system.running import RunningCampaign
 
 Make = Callable[..., RunningCampaign]
-VICTIMS = (
+SERVICES = (
     ("moireloop_analyzer",),
     ("moireloop_optimizer",),
     ("-m moireloop_broker",),
     ("-server",),
     ("moireloop_worker.pool.service",),
-    ("--name worker-0", "mpi4py"),
-    ("hydra",),
 )
+
+VICTIMS = (*SERVICES, ("--name worker-0", "mpi4py"), ("hydra",))
 
 
 def found(running: RunningCampaign, *words: str) -> psutil.Process:
@@ -140,6 +140,7 @@ def test_kills_at_random_moments(campaign: Make) -> None:
     chance = random.Random(7)
     running = campaign(results=30)
     running.start()
+    wait_until(lambda: all(running.find(*words) for words in SERVICES), "all services are there")
     for kind in chance.sample(["service"] * 6 + ["command", "everything"], 8):
         time.sleep(chance.uniform(0.2, 1.5))
         assert running.process is not None
