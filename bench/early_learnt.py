@@ -120,7 +120,7 @@ def show_learnt(arguments: argparse.Namespace) -> None:
 def lines(found: Reliability) -> list[str]:
     """The reliability curve and the table of levels as text."""
     curve = [
-        f"score {part.told:.3f}: right {part.right:.3f} ({part.low:.3f} to {part.high:.3f}), {part.runs} runs"
+        f"score {part.predicted:.3f}: right {part.right:.3f} ({part.low:.3f} to {part.high:.3f}), {part.runs} runs"
         for part in found.curve
     ]
     table = []

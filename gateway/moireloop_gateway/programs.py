@@ -19,19 +19,19 @@ class NoAnswer(RuntimeError):
     """A program has given no answer; the text says why."""
 
 
-def answer_of(program: str, name: str, told: Any, limit_s: float) -> bytes:
+def answer_of(program: str, name: str, stdin: Any, limit_s: float) -> bytes:
     """What a module that is run as a program says, as JSON. Blocks.
 
     Args:
         name: of the work, for its log and for messages.
-        told: what it finds on stdin, as JSON.
+        stdin: what it finds on stdin, as JSON.
         limit_s: seconds that it may take.
 
     Raises:
         NoAnswer: it failed, took too long, or could not be started.
     """
     try:
-        trial = try_out([sys.executable, "-m", program], name, start_s=limit_s, told=json.dumps(told).encode())
+        trial = try_out([sys.executable, "-m", program], name, start_s=limit_s, stdin=json.dumps(stdin).encode())
     except TrialOverdue as error:
         raise NoAnswer(str(error)) from error
     except OSError as error:

@@ -97,16 +97,16 @@ def serve(given: Sequence[Path], how: Listening, said: Callable[[str], None], re
 
 def _await_something(given: Sequence[Path], patience_s: float, said: Callable[[str], None]) -> None:
     """Wait until there is something to show. Raises NothingToShow, CampaignFileError."""
-    deadline_s, told = time.monotonic() + patience_s, ""
+    deadline_s, shown = time.monotonic() + patience_s, ""
     while True:
         try:
             refuse_nothing(given)
         except NothingToShow as error:
             if time.monotonic() >= deadline_s:
                 raise
-            if str(error) != told:
-                told = str(error)
-                said(f"waiting, at most {deadline_s - time.monotonic():.0f} s: {told}")
+            if str(error) != shown:
+                shown = str(error)
+                said(f"waiting, at most {deadline_s - time.monotonic():.0f} s: {shown}")
             time.sleep(LOOK_EVERY_S)
         else:
             return

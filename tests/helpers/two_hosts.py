@@ -114,7 +114,7 @@ class TwoHosts:
             NAMES_FOLDER.rmdir()
 
     def unplug(self) -> None:
-        """Part them: what is on its way, or sent from now on, is lost, and nobody is told."""
+        """Part them: what is on its way, or sent from now on, is lost, without any notice."""
         _ip("-n", self._switch, "link", "set", self.second.port, "nomaster")
 
     def plug_in(self) -> None:

@@ -57,7 +57,7 @@ def test_no_error_is_beyond_four_standard_errors() -> None:
 
 
 def test_stacking_is_never_the_wrong_one() -> None:
-    """R or H is what the layers were built as wherever it is told, and it is told of nearly all."""
+    """R or H is what the layers were built as wherever it is reported, and it is reported for nearly all."""
     asked = [outcome for outcome in outcomes() if outcome.case.stacking is not None]
     assert [outcome.case.name for outcome in asked if outcome.misstacked] == []
     assert np.mean([outcome.estimate.stacking is not None for outcome in asked]) > 0.97

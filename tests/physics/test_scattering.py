@@ -323,7 +323,7 @@ def test_what_cannot_be_seen_is_refused() -> None:
 
 
 def test_beads_scatter_as_points_and_are_named() -> None:
-    """Types without an element and elements without a Debye temperature are told."""
+    """Types without an element and elements without a Debye temperature are named."""
     bilayer = mx2(2, 1)
     pattern = simulated_pattern(seen(bilayer, {1: "W", 2: "Se"}), "gixd", SHARP, sample_k=300.0)
     assert pattern.unknown_types == (3, 4)

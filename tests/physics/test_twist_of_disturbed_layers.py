@@ -1,4 +1,4 @@
-"""Noise, vacancies, ripples, seams and grains: the twist stays right, and its error is told."""
+"""Noise, vacancies, ripples, seams and grains: the twist stays right, and its error is stated."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ __all__ = ["compiled_kernels"]
 Make = Callable[..., RunningCampaign]
 
 PREPARED = 1000
-"""The preparation of a run has fewer steps, which are told in the same way."""
+"""The preparation of a run has fewer steps, which are reported in the same way."""
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_end_of_a_job_is_known_and_asked_again(slurm: Slurm, tmp_path: Path, mon
         ("PATH", "/nowhere", "expected srun on the PATH within Slurm job 7, got none"),
     ],
 )
-def test_what_is_no_job_is_told_in_one_line(
+def test_what_is_no_job_is_reported_in_one_line(
     slurm: Slurm, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
 ) -> None:
     """A job that is over, none at all, and a machine without srun."""

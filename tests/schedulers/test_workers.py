@@ -1,4 +1,4 @@
-"""Workers in the allocation of a real scheduler: where they run, how their ends are told, what is charged."""
+"""Workers in the allocation of a real scheduler: where they run, how their ends are reported, what is charged."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_worker_that_waits_for_a_place_says_so(
 
 
 @pytest.mark.parametrize(("gpus", "devices"), [(0, None), (2, "0,1")])
-def test_rank_is_told_its_gpus(
+def test_rank_gets_its_gpus(
     held: Held, make_campaign: Make, start_pool: StartPool, gpus: int, devices: str | None
 ) -> None:
     """As many of its node's devices as the file says for a rank, and none without."""

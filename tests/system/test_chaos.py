@@ -57,7 +57,7 @@ def test_resume_waits_until_the_services_of_a_killed_session_are_gone(campaign: 
 
 
 def test_interrupted_while_redis_is_away_it_drains_afterwards(campaign: Make) -> None:
-    """A Ctrl-C that Redis cannot be told of at once is not forgotten."""
+    """A Ctrl-C that cannot be written to Redis at once is not forgotten."""
     running = campaign(results=60)
     running.start()
     running.wait_for_results(2)

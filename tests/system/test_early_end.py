@@ -1,4 +1,4 @@
-"""Campaigns whose runs are ended early: orders are heard in time, saved steps are told, kills do no harm."""
+"""Campaigns whose runs are ended early: orders are heard in time, saved steps are reported, kills do no harm."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def results_of(events: list[Event]) -> list[Result]:
 
 
 def test_runs_end_within_a_frame_interval(campaign: Make) -> None:
-    """Runs end at the frame that decided or before the next but one, and what that saved is told and written."""
+    """Runs end at the frame that decided or before the next but one, and the saved steps are reported and written."""
     running = with_early_end(campaign(results=6, steps=STEPS))
     running.start()
     code, output = running.end()

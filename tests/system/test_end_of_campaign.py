@@ -41,7 +41,7 @@ def answering(campaign: RunningCampaign) -> bool:
 
 
 async def followed(folder: Path) -> tuple[list[str], str | None, str]:
-    """All results of a campaign, how it ended, and what a request is told after that."""
+    """All results of a campaign, how it ended, and what a request gets after that."""
     async with connect_async(folder, timeout_s=30) as client:
         await client.note("followed from a loop")
         subscription = client.subscribe(since="0-0")

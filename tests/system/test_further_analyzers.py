@@ -65,7 +65,7 @@ def test_example_of_the_page_runs(
     assert told.startswith("Analysis(numbers=mappingproxy({'spacing_angstrom': ")
 
 
-def test_analyzer_that_fails_is_told(
+def test_analyzer_that_fails_is_reported(
     campaign: Callable[..., RunningCampaign], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the end of the command, by the results, and by `status`; the snippet for a running campaign holds."""

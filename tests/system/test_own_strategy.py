@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 def test_campaign_with_a_strategy_of_ones_own(campaign: Callable[..., RunningCampaign], tmp_path: Path) -> None:
-    """It chooses the candidates after the initial design; what the file has become is told when going on with it."""
+    """It chooses the candidates after the initial design; resume reports that the file has changed."""
     running = campaign(results=RESULTS, strategy="own_strategy.py:LocalWalk")
     shutil.copy(EXAMPLES / "own_strategy.py", tmp_path)
     # A recipe that hits early would take the last runs for its repeats.

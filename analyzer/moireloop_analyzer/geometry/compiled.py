@@ -26,7 +26,7 @@ def compiled(function: Function) -> Function:
     try:
         kernel._cache = _KeptOnDisk(function)
     except RuntimeError:  # numba finds no place for its cache
-        log.warning("kernels are compiled anew by every process function=%s", function.__name__)
+        log.warning("every process compiles the kernels again function=%s", function.__name__)
     return cast(Function, kernel)
 
 

@@ -83,7 +83,7 @@ def fit_lattice(
     if distortion > MAX_STRAIN:
         return Refusal(
             f"its atoms form {described(reduced(vectors.T))}, not a strained triangular one: it is distorted by "
-            f"{distortion:.1%}, and no layer bears more than {MAX_STRAIN:.0%}"
+            f"{distortion:.1%}; no layer can be strained by more than {MAX_STRAIN:.0%}"
         )
     sigma_rad = _rotation_sigma(polar, grain.free.errors)
     if any(closure.doubtful for closure in closures):

@@ -190,7 +190,7 @@ def _paired(
     fit = fit_together(peaks, [one.matrix for one in found[:2]], sites, min(constants))
     if fit is None:
         return IndexedPattern(reason="too few peaks belong to only one lattice: they cannot be distinguished")
-    told, turned = _order(fit, constants, distinct)
+    identified, turned = _order(fit, constants, distinct)
     if turned:
         fit, brightness = _exchanged(fit), [brightness[1], brightness[0], *brightness[2:]]
     free = fit.owner < 0
@@ -200,11 +200,11 @@ def _paired(
         for one, bright in zip(found[2:], brightness[2:], strict=True)
         if np.isin(one.peaks, satellites).mean() < SATELLITE_LATTICE
     ]
-    pattern = _values(peaks, fit, constants if told else (_nominal(constants),) * 2, brightness)
+    pattern = _values(peaks, fit, constants if identified else (_nominal(constants),) * 2, brightness)
     explained = np.concatenate([np.flatnonzero(~free), satellites, *(one.peaks for one, _ in domains)])
     pattern = replace(
         pattern,
-        told_apart=told,
+        told_apart=identified,
         satellites=satellites,
         satellite_share=_satellite_share(peaks, fit, satellites, about),
         domains=tuple(domain_of(peaks, one, _nominal(constants), bright) for one, bright in domains),
@@ -299,8 +299,8 @@ def _order(fit: JointFit, constants: tuple[float, float], distinct: bool) -> tup
     error = float(np.hypot(errors[0], errors[1]))
     straight = abs(seen[0] - constants[0]) + abs(seen[1] - constants[1])
     crossed = abs(seen[0] - constants[1]) + abs(seen[1] - constants[0])
-    told = apart > 0 and abs(straight - crossed) > max(apart, NEAR * error)
-    return told, told and crossed < straight
+    identified = apart > 0 and abs(straight - crossed) > max(apart, NEAR * error)
+    return identified, identified and crossed < straight
 
 
 def _constant(matrices: Floats) -> float:

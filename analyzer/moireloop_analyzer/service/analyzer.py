@@ -253,19 +253,19 @@ class AnalyzerService:
 
     def _withholds(self, observed: Observation, decision: Decision) -> bool:
         """Whether the run is one that goes to its full end all the same; that it was sure is then logged."""
-        learnt, told = self._policies.learnt, decision.told
+        learnt, verdict = self._policies.learnt, decision.verdict
         if learnt is None or not is_kept_whole(observed.candidate_id, learnt.full_share):
             return False
-        if told is not None:
+        if verdict is not None:
             self._instructions.withhold(
                 EarlyEndWithheld(
                     candidate_id=observed.candidate_id,
                     attempt=observed.attempt,
                     reason=decision.reason,
                     step=decision.step,
-                    twist_deg=told.claim_deg,
+                    twist_deg=verdict.claim_deg,
                     tolerance_deg=learnt.tolerance_deg,
-                    probability=told.probability,
+                    probability=verdict.probability,
                     share=learnt.full_share,
                     withheld_s=time.time(),
                 )

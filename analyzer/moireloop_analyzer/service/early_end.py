@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 from moireloop_analyzer.settings import EarlyEndSettings, HopelessPolicy, SettledPolicy
 from moireloop_analyzer.settling.landmarks import REACH
-from moireloop_analyzer.settling.sureness import Sureness, Told
+from moireloop_analyzer.settling.sureness import Sureness, Verdict
 from moireloop_broker.state.series import SeriesPoint
 
 LEAST_SIGMA_DEG: Final = 1e-6
@@ -29,12 +29,12 @@ LEAST_SPREAD_DEG: Final = 0.0005
 
 @dataclass(frozen=True)
 class Decision:
-    """To end a run at this step, and why; `told` is the verdict of the policy `learnt`."""
+    """To end a run at this step, and why; `verdict` is the verdict of the policy `learnt`."""
 
     ending: Literal["settled", "hopeless"]
     reason: str
     step: int
-    told: Told | None = None
+    verdict: Verdict | None = None
 
 
 def frames_needed(policies: EarlyEndSettings) -> int:
@@ -63,8 +63,8 @@ def decide(
         return None
     if policies.settled is not None and (reason := _why_settled(points, policies.settled)):
         return Decision("settled", reason, points[-1].step)
-    if policies.learnt is not None and sureness is not None and (told := sureness.verdict(points)) is not None:
-        return Decision("settled", _why_sure(told, points), points[-1].step, told)
+    if policies.learnt is not None and sureness is not None and (verdict := sureness.verdict(points)) is not None:
+        return Decision("settled", _why_sure(verdict, points), points[-1].step, verdict)
     if policies.hopeless is not None and (reason := _why_hopeless(points, policies.hopeless, targets_deg)):
         return Decision("hopeless", reason, points[-1].step)
     return None
@@ -113,13 +113,13 @@ def _why_settled(points: Sequence[SeriesPoint], policy: SettledPolicy) -> str | 
     if spread > policy.within_deg or sigma_deg > policy.sigma_deg or _order_spread(window) > policy.order_within:
         return None
     still = f"twist within {round(spread, 3):g} degrees" if spread >= LEAST_SPREAD_DEG else "twist unchanged"
-    told = f"{still}, standard error {round(sigma_deg, 3):g},"
-    return f"{told} over {len(window)} frames {_where(window)}"
+    words = f"{still}, standard error {round(sigma_deg, 3):g},"
+    return f"{words} over {len(window)} frames {_where(window)}"
 
 
-def _why_sure(told: Told, points: Sequence[SeriesPoint]) -> str:
-    what = f"twist {round(told.claim_deg, 2):g} degrees stays with probability {round(told.probability, 3):g}"
-    return f"{what} by {told.runs} whole runs, {_where(points)}"
+def _why_sure(verdict: Verdict, points: Sequence[SeriesPoint]) -> str:
+    what = f"twist {round(verdict.claim_deg, 2):g} degrees stays with probability {round(verdict.probability, 3):g}"
+    return f"{what} by {verdict.runs} whole runs, {_where(points)}"
 
 
 def standard_error_deg(points: Iterable[SeriesPoint]) -> float:

@@ -33,7 +33,7 @@ class Bin:
     `low` and `high` bound that share with 95 % (Wilson), a run counted once however many landmarks it has there.
     """
 
-    told: float
+    predicted: float
     right: float
     low: float
     high: float
@@ -60,17 +60,17 @@ def reliability(
     if len(runs) < least_runs or sum(bool(run.landmarks) for run in runs) < 2 * FOLDS:
         return None
     scores, fold = held_out_scores(runs, tolerance_deg), folds(runs)
-    told = np.concatenate(scores)
+    predicted = np.concatenate(scores)
     right = np.concatenate([run.right(tolerance_deg) for run in runs])
     owner = np.repeat(np.arange(len(runs)), [len(run.landmarks) for run in runs])
     weights = np.array([run.weight for run in runs])[owner]
     curve = []
     for low, high in pairwise(EDGES):
-        inside = (told >= low) & ((told < high) | (high == EDGES[-1]))
+        inside = (predicted >= low) & ((predicted < high) | (high == EDGES[-1]))
         if inside.any():
             share, mean = (
                 np.average(right[inside], weights=weights[inside]),
-                np.average(told[inside], weights=weights[inside]),
+                np.average(predicted[inside], weights=weights[inside]),
             )
             count = len(np.unique(owner[inside]))
             curve.append(Bin(float(mean), float(share), *wilson(float(share), count), count))

@@ -82,7 +82,7 @@ class Ends:
 
 
 @dataclass(frozen=True)
-class Told:
+class Verdict:
     """What is reported of a run that is sure: its twist now in degrees, and how likely that is right."""
 
     claim_deg: float
@@ -100,7 +100,7 @@ class Sureness:
     basis: int
     tolerance_deg: float
 
-    def verdict(self, points: Sequence[SeriesPoint]) -> Told | None:
+    def verdict(self, points: Sequence[SeriesPoint]) -> Verdict | None:
         """The verdict at the newest point of a series; None while the run is not sure.
 
         Args:
@@ -109,7 +109,7 @@ class Sureness:
         found = landmark(points, self.tolerance_deg)
         if found is None or float(self.trees.probability(np.array([found.features]))[0]) < self.threshold:
             return None
-        return Told(found.claim_deg, self.ends.right_share, self.basis)
+        return Verdict(found.claim_deg, self.ends.right_share, self.basis)
 
 
 def whole_run(

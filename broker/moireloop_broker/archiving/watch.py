@@ -41,7 +41,7 @@ class ArchiveWatch:
         self._process: subprocess.Popen[bytes] | None = None
         self._look_at_s = 0.0
         self._backoff = Backoff()
-        self._told: str | None = None
+        self._reported: str | None = None
 
     def look(self) -> None:
         """Start what is due, or take note of how it ended. Call it from the main thread. Raises redis.RedisError."""
@@ -67,8 +67,8 @@ class ArchiveWatch:
             lifeline_command(command, signal.SIGKILL), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         if process.stdin is not None:
-            with process.stdin as told:
-                told.write(self._connection.model_dump_json().encode())
+            with process.stdin as stdin:
+                stdin.write(self._connection.model_dump_json().encode())
         return process
 
     def _ended(self, process: subprocess.Popen[bytes], code: int) -> float:
@@ -78,13 +78,13 @@ class ArchiveWatch:
         said = _last_words(process)
         if code == 0:
             self._backoff.reset()
-            if self._told is not None:
-                self._told = None
+            if self._reported is not None:
+                self._reported = None
                 self._campaign.service_changed(SERVICE, "started", "older events are moved to the archive again")
             return LOOK_EVERY_S
         reason = said or f"older events stay in Redis and will be moved later: the archiver {exit_reason(code)}"
-        if self._told is None:
-            self._told = reason
+        if self._reported is None:
+            self._reported = reason
             self._campaign.service_changed(SERVICE, "crashed", reason)
         log.warning("nothing archived reason=%s", reason)
         return self._backoff.next_s()

@@ -62,8 +62,8 @@ def wire_schema() -> dict[str, Any]:
     request, to the names of definitions. `bin` is a text of type "string" and format "binary".
     """
     _, schema = models_json_schema([(model, "validation") for model in wire_models().values()])
-    told = _meanings()
-    definitions = {name: _described(schema["$defs"][name], told[name]) for name in sorted(wire_models())}
+    meanings = _meanings()
+    definitions = {name: _described(schema["$defs"][name], meanings[name]) for name in sorted(wire_models())}
     return {
         "$schema": DIALECT,
         "title": "messages of moireloop",
@@ -91,20 +91,20 @@ def vectors() -> dict[str, Any]:
 
 
 def _meanings() -> dict[str, dict[str, str]]:
-    told: dict[str, dict[str, str]] = tomllib.loads((DATA / "meanings.toml").read_text(encoding="utf-8"))
-    return told
+    meanings: dict[str, dict[str, str]] = tomllib.loads((DATA / "meanings.toml").read_text(encoding="utf-8"))
+    return meanings
 
 
-def _described(definition: dict[str, Any], told: dict[str, str]) -> dict[str, Any]:
+def _described(definition: dict[str, Any], meanings: dict[str, str]) -> dict[str, Any]:
     """A definition with our words instead of titles and docstrings."""
-    words = {"tag": "kind and version of the message", **told}
+    words = {"tag": "kind and version of the message", **meanings}
     plain = _strict(definition)
     fields = {name: {**spec, "description": words[name]} for name, spec in plain["properties"].items()}
     required = plain.get("required", [])
     if "tag" in fields:
         del fields["tag"]["default"]
         required = ["tag", *required]
-    return {**plain, "description": told["says"], "properties": fields, "required": required}
+    return {**plain, "description": meanings["says"], "properties": fields, "required": required}
 
 
 def _strict(value: Any, names_fields: bool = False) -> Any:

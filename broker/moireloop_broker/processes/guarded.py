@@ -58,7 +58,7 @@ class Guarded:
     ) -> None:
         self._mark = secrets.token_hex(16)
         self._pid: int | None = None
-        self._told, telling = os.pipe()
+        self._pid_pipe, telling = os.pipe()
         limits = [name, str(OUTPUT_BYTES), str(memory_bytes), str(telling)]
         line = [sys.executable, "-I", "-S", guard.__file__, *limits, "--", *command]
         try:
@@ -78,8 +78,8 @@ class Guarded:
     def pid(self) -> int:
         """Process id of the command, or of its guard where it did not start; waits for the start."""
         if self._pid is None:
-            with os.fdopen(self._told, "rb") as told:
-                self._pid = int(told.readline() or self._process.pid)
+            with os.fdopen(self._pid_pipe, "rb") as pid_file:
+                self._pid = int(pid_file.readline() or self._process.pid)
         return self._pid
 
     @property
@@ -103,7 +103,7 @@ class Guarded:
             self._process.wait()
         _kill_marked(self._mark)
         if self._pid is None:
-            os.close(self._told)
+            os.close(self._pid_pipe)
             self._pid = self._process.pid
         return self._process.returncode
 

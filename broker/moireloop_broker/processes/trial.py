@@ -42,7 +42,7 @@ def try_out(
     *,
     start_s: float,
     limit_s: float | None = None,
-    told: bytes = b"",
+    stdin: bytes = b"",
     memory_bytes: int | None = None,
 ) -> Trial:
     """Run a command to its end, which takes all that it started along.
@@ -52,14 +52,14 @@ def try_out(
         name: for the log.
         start_s: seconds until it writes something on stdout, or ends.
         limit_s: seconds that it has from then on; by default `start_s`.
-        told: what it finds on stdin.
+        stdin: what it finds on stdin.
         memory_bytes: memory that each of its processes may take; by default half of the machine's.
 
     Raises:
         TrialOverdue: it was not done in time.
     """
     with tempfile.TemporaryFile() as told_file, tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as words:
-        told_file.write(told)
+        told_file.write(stdin)
         told_file.seek(0)
         memory = share_of_memory() if memory_bytes is None else memory_bytes
         process = Guarded(command, name, memory_bytes=memory, stdin=told_file, stdout=said, stderr=words)

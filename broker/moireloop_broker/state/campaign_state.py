@@ -137,11 +137,11 @@ class CampaignState:
         for section in ("memory", "clients") if with_server else ():
             pipeline.info(section)
         read = pipeline.execute(raise_on_error=False)
-        told = [read.pop() for _ in range(2)] if with_server else []
+        infos = [read.pop() for _ in range(2)] if with_server else []
         for answer in read:
             if isinstance(answer, Exception):
                 raise answer
-        known = {name: value for answer in told if isinstance(answer, dict) for name, value in answer.items()}
+        known = {name: value for answer in infos if isinstance(answer, dict) for name, value in answer.items()}
         return read, {counter: int(known[name]) for name, counter in OF_THE_SERVER.items() if name in known}
 
 

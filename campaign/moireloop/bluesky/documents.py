@@ -215,14 +215,14 @@ class Documents:
             stream = run.streams[name] = _Stream(self._uid(entry, run.uid, name, "descriptor"), kinds)
             documents.append(("descriptor", self._descriptor(entry, run, name, stream)))
         stream.events += 1
-        told = values({column: row.get(column) for column in stream.kinds}, stream.kinds)
+        data = values({column: row.get(column) for column in stream.kinds}, stream.kinds)
         event = {
             "uid": self._uid(entry, run.uid, name, str(stream.events)),
             "descriptor": stream.uid,
             "time": entry.at_s,
             "seq_num": stream.events,
-            "data": told,
-            "timestamps": dict.fromkeys(told, entry.at_s),
+            "data": data,
+            "timestamps": dict.fromkeys(data, entry.at_s),
             "filled": {},
         }
         return [*documents, ("event", event)]

@@ -98,8 +98,8 @@ class Setpoint:
         """Its data key."""
         limits = {"limits": {"control": {"low": self.limits.low, "high": self.limits.high}}}
         units = {"units": self.limits.unit} if self.limits.unit else {}
-        told = {"source": self._source, "dtype": "number", "shape": [], **units, **limits}
-        return {self.name: cast("DataKey", told)}
+        data = {"source": self._source, "dtype": "number", "shape": [], **units, **limits}
+        return {self.name: cast("DataKey", data)}
 
     def read_configuration(self) -> dict[str, Any]:
         """Nothing."""
@@ -195,19 +195,19 @@ class Growth:
                 self._read_last = result
         if self._read_last is None:
             raise NothingGrown(f"{self.name} has no result to read; trigger it first")
-        told, at_s = self._reading_of(self._read_last)
-        return {name: {"value": value, "timestamp": at_s} for name, value in told.items()}
+        data, at_s = self._reading_of(self._read_last)
+        return {name: {"value": value, "timestamp": at_s} for name, value in data.items()}
 
     def describe(self) -> DataKeys:
         """Data keys of a reading; parameters of the run are among them."""
         plain = data_keys(self._kinds, self.described.campaign)
         own = {"object_name": self.name}
-        return {f"{self.name}_{key}": cast("DataKey", {**told, **own}) for key, told in plain.items()}
+        return {f"{self.name}_{key}": cast("DataKey", {**data, **own}) for key, data in plain.items()}
 
     def read_configuration(self) -> dict[str, Any]:
         """The campaign's id and targets."""
-        told = {"campaign_id": self.described.campaign_id, "targets_deg": [one.twist_deg for one in self._targets]}
-        return {f"{self.name}_{name}": {"value": value, "timestamp": time.time()} for name, value in told.items()}
+        data = {"campaign_id": self.described.campaign_id, "targets_deg": [one.twist_deg for one in self._targets]}
+        return {f"{self.name}_{name}": {"value": value, "timestamp": time.time()} for name, value in data.items()}
 
     def describe_configuration(self) -> DataKeys:
         """Data keys of the configuration."""
@@ -257,8 +257,8 @@ class Growth:
     def collect(self) -> Iterator[dict[str, Any]]:
         """An event for each result that came since the last time."""
         for result in self._noted(self._flying) if self._flying is not None else ():
-            told, at_s = self._reading_of(result)
-            yield {"time": at_s, "data": told, "timestamps": dict.fromkeys(told, at_s)}
+            data, at_s = self._reading_of(result)
+            yield {"time": at_s, "data": data, "timestamps": dict.fromkeys(data, at_s)}
 
     def stop(self, success: bool = True) -> None:
         """Cancel the proposed candidates without a result. Raises NotRunning."""
@@ -285,8 +285,8 @@ class Growth:
             **{name: getattr(result.measurement, name, None) for name in MEASURED},
         }
         row["stacking"] = row["stacking"] or ""
-        told = {f"{self.name}_{key}": value for key, value in values(row, self._kinds).items()}
-        return told, result.times.logged_s or result.candidate.proposed_s
+        data = {f"{self.name}_{key}": value for key, value in values(row, self._kinds).items()}
+        return data, result.times.logged_s or result.candidate.proposed_s
 
     def _recipe(self, recipe: Mapping[str, Number]) -> dict[str, float]:
         unknown = sorted(name for name in recipe if name not in self._setpoints and not name.startswith("_"))

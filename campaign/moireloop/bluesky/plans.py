@@ -35,9 +35,9 @@ def grow(growth: Growth, recipes: Sequence[Mapping[str, Number]], *, md: Mapping
     Returns:
         Ids of the candidates, in the order of the recipes.
     """
-    told = {"plan_name": "grow", "num_points": len(recipes), "detectors": [growth.name]}
+    metadata = {"plan_name": "grow", "num_points": len(recipes), "detectors": [growth.name]}
 
-    @bpp.run_decorator(md={**told, "campaign_id": growth.described.campaign_id, **(md or {})})  # type: ignore[untyped-decorator]
+    @bpp.run_decorator(md={**metadata, "campaign_id": growth.described.campaign_id, **(md or {})})  # type: ignore[untyped-decorator]
     def inner() -> Generator[Msg, Any, None]:
         yield from bps.prepare(growth, recipes, wait=True)
         yield from bps.kickoff(growth, wait=True)

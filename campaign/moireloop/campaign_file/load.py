@@ -138,10 +138,10 @@ def keep_copy(file: CampaignFile, folder: CampaignFolder) -> None:
     Where the folder lies beside the file, or below, that path is relative to the folder, so that both may be moved.
     """
     text, origin = without_mark(file.text).rstrip("\n"), file.origin
-    place, root, told = origin.parent.resolve(), folder.root.resolve(), str(origin)
+    place, root, shown = origin.parent.resolve(), folder.root.resolve(), str(origin)
     if root.is_relative_to(place):
-        told = os.path.relpath(place / origin.name, root)
-    folder.keep_campaign_file(f"{text}\n{ORIGIN_MARK}{json.dumps(told)}\n")
+        shown = os.path.relpath(place / origin.name, root)
+    folder.keep_campaign_file(f"{text}\n{ORIGIN_MARK}{json.dumps(shown)}\n")
 
 
 def parsed(document: Mapping[str, Any], name: Path | str, *, beside: Path) -> Campaign:

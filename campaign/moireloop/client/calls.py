@@ -196,15 +196,15 @@ class Calls:
         """The results as a pandas table with the columns of results.parquet. Raises NotRunning, MissingExtra."""
         from moireloop.results.frame import results_frame
 
-        told, found = yield from _described_with_results()
-        bounds = {name: (limits.low, limits.high) for name, limits in told.space.items()}
-        return results_frame(found, targets_of(told.targets), bounds)
+        described, found = yield from _described_with_results()
+        bounds = {name: (limits.low, limits.high) for name, limits in described.space.items()}
+        return results_frame(found, targets_of(described.targets), bounds)
 
     @either
     def best(self, target: Target | float | None = None) -> Returns[Result | None]:
         """The measured result nearest to a target, by default the first one; None while nothing was measured."""
-        told, found = yield from _described_with_results()
-        return best_result(found, targets_of(told.targets)[0] if target is None else target)
+        described, found = yield from _described_with_results()
+        return best_result(found, targets_of(described.targets)[0] if target is None else target)
 
     @either
     def compare(self, pattern: PatternSource, **options: Unpack[PatternOptions]) -> Returns[Comparison]:
@@ -216,8 +216,8 @@ class Calls:
         """
         from moireloop.experiment.comparing import compare
 
-        told, found = yield from _described_with_results()
-        work = partial(compare, pattern, found, targets_of(told.targets), space_of(told), **options)
+        described, found = yield from _described_with_results()
+        work = partial(compare, pattern, found, targets_of(described.targets), space_of(described), **options)
         return cast("Comparison", (yield Computed(work)))
 
     @either
@@ -266,9 +266,9 @@ class Calls:
         """
         from moireloop.experiment.chamber import advised
 
-        told, found = yield from _described_with_results()
+        described, found = yield from _described_with_results()
         patterns = [entry.message for entry in (yield from _patterns(START))]
-        work = partial(advised, found, patterns, space_of(told), target, targets_of(told.targets))
+        work = partial(advised, found, patterns, space_of(described), target, targets_of(described.targets))
         return cast("ChamberAdvice", (yield Computed(work)))
 
     @either
@@ -331,8 +331,8 @@ def _patterns(since: str) -> Returns[list[Received[PatternMeasured]]]:
 
 
 def _described_with_results() -> Returns[tuple[Description, list[Result]]]:
-    told = yield from _described()
-    return told, [entry.message for entry in (yield from _results(START))]
+    described = yield from _described()
+    return described, [entry.message for entry in (yield from _results(START))]
 
 
 def _collected(replay: Talk) -> Returns[list[Received[Published]]]:

@@ -128,8 +128,8 @@ class CampaignClient(Calls, Asking[None], Blocking):
         return Subscription(following, self._drive(following.talk(), following.topics))
 
     def _repr_html_(self) -> str:
-        told, results = self.describe(), [entry.message for entry in self.results()]
-        return campaign_html(self.status(), told.budget_results, targets_of(told.targets), results)
+        described, results = self.describe(), [entry.message for entry in self.results()]
+        return campaign_html(self.status(), described.budget_results, targets_of(described.targets), results)
 
     def _carry_out(self, request: SteeringRequest) -> None:
         self._ask(request)

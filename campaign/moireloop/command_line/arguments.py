@@ -58,7 +58,9 @@ ARGUMENTS: Final = {
         Argument("--account", help="account that is charged (Flux: the bank)"),
         Argument("--queue", "--partition", help="queue of the jobs"),
         Argument("--chain", type=int, default=0, metavar="N", help="at most N jobs in a row; 0: as many as it takes"),
-        Argument("--resubmit", action="store_true", help="Slurm: submit the script anew instead of requeueing the job"),
+        Argument(
+            "--resubmit", action="store_true", help="Slurm: submit the script again instead of requeueing the job"
+        ),
     ),
     "figures": (
         Argument(

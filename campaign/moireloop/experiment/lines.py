@@ -91,8 +91,8 @@ def toward_lines(toward: Toward, start: Mapping[str, float]) -> list[str]:
         again, (low, high) = toward.recipe.again, toward.recipe.again.interval
         repeated = f"{again.hits} of {again.trials} repeats hit ({percent(low)} to {percent(high)})"
         values = _values(toward.recipe.result.candidate.parameters)
-        told = repeated if again.trials else "not repeated"
-        lines.append(f"  a recipe that hit: {toward.recipe.recipe_id}, {values}, {told}")
+        record = repeated if again.trials else "not repeated"
+        lines.append(f"  a recipe that hit: {toward.recipe.recipe_id}, {values}, {record}")
     return [*lines, f"  {_advice(toward, start)}"]
 
 

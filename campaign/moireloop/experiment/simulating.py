@@ -65,7 +65,7 @@ def pattern_of_file(
 
         elements = {number: symbol for number, symbol in enumerate(model.elements, start=1) if symbol}
         if not data_file.is_file():
-            raise PatternRefused(f"{data_file}: there is no final structure of this run any more")
+            raise PatternRefused(f"{data_file}: the final structure of this run no longer exists")
         try:
             seen = read_data_file(data_file)
             atoms = Atoms.of_frame(seen.positions, seen.types, seen.cell, model.periodic, elements)
@@ -92,17 +92,17 @@ def simulated_lines(
     from moireloop_analyzer.scattering.intensity_distance import intensity_distance
 
     kind_named(kind)
-    told: list[tuple[float, str]] = []
+    rows: list[tuple[float, str]] = []
     for one in comparison.closest:
         name = one.result.candidate.candidate_id
         try:
             seen = pattern_of_run(name, results, all_series, folder, model, kind, settings)
             apart = intensity_distance(comparison.peaks, seen.peaks)
-            told.append((apart, f"  {name}: {apart:.4f}"))
+            rows.append((apart, f"  {name}: {apart:.4f}"))
         except (PatternRefused, ValueError) as error:
-            told.append((math.inf, f"  {name}: not simulated: {error}"))
+            rows.append((math.inf, f"  {name}: not simulated: {error}"))
     head = f"with intensities (energy distance from the simulated {kind.upper()} pattern, sqrt(inverse angstrom)):"
-    return [head, *(line for _, line in sorted(told))] if told else []
+    return [head, *(line for _, line in sorted(rows))] if rows else []
 
 
 def kind_named(text: str) -> Kind:

@@ -80,13 +80,13 @@ def peaks_on_wire(peaks: Peaks) -> PatternPeaks:
     )
 
 
-def peaks_from_wire(told: PatternPeaks) -> Peaks:
+def peaks_from_wire(wire: PatternPeaks) -> Peaks:
     """The peaks of a message, to be indexed or drawn again."""
-    count = len(told.q_x_per_angstrom)
-    further = {held: _values(getattr(told, name), count) for name, held in COLUMNS.items()}
-    places = np.stack([np.array(told.q_x_per_angstrom), np.array(told.q_y_per_angstrom)], axis=1)
+    count = len(wire.q_x_per_angstrom)
+    further = {held: _values(getattr(wire, name), count) for name, held in COLUMNS.items()}
+    places = np.stack([np.array(wire.q_x_per_angstrom), np.array(wire.q_y_per_angstrom)], axis=1)
     return Peaks(
-        places, np.array(told.intensity, dtype=np.float64), centre_error=told.centre_error_per_angstrom, **further
+        places, np.array(wire.intensity, dtype=np.float64), centre_error=wire.centre_error_per_angstrom, **further
     )
 
 

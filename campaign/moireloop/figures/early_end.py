@@ -34,10 +34,10 @@ def early_end_figure(found: Reliability | None, runs: int, least_runs: int, leve
 
 def _draw_curve(axes: Axes, found: Reliability) -> None:
     axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls="--")
-    told, right = [part.told for part in found.curve], [part.right for part in found.curve]
+    predicted, right = [part.predicted for part in found.curve], [part.right for part in found.curve]
     below = [max(0.0, part.right - part.low) for part in found.curve]
     above = [max(0.0, part.high - part.right) for part in found.curve]
-    axes.errorbar(told, right, yerr=[below, above], fmt="o", ms=4, color=BLUE, capsize=2, lw=1, gid="curve")
+    axes.errorbar(predicted, right, yerr=[below, above], fmt="o", ms=4, color=BLUE, capsize=2, lw=1, gid="curve")
     axes.set_xlabel("predicted probability, held-out frames")
     axes.set_ylabel(f"share whose twist was within {found.tolerance_deg:g}° of the final one")
     axes.set_xlim(0, 1.02)

@@ -52,7 +52,7 @@ def was_right(event: EarlyEndWithheld, result: Result) -> bool | None:
 
 
 def early_ends(results: Iterable[Result], withheld: Withheld = NONE_WITHHELD) -> EarlyEnds | None:
-    """What early ends have saved over all runs that came to their end; None where no run was or could have been ended.
+    """What early ends have saved over all runs that ended; None where no run was or could have been ended.
 
     Args:
         results: all results.

@@ -165,5 +165,5 @@ def _last_line(path: Path) -> str:
             file.seek(max(0, path.stat().st_size - 4096))
             lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
         if lines:
-            return f"last words: {lines[-1].strip()[:LAST_WORDS]}"
+            return f"last output: {lines[-1].strip()[:LAST_WORDS]}"
     return "it left no output"

@@ -403,7 +403,7 @@ class Conductor:
             finally:
                 self._last_id = read.replayed_to or self._last_id
         except LogRolledBack as error:
-            log.warning("reading the log anew reason=%s", error)
+            log.warning("reading the log again reason=%s", error)
             self._last_id = START
             self.history = History()
         self.campaign = self._of_file.after(self.history.steered)

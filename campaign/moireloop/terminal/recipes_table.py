@@ -168,8 +168,8 @@ def _sizes(recipes: Sequence[Recipe]) -> dict[str, str]:
 
 def _columns(layout: Layout, sizes: dict[str, str]) -> list[Column]:
     extras = layout.extras
-    name, told = ("recipe cluster" if "cluster" in extras else "recipe"), (sizes if "sizes" in extras else {})
-    columns: list[Column] = [(name, lambda recipe: _name(recipe) + told.get(recipe.recipe_id, ""))]
+    name, notes = ("recipe cluster" if "cluster" in extras else "recipe"), (sizes if "sizes" in extras else {})
+    columns: list[Column] = [(name, lambda recipe: _name(recipe) + notes.get(recipe.recipe_id, ""))]
     columns += [(label(name), _parameter(name, layout.digits)) for name in layout.parameters]
     has_sigma = "sigma" in extras or "again" not in extras
     columns.append(("twist (°)", lambda recipe: with_error(recipe.twist_deg, recipe.sigma_deg if has_sigma else None)))
@@ -195,8 +195,8 @@ def _table(shown: Sequence[tuple[Target, Sequence[Recipe]]], sizes: Sequence[dic
     for heading in ("target (°)", *(text for text, _ in _columns(layout, {}))):
         text = heading.replace(" ", "\n") if layout.broken else heading
         table.add_column(text, justify="left" if heading.startswith(("recipe", "again")) else "right", no_wrap=True)
-    for (target, recipes), told in zip(shown, sizes, strict=True):
-        _add_recipes(table, target, recipes, _columns(layout, told))
+    for (target, recipes), notes in zip(shown, sizes, strict=True):
+        _add_recipes(table, target, recipes, _columns(layout, notes))
     table.caption = "\n".join(_notes([recipe for _, recipes in shown for recipe in recipes], sizes, layout)) or None
     return table
 

@@ -240,15 +240,17 @@ class Picture:
         fields = event.request.model_dump(exclude={"tag", "requester"}, exclude_none=True)
         text = fields.pop("text", None)
         words = [*([] if text is None else [text]), *(f"{name} {value}" for name, value in fields.items())]
-        told = ", ".join(words)
+        wanted = ", ".join(words)
         kind = event.request.tag.partition("_request/")[0].replace("_", " ")
-        self._remark(log_id, event.at_s, kind, f"{told} (by {event.requester})" if told else f"by {event.requester}")
+        self._remark(
+            log_id, event.at_s, kind, f"{wanted} (by {event.requester})" if wanted else f"by {event.requester}"
+        )
 
     def _measured(self, log_id: str, event: PatternMeasured) -> None:
         """The newest patterns are kept, without their peaks."""
         self.patterns_seen += 1
-        told = event.model_dump(exclude={"tag", "peaks"})
-        self.patterns[event.pattern_id] = {"id": log_id, **told, "peaks": len(event.peaks.intensity)}
+        fields = event.model_dump(exclude={"tag", "peaks"})
+        self.patterns[event.pattern_id] = {"id": log_id, **fields, "peaks": len(event.peaks.intensity)}
         if len(self.patterns) > PATTERNS_KEPT:
             del self.patterns[next(iter(self.patterns))]
         shown = event.analysis
@@ -260,8 +262,8 @@ class Picture:
         fields = event.model_dump(exclude={"tag"}, exclude_none=True)
         at_s = next((value for name, value in fields.items() if name.endswith("_s")), id_order(log_id)[0] / 1000)
         kind = str(getattr(event, "tag", "event")).partition("/")[0]
-        told = ", ".join(f"{name} {value}" for name, value in fields.items() if not name.endswith("_s"))
-        self._remark(log_id, float(at_s), kind, told)
+        text = ", ".join(f"{name} {value}" for name, value in fields.items() if not name.endswith("_s"))
+        self._remark(log_id, float(at_s), kind, text)
 
     def _remark(self, log_id: str, at_s: float, kind: str, text: str) -> None:
         self.remarks.append({"id": log_id, "at_s": at_s, "kind": kind, "text": text})

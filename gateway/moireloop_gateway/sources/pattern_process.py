@@ -34,9 +34,9 @@ def main() -> int:
     """Index and submit. One thread is enough, and leaves the cores to the workers."""
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")
-    told = json.loads(sys.stdin.buffer.read())
+    request = json.loads(sys.stdin.buffer.read())
     try:
-        said = _submitted(Path(told["folder"]), told["connection"], told["body"])
+        said = _submitted(Path(request["folder"]), request["connection"], request["body"])
     except tuple(REFUSALS) as error:
         said = {"error": REFUSALS[type(error)], "message": " ".join(str(error).split())[:1000]}
     sys.stdout.write(json.dumps(said, allow_nan=False))

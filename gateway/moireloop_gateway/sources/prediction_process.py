@@ -20,10 +20,10 @@ def main() -> int:
         os.environ.setdefault(name, "1")
     from moireloop.results.hit_maps import hit_maps
 
-    told = json.loads(sys.stdin.buffer.read())
-    space = SearchSpace.model_validate({name: tuple(ends) for name, ends in told["space"].items()})
-    targets = [Target.model_validate(target) for target in told["targets"]]
-    results = _results(Path(told["folder"]), told["connection"])
+    request = json.loads(sys.stdin.buffer.read())
+    space = SearchSpace.model_validate({name: tuple(ends) for name, ends in request["space"].items()})
+    targets = [Target.model_validate(target) for target in request["targets"]]
+    results = _results(Path(request["folder"]), request["connection"])
     sys.stdout.write(json.dumps(hit_maps(results, space, targets), allow_nan=False))
     return 0
 

@@ -36,7 +36,7 @@ class RemotePlace:
         self.connection_file = file
         self.steers = connection.role != "observer"
         self._endpoint = connection.control
-        self._told: Description | None = None
+        self._description: Description | None = None
 
     @property
     def where(self) -> str:
@@ -49,21 +49,23 @@ class RemotePlace:
 
     def learn(self, client: CampaignClient) -> None:
         """Ask what the campaign searches. Raises NotRunning."""
-        self._told = client.describe()
+        self._description = client.describe()
 
     def outline(self) -> Outline:
         """The campaign's description. Raises NotRunning until it is reached."""
-        if self._told is None:
+        if self._description is None:
             raise NotRunning(f"nothing has responded at {self._endpoint} so far")
-        told = self._told
+        description = self._description
         return Outline(
-            name=told.campaign,
-            targets=targets_of(told.targets),
-            space=SearchSpace.model_validate({name: (ends.low, ends.high) for name, ends in told.space.items()}),
+            name=description.campaign,
+            targets=targets_of(description.targets),
+            space=SearchSpace.model_validate({name: (ends.low, ends.high) for name, ends in description.space.items()}),
             budget=BudgetSettings(
-                results=told.budget_results, wall_time_s=told.budget_wall_time_s, outside_counts=told.outside_counts
+                results=description.budget_results,
+                wall_time_s=description.budget_wall_time_s,
+                outside_counts=description.outside_counts,
             ),
-            settings=_settings(told),
+            settings=_settings(description),
         )
 
     def services(self) -> list[str]:
@@ -75,10 +77,10 @@ class RemotePlace:
         return None
 
 
-def _settings(told: Description) -> dict[str, Any]:
+def _settings(description: Description) -> dict[str, Any]:
     return {
-        "name": told.campaign,
-        "growth": {"model": told.growth_model},
-        "optimizer": {"strategy": told.strategy},
-        "versions": told.versions,
+        "name": description.campaign,
+        "growth": {"model": description.growth_model},
+        "optimizer": {"strategy": description.strategy},
+        "versions": description.versions,
     }

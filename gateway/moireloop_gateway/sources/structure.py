@@ -50,9 +50,9 @@ def _refuse_missing() -> None:
 
 def _read(folder: str, candidate_id: str, attempt: int) -> bytes:
     _refuse_missing()
-    told = {"folder": folder, "candidate_id": candidate_id, "attempt": attempt}
+    request = {"folder": folder, "candidate_id": candidate_id, "attempt": attempt}
     try:
-        said = answer_of(PROGRAM, "structure", told, LIMIT_S)
+        said = answer_of(PROGRAM, "structure", request, LIMIT_S)
     except NoAnswer as error:
         raise NoStructure(f"reading the structure of {candidate_id}: {error}") from error
     if "reason" in (whole := json.loads(said)):

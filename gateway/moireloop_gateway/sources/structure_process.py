@@ -26,9 +26,9 @@ LOWER, UPPER, NEITHER = 0, 1, 2
 
 def main() -> int:
     """Read, measure and write; what cannot be read is said as a reason."""
-    told = json.loads(sys.stdin.buffer.read())
-    folder = CampaignFolder(Path(told["folder"]))
-    file = folder.final_data(told["candidate_id"], told["attempt"])
+    request = json.loads(sys.stdin.buffer.read())
+    folder = CampaignFolder(Path(request["folder"]))
+    file = folder.final_data(request["candidate_id"], request["attempt"])
     try:
         campaign = load_copy(folder)
         model = started_model(campaign.growth, campaign.frames.every_steps, folder)

@@ -103,5 +103,5 @@ async def _not_there(_: Request, error: Exception) -> Response:
 
 
 async def _broken(_: Request, error: Exception) -> Response:
-    told: dict[str, Any] = {"error": "GatewayFault", "message": f"a fault of the gateway: {type(error).__name__}"}
-    return Response(json.dumps(told), 500, media_type="application/json")
+    content: dict[str, Any] = {"error": "GatewayFault", "message": f"a fault of the gateway: {type(error).__name__}"}
+    return Response(json.dumps(content), 500, media_type="application/json")

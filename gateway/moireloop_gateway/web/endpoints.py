@@ -103,13 +103,13 @@ async def results(request: Request, gateway: Gateway) -> Response:
     if wanted := _list(request, "outcome"):
         rows = [row for row, word in enumerate(columns.words("outcome")) if first <= row < last and word in wanted]
     last_id = columns.values("id", [last - 1])[0] if last > first else _log_id(request, "after") or "0-0"
-    told = {"total": len(columns), "last_id": last_id, "complete": last == len(columns)}
+    page = {"total": len(columns), "last_id": last_id, "complete": last == len(columns)}
     if is_csv:
         named = {"content-disposition": f'attachment; filename="{followed.place.key}-results.csv"'}
         chosen = range(first, last) if isinstance(rows, slice) else rows
         parts = _csv(columns, names, chosen)
         return StreamingResponse(parts, 200, {"cache-control": "no-store", **named}, "text/csv")
-    return await asyncio.to_thread(lambda: json_response({**told, "columns": columns.table(names, rows)}))
+    return await asyncio.to_thread(lambda: json_response({**page, "columns": columns.table(names, rows)}))
 
 
 async def result(request: Request, gateway: Gateway) -> Response:
@@ -136,12 +136,12 @@ async def recipes(request: Request, gateway: Gateway) -> Response:
     last = len(followed.picture.results)
     try:
         with extras_for("the table of recipes", ("figures", "optimizer")):
-            told = await gateway.in_turn(
+            tables = await gateway.in_turn(
                 "recipes", lambda: recipes_json(followed.picture.results, last, followed.targets, bounds, count)
             )
     except MissingExtra as error:
         raise Refusal(501, "MissingExtra", str(error)) from error
-    return json_response(told)
+    return json_response(tables)
 
 
 async def series(request: Request, gateway: Gateway) -> Response:
@@ -209,8 +209,8 @@ async def log(request: Request, gateway: Gateway) -> Response:
         f'{{"id":{json.dumps(entry.id)},"topic":{json.dumps(entry.message.tag)},"event":{event_json(entry.message)}}}'
         for entry in page.entries
     )
-    told = f'{{"events":[{events}],"last_id":{json.dumps(page.last_id)},"complete":{json.dumps(page.complete)}}}'
-    return Response(told, 200, {"cache-control": "no-store"}, "application/json")
+    body = f'{{"events":[{events}],"last_id":{json.dumps(page.last_id)},"complete":{json.dumps(page.complete)}}}'
+    return Response(body, 200, {"cache-control": "no-store"}, "application/json")
 
 
 async def remarks(request: Request, gateway: Gateway) -> Response:
@@ -296,8 +296,8 @@ async def _of_log(followed: Followed, log_id: str, name: str) -> Response:
     milliseconds, number = (int(part) for part in log_id.split("-"))
     before = f"{milliseconds}-{number - 1}" if number else f"{milliseconds - 1}-{2**63 - 1}"
     found = (await followed.page(before, 1)).entries[0]
-    told = f'{{"id":{json.dumps(found.id)},"{name}":{found.message.model_dump_json()}}}'
-    return Response(told, 200, {"cache-control": "no-store"}, "application/json")
+    body = f'{{"id":{json.dumps(found.id)},"{name}":{found.message.model_dump_json()}}}'
+    return Response(body, 200, {"cache-control": "no-store"}, "application/json")
 
 
 async def steering_forms(_: Request, gateway: Gateway) -> Response:

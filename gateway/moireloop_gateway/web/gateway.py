@@ -56,19 +56,19 @@ class Gateway:
 
     def listed(self, place: Source) -> dict[str, Any]:
         """One campaign of the list, without following it."""
-        told: dict[str, Any] = {"key": place.key, "folder": place.where, "running": place.runs()}
+        entry: dict[str, Any] = {"key": place.key, "folder": place.where, "running": place.runs()}
         try:
             outline = place.outline()
-            told |= {"name": outline.name, "budget_results": outline.budget.results}
-            told["targets"] = [target.model_dump() for target in outline.targets]
+            entry |= {"name": outline.name, "budget_results": outline.budget.results}
+            entry["targets"] = [target.model_dump() for target in outline.targets]
         except (CampaignFileError, OSError, NotRunning) as error:
-            told |= {"name": place.key, "problem": " ".join(str(error).split())[:500]}
+            entry |= {"name": place.key, "problem": " ".join(str(error).split())[:500]}
         followed = next((one for one in self.catalogue.followed if one.place.key == place.key), None)
         if place.folder is None:
-            told["running"] = followed is not None and followed.phase == "live"
-        told["results"] = _rows(place) if followed is None else followed.picture.spent
-        told["changed_s"] = _changed_s(place)
-        return told
+            entry["running"] = followed is not None and followed.phase == "live"
+        entry["results"] = _rows(place) if followed is None else followed.picture.spent
+        entry["changed_s"] = _changed_s(place)
+        return entry
 
     async def summary(self, followed: Followed) -> dict[str, Any]:
         """All that is shown of a campaign at one moment."""
@@ -115,15 +115,15 @@ class Gateway:
 
 
 def _services(followed: Followed, status: Status | None) -> dict[str, Any]:
-    told = {
+    running = {
         "services": followed.picture.services,
         "workers": [] if status is None else [worker.model_dump() for worker in status.workers],
         "counters": {} if status is None else status.counters,
         "service_states": {} if status is None else status.services,
     }
     if status is not None and status.state != followed.picture.state:
-        told["state"] = status.state
-    return told
+        running["state"] = status.state
+    return running
 
 
 def _stages(followed: Followed) -> dict[str, float | None]:

@@ -177,8 +177,8 @@ class _Sender:
         return [*kept, allowed, (b"vary", b"origin")]
 
     async def refuse(self, refusal: Refusal, *, wants_page: bool) -> None:
-        told = {"error": refusal.error, "message": refusal.message}
-        body = refusal.message.encode() if wants_page else json.dumps(told).encode()
+        content = {"error": refusal.error, "message": refusal.message}
+        body = refusal.message.encode() if wants_page else json.dumps(content).encode()
         kind = b"text/plain; charset=utf-8" if wants_page else b"application/json"
         headers = [(b"content-type", kind), (b"cache-control", b"no-store")]
         if refusal.retry_s is not None:

@@ -76,30 +76,35 @@ def _listeners(gateway: Gateway) -> Metric:
     return metric
 
 
-def add_campaign(families: Families, name: str, told: Mapping[str, Any], followed: Followed) -> None:
+def add_campaign(families: Families, name: str, overview: Mapping[str, Any], followed: Followed) -> None:
     """All metrics of one campaign."""
     add, picture, now_s = families.add, followed.picture, followed.now_s
-    add(GAUGE, "up", "1 while the campaign's services answer.", name, float(told["phase"] == "live"))
+    add(GAUGE, "up", "1 while the campaign's services answer.", name, float(overview["phase"] == "live"))
     for state in LIVES:
         add(
-            GAUGE, "state", "1 for the state that the campaign is in.", name, float(told["state"] == state), state=state
+            GAUGE,
+            "state",
+            "1 for the state that the campaign is in.",
+            name,
+            float(overview["state"] == state),
+            state=state,
         )
     for state in STATES:
-        add(GAUGE, "candidates", "Candidates without a result, by state.", name, told["counts"][state], state=state)
+        add(GAUGE, "candidates", "Candidates without a result, by state.", name, overview["counts"][state], state=state)
     for outcome in OUTCOMES:
-        add(COUNTER, "results", "Results, by outcome.", name, told["counts"][outcome], outcome=outcome)
-    if (budget := told["budget"]) is not None:
+        add(COUNTER, "results", "Results, by outcome.", name, overview["counts"][outcome], outcome=outcome)
+    if (budget := overview["budget"]) is not None:
         add(GAUGE, "budget_results", "Results that the campaign may spend.", name, budget["results"])
-    for target in told["targets"]:
+    for target in overview["targets"]:
         label = f"{target['twist_deg']:g}"
         add(COUNTER, "hits", "Results within the tolerance of a target.", name, target["hits"], target_deg=label)
         error = target["error_deg"]
         add(GAUGE, "best_error_degrees", "Smallest distance of a twist from a target.", name, error, target_deg=label)
-    add(GAUGE, "utilisation_ratio", "Time in LAMMPS over wall time of the workers.", name, told["utilisation"])
-    add(COUNTER, "md_steps", "MD steps of finished runs.", name, told["steps_done"])
-    add(COUNTER, "md_steps_saved", "MD steps that early ends saved.", name, told["steps_saved"])
+    add(GAUGE, "utilisation_ratio", "Time in LAMMPS over wall time of the workers.", name, overview["utilisation"])
+    add(COUNTER, "md_steps", "MD steps of finished runs.", name, overview["steps_done"])
+    add(COUNTER, "md_steps_saved", "MD steps that early ends saved.", name, overview["steps_saved"])
     for ending, count in sorted(picture.endings.items()):
-        add(COUNTER, "runs_ended", "Runs by how they came to their end.", name, count, ending=ending)
+        add(COUNTER, "runs_ended", "Runs by how they ended.", name, count, ending=ending)
     checked = "Sure runs that continued to their full end as a check."
     add(COUNTER, "early_ends_checked", checked, name, picture.early_checked)
     add(COUNTER, "early_ends_wrong", "Of these, runs that ended with another twist.", name, picture.early_wrong)
@@ -115,20 +120,20 @@ def add_campaign(families: Families, name: str, told: Mapping[str, Any], followe
     add(GAUGE, "event_log_entries", "Events in the log.", name, picture.events)
     add(COUNTER, "attempts_failed", "Attempts that failed and were charged.", name, picture.attempts_failed)
     add(COUNTER, "attempts_lost", "Attempts that were lost and given back.", name, picture.attempts_lost)
-    _add_services(families, name, told, now_s)
+    _add_services(families, name, overview, now_s)
 
 
-def _add_services(families: Families, name: str, told: Mapping[str, Any], now_s: float) -> None:
+def _add_services(families: Families, name: str, overview: Mapping[str, Any], now_s: float) -> None:
     add = families.add
-    phases = [worker["phase"] for worker in told["workers"]]
+    phases = [worker["phase"] for worker in overview["workers"]]
     for phase in ("waiting", "starting", "up", "held"):
         add(GAUGE, "workers", "Workers, by phase.", name, phases.count(phase), phase=phase)
-    seen = [worker["seen_s"] for worker in told["workers"]]
+    seen = [worker["seen_s"] for worker in overview["workers"]]
     add(GAUGE, "worker_silence_seconds", "Longest silence of a worker.", name, now_s - min(seen) if seen else None)
-    for counter, value in told["counters"].items():
+    for counter, value in overview["counters"].items():
         if counter.endswith("_bytes"):
             add(GAUGE, counter, "As reported by the broker.", name, value)
         else:
             add(COUNTER, "events_counted", "What the services count, by its name.", name, value, counter=counter)
-    for service, state in told["service_states"].items():
+    for service, state in overview["service_states"].items():
         add(GAUGE, "service_up", "1 while a service is up.", name, float(state == "started"), service=service)

@@ -55,9 +55,9 @@ def submitted(place: Source, body: SubmitPattern) -> Any:
     """The event of the log, as JSON has it. Blocks for a second. Raises Refusal."""
     named = body.requester if body.requester != SOMEBODY else BY_PAGE
     asked = body.model_copy(update={"requester": named}).model_dump()
-    told = {"folder": place.where, "connection": str(place.connection_file), "body": asked}
+    request = {"folder": place.where, "connection": str(place.connection_file), "body": asked}
     try:
-        said = json.loads(answer_of(PROGRAM, "pattern", told, LIMIT_S))
+        said = json.loads(answer_of(PROGRAM, "pattern", request, LIMIT_S))
     except NoAnswer as error:
         raise Refusal(503, "PatternFault", f"indexing the pattern: {error}") from error
     if "error" not in said:

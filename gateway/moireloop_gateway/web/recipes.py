@@ -28,12 +28,12 @@ def recipes_json(
     """The `count` most reliable recipes for each target, of the first `last` results."""
     from moireloop.results.recipes import recipe_runs, recipes_of
 
-    told = []
+    tables = []
     for target in targets:
         ran = recipe_runs([_result(columns, row) for row in _rows_that_matter(columns, last, target)])
         found = recipes_of(ran, target, bounds)[:count]
-        told.append({"target": target.model_dump(), "recipes": [_shown(recipe) for recipe in found]})
-    return {"targets": told}
+        tables.append({"target": target.model_dump(), "recipes": [_shown(recipe) for recipe in found]})
+    return {"targets": tables}
 
 
 def _rows_that_matter(columns: ResultColumns, last: int, target: Target) -> list[int]:

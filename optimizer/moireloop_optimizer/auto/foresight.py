@@ -83,10 +83,10 @@ def gains(
     density = process.density_without(some, middle_deg)
     if habits is not None:
         density = _by_habits(points, twist_deg, some, middle_deg, density, habits, lattices)
-    told, lonely = density + UNFORESEEN, 1.0 / nearness(points, points, CROWD).sum(axis=1)
+    densities, lonely = density + UNFORESEEN, 1.0 / nearness(points, points, CROWD).sum(axis=1)
     logs = [
         np.average(np.log(row[out]), weights=lonely[out]) - np.log(np.average(row, weights=lonely))
-        for row, out in zip(told, some, strict=True)
+        for row, out in zip(densities, some, strict=True)
     ]
     return np.maximum(np.array(logs, dtype=np.float64), WORST)
 

@@ -27,9 +27,9 @@ def generator_problems(optimizer: OptimizerSettings, space: SearchSpace, target:
         return []
     limit_s = IMPORT_S + optimizer.suggest_s
     command = [sys.executable, "-B", "-m", "moireloop_optimizer.generators.trial"]
-    told = _trial(optimizer, space, target)
+    stdin = _trial(optimizer, space, target)
     try:
-        return _problems(try_out(command, f"trial of {optimizer.strategy}", start_s=limit_s, told=told))
+        return _problems(try_out(command, f"trial of {optimizer.strategy}", start_s=limit_s, stdin=stdin))
     except TrialOverdue:
         return [_problem("strategy", f"expected a generator that can be constructed, got none within {limit_s:g} s")]
 

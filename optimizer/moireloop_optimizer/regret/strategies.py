@@ -221,10 +221,10 @@ def _expected_warnings() -> Iterator[None]:
     adds (and tells of) is the remedy. An ascent that stops early still has its best point; this one is recorded
     and dropped, since BoTorch sets its own filter, "always", around it.
     """
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore", NumericalWarning)
         yield
-    for warning in told:
+    for warning in caught:
         if not issubclass(warning.category, OptimizationWarning):
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 

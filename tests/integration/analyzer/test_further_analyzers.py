@@ -125,7 +125,7 @@ def test_what_they_find_stands_in_the_result(connection: Connection, choose: Cho
     assert found["count"].reasons == {"sulfur_count": "types (), elements {}"}
 
 
-def test_what_they_break_is_told(connection: Connection, choose: Choose) -> None:
+def test_what_they_break_is_reported(connection: Connection, choose: Choose) -> None:
     """An error, something that is no Analysis, a number that is none, an analyzer that is not there: a reason each."""
     choose("raises", "rubbish", "not_finite", "no_such_thing", "count")
     found = outcomes(connection)
@@ -165,7 +165,7 @@ def test_one_that_takes_its_process_down_does_no_harm(
 
 
 def test_one_that_cannot_even_begin_does_no_harm(connection: Connection, choose: Choose) -> None:
-    """An analyzer that brings the process down before the first frame is told, and the others run."""
+    """An analyzer that brings the process down before the first frame is reported, and the others run."""
     choose("count", "stillborn", "greedy")
     found = outcomes(connection)
     assert found["stillborn"].reason == "analyzer 'stillborn' took down its process, which ended with exit code 7"

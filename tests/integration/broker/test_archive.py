@@ -111,7 +111,7 @@ def test_log_reads_the_same_from_everywhere(client: redis.Redis, keys: Keys, fol
 
 
 def test_ids_between_events(client: redis.Redis, keys: Keys, folder: Path) -> None:
-    """A client may name any id, and gets what comes after it; a reader whose id is gone is told."""
+    """A client may name any id, and gets what comes after it; a reader whose id is gone gets an error."""
     entries = grown(client, keys, 400)
     archived(client, keys, folder)
     log = EventLog(client, keys, folder)
@@ -230,7 +230,7 @@ def test_script_moves_only_the_oldest_and_published(client: redis.Redis, keys: K
 
 
 @pytest.mark.parametrize("fault", ["gone", "cut", "garbage", "foreign", "no folder"])
-def test_missing_file_is_told(client: redis.Redis, keys: Keys, folder: Path, fault: str) -> None:
+def test_missing_file_is_reported(client: redis.Redis, keys: Keys, folder: Path, fault: str) -> None:
     """By its name, to a reader of the log and to a client that replays; newer events are still there."""
     entries = grown(client, keys, 450)
     archived(client, keys, folder)
@@ -299,7 +299,7 @@ def told(client: redis.Redis, keys: Keys, folder: Path) -> list[tuple[str, str]]
 
 
 def test_folder_that_takes_no_files(client: redis.Redis, keys: Keys, folder: Path, watched: ArchiveWatch) -> None:
-    """It is told once and tried again; nothing is lost; when files can be written again the rest is moved."""
+    """It is reported once and tried again; nothing is lost; when files can be written again the rest is moved."""
     entries = grown(client, keys, 450)
     folder.write_text("in the way")
 

@@ -51,7 +51,7 @@ def settled(client: redis.Redis, keys: Keys, measurement: Measurement) -> Result
 def test_first_order_stands(
     client: redis.Redis, keys: Keys, queue: WholeQueue, instructions: Instructions, lease: Lease
 ) -> None:
-    """Of two analyzers that decide at once one gives the order; it is told at the renewal and stands in the log."""
+    """Of two analyzers that decide at once one gives the order; the renewal returns it, and the log has it."""
     assert queue.renew(lease, 1) is None
     assert instructions.end_early("c1", 1, "settled", WHY, 8) == "ordered"
     assert instructions.end_early("c1", 1, "hopeless", "no twist", 9) == "again"
@@ -157,7 +157,7 @@ def test_run_that_was_ended_early_is_measured_or_refused(
 
 
 def test_cancel_is_heard_above_an_order(queue: WholeQueue, instructions: Instructions, lease: Lease) -> None:
-    """What a person asks for is told to the worker, whichever came first."""
+    """The worker receives what a person asks for, whichever came first."""
     assert instructions.end_early("c1", 1, "settled", WHY, 8) == "ordered"
     assert queue.cancel("c1", "not wanted") == "asked"
     assert queue.renew(lease, 2) == "cancelled"

@@ -127,7 +127,7 @@ def test_frames_of_a_run_count_for_no_other(tmp_path: Path, context: zmq.Context
 def test_frames_that_wait_for_a_slow_analyzer_count_for_their_own_run(
     tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:
-    """They count as sent when the run is over; those that go after all are told apart, not counted for the next."""
+    """They count as sent when the run is over; those that go after all are distinguished, not counted for the next."""
     receiver = FrameReceiver(f"ipc://{tmp_path}/f", context=context)
     publisher = FramePublisher(lambda: frozenset({receiver.endpoint}), kept_bytes=120_000, context=context)
     publisher.publish(frame(0))

@@ -1,4 +1,4 @@
-"""Helpers that do whatever they like: each ends in time, with all that it has started, and is told of."""
+"""Helpers that do whatever they like: each ends in time, with all that it has started, and is reported."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def alive(folder: Path) -> list[int]:
 
 
 def lost(helper: Helper, limit_s: float = 1.0) -> str:
-    """What is told of a helper that is asked something."""
+    """What is reported of a helper that gets a request."""
     helper.send(b"question")
     helper.allow(limit_s)
     begun_s = time.monotonic()
@@ -202,7 +202,9 @@ def test_all_that_it_started_ends_with_it(start: Callable[[str], Helper], tmp_pa
         ("rubbish", "sent an invalid message: expected a message of at most 1048576 bytes, got -1"),
     ],
 )
-def test_whatever_it_does_is_told_in_time(start: Callable[[str], Helper], tmp_path: Path, what: str, told: str) -> None:
+def test_whatever_it_does_is_reported_in_time(
+    start: Callable[[str], Helper], tmp_path: Path, what: str, told: str
+) -> None:
     """And nothing of it is left."""
     assert lost(start(what)) == told
     assert alive(tmp_path) == []
@@ -287,7 +289,7 @@ raise SystemExit(3)
 @pytest.mark.parametrize("what", ["ends", "leaves"])
 def test_trial_says_how_it_ended(what: str) -> None:
     """Its exit code, what it said and its last words; it is not waited for what it left behind."""
-    trial = try_out([sys.executable, "-c", TRIAL, what], "a trial", start_s=30, limit_s=30, told=b"told")
+    trial = try_out([sys.executable, "-c", TRIAL, what], "a trial", start_s=30, limit_s=30, stdin=b"told")
     assert (trial.code, trial.said, trial.words) == (3, b"begins\ntold\n", b"words\n")
 
 

@@ -71,7 +71,7 @@ def test_several_are_proposed_as_far_as_the_budget_has_room(queue: WholeQueue) -
 
 
 def test_commands_in_one_round_trip(client: redis.Redis) -> None:
-    """The error of one stands in the place of its reply, the others are carried out, and large values are whole."""
+    """The error of one replaces its reply, the others are carried out, and large values are whole."""
     large = bytes(range(256)) * 1000
     commands = [("SET", "a", large), ("INCR", "a"), ("STRLEN", "a"), ("SET", "n", 1.5), ("GET", "n")]
     for alone in (False, True):

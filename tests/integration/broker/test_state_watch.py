@@ -161,7 +161,7 @@ def full(client: redis.Redis) -> Callable[[], object]:
 @pytest.mark.parametrize(
     ("refuse", "words"), [(password, "password|NOAUTH"), (read_only, "read only"), (full, "maxmemory")]
 )
-def test_server_that_refuses_is_told_within_a_minute(
+def test_server_that_refuses_is_reported_within_a_minute(
     refuse: Callable[[redis.Redis], Callable[[], object]], words: str, campaign: Campaign, server: RedisServer
 ) -> None:
     """Its own words are the reason; before that it has time to come back."""

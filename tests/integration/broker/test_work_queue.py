@@ -107,7 +107,7 @@ def test_same_candidate_twice_is_one(client: redis.Redis, keys: Keys, queue: Who
 
 
 def test_settling_twice_writes_one_result(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
-    """A second analyzer that settles the same run is told no, and the log has one result."""
+    """A second analyzer that settles the same run is refused, and the log has one result."""
     queue.propose(candidate())
     queue.finish(leased(queue), report("w0"), final_frame("c1", 1))
     finished = AnalysisQueue(client, keys, "a0")
@@ -188,7 +188,7 @@ def test_queued_candidate_is_cancelled_at_once(client: redis.Redis, keys: Keys, 
     assert (result.outcome, result.reason) == ("cancelled", "not wanted")
 
 
-def test_running_candidate_is_told_of_its_cancel(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
+def test_running_candidate_learns_of_its_cancel(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """A running candidate hears of its cancel when it renews, and its result keeps what was measured."""
     queue.propose(candidate())
     lease = leased(queue)

@@ -68,7 +68,7 @@ def test_closed_streams_are_no_trouble(redirect: str, file: Path) -> None:
     assert "Traceback" not in wrong.stdout + wrong.stderr
 
 
-def test_name_that_is_not_utf8_is_told(tmp_path: Path) -> None:
+def test_name_that_is_not_utf8_is_reported(tmp_path: Path) -> None:
     """One line, with the bytes as escapes."""
     name = os.fsencode(tmp_path) + b"/\xff.toml"
     with open(name, "wb") as made:

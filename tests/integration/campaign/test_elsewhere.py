@@ -23,7 +23,7 @@ PATIENT_S, IMPATIENT_S = 60.0, 0.01
 def test_services_come_fall_silent_come_back_and_leave(
     redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each is told once; what was never heard of is missing, and so is what fell silent."""
+    """Each is reported once; what was never heard of is missing, and so is what fell silent."""
     monkeypatch.setattr(elsewhere, "SILENT_S", PATIENT_S)
     monkeypatch.setattr(elsewhere, "LOOK_EVERY_S", 0.0)
     client, keys = open_client(redis_server.url), Keys("elsewhere")

@@ -83,7 +83,7 @@ def steered(told: dict[str, Any]) -> tuple[Any, ...]:
 def test_a_grant_alone_shows_the_live_campaign(
     broker: tuple[Path, Connection, subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
-    """An observer's grant looks, a controller's steers, what is absent is told, and the end is an end."""
+    """An observer's grant looks, a controller's steers, what is absent is named, and the end is an end."""
     file, connection, process = broker
     grants = [granted(file, role, tmp_path / f"{role}.json") for role in ("observer", "controller")]
     with gateway(tmp_path / "tokens.json", *grants) as away:
@@ -114,7 +114,7 @@ def test_a_grant_alone_shows_the_live_campaign(
         wait_until(lambda: "keys are not" in str(looking.ask(LOOKING).json["phase_reason"]), "the grant has ended")
         with contextlib.closing(connection.open_redis()) as client:
             CampaignState(client, connection.keys, "tiny").change("stopped")
-        wait_until(lambda: looking.ask(STEERING).json["phase"] == "ended", "the end is told")
+        wait_until(lambda: looking.ask(STEERING).json["phase"] == "ended", "the end is reported")
         process.terminate()
         process.wait(30)
         assert looking.ask(f"{STEERING}/log").code == 503

@@ -105,9 +105,7 @@ def test_folder_elsewhere_is_found_in_a_file_that_is_being_edited(
     assert TWO in status(file, capsys)
 
 
-def test_renamed_campaign_file_is_told_where_its_folder_may_be(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_renamed_campaign_file_says_where_its_folder_may_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It names the folder beside it that holds a campaign of its name."""
     file = campaign_file(tmp_path / "a")
     stopped(file)
@@ -166,7 +164,7 @@ def test_id_moves_with_the_folder_and_is_not_made_by_looking(
     assert (again.id, again.earlier_session) == (given.id, given.session)
 
 
-def test_append_only_file_cut_to_nothing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_append_only_file_cut_to_nothing_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is no campaign without results, and nothing begins anew."""
     file = campaign_file(tmp_path / "a")
     folder = stopped(file)

@@ -1,4 +1,4 @@
-"""One session at a time: Redis knows of it where the lock files are gone, and copies of a folder are told apart."""
+"""One session at a time: Redis knows of it where the lock files are gone, and copies of a folder are distinguished."""
 
 from __future__ import annotations
 

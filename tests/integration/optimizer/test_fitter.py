@@ -85,7 +85,7 @@ def test_it_gives_way_to_the_md(fitter: Fitter) -> None:
     assert psutil.Process(fitter.pid).nice() == min(19, os.nice(0) + 10)
 
 
-def test_its_death_is_told_and_a_new_one_answers() -> None:
+def test_its_death_is_reported_and_a_new_one_responds() -> None:
     """Killed with a question open: that question is lost, the next one is answered by another process."""
     fitter = Fitter(threads=1)
     try:
@@ -127,7 +127,7 @@ def test_generator_of_a_file_answers(fitter: Fitter) -> None:
 
 
 def test_generator_goes_on_in_another_process() -> None:
-    """Killed while it was waited for: the next process is told the whole history, and answers as the first one did."""
+    """Killed while it was waited for: the next process gets the whole history, and answers as the first one did."""
     fitter = Fitter(threads=1)
     try:
         fitter.ask(question(f"{OTHERS}:Middle"))
@@ -154,7 +154,7 @@ def test_generator_that_fails_is_made_up_for(fitter: Fitter) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"), [("Hangs", r"took longer than optimizer\.suggest_s; exit status -14"), ("Dies", "status -11")]
 )
-def test_generator_that_hangs_or_dies_is_told(name: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generator_that_hangs_or_dies_is_reported(name: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its process ends, after the seconds that it may take and no later; another one answers the next question."""
     fitter = Fitter(threads=1)
     try:

@@ -192,7 +192,7 @@ def of_others(name: str) -> str:
 
 @pytest.mark.timeout(300)
 def test_generator_of_xopt_survives_the_loss_of_its_process(new_campaign: NewCampaign) -> None:
-    """kill -9 before its first answer: Sobol points fill the queue, then the next one is told the log and goes on."""
+    """kill -9 before its first answer: Sobol points fill the queue, then the next one reads the log and continues."""
     xopt = "xopt.generators.bayesian:UpperConfidenceBoundGenerator"
     campaign = new_campaign(optimizer={"strategy": xopt, "options": {"beta": 1.0}}, budget={"results": 9})
     fitter = Fitter(threads=1)

@@ -146,7 +146,7 @@ def test_runs_leave_nothing_to_the_next(engine: Engine, short: Plan) -> None:
         assert final(engine, plan).cell[0, 0] == side
 
 
-def test_log_goes_where_it_is_told(
+def test_log_goes_where_it_is_sent(
     engine: Engine, short: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """LAMMPS writes its log into the given file, and nothing into the working directory."""

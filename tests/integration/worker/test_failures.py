@@ -39,7 +39,7 @@ run 100
 
 @dataclass(frozen=True)
 class Cause:
-    """Something that goes wrong: the settings or the blow that bring it about, and the reason that is to be told."""
+    """Something that goes wrong: the settings or the blow that bring it about, and the reason that is reported."""
 
     name: str
     reason: str

@@ -122,7 +122,7 @@ def test_attempt_after_an_error_of_lammps_begins_anew(make_campaign: Make, start
 
 
 def test_restart_file_that_is_passed_over_is_counted(make_campaign: Make, start: Start) -> None:
-    """It belongs to another plan: the run begins anew, and whoever watches the campaign is told why."""
+    """It belongs to another plan: the run begins anew, and whoever watches the campaign sees why."""
     campaign = make_campaign(MEDIUM_BEAD)
     campaign.propose("c0")
     first = start(campaign)

@@ -230,7 +230,7 @@ def test_what_is_superseded_is_not_told_again(engine: Engine, tmp_path: Path, na
 
 
 def test_what_lammps_refuses_to_go_on_from_begins_anew(engine: Engine, tmp_path: Path) -> None:
-    """A command that is given again does not fit the file: the same attempt begins anew, and somebody is told."""
+    """A command that is given again does not fit the file: the same attempt starts over, and this is reported."""
     tied = (
         NVE
         + ROW.format("")

@@ -1,4 +1,4 @@
-"""A launcher that tells of no end: what a scheduler's lost event looks like from the pool."""
+"""A launcher that reports no end: what a scheduler's lost event looks like from the pool."""
 
 from __future__ import annotations
 

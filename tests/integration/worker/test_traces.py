@@ -116,7 +116,7 @@ def test_names_of_shared_memory_are_those_of_mpich() -> None:
 
 
 def test_want_of_shared_memory_is_named(tmp_path: Path) -> None:
-    """A missing folder and one without room are told apart, with the numbers."""
+    """A missing folder and one without room are distinguished, with the numbers."""
     assert "expected the folder" in (shortage(1, tmp_path / "none") or "")
     mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(tmp_path)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:

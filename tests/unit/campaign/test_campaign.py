@@ -156,7 +156,7 @@ def test_paths_are_relative_to_the_present_folder(tmp_path: Path) -> None:
         ("space", {"temperature_k": range(3)}, "space.temperature_k"),
     ],
 )
-def test_wrong_value_of_python_is_told(section: str, value: object, key: str) -> None:
+def test_wrong_value_of_python_is_reported(section: str, value: object, key: str) -> None:
     """Values that no file can have get a line too."""
     arguments = {**SECTIONS, section: value}
     arguments.pop("folder")

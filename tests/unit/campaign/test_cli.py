@@ -95,7 +95,7 @@ def test_wrong_file_starts_nothing(wrong: WrongFile, tmp_path: Path, few_cores: 
 
 @pytest.mark.parametrize("command", [*LOOKING, "resume"])
 def test_never_started_campaign(command: str, file: Path, capsys: Captured) -> None:
-    """Whoever asks about a campaign that was never started is told to run it; no folder is made."""
+    """Whoever asks about a campaign that was never started gets the advice to run it; no folder is made."""
     assert main([command, str(file)]) == 2
     assert f"use `moireloop run {file}`" in only_line(capsys)
     assert [path.name for path in file.parent.iterdir()] == [file.name]
@@ -160,7 +160,7 @@ def test_unusable_connection_file(
 
 
 def test_redis_that_does_not_answer_is_a_failure(file: Path, capsys: Captured) -> None:
-    """A campaign on a server of one's own that is away: exit code 1, and the line says where it was looked for."""
+    """A campaign on its own server, which is away: exit code 1, and the line says where it was looked for."""
     connection = connection_of(
         "search", file.parent / "search.campaign", "redis://:secret@127.0.0.1:1/0", control="tcp://127.0.0.1:3"
     )

@@ -130,7 +130,7 @@ def test_utilisation_counts_no_pause() -> None:
 
 
 def test_requests_and_crashes_are_remarks() -> None:
-    """Events that move no candidate are told in words, whatever they are."""
+    """Events that move no candidate are described in words, whatever they are."""
     picture = picture_of(
         ServiceChanged(service="optimizer", state="crashed", reason="killed", at_s=3.0),
         CancelRequested(candidate_id="c1", reason="enough"),

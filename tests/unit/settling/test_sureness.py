@@ -45,7 +45,7 @@ def test_level_is_kept_on_fresh_runs() -> None:
 
 
 def test_newest_frame_tells() -> None:
-    """What is told of a run in flight is what its landmark there says; a run that has just begun is not sure."""
+    """What is predicted of a run in flight is what its landmark there says; a run that has just begun is not sure."""
     points = series(1003, jumps=0.0)
     told = next(found for end in range(30, len(points)) if (found := learnt().verdict(points[:end])))
     assert abs(told.claim_deg - (points[-1].twist_deg or 0.0)) <= TOLERANCE_DEG
@@ -118,7 +118,7 @@ def test_reliability_of_made_up_runs() -> None:
     """Scores of held-out runs are right about as often as they say, and a higher level saves less."""
     found = reliability(whole_runs(60), TOLERANCE_DEG, (0.7, 0.85))
     assert found is not None
-    inside = [part.low - 0.1 <= part.told <= part.high + 0.1 for part in found.curve if part.runs >= 15]
+    inside = [part.low - 0.1 <= part.predicted <= part.high + 0.1 for part in found.curve if part.runs >= 15]
     assert len(inside) >= 3
     assert all(inside)
     (_, loose), (_, tight) = found.levels

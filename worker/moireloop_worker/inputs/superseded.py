@@ -39,7 +39,7 @@ def in_force(texts: Sequence[str]) -> list[str | None]:
     needs nothing that is only made after that place; else where it stands.
     """
     commands = [Command(0, text) for text in texts]
-    told: list[str | None] = list(texts)
+    remaining: list[str | None] = list(texts)
     there: dict[tuple[str, str], _Made] = {}
     ended: set[str] = set()
     thermo = max((n for n, command in enumerate(commands) if command.name == "thermo_style"), default=-1)
@@ -47,39 +47,39 @@ def in_force(texts: Sequence[str]) -> list[str | None]:
         name, words = command.name, command.texts
         key = (ENDS.get(name) or MODIFIES.get(name) or name, words[1] if len(words) > 1 else "")
         if name in ENDS.values() and len(words) > 1:
-            _make(key, number, told, there)
+            _make(key, number, remaining, there)
             ended -= {key[1]} if name == "compute" else set()
         elif name in ENDS and key in there:
-            _forget(there.pop(key), told)
-            told[number] = None
+            _forget(there.pop(key), remaining)
+            remaining[number] = None
             ended |= {key[1]} if name == "uncompute" else set()
         elif name in MODIFIES and key in there:
             there[key].modified.append(number)
         elif name in ("thermo_style", "thermo_modify") and number < thermo:
-            told[number] = None
-    _move_replacing(commands, told, there)
-    return [text and _without_computes(text, ended) for text in told]
+            remaining[number] = None
+    _move_replacing(commands, remaining, there)
+    return [text and _without_computes(text, ended) for text in remaining]
 
 
-def _make(key: tuple[str, str], number: int, told: list[str | None], there: dict[tuple[str, str], _Made]) -> None:
+def _make(key: tuple[str, str], number: int, remaining: list[str | None], there: dict[tuple[str, str], _Made]) -> None:
     place = number
     if key in there:
         place = there[key].place
-        _forget(there[key], told)
+        _forget(there[key], remaining)
     there[key] = _Made(number, place)
 
 
-def _forget(made: _Made, told: list[str | None]) -> None:
+def _forget(made: _Made, remaining: list[str | None]) -> None:
     for number in (made.command, *made.modified):
-        told[number] = None
+        remaining[number] = None
 
 
 def _move_replacing(
-    commands: Sequence[Command], told: list[str | None], there: Mapping[tuple[str, str], _Made]
+    commands: Sequence[Command], remaining: list[str | None], there: Mapping[tuple[str, str], _Made]
 ) -> None:
     for made in there.values():
         if made.place != made.command and not _needs(commands, made):
-            told[made.place], told[made.command] = told[made.command], None
+            remaining[made.place], remaining[made.command] = remaining[made.command], None
 
 
 def _needs(commands: Sequence[Command], made: _Made) -> bool:

@@ -118,8 +118,8 @@ class LammpsLibrary:
         else:
             handle = self.functions.lammps_open_no_mpi(len(words), vector, None)
         if not handle:
-            told = f" with {' '.join(arguments)}" if arguments else ""
-            raise LibraryUnusable(f"LAMMPS does not start{told}: {self.last_error(None)[1]}")
+            options = f" with {' '.join(arguments)}" if arguments else ""
+            raise LibraryUnusable(f"LAMMPS does not start{options}: {self.last_error(None)[1]}")
         return Lammps(self, handle)
 
     def last_error(self, handle: Any) -> tuple[int, str]:

@@ -101,12 +101,12 @@ def _commands_after_restart(plan: Plan, step: int) -> tuple[tuple[str, ...], tup
         begun += stage.commands if first < step else ()
         first += stage.steps
     forces, stages = _repeatable(plan.forces), _repeatable(begun)
-    told = in_force((*forces, *stages))
-    return _without_none(told[: len(forces)]), _without_none(told[len(forces) :])
+    commands = in_force((*forces, *stages))
+    return _without_none(commands[: len(forces)]), _without_none(commands[len(forces) :])
 
 
-def _without_none(told: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(text for text in told if text is not None)
+def _without_none(commands: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(text for text in commands if text is not None)
 
 
 def conclusion(plan: Plan, step: int) -> tuple[str, ...]:
@@ -117,13 +117,13 @@ def conclusion(plan: Plan, step: int) -> tuple[str, ...]:
     """
     if not plan.stages or plan.stages[-1].steps:
         return ()
-    told: list[str] = []
+    commands: list[str] = []
     first = 0
     for stage in plan.stages[:-1]:
         if first >= step:
-            told += [c for c in stage.commands if not isinstance(c, Once) or c.split()[0] in MOVES_NOTHING]
+            commands += [c for c in stage.commands if not isinstance(c, Once) or c.split()[0] in MOVES_NOTHING]
         first += stage.steps
-    return (*told, *plan.stages[-1].commands)
+    return (*commands, *plan.stages[-1].commands)
 
 
 def _repeatable(commands: Iterable[str]) -> tuple[str, ...]:

@@ -135,10 +135,10 @@ class LocalWorker:
     def _death(self, code: int) -> Death:
         """What the process that starts the ranks says of them; of itself where it says nothing."""
         with os.fdopen(self._report, "rb") as report:
-            told = report.read()
+            written = report.read()
         host = socket.gethostname()
-        if told:
-            rank = json.loads(told)
+        if written:
+            rank = json.loads(written)
             return Death(int(rank["code"]), int(rank["pid"]), host)
         return Death(code, self._process.pid, host, is_rank=self._ranks == 1)
 

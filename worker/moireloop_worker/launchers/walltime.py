@@ -1,6 +1,6 @@
 """When a pool gives back all that it has, since its allocation ends: decisions on times and notices (pure).
 
-Moments are seconds since the epoch; the `now_s` of `is_due` and `told` comes from any monotonic clock.
+Moments are seconds since the epoch; the `now_s` of `is_due` comes from any monotonic clock.
 """
 
 from __future__ import annotations

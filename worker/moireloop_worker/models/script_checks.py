@@ -55,8 +55,8 @@ def placeholder_problems(
     seeds = {SEED} if any(is_seed(name) for name in found) else set()
     referred = _variables(commands)
     bare = {name for name in known if name in referred}
-    told = {*found, *meant.values(), *seeds, *(bare if problems else ())}
-    missing = [_missing(name, settings.values, space) for name in known if name not in told]
+    used = {*found, *meant.values(), *seeds, *(bare if problems else ())}
+    missing = [_missing(name, settings.values, space) for name in known if name not in used]
     return [*at_most(problems, len(unknown) - len(told_of)), *missing]
 
 

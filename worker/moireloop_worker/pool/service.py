@@ -190,7 +190,7 @@ class PoolService:
             return
         said = {worker: self._watch.worker_status(worker) for worker in self._handles}
         for worker in self._silence.look(said, now_s):
-            reason = f"it has said nothing for {self._silence.patience_s:.0f} s, and its launcher tells of no end"
+            reason = f"it has not reported for {self._silence.patience_s:.0f} s, and its launcher reports no end"
             log.warning("worker is silent, killing it name=%s reason=%s", worker, reason)
             self._given_up.append(self._handles.pop(worker))
             self._given_up[-1].kill()

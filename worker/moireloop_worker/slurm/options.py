@@ -49,8 +49,8 @@ def _complaint(words: Sequence[str], options: Mapping[str, str]) -> str | None:
     except subprocess.TimeoutExpired:
         return None
     said = [NOISE.sub("", line).removeprefix("srun: ").strip() for line in done.stderr.splitlines()]
-    told = "; ".join(line for line in said if line and not line.startswith("Try "))
-    if done.returncode == 0 or not told or any(words in told for words in NOT_OF_OPTIONS):
+    complaint = "; ".join(line for line in said if line and not line.startswith("Try "))
+    if done.returncode == 0 or not complaint or any(words in complaint for words in NOT_OF_OPTIONS):
         return None
     shown = " ".join(step_command.option_words(options))
-    return f"expected options that srun takes, got {shown}: {told[:300]}"
+    return f"expected options that srun takes, got {shown}: {complaint[:300]}"

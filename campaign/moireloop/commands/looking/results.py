@@ -42,8 +42,8 @@ def show_results(campaign: Campaign, history: History, all_series: Sequence[Seri
     else:
         table = recipes_table(history.results, campaign.targets, campaign.bounds)
         plain_console(width=width_of(table)).print(table)
-    for told in target_lines(history.results, campaign.targets):
-        say(told)
+    for line in target_lines(history.results, campaign.targets):
+        say(line)
     used = utilisation(history.results, history.resumed_at_s).fraction
     if used is not None:
         console.print(f"utilisation of the workers {percent(used, 1)}")

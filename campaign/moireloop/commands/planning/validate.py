@@ -20,6 +20,6 @@ def validate(path: Path) -> int:
     lines = script_lines(campaign.growth, campaign.frames.every_steps)
     reach = warnings(crystal_of(campaign.growth), campaign.space, campaign.targets)
     early = early_end_warnings(campaign.early_end, campaign.budget.results)
-    for told in (*lines, *analysis_warnings(campaign.analyzers), *reach, *early):
-        console.print(told, soft_wrap=True)
+    for line in (*lines, *analysis_warnings(campaign.analyzers), *reach, *early):
+        console.print(line, soft_wrap=True)
     return 0

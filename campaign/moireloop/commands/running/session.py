@@ -175,8 +175,8 @@ def _conduct(
     campaign: Campaign, *, resumed: bool, elsewhere: float | None, until_s: float | None, draws: bool
 ) -> Session:
     """The session, then its figures, tables and files. Those who draw are imported when there is something to draw."""
-    for told in warnings(crystal_of(campaign.growth), campaign.space, campaign.targets):
-        say(told)
+    for line in warnings(crystal_of(campaign.growth), campaign.space, campaign.targets):
+        say(line)
     with conduct(campaign, console, resumed=resumed, elsewhere=elsewhere, until_s=until_s) as session:
         try:
             return _shown(campaign, session, draws)

@@ -78,8 +78,8 @@ def change_space(path: Path, *, bounds: Sequence[str]) -> int:
     space = {name: _ends(name, text) for name, text in (_pair(text, "low:high") for text in bounds)}
     with client_of(path) as client:
         client.change_space(space)
-    told = ", ".join(f"{name} from {low:g} to {high:g}" for name, (low, high) in space.items())
-    say(f"search space from now on: {told}")
+    ranges = ", ".join(f"{name} from {low:g} to {high:g}" for name, (low, high) in space.items())
+    say(f"search space from now on: {ranges}")
     return 0
 
 

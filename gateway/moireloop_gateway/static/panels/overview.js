@@ -19,7 +19,7 @@ export function mount(root, { store, go }) {
       const chart = new Chart({ label: `Error of each result, target ${target.twist_deg}°`, x: "result", y: "error (°)", chosen: (id) => go("bilayer", id) });
       made.set(number_, chart);
       charts.append(card(`Distance from ${number(target.twist_deg, 1)}°`, chart.node, el("p", { class: "quiet" },
-        "Dots are results, the line is the best so far, the band is the tolerance. Enter or a click shows the bilayer.")));
+        "Dots are results, diamonds hits; the line is the best so far, the band the tolerance. Enter or a click shows the bilayer.")));
     }
     return made.get(number_);
   }

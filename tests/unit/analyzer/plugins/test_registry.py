@@ -51,7 +51,7 @@ def test_analyzer_is_loaded_by_its_name(packages: Path) -> None:
         ("twice", "expected one analyzer 'twice', got first_counts:count_atoms and second_counts:count_atoms"),
     ],
 )
-def test_what_cannot_be_used_is_told(packages: Path, name: str, reason: str) -> None:
+def test_what_cannot_be_used_is_reported(packages: Path, name: str, reason: str) -> None:
     """An unknown name with the nearest known one; what is wrong with a package in its own words."""
     with pytest.raises(AnalyzerUnusable) as caught:
         load_analyzer(name)

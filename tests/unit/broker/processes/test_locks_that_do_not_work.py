@@ -1,4 +1,4 @@
-"""A file that cannot be locked is told apart from one that another process has locked."""
+"""A file that cannot be locked is distinguished from one that another process has locked."""
 
 from __future__ import annotations
 

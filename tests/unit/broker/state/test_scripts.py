@@ -51,7 +51,7 @@ def test_keys_and_arguments_are_those_of_the_script(name: str) -> None:
     assert calls()[name] == named(TEXTS[name]) == used(TEXTS[name])
 
 
-def test_unknown_word_is_told() -> None:
+def test_unknown_word_is_reported() -> None:
     """A word of another version is an error that names it, not a state that nobody knows."""
     with pytest.raises(UnknownReply, match="expected one of leased, stale, draining from a script, got lent"):
         expected_word(b"lent", ("leased", "stale", "draining"))

@@ -88,12 +88,12 @@ def test_what_is_wrong_is_named(name: str, kind: Any, value: Any, told: str) -> 
 
 
 def test_growth_model_is_named_too() -> None:
-    """A section that a function reads is told likewise."""
+    """A section that a function reads is named likewise."""
     with pytest.raises(SettingsUnusable, match=r"^growth.*mass_g_mol: .*, got -1"):
         stored(growth={"model": "bead", "mass_g_mol": -1}).parsed("growth", growth_settings)
 
 
-def test_rubbish_is_told() -> None:
+def test_rubbish_is_reported() -> None:
     """A section that is no JSON."""
     with pytest.raises(SettingsUnusable, match=r"^budget: Invalid JSON.*"):
         Sections({"budget": b"{"}).section("budget", BudgetSettings)

@@ -142,7 +142,7 @@ def test_copy_in_the_folder_can_be_given_to_commands(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("named", ["file", "folder"])
-def test_name_that_is_not_utf8_is_told(tmp_path: Path, named: str) -> None:
+def test_name_that_is_not_utf8_is_reported(tmp_path: Path, named: str) -> None:
     """Services are given paths as UTF-8; the line shows which byte is not."""
     odd = os.fsdecode(b"s\xe4rch")
     path = tmp_path / "search.toml" if named == "folder" else tmp_path / f"{odd}.toml"
@@ -186,7 +186,7 @@ def test_lammps_of_ones_own_is_found_beside_the_file(tmp_path: Path, monkeypatch
     assert load_campaign(Path("work/mine.toml"), "look").lammps.library == expected
 
 
-def test_further_errors_are_told(tmp_path: Path) -> None:
+def test_further_errors_are_reported(tmp_path: Path) -> None:
     """Each on a line of its own."""
     text = GOOD.replace("count = 2", "count = -1").replace("results = 40", "results = 0")
     path = written(tmp_path / "search.toml", text)
@@ -270,7 +270,7 @@ def test_copy_knows_its_folder(tmp_path: Path) -> None:
 
 
 def test_resume_may_change_what_is_searched(tmp_path: Path) -> None:
-    """Bounds, budget, targets, optimizer, workers and analyzers may change, and each change is told."""
+    """Bounds, budget, targets, optimizer, workers and analyzers may change, and each change is reported."""
     folder = started(tmp_path)
     text = GOOD
     for old, new in (

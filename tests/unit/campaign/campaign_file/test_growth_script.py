@@ -77,7 +77,7 @@ def test_what_runs_is_the_copy(tmp_path: Path) -> None:
 
 
 def test_frame_interval_may_change_on_resume(tmp_path: Path) -> None:
-    """The script is told the interval of the campaign file as it is now."""
+    """The script gets the interval of the campaign file as it is now."""
     campaign = kept(written(tmp_path))
     written(tmp_path, text=WITH_SCRIPT.replace("every_steps = 500", "every_steps = 250"))
     resumed = load_campaign(tmp_path / "search.toml", "resume", cores=4)
@@ -160,8 +160,8 @@ def test_validate_says_what_a_script_comes_to(tmp_path: Path, capsys: pytest.Cap
     assert said[2] == f"reads    {tmp_path / 'MoS.rebomos'}"
 
 
-def test_all_that_is_wrong_is_told(tmp_path: Path) -> None:
-    """Commands that cannot be and files that are missing are told together, in the order of their lines."""
+def test_all_that_is_wrong_is_reported(tmp_path: Path) -> None:
+    """Commands that cannot be and files that are missing are reported together, in the order of their lines."""
     script = SCRIPT.replace("create_box 1 box", "read_data none.data").replace(
         "fix move", "dump 1 all atom 5 x\nfix move"
     )

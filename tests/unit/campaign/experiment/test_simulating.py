@@ -108,12 +108,12 @@ def test_heat_is_the_runs_own(tmp_path: Path, model: GrowthModel) -> None:
     assert seen(of=grown(1, 8.2, {"shear_strain": 0.1})).temperature_k == 400.0
 
 
-def test_what_cannot_be_seen_is_told(tmp_path: Path, model: GrowthModel) -> None:
+def test_what_cannot_be_seen_is_reported(tmp_path: Path, model: GrowthModel) -> None:
     """An unknown run, a structure that is gone or damaged, a kind that does not exist: one line each."""
     folder, result = CampaignFolder(tmp_path), grown(1, 8.2, {"temperature_k": 1800.0})
     with pytest.raises(PatternRefused, match="c0009"):
         pattern_of_run("c0009", [result], [], folder, model, "gixd", SETTINGS)
-    with pytest.raises(PatternRefused, match="no final structure"):
+    with pytest.raises(PatternRefused, match="final structure of this run no longer exists"):
         pattern_of_run("c0001", [result], [], folder, model, "gixd", SETTINGS)
     place = folder.final_data("c0001", result.attempt)
     data_file(place, mx2(2, 1))
@@ -192,6 +192,6 @@ def test_the_pattern_of_a_run_is_nearest_to_itself(tmp_path: Path, model: Growth
     lines = simulated_lines(comparison, results, [], folder, model, "gixd", SETTINGS)
     assert [line.split()[0] for line in lines[1:]] == ["c0002:", "c0001:", "c0003:"]
     assert lines[1].endswith(" 0.0000")
-    assert "no final structure" in lines[3]
+    assert "final structure of this run no longer exists" in lines[3]
     with pytest.raises(PatternRefused, match="gixd or rheed"):
         simulated_lines(comparison, results, [], folder, model, "leed", SETTINGS)

@@ -69,7 +69,7 @@ def test_layers_are_read_back(tmp_path: Path) -> None:
     "text", [None, "", "no data file at all\n", "x\n\n3 atoms\n1 atom types\n\nAtoms # atomic\n\n1 1"]
 )
 def test_file_that_is_none_has_no_structure(text: str | None, tmp_path: Path) -> None:
-    """Missing, empty and broken files are told, with their name."""
+    """Missing, empty and broken files are reported by name."""
     path = tmp_path / "final.data"
     if text is not None:
         path.write_text(text)

@@ -87,7 +87,7 @@ def test_best_so_far_falls_and_never_rises() -> None:
 
 
 def test_regret_figure_has_a_panel_for_each_target(make_result: MakeResult) -> None:
-    """Each target has its panel, named with its unit; refused results are told apart from measured ones."""
+    """Each target has its panel, named with its unit; refused results are distinguished from measured ones."""
     figure = regret_figure(results_with(make_result, TWISTS["mixed"], list(SPACE)), TARGETS, "search")
     assert texts(figure) >= {
         "distance from 8.2° (°)",
@@ -130,7 +130,7 @@ def test_repeats_are_told_from_new_recipes(make_result: MakeResult) -> None:
 
 
 def test_best_recipe_of_each_cluster_is_named(make_result: MakeResult) -> None:
-    """The first clusters of each target, at the surest recipe of each, with the target where there are several."""
+    """The first clusters of each target, at the best recipe of each, with the target where there are several."""
     points = [(1600.0, 8.2), (1650.0, 8.21), (2400.0, 8.25), (3400.0, 21.8), (2000.0, 16.3)]
     results = [
         make_result(number, twist_deg=twist, parameters={"temperature_k": k, "lattice_strain": 0.02})

@@ -74,7 +74,7 @@ def test_what_analyses_found_is_drawn(make_result: MakeResult, folder: CampaignF
 
 
 def test_a_run_that_there_is_not_is_an_error(make_result: MakeResult, folder: CampaignFolder) -> None:
-    """Its name is told, and nothing is drawn."""
+    """The error names it, and nothing is drawn."""
     with pytest.raises(NoSuchRun, match="got 'c-0007'"):
         drawn(folder, [make_result(1, twist_deg=8.1)], [], "c-0007")
     assert list(folder.figures.iterdir()) == []

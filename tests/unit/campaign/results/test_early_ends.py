@@ -87,14 +87,14 @@ def test_figure_shows_what_is_known_and_what_is_not() -> None:
     assert found is not None
     curve, levels = early_end_figure(found, 30, 10, 0.7).axes
     drawn = [[np.asarray(line.get_xydata()) for line in axes.lines] for axes in (curve, levels)]
-    right = np.array([[part.told, part.right] for part in found.curve])
+    right = np.array([[part.predicted, part.right] for part in found.curve])
     wrong = np.array([[100 * (1 - level), 100 * ends.wrong / ends.ended] for level, ends in found.levels])
     assert any(np.array_equal(line, right) for line in drawn[0])
     assert any(np.array_equal(line, wrong) for line in drawn[1])
 
 
 @pytest.mark.parametrize(("level", "budget", "warned"), [(0.98, 49, True), (0.98, 50, False), (0.9, 41, False)])
-def test_a_budget_too_small_to_learn_from_is_told(level: float, budget: int, warned: bool) -> None:
+def test_a_budget_too_small_to_learn_from_is_reported(level: float, budget: int, warned: bool) -> None:
     """`validate` says how many whole runs a level needs; without the policy it says nothing."""
     told = early_end_warnings(EarlyEndSettings(learnt=LearntPolicy(level=level)), budget)
     assert bool(told) is warned

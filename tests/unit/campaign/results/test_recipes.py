@@ -126,7 +126,7 @@ def test_recipe_that_never_hit_shows_its_nearest_run(make_result: MakeResult) ->
 
 
 def test_clusters_are_recipes_that_lie_close_together(make_result: MakeResult) -> None:
-    """Two kinds of recipes for one target, the surest kind named A; what never hit is in none."""
+    """Two kinds of recipes for one target, the best kind named A; what never hit is in none."""
     runs: list[tuple[float, float | None]] = [
         (1600, 8.3), (1700, 8.3), (4000, 8.2), (4100, 8.4), (4200, 8.4), (4300, 2.8),
     ]  # fmt: skip

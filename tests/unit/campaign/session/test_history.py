@@ -30,7 +30,7 @@ def test_pause_between_two_sessions_is_no_idle_time(make_result: MakeResult) -> 
 
 
 def test_last_crash_is_kept(make_result: MakeResult) -> None:
-    """Of several crashes the last is told; starts and stops are none."""
+    """Of several crashes the last is reported; starts and stops are none."""
     crashes = [ServiceChanged(service=name, state="crashed", reason="x", at_s=1.0) for name in ("pool", "broker")]
     started = ServiceChanged(service="broker", state="started", at_s=2.0)
     assert History.of([*crashes, started]).last_crash == crashes[-1]

@@ -100,7 +100,7 @@ def test_cancelled_results_do_not_use_up_the_budget(make_result: MakeResult) -> 
 
 
 def test_crash_is_shown_with_its_reason() -> None:
-    """The last crash of a service is told with the first line of its reason, and what is down now."""
+    """The last crash of a service is shown with the first line of its reason, and what is down now."""
     view = progress(status(services={"optimizer": "crashed", "broker": "started"}), last_crash=CRASH)
     for text in (shown(view), line(view)):
         assert "optimizer crashed 7 s ago: exit code 1" in text

@@ -1,4 +1,4 @@
-"""Somebody else's generators as a strategy: what they are told, and what comes of what they do wrong."""
+"""Somebody else's generators as a strategy: what they receive, and what comes of what they do wrong."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAN = float("nan")
 
 
 class Walk:
-    """Steps at random from the best point; keeps all that it was told."""
+    """Steps at random from the best point; keeps all that it received."""
 
     returns_id = True
 
@@ -98,7 +98,7 @@ def test_its_points_are_named_after_it() -> None:
     assert (suggested(strategy(Walk), runs([3.0, 7.5])).points == made.points).all()
 
 
-def test_only_what_is_new_is_told() -> None:
+def test_only_new_results_are_given() -> None:
     """One generator lives from question to question; it gets its ids back with the results of its points."""
     ours = strategy(Walk)
     first = suggested(ours, runs([3.0, 7.5]))
@@ -110,7 +110,7 @@ def test_only_what_is_new_is_told() -> None:
 
 
 def test_changed_history_begins_anew() -> None:
-    """A history that does not begin with what was told goes to a new generator, whole."""
+    """A history that does not begin with what was given goes to a new generator, whole."""
     ours = strategy(Walk)
     suggested(ours, runs([3.0, 7.5]))
     suggested(ours, runs([3.0, 8.5, 1.0]))
@@ -118,21 +118,21 @@ def test_changed_history_begins_anew() -> None:
 
 
 def test_each_target_has_a_generator() -> None:
-    """All are told all results, each with its own regret; they are asked in turn."""
+    """All get all results, each with its own regret; they are asked in turn."""
     made = suggested(strategy(Walk), runs([3.0, 7.5]), n=4, targets=(5.0, 20.0))
     assert made.aims == (0, 1, 0, 1)
     assert [[one["regret_deg"] for one in walk.told] for walk in Walk.made] == [[2.0, 2.5], [17.0, 12.5]]
 
 
 def test_refused_runs_are_told_as_the_worst_before_them() -> None:
-    """The first ones as the first that was measured; what was told once stays as it was."""
+    """The first ones as the first that was measured; what was given once stays as it was."""
     twists = np.array([NAN, 7.0, NAN, 1.0, NAN, 5.0])
     target = Target(twist_deg=5.0)
     assert ingested_regret_deg(twists, target).tolist() == [2.0, 2.0, 2.0, 4.0, 4.0, 0.0]
     assert ingested_regret_deg(twists[:3], target).tolist() == [2.0, 2.0, 2.0]
 
 
-def test_results_outside_the_bounds_are_not_told() -> None:
+def test_results_outside_the_bounds_are_not_learnt() -> None:
     """Those of a campaign resumed with others: a generator need not know what to do with them."""
     suggested(strategy(Walk), runs([3.0, 7.5, 9.0], np.array([[0.0, 0.0], [1.5, 0.5], [1.0, 1.0]])))
     assert [one["twist_deg"] for one in Walk.made[0].told] == [3.0, 9.0]
@@ -285,7 +285,7 @@ def test_reached_targets_give_way() -> None:
 
 
 def test_nothing_but_refused_runs_says_nothing() -> None:
-    """A generator that has been told nothing may fail; Sobol points stand in."""
+    """A generator without results may fail; Sobol points replace its own."""
     assert suggested(strategy(Walk), runs([NAN, NAN])).made_by == ("sobol", "sobol")
 
 

@@ -163,7 +163,7 @@ def test_wrong_result_is_refused_whole(wrong: dict[str, Any], message: str) -> N
     assert ours.suggest(1) == told().suggest(1)
 
 
-def test_missing_names_are_told() -> None:
+def test_missing_names_are_reported() -> None:
     """A result without its twist, or without a variable."""
     point = generator().suggest(1)[0]
     with pytest.raises(ValueError, match="expected twist_deg in each"):

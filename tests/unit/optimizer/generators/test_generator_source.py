@@ -54,7 +54,7 @@ def test_package_that_misses_another_says_so(tmp_path: Path) -> None:
         ("math:pi", "expected a class at math:pi, got float"),
     ],
 )
-def test_what_is_not_there_is_told(strategy: str, message: str) -> None:
+def test_what_is_not_there_is_reported(strategy: str, message: str) -> None:
     """With what was expected, and the nearest name."""
     with pytest.raises(GeneratorUnusable, match=message):
         generator_class(strategy)

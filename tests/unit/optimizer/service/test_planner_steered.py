@@ -51,7 +51,7 @@ def retarget(*twists_deg: float) -> Requested:
 
 
 def test_next_place_aims_at_the_new_target_and_all_results_count() -> None:
-    """Results from before the request inform as those after it; an answer to an older question is told by revision."""
+    """Results from before the request count like later ones; the revision marks an older answer."""
     before = fed(planner(), *measured(1, 5.0), *measured(2, 12.0))
     after = fed(before, retarget(12.0))
     assert after.revision == 1

@@ -55,7 +55,7 @@ def test_an_end_that_was_asked_for_is_no_loss(what: str) -> None:
 
 @pytest.mark.parametrize("what", ["waits on a drained node", "runs", "being cancelled"])
 def test_a_worker_that_may_still_give_back_has_not_ended(what: str) -> None:
-    """A cancelled job has some seconds left; its end is told by another event."""
+    """A cancelled job has some seconds left; another event reports its end."""
     assert exit_of_job(TOLD[what], WORDS, asked=False) is None
 
 

@@ -52,7 +52,7 @@ def test_words_lose_their_quotes() -> None:
     ],
 )
 def test_unreadable_commands_are_refused_with_their_line(script: str, line: int, text: str) -> None:
-    """What LAMMPS could not read, or we not, is told with its line."""
+    """What LAMMPS could not read, or we not, is reported with its line."""
     with pytest.raises(ScriptRefused, match=f"^line {line}: .*{text}"):
         commands_of(script)
 

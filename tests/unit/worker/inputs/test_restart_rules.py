@@ -78,7 +78,7 @@ def test_output_is_found_through_what_it_refers_to() -> None:
         ),
     ],
 )
-def test_what_a_restart_file_does_not_hold_is_told(lines: str, reason: str) -> None:
+def test_what_a_restart_file_does_not_hold_is_reported(lines: str, reason: str) -> None:
     """Each with its line; runs of such a script write no restart files."""
     found = obstacles(commands_of(f"create_box 1 cell\n{lines}\nrun 10"))
     assert found, "expected an obstacle"

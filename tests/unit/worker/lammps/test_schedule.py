@@ -1,4 +1,4 @@
-"""What LAMMPS is told of a plan when a run begins with its first step, and when it goes on from a restart file."""
+"""The part of a plan that LAMMPS gets when a run begins with its first step, and when it continues from a restart."""
 
 from __future__ import annotations
 
@@ -87,5 +87,5 @@ def test_run_that_ends_early_gets_what_follows_the_last_one(step: int, skipped: 
 
 
 def test_plan_that_ends_with_steps_has_nothing_after_them() -> None:
-    """Then a run that ends early is told nothing more."""
+    """Then a run that ends early gets nothing more."""
     assert conclusion(PLAN, 5) == ()

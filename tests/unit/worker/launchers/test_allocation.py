@@ -32,7 +32,7 @@ THREE = Allocation("Slurm job 17", (Node("n1", 4, 2), Node("n2", 4, 2), Node("n3
     ],
 )
 def test_places(shape: Shape, expected: int) -> None:
-    """Ranks of one worker share a node, or as many nodes as it is told; no core or GPU is given twice."""
+    """Ranks of one worker share a node, or as many nodes as are asked for; no core or GPU is given twice."""
     assert places(THREE, shape) == expected
 
 

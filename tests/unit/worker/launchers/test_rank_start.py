@@ -1,4 +1,4 @@
-"""What ranks are told when they start: by the server of PMI-1, and by their environment."""
+"""What ranks receive when they start: by the server of PMI-1, and by their environment."""
 
 from __future__ import annotations
 

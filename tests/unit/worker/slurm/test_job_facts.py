@@ -25,7 +25,7 @@ def test_nodes_of_a_job() -> None:
 
 @pytest.mark.parametrize("state", ["PENDING", "CANCELLED", "TIMEOUT"])
 def test_job_that_does_not_run_holds_nothing(state: str) -> None:
-    """Its state is what is told instead."""
+    """Its state is reported instead."""
     said = JOB.replace("RUNNING", state)
     assert allocation_of(said) is None
     assert state_of(said) == state
