@@ -9,10 +9,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from moireloop.campaign_file.errors import CampaignFileError
 from moireloop.campaign_file.load import load_campaign
+from moireloop_broker.contract.search import SearchSpace, Target
+from moireloop_optimizer.generators.foreign import ForeignStrategy
+from moireloop_optimizer.generators.source import generator_class
+from moireloop_optimizer.runs import Runs
 from tests.helpers.campaign_files import campaign_text
 from tests.helpers.installed import install
 from tests.helpers.waiting import wait_until
@@ -84,12 +89,19 @@ def test_package_of_plug_ins_runs(built: Path, make_campaign: Make) -> None:
 
 
 def test_campaign_of_plug_ins_passes_all_checks(built: Path) -> None:
-    """`validate` calls the analyzer with a small bilayer and makes the strategy, each in a process of its own."""
+    """`validate` calls the analyzer with a small bilayer and makes the strategy; it suggests points of the space."""
     checked = subprocess.run(
         [sys.executable, "-m", "moireloop", "validate", str(built)], capture_output=True, text=True
     )
     assert (checked.returncode, checked.stderr) == (0, "")
     assert checked.stdout == f"{built}: campaign 'plugin' is valid\n"
+    space = SearchSpace({"temperature_k": [1500.0, 4500.0], "shear_strain": [0.0, 0.3]})
+    strategy = ForeignStrategy(lambda: generator_class("anywhere"), "anywhere", space, {}, 1)
+    known = Runs(np.full((1, 2), 0.5), np.array([8.0]), np.array([0.1]))
+    made = strategy.suggest(5, known, np.zeros((0, 2)), [Target(twist_deg=8.2)], index=1)
+    assert made.points.shape == (5, 2)
+    assert ((made.points >= 0) & (made.points <= 1)).all()
+    assert set(made.made_by) == {"anywhere"}
 
 
 def file_of(folder: Path, **sections: dict[str, object]) -> Path:
