@@ -54,7 +54,7 @@ def outputs(commands: Sequence[Command]) -> frozenset[int]:
     while more := {
         number
         for number, name in passive.items()
-        if number not in found and all(user in found or _defines(commands[user], name) for user in users[name])
+        if number not in found and all(user in found or _makes_or_ends(commands[user], name) for user in users[name])
     }:
         found |= more
         passive = {number: name for number, name in passive.items() if number not in more}
@@ -105,8 +105,9 @@ def _is_passive(command: Command) -> bool:
     return words[0] == "fix" and len(words) > 3 and words[3].startswith(PASSIVE_FIXES)
 
 
-def _defines(command: Command, name: str) -> bool:
-    return command.name in ("variable", "compute", "fix") and command.texts[1:2] == (name,)
+def _makes_or_ends(command: Command, name: str) -> bool:
+    makers = ("variable", "compute", "fix", "unfix", "uncompute")
+    return command.name in makers and command.texts[1:2] == (name,)
 
 
 def _users(commands: Sequence[Command]) -> Mapping[str, set[int]]:

@@ -93,6 +93,7 @@ def test_what_a_restart_file_does_not_hold_is_reported(lines: str, reason: str) 
         "change_box all x scale $(1.1*lx) remap\nvelocity all create $(c_thermo_temp) 1",
         "variable f equal ramp(0,1)*lx\nfix p all addforce v_f 0 0",
         "fix m all ave/time 1 1 10 c_thermo_temp\nthermo_style custom step f_m",
+        "compute t all temp\nfix m all ave/time 1 1 10 c_t\nrun 10\nunfix m\nuncompute t",
         "print 'the box is $(lx) wide'",
         "variable name string run-$(lx)\nprint ${name}",
         "change_box all z final 0 30\nfix w all wall/reflect zlo EDGE",
