@@ -7,6 +7,7 @@ import http.client
 import itertools
 import json
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import psutil
 
@@ -32,11 +33,27 @@ from moireloop_broker.contract.topics import LOG_TOPICS
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.keys import EVENT_FIELD
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 GROWTH = {"model": "noop", "cells": [2, 2]}
 
 KEY = "api/v1/campaigns"
 
 MARK = b"\nevent: result/"
+
+CHROMIUM = shutil.which("chromium")
+
+COMES = """(wanted) => new Promise((told) => {
+  const { store } = moireloop, look = () => {
+    if (store.columns.candidate_id?.at(-1) !== wanted) return;
+    store.listeners.delete(look);
+    requestAnimationFrame(() => setTimeout(() => told(Date.now() / 1000)));
+  };
+  store.listeners.add(look);
+  look();
+})"""
+"""The time at which the page has drawn the panel with this result."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +153,26 @@ def _one_delay_s(lines: Iterator[bytes], connection: Connection, number: int) ->
     return time.perf_counter() - begun_s
 
 
+def _page_delays_s(gateway: Gateway, connection: Connection, count: int) -> list[float]:
+    """Seconds from before a result is written into the log until a browser has drawn it, one at a time."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{gateway.port}/?token={gateway.token}")
+        page.wait_for_function("() => window.moireloop?.store?.connected")
+        found = [_one_page_delay_s(page, connection, 970_000 + number) for number in range(count)]
+        browser.close()
+    return found
+
+
+def _one_page_delay_s(page: Page, connection: Connection, number: int) -> float:
+    begun_s = time.time()
+    append_results(connection, number, 1)
+    return float(page.evaluate(COMES, f"b{number:06d}")) - begun_s
+
+
 def _raw_delays_s(connection: Connection, folder: Path, count: int) -> list[float]:
     """The same to a ZeroMQ subscriber, without the gateway."""
     came = threading.Event()
@@ -207,6 +244,8 @@ def rows(
             slow = _delays_s(gateway, connection, delays)
             raw = _raw_delays_s(connection, folder, delays)
             found = [_delay_row(slow, raw)]
+            if CHROMIUM is not None:
+                found.append(_page_row(_page_delays_s(gateway, connection, delays), slow))
             append_results(connection, 0, results - events)
             wait_until(lambda: gateway.ask()["results"] >= results - events, "the gateway has them", every_s=0.2)
             since = gateway.ask()["last_id"]
@@ -234,6 +273,11 @@ def rows(
 def _delay_row(delays: list[float], raw: list[float]) -> Row:
     baseline = f"{1000 * median(raw):.1f} ms to a ZeroMQ subscriber"
     return Row("gateway: from the log to a listener", 1000 * median(delays), "ms", 1000, "at most", baseline)
+
+
+def _page_row(delays: list[float], listener: list[float]) -> Row:
+    baseline = f"{1000 * median(listener):.1f} ms to a listener"
+    return Row("gateway: from the log to a browser's page", 1000 * median(delays), "ms", 1000, "at most", baseline)
 
 
 def _rate_row(rate: float, listeners: int, replayed: float) -> Row:

@@ -249,8 +249,19 @@ export class Chart {
       this.over = null;
       this.point((this.at + step + this.data.points.length) % this.data.points.length);
       this.spoken.textContent = said(this.data.points[this.at]);
+    } else if (step && this.data.bars.length) {
+      event.preventDefault();
+      this.stepBar(step);
     } else if (event.key === "Enter") this.choose();
-    else if (event.key === "Escape") this.point(-1);
+    else if (event.key === "Escape") { this.over = null; this.point(-1); }
+  }
+
+  // The next bar, where the chart has no points. Bars are made anew with each drawing: the one shown is known by its id.
+  stepBar(step) {
+    const bars = this.data.bars, same = bars.indexOf(this.over), at = same < 0 ? bars.findIndex((bar) => bar.id === this.over?.id) : same;
+    this.over = bars[(Math.max(at, step < 0 ? 0 : at) + step + bars.length) % bars.length];
+    this.show(said(this.over), this.toX((this.over.x0 + this.over.x1) / 2), this.toY(this.over.y1));
+    this.spoken.textContent = said(this.over);
   }
 
   choose() {

@@ -34,6 +34,27 @@ export function replace(node, ...children) {
   node.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
 }
 
+// For what is shown again with each result: what looks the same is not touched, and the keyboard's place stays.
+export function refresh(node, ...children) {
+  const fresh = children.flat().filter((child) => child !== null && child !== undefined);
+  const same = fresh.length === node.childNodes.length && fresh.every((child, i) => child.isEqualNode?.(node.childNodes[i]));
+  if (same) return;
+  const back = placeOfKeyboard(node);
+  node.replaceChildren(...fresh);
+  back();
+}
+
+// Remembers what has the focus within a node and how far its regions are scrolled; returns what restores both.
+function placeOfKeyboard(node) {
+  const held = node.contains(document.activeElement) ? document.activeElement : null;
+  const alike = () => [...node.querySelectorAll(held.tagName)].filter((one) => one.tabIndex === held.tabIndex);
+  const at = held ? alike().indexOf(held) : -1, scrolled = [...node.querySelectorAll(".scroll")].map((one) => one.scrollTop);
+  return () => {
+    [...node.querySelectorAll(".scroll")].forEach((one, i) => { one.scrollTop = scrolled[i] ?? 0; });
+    if (at >= 0) (alike().find((one) => one.textContent === held.textContent) ?? alike()[at])?.focus({ preventScroll: true });
+  };
+}
+
 // Choices that stay what they are while their options change.
 export function fill(select, options, chosen = select.value) {
   const known = options.map(([value]) => value);

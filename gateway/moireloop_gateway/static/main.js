@@ -72,7 +72,7 @@ async function showCampaigns(stays) {
 
 function show(name, chosen) {
   tabs(name);
-  const panel = el("div", { role: "tabpanel", "aria-labelledby": `tab-${name}` });
+  const panel = el("div", { role: "tabpanel", id: "shown", "aria-labelledby": `tab-${name}` });
   replace($("panel"), panel);
   const context = { store: page.store, session: page.session, chosen, go: (to, which) => go(page.store.key, to, which) };
   page.shown = PANELS[name].mount(panel, context);
@@ -81,7 +81,7 @@ function show(name, chosen) {
 
 function tabs(chosen) {
   replace($("tabs"), Object.entries(PANELS).map(([name, panel]) => el("button", {
-    type: "button", role: "tab", id: `tab-${name}`, "aria-selected": String(name === chosen),
+    type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "shown", "aria-selected": String(name === chosen),
     tabindex: name === chosen ? "0" : "-1", onclick: () => go(page.store.key, name), onkeydown: (event) => step(event, name),
   }, panel.title)));
   if (page.focusTab) $(`tab-${chosen}`).focus();
@@ -90,10 +90,12 @@ function tabs(chosen) {
 }
 
 function step(event, name) {
-  const names = Object.keys(PANELS), move = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!move) return;
+  const names = Object.keys(PANELS), at = names.indexOf(name), last = names.length - 1;
+  const to = { ArrowRight: at === last ? 0 : at + 1, ArrowLeft: at === 0 ? last : at - 1, Home: 0, End: last }[event.key];
+  if (to === undefined) return;
+  event.preventDefault();
   page.focusTab = true;
-  go(page.store.key, names[(names.indexOf(name) + move + names.length) % names.length]);
+  go(page.store.key, names[to]);
 }
 
 function update() {

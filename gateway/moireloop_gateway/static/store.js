@@ -95,7 +95,7 @@ export class Store {
     this.candidates = flying.candidates;
     if (results) this.take(results);
     if (results && !results.complete) this.stale = true;
-    else if (summary.phase !== "reading" && this.total !== (results ?? { total: summary.results }).total) this.forget();
+    else if (["live", "ended"].includes(summary.phase) && this.total !== (results ?? { total: summary.results }).total) this.forget();
   }
 
   // Rows that the gateway has not, or other ones than it has, as after a crash that cost the log its end: all are read again.

@@ -43,7 +43,7 @@ function named(store, id) {
 
 function draw(place, s, id) {
   const above = new Chart({ label: `${id} from above`, x: "x (Å)", y: "y (Å)", height: 520, equal: true });
-  const space = el("div", { class: "three", role: "img", "aria-label": `${id} in three dimensions` });
+  const space = el("div", { class: "three", role: "figure", "aria-label": `${id} in three dimensions` });
   const facts = [
     ["twist", s.twist_deg === null ? s.reason_without_twist : withError(s.twist_deg, s.sigma_deg)],
     ["moire", s.moire_angstrom === null ? "–" : `${number(s.moire_angstrom, 1)} Å`], ["stacking", s.stacking ?? "–"],

@@ -1,7 +1,7 @@
 // The campaigns that the gateway was given.
 
 import { get } from "../api.js";
-import { el, replace, table, wide } from "../dom.js";
+import { el, refresh, replace, table, wide } from "../dom.js";
 import { clock, number } from "../format.js";
 
 export async function mount(root, go) {
@@ -11,7 +11,7 @@ export async function mount(root, go) {
     const { campaigns } = await get("/campaigns");
     if (campaigns.length === 1 && !mount.seen) { mount.seen = true; return go(campaigns[0].key, "overview"); }
     mount.seen = true;
-    replace(place, table("Campaigns", [
+    refresh(place, table("Campaigns", [
       { title: "name", cell: (c) => el("a", { href: `#/${encodeURIComponent(c.key)}` }, c.name) },
       { title: "state", cell: (c) => (c.running ? "running" : c.problem ? "unreadable" : "not running") },
       { title: "targets", cell: (c) => (c.targets ?? []).map((t) => `${number(t.twist_deg, 1)}°`).join(", ") },

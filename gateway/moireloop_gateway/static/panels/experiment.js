@@ -1,11 +1,11 @@
 // Simulation and experiment side by side: twists over time, patterns over each other, the closest recipe of each.
 
-import { get, steer } from "../api.js";
+import { get } from "../api.js";
 import { Chart } from "../chart.js";
 import { ink } from "../colours.js";
 import { card, el, replace, table, wide } from "../dom.js";
 import { clock, number, short, withError } from "../format.js";
-import { confirmed } from "./steering.js";
+import { asked } from "./steering.js";
 
 export const title = "Experiment";
 
@@ -37,7 +37,7 @@ export function mount(root, { store, session, go, chosen }) {
     { title: "strain", cell: (p) => p.analysis.layers.map((l) => `${(100 * l.strain_high).toFixed(2)} / ${(100 * l.strain_low).toFixed(2)} %`).join(", ") },
     { title: "closest recipe", long: true, cell: (p) => closest(p) },
     { title: "chamber", long: true, cell: (p) => Object.entries(p.parameters).map(([name, value]) => `${name} ${short(value)}`).join(", ") },
-    { title: "", cell: (p) => target(p) },
+    { title: "target", cell: (p) => target(p) },
   ];
 
   function closest(pattern) {
@@ -52,13 +52,10 @@ export function mount(root, { store, session, go, chosen }) {
     return el("button", {
       type: "button", class: "plain", disabled: session.role !== "controller" || !store.summary.steers,
       onclick: async () => {
-        const body = { pattern_id: pattern.pattern_id };
         const summary = `Search for ${number(pattern.analysis.twist_deg, 2)} degrees from now on, instead of all targets so far.`;
-        if (!(await confirmed({ name: "retarget", summary, danger: null }, body))) return;
         try {
-          await steer(store.key, "retarget_to_pattern", body);
+          if (!(await asked(store, { name: "retarget", summary }, { pattern_id: pattern.pattern_id }, "retarget_to_pattern"))) return;
           said.textContent = `targets: ${number(pattern.analysis.twist_deg, 2)} degrees, as in ${pattern.pattern_id}`;
-          store.refreshSoon();
         } catch (error) {
           said.textContent = error.message;
         }

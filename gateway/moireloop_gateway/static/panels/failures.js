@@ -1,7 +1,7 @@
 // Attempts that failed and results without a twist, with the words of LAMMPS or of the analyzer.
 
 import { get } from "../api.js";
-import { el, replace, table, wide } from "../dom.js";
+import { el, refresh, table, wide } from "../dom.js";
 import { clock } from "../format.js";
 
 export const title = "Failures";
@@ -12,7 +12,7 @@ export function mount(root, { store }) {
     seen = store.summary.last_id;
     const { attempts, results } = await get(`${store.path}/failures`);
     const rows = (results.candidate_id ?? []).map((id, i) => ({ id, outcome: results.outcome[i], reason: results.reason[i], worker: results.worker[i], at_s: results.logged_s[i] }));
-    replace(root,
+    refresh(root,
       wide(`Attempts that failed (${attempts.length})`, attempts.length ? table("Attempts that failed", [
         { title: "when", cell: (a) => clock(a.at_s) }, { title: "candidate", plain: true, cell: (a) => a.candidate_id }, { title: "attempt", number: true, cell: (a) => String(a.attempt) },
         { title: "worker", cell: (a) => a.worker }, { title: "charged", cell: (a) => (a.charged ? "yes" : "no, given back") }, { title: "reason", long: true, cell: (a) => el("pre", {}, a.reason) },

@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { Chart } from "../chart.js";
 import { ink } from "../colours.js";
-import { card, el, replace, table, wide } from "../dom.js";
+import { card, el, refresh, replace, table } from "../dom.js";
 import { clock, duration, number, percent } from "../format.js";
 
 export const title = "Overview";
@@ -28,21 +28,21 @@ export function mount(root, { store, go }) {
     if (remarksOf === store.summary.last_id) return;
     remarksOf = store.summary.last_id;
     const { remarks: all } = await get(`${store.path}/remarks`);
-    replace(told, table("What happened", [
-      { title: "when", cell: (r) => clock(r.at_s) }, { title: "what", cell: (r) => r.kind }, { title: "", cell: (r) => r.text },
+    refresh(told, table("What happened", [
+      { title: "when", cell: (r) => clock(r.at_s) }, { title: "what", cell: (r) => r.kind }, { title: "details", cell: (r) => r.text },
     ], all.slice(-40).reverse()));
   }
 
   return {
     update() {
       const s = store.summary, counts = s.counts;
-      replace(tiles, tile("state", s.phase === "live" ? s.state : `${s.state ?? "–"}`, s.state_reason ?? ""),
+      refresh(tiles, tile("state", s.phase === "live" ? s.state : `${s.state ?? "–"}`, s.state_reason ?? ""),
         budgetTile(s), tile("time", duration(elapsed(s)), s.left_s === null ? "" : `${s.left_at_most ? "at most" : "about"} ${duration(s.left_s)} left`),
         tile("now", `${counts.running} running`, `${counts.queued} queued, ${counts.analysing} being analysed`),
         tile("results", `${counts.measured} measured`, `${counts.refused} refused, ${counts.failed} failed, ${counts.cancelled} cancelled`),
         tile("utilisation", percent(s.utilisation), "of the workers' time in LAMMPS"),
         tile("MD steps", s.steps_done.toLocaleString("en"), saved(s)));
-      replace(targets, table("Targets", [
+      refresh(targets, table("Targets", [
         { title: "target", cell: (t) => `${number(t.twist_deg, 2)}° ± ${number(t.tolerance_deg, 2)}°` },
         { title: "hits", number: true, cell: (t) => String(t.hits) },
         { title: "best error", number: true, cell: (t) => (t.error_deg === null ? "–" : `${number(t.error_deg, 3)}°`) },

@@ -1,7 +1,7 @@
 // The best recipes for each target, and how surely each hits again.
 
 import { get } from "../api.js";
-import { el, replace, table, wide } from "../dom.js";
+import { el, refresh, replace, table, wide } from "../dom.js";
 import { label, number, percent, short, withError } from "../format.js";
 
 export const title = "Recipes";
@@ -14,7 +14,7 @@ export function mount(root, { store }) {
     seen = store.total;
     try {
       const { targets } = await get(`${store.path}/recipes?limit=40`);
-      replace(root, targets.map(({ target, recipes }) => wide(`${number(target.twist_deg, 2)}° ± ${number(target.tolerance_deg, 2)}°`,
+      refresh(root, targets.map(({ target, recipes }) => wide(`${number(target.twist_deg, 2)}° ± ${number(target.tolerance_deg, 2)}°`,
         recipes.length ? table(`Recipes for ${target.twist_deg} degrees`, columns(store), recipes) : el("p", { class: "quiet" }, "No result with a twist yet."))));
     } catch (error) {
       replace(root, el("p", {}, error.message));

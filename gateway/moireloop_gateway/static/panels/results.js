@@ -1,6 +1,6 @@
 // All results in a table that draws only the rows in sight; filter, order, download.
 
-import { el, replace, wide } from "../dom.js";
+import { el, refresh, replace, wide } from "../dom.js";
 import { label, number, short } from "../format.js";
 
 export const title = "Results";
@@ -45,7 +45,7 @@ export function mount(root, { store, go }) {
   }
 
   function heads() {
-    replace(head, el("tr", {}, columns().map(({ name, words, digits }) => el("th", {
+    refresh(head, el("tr", {}, columns().map(({ name, words, digits }) => el("th", {
       scope: "col", class: digits === undefined ? null : "number", "aria-sort": order.name === name ? (order.down ? "descending" : "ascending") : "none",
     }, el("button", { type: "button", onclick: () => { order = { name, down: order.name === name ? !order.down : false }; arrange(); heads(); draw(); } },
       words + (order.name === name ? (order.down ? " ↓" : " ↑") : ""))))));
@@ -56,7 +56,7 @@ export function mount(root, { store, go }) {
     above.style.height = `${first * ROW}px`;
     below.style.height = `${(rows.length - last) * ROW}px`;
     const shown = columns();
-    replace(body, above, rows.slice(first, last).map((row) => el("tr", { style: `height:${ROW}px` }, shown.map(({ name, digits }) => cell(name, digits, store.columns[name]?.[row])))), below);
+    refresh(body, above, rows.slice(first, last).map((row) => el("tr", { style: `height:${ROW}px` }, shown.map(({ name, digits }) => cell(name, digits, store.columns[name]?.[row])))), below);
   }
 
   const cell = (name, digits, value) => {

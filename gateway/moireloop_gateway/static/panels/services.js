@@ -1,13 +1,13 @@
 // Services, counters, and the ends of their logs.
 
 import { get } from "../api.js";
-import { card, el, fill, replace, table, wide } from "../dom.js";
+import { card, el, fill, refresh, replace, table, wide } from "../dom.js";
 import { clock } from "../format.js";
 
 export const title = "Services";
 
 export function mount(root, { store }) {
-  const services = el("div", {}), counters = el("div", {}), text = el("pre", { tabindex: "0", "aria-label": "end of the log" });
+  const services = el("div", {}), counters = el("div", {}), text = el("pre", { tabindex: "0", role: "region", "aria-label": "end of the log" });
   const pick = el("select", { onchange: () => tail() });
   const logs = el("div", {}, el("div", { class: "bar" }, el("label", {}, el("span", {}, "service"), pick), el("button", { type: "button", onclick: () => tail() }, "Read again")), text);
   replace(root, el("div", { class: "grid" }, card("Services", services), card("Counters", counters)), el("div", { style: "height:14px" }),
@@ -26,13 +26,13 @@ export function mount(root, { store }) {
     close: () => clearInterval(timer),
     update() {
       const s = store.summary, running = s.phase === "live";
-      replace(services, table("Services", [
+      refresh(services, table("Services", [
         { title: "service", cell: ([name]) => name },
         { title: "state", cell: ([name, one]) => (running ? s.service_states[name] ?? one.state : one.state) },
         { title: "since", cell: ([, one]) => clock(one.at_s) }, { title: "reason", cell: ([, one]) => one.reason ?? "" },
       ], Object.entries(s.services)));
       const told = Object.entries(s.counters);
-      replace(counters, told.length ? table("Counters", [
+      refresh(counters, told.length ? table("Counters", [
         { title: "what", cell: ([name]) => name.replaceAll("_", " ") }, { title: "count", number: true, cell: ([, value]) => value.toLocaleString("en") },
       ], told) : el("p", { class: "quiet" }, running ? "Nothing was counted." : "Counters are shown while the campaign runs."));
     },

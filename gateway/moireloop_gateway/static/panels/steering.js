@@ -1,18 +1,20 @@
 // Steering: a form for each request of the gateway's table, and a question before each is sent.
 
 import { get, steer } from "../api.js";
-import { card, el, replace, table } from "../dom.js";
+import { card, el, refresh, replace, table } from "../dom.js";
 import { label, short } from "../format.js";
 
 export const title = "Steer";
 
+const REQUESTER = "moireloop-requester";
+
 export function mount(root, { store, session }) {
-  const may = session.role === "controller" && store.summary.steers, said = el("p", { role: "status", "aria-live": "polite" }), forms = el("div", { class: "grid" }), queue = el("div", {});
-  replace(root, may ? said : el("p", {}, store.summary.steers ? "Your link lets you look. The controller's link steers." : "This gateway has an observer's grant: it may look."), forms, el("div", { style: "height:14px" }), card("Candidates without a result", queue));
+  const may = session.role === "controller" && store.summary.steers, said = el("p", { class: "said", role: "status", "aria-live": "polite" }), forms = el("div", { class: "grid" }), queue = el("div", {});
+  replace(root, may ? said : el("p", {}, store.summary.steers ? "Your link lets you look. The controller's link steers." : "This gateway has an observer's grant: it may look."), may ? nameField() : null, forms, el("div", { style: "height:14px" }), card("Candidates without a result", queue));
   get("/requests").then(({ requests }) => replace(forms, requests.map((request) => form(store, request, may, said)))).catch((error) => { said.textContent = error.message; });
   return {
     update() {
-      replace(queue, store.candidates.length ? table("Candidates without a result", [
+      refresh(queue, store.candidates.length ? table("Candidates without a result", [
         { title: "candidate", cell: (c) => c.candidate_id }, { title: "state", cell: (c) => c.state }, { title: "attempt", cell: (c) => String(c.attempt) },
         { title: "strategy", cell: (c) => c.strategy }, ...store.parameters.map((name) => ({ title: label(name), number: true, cell: (c) => short(c.parameters[name]) })),
       ], store.candidates) : el("p", { class: "quiet" }, "None."));
@@ -24,8 +26,10 @@ function form(store, request, may, said) {
   const fields = Object.entries(request.schema.properties ?? {}).filter(([name]) => name !== "requester").flatMap(([name, schema]) => inputs(store, request, name, schema));
   const send = el("button", { type: "submit", class: request.danger ? "danger" : null, disabled: !may }, request.name);
   const node = el("form", {
+    "aria-label": request.name,
     onsubmit: async (event) => {
       event.preventDefault();
+      said.textContent = "";
       let body;
       try {
         body = bodyOf(fields);
@@ -33,16 +37,12 @@ function form(store, request, may, said) {
         said.textContent = `${request.name}: ${error.message}`;
         return;
       }
-      if (!(await confirmed(request, body))) return;
-      send.disabled = true;
       try {
-        await steer(store.key, request.name, body);
+        if (!(await asked(store, request, body))) return;
         said.textContent = `${request.name}: accepted`;
-        store.refreshSoon();
       } catch (error) {
         said.textContent = `${request.name}: ${error.message}`;
       }
-      send.disabled = false;
     },
   }, el("p", { class: "quiet" }, request.summary), fields.map((field) => el("label", {}, el("span", {}, field.words), field.input)), send);
   return card(request.name, node);
@@ -83,14 +83,30 @@ function bodyOf(fields) {
   return body;
 }
 
-export function confirmed(request, body) {
+// Sends a request under the name that the log shall have, once it is confirmed; returns whether it was.
+export async function asked(store, request, content, name = request.name) {
+  const requester = localStorage.getItem(REQUESTER), body = requester ? { ...content, requester } : content;
+  if (!(await confirmed(request, body))) return false;
+  await steer(store.key, name, body);
+  store.refreshSoon();
+  return true;
+}
+
+function nameField() {
+  const keep = () => localStorage.setItem(REQUESTER, input.value.trim());
+  const input = el("input", { name: "requester", type: "text", maxlength: "100", autocomplete: "name", placeholder: "dashboard", value: localStorage.getItem(REQUESTER) ?? "", onchange: keep });
+  return el("label", { class: "signed" }, el("span", {}, "your name, for the log"), input);
+}
+
+// The way back has the focus where a request cannot be taken back: Enter pressed twice sends nothing.
+function confirmed(request, body) {
   const dialog = el("dialog", { "aria-label": `Confirm ${request.name}` });
   return new Promise((resolve) => {
     const close = (answer) => { dialog.close(); dialog.remove(); resolve(answer); };
     dialog.addEventListener("cancel", () => close(false));
     dialog.append(el("h2", {}, `${request.name}?`), el("p", {}, request.danger ?? request.summary), el("pre", {}, JSON.stringify(body, null, 2)),
-      el("div", { class: "bar" }, el("button", { type: "button", onclick: () => close(false) }, "Back"),
-        el("button", { type: "button", class: request.danger ? "danger" : null, autofocus: true, onclick: () => close(true) }, `Yes, ${request.name}`)));
+      el("div", { class: "bar" }, el("button", { type: "button", autofocus: Boolean(request.danger), onclick: () => close(false) }, "Back"),
+        el("button", { type: "button", class: request.danger ? "danger" : null, autofocus: !request.danger, onclick: () => close(true) }, `Yes, ${request.name}`)));
     document.body.append(dialog);
     dialog.showModal();
   });

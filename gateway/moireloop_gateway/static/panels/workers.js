@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { Chart } from "../chart.js";
 import { ink } from "../colours.js";
-import { card, el, replace, table, wide } from "../dom.js";
+import { card, el, refresh, replace, table, wide } from "../dom.js";
 import { clock, duration, number, percent } from "../format.js";
 
 export const title = "Workers";
@@ -38,17 +38,17 @@ export function mount(root, { store, go }) {
     update() {
       draw().catch(() => {});
       const s = store.summary;
-      replace(now, s.workers.length ? table("Workers now", [
+      refresh(now, s.workers.length ? table("Workers now", [
         { title: "worker", cell: (w) => w.worker }, { title: "phase", cell: (w) => w.phase },
         { title: "candidate", cell: (w) => w.candidate_id ?? "idle" }, { title: "step", number: true, cell: (w) => w.step.toLocaleString("en") },
         { title: "done", number: true, cell: (w) => String(w.completed) }, { title: "heard", cell: (w) => `${duration(s.now_s - w.seen_s)} ago` },
         { title: "ends in", cell: (w) => (w.ends_s ? duration(w.ends_s - s.now_s) : "–") }, { title: "fault", cell: (w) => w.fault ?? "" },
       ], s.workers) : el("p", { class: "quiet" }, "No worker is known now."));
       const words = { queue: "waiting for a worker", start: "until MD begins", md: "molecular dynamics", analysis: "until analysed" };
-      replace(waits, table("Mean time of a candidate in each stage", [
+      refresh(waits, table("Mean time of a candidate in each stage", [
         { title: "stage", cell: ([name]) => words[name] ?? name }, { title: "mean", number: true, cell: ([, value]) => (value === null ? "–" : `${number(value, 2)} s`) },
       ], Object.entries(s.stages)), el("p", {}, `Utilisation ${percent(s.utilisation)}: time in LAMMPS over the workers' time.`));
-      replace(pools, allocations(s));
+      refresh(pools, allocations(s));
     },
   };
 }
