@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from moireloop.campaign_file.campaign import Campaign
+    from moireloop.client.requests import WantedTarget
     from moireloop.experiment.comparison import Comparison
     from moireloop_analyzer.scattering.simulated import SimulatedPattern
     from moireloop_optimizer.discrepancy import ChamberAdvice
@@ -195,12 +196,14 @@ class StoredCampaign:
         settings = changed_settings(campaign.diffraction, changes)
         return pattern_of_run(candidate_id, self.results, self.series, self._folder, model, kind, settings)
 
-    def advise_chamber(self, target: Target | float | None = None) -> ChamberAdvice:
+    def advise_chamber(self, target: WantedTarget | None = None) -> ChamberAdvice:
         """Advise growth parameters for chamber and simulation, from results and patterns; see CampaignClient."""
+        from moireloop.client.requests import one_target
         from moireloop.experiment.chamber import advised
 
         patterns = [entry.message for entry in self.events([PatternMeasured])]
-        return advised(self.results, patterns, self.space, target, self.targets)
+        wanted = None if target is None else one_target(target)
+        return advised(self.results, patterns, self.space, wanted, self.targets)
 
     def results_frame(self) -> pd.DataFrame:
         """The results as a pandas table with the columns of results.parquet. Raises MissingExtra."""

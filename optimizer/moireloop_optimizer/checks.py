@@ -6,11 +6,11 @@ from moireloop_broker.contract.search import BudgetSettings
 from moireloop_broker.problems import Problem
 from moireloop_optimizer.generators.source import why_unknown
 from moireloop_optimizer.settings import OptimizerSettings
-from moireloop_optimizer.strategy_names import is_own
+from moireloop_optimizer.strategy_names import DEFAULT_STRATEGY, is_own
 
 
 def optimizer_problems(optimizer: OptimizerSettings, budget: BudgetSettings) -> list[Problem]:
-    """A batch or initial design beyond the budget, an unknown strategy, options for a strategy that takes none."""
+    """A batch or initial design beyond the budget, an unknown strategy, options or patterns for one that takes none."""
     return [*_budget_problems(optimizer, budget), *_strategy_problems(optimizer)]
 
 
@@ -36,4 +36,7 @@ def _strategy_problems(optimizer: OptimizerSettings) -> list[Problem]:
         names = ", ".join(optimizer.options)
         text = f"expected none, since strategy {optimizer.strategy!r} takes none, got {names}"
         found.append(Problem("optimizer.options", text))
+    if optimizer.learn_from_patterns and optimizer.strategy != DEFAULT_STRATEGY:
+        text = f"expected strategy {DEFAULT_STRATEGY!r}, which alone learns from patterns, got {optimizer.strategy!r}"
+        found.append(Problem("optimizer.learn_from_patterns", text))
     return found

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.search import MissingParameter, Points, SearchSpace, Target, regret_deg
+from moireloop_optimizer.growths import Growths
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +35,15 @@ class Runs:
 
     A twist is NaN where there was none to report, and an error is NaN where it is not known. `lattices` (N, 3, 2, 2)
     has as rows the in-plane vectors, in one unit of length, of each run's cell, lower layer and upper layer. They are
-    NaN where not known; `lattices` is None where they are known for no run.
+    NaN where not known; `lattices` is None where they are known for no run. `growths` is what the chamber has shown,
+    None where the model does not learn from it; it stays the same for any choice of runs.
     """
 
     points: Points
     twist_deg: npt.NDArray[np.float64]
     sigma_deg: npt.NDArray[np.float64]
     lattices: npt.NDArray[np.float64] | None = None
+    growths: Growths | None = None
 
     def __len__(self) -> int:
         return len(self.points)
@@ -53,7 +56,7 @@ class Runs:
         """The runs in a mask (N,), in their order."""
         chosen = np.asarray(mask, dtype=np.bool_)
         lattices = None if self.lattices is None else self.lattices[chosen]
-        return Runs(self.points[chosen], self.twist_deg[chosen], self.sigma_deg[chosen], lattices)
+        return Runs(self.points[chosen], self.twist_deg[chosen], self.sigma_deg[chosen], lattices, self.growths)
 
 
 class GrowingRuns:

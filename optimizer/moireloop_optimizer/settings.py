@@ -81,6 +81,11 @@ class OptimizerSettings(BaseModel):
         description="Replicates, with other seeds, of each recipe that hit a target, to measure its hit probability; "
         "0 for none.",
     )
+    learn_from_patterns: bool = Field(
+        default=False,
+        description="Whether auto also learns from measured patterns that have the growth parameters of the search "
+        "space, as growths that differ from the simulation by a discrepancy which is learnt too.",
+    )
     seed: int = Field(
         default=0,
         ge=0,

@@ -1,4 +1,4 @@
-"""Results with both lattices, whose patterns can be compared."""
+"""Results with both lattices, whose patterns can be compared; growths of the chamber."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from moireloop_analyzer.patterns.reciprocal import lattice_of, strained
 from moireloop_broker.contract.events import Candidate, Measurement, Result, StageTimes
+from moireloop_broker.contract.patterns import PatternAnalysis, PatternMeasured, PatternPeaks
 
 A = 3.16
 
@@ -34,3 +35,17 @@ def grown(number: int, twist_deg: float, parameters: dict[str, float], strain: f
         ),
         times=StageTimes(proposed_s=0.0),
     )  # fmt: skip
+
+
+def measured_pattern(name: str, twist_deg: float | None, parameters: dict[str, float]) -> PatternMeasured:
+    """A measured pattern with this twist, or with a reason; its peaks are of no use."""
+    reason = "too faint" if twist_deg is None else None
+    sigma_deg = None if twist_deg is None else 0.05
+    return PatternMeasured(
+        pattern_id=name,
+        requester="ada",
+        peaks=PatternPeaks(q_x_per_angstrom=[2.3], q_y_per_angstrom=[0.0], intensity=[1.0]),
+        analysis=PatternAnalysis(twist_deg=twist_deg, sigma_deg=sigma_deg, reason=reason),
+        parameters=parameters,
+        at_s=1.0,
+    )

@@ -9,13 +9,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from moireloop import connect
+from moireloop.campaign_file.load import load_campaign
 from moireloop_broker.connection import free_port
 from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.redis_client import open_reader
+from moireloop_worker.models import crystal_of
+from tests.helpers.patterns import made
 from tests.helpers.waiting import wait_until
 from tests.helpers.wrong_campaign_files import WRONG_FILES, WrongFile
 from tests.system.running import RunningCampaign
@@ -63,6 +67,7 @@ def test_looking_at_a_campaign_while_it_runs_and_after(campaign: Make) -> None:
     assert "is being run by process" in second.stderr
     ended = moireloop("results", running.file)
     assert (ended.returncode, ended.stderr) == (0, "")
+    assert_a_pattern_becomes_the_target(running)
     watching = subprocess.Popen(
         [sys.executable, "-m", "moireloop", "watch", str(running.file)], stdout=subprocess.PIPE, text=True
     )
@@ -78,6 +83,23 @@ def test_looking_at_a_campaign_while_it_runs_and_after(campaign: Make) -> None:
         assert (ended.returncode, ended.stderr) == (0, "")
         assert says in ended.stdout
     assert_closed_pipe_is_no_trouble(running)
+
+
+def assert_a_pattern_becomes_the_target(running: RunningCampaign) -> None:
+    """Submitted by the campaign's file, while its workers run, and searched for from then on."""
+    crystal = crystal_of(load_campaign(running.file).growth)
+    assert crystal is not None
+    constants = (crystal.lattice_angstrom, crystal.lattice_angstrom)
+    peaks = made(np.random.default_rng(1), twist_deg=8.3, constants=constants).peaks.q
+    table = running.file.with_name("peaks.csv")
+    rows = ["q_x_per_angstrom,q_y_per_angstrom,intensity", *(f"{x},{y},1" for x, y in peaks)]
+    table.write_text("\n".join(rows), encoding="utf-8")
+    submitted = moireloop("submit-pattern", running.file, table, "--name", "shot")
+    assert (submitted.returncode, submitted.stderr) == (0, "")
+    assert "shot is in the log: twist 8.3" in submitted.stdout
+    assert "8.3" in moireloop("retarget", running.file, "--pattern", "newest").stdout
+    with connect(running.folder, timeout_s=30) as client:
+        assert [round(target.twist_deg, 1) for target in client.targets] == [8.3]
 
 
 def assert_closed_pipe_is_no_trouble(running: RunningCampaign) -> None:

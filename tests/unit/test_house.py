@@ -41,7 +41,7 @@ ROOMS = {
         "checks", "service", "__main__",
     ),
     "moireloop_optimizer": (
-        "runs", "strategy", "strategy_names", "settings", "sobol", "auto", "regret", "repeats", "strategies",
+        "growths", "runs", "strategy", "strategy_names", "settings", "sobol", "auto", "regret", "repeats", "strategies",
         "generators", "advice", "discrepancy", "checks", "service", "__main__",
     ),
     "moireloop": (

@@ -1,12 +1,14 @@
 """event-model documents of a campaign, made from its log and its observations (pure).
 
 Each candidate is a run, with the streams `frames` and `primary`; each session of the campaign is one too, with the
-streams `primary` and, at its end, `results`. A document's uid comes from the campaign's id and from the id of the entry
-that it is made of, its time from that entry too. So the same document results, whoever makes it and whenever.
+streams `primary`, `patterns` and, at its end, `results`. A document's uid comes from the campaign's id and from the id
+of the entry that it is made of, its time from that entry too. So the same document results, whoever makes it and
+whenever.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -27,9 +29,10 @@ from moireloop_broker.contract.events import (
     Requested,
     Result,
 )
+from moireloop_broker.contract.patterns import PatternMeasured
 from moireloop_broker.contract.steered import Steered, targets_of
 
-LOG_TOPICS: Final = (CandidateQueued, Result, CampaignChanged, Requested)
+LOG_TOPICS: Final = (CandidateQueued, Result, CampaignChanged, Requested, PatternMeasured)
 """The events of the log that documents are made of."""
 
 Document = tuple[str, dict[str, Any]]
@@ -56,6 +59,26 @@ FRAME_KINDS: Final[Kinds] = {
     "reason": pa.string(),
 }
 """The columns of the stream `frames`."""
+
+PATTERN_KINDS: Final[Kinds] = {
+    "pattern_id": pa.string(),
+    "requester": pa.string(),
+    "measured_s": pa.float64(),
+    "twist_deg": pa.float64(),
+    "signed_deg": pa.float64(),
+    "sigma_deg": pa.float64(),
+    "reason": pa.string(),
+    "moire_angstrom": pa.float64(),
+    "moire_error_angstrom": pa.float64(),
+    "satellites": pa.float64(),
+    "domains": pa.float64(),
+    "unexplained": pa.float64(),
+    "closest_id": pa.string(),
+    "closest_per_angstrom": pa.float64(),
+    "parameters": pa.string(),
+    "peaks": pa.string(),
+}
+"""The columns of the stream `patterns`; the last two are JSON, since their names and sizes differ by pattern."""
 
 
 @dataclass
@@ -107,6 +130,8 @@ class Documents:
                 return self._frame(entry, observation)
             case Result() as result:
                 return self._result(entry, result)
+            case PatternMeasured() as pattern if self._session is not None:
+                return self._event(entry, self._session, "patterns", PATTERN_KINDS, _pattern_row(pattern))
             case Requested() as requested:
                 self._steered = self._steered.after(requested.request)
         return []
@@ -264,6 +289,17 @@ class Documents:
     def _uid(self, entry: Received[Any], *parts: str) -> str:
         kind = "observation" if isinstance(entry.message, Observation) else "log"
         return str(uuid5(self._namespace, "/".join((kind, entry.id, *parts))))
+
+
+def _pattern_row(pattern: PatternMeasured) -> dict[str, Any]:
+    shown = pattern.analysis.model_dump() | pattern.model_dump(exclude={"analysis", "peaks", "parameters"})
+    closest = pattern.analysis.closest[0] if pattern.analysis.closest else None
+    return shown | {
+        "closest_id": None if closest is None else closest.candidate_id,
+        "closest_per_angstrom": None if closest is None else closest.distance_per_angstrom,
+        "parameters": json.dumps(pattern.parameters),
+        "peaks": pattern.peaks.model_dump_json(),
+    }
 
 
 Place = tuple[tuple[int, int], int]

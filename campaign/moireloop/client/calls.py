@@ -49,6 +49,7 @@ from moireloop_broker.contract.topics import topic_named
 if TYPE_CHECKING:
     import pandas as pd
 
+    from moireloop.client.requests import WantedTarget
     from moireloop.experiment.comparison import Comparison
     from moireloop_optimizer.discrepancy import ChamberAdvice
 
@@ -255,20 +256,22 @@ class Calls:
         return cast("PatternMeasured", (yield (yield Computed(work))))
 
     @either
-    def advise_chamber(self, target: Target | float | None = None) -> Returns[ChamberAdvice]:
+    def advise_chamber(self, target: WantedTarget | None = None) -> Returns[ChamberAdvice]:
         """Growth parameters at which chamber and simulation most likely hit a target, from results and patterns.
 
         The discrepancy between chamber and simulation is learnt from the patterns. `reason` says why there is no
         advice. The default target is the first one.
 
         Raises:
+            BadArgument: the target makes no sense.
             NotRunning, MissingExtra: as `results_frame`.
         """
         from moireloop.experiment.chamber import advised
 
+        wanted = None if target is None else requests.one_target(target)
         described, found = yield from _described_with_results()
         patterns = [entry.message for entry in (yield from _patterns(START))]
-        work = partial(advised, found, patterns, space_of(described), target, targets_of(described.targets))
+        work = partial(advised, found, patterns, space_of(described), wanted, targets_of(described.targets))
         return cast("ChamberAdvice", (yield Computed(work)))
 
     @either

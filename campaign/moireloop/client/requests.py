@@ -154,6 +154,12 @@ def submit_pattern(
     )
 
 
+def one_target(target: WantedTarget) -> Target:
+    """A target out of a twist in degrees, a pair of twist and tolerance, or a Target. Raises BadArgument."""
+    wanted = _request(WantedTwist, **_target_fields(target))
+    return Target(twist_deg=wanted.twist_deg, tolerance_deg=wanted.tolerance_deg)
+
+
 def target_like(event: PatternMeasured, tolerance_deg: Number | None) -> Target:
     """A target at the twist of a measured pattern; its tolerance by default 0.5 degrees, or twice the error.
 
@@ -165,8 +171,7 @@ def target_like(event: PatternMeasured, tolerance_deg: Number | None) -> Target:
         raise BadArgument(f"pattern {event.pattern_id} has no twist: {event.analysis.reason}")
     usual = min(30.0, max(0.5, 2.0 * (event.analysis.sigma_deg or 0.0)))
     within = usual if tolerance_deg is None else _float(tolerance_deg, "tolerance_deg")
-    wanted = _request(WantedTwist, twist_deg=twist_deg, tolerance_deg=within)
-    return Target(twist_deg=wanted.twist_deg, tolerance_deg=wanted.tolerance_deg)
+    return one_target((twist_deg, within))
 
 
 def chosen_pattern(patterns: Iterable[PatternMeasured], pattern_id: str | None) -> PatternMeasured:

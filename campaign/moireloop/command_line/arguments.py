@@ -77,6 +77,9 @@ ARGUMENTS: Final = {
         Argument("--simulate", choices=["gixd", "rheed"], help="compare intensities with those of similar results"),
         Argument("-o", dest="output", type=Path, metavar="FILE2", help="write a picture (.png, .svg)"),
     ),
+    "advise": (
+        Argument("--target", metavar="TWIST[:TOLERANCE]", help="in degrees; by default the campaign's first target"),
+    ),
     "pattern": (
         Argument("candidate_id", metavar="ID", help="id of the candidate, as in results.csv"),
         Argument("--kind", choices=["gixd", "rheed"], required=True, help="X-rays in the plane, or electrons"),

@@ -56,6 +56,11 @@ COMMANDS: Final = {
         "Measure the twist in a diffraction pattern, and find the results most like it and what to change.",
         (*SESSION,),
     ),
+    "advise": Command(
+        "looking.advise",
+        "Say where the growth chamber, and the computer, likeliest hit a target next, by results and patterns.",
+        (*SESSION,),
+    ),
     "pattern": Command(
         "looking.pattern",
         "Simulate the diffraction pattern of a run's final structure: X-rays in the plane, or RHEED.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from moireloop.experiment.lines import named_values
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.patterns import PatternMeasured
 from moireloop_broker.contract.search import SearchSpace, Target
@@ -18,14 +19,27 @@ def advised(
     results: Sequence[Result],
     patterns: Sequence[PatternMeasured],
     space: SearchSpace,
-    target: Target | float | None,
+    target: Target | None,
     targets: Sequence[Target],
 ) -> ChamberAdvice:
     """Advice for a target, by default the first of these. Raises MissingExtra."""
     with extras_for("advice for the chamber", ("optimizer",)):
         from moireloop_optimizer.discrepancy import chamber_advice
 
-        wanted = targets[0] if target is None else target
-        if not isinstance(wanted, Target):
-            wanted = Target(twist_deg=wanted)
-        return chamber_advice(results, patterns, space, wanted)
+        return chamber_advice(results, patterns, space, targets[0] if target is None else target)
+
+
+def advice_lines(told: ChamberAdvice) -> list[str]:
+    """Terminal output for advice, one line where there is none."""
+    head = f"target {told.target.twist_deg:g} ± {told.target.tolerance_deg:g} degrees"
+    if told.chamber is None or told.computer is None:
+        return [f"{head}: no advice: {told.reason}"]
+    return [
+        f"{head}, by {told.patterns} growths of the chamber and the campaign's results:",
+        f"  chamber: {named_values(told.chamber)}; twist expected at {told.twist_deg:.2f} ± {told.sigma_deg:.2f} "
+        f"degrees, one growth there hits with a probability of {told.probability:.0%}",
+        f"  of that, the chamber adds {told.discrepancy_deg:+.2f} ± {told.discrepancy_sigma_deg:.2f} degrees to the "
+        f"simulation's twist",
+        f"  computer: {named_values(told.computer)}; one run there hits with a probability of "
+        f"{told.computer_probability:.0%}",
+    ]

@@ -76,7 +76,7 @@ def _similar(one: Similar) -> str:
     candidate = one.result.candidate
     return (
         f"{candidate.candidate_id}: {one.distance:.4f} ± {one.sigma:.4f}, twist {one.result.twist_deg:.2f} degrees, "
-        f"{_values(candidate.parameters)}"
+        f"{named_values(candidate.parameters)}"
     )
 
 
@@ -90,7 +90,7 @@ def toward_lines(toward: Toward, start: Mapping[str, float]) -> list[str]:
     if toward.recipe is not None:
         again, (low, high) = toward.recipe.again, toward.recipe.again.interval
         repeated = f"{again.hits} of {again.trials} repeats hit ({percent(low)} to {percent(high)})"
-        values = _values(toward.recipe.result.candidate.parameters)
+        values = named_values(toward.recipe.result.candidate.parameters)
         record = repeated if again.trials else "not repeated"
         lines.append(f"  a recipe that hit: {toward.recipe.recipe_id}, {values}, {record}")
     return [*lines, f"  {_advice(toward, start)}"]
@@ -108,5 +108,6 @@ def _advice(toward: Toward, start: Mapping[str, float]) -> str:
     )
 
 
-def _values(parameters: Mapping[str, float]) -> str:
+def named_values(parameters: Mapping[str, float]) -> str:
+    """Values by name, for one line."""
     return ", ".join(f"{name} {value:.4g}" for name, value in parameters.items())

@@ -37,6 +37,7 @@ class Predictions:
             "space": followed.bounds or {},
             "targets": [target.model_dump() for target in followed.targets],
             "results": len(followed.picture.results),
+            "patterns": followed.picture.patterns_seen if _learns_from_patterns(followed) else 0,
         }
 
     def maps(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -53,6 +54,16 @@ class Predictions:
             self._maps[asked["folder"]] = key, fitted
         return self._maps[asked["folder"]][1]
 
+    def advice(self, asked: dict[str, Any], target: dict[str, float] | None) -> dict[str, Any]:
+        """Where chamber and computer should go next for a target, or a `reason`. Blocks for seconds."""
+        wanted = [*([] if target is None else [target]), *asked["targets"]]
+        if not wanted:
+            return {"reason": "the campaign has no target"}
+        try:
+            return _fitted(asked | {"targets": wanted, "patterns": True, "advice": True})
+        except NoAnswer as error:
+            return {"reason": f"fitting the model: {error}"}
+
     def cells(self, followed: Followed) -> dict[str, Any]:
         """The twists that the campaign's cell admits, or a `reason` why they are not known. Blocks for a moment."""
         key = json.dumps([followed.place.where, followed.bounds])
@@ -65,6 +76,11 @@ class Predictions:
 def _room(kept: dict[str, Any]) -> None:
     while len(kept) >= KEPT:
         del kept[next(iter(kept))]
+
+
+def _learns_from_patterns(followed: Followed) -> bool:
+    settings = {} if followed.outline is None else followed.outline.settings.get("optimizer", {})
+    return bool(settings.get("learn_from_patterns", False))
 
 
 def _fitted(asked: dict[str, Any]) -> dict[str, Any]:

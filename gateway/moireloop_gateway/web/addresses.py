@@ -34,6 +34,10 @@ def many(items: Schema) -> Schema:
 
 ANY: Final[Schema] = {"type": "object"}
 
+MAYBE_ANY: Final[Schema] = {"type": ["object", "null"]}
+
+MAYBE_TEXT: Final[Schema] = {"type": ["string", "null"]}
+
 COLUMNS: Final[Schema] = {"type": "object", "additionalProperties": {"type": "array"}}
 
 EVENT: Final[Schema] = thing(id={**LOG_ID, "type": ["string", "null"]}, topic=TEXT, event=ANY)
@@ -111,6 +115,12 @@ ADDRESSES: Final = (
     Address(f"{CAMPAIGN}/patterns", "patterns", "The last measured patterns and what they show, without their peaks.",
             thing(patterns=many(thing("id", "pattern_id", "requester", "at_s", id=LOG_ID, pattern_id=TEXT,
                                       requester=TEXT, at_s={"type": "number"})))),
+    Address(f"{CAMPAIGN}/chamber", "chamber",
+            "Where the growth chamber, and the computer, likeliest hit a target next, by results and patterns. "
+            "`chamber` has all parameters of the chamber, `computer` those of the search space. Takes seconds.",
+            maybe(reason=MAYBE_TEXT, target=ANY, chamber=MAYBE_ANY, computer=MAYBE_ANY, patterns=WHOLE),
+            {"twist_deg": ({"type": "number"}, "the target in degrees, 0 to 30; by default the campaign's first"),
+             "tolerance_deg": ({"type": "number"}, "its tolerance in degrees; 0.5 by default")}),
     Address(f"{CAMPAIGN}/patterns", "submit_pattern",
             "Index a measured pattern and put it into the log. `pattern` is the event: its analysis has a twist or a "
             "reason. The same measurement under the same id is one pattern.", thing(pattern=ANY), method="POST"),

@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from moireloop.client.client import NotRunning, RequestRefused
 from moireloop.client.requests import BadArgument
 from moireloop_broker.contract.message import MAX_SECONDS
+from moireloop_broker.contract.search import Target
 from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVATION
 from moireloop_broker.extras import MissingExtra, extras_for
 from moireloop_gateway.picture.columns import PARAMETER, ResultColumns
@@ -175,6 +176,14 @@ async def model(request: Request, gateway: Gateway) -> Response:
     async with gateway.turns["model"]:
         asked = gateway.predictions.program_input(followed)
         return json_response(await asyncio.to_thread(gateway.predictions.maps, asked))
+
+
+async def chamber(request: Request, gateway: Gateway) -> Response:
+    """Where chamber and computer should go next for a target, by the campaign's results and measured patterns."""
+    followed, target = followed_of(request, gateway), _target(request)
+    async with gateway.turns["model"]:
+        asked = gateway.predictions.program_input(followed)
+        return json_response(await asyncio.to_thread(gateway.predictions.advice, asked, target))
 
 
 async def cells(request: Request, gateway: Gateway) -> Response:
@@ -341,6 +350,17 @@ def _whole(request: Request, name: str, default: int) -> int:
     if not text.isdecimal() or len(text) > 9:
         raise Refusal(422, "BadParameter", f"{name}: expected a whole number, got {text[:40]!r}")
     return int(text)
+
+
+def _target(request: Request) -> dict[str, float] | None:
+    given = {name: request.query_params[name] for name in Target.model_fields if name in request.query_params}
+    if not given:
+        return None
+    try:
+        target = Target.model_validate(given)
+    except ValidationError as error:
+        raise Refusal(422, "BadParameter", _first_of(error)) from error
+    return {"twist_deg": target.twist_deg, "tolerance_deg": target.tolerance_deg}
 
 
 def _seconds(request: Request, name: str) -> float | None:

@@ -1,13 +1,15 @@
 """How likely a run at a point comes within the tolerance of a target, given all finished and pending runs (pure).
 
 It combines a Gaussian process on the twist (twist_process), recurring twists seen nearby and twists predicted from
-layers where these do better (repeated_twists, layer_pairs), and how often runs nearby had a twist at all. The number of
-runs decides what is fitted when, so the same runs in the same order give the same model. Where many points are
-requested at once, as by thousands of workers, time decides too: fits take a tenth of it at most.
+layers where these do better (repeated_twists, layer_pairs), and how often runs nearby had a twist at all. Where growths
+of the chamber are given, the process has learnt from them too (joint). The number of runs decides what is fitted when,
+so the same runs in the same order give the same model. Where many points are requested at once, as by thousands of
+workers, time decides too: fits take a tenth of it at most.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,9 +22,13 @@ from scipy.spatial.distance import cdist
 
 from moireloop_broker.contract.search import Points, Target
 from moireloop_optimizer.auto.foresight import OF_LAYERS, OF_TWISTS, gains, trust
+from moireloop_optimizer.auto.joint import JointModel
 from moireloop_optimizer.auto.repeated_twists import Habits, RepeatedTwists, choose_habits
 from moireloop_optimizer.auto.twist_process import Floats, Prediction, TwistProcess, fit_theta, mass_within
+from moireloop_optimizer.growths import FEWEST_GROWTHS, Growths
 from moireloop_optimizer.runs import Runs
+
+logger = logging.getLogger(__name__)
 
 MOST_FITTED: Final = 160
 """Runs that hyperparameters and habits are fitted to, evenly spaced in their order."""
@@ -31,6 +37,9 @@ MOST_HELD: Final = 1200
 """Runs that the model holds; beyond, the newest, those nearest to the targets, and some of the others."""
 
 FEWEST_FOR_HABITS: Final = 5
+
+FEWEST_FOR_GROWTHS: Final = 8
+"""Runs with a twist below which growths of the chamber teach nothing."""
 
 MOST_PENDING: Final = 64
 
@@ -123,7 +132,8 @@ def schedule(n: int) -> list[int]:
 class HitModel:
     """What N runs, at least one of them with a twist, predict for a further one.
 
-    `trust` is the share of proposals, in [0, 1], that it should make (foresight).
+    `trust` is the share of proposals, in [0, 1], that it should make (foresight). `joint` has simulation and chamber in
+    one posterior, None where too little is known or nothing is to be learnt from the chamber.
 
     Args:
         runs: what was measured.
@@ -142,6 +152,7 @@ class HitModel:
         held = known.where(_is_in_model(known.twist_deg, targets))
         self._all_points, self._measured = runs.points[-MOST_HELD:], measured[-MOST_HELD:]
         self._process = TwistProcess(held.points, held.twist_deg, fitted.theta)
+        self.joint = _joint(self._process, len(known), runs.growths)
         self._repeats: RepeatedTwists | None = None
         if fitted.habits is not None:
             self._repeats = RepeatedTwists(held.points, held.twist_deg, fitted.habits, held.lattices)
@@ -153,17 +164,17 @@ class HitModel:
     def wait_for(self, points: Points) -> None:
         """Take in (j, d) further points on their way."""
         self._pending = np.concatenate([self._pending, points])[-MOST_PENDING:]
-        self._at_pending = self._process.at(self._pending) if len(self._pending) else None
+        self._at_pending = self.twist_at(self._pending) if len(self._pending) else None
 
     def probability(self, points: Points, targets: Sequence[Target]) -> Floats:
         """(T, m) probabilities that a run at (m, d) points comes within the tolerance of each of T targets."""
-        at = self._process.at(points)
+        at = self.twist_at(points)
         found = np.stack([self._of(points, at, target) for target in targets])
         return found * self._measured_share(points)
 
     def twist_at(self, points: Points) -> Prediction:
         """What the Gaussian process expects of the twist at (m, d) points."""
-        return self._process.at(points)
+        return self._process.at(points) if self.joint is None else self.joint.at(points)
 
     def _of(self, points: Points, at: Prediction, target: Target) -> Floats:
         probability = mass_within(target.twist_deg, target.tolerance_deg, at.mean_deg, at.total_deg)
@@ -189,6 +200,16 @@ class HitModel:
         nearness = np.exp(-0.5 * cdist(points, self._all_points, "sqeuclidean") / REFUSAL_REACH**2)
         share: Floats = (nearness @ self._measured + self._measured.mean()) / (nearness.sum(axis=1) + 1.0)
         return share
+
+
+def _joint(process: TwistProcess, twists: int, growths: Growths | None) -> JointModel | None:
+    if growths is None or len(growths) < FEWEST_GROWTHS or twists < FEWEST_FOR_GROWTHS:
+        return None
+    try:
+        return JointModel(process, growths)
+    except (ValueError, ArithmeticError) as error:
+        logger.warning("growths left out growths=%d reason=%s", len(growths), error)
+        return None
 
 
 def _fit(runs: Runs, earlier: _Fitted | None) -> _Fitted:

@@ -47,6 +47,9 @@ JITTER: Final = 1e-8
 
 LEAST_SPREAD_DEG: Final = 1e-3
 
+LEAST_VARIANCE: Final = 1e-10
+"""In the signal's."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -86,7 +89,7 @@ class TwistProcess:
         mean = kernel @ solved.alpha[0] + solved.mean[0]
         whitened = torch.linalg.solve_triangular(solved.root[0], kernel.T, upper=False)
         prior = 1.0 + TREND_PRIOR * _inside(x).square().sum(1)
-        variance = (prior - (whitened * whitened).sum(0)).clamp_min(1e-10) * solved.signal[0]
+        variance = (prior - (whitened * whitened).sum(0)).clamp_min(LEAST_VARIANCE) * solved.signal[0]
         square = self._scale_deg**2
         return Prediction(
             mean.numpy() * self._scale_deg + self._center_deg,
@@ -102,6 +105,19 @@ class TwistProcess:
         shared = at.whitened.T @ at_others.whitened
         covariance: Floats = ((prior - shared) * self._solved.signal[0]).numpy() * self._scale_deg**2
         return covariance
+
+    def informed(self, at: Prediction, shift_deg: Floats, whitened_deg: Floats) -> Prediction:
+        """A prediction after further observations of the same process.
+
+        Args:
+            at: what the process predicts without them.
+            shift_deg: (m,) by how much they move the means.
+            whitened_deg: (j, m) covariances with the j observations, solved by the Cholesky root of theirs.
+        """
+        unit_deg = math.sqrt(float(self._solved.signal[0])) * self._scale_deg
+        told = torch.as_tensor(whitened_deg / unit_deg, dtype=DOUBLE)
+        variance = np.maximum(at.variance_deg2 - (whitened_deg**2).sum(axis=0), LEAST_VARIANCE * unit_deg**2)
+        return Prediction(at.mean_deg + shift_deg, variance, at.noise_deg2, torch.cat([at.whitened, told]))
 
     def left_out_density(self) -> Floats:
         """(N,) density, per degree, of each run's twist as the process predicts it from the other runs.

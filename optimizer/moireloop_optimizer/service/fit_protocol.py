@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from moireloop_broker.contract.search import Points, SearchSpace, Target
+from moireloop_optimizer.growths import Growths
 from moireloop_optimizer.runs import Runs
 
 LOADING_S: Final = 120.0
@@ -20,7 +21,8 @@ class Question(BaseModel):
     """Ask for n points; points are rows of unit cube coordinates; twists and their errors, in degrees, may be NaN.
 
     Arrays travel as the bytes of their numbers (`packed_rows`): as lists, 100 000 runs would take seconds.
-    `lattices` has 12 numbers for each run, as in objective.Runs, or nothing where they are known for no run.
+    `lattices` has 12 numbers for each run, as in runs.Runs, or nothing where they are known for no run.
+    `growths` has the four arrays of growths.Growths in their order, or nothing where none is learnt from.
     `replicates` is how many replicates each recipe that hit gets. `options` and `suggest_s` are for users' strategies:
     arguments of the class, and the seconds that it has.
     """
@@ -36,6 +38,7 @@ class Question(BaseModel):
     twist_deg: bytes
     sigma_deg: bytes
     lattices: bytes = b""
+    growths: list[bytes] = []
     pending: bytes
     targets: list[Target]
     replicates: int = 0
@@ -46,7 +49,8 @@ class Question(BaseModel):
     def runs(self) -> Runs:
         """What has been measured."""
         lattices = _numbers(self.lattices).reshape(-1, 3, 2, 2) if self.lattices else None
-        return Runs(self._rows(self.points), _numbers(self.twist_deg), _numbers(self.sigma_deg), lattices)
+        growths = _growths(self.growths, self.space.dimension) if self.growths else None
+        return Runs(self._rows(self.points), _numbers(self.twist_deg), _numbers(self.sigma_deg), lattices, growths)
 
     @property
     def pending_points(self) -> Points:
@@ -60,6 +64,18 @@ class Question(BaseModel):
 def packed_rows(numbers: npt.ArrayLike) -> bytes:
     """The bytes of an array of numbers, row by row."""
     return np.asarray(numbers, dtype=np.float64).tobytes()
+
+
+def packed_growths(growths: Growths | None) -> list[bytes]:
+    """The arrays of growths, as a question has them."""
+    if growths is None or not len(growths):
+        return []
+    return [packed_rows(each) for each in (growths.points, growths.own, growths.twist_deg, growths.sigma_deg)]
+
+
+def _growths(packed: list[bytes], dimension: int) -> Growths:
+    points, own, twist_deg, sigma_deg = (_numbers(each) for each in packed)
+    return Growths(points.reshape(-1, dimension), own.reshape(len(twist_deg), -1), twist_deg, sigma_deg)
 
 
 def _numbers(packed: bytes) -> npt.NDArray[np.float64]:

@@ -22,7 +22,7 @@ from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.settings_store import Sections, read_settings
 from moireloop_broker.state.work_queue.proposals import Proposer
-from moireloop_optimizer.service.fit_protocol import Answer, Question, packed_rows
+from moireloop_optimizer.service.fit_protocol import Answer, Question, packed_growths, packed_rows
 from moireloop_optimizer.service.fitter import FitProcessLost, Fitter
 from moireloop_optimizer.service.planner import Place, Planner
 from moireloop_optimizer.settings import OptimizerSettings
@@ -181,6 +181,7 @@ class OptimizerService:
             twist_deg=packed_rows(runs.twist_deg),
             sigma_deg=packed_rows(runs.sigma_deg),
             lattices=b"" if runs.lattices is None else packed_rows(runs.lattices),
+            growths=packed_growths(runs.growths),
             pending=packed_rows(self._planner.pending_points),
             targets=list(self._planner.targets),
             replicates=self._planner.settings.replicates,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -23,9 +24,11 @@ from moireloop_broker.contract.events import (
     RunFinished,
     RunLeased,
 )
+from moireloop_broker.contract.patterns import PatternMeasured
 from moireloop_broker.contract.search import BudgetSettings, MissingParameter, Points, SearchSpace, Target
 from moireloop_broker.contract.steered import Steered
 from moireloop_broker.contract.steering import PauseRequest, ResumeRequest, SteeringRequest
+from moireloop_optimizer.growths import MOST_GROWTHS, Chamber
 from moireloop_optimizer.runs import GrowingRuns, Runs, best_result, is_reached
 from moireloop_optimizer.service.pace import Pace
 from moireloop_optimizer.service.session_clock import SessionClock
@@ -35,6 +38,9 @@ from moireloop_optimizer.strategy_names import NO_STRATEGY
 logger = logging.getLogger(__name__)
 
 QUEUED, RUNNING, ANALYSING, FAILED = range(4)
+
+KEPT_PATTERNS: Final = 10 * MOST_GROWTHS
+"""Those without the parameters of the search space are among them: the space may change."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,8 @@ class Planner:
         self._pending: dict[str, _Pending] = {}
         self._results: dict[str, Result] = {}
         self._learnt = GrowingRuns(space)
+        self._patterns: dict[str, PatternMeasured] = {}
+        self._chamber: Chamber | None = None
         self._counted_own = self._counted_outside = 0
         self._own: set[str] = set()
         self._taken: set[str] = set()
@@ -118,6 +126,8 @@ class Planner:
                 self._moved(event.candidate_id, event.attempt, FAILED, event.failed_s)
             case Result():
                 self._settled(event)
+            case PatternMeasured() if self.settings.learn_from_patterns:
+                self._measured(event)
             case CampaignChanged():
                 self.clock.changed(event)
                 self._is_paused = False
@@ -155,8 +165,11 @@ class Planner:
 
     @property
     def runs(self) -> Runs:
-        """What can be learnt from the results so far."""
-        return self._learnt.runs
+        """What can be learnt from the results so far, and from measured patterns where the settings say so."""
+        if not self._patterns:
+            return self._learnt.runs
+        self._chamber = self._chamber or Chamber(self._patterns.values(), self.space)
+        return replace(self._learnt.runs, growths=self._chamber.growths)
 
     def best(self, target: Target) -> Result | None:
         """The measured result closest to a target so far."""
@@ -210,7 +223,7 @@ class Planner:
         self.space, self.budget = steered.space(self._first[0]), steered.budget(self._first[1])
         if (self.targets, self.space) != before:
             self.revision += 1
-            self._learnt = GrowingRuns(self.space, self._results.values())
+            self._learnt, self._chamber = GrowingRuns(self.space, self._results.values()), None
             self._reached = {target for target in self.targets if is_reached(self._results.values(), target)}
 
     def _is_paid(self, candidate: Candidate) -> bool:
@@ -266,6 +279,14 @@ class Planner:
             self._counted_own += 1
         self._count_own(result.candidate)
         self._reached.update(target for target in self.targets if is_reached([result], target))
+
+    def _measured(self, event: PatternMeasured) -> None:
+        """Keep a pattern that has a twist; of many, the newest."""
+        if event.analysis.twist_deg is None or event.pattern_id in self._patterns:
+            return
+        self._patterns[event.pattern_id], self._chamber = event, None
+        while len(self._patterns) > KEPT_PATTERNS:
+            del self._patterns[next(iter(self._patterns))]
 
     def _count_own(self, candidate: Candidate) -> None:
         if candidate.strategy != OUTSIDE:

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
@@ -21,13 +23,15 @@ from moireloop_broker.contract.steering import RetargetRequest, WantedTwist
 from moireloop_broker.processes.clock import boot_s
 from moireloop_broker.service.steering import Steering
 from moireloop_broker.state.settings_store import read_settings
+from moireloop_optimizer.auto.strategy import AutoStrategy
 from moireloop_optimizer.service import optimizer
 from moireloop_optimizer.service.fitter import Fitter
 from moireloop_optimizer.service.optimizer import OptimizerService
 from moireloop_optimizer.service.planner import Planner
 from moireloop_optimizer.settings import OptimizerSettings
+from tests.helpers.grown import measured_pattern
 from tests.helpers.waiting import wait_until
-from tests.integration.optimizer.conftest import CampaignInRedis
+from tests.integration.optimizer.conftest import SECTIONS, CampaignInRedis, twist_deg
 
 NewCampaign = Callable[..., CampaignInRedis]
 
@@ -55,6 +59,33 @@ def run_through(campaign: CampaignInRedis, service: OptimizerService, patience_s
         service.step()
         campaign.evaluate()
         assert time.monotonic() < deadline
+
+
+def test_a_candidate_comes_from_results_and_growths_together(new_campaign: NewCampaign, fitter: Fitter) -> None:
+    """With the switch the fit process has the patterns too: the proposal is the one of the joint posterior."""
+    settings = {
+        "strategy": "auto",
+        "initial": 10,
+        "replicates": 0,
+        "learn_from_patterns": True,
+        "mode": "batch",
+        "n_batch": 1,
+    }
+    campaign = new_campaign(optimizer=settings, budget={"results": 11})
+    for number in range(6):
+        grown = {"temperature_k": 1500.0 + 200.0 * number, "lattice_strain": 0.008 * number}
+        campaign.log.append(measured_pattern(f"p{number}", (twist_deg(grown) or 0.0) * 0.8 + 2.0, grown))
+    service = service_of(campaign, fitter)
+    run_through(campaign, service)
+    runs, targets = service.planner.runs.first(10), service.planner.targets
+    assert runs.growths is not None
+    made, alone = (
+        AutoStrategy(3).suggest(1, each, runs.points[:0], targets, index=10).points
+        for each in (runs, replace(runs, growths=None))
+    )
+    (proposed,) = SearchSpace.model_validate(SECTIONS["space"]).to_unit([campaign.candidates()[10].parameters])
+    np.testing.assert_allclose(proposed, made[0], atol=1e-9)
+    assert np.abs(made - alone).max() > 1e-3
 
 
 def test_a_campaign_comes_to_its_end(new_campaign: NewCampaign, fitter: Fitter) -> None:

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from moireloop_broker.contract.events import Result
-from moireloop_broker.contract.patterns import PatternAnalysis, PatternMeasured, PatternPeaks
+from moireloop_broker.contract.patterns import PatternMeasured
 from moireloop_broker.contract.search import SearchSpace, Target
+from moireloop_optimizer.auto.joint import JointModel
 from moireloop_optimizer.auto.twist_process import TwistProcess, fit_theta
-from moireloop_optimizer.discrepancy import JointModel, Measured, chamber_advice
-from tests.helpers.grown import grown
+from moireloop_optimizer.discrepancy import chamber_advice
+from moireloop_optimizer.growths import Growths
+from tests.helpers.grown import grown, measured_pattern
 
 SPACE = SearchSpace({"temperature_k": [1500.0, 4500.0], "shear_strain": [0.0, 0.3]})
 
@@ -35,7 +37,7 @@ def models(added: Discrepancy, seed: int, patterns: int = 20) -> tuple[TwistProc
     chamber = rng.uniform(size=(patterns, 3))
     there = simulated(chamber[:, :2]) + added(chamber) + rng.normal(0, 0.1, patterns)
     process = TwistProcess(runs, twists, fit_theta(runs, twists, seed=0))
-    return process, JointModel(process, Measured(chamber[:, :2], chamber, there, np.full(patterns, 0.05)))
+    return process, JointModel(process, Growths(chamber[:, :2], chamber[:, 2:], there, np.full(patterns, 0.05)))
 
 
 @pytest.fixture(scope="module")
@@ -71,19 +73,9 @@ def test_the_simulation_is_not_bent_to_the_chamber(fitted: list[tuple[TwistProce
     """Both have one posterior, and still the simulation predicts runs, not growths."""
     process, model = fitted[0]
     points = np.random.default_rng(8).uniform(size=(100, 2))
-    told = model.simulation(points)
+    told = model.at(points)
     assert float(np.sqrt(np.mean((told.mean_deg - simulated(points)) ** 2))) < 0.15
-    assert (told.sigma_deg <= np.sqrt(process.at(points).variance_deg2) + 1e-6).all()
-
-
-def measured(number: int, place: dict[str, float], twist_deg: float | None) -> PatternMeasured:
-    shown = PatternAnalysis(reason="too faint") if twist_deg is None else PatternAnalysis(
-        twist_deg=twist_deg, sigma_deg=0.05
-    )  # fmt: skip
-    peaks = PatternPeaks(q_x_per_angstrom=[2.3], q_y_per_angstrom=[0.0], intensity=[1.0])
-    return PatternMeasured(
-        pattern_id=f"p{number}", requester="ada", peaks=peaks, analysis=shown, parameters=place, at_s=1.0
-    )
+    assert (told.variance_deg2 <= process.at(points).variance_deg2 + 1e-9).all()
 
 
 def test_chamber_and_computer_are_sent_to_different_places() -> None:
@@ -98,8 +90,8 @@ def test_chamber_and_computer_are_sent_to_different_places() -> None:
         (place,) = SPACE.from_unit(point[None])
         heater = float(rng.uniform(800, 900))
         twist = float(simulated(point[None])[0]) + 3.0
-        patterns.append(measured(number, {**place, "heater_k": heater}, min(twist, 30.0)))
-    untold = [measured(50, {"heater_k": 850.0}, 9.0), measured(51, patterns[0].parameters, None)]
+        patterns.append(measured_pattern(f"p{number}", min(twist, 30.0), {**place, "heater_k": heater}))
+    untold = [measured_pattern("x", 9.0, {"heater_k": 850.0}), measured_pattern("y", None, patterns[0].parameters)]
     told = chamber_advice(results, [*patterns, *untold], SPACE, Target(twist_deg=17.0))
     assert told.reason is None
     assert (told.chamber or {}).keys() == {"temperature_k", "shear_strain", "heater_k"}
@@ -117,7 +109,9 @@ def test_too_few_are_a_reason() -> None:
     results = [grown(number, 8.0, {"temperature_k": 2000.0, "shear_strain": 0.1}) for number in range(9)]
     target = Target(twist_deg=8.0)
     assert "at least 8 results" in str(chamber_advice(results[:3], [], SPACE, target).reason)
-    few = chamber_advice(results, [measured(1, {"temperature_k": 2000.0, "shear_strain": 0.1}, 8.0)], SPACE, target)
+    few = chamber_advice(
+        results, [measured_pattern("p", 8.0, {"temperature_k": 2000.0, "shear_strain": 0.1})], SPACE, target
+    )
     assert "at least 3 patterns with a twist and the parameters temperature_k, shear_strain, and there are 1" in str(
         few.reason
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from moireloop_broker.contract.events import (
 )
 from moireloop_broker.contract.steering import RetargetRequest, WantedTwist
 from tests.helpers.campaign_events import candidate, queued, result
+from tests.helpers.grown import measured_pattern
 
 DESCRIPTION = Description(
     campaign="tiny",
@@ -101,6 +103,21 @@ def test_session_is_a_run_that_ends_with_the_whole_table() -> None:
     (row,) = [document for _, document in documents if document.get("descriptor") == by_name["results"]]
     assert (row["data"]["nearest_target_deg"], row["data"]["regret_deg"]) == (4.0, 1.0)
     assert documents[-1][1]["reason"] == "enough"
+
+
+def test_patterns_are_a_stream_of_the_session() -> None:
+    """Each measured pattern is an event; what it lacks is NaN or null, its peaks and parameters are JSON."""
+    patterns = [measured_pattern("shot", 8.3, {"heater_k": 875.0}), measured_pattern("blank", None, {})]
+    documents = made(numbered([changed("started"), *patterns, changed("completed"), measured_pattern("late", 1.0, {})]))
+    assert [name for name, _ in documents] == ["start", "descriptor", "event", "event", "stop"]
+    assert documents[1][1]["name"] == "patterns"
+    shot, blank = (document["data"] for name, document in documents if name == "event")
+    assert (shot["pattern_id"], shot["twist_deg"], shot["reason"], shot["requester"]) == ("shot", 8.3, None, "ada")
+    assert json.loads(shot["parameters"]) == {"heater_k": 875.0}
+    assert json.loads(shot["peaks"])["q_x_per_angstrom"] == [2.3]
+    assert math.isnan(blank["twist_deg"])
+    assert blank["reason"] == "too faint"
+    assert documents[-1][1]["num_events"] == {"patterns": 2}
 
 
 def test_the_same_entries_make_the_same_documents() -> None:

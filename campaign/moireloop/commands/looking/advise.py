@@ -1,0 +1,58 @@
+"""`moireloop advise`: where the growth chamber, and the computer, should go next (main)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moireloop.client.requests import BadArgument, one_target
+from moireloop.commands.started import started
+from moireloop.exit_codes import EXIT_FAILED
+from moireloop.session.live import connected
+from moireloop.session.lock import is_running
+from moireloop.terminal.console import complain, say
+from moireloop_broker.contract.search import Target
+from moireloop_broker.folder import CampaignFolder
+
+if TYPE_CHECKING:
+    from moireloop_optimizer.discrepancy import ChamberAdvice
+
+
+def advise(path: Path, *, target: str | None = None) -> int:
+    """Advise growth parameters for chamber and computer, from the campaign's results and its measured patterns.
+
+    Returns 1 where there is no advice: the reason is printed.
+
+    Raises:
+        BadArgument: the target makes no sense.
+        CampaignFileError, NeverStarted, NotRunning: there is no such campaign, or nothing answers.
+    """
+    from moireloop.experiment.chamber import advice_lines
+
+    told = _advice(path, None if target is None else _target(target))
+    for line in advice_lines(told):
+        (say if told.reason is None else complain)(line)
+    return 0 if told.reason is None else EXIT_FAILED
+
+
+def _advice(path: Path, target: Target | None) -> ChamberAdvice:
+    from moireloop.client.client import connect
+    from moireloop.stored import open_campaign
+
+    if path.suffix == ".json":
+        with connect(path) as client:
+            return client.advise_chamber(target)
+    folder = CampaignFolder(started(path).folder)
+    if not is_running(folder):
+        return open_campaign(folder.root).advise_chamber(target)
+    with connected(folder) as client:
+        return client.advise_chamber(target)
+
+
+def _target(text: str) -> Target:
+    twist, colon, tolerance = text.partition(":")
+    try:
+        numbers = float(twist), float(tolerance) if colon else 0.5
+    except ValueError:
+        raise BadArgument(f"target: expected TWIST or TWIST:TOLERANCE in degrees, got {text[:80]!r}") from None
+    return one_target(numbers)
