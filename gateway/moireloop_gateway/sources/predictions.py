@@ -21,6 +21,8 @@ LIMIT_S: Final = 120.0
 
 KEPT: Final = 16
 
+OUT_OF_REACH: Final = "the campaign is not running, and its folder is not on this machine"
+
 
 class Predictions:
     """Keeps the last answers for each campaign: they change only with its results, targets and search space."""
@@ -43,8 +45,8 @@ class Predictions:
     def maps(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Maps of the probability of a hit, or a `reason` why there are none. Blocks for seconds."""
         key = json.dumps(asked, sort_keys=True)
-        if not asked["connection"] and not Path(asked["folder"]).is_dir():
-            return {"reason": "the campaign is not running, and its folder is not on this machine"}
+        if _is_out_of_reach(asked):
+            return {"reason": OUT_OF_REACH}
         if self._maps.get(asked["folder"], ("",))[0] != key:
             try:
                 fitted = _fitted(asked)
@@ -57,8 +59,8 @@ class Predictions:
     def advice(self, asked: dict[str, Any], target: dict[str, float] | None) -> dict[str, Any]:
         """Where chamber and computer should go next for a target, or a `reason`. Blocks for seconds."""
         wanted = [*([] if target is None else [target]), *asked["targets"]]
-        if not wanted:
-            return {"reason": "the campaign has no target"}
+        if not wanted or _is_out_of_reach(asked):
+            return {"reason": "the campaign has no target" if not wanted else OUT_OF_REACH}
         try:
             return _fitted(asked | {"targets": wanted, "patterns": True, "advice": True})
         except NoAnswer as error:
@@ -76,6 +78,10 @@ class Predictions:
 def _room(kept: dict[str, Any]) -> None:
     while len(kept) >= KEPT:
         del kept[next(iter(kept))]
+
+
+def _is_out_of_reach(asked: dict[str, Any]) -> bool:
+    return not asked["connection"] and not Path(asked["folder"]).is_dir()
 
 
 def _learns_from_patterns(followed: Followed) -> bool:
