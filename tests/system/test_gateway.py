@@ -118,6 +118,7 @@ BAD = [
     ("GET", f"{HERE}/timeline?last_s=nan", None, 422),
     ("GET", f"{HERE}/events?since=1-2-3", None, 422),
     ("GET", f"{HERE}/log?since={'9' * 20}-0", None, 422),
+    ("GET", f"{HERE}/chamber?twist_deg=80", None, 422),
     ("GET", f"{HERE}/results/nobody", None, 404),
     ("GET", f"{HERE}/runs/nobody/structure", None, 404),
     ("GET", f"{HERE}/logs/..%2F..%2Fconnection", None, 404),
