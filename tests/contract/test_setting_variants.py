@@ -115,6 +115,14 @@ RUN_BY = {
         "test_rods_closer_than_the_resolution_are_one_wide_peak",
     ),
     "optimizer.mode = async": ("integration/optimizer/test_optimizer_service.py", "test_a_campaign_comes_to_its_end"),
+    "optimizer.learn_from_patterns = true": (
+        "integration/optimizer/test_optimizer_service.py",
+        "test_a_candidate_comes_from_results_and_growths_together",
+    ),
+    "optimizer.learn_from_patterns = false": (
+        "unit/optimizer/service/test_planner_patterns.py",
+        "test_patterns_are_left_alone_unless_the_settings_say_otherwise",
+    ),
     "optimizer.mode = batch": (
         "integration/optimizer/test_optimizer_service.py",
         "test_a_batch_waits_for_its_last_result",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def advise(path: Path, *, target: str | None = None) -> int:
-    """Advise growth parameters for chamber and computer, from the campaign's results and its measured patterns.
+    """Say where the growth chamber, and the computer, likeliest hit a target next, by results and patterns.
 
     Returns 1 where there is no advice: the reason is printed.
 
