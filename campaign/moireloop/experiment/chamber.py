@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from moireloop.experiment.lines import named_values
+from moireloop.results.labels import percent
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.patterns import PatternMeasured
 from moireloop_broker.contract.search import SearchSpace, Target
@@ -37,9 +38,9 @@ def advice_lines(told: ChamberAdvice) -> list[str]:
     return [
         f"{head}, by {told.patterns} growths of the chamber and the campaign's results:",
         f"  chamber: {named_values(told.chamber)}; twist expected at {told.twist_deg:.2f} ± {told.sigma_deg:.2f} "
-        f"degrees, one growth there hits with a probability of {told.probability:.0%}",
+        f"degrees, one growth there hits with a probability of {percent(told.probability)}",
         f"  of that, the chamber adds {told.discrepancy_deg:+.2f} ± {told.discrepancy_sigma_deg:.2f} degrees to the "
         f"simulation's twist",
         f"  computer: {named_values(told.computer)}; one run there hits with a probability of "
-        f"{told.computer_probability:.0%}",
+        f"{percent(told.computer_probability)}",
     ]
