@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from moireloop import connect
+from moireloop.cli import main
 from moireloop_broker.contract.topics import LOG_TOPICS
 from moireloop_gateway.web.addresses import ADDRESSES
 from tests.helpers.gateways import RunningGateway, gateway, start_gateway
@@ -121,6 +123,7 @@ BAD = [
     ("GET", f"{HERE}/chamber?twist_deg=80", None, 422),
     ("GET", f"{HERE}/results/nobody", None, 404),
     ("GET", f"{HERE}/runs/nobody/structure", None, 404),
+    ("GET", f"{HERE}/runs/nobody/pattern", None, 404),
     ("GET", f"{HERE}/logs/..%2F..%2Fconnection", None, 404),
     ("GET", f"{HERE}/logs/%2Fetc%2Fpasswd", None, 404),
     ("GET", "/static/..%2Faccess.py", None, 404),
@@ -220,6 +223,18 @@ def test_all_addresses_of_the_page_are_there(watched: Watched) -> None:
         answer = looking.ask(path.format(campaign="short", candidate=candidate, service="broker", pattern="shot"))
         assert answer.code == 200, (path, answer.body[:500])
         assert set(address.returns.get("required", ())) <= set(answer.json), path
+    wrong = looking.ask(f"{HERE}/runs/{candidate}/pattern?kind=neutrons")
+    assert (wrong.code, "gixd or rheed" in wrong.json["message"]) == (422, True)
+    seen = looking.ask(f"{HERE}/runs/{candidate}/pattern").json
+    run = run_pattern(watched.campaign.file, candidate)
+    assert seen["columns"]["intensity"] == pytest.approx(run)
+
+
+def run_pattern(file: Path, candidate: str) -> list[float]:
+    """Intensities of a run's pattern, as the command line simulates it beside the running campaign."""
+    table = file.with_name("seen.csv")
+    assert main(["pattern", str(file), candidate, "--kind", "gixd", "-o", str(table)]) == 0
+    return [float(row["intensity"]) for row in csv.DictReader(line for line in table.open() if line[0] != "#")]
 
 
 def test_events_are_the_log_without_a_gap(watched: Watched) -> None:

@@ -24,7 +24,7 @@ def write_peaks(peaks: Peaks, path: Path, remarks: tuple[str, ...] = ()) -> None
     Raises:
         OSError: the file cannot be written.
     """
-    columns = _columns(peaks)
+    columns = columns_of(peaks)
     with replaced_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         file.writelines(f"# {remark}\n" for remark in remarks)
         writer = csv.writer(file, lineterminator="\n")
@@ -33,7 +33,8 @@ def write_peaks(peaks: Peaks, path: Path, remarks: tuple[str, ...] = ()) -> None
             writer.writerow([f"{value:.{DIGITS}g}" for value in row])
 
 
-def _columns(peaks: Peaks) -> dict[str, Floats]:
+def columns_of(peaks: Peaks) -> dict[str, Floats]:
+    """The columns (N,) of a table of peaks; errors and widths where they are known for all."""
     found: dict[str, Floats] = {
         "q_x_per_angstrom": peaks.q[:, 0],
         "q_y_per_angstrom": peaks.q[:, 1],

@@ -76,6 +76,22 @@ def pattern_of_file(
             raise PatternRefused(str(error)) from error
 
 
+def pattern_remarks(seen: SimulatedPattern, candidate_id: str) -> tuple[str, ...]:
+    """What was assumed, a line each."""
+    found = [
+        f"{seen.kind.upper()} of {candidate_id}, sample at {seen.temperature_k:.0f} K, "
+        f"q along the normal {seen.normal_per_angstrom:.3f} per angstrom"
+    ]
+    if seen.unknown_types:
+        types = ", ".join(map(str, seen.unknown_types))
+        found.append(f"of unknown element, so that they scatter as points and heat does not weaken them: types {types}")
+    if seen.without_heat:
+        found.append(
+            f"not weakened by heat, for want of diffraction.debye_temperature_k: {', '.join(seen.without_heat)}"
+        )
+    return tuple(found)
+
+
 def simulated_lines(
     comparison: Comparison,
     results: Sequence[Result],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from moireloop_broker.extras import missing_extras, missing_line
 from moireloop_gateway.programs import NoAnswer, answer_of
@@ -37,10 +37,18 @@ class Structures:
             raise NoStructure(f"no structure to show: {place.absent}")
         key = str(place.folder.root), candidate_id, attempt
         if key not in self._kept:
-            self._kept[key] = _read(*key)
+            told = {"candidate_id": candidate_id, "attempt": attempt}
+            self._kept[key] = _read(key[0], candidate_id, {"structure": told})
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return self._kept[key]
+
+    def pattern(self, place: Source, candidate_id: str, kind: str) -> bytes:
+        """The simulated diffraction pattern of a structure as JSON. Blocks for seconds. Raises NoStructure."""
+        if place.folder is None:
+            raise NoStructure(f"no structure to simulate: {place.absent}")
+        told = {"candidate_id": candidate_id, "kind": kind}
+        return _read(str(place.folder.root), candidate_id, {"pattern": told})
 
 
 def _refuse_missing() -> None:
@@ -48,11 +56,10 @@ def _refuse_missing() -> None:
         raise NoStructure(missing_line("the picture of a bilayer", missing))
 
 
-def _read(folder: str, candidate_id: str, attempt: int) -> bytes:
+def _read(folder: str, candidate_id: str, wanted: dict[str, Any]) -> bytes:
     _refuse_missing()
-    request = {"folder": folder, "candidate_id": candidate_id, "attempt": attempt}
     try:
-        said = answer_of(PROGRAM, "structure", request, LIMIT_S)
+        said = answer_of(PROGRAM, "structure", {"folder": folder, **wanted}, LIMIT_S)
     except NoAnswer as error:
         raise NoStructure(f"reading the structure of {candidate_id}: {error}") from error
     if "reason" in (whole := json.loads(said)):

@@ -1,4 +1,4 @@
-"""The program that reads one final structure: folder and run on stdin as JSON, the structure on stdout (main)."""
+"""The program that reads one final structure: folder and run on stdin, structure or pattern on stdout (main)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ import numpy as np
 
 from moireloop.campaign_file.errors import CampaignFileError
 from moireloop.campaign_file.load import load_copy
+from moireloop.experiment.pattern_tables import columns_of
+from moireloop.experiment.refused import PatternRefused
+from moireloop.experiment.simulating import pattern_of_run, pattern_remarks
 from moireloop.figures.bilayer import Lattices, direction_rad, moire_corners
 from moireloop.figures.final_structure import FinalStructure, lattices_of, read_structure
+from moireloop.session.records import StateLost, records
 from moireloop.structure_files import NoStructure
 from moireloop_analyzer.geometry.moire import sixty, turned_to
 from moireloop_broker.folder import CampaignFolder
@@ -28,17 +32,38 @@ def main() -> int:
     """Read, measure and write; what cannot be read is said as a reason."""
     request = json.loads(sys.stdin.buffer.read())
     folder = CampaignFolder(Path(request["folder"]))
-    file = folder.final_data(request["candidate_id"], request["attempt"])
     try:
-        campaign = load_copy(folder)
-        model = started_model(campaign.growth, campaign.frames.every_steps, folder)
-        if not file.exists():
-            raise NoStructure(f"{file} is not there: runs without molecular dynamics leave no structure")
-        said = described(read_structure(file, model.lattice_types, model.periodic, campaign.analyzers))
-    except (NoStructure, CampaignFileError) as error:
-        said = {"reason": str(error)}
+        if "pattern" in request:
+            said = _pattern(folder, **request["pattern"])
+        else:
+            said = _structure(folder, **request["structure"])
+    except (NoStructure, CampaignFileError, PatternRefused, StateLost) as error:
+        said = {"reason": " ".join(str(error).split())}
     sys.stdout.write(json.dumps(said, allow_nan=False))
     return 0
+
+
+def _structure(folder: CampaignFolder, candidate_id: str, attempt: int) -> dict[str, Any]:
+    file = folder.final_data(candidate_id, attempt)
+    campaign = load_copy(folder)
+    model = started_model(campaign.growth, campaign.frames.every_steps, folder)
+    if not file.exists():
+        raise NoStructure(f"{file} is not there: runs without molecular dynamics leave no structure")
+    return described(read_structure(file, model.lattice_types, model.periodic, campaign.analyzers))
+
+
+def _pattern(folder: CampaignFolder, candidate_id: str, kind: str) -> dict[str, Any]:
+    campaign = load_copy(folder)
+    model = started_model(campaign.growth, campaign.frames.every_steps, folder)
+    history, all_series = records(folder)
+    seen = pattern_of_run(candidate_id, history.results, all_series, folder, model, kind, campaign.diffraction)
+    return {
+        "kind": seen.kind,
+        "temperature_k": seen.temperature_k,
+        "normal_per_angstrom": seen.normal_per_angstrom,
+        "remarks": list(pattern_remarks(seen, candidate_id)),
+        "columns": {name: values.tolist() for name, values in columns_of(seen.peaks).items()},
+    }
 
 
 def described(structure: FinalStructure) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from moireloop_analyzer.diffraction_settings import KINDS
+
 Schema = Mapping[str, Any]
 
 TEXT: Final[Schema] = {"type": "string"}
@@ -87,6 +89,12 @@ ADDRESSES: Final = (
     Address(f"{CAMPAIGN}/runs/{{candidate}}/structure", "structure",
             "Final structure of a run: atoms, layers, both lattices, cell and moire cell, in angstrom.",
             thing("x", "y", "z", "layer", "cell", x=NUMBERS, y=NUMBERS, z=NUMBERS, layer=many(WHOLE), cell=ANY)),
+    Address(f"{CAMPAIGN}/runs/{{candidate}}/pattern", "simulated_pattern",
+            "The diffraction pattern that X-rays in the plane, or electrons, would show of a run's final structure, "
+            "with the settings of [diffraction]. `columns` are those of a table of peaks (docs/compare.md).",
+            thing(kind={"enum": list(KINDS)}, temperature_k={"type": "number"}, normal_per_angstrom={"type": "number"},
+                  remarks=many(TEXT), columns=COLUMNS),
+            {"kind": ({"enum": list(KINDS)}, "gixd (X-rays, the default) or rheed (electrons)")}),
     Address(f"{CAMPAIGN}/model", "model",
             "The model's probability of a hit over each pair of parameters, the largest over the others; `probability` "
             "has `size` x `size` values for each target, rows along y. Fitting takes seconds.",

@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from moireloop.client.client import NotRunning, RequestRefused
 from moireloop.client.requests import BadArgument
+from moireloop_analyzer.diffraction_settings import KINDS
 from moireloop_broker.contract.message import MAX_SECONDS
 from moireloop_broker.contract.search import Target
 from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVATION
@@ -165,6 +166,21 @@ async def structure(request: Request, gateway: Gateway) -> Response:
     attempt = int(columns.numbers("attempt")[row])
     try:
         said = await gateway.in_turn("structure", lambda: gateway.structures.of(followed.place, name, attempt))
+    except NoStructure as error:
+        raise Refusal(404, "NoStructure", str(error)) from error
+    return Response(said, 200, {"cache-control": "no-store"}, "application/json")
+
+
+async def simulated_pattern(request: Request, gateway: Gateway) -> Response:
+    """The pattern that X-rays or electrons would show of a run's final structure."""
+    followed, name = followed_of(request, gateway), request.path_params["candidate"]
+    if name not in followed.picture.results.row_of:
+        raise Refusal(404, "UnknownCandidate", f"no result of {name[:80]!r} so far")
+    kind = request.query_params.get("kind", KINDS[0])
+    if kind not in KINDS:
+        raise Refusal(422, "BadParameter", f"kind: expected {' or '.join(KINDS)}, got {kind[:40]!r}")
+    try:
+        said = await gateway.in_turn("structure", lambda: gateway.structures.pattern(followed.place, name, kind))
     except NoStructure as error:
         raise Refusal(404, "NoStructure", str(error)) from error
     return Response(said, 200, {"cache-control": "no-store"}, "application/json")

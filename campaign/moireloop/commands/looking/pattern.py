@@ -12,7 +12,7 @@ from moireloop.commands.started import started
 from moireloop.exit_codes import EXIT_FAILED
 from moireloop.experiment.pattern_tables import write_peaks
 from moireloop.experiment.refused import PatternRefused
-from moireloop.experiment.simulating import changed_settings, pattern_of_run
+from moireloop.experiment.simulating import changed_settings, pattern_of_run, pattern_remarks
 from moireloop.session.records import records
 from moireloop.terminal.console import complain, say
 from moireloop_analyzer.scattering.counting import counted
@@ -65,22 +65,6 @@ def pattern(
         complain(f"{error.filename or output or picture} is not written: {error.strerror or error}")
         return EXIT_FAILED
     return 0
-
-
-def pattern_remarks(seen: SimulatedPattern, candidate_id: str) -> tuple[str, ...]:
-    """What was assumed, a line each."""
-    found = [
-        f"{seen.kind.upper()} of {candidate_id}, sample at {seen.temperature_k:.0f} K, "
-        f"q along the normal {seen.normal_per_angstrom:.3f} per angstrom"
-    ]
-    if seen.unknown_types:
-        types = ", ".join(map(str, seen.unknown_types))
-        found.append(f"of unknown element, so that they scatter as points and heat does not weaken them: types {types}")
-    if seen.without_heat:
-        found.append(
-            f"not weakened by heat, for want of diffraction.debye_temperature_k: {', '.join(seen.without_heat)}"
-        )
-    return tuple(found)
 
 
 def named_values(changes: Sequence[str]) -> dict[str, Any]:

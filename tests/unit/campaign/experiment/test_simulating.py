@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moireloop.commands.looking.pattern import named_values, pattern, pattern_remarks
+from moireloop.commands.looking.pattern import named_values, pattern
 from moireloop.experiment.comparison import Comparison, Similar
 from moireloop.experiment.pattern_files import read_pattern
 from moireloop.experiment.pattern_tables import write_peaks
@@ -19,6 +19,7 @@ from moireloop.experiment.simulating import (
     kind_named,
     pattern_of_file,
     pattern_of_run,
+    pattern_remarks,
     simulated_lines,
 )
 from moireloop.figures.simulated import simulated_figure, write_simulated_figure
