@@ -234,7 +234,8 @@ def run_pattern(file: Path, candidate: str) -> list[float]:
     """Intensities of a run's pattern, as the command line simulates it beside the running campaign."""
     table = file.with_name("seen.csv")
     assert main(["pattern", str(file), candidate, "--kind", "gixd", "-o", str(table)]) == 0
-    return [float(row["intensity"]) for row in csv.DictReader(line for line in table.open() if line[0] != "#")]
+    lines = [line for line in table.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return [float(row["intensity"]) for row in csv.DictReader(lines)]
 
 
 def test_events_are_the_log_without_a_gap(watched: Watched) -> None:
