@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from moireloop import NotRunning, connect
+from moireloop import open as open_folder
 from moireloop_broker.connection import NoConnectionFile
 from moireloop_broker.contract.control import Status
 from moireloop_broker.contract.events import RunFailed, ServiceChanged
@@ -131,7 +132,7 @@ def test_services_that_start_by_themselves(
 
     The next one, resumed in the same way, has services of its own. A pool that lingers works for both.
     """
-    running = campaign(results=8)
+    running = campaign(results=1000)
     kinds = ("broker", "analyzer", "optimizer", "workers")
     services = {kind: start(kind, "service", kind, running.file, "--patience", "120") for kind in kinds}
     late = start("late", "join", running.file, "--name", "late", "--workers", "1", "--linger", "200")
@@ -150,6 +151,8 @@ def test_services_that_start_by_themselves(
     assert "waiting for: broker" in output
     assert {kind: service.wait(60) for kind, service in services.items()} == dict.fromkeys(kinds, 0)
 
+    results = len(open_folder(running.folder).results) + 2
+    running.write(results=results)
     services = {kind: start(f"{kind}2", "service", kind, running.file) for kind in kinds[:-1]}
     running.start("resume", "--services", "elsewhere")
     code, output = running.end(200)
@@ -158,7 +161,7 @@ def test_services_that_start_by_themselves(
     late.terminate()
     assert late.wait(60) == 0
     assert (tmp_path / "late.txt").read_text().count("pool late has joined short") == 2
-    events = running.assert_exactly_one_result_each(8)
+    events = running.assert_exactly_one_result_each(results)
     told = [event for event in events if isinstance(event, ServiceChanged)]
     assert {"broker", "optimizer"} <= {event.service for event in told if event.state == "started"}
     assert any(event.service.startswith("analyzer-") for event in told)
