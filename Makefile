@@ -23,9 +23,9 @@ test: check
 # four. Up to three tests that fail are run once more at the end, and named as unsteady where they pass alone
 # (docs/adr/0056).
 LANES := campaigns further services units
-lane-campaigns: TESTS = tests/system/test_[a-m]*.py
+lane-campaigns: TESTS = tests/system/test_[a-m]*.py tests/schedulers
 lane-further: TESTS = tests/system/test_[n-z]*.py tests/integration/bench
-lane-services: TESTS = tests/integration tests/schedulers --ignore=tests/integration/bench
+lane-services: TESTS = tests/integration --ignore=tests/integration/bench
 lane-units: TESTS = tests/unit tests/contract tests/physics
 
 check: $(READY)

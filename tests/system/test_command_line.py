@@ -67,6 +67,7 @@ def test_looking_at_a_campaign_while_it_runs_and_after(campaign: Make) -> None:
     assert "is being run by process" in second.stderr
     ended = moireloop("results", running.file)
     assert (ended.returncode, ended.stderr) == (0, "")
+    assert "paused" in moireloop("pause", running.file).stdout  # the commands that follow have the cores to themselves
     assert_a_pattern_becomes_the_target(running)
     watching = subprocess.Popen(
         [sys.executable, "-m", "moireloop", "watch", str(running.file)], stdout=subprocess.PIPE, text=True
