@@ -48,8 +48,8 @@ class Chamber:
     """The growths among measured patterns, and the parameters that the chamber has beside the search space's.
 
     A pattern counts where it has a twist and a value of each parameter of the search space, not absurdly far outside
-    it; the newest count. Further
-    parameters count where every such pattern has them; `varies` (k,) says which of them have had several values.
+    it; the newest count. Further parameters count where every such pattern has them; `varies` (k,) says which of them
+    have had several values.
     """
 
     def __init__(self, patterns: Iterable[PatternMeasured], space: SearchSpace) -> None:

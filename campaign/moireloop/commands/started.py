@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.load import load_copy
 from moireloop.campaign_file.looking import load_to_look
 from moireloop.campaign_file.renamed import renamed_hint
 from moireloop.session.history import History
+from moireloop.session.live import connected
+from moireloop.session.lock import is_running
 from moireloop.terminal.console import complain
 from moireloop_broker.folder import CampaignFolder, Role
+
+if TYPE_CHECKING:
+    from moireloop.client.client import CampaignClient
 
 
 class NeverStarted(ValueError):
@@ -28,6 +34,25 @@ def started(path: Path) -> Campaign:
             + renamed_hint(path, campaign.name)
         )
     return campaign
+
+
+def client_or_folder(path: Path, *, timeout_s: float = 10.0) -> CampaignClient | CampaignFolder:
+    """A client by a connection file or of a campaign that runs, else the folder of one that does not.
+
+    Args:
+        path: connection file, campaign file or folder.
+        timeout_s: how long a client by a connection file waits for a reply.
+
+    Raises:
+        NotRunning: the campaign is still starting.
+        CampaignFileError, NeverStarted, NoConnectionFile: there is no such campaign.
+    """
+    from moireloop.client.client import connect
+
+    if path.suffix == ".json":
+        return connect(path, timeout_s=timeout_s)
+    folder = CampaignFolder(started(path).folder)
+    return connected(folder) if is_running(folder) else folder
 
 
 def as_steered(campaign: Campaign, history: History) -> Campaign:

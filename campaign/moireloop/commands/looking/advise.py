@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moireloop.client.requests import BadArgument, one_target
-from moireloop.commands.started import started
+from moireloop.commands.started import client_or_folder
 from moireloop.exit_codes import EXIT_FAILED
-from moireloop.session.live import connected
-from moireloop.session.lock import is_running
 from moireloop.terminal.console import complain, say
 from moireloop_broker.contract.search import Target
 from moireloop_broker.folder import CampaignFolder
@@ -29,23 +27,19 @@ def advise(path: Path, *, target: str | None = None) -> int:
     """
     from moireloop.experiment.chamber import advice_lines
 
-    told = _advice(path, None if target is None else _target(target))
-    for line in advice_lines(told):
-        (say if told.reason is None else complain)(line)
-    return 0 if told.reason is None else EXIT_FAILED
+    advice = _advice(path, None if target is None else _target(target))
+    for line in advice_lines(advice):
+        (say if advice.reason is None else complain)(line)
+    return 0 if advice.reason is None else EXIT_FAILED
 
 
 def _advice(path: Path, target: Target | None) -> ChamberAdvice:
-    from moireloop.client.client import connect
-    from moireloop.stored import open_campaign
+    found = client_or_folder(path)
+    if isinstance(found, CampaignFolder):
+        from moireloop.stored import open_campaign
 
-    if path.suffix == ".json":
-        with connect(path) as client:
-            return client.advise_chamber(target)
-    folder = CampaignFolder(started(path).folder)
-    if not is_running(folder):
-        return open_campaign(folder.root).advise_chamber(target)
-    with connected(folder) as client:
+        return open_campaign(found.root).advise_chamber(target)
+    with found as client:
         return client.advise_chamber(target)
 
 

@@ -10,10 +10,7 @@ from typing import Final
 from moireloop.bluesky.documents import Document, Documents, Place, place_of
 from moireloop.bluesky.entries import Source, running, stored
 from moireloop.bluesky.publishing import Progress, Publisher, WrongAddress, publish
-from moireloop.client.client import connect
-from moireloop.commands.started import started
-from moireloop.session.live import connected
-from moireloop.session.lock import is_running
+from moireloop.commands.started import client_or_folder
 from moireloop.terminal.console import complain, say
 from moireloop_broker.extras import refuse_without
 from moireloop_broker.folder import CampaignFolder
@@ -87,15 +84,11 @@ def _hand_on(source: Source, take: Callable[[list[Document], Place], int]) -> in
 @contextmanager
 def _source(path: Path) -> Iterator[Source]:
     """The campaign of a connection file, a campaign file or a folder. Raises NotRunning and what those raise."""
-    if path.suffix == ".json":
-        with connect(path, timeout_s=TIMEOUT_S) as client:
-            yield running(client)
-        return
-    folder = CampaignFolder(started(path).folder)
-    if is_running(folder):
-        with connected(folder) as client:
-            yield running(client)
-        return
-    from moireloop.stored import open_campaign
+    found = client_or_folder(path, timeout_s=TIMEOUT_S)
+    if isinstance(found, CampaignFolder):
+        from moireloop.stored import open_campaign
 
-    yield stored(open_campaign(folder.root))
+        yield stored(open_campaign(found.root))
+        return
+    with found as client:
+        yield running(client)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from moireloop.client.requests import BadArgument
-from moireloop.commands.started import started
+from moireloop.commands.started import client_or_folder
 from moireloop.session.live import connected
 from moireloop.session.lock import is_running
 from moireloop.terminal.console import say
@@ -151,14 +151,12 @@ def describe(path: Path) -> int:
 
 def client_of(path: Path) -> CampaignClient:
     """A client by a connection file, or of the campaign of a campaign file or folder. Raises NotRunning."""
-    from moireloop.client.client import NotRunning, connect
+    from moireloop.client.client import NotRunning
 
-    if path.suffix == ".json":
-        return connect(path)
-    folder = CampaignFolder(started(path).folder)
-    if not is_running(folder):
-        raise NotRunning(f"the campaign in {folder.root} is not running, so it takes no requests")
-    return connected(folder)
+    found = client_or_folder(path)
+    if isinstance(found, CampaignFolder):
+        raise NotRunning(f"the campaign in {found.root} is not running, so it takes no requests")
+    return found
 
 
 def named_numbers(texts: Sequence[str]) -> dict[str, float]:
