@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import logging
 import math
+from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from moireloop_broker.contract.events import Result
-from moireloop_broker.contract.search import MissingParameter, Points, SearchSpace, Target, regret_deg
+from moireloop_broker.contract.search import MissingParameter, Points, SearchSpace, Target
 from moireloop_optimizer.growths import Growths
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ class Runs:
 class GrowingRuns:
     """What can be learnt from results that come one after another, each of which is looked at once.
 
+    Of a result its numbers stay, some 200 bytes of them, so that 100 000 take 20 MB.
+
     Args:
         results: those that there are.
     """
@@ -69,18 +72,35 @@ class GrowingRuns:
     def __init__(self, space: SearchSpace, results: Iterable[Result] = ()) -> None:
         self._space = space
         self._runs = runs_of((), space)
-        self._new = list(results)
+        self._new = array("d")
+        self._parameters = array("d")
+        self._measured_deg = array("d")
+        for result in results:
+            self.add(result)
 
     def add(self, result: Result) -> None:
         """Take in one more."""
-        self._new.append(result)
+        if result.outcome == "measured" and result.twist_deg is not None:
+            self._measured_deg.append(result.twist_deg)
+        if (numbers := _numbers_of(result, self._space)) is not None:
+            self._new.extend(numbers)
+            self._parameters.extend(numbers[: self._space.dimension])
 
     @property
     def runs(self) -> Runs:
         """All of them, in their order."""
         if self._new:
-            self._runs, self._new = _joined(self._runs, runs_of(self._new, self._space)), []
+            self._runs, self._new = _joined(self._runs, _runs_from(np.array(self._new), self._space)), array("d")
         return self._runs
+
+    def within(self, space: SearchSpace) -> None:
+        """Take other bounds of the same parameters: all runs lie elsewhere in the unit cube."""
+        runs, self._space = self.runs, space
+        self._runs = replace(runs, points=space.unit_rows(np.array(self._parameters).reshape(-1, space.dimension)))
+
+    def has_reached(self, target: Target) -> bool:
+        """Whether a measured twist lies within the target's tolerance."""
+        return bool(is_within(np.array(self._measured_deg), target).any())
 
 
 def _joined(some: Runs, more: Runs) -> Runs:
@@ -107,26 +127,6 @@ class Observed:
     values: npt.NDArray[np.float64]
 
 
-def best_result(results: Iterable[Result], target: Target) -> Result | None:
-    """The measured result of least regret, the earliest of equals; None while nothing has been measured."""
-    best: tuple[float, Result] | None = None
-    for result in results:
-        if result.outcome != "measured" or result.twist_deg is None:
-            continue
-        regret = regret_deg(result.twist_deg, target)
-        if best is None or regret < best[0]:
-            best = (regret, result)
-    return best[1] if best else None
-
-
-def is_reached(results: Iterable[Result], target: Target) -> bool:
-    """Whether a measured twist lies within the target's tolerance."""
-    best = best_result(results, target)
-    return (
-        best is not None and best.twist_deg is not None and regret_deg(best.twist_deg, target) <= target.tolerance_deg
-    )
-
-
 def is_within(twist_deg: npt.NDArray[np.float64], target: Target) -> npt.NDArray[np.bool_]:
     """(N,) whether each of (N,) twists in degrees lies within a target's tolerance; one that is NaN does not."""
     within: npt.NDArray[np.bool_] = np.abs(twist_deg - target.twist_deg) <= target.tolerance_deg
@@ -135,23 +135,33 @@ def is_within(twist_deg: npt.NDArray[np.float64], target: Target) -> npt.NDArray
 
 def runs_of(results: Iterable[Result], space: SearchSpace) -> Runs:
     """What can be learnt from results, in their order (see the top of this module)."""
-    rows: list[list[float]] = []
-    twists: list[tuple[float, float]] = []
-    lattices: list[list[float]] = []
-    for result in results:
-        if not result.informs_model:
-            continue
-        try:
-            rows.append(space.to_unit([result.candidate.parameters])[0].tolist())
-        except MissingParameter as error:
-            logger.warning("result left out candidate=%s reason=%s", result.candidate.candidate_id, error)
-            continue
-        twists.append(_twist_and_error(result))
-        lattices.append(_cell_and_layers(result))
-    points = np.array(rows, dtype=np.float64).reshape(-1, space.dimension)
-    twist_deg, sigma_deg = np.array(twists, dtype=np.float64).reshape(-1, 2).T
-    vectors = np.array(lattices, dtype=np.float64).reshape(-1, 3, 2, 2)
-    return Runs(points, twist_deg, sigma_deg, vectors if np.isfinite(vectors).any() else None)
+    found = (_numbers_of(result, space) for result in results)
+    return _runs_from(np.array([numbers for numbers in found if numbers is not None], dtype=np.float64), space)
+
+
+def _numbers_of(result: Result, space: SearchSpace) -> list[float] | None:
+    """Parameters, twist and its error, lattices of a result in one row; None where nothing can be learnt from it."""
+    if not result.informs_model:
+        return None
+    try:
+        parameters = space.row(result.candidate.parameters)
+    except MissingParameter as error:
+        logger.warning("result left out candidate=%s reason=%s", result.candidate.candidate_id, error)
+        return None
+    return [*parameters, *_twist_and_error(result), *_cell_and_layers(result)]
+
+
+def _runs_from(numbers: npt.NDArray[np.float64], space: SearchSpace) -> Runs:
+    """Runs from the numbers of their results, row by row."""
+    dimension = space.dimension
+    rows = numbers.reshape(-1, dimension + 2 + len(UNKNOWN_LATTICES))
+    vectors = rows[:, dimension + 2 :].reshape(-1, 3, 2, 2)
+    return Runs(
+        space.unit_rows(rows[:, :dimension]),
+        rows[:, dimension].copy(),
+        rows[:, dimension + 1].copy(),
+        vectors.copy() if np.isfinite(vectors).any() else None,
+    )
 
 
 def toward(runs: Runs, target: Target) -> Observed:

@@ -45,9 +45,9 @@ ROOMS = {
         "generators", "advice", "discrepancy", "checks", "service", "__main__",
     ),
     "moireloop": (
-        "exit_codes", "structure_files", "cells", "results", "experiment", "campaign_file", "client", "campaign",
-        "scheduling", "services", "session", "stored", "bluesky", "figures", "terminal", "commands", "command_line",
-        "cli", "__main__",
+        "exit_codes", "structure_files", "cells", "kept", "results", "experiment", "campaign_file", "client",
+        "campaign", "scheduling", "services", "session", "stored", "bluesky", "figures", "terminal", "commands",
+        "command_line", "cli", "__main__",
     ),
     "moireloop.commands": ("started", "planning", "looking", "steering", "running"),
     "moireloop_gateway": ("access", "programs", "picture", "sources", "web", "serve"),

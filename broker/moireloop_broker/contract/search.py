@@ -139,8 +139,12 @@ class SearchSpace(RootModel[Ranges]):
         """
         import numpy as np
 
+        rows = np.array([self.row(point) for point in points], dtype=np.float64)
+        return self.unit_rows(rows.reshape(-1, self.dimension))
+
+    def unit_rows(self, rows: Points) -> Points:
+        """(N, d) unit cube coordinates of (N, d) values, their columns in the order of the names."""
         low, high = self.bounds
-        rows = np.array([self.row(point) for point in points], dtype=np.float64).reshape(-1, self.dimension)
         unit: Points = (rows - low) / (high - low)
         return unit
 

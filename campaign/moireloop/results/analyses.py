@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,19 +40,37 @@ def analyses_table(results: Iterable[Result]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=pa.schema(columns))
 
 
+class AnalysesTally:
+    """Which analyzers failed how often, result after result."""
+
+    def __init__(self) -> None:
+        self._asked: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+        self._last: dict[str, str] = {}
+
+    def add(self, result: Result) -> None:
+        """Take in the next result."""
+        for analyzer, outcome in result.analyses.items():
+            self._asked[analyzer] += 1
+            if outcome.reason is not None:
+                self._failed[analyzer] += 1
+                self._last[analyzer] = _short(outcome.reason)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """A line for each analyzer that failed: of how many results, and the last reason."""
+        return tuple(
+            f"analyses failed: {analyzer} {count} of {self._asked[analyzer]} ({self._last[analyzer]})"
+            for analyzer, count in self._failed.items()
+        )
+
+
 def failed_analyses(results: Iterable[Result]) -> tuple[str, ...]:
     """A line for each analyzer that failed: of how many results, and the last reason."""
-    asked: dict[str, int] = {}
-    failed: dict[str, list[str]] = {}
+    tally = AnalysesTally()
     for result in results:
-        for analyzer, outcome in result.analyses.items():
-            asked[analyzer] = asked.get(analyzer, 0) + 1
-            if outcome.reason is not None:
-                failed.setdefault(analyzer, []).append(outcome.reason)
-    return tuple(
-        f"analyses failed: {analyzer} {len(reasons)} of {asked[analyzer]} ({_short(reasons[-1])})"
-        for analyzer, reasons in failed.items()
-    )
+        tally.add(result)
+    return tally.failed
 
 
 def _rows(outcome: AnalysisOutcome) -> Iterator[Mapping[str, Any]]:

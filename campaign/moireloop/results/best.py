@@ -6,10 +6,12 @@ is shown.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from moireloop.kept.columns import RunColumns
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.search import Target, regret_deg
 
@@ -32,20 +34,24 @@ class Best:
     repeats: int = 0
 
 
-def best_of(results: Sequence[Result], targets: Sequence[Target]) -> list[Best | None]:
-    """The best for each target; None where no result has a twist."""
+def best_of(runs: RunColumns, results: Sequence[Result], targets: Sequence[Target]) -> list[Best | None]:
+    """The best for each target; None where no result has a twist.
+
+    Args:
+        runs: the columns of the results, of which only the best are looked at.
+    """
     try:
-        return _most_reliable(results, targets)
+        return _most_reliable(runs, results, targets)
     except ModuleNotFoundError as error:
         if error.name not in RANKING:
             raise
-        return [_nearest(results, target) for target in targets]
+        return [_nearest(runs, results, target) for target in targets]
 
 
-def _most_reliable(results: Sequence[Result], targets: Sequence[Target]) -> list[Best | None]:
-    from moireloop.results.recipes import recipe_runs, recipes_of
+def _most_reliable(runs: RunColumns, results: Sequence[Result], targets: Sequence[Target]) -> list[Best | None]:
+    from moireloop.results.recipes import recipes_of, runs_in
 
-    ran = recipe_runs(results)
+    ran = runs_in(runs, results)
     found = [next(iter(recipes_of(ran, target, n=1)), None) for target in targets]
     return [None if one is None else _of(one) for one in found]
 
@@ -57,10 +63,10 @@ def _of(recipe: Recipe) -> Best:
     )
 
 
-def _nearest(results: Sequence[Result], target: Target) -> Best | None:
-    twists = [(result.twist_deg, result) for result in results if result.twist_deg is not None]
+def _nearest(runs: RunColumns, results: Sequence[Result], target: Target) -> Best | None:
+    twists = [(twist, place) for twist, place in zip(runs.twist_deg, runs.place, strict=True) if not math.isnan(twist)]
     if not twists:
         return None
-    twist_deg, nearest = min(twists, key=lambda pair: regret_deg(pair[0], target))
+    twist_deg, place = min(twists, key=lambda pair: regret_deg(pair[0], target))
     regret = regret_deg(twist_deg, target)
-    return Best(nearest.candidate.candidate_id, twist_deg, regret, regret <= target.tolerance_deg)
+    return Best(results[place].candidate.candidate_id, twist_deg, regret, regret <= target.tolerance_deg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -51,6 +52,41 @@ def was_right(event: EarlyEndWithheld, result: Result) -> bool | None:
     return result.twist_deg is not None and abs(result.twist_deg - event.twist_deg) <= event.tolerance_deg
 
 
+class EarlyTally:
+    """What early ends have saved, result after result.
+
+    Args:
+        withheld: the runs that were sure, and kept to their end as a check; each is known before its result.
+    """
+
+    def __init__(self, withheld: Withheld = NONE_WITHHELD) -> None:
+        self._withheld = withheld
+        self._endings: Counter[str] = Counter()
+        self._saved = self._planned = 0
+        self._checks: Counter[bool] = Counter()
+
+    def add(self, result: Result) -> None:
+        """Take in the next result."""
+        report, saved = result.report, saved_steps(result)
+        if report is None or saved is None:
+            return
+        self._endings[report.ended] += 1
+        self._saved += saved
+        self._planned += report.planned_steps
+        event = self._withheld.get((result.candidate.candidate_id, result.attempt)) if self._withheld else None
+        right = None if event is None else was_right(event, result)
+        if right is not None:
+            self._checks[right] += 1
+
+    @property
+    def early_ends(self) -> EarlyEnds | None:
+        """Over all runs that ended; None where no run was or could have been ended."""
+        checked, settled, hopeless = self._checks.total(), self._endings["settled"], self._endings["hopeless"]
+        if not (settled or hopeless or checked):
+            return None
+        return EarlyEnds(settled, hopeless, self._saved, self._planned, checked, self._checks[False])
+
+
 def early_ends(results: Iterable[Result], withheld: Withheld = NONE_WITHHELD) -> EarlyEnds | None:
     """What early ends have saved over all runs that ended; None where no run was or could have been ended.
 
@@ -58,22 +94,7 @@ def early_ends(results: Iterable[Result], withheld: Withheld = NONE_WITHHELD) ->
         results: all results.
         withheld: the runs that were sure, and kept to their end as a check.
     """
-    told = [(result, result.report, saved) for result in results if (saved := saved_steps(result)) is not None]
-    endings = [report.ended for _, report, _ in told if report is not None]
-    checks = [
-        right
-        for result, _, _ in told
-        if (event := withheld.get((result.candidate.candidate_id, result.attempt))) is not None
-        and (right := was_right(event, result)) is not None
-    ]
-    if not {"settled", "hopeless"} & set(endings) and not checks:
-        return None
-    planned = sum(report.planned_steps for _, report, _ in told if report is not None)
-    return EarlyEnds(
-        settled=endings.count("settled"),
-        hopeless=endings.count("hopeless"),
-        saved_steps=sum(saved for _, _, saved in told),
-        planned_steps=planned,
-        checked=len(checks),
-        wrong=checks.count(False),
-    )
+    tally = EarlyTally(withheld)
+    for result in results:
+        tally.add(result)
+    return tally.early_ends

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import string
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from moireloop.results.results import parameter_names
+from moireloop.kept.columns import RunColumns
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.search import Target, regret_deg
 from moireloop_optimizer.repeats.hit_probability import HitProbability, Labels, Repeats, equal_rows, repeats_of
@@ -25,6 +25,9 @@ CLUSTER_SIDE: Final = 0.25
 LACKING: Final = 2.0
 
 MOST_LINKED: Final = 2000
+
+ROUNDING_DEG: Final = 1e-8
+"""More than the regrets of two recipes can differ that count as equal in their ranks."""
 
 Bounds = Mapping[str, tuple[float, float]]
 
@@ -67,16 +70,40 @@ class Recipe:
 
 @dataclass(frozen=True)
 class RecipeRuns:
-    """Measured and refused results, with the number of the recipe (N,) and the twist (N,), NaN where there is none.
+    """Measured and refused results: number of the recipe, twist and its error, time, each (N,), NaN where not known.
 
     Results of equal parameters are one recipe. One with the seed of an earlier run of its recipe is that run once
-    more, of which nothing is learnt: it is in `copies` and not among the runs.
+    more, of which nothing is learnt: it is in `copies` and not among the runs. `place` (N,) is where a run stands among
+    `all_results`, which are looked at no more than needed: they may be packed.
     """
 
-    results: tuple[Result, ...]
+    all_results: Sequence[Result]
+    place: Labels
     label: Labels
     twist_deg: npt.NDArray[np.float64]
-    copies: tuple[tuple[Result, int], ...]
+    sigma_deg: npt.NDArray[np.float64]
+    logged_s: npt.NDArray[np.float64]
+    copied: tuple[Labels, Labels]
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def run(self, row: int) -> Result:
+        """The result in a row."""
+        return self.all_results[int(self.place[row])]
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """The runs, in their order."""
+        return tuple(self.all_results[place] for place in self.place.tolist())
+
+    @property
+    def copies(self) -> tuple[tuple[Result, int], ...]:
+        """Results that are an earlier run once more, each with the number of its recipe."""
+        places, labels = self.copied
+        return tuple(
+            (self.all_results[place], label) for place, label in zip(places.tolist(), labels.tolist(), strict=True)
+        )
 
     @property
     def groups(self) -> list[tuple[Result, ...]]:
@@ -89,19 +116,25 @@ class RecipeRuns:
 
 def recipe_runs(results: Iterable[Result]) -> RecipeRuns:
     """Which results are runs of which recipe, in the order in which they came."""
-    counted = [result for result in results if result.informs_model]
-    label = equal_rows(_scaled(counted))
-    seen: set[tuple[int, int]] = set()
-    kept: list[int] = []
-    copies: list[tuple[Result, int]] = []
-    for row, (result, number) in enumerate(zip(counted, label.tolist(), strict=True)):
-        if (number, result.candidate.seed) in seen:
-            copies.append((result, number))
-            continue
-        seen.add((number, result.candidate.seed))
-        kept.append(row)
-    twist_deg = np.array([_twist(counted[row]) for row in kept], dtype=np.float64)
-    return RecipeRuns(tuple(counted[row] for row in kept), label[kept], twist_deg, tuple(copies))
+    listed = results if isinstance(results, Sequence) else list(results)
+    return runs_in(RunColumns.of(listed), listed)
+
+
+def runs_in(columns: RunColumns, results: Sequence[Result]) -> RecipeRuns:
+    """The same, by the columns of the results."""
+    place, label = np.array(columns.place, dtype=np.intp), equal_rows(_scaled(columns))
+    seed = np.array(columns.seed, dtype=np.int64)
+    order = np.lexsort((seed, label))
+    is_again = (np.diff(label[order], prepend=-1) == 0) & (np.diff(seed[order], prepend=-1) == 0)
+    is_copy = np.zeros(len(label), dtype=np.bool_)
+    is_copy[order] = is_again
+    kept = ~is_copy
+    twist_deg, sigma_deg, logged_s = (np.array(each)[kept] for each in (
+        columns.twist_deg, columns.sigma_deg, columns.logged_s
+    ))  # fmt: skip
+    return RecipeRuns(
+        results, place[kept], label[kept], twist_deg, sigma_deg, logged_s, (place[is_copy], label[is_copy])
+    )
 
 
 def recipes_of(
@@ -117,20 +150,14 @@ def recipes_of(
         n: how many are wanted, all by default; a few of thousands are found faster.
         only_hits: leave out those that never hit.
     """
-    is_hit = is_within(ran.twist_deg, target)
-    repeats = repeats_of(ran.label, is_hit)
-    low, high = repeats.interval
-    nearest = _nearest_runs(ran, target)
-    if only_hits:
-        nearest = {number: row for number, row in nearest.items() if repeats.first_hit[number] >= 0}
-    medians = _medians(ran, is_hit)
-    found: list[tuple[Rank, Recipe]] = []
-    groups = ran.groups
-    for number in nearest if n is None else _contenders(ran, nearest, target, repeats, n):
-        recipe = _recipe(groups[number], target, ran.results[nearest[number]], medians.get(number), repeats, number)
-        found.append((_rank(recipe, float(low[number]), float(high[number])), recipe))
-    ranked = [recipe for _, recipe in sorted(found, key=lambda entry: entry[0])][:n]
-    return ranked if bounds is None else _clustered(ranked, bounds)
+    repeats = repeats_of(ran.label, is_within(ran.twist_deg, target))
+    numbers, rows = _nearest_runs(ran, target)
+    chosen = repeats.first_hit[numbers] >= 0 if only_hits else np.ones(len(numbers), dtype=np.bool_)
+    if n is not None:
+        chosen[chosen] = _contend(ran, numbers[chosen], rows[chosen], target, repeats, n)
+    ranked = sorted(_ranked(ran, numbers[chosen], rows[chosen], target, repeats), key=lambda one: one.rank)[:n]
+    found = _recipes(ran, ranked, target, repeats)
+    return found if bounds is None else _clustered(found, bounds)
 
 
 def best_recipes(results: Iterable[Result], target: Target, n: int) -> list[Recipe]:
@@ -230,80 +257,97 @@ def cluster_sizes(recipes: Iterable[Recipe]) -> tuple[Counter[str], Counter[str]
     return sizes, runs
 
 
-def _scaled(results: Sequence[Result]) -> npt.NDArray[np.float64]:
+def _scaled(columns: RunColumns) -> npt.NDArray[np.float64]:
     """Parameters (N, d), each over its largest absolute value, so that rounding is distinguished from a difference."""
-    names = parameter_names(results)
-    rows = [[result.candidate.parameters.get(name, np.nan) for name in names] for result in results]
-    values = np.array(rows, dtype=np.float64).reshape(len(results), len(names))
+    values = np.array([*columns.parameters.values()], dtype=np.float64).reshape(len(columns.parameters), len(columns)).T
     largest = np.nan_to_num(np.abs(values)).max(axis=0, initial=0.0)
     return np.nan_to_num(values / np.where(largest > 0, largest, 1.0), nan=LACKING)
 
 
-def _twist(result: Result) -> float:
-    return math.nan if result.twist_deg is None else result.twist_deg
-
-
-def _nearest_runs(ran: RecipeRuns, target: Target) -> dict[int, int]:
-    """Of each recipe with a measured run the row of the nearest, the earliest of equals."""
+def _nearest_runs(ran: RecipeRuns, target: Target) -> tuple[Labels, Labels]:
+    """Recipes with a measured run, that with the farthest run first, and the row of each one's nearest, the earliest
+    of equals.
+    """
     regret = np.abs(ran.twist_deg - target.twist_deg)
-    order = [row for row in np.argsort(regret, kind="stable").tolist() if not math.isnan(regret[row])]
-    return {int(ran.label[row]): row for row in reversed(order)}
+    order = np.argsort(regret, kind="stable")
+    order = order[np.isfinite(regret[order])]
+    label = ran.label[order]
+    nearest, farthest = np.full((2, int(ran.label.max(initial=-1)) + 1), -1)
+    nearest[label[::-1]], farthest[label] = order[::-1], np.arange(len(order))
+    numbers = np.flatnonzero(nearest >= 0)
+    numbers = numbers[np.argsort(-farthest[numbers])]
+    return numbers, nearest[numbers]
 
 
-def _contenders(ran: RecipeRuns, nearest: Mapping[int, int], target: Target, repeats: Repeats, n: int) -> list[int]:
-    """Recipes among which the n best are: those that hit by their intervals, the others by their nearest runs."""
-    low, high = repeats.interval
-    keys = [
-        (False, -low[number], -high[number])
-        if repeats.first_hit[number] >= 0
-        else (True, round(abs(float(ran.twist_deg[row]) - target.twist_deg), 9), 0.0)
-        for number, row in nearest.items()
-    ]
-    last = sorted(keys)[min(n, len(keys)) - 1] if keys else None
-    return [number for number, key in zip(nearest, keys, strict=True) if last is not None and key <= last]
+def _contend(
+    ran: RecipeRuns, numbers: Labels, rows: Labels, target: Target, repeats: Repeats, n: int
+) -> npt.NDArray[np.bool_]:
+    """Which recipes the n best are among: those that hit by their intervals, the others by their nearest runs."""
+    if n >= len(numbers):
+        return np.ones(len(numbers), dtype=np.bool_)
+    low, high = (-end[numbers] for end in repeats.interval)
+    hit, regret = repeats.first_hit[numbers] >= 0, np.abs(ran.twist_deg[rows] - target.twist_deg)
+    first, second = np.where(hit, low, regret), np.where(hit, high, 0.0)
+    last = np.lexsort((second, first, ~hit))[n - 1]
+    if not hit[last]:
+        return np.asarray(hit | (first <= first[last] + ROUNDING_DEG), dtype=np.bool_)
+    chosen: npt.NDArray[np.bool_] = hit & ((first < first[last]) | ((first == first[last]) & (second <= second[last])))
+    return chosen
 
 
-def _medians(ran: RecipeRuns, is_hit: npt.NDArray[np.bool_]) -> dict[int, tuple[float, float | None]]:
+class _Ranked(NamedTuple):
+    """A recipe by its number: its rank, the row of its nearest run, its twist and the error of that."""
+
+    rank: Rank
+    number: int
+    row: int
+    twist_deg: float
+    sigma_deg: float | None
+
+
+def _ranked(ran: RecipeRuns, numbers: Labels, rows: Labels, target: Target, repeats: Repeats) -> Iterator[_Ranked]:
+    medians, (low, high) = _medians(ran, target), repeats.interval
+    for number, row in zip(numbers.tolist(), rows.tolist(), strict=True):
+        alone = float(ran.twist_deg[row]), _known(float(ran.sigma_deg[row]))
+        twist_deg, sigma_deg = medians.get(number, alone)
+        has_hit = bool(repeats.first_hit[number] >= 0)
+        surety = (-float(low[number]), -float(high[number])) if has_hit else (0.0, 0.0)
+        regret = round(regret_deg(twist_deg, target), 9)
+        rank = (not has_hit, *surety, regret, math.inf if sigma_deg is None else sigma_deg, float(ran.logged_s[row]))
+        yield _Ranked(rank, number, row, twist_deg, sigma_deg)
+
+
+def _medians(ran: RecipeRuns, target: Target) -> dict[int, tuple[float, float | None]]:
     """For each recipe that hit: the median twist of its hits, and the median of their known errors."""
     hits: dict[int, list[int]] = {}
-    for row in np.flatnonzero(is_hit).tolist():
+    for row in np.flatnonzero(is_within(ran.twist_deg, target)).tolist():
         hits.setdefault(int(ran.label[row]), []).append(row)
     return {
-        number: (median(ran.twist_deg[rows].tolist()), _median_sigma([ran.results[row] for row in rows]))
+        number: (median(ran.twist_deg[rows].tolist()), _median_known(ran.sigma_deg[rows].tolist()))
         for number, rows in hits.items()
     }
 
 
-def _median_sigma(results: Sequence[Result]) -> float | None:
-    known = [sigma for result in results if (sigma := _sigma(result)) is not None]
+def _median_known(values: Sequence[float]) -> float | None:
+    known = [value for value in values if not math.isnan(value)]
     return median(known) if known else None
 
 
-def _sigma(result: Result) -> float | None:
-    return result.measurement.sigma_deg if result.measurement else None
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
-def _recipe(
-    runs: tuple[Result, ...],
-    target: Target,
-    nearest: Result,
-    of_hits: tuple[float, float | None] | None,
-    repeats: Repeats,
-    number: int,
-) -> Recipe:
-    twist_deg, sigma_deg = of_hits if of_hits is not None else (_twist(nearest), _sigma(nearest))
-    again = HitProbability(int(repeats.hits[number]), int(repeats.trials[number]))
-    return Recipe(
-        runs, target, nearest, twist_deg, sigma_deg, again.hits + int(repeats.first_hit[number] >= 0), again
-    )  # fmt: skip
-
-
-def _rank(recipe: Recipe, low: float, high: float) -> Rank:
-    times = recipe.result.times
-    logged_s = times.logged_s if times.logged_s is not None else times.proposed_s
-    surety = (-low, -high) if recipe.hits else (0.0, 0.0)
-    sigma_deg = math.inf if recipe.sigma_deg is None else recipe.sigma_deg
-    return (not recipe.hits, *surety, round(recipe.regret_deg, 9), sigma_deg, logged_s)
+def _recipes(ran: RecipeRuns, ranked: Sequence[_Ranked], target: Target, repeats: Repeats) -> list[Recipe]:
+    """The recipes that were ranked, in this order, with all their runs."""
+    order = np.argsort(ran.label, kind="stable")
+    first, end = (np.searchsorted(ran.label[order], [one.number for one in ranked], side) for side in ("left", "right"))
+    found = []
+    for one, begins, ends in zip(ranked, first.tolist(), end.tolist(), strict=True):
+        again = HitProbability(int(repeats.hits[one.number]), int(repeats.trials[one.number]))
+        hits = again.hits + int(repeats.first_hit[one.number] >= 0)
+        runs = tuple(ran.run(row) for row in order[begins:ends].tolist())
+        found.append(Recipe(runs, target, ran.run(one.row), one.twist_deg, one.sigma_deg, hits, again))
+    return found
 
 
 def _clustered(ranked: Sequence[Recipe], bounds: Bounds) -> list[Recipe]:

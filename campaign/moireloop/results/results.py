@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -35,30 +36,54 @@ def nearest_target(result: Result, targets: Sequence[Target]) -> Target | None:
     return min(targets, key=lambda target: regret_deg(twist, target), default=None)
 
 
+class WorkerTimes:
+    """When workers worked, and how long inside LAMMPS, result after result; some 30 bytes of it.
+
+    Only runs that reached their end have a report; an attempt that died counts as idle time between its neighbours.
+    """
+
+    def __init__(self) -> None:
+        self._md_s = 0.0
+        self._numbers: dict[str, int] = {}
+        self._worker = array("l")
+        self._begin_s = array("d")
+        self._end_s = array("d")
+
+    def add(self, result: Result) -> None:
+        """Take in the next result."""
+        report = result.report
+        if report is None:
+            return
+        begin_s = result.times.leased_s if result.times.leased_s is not None else report.started_s
+        self._worker.append(self._numbers.setdefault(report.worker, len(self._numbers)))
+        self._begin_s.append(begin_s)
+        self._end_s.append(max(report.finished_s, begin_s))
+        self._md_s += report.md_s
+
+    def utilisation(self, resumed_at_s: Sequence[float] = ()) -> Utilisation:
+        """Time inside LAMMPS over wall time, as the function of this name has it."""
+        spans: dict[tuple[int, int], tuple[float, float]] = {}
+        for worker, begin_s, end_s in zip(self._worker, self._begin_s, self._end_s, strict=True):
+            session = sum(begin_s >= resumed_s for resumed_s in resumed_at_s) if resumed_at_s else 0
+            first_s, last_s = spans.get((worker, session), (begin_s, end_s))
+            spans[worker, session] = (min(first_s, begin_s), max(last_s, end_s))
+        return Utilisation(self._md_s, sum(last_s - first_s for first_s, last_s in spans.values()))
+
+
 def utilisation(results: Iterable[Result], resumed_at_s: Sequence[float] = ()) -> Utilisation:
     """Time inside LAMMPS over wall time, summed over workers.
 
     A worker's wall time runs from its first lease to the end of its last; a pause between two sessions of
-    the campaign, given by the times at which it was resumed, is not counted. Only runs that reached their
-    end have a report; an attempt that died counts as idle time between its neighbours.
+    the campaign, given by the times at which it was resumed, is not counted.
 
     Args:
         results: in any order.
         resumed_at_s: seconds since the epoch at which the campaign was resumed.
     """
-    spans: dict[tuple[str, int], tuple[float, float]] = {}
-    md_s = 0.0
+    times = WorkerTimes()
     for result in results:
-        if result.report is None:
-            continue
-        report = result.report
-        begin = result.times.leased_s if result.times.leased_s is not None else report.started_s
-        end = max(report.finished_s, begin)
-        session = sum(begin >= resumed_s for resumed_s in resumed_at_s)
-        first, last = spans.get((report.worker, session), (begin, end))
-        spans[report.worker, session] = (min(first, begin), max(last, end))
-        md_s += report.md_s
-    return Utilisation(md_s, sum(last - first for first, last in spans.values()))
+        times.add(result)
+    return times.utilisation(resumed_at_s)
 
 
 def wavelength_angstrom(result: Result) -> float | None:

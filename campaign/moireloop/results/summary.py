@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
-from moireloop.results.analyses import failed_analyses
 from moireloop.results.best import Best, best_of
-from moireloop.results.early_ends import NONE_WITHHELD, EarlyEnds, Withheld, early_ends
-from moireloop.results.results import utilisation
+from moireloop.results.early_ends import NONE_WITHHELD, EarlyEnds, Withheld
+from moireloop.results.tally import tally_of
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.search import Target
 
@@ -46,11 +45,12 @@ def summary_of(
         resumed_at_s: when the campaign was resumed.
         withheld: the runs that could have been ended early, and were kept to their end as a check.
     """
+    tally = tally_of(results, withheld)
     return Summary(
-        best=tuple(zip(targets, best_of(results, targets), strict=True)),
-        utilisation=utilisation(results, resumed_at_s).fraction,
-        early=early_ends(results, withheld),
-        failed_analyses=failed_analyses(results),
+        best=tuple(zip(targets, best_of(tally.runs, results, targets), strict=True)),
+        utilisation=tally.times.utilisation(resumed_at_s).fraction,
+        early=tally.early.early_ends,
+        failed_analyses=tally.analyses.failed,
     )
 
 

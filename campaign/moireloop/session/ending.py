@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from moireloop.session.history import History
 from moireloop.session.progress import Progress
-from moireloop_broker.contract.events import Result
+from moireloop_broker.contract.events import BUDGET_OUTCOMES
 
 FAILED_AT_FIRST = 5
 
@@ -56,27 +56,28 @@ def given_back(reason: str, progress: Progress | None, budget_results: int) -> E
     return Ending(False, f"gave everything back: {reason}{got}; `moireloop resume` continues", goes_on_later=True)
 
 
-def failure_of(results: Sequence[Result], workers: int) -> str | None:
+def failure_of(history: History, workers: int) -> str | None:
     """Why a campaign should not spend more node-hours: all of its first candidates failed. None while there is hope.
 
     Args:
-        results: all results so far, in the order of the log.
+        history: of the campaign, of which the results of the present session count.
         workers: the number of workers; as many candidates, and at least FAILED_AT_FIRST, must have failed.
     """
-    counted = [result for result in results if result.counts_for_budget]
-    if len(counted) < max(FAILED_AT_FIRST, workers) or any(result.outcome != "failed" for result in counted):
+    outcomes, last = history.outcomes_of_session, history.last_failed
+    counted = sum(outcomes[outcome] for outcome in BUDGET_OUTCOMES)
+    if counted < max(FAILED_AT_FIRST, workers) or outcomes["failed"] < counted or last is None:
         return None
-    return f"given up: all of the first {len(counted)} candidates failed, the last with: {counted[-1].reason}"
+    return f"given up: all of the first {counted} candidates failed, the last with: {last.reason}"
 
 
-def without_success(ending: Ending, results: Sequence[Result]) -> Ending:
+def without_success(ending: Ending, history: History) -> Ending:
     """The same ending, but a failure, and saying so, where most candidates failed."""
-    counted = [result for result in results if result.counts_for_budget]
-    failed = [result for result in counted if result.outcome == "failed"]
-    if not ending.is_complete or 2 * len(failed) <= len(counted):
+    counted = sum(history.outcomes[outcome] for outcome in BUDGET_OUTCOMES)
+    failed, last = history.outcomes["failed"], history.last_failed
+    if not ending.is_complete or 2 * failed <= counted or last is None:
         return ending
-    share = "every one" if len(failed) == len(counted) else f"{len(failed)} of them"
-    reason = f"{ending.reason}, and {share} failed, the last with: {failed[-1].reason}"
+    share = "every one" if failed == counted else f"{failed} of them"
+    reason = f"{ending.reason}, and {share} failed, the last with: {last.reason}"
     return Ending(True, reason, is_failure=True)
 
 

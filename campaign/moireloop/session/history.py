@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from moireloop.results.summary import Summary
+from moireloop.results.tally import KeptResults
+from moireloop_broker.bulk import many_objects
 from moireloop_broker.contract.codec import EARLIER
 from moireloop_broker.contract.events import (
     OUTSIDE,
@@ -37,8 +39,9 @@ FAILURES_KEPT: Final = 5
 class History:
     """Grows with the events of the log. Results stand in its order; sessions are known by the times of their starts.
 
-    `results_before` is how many results are older than the last session's start, `drained_for` why the present session
-    drains. `last_failures` are the last attempts that failed by themselves, oldest first, at most FAILURES_KEPT.
+    `results_before` is how many results are older than the last session's start, `outcomes_before` how they ended, and
+    `drained_for` why the present session drains. `last_failed` is the last result of a candidate that failed.
+    `last_failures` are the last attempts that failed by themselves, oldest first, at most FAILURES_KEPT.
     `steered` is what requests have made of the campaign. `passed_over` maps ids of entries that are no events to the
     reason. `outcomes` counts results by how they ended, `counted_outside` the results of candidates from outside that
     would use up the budget. `withheld` are the runs that could have been ended early but run to their full end as a
@@ -46,7 +49,7 @@ class History:
     digest; only the newest of them are among `results`.
     """
 
-    results: list[Result] = field(default_factory=list)
+    results: list[Result] | KeptResults = field(default_factory=list)
     session_starts_s: list[float] = field(default_factory=list)
     results_before: int = 0
     drained_for: str | None = None
@@ -55,12 +58,20 @@ class History:
     steered: Steered = field(default_factory=Steered)
     passed_over: Mapping[str, str] = field(default_factory=dict)
     outcomes: Counter[str] = field(default_factory=Counter)
+    outcomes_before: Counter[str] = field(default_factory=Counter)
+    last_failed: Result | None = None
     counted_outside: int = 0
     withheld: dict[tuple[str, int], EarlyEndWithheld] = field(default_factory=dict)
     summary: Summary | None = None
     _provenances: dict[tuple[tuple[str, str], ...], dict[str, str]] = field(
         default_factory=dict, repr=False, compare=False
     )
+
+    @classmethod
+    def kept(cls) -> Self:
+        """An empty history that keeps its results in little memory, for as many as a session may have."""
+        withheld: dict[tuple[str, int], EarlyEndWithheld] = {}
+        return cls(results=KeptResults(withheld), withheld=withheld)
 
     @classmethod
     def of(cls, events: Iterable[Published]) -> Self:
@@ -70,6 +81,11 @@ class History:
             history.note(event)
         return history
 
+    def unpacked(self) -> Self:
+        """The same with a list of its results, for what looks at all of them again and again."""
+        with many_objects():
+            return replace(self, results=list(self.results))
+
     @property
     def resumed_at_s(self) -> list[float]:
         """When the campaign was resumed, in seconds since the epoch."""
@@ -78,8 +94,9 @@ class History:
     def note(self, event: Published) -> None:
         """Take in the next event."""
         if isinstance(event, Result):
-            self.results.append(self._with_shared_provenance(event))
+            self.results.append(event if isinstance(self.results, KeptResults) else self._with_shared_provenance(event))
             self.outcomes[event.outcome] += 1
+            self.last_failed = event if event.outcome == "failed" else self.last_failed
             self.counted_outside += event.counts_for_budget and event.candidate.strategy == OUTSIDE
         elif isinstance(event, Requested):
             self.steered = self.steered.after(event.request)
@@ -91,7 +108,8 @@ class History:
             self.last_crash = event
         elif isinstance(event, CampaignChanged) and event.state in ("started", "resumed"):
             self.session_starts_s.append(event.at_s)
-            self.results_before, self.drained_for = len(self.results), None
+            self.results_before, self.outcomes_before = len(self.results), self.outcomes.copy()
+            self.drained_for = None
         elif isinstance(event, CampaignChanged) and event.state == "draining":
             self.drained_for = event.reason
 
@@ -114,6 +132,6 @@ class History:
         return f"log entries that cannot be read and are skipped: {len(self.passed_over)}, {first}: {reason}"
 
     @property
-    def results_of_session(self) -> list[Result]:
-        """The results of the present session, by the order of the log: clocks may be set."""
-        return self.results[self.results_before :]
+    def outcomes_of_session(self) -> Counter[str]:
+        """How many results of the present session ended how, by the order of the log: clocks may be set."""
+        return self.outcomes - self.outcomes_before

@@ -25,11 +25,12 @@ from moireloop_broker.contract.events import (
     RunLeased,
 )
 from moireloop_broker.contract.patterns import PatternMeasured
-from moireloop_broker.contract.search import BudgetSettings, MissingParameter, Points, SearchSpace, Target
+from moireloop_broker.contract.search import BudgetSettings, MissingParameter, Points, SearchSpace, Target, regret_deg
 from moireloop_broker.contract.steered import Steered
 from moireloop_broker.contract.steering import PauseRequest, ResumeRequest, SteeringRequest
 from moireloop_optimizer.growths import MOST_GROWTHS, Chamber
-from moireloop_optimizer.runs import GrowingRuns, Runs, best_result, is_reached
+from moireloop_optimizer.runs import GrowingRuns, Runs
+from moireloop_optimizer.service.candidate_names import CandidateNames, candidate_id
 from moireloop_optimizer.service.pace import Pace
 from moireloop_optimizer.service.session_clock import SessionClock
 from moireloop_optimizer.settings import OptimizerSettings
@@ -59,11 +60,6 @@ class _Pending:
     attempt: int
     stage: int
     leased_s: float | None = None
-
-
-def candidate_id(number: int) -> str:
-    """Id of the optimizer's candidate of a running number: c00001, c00002 ..."""
-    return f"c{number:05d}"
 
 
 def candidate_seed(campaign_seed: int, number: int) -> int:
@@ -103,12 +99,12 @@ class Planner:
         self.pace = Pace()
         self.clock = SessionClock()
         self._pending: dict[str, _Pending] = {}
-        self._results: dict[str, Result] = {}
+        self._settled_names = CandidateNames()
         self._learnt = GrowingRuns(space)
         self._patterns: dict[str, PatternMeasured] = {}
         self._chamber: Chamber | None = None
         self._counted_own = self._counted_outside = 0
-        self._own: set[str] = set()
+        self._own = CandidateNames()
         self._taken: set[str] = set()
         self._reached: set[Target] = set()
         self._next = 1
@@ -133,11 +129,6 @@ class Planner:
                 self._is_paused = False
             case Requested():
                 self._apply_request(event.request)
-
-    @property
-    def results(self) -> tuple[Result, ...]:
-        """All results, in the order of the log."""
-        return tuple(self._results.values())
 
     @property
     def counted(self) -> int:
@@ -170,10 +161,6 @@ class Planner:
             return self._learnt.runs
         self._chamber = self._chamber or Chamber(self._patterns.values(), self.space)
         return replace(self._learnt.runs, growths=self._chamber.growths)
-
-    def best(self, target: Target) -> Result | None:
-        """The measured result closest to a target so far."""
-        return best_result(self._results.values(), target)
 
     def is_complete(self, now_s: float) -> bool:
         """Whether the budget is used up (in results or in time) and nothing is pending any more."""
@@ -223,8 +210,9 @@ class Planner:
         self.space, self.budget = steered.space(self._first[0]), steered.budget(self._first[1])
         if (self.targets, self.space) != before:
             self.revision += 1
-            self._learnt, self._chamber = GrowingRuns(self.space, self._results.values()), None
-            self._reached = {target for target in self.targets if is_reached(self._results.values(), target)}
+            self._learnt.within(self.space)
+            self._chamber = None
+            self._reached = {target for target in self.targets if self._learnt.has_reached(target)}
 
     def _is_paid(self, candidate: Candidate) -> bool:
         """Whether a candidate takes a place of the budget."""
@@ -245,12 +233,12 @@ class Planner:
         return limit_s is not None and self.clock.elapsed_s(now_s) >= limit_s
 
     def _is_known(self, name: str) -> bool:
-        return name in self._pending or name in self._results or name in self._taken
+        return name in self._pending or name in self._settled_names or name in self._taken
 
     def _queued(self, event: CandidateQueued) -> None:
         name = event.candidate.candidate_id
         known = self._pending.get(name)
-        if name in self._results or (known and (known.attempt, known.stage) >= (event.attempt, QUEUED)):
+        if name in self._settled_names or (known and (known.attempt, known.stage) >= (event.attempt, QUEUED)):
             return
         self._pending[name] = _Pending(event.candidate, event.attempt, QUEUED)
         self._count_own(event.candidate)
@@ -269,16 +257,18 @@ class Planner:
     def _settled(self, result: Result) -> None:
         name = result.candidate.candidate_id
         self._pending.pop(name, None)
-        if name in self._results:
+        if name in self._settled_names:
             return
-        self._results[name] = result
+        self._settled_names.add(name)
         self._learnt.add(result)
         if result.counts_for_budget and result.candidate.strategy == OUTSIDE:
             self._counted_outside += 1
         elif result.counts_for_budget:
             self._counted_own += 1
         self._count_own(result.candidate)
-        self._reached.update(target for target in self.targets if is_reached([result], target))
+        twist_deg = result.twist_deg if result.outcome == "measured" else None
+        if twist_deg is not None:
+            self._reached.update(one for one in self.targets if regret_deg(twist_deg, one) <= one.tolerance_deg)
 
     def _measured(self, event: PatternMeasured) -> None:
         """Keep a pattern that has a twist; of many, the newest."""

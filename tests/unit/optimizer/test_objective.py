@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from moireloop_broker.contract.events import Candidate, Result
 from moireloop_broker.contract.search import SearchSpace, Target, regret_deg
-from moireloop_optimizer.runs import Runs, best_result, is_reached, runs_of, toward
+from moireloop_optimizer.runs import GrowingRuns, Runs, runs_of, toward
 from tests.helpers.campaign_events import candidate, result
 
 SPACE = SearchSpace.model_validate({"temperature_k": [1000, 3000], "lattice_strain": [0.0, 0.05]})
@@ -65,23 +65,11 @@ def test_a_result_without_a_parameter_of_the_space_is_left_out() -> None:
     assert len(toward(runs_of([result(outside)], SPACE), TARGET).values) == 0
 
 
-def test_best_result_is_the_closest_and_the_earliest_of_equals() -> None:
-    """Refused ones never are the best."""
-    results = [
-        result(candidate("a"), "refused"),
-        result(candidate("b"), twist_deg=9.0),
-        result(candidate("c"), twist_deg=7.0),
-    ]
-    best = best_result(results, TARGET)
-    assert best is not None
-    assert best.candidate.candidate_id == "b"
-    assert best_result(results[:1], TARGET) is None
-
-
 def test_a_target_is_reached_within_its_tolerance() -> None:
     """The tolerance itself still counts."""
-    assert is_reached([result(candidate("a"), twist_deg=8.5)], TARGET)
-    assert not is_reached([result(candidate("a"), twist_deg=8.6)], TARGET)
+    assert GrowingRuns(SPACE, [result(candidate("a"), twist_deg=8.5)]).has_reached(TARGET)
+    assert not GrowingRuns(SPACE, [result(candidate("a"), twist_deg=8.6)]).has_reached(TARGET)
+    assert not GrowingRuns(SPACE, [result(candidate("a"), "refused")]).has_reached(TARGET)
 
 
 def with_vectors(name: str, twist_deg: float, upper: list[float] | None) -> Result:

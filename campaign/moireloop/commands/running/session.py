@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from moireloop.cells.lines import warnings
 from moireloop.commands.steering.requests import end_of_pause, resumed_after_pause
 from moireloop.exit_codes import EXIT_FAILED, EXIT_GO_ON, EXIT_KILLED
 from moireloop.scheduling.until import end_of_option
+from moireloop.session.history import History
 from moireloop.session.lock import locked, refuse_if_held
 from moireloop.session.opening import forget_session, refuse_if_redis_knows, refuse_taken_name
 from moireloop.terminal.console import complain, console, say
@@ -32,6 +33,7 @@ from moireloop.terminal.outlet import output_that_may_close
 from moireloop.terminal.session_view import Session, conduct
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.settings import NetworkSettings
+from moireloop_broker.state.series import Series
 from moireloop_optimizer.generators.check import keep_strategy
 from moireloop_worker.lammps.restarts import remove_restart_files_of
 from moireloop_worker.models import crystal_of
@@ -190,14 +192,14 @@ def _shown(campaign: Campaign, session: Session, draws: bool) -> Session:
         say(f"tables   not written; `moireloop results {campaign.folder}` writes them")
         say(f"ended    {session.reason}")
         return session
-    campaign = campaign.after(session.history.steered)
+    campaign, history = campaign.after(session.history.steered), session.history.unpacked()
     from moireloop.commands.looking.results import show_results
 
-    drawn, undrawn = _drawn(campaign, session) if draws else ((), None)
-    code = show_results(campaign, session.history, session.all_series)
+    drawn, undrawn = _drawn(campaign, history, session.all_series) if draws else ((), None)
+    code = show_results(campaign, history, session.all_series)
     if undrawn is not None:
         complain(undrawn)
-    for result in session.history.results:
+    for result in history.results:
         remove_restart_files_of(CampaignFolder(campaign.folder).runs, result.candidate.candidate_id)
     for figure in drawn:
         say(f"figure   {figure}")
@@ -207,11 +209,11 @@ def _shown(campaign: Campaign, session: Session, draws: bool) -> Session:
     return replace(session, exit_code=session.exit_code or code or (0 if undrawn is None else EXIT_FAILED))
 
 
-def _drawn(campaign: Campaign, session: Session) -> tuple[tuple[Path, ...], str | None]:
+def _drawn(campaign: Campaign, history: History, all_series: Sequence[Series]) -> tuple[tuple[Path, ...], str | None]:
     """The figures drawn, or why they are not."""
     from moireloop.commands.looking.figures import draw, not_drawn
 
     try:
-        return draw(campaign, session.history, session.all_series), None
+        return draw(campaign, history, all_series), None
     except OSError as error:
         return (), not_drawn(campaign, error)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from moireloop.session.ending import Ending, ending_of, failure_of, should_drain, wall_time_reason, without_success
+from moireloop.session.history import History
 from moireloop.session.progress import Progress, progress_of
 from moireloop.session.resumption import withdrawals
 from moireloop_broker.contract.control import Status
@@ -76,7 +77,7 @@ def test_campaign_whose_every_candidate_fails_is_given_up(
 ) -> None:
     """Five failures from the first on, and as many as there are workers, are enough; any other result is hope."""
     results = [make_result(n, outcome=outcome, reason="ERROR: no pair style") for n, outcome in enumerate(outcomes)]
-    reason = failure_of(results, workers)
+    reason = failure_of(History.of(results), workers)
     assert (reason is not None) is given_up
     assert reason is None or "ERROR: no pair style" in reason
 
@@ -93,19 +94,19 @@ def test_campaign_whose_every_candidate_fails_is_given_up(
 def test_budget_spent_on_failures_is_a_failure(make_result: MakeResult, outcomes: list[str], is_failure: bool) -> None:
     """Where every candidate failed the session has failed, too, and says why; a refused one is a finding."""
     results = [make_result(n, outcome=outcome, reason="lost atoms") for n, outcome in enumerate(outcomes)]
-    ending = without_success(Ending(True, "all 3 results are there"), results)
+    ending = without_success(Ending(True, "all 3 results are there"), History.of(results))
     assert ending.is_failure == is_failure
     assert ("every one failed, the last with: lost atoms" in ending.reason) == is_failure
-    assert without_success(Ending(False, "drained"), results) == Ending(False, "drained")
+    assert without_success(Ending(False, "drained"), History.of(results)) == Ending(False, "drained")
 
 
 def test_budget_of_which_most_failed_is_a_failure(make_result: MakeResult) -> None:
     """392 of 400 failures are no success: the reason has the number and the last failure's words."""
     results = [make_result(n, outcome="failed" if n else "refused", reason="lost atoms") for n in range(5)]
-    ending = without_success(Ending(True, "all 5 results are there"), results)
+    ending = without_success(Ending(True, "all 5 results are there"), History.of(results))
     assert ending.is_failure
     assert ending.reason == "all 5 results are there, and 4 of them failed, the last with: lost atoms"
-    assert not without_success(Ending(True, "done"), results[:2]).is_failure
+    assert not without_success(Ending(True, "done"), History.of(results[:2])).is_failure
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ def test_pause_between_two_sessions_is_no_idle_time(make_result: MakeResult) -> 
     )
     assert history.resumed_at_s == [1000.0]
     assert utilisation(history.results, history.resumed_at_s).fraction == pytest.approx(0.75)
-    assert [result.candidate.seed for result in history.results_of_session] == [2]
+    assert [result.candidate.seed for result in history.results[history.results_before :]] == [2]
+    assert (history.outcomes, history.outcomes_of_session) == ({"measured": 2}, {"measured": 1})
 
 
 def test_last_crash_is_kept(make_result: MakeResult) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from moireloop_broker.contract.events import CancelRequested, Candidate, Event
 from moireloop_broker.contract.search import BudgetSettings, SearchSpace, Target
-from moireloop_optimizer.service.planner import Planner, candidate_id, candidate_seed
+from moireloop_optimizer.service.candidate_names import candidate_id
+from moireloop_optimizer.service.planner import Planner, candidate_seed
 from moireloop_optimizer.settings import OptimizerSettings
 from tests.helpers.campaign_events import candidate, changed, failed, finished, leased, queued, result
 
@@ -207,13 +208,6 @@ def test_proposals_cycle_over_the_targets_not_reached() -> None:
     assert [place.target for place in plan.places(3)] == [NEAR] * 3
     fed(plan, *measured(2, twist_deg=5.1))
     assert {place.target for place in plan.places(4)} == {NEAR, FAR}
-
-
-def test_the_best_of_each_target() -> None:
-    """One result may serve both."""
-    plan = fed(planner(targets=(NEAR, FAR)), *measured(1, 20.0), *measured(2, 6.0))
-    bests = [plan.best(NEAR), plan.best(FAR)]
-    assert [best.twist_deg for best in bests if best] == [6.0, 20.0]
 
 
 def test_seeds_come_from_the_campaign_and_the_number() -> None:
