@@ -17,6 +17,7 @@ import redis
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.checks import with_counted_workers
 from moireloop.results.summary import SHARE, Summaries, Summary, summary_of
+from moireloop.results.tally import tally_of
 from moireloop.services.elsewhere import ElsewhereSet
 from moireloop.services.service_set import MAX_CRASHES, Crash, ServiceSet, ServiceSpec
 from moireloop.session.digest import EVERY_S, LEAST_RESULTS, Digest, digest_of, write_digest
@@ -119,7 +120,7 @@ class Conductor:
         self.campaign = with_counted_workers(campaign)
         self._of_file = campaign
         self.folder = folder
-        self.history = History()
+        self.history = History.kept()
         self.started_s = time.time()
         self._began_s = boot_s()
         self._resumed = resumed
@@ -264,7 +265,7 @@ class Conductor:
         ending = ending_of(self._progress, budget, self.history.drained_for)
         if ending is not None and self._failure is not None:
             return Ending(False, self._failure, is_failure=True)
-        return ending and without_success(ending, self.history.results)
+        return ending and without_success(ending, self.history)
 
     def all_series(self) -> list[Series]:
         """The series of all runs so far; none where Redis does not respond."""
@@ -405,7 +406,7 @@ class Conductor:
         except LogRolledBack as error:
             log.warning("reading the log again reason=%s", error)
             self._last_id = START
-            self.history = History()
+            self.history = History.kept()
         self.campaign = self._of_file.after(self.history.steered)
 
     def _take_over_requests(self) -> None:
@@ -429,14 +430,13 @@ class Conductor:
     def _drain_in_time(self, progress: Progress) -> None:
         if progress.state == "draining" or self.campaign.budget.wall_time_s is None:
             return
-        runs_s = [r.report.finished_s - r.report.started_s for r in self.history.results if r.report is not None]
-        run_s = sorted(runs_s)[len(runs_s) // 2] if runs_s else None
+        run_s = tally_of(self.history.results).median_run_s
         limit_s, budget_s = self._wall_time_s(), self.campaign.budget.wall_time_s
         if limit_s is not None and budget_s is not None and should_drain(progress.elapsed_s, limit_s, run_s):
             self.drain(wall_time_reason(progress.elapsed_s, limit_s, budget_s))
 
     def _drain_when_all_fails(self, progress: Progress) -> None:
-        self._failure = self._failure or failure_of(self.history.results_of_session, self.campaign.workers.number)
+        self._failure = self._failure or failure_of(self.history, self.campaign.workers.number)
         if self._failure is not None and progress.state != "draining":
             self.drain(self._failure)
 
