@@ -15,9 +15,10 @@ from typing import Final, cast
 
 import redis
 
+from moireloop_broker.archive.older_versions import mark_copy
 from moireloop_broker.archive.parts import order
 from moireloop_broker.archive.writing import ROWS_AT_ONCE, write_part
-from moireloop_broker.folder import FOLDER_MODE
+from moireloop_broker.folder import FOLDER_MODE, CampaignFolder
 from moireloop_broker.processes.file_lock import locks_within
 from moireloop_broker.state.event_log import Entry, EventLog
 from moireloop_broker.state.keys import Keys
@@ -75,6 +76,7 @@ class Archiver:
                 entries = self._published(parts[-1].last if parts else None)
                 if entries is None:
                     break
+                mark_copy(CampaignFolder(self._folder.parent))
                 part = write_part(self._folder, entries)
                 yield "written"
                 outcome = self._scripts.archive(part, parts[-1] if parts else None)

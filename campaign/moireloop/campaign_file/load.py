@@ -25,6 +25,7 @@ from moireloop.campaign_file.errors import CampaignFileError, Location, as_lines
 from moireloop.campaign_file.origin import ORIGIN_MARK, is_copy_in_its_folder, origin_of, with_folder, without_mark
 from moireloop.campaign_file.reading import document_of, refused, text_of
 from moireloop.campaign_file.renamed import renamed_hint
+from moireloop_broker.archive.older_versions import has_parts, with_section
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.problems import Problem
 from moireloop_worker.models.script_files import changed_script_problems
@@ -141,7 +142,8 @@ def keep_copy(file: CampaignFile, folder: CampaignFolder) -> None:
     place, root, shown = origin.parent.resolve(), folder.root.resolve(), str(origin)
     if root.is_relative_to(place):
         shown = os.path.relpath(place / origin.name, root)
-    folder.keep_campaign_file(f"{text}\n{ORIGIN_MARK}{json.dumps(shown)}\n")
+    copy = f"{text}\n{ORIGIN_MARK}{json.dumps(shown)}\n"
+    folder.keep_campaign_file(with_section(copy) if has_parts(folder) else copy)
 
 
 def parsed(document: Mapping[str, Any], name: Path | str, *, beside: Path) -> Campaign:

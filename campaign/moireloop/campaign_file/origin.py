@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from moireloop.campaign_file.errors import CampaignFileError, as_lines
 from moireloop.campaign_file.reading import document_of, text_of
+from moireloop_broker.archive.older_versions import without_section
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.problems import Problem, shown
 
@@ -48,8 +49,9 @@ def mark_of(text: str) -> str | None:
 
 
 def without_mark(text: str) -> str:
+    """The text without its last line, and without what an archive has put before that."""
     mark = mark_of(text)
-    return text if mark is None else text.rstrip("\n").removesuffix(mark)
+    return text if mark is None else without_section(text.rstrip("\n").removesuffix(mark))
 
 
 def origin_of(path: Path, text: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +109,26 @@ def test_log_reads_the_same_from_everywhere(client: redis.Redis, keys: Keys, fol
         assert number == 0 or isinstance(log.event(since, ServiceChanged), ServiceChanged)
         assert [one for one, _ in log.read(since, 40)] == [one for one, _ in entries[number + 1 : number + 41]]
     assert [one for one, _ in log.replay(entries[90][0])] == [one for one, _ in entries[91:]]
+
+
+def test_older_versions_are_refused_before_the_first_event_leaves(
+    client: redis.Redis, keys: Keys, folder: Path
+) -> None:
+    """The folder's copy of the campaign file gets a section that they do not know; if that fails, the events stay."""
+    copy = folder.parent / "campaign.toml"
+    copy.write_text('name = "a"\n# copied from "../a.toml"\n')
+    entries = grown(client, keys, 310)
+    copy.rename(folder.parent / "hidden")
+    copy.mkdir()
+    with pytest.raises(OSError, match="Is a directory"):
+        archived(client, keys, folder)
+    assert client.xlen(keys.log) == len(entries)
+    copy.rmdir()
+    (folder.parent / "hidden").rename(copy)
+    archived(client, keys, folder)
+    assert client.xlen(keys.log) < len(entries)
+    assert tomllib.loads(copy.read_text()) == {"name": "a", "archive": {}}
+    assert copy.read_text().endswith('# copied from "../a.toml"\n')
 
 
 def test_ids_between_events(client: redis.Redis, keys: Keys, folder: Path) -> None:
