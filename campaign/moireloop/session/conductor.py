@@ -16,8 +16,7 @@ import redis
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.checks import with_counted_workers
-from moireloop.results.summary import SHARE, Summaries, Summary, summary_of
-from moireloop.results.tally import tally_of
+from moireloop.results.summary import SHARE, Summaries, Summary, summary_of, tally_of
 from moireloop.services.elsewhere import ElsewhereSet
 from moireloop.services.service_set import MAX_CRASHES, Crash, ServiceSet, ServiceSpec
 from moireloop.session.digest import EVERY_S, LEAST_RESULTS, Digest, digest_of, write_digest

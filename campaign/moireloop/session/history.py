@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
-from moireloop.results.summary import Summary
-from moireloop.results.tally import KeptResults
+from moireloop.results.summary import KeptResults, Summary
 from moireloop_broker.bulk import many_objects
 from moireloop_broker.contract.codec import EARLIER
 from moireloop_broker.contract.events import (

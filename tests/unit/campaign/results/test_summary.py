@@ -6,8 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moireloop.results.summary import summary_of
-from moireloop.results.tally import KeptResults, Tally
+from moireloop.results.summary import KeptResults, Tally, summary_of
 from moireloop_broker.contract.events import AnalysisOutcome, EarlyEndWithheld, Result
 from moireloop_broker.contract.search import Target
 from tests.unit.campaign.conftest import MakeResult, result
