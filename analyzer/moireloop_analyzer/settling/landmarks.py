@@ -7,8 +7,10 @@ others. The claim is therefore the middle of the densest group of recent twists,
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -26,6 +28,13 @@ RECENT: Final = 0.2
 
 NEWEST: Final = 0.075
 
+SHORT: Final = 0.1
+
+LONG: Final = 0.4
+
+NEAR_DEG: Final = (0.5, 1.0)
+"""A twist this far off is another state of the layer; one nearer may be the same one, seen badly in a warm frame."""
+
 STAGES: Final = 100
 """A run may be ended at the first frame of each hundredth of its plan: the chances to err do not grow with frames."""
 
@@ -39,6 +48,10 @@ FEATURES: Final = (
     "share of the plan for which the claim stands", "share of the plan done", "temperature", "order of the upper layer",
     "order of the lower layer", "error of the newest twists", "confidence", "spread of recent twists",
     "order of the upper layer, recent", "error of recent twists", "claim",
+    "how long no twist was 0.5 degrees off", "how long none was 1 degree off", "how long, gaps allowed",
+    "share of all frames in the group", "for which share of the plan the claim was shown",
+    "share in the group, shortly", "share in the group, for long", "rise of the order", "mean offset of recent twists",
+    "mean distance of recent twists", "error of the twists in the group", "confidence, recent",
 )  # fmt: skip
 
 
@@ -99,7 +112,7 @@ def _since(points: Sequence[SeriesPoint], share: float) -> Sequence[SeriesPoint]
     """The points of this newest share of the plan."""
     newest = points[-1]
     after = newest.step - share * newest.planned_steps
-    return [point for point in points if point.step > after]
+    return points[bisect_right(points, after, key=itemgetter(0)) :]
 
 
 def densest(twists: Numbers, width_deg: float) -> float:
@@ -119,6 +132,7 @@ def _features(
 ) -> tuple[float, ...]:
     narrow_deg, last, done = NARROW * tolerance_deg, _since(recent, NEWEST), seen[-1].step / seen[-1].planned_steps
     off, there = np.abs(twists - claim_deg), min(1.0, done / RECENT) / len(recent)
+    order, order_recent = _mean([p.order_upper or 0.0 for p in last]), _mean([p.order_upper or 0.0 for p in recent])
     return (
         float(np.sum(off <= narrow_deg)) * there,
         float(np.sum(off <= tolerance_deg)) * there,
@@ -127,21 +141,51 @@ def _features(
         _stood(seen, claim_deg, narrow_deg),
         done,
         _mean([point.temperature_k for point in last]),
-        _mean([point.order_upper or 0.0 for point in last]),
+        order,
         _mean([point.order_lower or 0.0 for point in last]),
         _log_sigma(last),
         _mean([point.confidence or 0.0 for point in last]),
         float(np.std(twists)),
-        _mean([point.order_upper or 0.0 for point in recent]),
+        order_recent,
         _log_sigma(recent),
         claim_deg,
+        *_history(seen, claim_deg, narrow_deg, done),
+        order - order_recent,
+        float(np.mean(twists)) - claim_deg,
+        float(np.mean(off)),
+        _log_sigma([p for p in recent if p.twist_deg is not None and abs(p.twist_deg - claim_deg) <= narrow_deg]),
+        _mean([point.confidence or 0.0 for point in recent]),
     )
 
 
-def _stood(seen: Sequence[SeriesPoint], claim_deg: float, narrow_deg: float) -> float:
-    """For which share of the plan the newest frames show the claim, one after the other."""
+def _history(seen: Sequence[SeriesPoint], claim_deg: float, narrow_deg: float, done: float) -> tuple[float, ...]:
+    """How the claim was shown in all of the run so far: a flicker by some tenths of a degree does not begin it anew."""
+    near_deg, far_deg = NEAR_DEG
+    shown = [p.twist_deg is not None and abs(p.twist_deg - claim_deg) <= narrow_deg for p in seen]
+    share = sum(shown) / len(shown)
+    return (
+        _stood(seen, claim_deg, near_deg),
+        _stood(seen, claim_deg, far_deg),
+        _stood(seen, claim_deg, far_deg, or_none=True),
+        share,
+        share * done,
+        _share(shown[len(seen) - len(_since(seen, SHORT)) :]),
+        _share(shown[len(seen) - len(_since(seen, LONG)) :]) * min(1.0, done / LONG),
+    )
+
+
+def _share(shown: Sequence[bool]) -> float:
+    return sum(shown) / len(shown)
+
+
+def _stood(seen: Sequence[SeriesPoint], claim_deg: float, within_deg: float, *, or_none: bool = False) -> float:
+    """For which share of the plan the newest frames show the claim, one after the other; or no twist, if allowed."""
     newest = seen[-1]
-    others = (p.step for p in reversed(seen) if p.twist_deg is None or abs(p.twist_deg - claim_deg) > narrow_deg)
+    others = (
+        point.step
+        for point in reversed(seen)
+        if (not or_none if point.twist_deg is None else abs(point.twist_deg - claim_deg) > within_deg)
+    )
     return (newest.step - next(others, seen[0].step)) / newest.planned_steps
 
 

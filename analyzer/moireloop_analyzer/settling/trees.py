@@ -20,7 +20,7 @@ Codes = NDArray[np.int64]
 
 BINS: Final = 32
 
-ROUNDS: Final = 80
+ROUNDS: Final = 150
 
 RATE: Final = 0.05
 
@@ -34,10 +34,23 @@ SHRINKAGE: Final = 5.0
 LARGEST_LOGIT: Final = 30.0
 
 
+class _Sums(NamedTuple):
+    """Sums of gradient, curvature and rows over all codes up to each one, (d, BINS) for each feature."""
+
+    slopes: Numbers
+    curves: Numbers
+    counts: Numbers
+
+    def without(self, others: _Sums) -> _Sums:
+        """The sums of the rows that are not among these others."""
+        return _Sums(self.slopes - others.slopes, self.curves - others.curves, self.counts - others.counts)
+
+
 class _Leaf(NamedTuple):
-    """Rows of a leaf, its value, its best split (gain, feature, code: those up to it go left), and where it hangs."""
+    """Rows of a leaf, its sums and value, its best split (gain, feature, code: those up to it go left), its node."""
 
     rows: Codes
+    sums: _Sums
     value: float
     gain: float
     feature: int
@@ -91,13 +104,14 @@ def fit_trees(features: Numbers, outcomes: Numbers, weights: Numbers) -> Trees:
     """
     cuts = tuple(_cuts(column) for column in features.T)
     codes = _codes(features, cuts)
+    places = codes + BINS * np.arange(codes.shape[1])
     weights = weights / weights.mean()
     share = float(np.clip(np.average(outcomes, weights=weights), 1e-3, 1 - 1e-3))
     base = float(np.log(share / (1 - share)))
     logits, trees = np.full(len(outcomes), base), []
     for _ in range(ROUNDS):
         probability = _probability(logits)
-        tree = _grown(codes, weights * (outcomes - probability), weights * probability * (1 - probability))
+        tree = _grown(codes, places, weights * (outcomes - probability), weights * probability * (1 - probability))
         logits += tree.values(codes)
         trees.append(tree)
     return Trees(cuts, base, tuple(trees))
@@ -117,10 +131,11 @@ def _codes(features: Numbers, cuts: Sequence[Numbers]) -> Codes:
     return np.stack(columns, axis=1).astype(np.int64)
 
 
-def _grown(codes: Codes, gradient: Numbers, curvature: Numbers) -> _Tree:
+def _grown(codes: Codes, places: Codes, gradient: Numbers, curvature: Numbers) -> _Tree:
     """A tree that always splits the leaf which gains most by it."""
     nodes: list[list[float]] = [[-1, 0, 0, 0.0]]
-    leaves = [_leaf(np.arange(len(codes)), codes, gradient, curvature, 0)]
+    everything = np.arange(len(codes))
+    leaves = [_leaf(everything, _sums(places, gradient, curvature), 0)]
     while len(leaves) < LEAVES:
         best = leaves.pop(max(range(len(leaves)), key=lambda number: leaves[number].gain))
         if best.gain <= 0:
@@ -129,8 +144,7 @@ def _grown(codes: Codes, gradient: Numbers, curvature: Numbers) -> _Tree:
         left, goes_left = len(nodes), codes[best.rows, best.feature] <= best.code
         nodes[best.node] = [best.feature, best.code, left, 0.0]
         nodes += [[-1, 0, 0, 0.0], [-1, 0, 0, 0.0]]
-        for node, rows in ((left, best.rows[goes_left]), (left + 1, best.rows[~goes_left])):
-            leaves.append(_leaf(rows, codes, gradient, curvature, node))
+        leaves += _split(best, best.rows[goes_left], best.rows[~goes_left], left, places, gradient, curvature)
     for leaf in leaves:
         nodes[leaf.node][3] = RATE * leaf.value
     table = np.array(nodes)
@@ -138,23 +152,34 @@ def _grown(codes: Codes, gradient: Numbers, curvature: Numbers) -> _Tree:
     return _Tree(whole[:, 0], whole[:, 1], whole[:, 2], table[:, 3])
 
 
-def _leaf(rows: Codes, codes: Codes, gradient: Numbers, curvature: Numbers, node: int) -> _Leaf:
-    slope, bend = gradient[rows], curvature[rows]
-    total, bends = float(slope.sum()), float(bend.sum()) + SHRINKAGE
+def _split(
+    leaf: _Leaf, left: Codes, right: Codes, node: int, places: Codes, gradient: Numbers, curvature: Numbers
+) -> tuple[_Leaf, _Leaf]:
+    """The two leaves that a leaf becomes. Only the smaller one is summed; the other one has the rest."""
+    small = left if len(left) <= len(right) else right
+    its = _sums(places[small], gradient[small], curvature[small])
+    rest = leaf.sums.without(its)
+    of_left, of_right = (its, rest) if small is left else (rest, its)
+    return _leaf(left, of_left, node), _leaf(right, of_right, node + 1)
+
+
+def _leaf(rows: Codes, sums: _Sums, node: int) -> _Leaf:
+    slopes, curves, counts = sums
+    total, bends = float(slopes[0, -1]), float(curves[0, -1]) + SHRINKAGE
     own = total**2 / bends
-    slopes, curves, counts = _sums(codes[rows], slope, bend)
-    right_count = len(rows) - counts
     gains = slopes**2 / (curves + SHRINKAGE) + (total - slopes) ** 2 / (bends - curves) - own
-    gains[(counts < LEAST_ROWS) | (right_count < LEAST_ROWS)] = 0.0
+    gains[(counts < LEAST_ROWS) | (len(rows) - counts < LEAST_ROWS)] = 0.0
     feature, code = np.unravel_index(int(np.argmax(gains)), gains.shape)
-    return _Leaf(rows, total / bends, float(gains[feature, code]), int(feature), int(code), node)
+    return _Leaf(rows, sums, total / bends, float(gains[feature, code]), int(feature), int(code), node)
 
 
-def _sums(codes: Codes, slope: Numbers, bend: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-    """Sums of slope, bend and rows over all codes up to each one, (d, BINS) for each feature."""
-    width = codes.shape[1]
-    places = (codes + BINS * np.arange(width)).ravel()
-    return tuple(  # type: ignore[return-value]
-        np.cumsum(np.bincount(places, np.repeat(weights, width), minlength=BINS * width).reshape(width, BINS), axis=1)
-        for weights in (slope, bend, np.ones(len(codes)))
+def _sums(places: Codes, slope: Numbers, bend: Numbers) -> _Sums:
+    """The sums of some rows, `places` telling for each feature where in all bins a row belongs."""
+    width = places.shape[1]
+    at = places.ravel()
+    return _Sums(
+        *(
+            np.cumsum(np.bincount(at, np.repeat(weights, width), BINS * width).reshape(width, BINS), axis=1)
+            for weights in (slope, bend, np.ones(len(slope)))
+        )
     )

@@ -60,3 +60,27 @@ def test_claim_is_made_by_the_frames_that_show_it() -> None:
     assert {point.twist_deg for point in shown} == {8.2}
     assert min(point.step for point in shown) > 10_000 - 0.2 * EVERY * FRAMES
     assert claimed_by([], TOLERANCE_DEG) == []
+
+
+def test_flicker_does_not_begin_a_state_anew() -> None:
+    """A warm frame 0.3 degrees off ends the row of equal twists, not the state; a frame of another state ends both."""
+    points = [p._replace(twist_deg=8.2) for p in series(1)[:20]]
+    names = ("share of the plan for which the claim stands", "how long no twist was 0.5 degrees off")
+    equal, state = (FEATURES.index(name) for name in names)
+    for off_deg, stands in ((0.3, 19 / FRAMES), (3.0, 4 / FRAMES)):
+        seen = [*points[:15], points[15]._replace(twist_deg=8.2 + off_deg), *points[16:]]
+        found = landmark(seen, TOLERANCE_DEG)
+        assert found is not None
+        assert found.features[equal] == pytest.approx(4 / FRAMES)
+        assert found.features[state] == pytest.approx(stands)
+
+
+def test_gaps_do_not_hide_how_often_a_claim_was_shown() -> None:
+    """Frames without a twist count against the share of frames, and only one of the three durations allows them."""
+    points = [p._replace(twist_deg=None if n % 2 else 8.2) for n, p in enumerate(series(1)[:21])]
+    found = landmark(points, TOLERANCE_DEG)
+    assert found is not None
+    of = dict(zip(FEATURES, found.features, strict=True))
+    assert of["share of all frames in the group"] == pytest.approx(11 / 21)
+    assert of["how long none was 1 degree off"] == pytest.approx(1 / FRAMES)
+    assert of["how long, gaps allowed"] == pytest.approx(20 / FRAMES)

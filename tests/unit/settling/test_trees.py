@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from moireloop_analyzer.settling.trees import fit_trees
+from moireloop_analyzer.settling.trees import BINS, RATE, SHRINKAGE, _codes, _cuts, _grown, fit_trees
 
 
 def made(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -41,3 +42,18 @@ def test_constant_data_are_no_fault() -> None:
     """Rows that are all alike, or too few to split, get their share of the outcomes."""
     told = fit_trees(np.ones((10, 2)), np.array([1.0] * 5 + [0.0] * 5), np.ones(10)).probability(np.ones((1, 2)))
     assert abs(told[0] - 0.5) < 1e-9
+
+
+def test_sums_of_the_larger_part_are_what_is_left() -> None:
+    """Only the smaller part of a split is summed: leaves come to the values that their rows give by themselves."""
+    features, _, outcomes = made(1000, 3)
+    cuts = tuple(_cuts(column) for column in features.T)
+    codes = _codes(features, cuts)
+    places = codes + BINS * np.arange(codes.shape[1])
+    gradient, curvature = outcomes - outcomes.mean(), np.full(1000, 0.25)
+    tree = _grown(codes, places, gradient, curvature)
+    values = tree.values(codes)
+    assert len(np.unique(values)) > 2
+    for value in np.unique(values):
+        its = values == value
+        assert value == pytest.approx(RATE * gradient[its].sum() / (curvature[its].sum() + SHRINKAGE))
