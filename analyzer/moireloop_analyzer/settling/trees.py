@@ -175,11 +175,10 @@ def _leaf(rows: Codes, sums: _Sums, node: int) -> _Leaf:
 
 def _sums(places: Codes, slope: Numbers, bend: Numbers) -> _Sums:
     """The sums of some rows, `places` telling for each feature where in all bins a row belongs."""
-    width = places.shape[1]
-    at = places.ravel()
-    return _Sums(
-        *(
-            np.cumsum(np.bincount(at, np.repeat(weights, width), BINS * width).reshape(width, BINS), axis=1)
-            for weights in (slope, bend, np.ones(len(slope)))
-        )
-    )
+    width, at = places.shape[1], places.ravel()
+
+    def up_to_each(weights: Numbers) -> Numbers:
+        found = np.bincount(at, np.repeat(weights, width), BINS * width).reshape(width, BINS)
+        return np.cumsum(found, axis=1, dtype=np.float64)
+
+    return _Sums(up_to_each(slope), up_to_each(bend), up_to_each(np.ones(len(slope))))
