@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -17,11 +17,14 @@ from moireloop_broker.contract.message import START, MalformedMessage, Message
 from moireloop_broker.processes.log_limit import LogLimit
 from moireloop_broker.state.keys import EVENT_FIELD, Keys
 from moireloop_broker.state.redis_client import Command, exchange
+from moireloop_broker.state.scripts.campaign import CampaignScripts
 
 log = logging.getLogger(__name__)
 log.addFilter(LogLimit())
 
 AT_ONCE: Final = 5000
+
+BYTES_AT_ONCE: Final = 8 * 1024 * 1024
 
 E = TypeVar("E", bound=Message)
 
@@ -54,6 +57,7 @@ class EventLog:
         self.replayed_to: str | None = None
         self._client = client
         self._keys = keys
+        self._scripts = CampaignScripts(client, keys)
         self._archive = Archive(archive)
         self._parts: list[Part] = []
 
@@ -148,19 +152,21 @@ class EventLog:
         return _entries_of(_checked(exchange(self._client, [*before, command]))[-1])
 
     def replay(
-        self, since: str = START, tags: Container[str] | None = None, *, was_read: bool = True
+        self, since: str = START, tags: Collection[str] = (), *, was_read: bool = True
     ) -> Iterator[tuple[str, Event]]:
         """Every event after `since` up to the present end; with `tags`, only events written with one of them.
 
         Args:
             was_read: whether there must be an event `since`, as it was read before; else it is any place of the log.
         """
-        for entry_id, body in self.replay_packed(since, was_read=was_read):
-            self.replayed_to = entry_id
-            if tags is None or peeked_tag(body) in tags:
-                event = self._readable(entry_id, body)
-                if event is not None:
-                    yield entry_id, event
+        for rows, reached in self._blocks(since, tags, was_read=was_read):
+            for entry_id, body in rows:
+                self.replayed_to = entry_id
+                if not tags or peeked_tag(body) in tags:
+                    event = self._readable(entry_id, body)
+                    if event is not None:
+                        yield entry_id, event
+            self.replayed_to = reached
 
     def replay_packed(self, since: str = START, *, was_read: bool = True) -> Iterator[Entry]:
         """Every entry after `since` as it stands in the log.
@@ -169,10 +175,37 @@ class EventLog:
             LogRolledBack: there is no event `since` (any more).
             ArchiveLost: older events cannot be read.
         """
-        rows = self._known(since, AT_ONCE, 0) if was_read else self.after(since, AT_ONCE)
-        while rows:
+        for rows, _ in self._blocks(since, (), was_read=was_read):
             yield from rows
-            rows = self.after(rows[-1][0], AT_ONCE)
+
+    def _blocks(self, since: str, tags: Collection[str], *, was_read: bool) -> Iterator[tuple[list[Entry], str]]:
+        """Entries after an id up to the present end, and the last id that each block came to.
+
+        Entries without one of the tags may be among them.
+        """
+        while True:
+            read = self._scripts.read_log(since, count=AT_ONCE, most_bytes=BYTES_AT_ONCE, tags=tags)
+            last = unpacked(read.newest_part) if read.newest_part else None
+            is_archived = last is not None and order(since) < order(last.last)
+            if last is not None and is_archived:
+                rows, reached, is_known = self._archived(last, since)
+            else:
+                rows, reached = read.entries, read.reached
+                is_known = read.is_present or since == START or (last is not None and since == last.last)
+            if was_read and not is_known:
+                raise LogRolledBack(f"expected event {since} in the log, which was read before; it is gone")
+            if reached != since:
+                yield rows, reached
+            if read.at_end and not is_archived:
+                return
+            since, was_read = reached, False
+
+    def _archived(self, last: Part, since: str) -> tuple[list[Entry], str, bool]:
+        """Archived entries after an id, the id reached, and whether there is an archived entry of the first id."""
+        parts = self._parts if self._parts and self._parts[-1] == last else self.parts()
+        is_known = since == START or self._archive.has(parts, since)
+        rows = self._archive.after(parts, since, AT_ONCE)
+        return rows, rows[-1][0] if rows else last.last, is_known
 
     def last_id(self) -> str:
         """Id of the newest event, "0-0" when there is none."""

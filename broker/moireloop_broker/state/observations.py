@@ -11,11 +11,13 @@ from moireloop_broker.contract.codec import pack
 from moireloop_broker.contract.events import FrameAnalysed, Observation
 from moireloop_broker.state.keys import EVENT_FIELD, OBSERVATIONS_KEPT, OBSERVED_BYTES_KEPT, Keys
 from moireloop_broker.state.scripts.analysis import AnalysisScripts
-from moireloop_broker.state.series import Series, SeriesPoint, pack_point, point_of, unpack_point
+from moireloop_broker.state.series import Series, SeriesPoint, pack_point, point_of, unpack_point, unpack_points
 from moireloop_broker.state_changes import Observed
 
 SERIES_AT_ONCE: Final = 200
-"""Series that are read in one round trip: at most 200 MB where each has all of its points."""
+
+BYTES_AT_ONCE: Final = 1024 * 1024
+"""Of series that are read in one round trip; one alone may have as many again."""
 
 OBSERVATIONS_AT_ONCE: Final = 5000
 
@@ -70,13 +72,12 @@ class Observations:
         found = {key.decode().removeprefix(prefix) for key in self._client.scan_iter(f"{prefix}*", count=1000)}
         split = (name.rsplit(":", 1) for name in found)
         ordered = sorted((candidate_id, int(attempt)) for candidate_id, attempt in split)
-        for start in range(0, len(ordered), SERIES_AT_ONCE):
-            several = ordered[start : start + SERIES_AT_ONCE]
-            pipeline = self._client.pipeline(transaction=False)
-            for candidate_id, attempt in several:
-                pipeline.zrange(self._keys.series(candidate_id, attempt), 0, -1)
-            for (candidate_id, attempt), points in zip(several, pipeline.execute(), strict=True):
-                yield Series(candidate_id, attempt, [unpack_point(data) for data in points])
+        start = 0
+        while several := ordered[start : start + SERIES_AT_ONCE]:
+            read = self._scripts.read_series(several, most_bytes=BYTES_AT_ONCE)
+            for (candidate_id, attempt), points in zip(several, read, strict=False):
+                yield Series(candidate_id, attempt, unpack_points(points))
+            start += len(read)
 
 
 def _observed(observation: Observation) -> Observed:

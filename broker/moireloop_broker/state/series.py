@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgpack
 
@@ -36,6 +36,9 @@ class SeriesPoint(NamedTuple):
     def fraction(self) -> float | None:
         """Share of the planned steps that were done, in [0, 1]; None where the plan is unknown."""
         return min(1.0, self.step / self.planned_steps) if self.planned_steps else None
+
+
+FIELDS: Final = len(SeriesPoint._fields)
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,14 @@ def pack_point(point: SeriesPoint) -> bytes:
 def unpack_point(data: bytes) -> SeriesPoint:
     """A packed point. Raises MalformedMessage."""
     fields = msgpack.unpackb(data)
-    if not isinstance(fields, list) or len(fields) != len(SeriesPoint._fields):
-        raise MalformedMessage(f"expected a point of {len(SeriesPoint._fields)} fields, got {data[:40]!r}")
+    if not isinstance(fields, list) or len(fields) != FIELDS:
+        raise MalformedMessage(f"expected a point of {FIELDS} fields, got {data[:40]!r}")
     return SeriesPoint(*fields)
+
+
+def unpack_points(several: Sequence[bytes]) -> list[SeriesPoint]:
+    """Packed points. Raises MalformedMessage."""
+    fields = list(map(msgpack.unpackb, several))
+    if all(type(each) is list and len(each) == FIELDS for each in fields):
+        return list(map(SeriesPoint._make, fields))
+    return [unpack_point(data) for data in several]

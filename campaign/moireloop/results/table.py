@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 import pyarrow as pa
 
 from moireloop.results.recipes import Bounds, Recipe, recipe_by_run, recipe_runs
 from moireloop.results.results import nearest_target, parameter_names, regret_of, wavelength_angstrom
-from moireloop_broker.contract.events import Measurement, Result, StageTimes
-from moireloop_broker.contract.search import Target
+from moireloop_broker.contract.events import Measurement, Result, RunReport, StageTimes
+from moireloop_broker.contract.search import Target, regret_deg
 
 Getter = Callable[[Result], Any]
 
 Columns = dict[str, tuple[pa.DataType, Getter]]
 
+TEXTS_KEPT: Final = 256
+
 _TYPES: Final = {"stacking": pa.string(), "grains_lower": pa.int64(), "grains_upper": pa.int64()}
+
+
+@dataclass(frozen=True)
+class PartOf:
+    """A value of one part of a result, None where it lacks the part. Columns of one part look for it once."""
+
+    part: Callable[[Result], Any]
+    value: Callable[[Any], Any]
+
+    def __call__(self, result: Result) -> Any:
+        part = self.part(result)
+        return None if part is None else self.value(part)
+
+
+PARTS: Final = {name: attrgetter(name) for name in ("measurement", "report", "times")}
 
 
 def results_table(results: Sequence[Result], targets: Sequence[Target], bounds: Bounds) -> pa.Table:
@@ -37,9 +56,20 @@ def results_table(results: Sequence[Result], targets: Sequence[Target], bounds: 
         | _analysis_columns(results)
         | _run_columns()
     )
-    return pa.table(
-        {name: pa.array([get(result) for result in results], kind) for name, (kind, get) in columns.items()}
-    )
+    return pa.table({name: pa.array(values, columns[name][0]) for name, values in _filled(columns, results)})
+
+
+def _filled(columns: Columns, results: Sequence[Result]) -> Iterator[tuple[str, list[Any]]]:
+    """Each column's values."""
+    found: dict[Callable[[Result], Any], list[Any]] = {}
+    for name, (_, get) in columns.items():
+        if not isinstance(get, PartOf):
+            yield name, [get(result) for result in results]
+            continue
+        if get.part not in found:
+            found[get.part] = [get.part(result) for result in results]
+        value = get.value
+        yield name, [None if part is None else value(part) for part in found[get.part]]
 
 
 def own_columns(results: Sequence[Result]) -> Columns:
@@ -75,8 +105,14 @@ def _twist_columns(targets: Sequence[Target]) -> Columns:
         for name in Measurement.model_fields
         if name not in ("reason", "moire_angstrom") and not name.endswith("vectors_angstrom")
     }
-    columns["nearest_target_deg"] = (pa.float64(), lambda result: _nearest_deg(result, targets))
-    columns["regret_deg"] = (pa.float64(), lambda result: _nearest_regret_deg(result, targets))
+
+    def nearest(result: Result) -> tuple[Target, float] | None:
+        target = nearest_target(result, targets)
+        twist_deg = result.twist_deg
+        return None if target is None or twist_deg is None else (target, regret_deg(twist_deg, target))
+
+    columns["nearest_target_deg"] = (pa.float64(), PartOf(nearest, lambda found: found[0].twist_deg))
+    columns["regret_deg"] = (pa.float64(), PartOf(nearest, lambda found: found[1]))
     if len(targets) > 1:
         for target in targets:
             columns[f"regret_to_{target.twist_deg:g}_deg"] = (pa.float64(), _regret_to(target))
@@ -85,12 +121,11 @@ def _twist_columns(targets: Sequence[Target]) -> Columns:
 
 
 def _recipe_columns(of_run: Mapping[str, Recipe]) -> Columns:
-    def of(kind: pa.DataType, get: Callable[[Recipe], Any]) -> tuple[pa.DataType, Getter]:
-        def found(result: Result) -> Any:
-            recipe = of_run.get(result.candidate.candidate_id)
-            return None if recipe is None else get(recipe)
+    def recipe_of(result: Result) -> Recipe | None:
+        return of_run.get(result.candidate.candidate_id)
 
-        return kind, found
+    def of(kind: pa.DataType, get: Callable[[Recipe], Any]) -> tuple[pa.DataType, Getter]:
+        return kind, PartOf(recipe_of, get)
 
     return {
         "recipe": of(pa.string(), lambda recipe: recipe.recipe_id),
@@ -142,12 +177,12 @@ def _run_columns() -> Columns:
         "frames_dropped": (pa.int64(), _part("report", "frames_dropped")),
     }
     columns |= {name: (pa.float64(), _part("times", name)) for name in StageTimes.model_fields}
-    columns["provenance"] = (pa.string(), _provenance)
+    columns["provenance"] = (pa.string(), _provenance())
     return columns
 
 
 def _part(part: str, field: str) -> Getter:
-    return lambda result: getattr(getattr(result, part), field, None)
+    return PartOf(PARTS[part], attrgetter(field))
 
 
 def _parameter(name: str) -> Getter:
@@ -158,17 +193,16 @@ def _regret_to(target: Target) -> Getter:
     return lambda result: regret_of(result, target)
 
 
-def _nearest_deg(result: Result, targets: Sequence[Target]) -> float | None:
-    target = nearest_target(result, targets)
-    return None if target is None else target.twist_deg
+def _provenance() -> Getter:
+    """As JSON, made once for results that share it."""
+    known: dict[int, tuple[Mapping[str, str], str]] = {}
 
+    def text(report: RunReport) -> str:
+        found = known.get(id(report.provenance))
+        if found is None:
+            if len(known) >= TEXTS_KEPT:
+                known.clear()
+            found = known[id(report.provenance)] = report.provenance, json.dumps(report.provenance, sort_keys=True)
+        return found[1]
 
-def _nearest_regret_deg(result: Result, targets: Sequence[Target]) -> float | None:
-    target = nearest_target(result, targets)
-    return None if target is None else regret_of(result, target)
-
-
-def _provenance(result: Result) -> str | None:
-    if result.report is None:
-        return None
-    return json.dumps(result.report.provenance, sort_keys=True)
+    return PartOf(PARTS["report"], text)

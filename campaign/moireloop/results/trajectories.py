@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
-from moireloop_broker.state.series import Series
+from moireloop_broker.state.series import Series, SeriesPoint
 
 COLUMNS: Final = {
     "step": pa.int64(),
@@ -29,10 +31,13 @@ def trajectories_table(all_series: Sequence[Series]) -> pa.Table:
 
     `final` marks the last frame of a run, `planned_steps` is 0 where the plan is not known.
     """
-    rows = [(series, point) for series in all_series for point in series.points]
-    identity = {
-        "candidate_id": pa.array([series.candidate_id for series, _ in rows], pa.string()),
-        "attempt": pa.array([series.attempt for series, _ in rows], pa.int64()),
+    points = [point for series in all_series for point in series.points]
+    counts = np.array([len(series.points) for series in all_series], dtype=np.intp)
+    candidates = np.repeat(np.array([series.candidate_id for series in all_series], dtype=object), counts)
+    attempts = np.repeat(np.array([series.attempt for series in all_series], dtype=np.int64), counts)
+    identity = {"candidate_id": pa.array(candidates, pa.string()), "attempt": pa.array(attempts, pa.int64())}
+    values = {
+        name: pa.array(list(map(itemgetter(SeriesPoint._fields.index(name)), points)), kind)
+        for name, kind in COLUMNS.items()
     }
-    values = {name: pa.array([getattr(point, name) for _, point in rows], kind) for name, kind in COLUMNS.items()}
     return pa.table(identity | values)

@@ -13,6 +13,8 @@ from moireloop_gateway.picture.columns import id_order
 
 MOST_BYTES: Final = 16 * 1024 * 1024
 
+PHASE_TOPIC: Final = "gateway/1"
+
 
 @dataclass(frozen=True)
 class Sent:

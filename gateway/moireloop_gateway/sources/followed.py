@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from moireloop.campaign_file.errors import CampaignFileError
 from moireloop.client.client import NotRunning, Page, Received, RequestRefused
 from moireloop_gateway.picture.columns import id_order
-from moireloop_gateway.picture.hub import Hub, log_frame, sse_frame
+from moireloop_gateway.picture.hub import PHASE_TOPIC, Hub, log_frame, sse_frame
 from moireloop_gateway.picture.picture import Picture
 from moireloop_gateway.sources.asker import Asker
 from moireloop_gateway.sources.follower import Entry, Follower, Phase
@@ -34,8 +34,6 @@ PAGE: Final = 500
 
 MOST_PENDING: Final = 40
 """Batches that wait for the event loop; the follower waits for it then, so that memory stays bounded."""
-
-PHASE_TOPIC: Final = "gateway/1"
 
 
 class Followed:
@@ -114,7 +112,12 @@ class Followed:
             self._reload()
         if (phase, words) != (self.phase, self.words):
             self.phase, self.words = phase, words
-            self.hub.put(PHASE_TOPIC, sse_frame(PHASE_TOPIC, json.dumps({"phase": phase, "reason": words})), None)
+            self.hub.put(PHASE_TOPIC, self.phase_frame, None)
+
+    @property
+    def phase_frame(self) -> bytes:
+        """The message about the phase, as listeners get it."""
+        return sse_frame(PHASE_TOPIC, json.dumps({"phase": self.phase, "reason": self.words}))
 
     def _reload(self) -> None:
         """Read the campaign's description again: a resume may have changed it."""
@@ -181,6 +184,16 @@ class Followed:
                 self._status = None
         return self._status[1] if self._status is not None else None
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the picture has all that the log has, as far as the gateway can know."""
+        return self.phase in ("live", "ended")
+
+    async def reading_over(self) -> None:
+        """Wait while the log is read from its begin."""
+        while self.phase == "reading" and not self.closed:
+            await self.wait_for_change(1.0)
+
     async def page(self, since: str, limit: int = PAGE) -> Page[Published]:
         """Events of the log after an id, oldest first.
 
@@ -188,8 +201,7 @@ class Followed:
             NotRunning, RequestRefused: as the services have it.
             Unreadable: the campaign does not run, and its state cannot be read.
         """
-        while self.phase == "reading" and not self.closed:
-            await self.wait_for_change(1.0)
+        await self.reading_over()
         if self.phase in ("live", "silent"):
             return await self.ask(lambda client: client.page(since, limit=limit))
         return await asyncio.to_thread(_stored_page, self.place, since, limit)

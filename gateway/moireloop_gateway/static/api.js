@@ -35,7 +35,7 @@ export const steer = async (campaign, name, body) =>
 export function listen(campaign, since, heard, connected) {
   let source = null, lastId = since, again = null, closed = false;
   const openSource = () => {
-    source = new EventSource(`/api/v1/campaigns/${campaign}/events?since=${lastId}`);
+    source = new EventSource(`/api/v1/campaigns/${campaign}/events${lastId ? `?since=${lastId}` : ""}`);
     source.onopen = () => connected(true);
     source.onerror = () => {
       connected(false);

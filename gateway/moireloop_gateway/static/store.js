@@ -25,7 +25,8 @@ export class Store {
     await this.refresh();
     this.tell();
     if (this.stale) this.refreshSoon();
-    this.stop = listen(this.key, this.summary.last_id, (topic, data) => this.heard(topic, data), (is) => this.reached(is));
+    // What a campaign that is still being read had before is not sent event by event: it is read as a whole.
+    this.stop = listen(this.key, this.isReading ? null : this.summary.last_id, (topic, data) => this.heard(topic, data), (is) => this.reached(is));
     this.beat = setInterval(() => this.refreshSoon(), 5000);
   }
 
@@ -94,7 +95,7 @@ export class Store {
     this.summary = summary;
     this.candidates = flying.candidates;
     if (results) this.take(results);
-    if (results && !results.complete) this.stale = true;
+    if (results?.columns.id.length && !results.complete) this.stale = true;
     else if (["live", "ended"].includes(summary.phase) && this.total !== (results ?? { total: summary.results }).total) this.forget();
   }
 
@@ -116,6 +117,11 @@ export class Store {
     }
     this.total = this.columns.id?.length ?? 0;
     this.lastResult = results.last_id;
+  }
+
+  // Whether there may be results that the gateway has not read, so that none says nothing.
+  get isReading() {
+    return this.summary?.phase === "reading" || this.total < (this.summary?.results ?? 0);
   }
 
   get parameters() {

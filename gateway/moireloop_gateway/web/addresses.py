@@ -40,6 +40,8 @@ MAYBE_ANY: Final[Schema] = {"type": ["object", "null"]}
 
 MAYBE_TEXT: Final[Schema] = {"type": ["string", "null"]}
 
+PHASE: Final[Schema] = {"enum": ["reading", "live", "silent", "ended", "unreadable"]}
+
 COLUMNS: Final[Schema] = {"type": "object", "additionalProperties": {"type": "array"}}
 
 EVENT: Final[Schema] = thing(id={**LOG_ID, "type": ["string", "null"]}, topic=TEXT, event=ANY)
@@ -71,14 +73,15 @@ ADDRESSES: Final = (
     Address(CAMPAIGN, "summary", "State, budget, time left, targets, workers, services, counters and settings.",
             thing("key", "phase", "last_id", "counts", "targets", "steers", "absent", key=TEXT, last_id=LOG_ID,
                   counts=ANY, steers={"type": "boolean"}, absent=TEXT,
-                  phase={"enum": ["reading", "live", "silent", "ended", "unreadable"]}, targets=many(ANY))),
+                  phase=PHASE, targets=many(ANY))),
     Address(f"{CAMPAIGN}/results", "results", "Results as columns, in the order of the log.",
-            thing(total=WHOLE, last_id=LOG_ID, complete={"type": "boolean"}, columns=COLUMNS),
+            thing(total=WHOLE, last_id=LOG_ID, phase=PHASE, complete={"type": "boolean"}, columns=COLUMNS),
             {"after": (LOG_ID, "only results after this id of the log"),
-             "limit": (WHOLE, "largest number, at most 10000; `complete` says whether there are more"),
+             "limit": (WHOLE, "largest number, at most 10000; `complete` is false where there are more, and while the "
+                              "gateway has not read the whole log: `phase` is then not `live` or `ended`"),
              "columns": (TEXT, "names of columns, separated by commas; all by default"),
              "outcome": (TEXT, "only results of these outcomes, separated by commas"),
-             "format": ({"enum": ["json", "csv"]}, "JSON by default")}),
+             "format": ({"enum": ["json", "csv"]}, "JSON by default; CSV waits until the log is read")}),
     Address(f"{CAMPAIGN}/results/{{candidate}}", "result", "One result whole, with provenance and analyses.",
             thing(id=LOG_ID, result=ANY)),
     Address(f"{CAMPAIGN}/candidates", "candidates", "Candidates without a result.", thing(candidates=many(ANY))),

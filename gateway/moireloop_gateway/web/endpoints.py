@@ -21,8 +21,8 @@ from moireloop_broker.contract.search import Target
 from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVATION
 from moireloop_broker.extras import MissingExtra, extras_for
 from moireloop_gateway.picture.columns import PARAMETER, ResultColumns
-from moireloop_gateway.picture.hub import event_json
-from moireloop_gateway.sources.followed import PHASE_TOPIC, Followed
+from moireloop_gateway.picture.hub import PHASE_TOPIC, event_json
+from moireloop_gateway.sources.followed import Followed
 from moireloop_gateway.sources.stored import stored_series
 from moireloop_gateway.sources.structure import NoStructure
 from moireloop_gateway.web.events import event_stream
@@ -93,19 +93,22 @@ async def results(request: Request, gateway: Gateway) -> Response:
     """Results as columns, or as CSV, in the order of the log."""
     followed = followed_of(request, gateway)
     columns = followed.picture.results
+    is_csv = request.query_params.get("format") == "csv"
+    if is_csv:
+        await followed.reading_over()
     names = _list(request, "columns") or columns.names
     if unknown := set(names) - set(columns.names) - {PARAMETER + name for name in _space(followed)}:
         raise Refusal(422, "UnknownColumn", f"expected columns of {columns.names}, got {sorted(unknown)[0][:80]!r}")
     names = [name for name in names if name in columns.names]
     first = columns.row_after(_log_id(request, "after") or "0-0")
-    is_csv = request.query_params.get("format") == "csv"
     most = len(columns) if is_csv else MOST_RESULTS
     last = min(len(columns), first + min(most, _whole(request, "limit", most)))
     rows: slice | list[int] = slice(first, last)
     if wanted := _list(request, "outcome"):
         rows = [row for row, word in enumerate(columns.words("outcome")) if first <= row < last and word in wanted]
     last_id = columns.values("id", [last - 1])[0] if last > first else _log_id(request, "after") or "0-0"
-    page = {"total": len(columns), "last_id": last_id, "complete": last == len(columns)}
+    complete = last == len(columns) and followed.is_read
+    page = {"total": len(columns), "last_id": last_id, "phase": followed.phase, "complete": complete}
     if is_csv:
         named = {"content-disposition": f'attachment; filename="{followed.place.key}-results.csv"'}
         chosen = range(first, last) if isinstance(rows, slice) else rows

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
 from moireloop.client.client import NotRunning, RequestRefused
 from moireloop_gateway.picture.columns import id_order
-from moireloop_gateway.picture.hub import Sent, log_frame
+from moireloop_gateway.picture.hub import PHASE_TOPIC, Sent, log_frame
 from moireloop_gateway.sources.stored import Unreadable
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ AGAIN_AFTER_MS: Final = 1000
 
 CHUNK_BYTES: Final = 256 * 1024
 
+ALIVE: Final = b": alive\n\n"
+
 
 async def event_stream(followed: Followed, since: str | None, topics: frozenset[str]) -> AsyncIterator[bytes]:
     """The bytes of one listener's stream, until it leaves or the campaign is let go of.
@@ -28,6 +31,9 @@ async def event_stream(followed: Followed, since: str | None, topics: frozenset[
         topics: those wanted; empty for all.
     """
     yield f"retry: {AGAIN_AFTER_MS}\n\n".encode()
+    if since is None and followed.phase == "reading":
+        async for part in _read_first(followed, topics):
+            yield part
     number = followed.hub.next_number if since is None else -1
     last_id = followed.picture.last_id if since is None else since
     while not followed.closed:
@@ -46,7 +52,19 @@ async def event_stream(followed: Followed, since: str | None, topics: frozenset[
             for part in _parts(found, topics):
                 yield part
         elif not await followed.wait_for_change(ALIVE_EVERY_S):
-            yield b": alive\n\n"
+            yield ALIVE
+
+
+async def _read_first(followed: Followed, topics: frozenset[str]) -> AsyncIterator[bytes]:
+    """What a listener to what comes next gets while the log is read: that it is over, in the end."""
+    said_s = time.monotonic()
+    while followed.phase == "reading" and not followed.closed:
+        await followed.wait_for_change(ALIVE_EVERY_S)
+        if time.monotonic() - said_s >= ALIVE_EVERY_S:
+            said_s = time.monotonic()
+            yield ALIVE
+    if _is_wanted(PHASE_TOPIC, topics):
+        yield followed.phase_frame
 
 
 async def _replayed(followed: Followed, since: str, topics: frozenset[str]) -> AsyncIterator[tuple[bytes, str]]:

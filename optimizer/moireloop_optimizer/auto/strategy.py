@@ -106,7 +106,8 @@ class AutoStrategy:
             found, worth = self._best_or_chance(model, runs, wanted, known, index + k)
             made_by.append(STAND_IN if found is None else NAME)
             if found is None:
-                found, worth = self._by_chance(model, points.shape[1], wanted, index + k)
+                several, worths = self._by_chance(model, points.shape[1], wanted, index + k, 1)
+                found, worth = several[0], worths[:, 0]
             points[k] = found
             places.append(int(worth.argmax()))
             model.wait_for(found[np.newaxis])
@@ -127,12 +128,14 @@ class AutoStrategy:
         pool = Pool(lambda points: _worth(model, points, wanted, known), runs, pending, wanted, n, rng)
         points = np.zeros((n, runs.points.shape[1]))
         places, made_by = [], []
+        chances: tuple[Points, Floats] | None = None
         for k in range(n):
             best = pool.best()
             is_chance = known is None and (rng.random() >= model.trust or pool.left(best) < PROMISING * pool.ordinary)
             found, worth = pool.points[best], pool.worth[:, best]
             if is_chance:
-                found, worth = self._by_chance(model, points.shape[1], wanted, index + k)
+                chances = self._by_chance(model, points.shape[1], wanted, index, n) if chances is None else chances
+                found, worth = chances[0][k], chances[1][:, k]
             made_by.append(STAND_IN if is_chance else NAME)
             points[k] = found
             places.append(int(worth.argmax()))
@@ -140,11 +143,11 @@ class AutoStrategy:
         return points, places, made_by
 
     def _by_chance(
-        self, model: HitModel, dimension: int, wanted: Sequence[Target], number: int
+        self, model: HitModel, dimension: int, wanted: Sequence[Target], number: int, count: int
     ) -> tuple[Points, Floats]:
-        """The point (d,) of the Sobol sequence with this number, and its worth (T,)."""
-        found = sobol_points(1, dimension, seed=self._seed, index=number)[0]
-        return found, model.probability(found[np.newaxis], wanted)[:, 0]
+        """The points (count, d) of the Sobol sequence from this number on, and their worth (T, count)."""
+        found = sobol_points(count, dimension, seed=self._seed, index=number)
+        return found, model.probability(found, wanted)
 
     def _best_or_chance(
         self, model: HitModel, runs: Runs, wanted: Sequence[Target], known: Points | None, index: int

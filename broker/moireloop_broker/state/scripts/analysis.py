@@ -88,3 +88,10 @@ class AnalysisScripts:
             [keys.observations, keys.series(candidate_id, attempt), keys.candidate(candidate_id)],
             [observation, OBSERVATIONS_KEPT, attempt, step, point, POINTS_KEPT, window],
         )
+
+    def read_series(self, several: Sequence[tuple[str, int]], *, most_bytes: int) -> list[list[bytes]]:
+        """The packed points, by step, of the series of some candidates and attempts: of the first ones, at least one,
+        until they have so many bytes.
+        """
+        first, *others = (self._keys.series(candidate_id, attempt) for candidate_id, attempt in several)
+        return unpacked(self._runner.run("read_series", [first], [packed(others), most_bytes]))

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, cast, get_args
+from collections.abc import Collection, Sequence
+from typing import Literal, NamedTuple, cast, get_args
 
 import redis
 
 from moireloop_broker.archive.parts import Part, following
 from moireloop_broker.state.keys import Keys
-from moireloop_broker.state.scripts.runner import Runner, expected_word
+from moireloop_broker.state.scripts.runner import Runner, expected_word, unpacked
 
 PatternOutcome = Literal["logged", "known", "other", "full"]
 
 ArchiveOutcome = Literal["archived", "other", "gone", "unpublished", "newest"]
 
 
+class LogRead(NamedTuple):
+    """What a look at the log found: ids and bodies of entries, oldest first, and where it came to.
+
+    `newest_part` is the newest part of the archive as packed, empty without one; `is_present` whether the log has an
+    entry of the id after which it was read; `at_end` whether it had no more.
+    """
+
+    newest_part: bytes
+    is_present: bool
+    at_end: bool
+    reached: str
+    entries: list[tuple[str, bytes]]
+
+
 class CampaignScripts:
-    """One method for each script that changes the campaign as a whole, on one Redis connection."""
+    """One method for each script about the campaign as a whole, on one Redis connection."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._runner = Runner(client)
@@ -33,6 +47,20 @@ class CampaignScripts:
             [keys.log, part.first, part.last, following(part.last), part.packed(), newest],
         )
         return cast("ArchiveOutcome", expected_word(word, get_args(ArchiveOutcome)))
+
+    def read_log(self, after: str, *, count: int, most_bytes: int, tags: Collection[str]) -> LogRead:
+        """Read at most so many entries, and about so many bytes, after an id; with tags, others may be left out.
+
+        One packed reply takes redis-py a tenth of the time that as many entries take it.
+        """
+        wanted = f" {' '.join(tags)} " if tags else ""
+        keys = self._keys
+        reply = self._runner.run("read_log", [keys.log, keys.archived], [after, count, most_bytes, wanted])
+        newest_part, present, at_end, reached, *flat = unpacked(reply)
+        ids = (entry_id.decode() for entry_id in flat[::2])
+        return LogRead(
+            newest_part, bool(present), bool(at_end), reached.decode(), list(zip(ids, flat[1::2], strict=True))
+        )
 
     def set_state(self, state: str, *, event: bytes) -> bool:
         """Change the campaign's state and log it; False when the state is that already."""

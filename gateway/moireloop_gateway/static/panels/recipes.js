@@ -7,23 +7,25 @@ import { label, number, percent, short, withError } from "../format.js";
 export const title = "Recipes";
 
 export function mount(root, { store }) {
-  let seen = -1, asking = false;
+  let seen = "", asking = false;
 
   async function show() {
     asking = true;
-    seen = store.total;
+    seen = known(store);
     try {
       const { targets } = await get(`${store.path}/recipes?limit=40`);
       refresh(root, targets.map(({ target, recipes }) => wide(`${number(target.twist_deg, 2)}° ± ${number(target.tolerance_deg, 2)}°`,
-        recipes.length ? table(`Recipes for ${target.twist_deg} degrees`, columns(store), recipes) : el("p", { class: "quiet" }, "No result with a twist yet."))));
+        recipes.length ? table(`Recipes for ${target.twist_deg} degrees`, columns(store), recipes) : el("p", { class: "quiet" }, store.isReading ? "Reading the campaign …" : "No result with a twist yet."))));
     } catch (error) {
       replace(root, el("p", {}, error.message));
     }
     asking = false;
   }
   replace(root, el("p", { class: "quiet" }, "Ranking the recipes …"));
-  return { update() { if (!asking && seen !== store.total) show(); } };
+  return { update() { if (!asking && seen !== known(store)) show(); } };
 }
+
+const known = (store) => `${store.total} ${store.isReading}`;
 
 const columns = (store) => [
   { title: "recipe", cell: (r) => el("a", { href: `#/${store.key}/bilayer/${r.nearest}` }, r.recipe) },

@@ -41,7 +41,7 @@ export function mount(root, { store, go }) {
     const column = c[order.name];
     if (order.name !== "id") rows.sort((a, b) => compare(column[a], column[b]) * (order.down ? -1 : 1));
     else if (order.down) rows.reverse();
-    count.textContent = `${rows.length} of ${store.total}`;
+    count.textContent = `${rows.length} of ${store.total}${store.isReading ? ", still reading" : ""}`;
   }
 
   function heads() {

@@ -1,0 +1,119 @@
+"""What the gateway says of a finished campaign while it reads its log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
+from moireloop_broker.folder import CampaignFolder
+from moireloop_gateway.access import Tokens
+from moireloop_gateway.sources.catalogue import Catalogue
+from moireloop_gateway.web import endpoints
+from moireloop_gateway.web.events import event_stream
+from moireloop_gateway.web.gateway import Gateway
+from tests.helpers.stopped_campaigns import campaign_file, stopped
+
+PATIENCE_S = 100
+
+
+def results_request(query: str = "") -> Request:
+    """A request for the results of the campaign."""
+    scope = {"type": "http", "path_params": {"campaign": "tiny"}, "query_string": query.encode(), "headers": []}
+    return Request(scope)
+
+
+async def page(gateway: Gateway, query: str = "") -> dict[str, Any]:
+    """Results in JSON."""
+    found: dict[str, Any] = json.loads(bytes((await endpoints.results(results_request(query), gateway)).body))
+    return found
+
+
+async def csv_lines(gateway: Gateway) -> list[str]:
+    """Results as CSV."""
+    answer = cast("StreamingResponse", await endpoints.results(results_request("format=csv"), gateway))
+    parts = [part async for part in answer.body_iterator]
+    return "".join(part if isinstance(part, str) else bytes(part).decode() for part in parts).splitlines()
+
+
+def with_gateway(folder: Path, called: Callable[[Gateway], Awaitable[None]]) -> None:
+    """Call with a gateway that nobody has looked at yet."""
+
+    async def run() -> None:
+        gateway = Gateway(Catalogue([folder]), Tokens.new(), "0")
+        try:
+            await asyncio.wait_for(called(gateway), PATIENCE_S)
+        finally:
+            gateway.catalogue.close()
+
+    asyncio.run(run())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> CampaignFolder:
+    """A campaign of two results that does not run."""
+    return stopped(campaign_file(tmp_path_factory.mktemp("read")), 2)
+
+
+def test_still_reading_is_told_from_no_results(folder: CampaignFolder) -> None:
+    """The first page is not complete, though it has all that the gateway has; the log is read, and then it is."""
+
+    async def looks(gateway: Gateway) -> None:
+        first = await page(gateway)
+        assert (first["total"], first["phase"], first["complete"], first["last_id"]) == (0, "reading", False, "0-0")
+        followed = gateway.catalogue.followed[0]
+        await followed.reading_over()
+        whole = await page(gateway, f"after={first['last_id']}")
+        assert (whole["total"], whole["phase"], whole["complete"]) == (2, "ended", True)
+        assert whole["columns"]["candidate_id"] == ["c0", "c1"]
+        part = await page(gateway, "limit=1")
+        assert (part["total"], part["complete"], part["columns"]["candidate_id"]) == (2, False, ["c0"])
+
+    with_gateway(folder.root, looks)
+
+
+def test_csv_waits_until_the_log_is_read(folder: CampaignFolder) -> None:
+    """A table without rows would look like a campaign without results."""
+
+    async def downloads(gateway: Gateway) -> None:
+        assert len(await csv_lines(gateway)) == 3
+
+    with_gateway(folder.root, downloads)
+
+
+def test_listener_is_told_when_reading_is_over(folder: CampaignFolder) -> None:
+    """One that asked for what comes next gets that, and not the whole log event by event."""
+
+    async def listens(gateway: Gateway) -> None:
+        followed = gateway.catalogue.follow("tiny")
+        assert followed is not None
+        assert followed.phase == "reading"
+        stream = event_stream(followed, None, frozenset())
+        parts = [await anext(stream), await anext(stream)]
+        assert parts[0].startswith(b"retry:")
+        assert parts[1].startswith(b"event: gateway/1\n")
+        assert b'"phase": "ended"' in parts[1]
+        assert followed.picture.events > 0
+
+    with_gateway(folder.root, listens)
+
+
+def test_campaign_that_cannot_be_read_is_not_complete(tmp_path: Path) -> None:
+    """Its phase says why there are no results."""
+    lost = stopped(campaign_file(tmp_path), 1)
+    for file in (lost.redis / "appendonlydir").iterdir():
+        file.unlink()
+
+    async def looks(gateway: Gateway) -> None:
+        await page(gateway)
+        await gateway.catalogue.followed[0].reading_over()
+        found = await page(gateway)
+        assert (found["total"], found["phase"], found["complete"]) == (0, "unreadable", False)
+
+    with_gateway(lost.root, looks)
