@@ -29,7 +29,7 @@ ROOMS = {
         "archiving", "service", "checks", "__main__",
     ),
     "moireloop_broker.state": (
-        "keys", "redis_client", "series", "event_log", "settings_store", "scripts", "instructions", "work_queue",
+        "keys", "redis_client", "series", "scripts", "event_log", "settings_store", "instructions", "work_queue",
         "lease_watch", "analysis_queue", "observations", "campaign_state",
     ),
     "moireloop_worker": (
