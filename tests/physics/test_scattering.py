@@ -26,6 +26,7 @@ from moireloop_analyzer.scattering.simulated import rheed_screen, simulated_patt
 from moireloop_analyzer.structure.form_factors import scatterer
 from tests.helpers.bilayers import Bilayer, Floats, commensurate, commensurate_twist_deg
 from tests.helpers.mx2 import MOS2, mx2
+from tests.physics.distortions import torsional
 
 COLD = Heat(0.0, debye_temperature_k={"Mo": 3000.0, "S": 3000.0})
 SHARP = DiffractionSettings(instrument_fwhm_per_angstrom=0.01, mosaic_fwhm_deg=0.0)
@@ -185,22 +186,6 @@ def test_rods_closer_than_the_resolution_are_one_wide_peak() -> None:
         if count == 1:
             assert peaks.width_radial[0] == pytest.approx(0.0235482 / math.sqrt(1.0 - 0.8**2), rel=0.01)
             assert peaks.intensity[0] == pytest.approx(2.0 * math.exp(-0.5 * 0.8**2), rel=1e-3)
-
-
-def torsional(bilayer: Bilayer, amplitude: float) -> tuple[Bilayer, list[Floats]]:
-    """Both layers turned to and fro by three transverse waves at the moire vectors, against each other."""
-    plane = bilayer.cell[:2, :2]
-    shortest = 2.0 * math.pi * np.linalg.inv(plane).T
-    first, second = shortest
-    waves = [first, second, -first - second]
-    if abs(np.linalg.norm(waves[2]) - np.linalg.norm(first)) > 1e-6:
-        waves = [first, second - first, -second]
-    across = [np.array([-g[1], g[0]]) / np.linalg.norm(g) for g in waves]
-    places = bilayer.positions.copy()
-    sign = np.where(bilayer.types == 1, 1.0, -1.0)[:, None]
-    flat = bilayer.positions[:, :2]
-    places[:, :2] += sign * amplitude * sum(np.sin(flat @ g)[:, None] * e for g, e in zip(waves, across, strict=True))
-    return replace(bilayer, positions=places), waves
 
 
 @pytest.mark.parametrize("amplitude", [0.078, 0.226])

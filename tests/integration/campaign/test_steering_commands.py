@@ -18,9 +18,12 @@ from moireloop_broker.contract.message import START
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.work_queue.proposals import Proposer
+from moireloop_optimizer.discrepancy import ChamberAdvice
 from tests.helpers.broker_process import BrokerProcess
+from tests.helpers.gateways import gateway
 from tests.helpers.grown import grown, measured_pattern
 from tests.helpers.patterns import made
+from tests.helpers.waiting import wait_until
 
 HOT = "temperature_k=2000"
 
@@ -159,3 +162,18 @@ def assert_advice_of_a_chamber_that_is_known(broker: BrokerProcess, capsys: pyte
     lines = capsys.readouterr().out.splitlines()[-4:]
     assert lines[0] == "target 12 ± 0.3 degrees, by 4 growths of the chamber and the campaign's results:"
     assert f"  chamber: {name} {(told.chamber or {})[name]:.4g}" in lines[1]
+    assert_advice_over_http(broker, told)
+
+
+def assert_advice_over_http(broker: BrokerProcess, told: ChamberAdvice) -> None:
+    """The gateway of the running campaign advises as its client does, for a target that the address names."""
+    with gateway(broker.file.with_name("tokens"), broker.file) as opened:
+        (listed,) = opened.looking.ask("/api/v1/campaigns").json["campaigns"]
+        place = f"/api/v1/campaigns/{listed['key']}"
+        wait_until(lambda: opened.looking.ask(place).json["phase"] == "live", "the gateway follows")
+        answer = opened.looking.ask(f"{place}/chamber?twist_deg=12&tolerance_deg=0.3")
+    assert answer.code == 200, answer.body
+    assert answer.json["reason"] is None
+    assert answer.json["target"] == {"twist_deg": 12.0, "tolerance_deg": 0.3}
+    for field in ("chamber", "computer", "twist_deg", "sigma_deg", "discrepancy_deg", "probability", "patterns"):
+        assert answer.json[field] == pytest.approx(getattr(told, field), rel=1e-3), field

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -23,8 +24,10 @@ from moireloop_broker.contract.events import Candidate, Measurement, Observation
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.analysis_queue import AnalysisQueue
 from moireloop_broker.state.campaign_state import CampaignState
+from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.observations import Observations
 from moireloop_broker.state.work_queue.attempts import AttemptLimits
+from tests.helpers.grown import measured_pattern
 from tests.helpers.stopped_campaigns import PARAMETERS, campaign_file, running_server
 from tests.helpers.waiting import wait_until
 from tests.helpers.whole_queue import WholeQueue
@@ -67,7 +70,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def grown(tmp_path: Path) -> CampaignFolder:
-    """A finished campaign with a measured, a refused and a failed result, frames, and results.parquet."""
+    """A finished campaign with a measured, a refused and a failed result, two patterns, frames, and results.parquet."""
     with running_server(campaign_file(tmp_path), results=1) as (folder, _):
         connection = read_connection(folder.connection_file)
         with contextlib.closing(connection.open_redis()) as client:
@@ -85,6 +88,8 @@ def grown(tmp_path: Path) -> CampaignFolder:
                 finished = analysis.take(1.0)
                 assert finished is not None
                 assert analysis.settle(finished, seen)
+            for pattern in (measured_pattern("shot", 8.3, {"heater_k": 875.0}), measured_pattern("blank", None, {})):
+                EventLog(client, connection.keys).append(pattern)
             CampaignState(client, connection.keys, connection.campaign).change("completed")
     campaign = moireloop.open(folder.root)
     bounds = {name: (low, high) for name, (low, high) in campaign.space.root.items()}
@@ -137,4 +142,11 @@ def test_campaign_is_written_whole_once_and_reads_back_as_its_tables(server: str
     pd.testing.assert_frame_equal(read, wanted, check_dtype=False)
     assert list(read["outcome"]) == ["failed", "measured", "refused"]
     assert list(table(session["primary"])["candidate_id"]) == list(wanted["candidate_id"])
+    patterns = table(session["patterns"])
+    assert list(patterns["pattern_id"]) == ["shot", "blank"]
+    assert patterns["twist_deg"][0] == 8.3
+    assert pd.isna(patterns["twist_deg"][1])
+    assert patterns["reason"][1] == "too faint"
+    assert json.loads(patterns["parameters"][0]) == {"heater_k": 875.0}
+    assert json.loads(patterns["peaks"][0])["q_x_per_angstrom"] == [2.3]
     client.context.close()
