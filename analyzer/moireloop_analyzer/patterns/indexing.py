@@ -56,6 +56,18 @@ RIVAL: Final = 0.8
 RESOLVED: Final = 4.0
 """How many errors the two lattices' spots have to be apart."""
 
+CLOSE: Final = 0.06
+"""Of the first ring: where two lattices' spots are nearer than this, each spot has to be listed once."""
+
+FINEST: Final = 0.02
+"""Of the first ring: so near to a spot a peak may be another measurement of it."""
+
+EXPLAINED: Final = 1.0 / 3.0
+"""Smallest share of explained peaks among as many of the brightest."""
+
+AS_BRIGHT: Final = 0.3
+"""A peak brighter than this share of a spot may be the same spot in another image; a satellite is fainter."""
+
 
 def index_pattern(peaks: Peaks, constants: tuple[float, float], *, max_strain: float = MAX_STRAIN) -> IndexedPattern:
     """The twist of the bilayer behind a pattern, its layers' strains, satellites and domains, or why it is unknown.
@@ -210,7 +222,11 @@ def _paired(
         domains=tuple(domain_of(peaks, one, _nominal(constants), bright) for one, bright in domains),
         unexplained=np.setdiff1d(np.arange(len(peaks)), explained),
     )
-    why = _why_ambiguous(fit, domains, brightness, constants, sites)
+    why = (
+        _why_ambiguous(fit, domains, brightness)
+        or _why_crowded(peaks, fit, satellites, sites)
+        or _why_faint(peaks, pattern.unexplained)
+    )
     return pattern if why is None else pattern.refused(why)
 
 
@@ -241,8 +257,6 @@ def _why_ambiguous(
     fit: JointFit,
     domains: Sequence[tuple[Lattice, float]],
     brightness: Sequence[float],
-    constants: tuple[float, float],
-    sites: Ints,
 ) -> str | None:
     rivals = [(one, bright) for one, bright in domains if bright > SAME_BRIGHTNESS * min(brightness[:2])]
     if rivals:
@@ -255,6 +269,44 @@ def _why_ambiguous(
     if float(apart.max()) < RESOLVED * _spot_error(fit):
         return "the two lattices are not resolved: their spots are closer together than the errors of their positions"
     return None
+
+
+def _why_crowded(peaks: Peaks, fit: JointFit, satellites: Ints, sites: Ints) -> str | None:
+    """Why two lattices that nearly coincide may be one, measured several times.
+
+    Two lattices explain two peaks about each spot. Satellites, which may stand there too, are fainter.
+    """
+    difference = moire_matrix(fit.matrices[0], fit.matrices[1])
+    ring = float(np.linalg.norm(fit.matrices[0], axis=1).mean())
+    if float(np.linalg.norm(_spots_apart(fit), axis=1).max()) > CLOSE * ring:
+        return None
+    reach = 1.5 * np.maximum(np.linalg.norm(sites @ difference, axis=1), FINEST * ring)
+    away = np.linalg.norm(peaks.q[:, None] - sites @ (fit.matrices[0] + 0.5 * difference), axis=-1)
+    site, own = away.argmin(axis=1), fit.owner >= 0
+    brightest = np.zeros(len(sites))
+    np.maximum.at(brightest, site[own], peaks.intensity[own])
+    further = ~own & (away.min(axis=1) < reach[site]) & (brightest[site] > 0)
+    further &= peaks.intensity > AS_BRIGHT * brightest[site]
+    further[satellites] = False
+    if further.sum() <= own.sum():
+        return None
+    return (
+        f"{further.sum()} further peaks, about as bright, stand beside the {own.sum()} of two lattices that nearly "
+        f"coincide: spots seem to be listed several times, as from several images; list each spot once"
+    )
+
+
+def _why_faint(peaks: Peaks, unexplained: Ints) -> str | None:
+    """Why lattices that explain faint peaks and leave the bright ones may not be the bilayer."""
+    explained = np.setdiff1d(np.arange(len(peaks)), unexplained)
+    brightest = np.argsort(-peaks.intensity, kind="stable")[: len(explained)]
+    bright = int(np.isin(brightest, explained).sum())
+    if bright >= EXPLAINED * len(explained):
+        return None
+    return (
+        f"the two lattices explain only {bright} of the {len(explained)} brightest peaks: the pattern seems to be "
+        f"another structure's, or the lattice constants are wrong"
+    )
 
 
 def _spots_apart(fit: JointFit) -> Floats:

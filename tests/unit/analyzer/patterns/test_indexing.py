@@ -135,6 +135,31 @@ def test_what_cannot_be_told_is_refused(rng: np.random.Generator, options: dict[
         assert words in str(found.reason)
 
 
+def images_of_one_lattice(rng: np.random.Generator, constant: float) -> Peaks:
+    """Spots of one lattice in seven images, each turned by 0.1 degrees or so, listed one after the other."""
+    matrix = strained(constant, 0.3, np.zeros((2, 2)))
+    sites, places, heights = sites_within(13), [], []
+    for _ in range(7):
+        seen = sites[rng.random(len(sites)) < 0.45]
+        turn = math.radians(rng.normal(0.0, 0.1))
+        c, s = math.cos(turn), math.sin(turn)
+        turned = seen @ matrix @ np.array([[c, -s], [s, c]])
+        places.append(turned + rng.normal(0.0, 0.02, turned.shape))
+        heights.append(np.exp(rng.normal(0.0, 0.8, len(seen)) + rng.normal(0.0, 0.8)))
+    return peaks_of(np.concatenate(places), np.concatenate(heights))
+
+
+@pytest.mark.parametrize("seed", [14, 24, 40, 46, 48])
+def test_spots_of_several_images_are_no_bilayer(seed: int) -> None:
+    """As RHEED at several azimuths lists them: found with a real series of Si(111)-r3xr3-Ag, whose twist came to 0.2
+    degrees when the constant of the substrate was given.
+    """
+    peaks = images_of_one_lattice(np.random.default_rng(seed), 3.84 * math.sqrt(3.0))
+    found = index_pattern(peaks, (3.84, 3.84))
+    assert found.twist_deg is None
+    assert found.reason
+
+
 def test_few_peaks_are_refused() -> None:
     """With the number that would do."""
     assert "at least 6" in str(index_pattern(peaks_of(np.ones((3, 2))), (A, A)).reason)
