@@ -95,6 +95,11 @@ def test_services_import_nothing_heavy(service: str) -> None:
     assert imported(f"import {service}") & set(HEAVY) == set()
 
 
+def test_worker_imports_nothing_heavy_but_mpi() -> None:
+    """A pool starts many of them, and each candidate of a worker that died waits for the next one's imports."""
+    assert imported("import moireloop_worker.run.worker") & set(HEAVY) == {"mpi4py"}
+
+
 @pytest.mark.parametrize(
     ("absent", "arguments", "line"),
     [

@@ -9,7 +9,9 @@ from typing import Final
 from moireloop_worker.inputs.superseded import in_force
 from moireloop_worker.models.growth_model import Once, Plan, quoted
 
-LOOK_UP_S: Final = 0.25
+LOOK_UP_S: Final = 0.5
+"""Seconds between two look-ups. Each one costs a run a millisecond or two: its caches are cold afterwards, and where
+workers and services share cores, sending frames wakes those that wait for them."""
 
 SHORTEST_LOOK_UP_S: Final = 0.015
 

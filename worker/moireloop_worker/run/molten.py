@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from moireloop_worker.models.growth_model import Configuration, Molten
 
@@ -40,6 +39,8 @@ def hexatic_order(places: Floats, cell: Floats) -> float:
         places: (n, 2), in angstrom; fewer than seven atoms have no order, 0.
         cell: rows a and b of the periodic cell, (2, 2), in angstrom.
     """
+    from scipy.spatial import cKDTree  # a fifth of a worker's start, for the few runs that prepare
+
     count = len(places)
     if count <= NEIGHBOURS:
         return 0.0
