@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from moireloop.session.start_condition import WAITING
+from moireloop.services.start_condition import WAITING
 from tests.helpers.waiting import wait_until
 from tests.system.running import RunningCampaign
 

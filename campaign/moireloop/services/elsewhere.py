@@ -10,8 +10,8 @@ from typing import Literal
 import redis
 
 from moireloop.services.service_set import Crash, ServiceSet, ServiceSpec
-from moireloop_broker.membership.heartbeats import CONDUCTOR, SILENT_S, Beat, beats_of
-from moireloop_broker.membership.pools import server_s
+from moireloop_broker.membership.heartbeats import CONDUCTOR, SILENT_S, Beat, alive, beats_of
+from moireloop_broker.membership.pools import any_alive, server_s
 from moireloop_broker.state.keys import Keys
 
 LOOK_EVERY_S = 1.0
@@ -84,6 +84,25 @@ class ElsewhereSet(ServiceSet):
 
     def _fell_silent(self, name: str, beat: Beat, now_s: float) -> bool:
         return self._heard.get(name, False) and now_s - beat.seen_s > SILENT_S
+
+
+def wait_for_joined(client: redis.Redis, keys: Keys, patience_s: float, *, services: bool) -> None:
+    """Give pools that joined a moment to see the end and to leave, before Redis goes.
+
+    Args:
+        services: whether services that started by themselves are waited for too; the broker is the last to leave.
+
+    Raises:
+        redis.RedisError: Redis does not respond.
+    """
+    deadline_s = time.monotonic() + patience_s
+    while _joined_are_there(client, keys, services=services) and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+
+
+def _joined_are_there(client: redis.Redis, keys: Keys, *, services: bool) -> bool:
+    others = alive(client, keys).keys() - {"broker", CONDUCTOR} if services else set()
+    return bool(others) or any_alive(client, keys)
 
 
 def _silence(name: str, beat: Beat, now_s: float) -> Crash:

@@ -102,3 +102,17 @@ def should_drain(elapsed_s: float, wall_time_s: float | None, run_s: float | Non
         run_s: how long a run takes, in seconds; None before the first has ended.
     """
     return wall_time_s is not None and elapsed_s + (run_s or 0.0) >= wall_time_s
+
+
+def out_of_time(elapsed_s: float, budget_s: float, waited_s: float, run_s: float | None) -> str | None:
+    """Why a session should lease no more for lack of time; None while there is time for another run.
+
+    Args:
+        elapsed_s: seconds spent so far.
+        budget_s: the setting `budget.wall_time_s`.
+        waited_s: seconds before the first worker began, which the budget does not count.
+        run_s: how long a run takes, in seconds; None before the first has ended.
+    """
+    if not should_drain(elapsed_s, budget_s + waited_s, run_s):
+        return None
+    return wall_time_reason(elapsed_s, budget_s + waited_s, budget_s)

@@ -13,7 +13,7 @@ from moireloop.results.best import Best
 from moireloop.results.early_ends import NONE_WITHHELD, EarlyEnds, Withheld
 from moireloop.results.labels import duration
 from moireloop.results.summary import Summary, summary_of
-from moireloop.session.start_condition import awaits_analyzer
+from moireloop.services.start_condition import awaits_analyzer
 from moireloop_broker.contract.control import (
     CONNECTIONS,
     MOST_CONNECTIONS,

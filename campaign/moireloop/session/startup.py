@@ -13,8 +13,8 @@ import redis
 
 from moireloop.campaign_file.campaign import Campaign
 from moireloop.services.service_set import ServiceSet, ServiceSpec
+from moireloop.services.start_condition import ANALYZER_PREFIX
 from moireloop.session.resumption import withdrawals
-from moireloop.session.start_condition import ANALYZER_PREFIX
 from moireloop_broker.connection import Connection
 from moireloop_broker.contract.message import MAX_NUMBER
 from moireloop_broker.folder import ROLES, CampaignFolder

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from moireloop.results.best import Best
 from moireloop.results.labels import duration
+from moireloop.services.start_condition import WAITING
 from moireloop.session.progress import Progress
-from moireloop.session.start_condition import WAITING
 from moireloop.terminal.failures import failure_line
 from moireloop_broker.contract.search import Target
 

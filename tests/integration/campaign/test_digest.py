@@ -85,8 +85,8 @@ def test_digest_that_does_not_fit_is_passed_over(folder: CampaignFolder, damage:
 
 def test_a_session_leaves_its_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     """While it runs the digest follows the log; when it has ended, the digest is that of the data it left."""
-    monkeypatch.setattr("moireloop.session.conductor.LEAST_RESULTS", 1)
-    monkeypatch.setattr("moireloop.session.conductor.EVERY_S", 0.0)
+    monkeypatch.setattr("moireloop.session.followed_log.LEAST_RESULTS", 1)
+    monkeypatch.setattr("moireloop.session.followed_log.EVERY_S", 0.0)
     with campaign_of({"model": "noop"}, workers=1, results=3) as campaign:
         folder = CampaignFolder(campaign.folder)
         with session(campaign, without=("optimizer", "pool", "analyzer-0")) as (conductor, connection):

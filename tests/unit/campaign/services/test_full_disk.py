@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from moireloop.session.conductor import full_disk_hint
+from moireloop.services.changes import full_disk_hint
 
 
 def test_full_disk_is_named() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moireloop.session.start_condition import FIRST_ANALYZER_S, awaits_analyzer, may_begin
+from moireloop.services.start_condition import FIRST_ANALYZER_S, awaits_analyzer, may_begin
 
 
 def test_workers_begin_with_the_first_analyzer() -> None:
