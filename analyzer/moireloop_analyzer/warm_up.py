@@ -10,7 +10,7 @@ import numpy as np
 from moireloop_analyzer.lattice.position_fit import fit_positions
 from moireloop_analyzer.measurement import estimate_of, measurement_of
 from moireloop_analyzer.settings import AnalyzerSettings
-from moireloop_analyzer.sites.filling import filled_sites
+from moireloop_analyzer.sites.occupancy import filled_sites
 from moireloop_broker.contract.frames import Frame, FrameHeader
 
 CELLS: Final = 8

@@ -18,8 +18,9 @@ from moireloop_analyzer.lattice.grain_fit import fit_grain
 from moireloop_analyzer.lattice.polar import ROOT_3, Polar, polar_of
 from moireloop_analyzer.layers.neighbours import Bonds
 from moireloop_analyzer.refusal import Refusal
-from moireloop_analyzer.sites.filling import TO_HONEYCOMB, Filling, Shown, filling_of, on_lattice
+from moireloop_analyzer.sites.filling import TO_HONEYCOMB, Filling, filling_of
 from moireloop_analyzer.sites.naming import MAX_STRAIN, described, reduced
+from moireloop_analyzer.sites.occupancy import SiteEvidence, on_lattice
 
 SIXTH_TURN_RAD: Final = math.pi / 3.0
 
@@ -91,7 +92,7 @@ def fit_lattice(
         otherwise = held_to(grain, (one, other))
         sigma_rad = math.hypot(sigma_rad, 0.5 * _turned(polar, otherwise))
     closed = (closures[0].closed, closures[1].closed)
-    atoms, order, shown = on_lattice(
+    atoms, order, evidence = on_lattice(
         grain.indices,
         grain.places,
         grain.atoms,
@@ -113,7 +114,7 @@ def fit_lattice(
         grains=grain.grains,
         name=grain.name,
         order=order,
-        filling=filling_of(grain.indices, grain.laps, closed, Shown(*shown), bonds.spacing),
+        filling=filling_of(grain.indices, grain.laps, closed, SiteEvidence(*evidence), bonds.spacing),
     )
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from moireloop_analyzer.geometry.box import Floats
-from moireloop_analyzer.sites.filling import Filling, Shown, filling_of
+from moireloop_analyzer.sites.filling import Filling, filling_of
+from moireloop_analyzer.sites.occupancy import SiteEvidence
 
 SIZE = 6
 LAPS = np.diag([float(SIZE)] * 2)
@@ -19,7 +20,7 @@ GAPS_OF_ONE_CLASS = (1558, 1680, 2265, 3622, 4131, 4221, 4429)
 
 def filling(indices: Floats) -> Filling:
     """Of a cell of 6 x 6 sites, flat and undisturbed, whose atoms have four or five bonds."""
-    return filling_of(indices, LAPS, (True, True), Shown(len(indices), 0.1, 0.3, (0.0,) * 5), 1.0)
+    return filling_of(indices, LAPS, (True, True), SiteEvidence(len(indices), 0.1, 0.3, (0.0,) * 5), 1.0)
 
 
 def drawn(sites: Floats, empty: int, seed: int) -> Floats:
@@ -34,13 +35,13 @@ def test_third_of_the_sites_empty_at_random_is_no_kagome_lattice(seed: int) -> N
 
 
 @pytest.mark.parametrize("vacancies", range(4))
-def test_kagome_lattice_is_told_with_its_vacancies(vacancies: int) -> None:
+def test_kagome_lattice_is_recognized_with_its_vacancies(vacancies: int) -> None:
     """Up to 3 of 27 atoms missing, whichever they are."""
     for seed in range(50):
         assert "kagome" in str(filling(drawn(KAGOME, vacancies, seed)).why)
 
 
 @pytest.mark.parametrize("vacancies", range(4))
-def test_honeycomb_is_told_with_its_vacancies(vacancies: int) -> None:
+def test_honeycomb_is_recognized_with_its_vacancies(vacancies: int) -> None:
     """Up to 3 of 24 atoms missing, whichever they are."""
     assert all(filling(drawn(HONEYCOMB, vacancies, seed)).larger for seed in range(50))
