@@ -58,7 +58,7 @@ COMES = """(wanted) => new Promise((told) => {
 
 @dataclass(frozen=True)
 class Gateway:
-    """A gateway in a process of its own."""
+    """A gateway in its own process."""
 
     port: int
     token: str

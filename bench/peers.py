@@ -1,6 +1,6 @@
 """No-op tasks a second of executorlib, Parsl and dask beside ours and bare hops, by turns with two workers each.
 
-The peers live in an environment of their own, build/peers, which `python -m bench peers` fills from
+The peers live in their own environment, build/peers, which `python -m bench peers` fills from
 bench/peer_environment at its first run. They keep nothing on disk and analyse nothing; ours does both.
 """
 
@@ -67,7 +67,7 @@ def python_of_peers(*, make: bool = True) -> Path:
 
 
 def peer_rate(python: Path, name: str, tasks: int) -> float:
-    """No-op tasks a second of one peer, in a process of its own and a folder that is removed afterwards."""
+    """No-op tasks a second of one peer, in its own process and a folder that is removed afterwards."""
     path = f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}"  # Parsl starts programs of its own
     with tempfile.TemporaryDirectory(prefix="moireloop-peer-") as folder:
         ended = subprocess.run(

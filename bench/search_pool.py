@@ -9,5 +9,5 @@ import torch
 
 
 def search_pool(processes: int) -> ProcessPoolExecutor:
-    """So many processes, begun anew, with one thread of torch each."""
+    """So many processes, started over, with one thread of torch each."""
     return ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,))

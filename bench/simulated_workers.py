@@ -1,6 +1,6 @@
 """Many workers in one process that run no MD, and speak the real protocol: leases, renewals, frames, ends, losses.
 
-Called by `bench.scale` as a process of its own: one thread goes from one worker's next deed to another's. Commands go
+Called by `bench.scale` as a separate process: one thread goes from one worker's next deed to another's. Commands go
 over a few connections to Redis, as those of one worker do over its own; besides, each worker holds a connection that is
 idle, as a real one's is while LAMMPS runs.
 """

@@ -132,7 +132,7 @@ class LearntPolicy(Policy):
         default=0.1,
         ge=0.01,
         le=1,
-        description="share of sure runs that continue to their full end all the same, so that errors are noticed",
+        description="share of sure runs that continue to their full end anyway, so that errors are noticed",
     )
     least_runs: int = Field(
         default=40, ge=10, le=1000, description="runs that must have reached their full end before any run ends early"

@@ -28,9 +28,9 @@ def warm_up(settings: AnalyzerSettings) -> float:
     """Measure the small bilayer in each way that frames are measured; returns the seconds it took.
 
     These ways are: whole, without its sulfur, periodic along c (layers that wrap), and one layer alone (layers that no
-    gap parts); beside them the fit to positions, which is made anew where a seam is found, and the look at the sites of
-    layers that have gaps. The first time on a machine
-    every kernel is compiled and kept on disk; later ones are only loaded.
+    gap separates). The fit to positions, which is repeated where a seam is found, and the count of the sites of layers
+    with gaps are called too. The first time on a machine every kernel is compiled and kept on disk; later it is only
+    loaded.
     """
     begun_s = time.monotonic()
     whole = small_frame()

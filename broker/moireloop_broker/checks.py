@@ -73,7 +73,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 def reach_problems(network: NetworkSettings, redis: RedisSettings, listening: int) -> list[Problem]:
-    """Whether the services can listen where they are to, and the Redis server that is to be joined answers.
+    """Whether the services can listen where they are to, and the Redis server to join responds.
 
     Args:
         listening: how many ports they need.

@@ -14,7 +14,7 @@ FOLDER_MODE: Final = 0o700
 Role = Literal["worker", "analyzer", "optimizer"]
 
 ROLES: Final[tuple[Role, ...]] = ("worker", "analyzer", "optimizer")
-"""Services that are given keys of their own."""
+"""Services that are given separate keys."""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class Grants:
 
 
 def read_grants(folder: Path) -> tuple[Grant, ...]:
-    """All grants ever made, the revoked too. Raises GrantRefused where the file is none of ours, OSError."""
+    """All grants ever made, the revoked too. Raises GrantRefused where the file is not ours, OSError."""
     file = folder / FILE_NAME
     if not file.exists():
         return ()

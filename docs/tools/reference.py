@@ -23,7 +23,7 @@ BLOCK = re.compile(r"(<!-- begin (\w+) ?(\S*) -->\n).*?(<!-- end -->)", re.DOTAL
 
 
 def rendered(page: str) -> str:
-    """The text of a page with all its blocks written anew.
+    """The text of a page with all its blocks rewritten.
 
     Raises:
         KeyError: a block is of a kind that does not exist.

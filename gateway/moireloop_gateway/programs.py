@@ -1,4 +1,4 @@
-"""The gateway's own programs, each in a process of its own: JSON on stdin, JSON on stdout (adapter)."""
+"""The gateway's own programs, each in its own process: JSON on stdin, JSON on stdout (adapter)."""
 
 from __future__ import annotations
 

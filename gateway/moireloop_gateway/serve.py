@@ -34,7 +34,7 @@ LOOK_EVERY_S: Final = 0.5
 
 
 class CannotServe(ValueError):
-    """The gateway cannot be opened as it was asked for; the text says why and how to mend it."""
+    """The gateway cannot be opened as it was asked for; the text says why and how to fix it."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def test_outcomes_and_states_are_those_of_the_contract() -> None:
 
 
 def test_words_of_the_contract_are_explained() -> None:
-    """What travels under a name of its own has an entry."""
+    """What travels under its own name has an entry."""
     assert {"candidate", "result", "observation", "measurement", "frame", "stamp", "run", "lease", "event"} <= set(
         ENTRIES
     )

@@ -1,4 +1,4 @@
-"""A broker as a process, with a private Redis in a folder of its own."""
+"""A broker as a process, with a private Redis in its own folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.helpers.waiting import wait_until
 
 
 class BrokerProcess:
-    """A broker with a private Redis in a folder of its own."""
+    """A broker with a private Redis in its own folder."""
 
     def __init__(self, folder: Path) -> None:
         redis_url = f"redis://:{new_password()}@127.0.0.1:{free_port('127.0.0.1')}/0"

@@ -1,4 +1,4 @@
-"""Gateways as a user starts them: `moireloop dashboard` in a process of its own."""
+"""Gateways as a user starts them: `moireloop dashboard` in its own process."""
 
 from __future__ import annotations
 

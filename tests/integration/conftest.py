@@ -1,4 +1,4 @@
-"""A real Redis server for all integration tests, with a password, in a folder of its own."""
+"""A real Redis server for all integration tests, with a password, in its own folder."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def slurm() -> Iterator[Slurm]:
 
 @pytest.fixture(scope="session")
 def flux() -> Flux:
-    """A Flux of two nodes with one core each, for each test anew; they skip where there is no Flux."""
+    """A Flux of two nodes with one core each, new for each test; they skip where there is no Flux."""
     if (reason := why_no_flux()) is not None:
         pytest.skip(reason)
     return Flux()

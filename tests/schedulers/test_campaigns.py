@@ -79,7 +79,7 @@ def test_two_jobs_feed_one_campaign(slurm: Slurm, campaign: Make, tmp_path: Path
 
 
 def steered(campaign: RunningCampaign, *, pause: bool) -> bool:
-    """Pause the campaign, or have it go on; False where nothing answers."""
+    """Pause the campaign, or have it go on; False where nothing responds."""
     try:
         with connect(campaign.folder, timeout_s=10) as client:
             client.pause() if pause else client.resume()
@@ -89,7 +89,7 @@ def steered(campaign: RunningCampaign, *, pause: bool) -> bool:
 
 
 def workers_now(campaign: RunningCampaign) -> int:
-    """How many workers are there; none where nothing answers."""
+    """How many workers are there; none where nothing responds."""
     try:
         with connect(campaign.folder, timeout_s=2) as client:
             return sum(worker.phase == "up" for worker in client.status().workers)
@@ -105,7 +105,7 @@ def analyzers_now(campaign: RunningCampaign) -> int:
 
 
 def running_now(campaign: RunningCampaign) -> int:
-    """How many candidates run; none where nothing answers."""
+    """How many candidates run; none where nothing responds."""
     try:
         with connect(campaign.folder, timeout_s=2) as client:
             return client.status().counts["running"]
@@ -114,7 +114,7 @@ def running_now(campaign: RunningCampaign) -> int:
 
 
 def steps_now(campaign: RunningCampaign) -> int:
-    """How far the farthest run has come; nowhere where nothing answers."""
+    """How far the farthest run has come; nowhere where nothing responds."""
     try:
         with connect(campaign.folder, timeout_s=2) as client:
             return max([worker.step for worker in client.status().workers], default=0)

@@ -1,4 +1,4 @@
-"""Campaigns in folders of their own, ended with everything that they started."""
+"""Campaigns in separate folders, ended with everything that they started."""
 
 from __future__ import annotations
 

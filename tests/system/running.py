@@ -48,7 +48,7 @@ def short_campaign(*, results: int, steps: tuple[int, int], strategy: str) -> st
 
 
 class RunningCampaign:
-    """One campaign in a folder of its own, its command-line process, and every process that it ever started."""
+    """One campaign in its own folder, its command-line process, and every process that it ever started."""
 
     def __init__(
         self, folder: Path, *, results: int = 12, steps: tuple[int, int] = (1500, 3000), strategy: str = "random"
@@ -66,7 +66,7 @@ class RunningCampaign:
         self.file.write_text(text, encoding="utf-8")
 
     def start(self, command: str = "run", *options: str, figures: bool = False) -> None:
-        """Start `moireloop run` or `resume` in a process group of its own; it draws only where a test looks at that."""
+        """Start `moireloop run` or `resume` in its own process group; it draws only where a test looks at that."""
         unwanted = () if figures or command not in ("run", "resume") else ("--no-figures",)
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
@@ -103,7 +103,7 @@ class RunningCampaign:
         return int(process.pid)
 
     def results_so_far(self) -> list[Result]:
-        """Results as an outside program sees them; none while nothing answers."""
+        """Results as an outside program sees them; none while nothing responds."""
         try:
             with connect(self.folder / "connection.json", timeout_s=2) as client:
                 return [entry.message for entry in client.results()]

@@ -104,7 +104,7 @@ def assert_a_pattern_becomes_the_target(running: RunningCampaign) -> None:
 
 
 def assert_closed_pipe_is_no_trouble(running: RunningCampaign) -> None:
-    """`moireloop results FILE | true`: its reader is gone before the first line; the files are written all the same."""
+    """`moireloop results FILE | true`: its reader is gone before the first line; the files are written anyway."""
     (running.folder / "results.csv").unlink()
     reading, writing = os.pipe()
     os.close(reading)

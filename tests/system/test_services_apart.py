@@ -1,4 +1,4 @@
-"""Campaigns whose pools and services come and go by themselves, as processes of their own."""
+"""Campaigns whose pools and services come and go by themselves, as separate processes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def status_of(running: RunningCampaign) -> Status | None:
-    """The status as an outside program gets it; None while nothing answers."""
+    """The status as an outside program gets it; None while nothing responds."""
     try:
         with connect(running.folder / "connection.json", timeout_s=2) as client:
             return client.status()
@@ -54,7 +54,7 @@ def has_pool(running: RunningCampaign, pool: str) -> bool:
 
 
 def workers_of(running: RunningCampaign, pool: str) -> int | None:
-    """How many workers a pool keeps; None where nothing answers."""
+    """How many workers a pool keeps; None where nothing responds."""
     status = status_of(running)
     return next((one.workers for one in status.pools if one.pool == pool), None) if status is not None else None
 

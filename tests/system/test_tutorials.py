@@ -174,7 +174,7 @@ def test_bluesky(reader: tuple[Reader, str]) -> None:
     (publish,) = re.findall(r"^\$ (moireloop bluesky .*)$", (PAGES / "bluesky.md").read_text("utf-8"), re.MULTILINE)
 
     def has_all() -> bool:
-        """Published anew until the consumer listens."""
+        """Published again until the consumer listens."""
         if "start campaign" not in seen.read_text(encoding="utf-8"):
             somebody._block("console", "", f"$ {publish} --again")
         return "start campaign" in seen.read_text(encoding="utf-8")

@@ -28,7 +28,7 @@ def step_of(failed: RunFailed) -> int:
 
 
 def steps_now(campaign: RunningCampaign) -> int:
-    """How far the farthest run has come; nowhere where nothing answers."""
+    """How far the farthest run has come; nowhere where nothing responds."""
     try:
         with connect(campaign.folder, timeout_s=2) as client:
             return max([worker.step for worker in client.status().workers], default=0)

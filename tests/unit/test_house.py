@@ -174,7 +174,7 @@ def room_in(whole: str, name: str) -> str | None:
 
 
 def test_folders_in_rooms_are_known() -> None:
-    """A room with folders of its own has its order too."""
+    """A room with folders inside has its order too."""
     deep = {name.rpartition(".")[0] for name in folders() if name.count(".") > 1}
     assert deep == {whole for whole in ROOMS if "." in whole}
 

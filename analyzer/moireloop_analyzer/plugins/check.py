@@ -1,4 +1,4 @@
-"""Tries each analyzer that a campaign names on a small bilayer, in a process of its own (adapter)."""
+"""Tries each analyzer that a campaign names on a small bilayer, in its own process (adapter)."""
 
 from __future__ import annotations
 

@@ -252,7 +252,7 @@ class AnalyzerService:
             log.info("run ended early candidate=%s %s: %s", observed.candidate_id, decision.ending, decision.reason)
 
     def _withholds(self, observed: Observation, decision: Decision) -> bool:
-        """Whether the run is one that goes to its full end all the same; that it was sure is then logged."""
+        """Whether the run is one that goes to its full end anyway; that it was sure is then logged."""
         learnt, verdict = self._policies.learnt, decision.verdict
         if learnt is None or not is_kept_whole(observed.candidate_id, learnt.full_share):
             return False

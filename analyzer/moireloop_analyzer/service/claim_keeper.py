@@ -1,6 +1,6 @@
 """Keeps the finished runs that an analyzer is at work on from being given to another (adapter).
 
-A thread of its own renews the claim: a large frame may take longer to measure than the time after which a run counts
+A separate thread renews the claim: a large frame may take longer to measure than the time after which a run counts
 as abandoned, and the analyzer is then neither dead nor is anything wrong with the frame.
 """
 

@@ -74,7 +74,7 @@ class Abandonment:
                     return
 
     def _look(self, client: redis.Redis) -> None:
-        """Note that Redis answers and that the pool sends heartbeats. A pool that never sent one is ignored."""
+        """Note that Redis responds and that the pool sends heartbeats. A pool that never sent one is ignored."""
         packed = cast("bytes | None", client.hget(self._connection.keys.pools, self._pool))
         now_s = time.monotonic()
         self._redis_heard_s = now_s

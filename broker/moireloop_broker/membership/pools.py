@@ -108,7 +108,7 @@ class PoolMembership:
     ) -> bool:
         """Say that the pool lives, every BEAT_S and when something has changed; False when its name was taken from it.
 
-        An entry that is gone, as after a resume, is made anew, and so is an earlier one of this pool, as from a server
+        An entry that is gone, as after a resume, is made again, and so is an earlier one of this pool, as from a server
         that lost its last writes.
 
         Args:

@@ -1,7 +1,7 @@
 """Under which address other hosts find this machine, and on which one its sockets listen (adapter).
 
 Addresses are IPv4. What `network.host` says is looked up where and when it is needed: each allocation has another
-first node, and each analyzer has an address of its own.
+first node, and each analyzer has its own address.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ kernel gives it every descendant whose parent ends, even one that left its sessi
 gets SIGTERM, all descendants are killed, and the guard ends as the command did. Their stdout and stderr pass through
 the guard up to a limit; the rest is counted. The command gets SIGKILL when the guard is killed.
 
-It imports nothing of ours, since it runs without the packages of the environment, to start within milliseconds.
+It imports no other module of moireloop: it runs without the environment's packages, so it starts within milliseconds.
 """
 
 from __future__ import annotations

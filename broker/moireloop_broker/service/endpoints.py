@@ -87,7 +87,7 @@ class Publisher:
     """The PUB socket of the events, used by one thread, and reopened when subscribers must be dropped.
 
     ZeroMQ neither bounds what waits for a subscriber in bytes nor lets go of a single one. So when too many bytes wait,
-    or a grant was revoked, the socket is opened anew: what waited is gone, whoever is still let in comes back at once,
+    or a grant was revoked, the socket is reopened: what waited is gone, whoever is still let in comes back at once,
     sees the gap and replays.
     """
 

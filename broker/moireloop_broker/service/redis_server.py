@@ -115,13 +115,13 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the server and wait until it answers; one left over from an earlier broker is ended first.
+        """Start the server and wait until it responds; one left over from an earlier broker is ended first.
 
         The server inherits a lock of its folder, so that there are never two on one append-only file, also when
         an earlier one on another port is slow to end.
 
         Raises:
-            RedisUnavailable: it ended or did not answer in time, the text has the end of its log; or an earlier
+            RedisUnavailable: it ended or did not respond in time, the text has the end of its log; or an earlier
                 server keeps the folder.
         """
         self._end_left_over()
@@ -167,7 +167,7 @@ class RedisServer:
             return
         with contextlib.suppress(redis.RedisError), contextlib.closing(open_impatient(self.url, STOP_S)) as client:
             if not serves(client, self.folder):
-                raise RedisUnavailable(f"another server answers on port {self.port}, with its data in another folder")
+                raise RedisUnavailable(f"another server responds on port {self.port}, with its data in another folder")
             client.shutdown(nosave=True)
         deadline = time.monotonic() + STOP_S
         while answers(self.url) and time.monotonic() < deadline:

@@ -70,7 +70,7 @@ def _programs() -> Iterator[str]:
 
 
 def _too_old_for(program: str, data: Path) -> str | None:
-    """The version of a program that would pass over the data and begin anew; None where it reads them.
+    """The version of a program that would pass over the data and start over; None where it reads them.
 
     Redis 6 does not look where later servers keep their append-only file. The embedded server is a later one.
     """

@@ -35,7 +35,7 @@ class StateWatch:
     Args:
         client: used only by this object's caller.
         url: of the server, for new connections.
-        session: mark of the session, written anew as a trial.
+        session: mark of the session, rewritten as a trial.
     """
 
     def __init__(self, client: redis.Redis, keys: Keys, url: str, session: str) -> None:
@@ -106,7 +106,7 @@ class StateWatch:
         return None
 
     def _begun_anew(self, results: int) -> str | None:
-        """A key that was deleted and that the next command has made anew, without what was in it."""
+        """A key that was deleted and that the next command has made again, without what was in it."""
         first: Any = self._client.xrange(self._keys.log, count=1)
         first_id = first[0][0].decode() if first else ""
         self._first_id = self._first_id or first_id

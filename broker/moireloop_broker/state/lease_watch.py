@@ -19,7 +19,7 @@ from moireloop_broker.state_changes import status_without_time
 UNLEASED_IDLE_S: Final = 10.0
 
 LONGEST_GAP_S: Final = 5.0
-"""Between two looks at the leases: after more than that whoever looks was stopped itself, and begins anew."""
+"""Between two looks at the leases: after more than that whoever looks was stopped itself, and starts over."""
 
 
 @dataclass(frozen=True)

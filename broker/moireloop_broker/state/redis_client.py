@@ -171,12 +171,12 @@ def _packed(command: Command) -> list[bytes]:
 
 
 def answers(url: str) -> bool:
-    """Whether a server with this URL and password answers PING now."""
+    """Whether a server with this URL and password responds to PING now."""
     return why_silent(url) is None
 
 
 def why_silent(url: str) -> str | None:
-    """Why no server with this URL and password answers PING now; None when one does."""
+    """Why no server with this URL and password responds to PING now; None when one does."""
     with contextlib.closing(open_impatient(url, PING_S)) as client:
         try:
             client.ping()

@@ -120,5 +120,5 @@ class Gatekeeper:
             return revoked
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop responding."""
         self._authenticator.stop()

@@ -43,7 +43,7 @@ def running(client: CampaignClient, patience_s: float = PATIENCE_S) -> Source:
     """A campaign that runs, until it ends.
 
     Raises:
-        NotRunning: nothing answers, or for longer than `patience_s` later on.
+        NotRunning: nothing responds, or for longer than `patience_s` later on.
     """
     return Source(client.describe(), _followed(client, patience_s))
 

@@ -65,7 +65,7 @@ class PatternDocuments:
             if self._columns(event["data"]):
                 self._pending.append(event)
         while len(self._pending) > MOST_PENDING:
-            self._refuse(self._pending.popleft(), f"the campaign did not answer while {MOST_PENDING} more came")
+            self._refuse(self._pending.popleft(), f"the campaign did not respond while {MOST_PENDING} more came")
         self.flush()
 
     def flush(self) -> bool:

@@ -26,7 +26,7 @@ class TiledRuns:
     """Gathers the documents of each run and writes them when the run has stopped.
 
     A run that the server has whole is passed over; one that it has in part, from a writer that was killed, is removed
-    and written anew. The key of the server, where it wants one, comes from TILED_API_KEY, as Tiled's clients have it.
+    and rewritten. The key of the server, where it wants one, comes from TILED_API_KEY, as Tiled's clients have it.
 
     Args:
         url: of the server, or of a container in it.

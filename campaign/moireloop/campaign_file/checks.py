@@ -59,7 +59,7 @@ def trial_problems(campaign: Campaign) -> list[Problem]:
 
 
 def reach_problems(campaign: Campaign) -> list[Problem]:
-    """Whether the sockets can listen at their addresses, and the Redis server to join answers."""
+    """Whether the sockets can listen at their addresses, and the Redis server to join responds."""
     return broker_checks.reach_problems(campaign.network, campaign.redis, _listening(campaign))
 
 

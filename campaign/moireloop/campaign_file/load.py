@@ -117,7 +117,7 @@ def check_folder(file: CampaignFile, purpose: Purpose) -> None:
 
 
 def refuse_unreachable(file: CampaignFile) -> None:
-    """Nothing when the sockets can listen where the file says, and the Redis server that it names answers.
+    """Nothing when the sockets can listen where the file says, and the Redis server that it names responds.
 
     Raises:
         CampaignFileError: network.host is not an address of this machine, or redis.url does not respond.

@@ -16,7 +16,7 @@ R = TypeVar("R", covariant=True)
 class Asking(ABC, Generic[R]):
     """Steers a campaign. A blocking client returns when a request is carried out; an asyncio client is awaited.
 
-    Every method raises BadArgument if its arguments are invalid, NotRunning if nothing answers, and RequestRefused if
+    Every method raises BadArgument if its arguments are invalid, NotRunning if nothing responds, and RequestRefused if
     the broker refuses the request in the campaign's present state.
     """
 

@@ -148,7 +148,7 @@ class described(Generic[T]):
 
 
 class Calls:
-    """What can be asked of a running campaign. Each method raises NotRunning if nothing answers."""
+    """What can be asked of a running campaign. Each method raises NotRunning if nothing responds."""
 
     name: str
     _looked: list[Received[Result]]

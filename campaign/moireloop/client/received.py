@@ -15,7 +15,7 @@ P = TypeVar("P", bound="Published", covariant=True)
 
 
 class NotRunning(RuntimeError):
-    """Nothing answers at the campaign's control endpoint."""
+    """Nothing responds at the campaign's control endpoint."""
 
 
 class RequestRefused(RuntimeError):

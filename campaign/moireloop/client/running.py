@@ -100,7 +100,7 @@ class CampaignRun:
         return self._process.poll() is None
 
     def client(self, timeout_s: float = 120.0) -> CampaignClient:
-        """A client of the campaign, once its services answer. The caller closes it.
+        """A client of the campaign, once its services respond. The caller closes it.
 
         Raises:
             NotRunning: they do not within `timeout_s`, or the campaign has ended.

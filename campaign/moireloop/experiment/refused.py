@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class PatternRefused(ValueError):
-    """A pattern's file, or an option for it, cannot be used; the text says what, where and how to mend it."""
+    """A pattern's file, or an option for it, cannot be used; the text says what, where and how to fix it."""

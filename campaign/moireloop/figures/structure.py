@@ -81,7 +81,7 @@ def structure_figure(
 ) -> Figure | None:
     """A panel for g(r) and one for the pattern, for each of the two analyses that exists; None without either.
 
-    An analysis that found nothing is a panel with its reason; a pattern is shown all the same, without marks.
+    An analysis that found nothing is a panel with its reason; a pattern is shown anyway, without marks.
     """
     shown = [name for name in (PAIR_CORRELATION, DIFFRACTION) if name in analyses]
     if not shown:

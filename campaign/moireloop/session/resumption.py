@@ -19,7 +19,7 @@ from moireloop_broker.contract.steering import (
 NO_LIMIT_S: Final = 1e10
 
 BY_FILE: Final = "moireloop resume"
-"""Who asks for what a campaign file says anew."""
+"""Who asks for what a campaign file says differently."""
 
 Bounds = Mapping[str, tuple[float, float]]
 

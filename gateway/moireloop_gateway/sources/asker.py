@@ -1,4 +1,4 @@
-"""Requests to a running campaign, one at a time, from a thread of their own (adapter)."""
+"""Requests to a running campaign, one at a time, from a separate thread (adapter)."""
 
 from __future__ import annotations
 

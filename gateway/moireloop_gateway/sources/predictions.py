@@ -1,6 +1,6 @@
 """What the model and the cell say of the search space: maps of probabilities, and admitted twists (adapter).
 
-The model is fitted in a process of its own, since it needs torch and seconds of time.
+The model is fitted in its own process, since it needs torch and seconds of time.
 """
 
 from __future__ import annotations

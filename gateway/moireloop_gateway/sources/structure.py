@@ -1,4 +1,4 @@
-"""The final structure of a run, read in a process of its own: it needs much, and files may be damaged (adapter)."""
+"""The final structure of a run, read in its own process: it needs much, and files may be damaged (adapter)."""
 
 from __future__ import annotations
 

@@ -256,7 +256,7 @@ export class Chart {
     else if (event.key === "Escape") { this.over = null; this.point(-1); }
   }
 
-  // The next bar, where the chart has no points. Bars are made anew with each drawing: the one shown is known by its id.
+  // The next bar, where the chart has no points. Bars are made again with each drawing: the one shown is known by its id.
   stepBar(step) {
     const bars = this.data.bars, same = bars.indexOf(this.over), at = same < 0 ? bars.findIndex((bar) => bar.id === this.over?.id) : same;
     this.over = bars[(Math.max(at, step < 0 ? 0 : at) + step + bars.length) % bars.length];

@@ -1,4 +1,4 @@
-// The page: which campaign, which panel, and what the header says. Panels are modules of their own.
+// The page: which campaign, which panel, and what the header says. Panels are separate modules.
 
 import { open } from "./api.js";
 import { usesTheme } from "./colours.js";

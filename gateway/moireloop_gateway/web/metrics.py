@@ -79,7 +79,7 @@ def _listeners(gateway: Gateway) -> Metric:
 def add_campaign(families: Families, name: str, overview: Mapping[str, Any], followed: Followed) -> None:
     """All metrics of one campaign."""
     add, picture, now_s = families.add, followed.picture, followed.now_s
-    add(GAUGE, "up", "1 while the campaign's services answer.", name, float(overview["phase"] == "live"))
+    add(GAUGE, "up", "1 while the campaign's services respond.", name, float(overview["phase"] == "live"))
     for state in LIVES:
         add(
             GAUGE,

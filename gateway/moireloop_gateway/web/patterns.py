@@ -1,6 +1,6 @@
 """Measured patterns over HTTP: the body of a submission, and the program that indexes and submits it (adapter).
 
-Indexing takes a second of numbers. It runs in a process of its own, so that no listener waits for it.
+Indexing takes a second of numbers. It runs in its own process, so that no listener waits for it.
 """
 
 from __future__ import annotations

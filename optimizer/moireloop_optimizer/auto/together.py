@@ -3,7 +3,7 @@
 The model is asked once about a pool of points: a Sobol set, clouds around the runs nearest to the targets, and clouds
 around the likeliest points, which are taken apart from each other. Points are then taken from the pool one after
 another, each where the probability is greatest, less near those that are chosen or on their way. So a large allocation
-does not get copies of one point, and a point costs microseconds instead of a search of its own.
+does not get copies of one point, and a point costs microseconds instead of a separate search.
 """
 
 from __future__ import annotations

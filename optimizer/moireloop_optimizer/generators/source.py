@@ -18,7 +18,7 @@ GROUP: Final = "moireloop.strategies"
 
 
 class GeneratorUnusable(LookupError):
-    """A generator that a campaign file names is not there, cannot be loaded, or is no class; the text tells."""
+    """A generator that a campaign file names is not there, cannot be loaded, or is no class; the message says why."""
 
 
 def generator_class(strategy: str) -> Callable[..., Any]:
@@ -87,7 +87,7 @@ def _of_package(name: str) -> ModuleType:
 
 
 def _of_file(path: Path) -> ModuleType:
-    """The module in a file, run anew from its text: nothing compiled is left beside it, or taken from there."""
+    """The module in a file, run again from its text: nothing compiled is left beside it, or taken from there."""
     if not path.is_file():
         is_there = "not a file" if path.exists() else "missing"
         raise GeneratorUnusable(f"expected a Python file, got {path}, which is {is_there}")

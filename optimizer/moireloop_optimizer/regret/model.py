@@ -14,7 +14,7 @@ from moireloop_broker.contract.search import Points
 from moireloop_optimizer.runs import Observed
 
 with warnings.catch_warnings():
-    # linear_operator and gpytorch still call torch.jit.script while they are imported; not ours to mend.
+    # linear_operator and gpytorch still call torch.jit.script while they are imported; not ours to fix.
     warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated", category=DeprecationWarning)
     from botorch.exceptions.warnings import OptimizationWarning
     from botorch.models import SingleTaskGP

@@ -1,1 +1,1 @@
-"""The optimizer service: results in, candidates out, fits in a process of its own (pure)."""
+"""The optimizer service: results in, candidates out, fits in its own process (pure)."""

@@ -19,13 +19,13 @@ LONGEST_ANSWER_S: Final = 300.0
 LONGEST_START_S: Final = 120.0
 
 ALARM_S: Final = 3.0
-"""How much later than its own alarm a process that hangs is ended all the same."""
+"""How much later than its own alarm a process that hangs is ended anyway."""
 
 LARGEST_BYTES: Final = 64 * 1024 * 1024
 
 
 class FitProcessLost(RuntimeError):
-    """The fit process died or did not answer in time; the question has no answer. A new process is started."""
+    """The fit process died or did not respond in time; the question has no answer. A new process is started."""
 
 
 class Fitter:
@@ -68,7 +68,7 @@ class Fitter:
         """The answer to the question put, None while there is none; waits up to `wait_s` for it.
 
         Raises:
-            FitProcessLost: the process has died, or has not answered in time.
+            FitProcessLost: the process has died, or has not responded in time.
         """
         helper = self.start()
         try:

@@ -1,4 +1,4 @@
-"""Every test of the analyzer service has a campaign of its own in the session's Redis."""
+"""Every test of the analyzer service has a campaign to itself in the session's Redis."""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ service.close()
 
 
 def test_first_frame_takes_no_longer_than_the_others(connection: Connection, tmp_path: Path) -> None:
-    """In a process of its own: what has to be compiled or loaded is so before the service announces itself."""
+    """In its own process: what has to be compiled or loaded is so before the service announces itself."""
     write_connection(connection, tmp_path / "connection.json")
     for number in range(4):
         finished(connection, f"c{number}", frame(f"c{number}", *bilayer(8.2)[:2]))

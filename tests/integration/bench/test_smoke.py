@@ -63,7 +63,7 @@ def test_no_bench_is_left_out() -> None:
 @pytest.mark.parametrize("name", [name for name in bench.BENCHES if name not in {*OF_ITS_OWN, *bench.OPTIONAL}])
 @pytest.mark.usefixtures("compiled_kernels")
 def test_bench_of_the_table(name: str) -> None:
-    """Each of its rows has a name of its own, and a number unless nothing came that could be counted."""
+    """Each of its rows has its own name, and a number unless nothing came that could be counted."""
     rows = bench.BENCHES[name].rows(tiny=True)
     assert rows
     assert len({row.name for row in rows}) == len(rows)

@@ -102,7 +102,7 @@ def test_revoked_grant_ends_an_open_subscription(folder: Path) -> None:
         owner.note("one")
         assert [text_of(next(stream)) for stream in (seen, kept)] == ["one", "one"]
         revoke_grant(folder, "eve")
-        wait_until(lambda: owner.status().counters.get("subscribers_reset") == 1, "the events are published anew")
+        wait_until(lambda: owner.status().counters.get("subscribers_reset") == 1, "the events are published again")
         owner.note("two")
         assert text_of(next(kept)) == "two"
         with pytest.raises(RequestRefused, match="NotPermitted"):

@@ -55,7 +55,7 @@ def daemon(deaf=False):
 
 
 def program():
-    """Another program, in a session of its own and without our environment."""
+    """Another program, in its own session and without our environment."""
     left(subprocess.Popen(["/bin/sleep", "600"], start_new_session=True, env={}).pid)
 
 

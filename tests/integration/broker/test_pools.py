@@ -81,7 +81,7 @@ def test_second_live_pool_of_one_name_is_refused(client: redis.Redis, keys: Keys
 
 
 def test_pool_that_was_stopped_for_too_long_loses_its_name(client: redis.Redis, keys: Keys) -> None:
-    """Whoever has the name now keeps it; an entry that somebody deleted, as a resume does, is made anew."""
+    """Whoever has the name now keeps it; an entry that somebody deleted, as a resume does, is made again."""
     first = PoolMembership(client, keys, "night", host="first")
     first.claim()
     client.delete(keys.pools)

@@ -58,7 +58,7 @@ def test_log_is_replayed_whole_whatever_the_pages(client: redis.Redis, keys: Key
 
 
 def test_full_page_is_made_once(client: redis.Redis, keys: Keys) -> None:
-    """Who asks for the same part of the log again gets the same bytes at once; the end of the log is read anew."""
+    """Who asks for the same part of the log again gets the same bytes at once; the end of the log is read again."""
     grown(client, keys, 2 * SLICE)
     pages, request = Replays(client, keys), ReplayRequest(topics=[CHANGED], limit=SLICE)
     first, slices = answered(pages, request)

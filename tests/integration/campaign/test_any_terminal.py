@@ -19,7 +19,7 @@ ENCODINGS = [
 
 
 def moireloop(*arguments: str | Path, redirect: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, its streams as a shell makes them."""
+    """The command in its own process, its streams as a shell makes them."""
     script = f'exec "$0" -m moireloop "$@" {redirect}'
     return subprocess.run(
         ["/bin/sh", "-c", script, sys.executable, *map(str, arguments)],
@@ -82,7 +82,7 @@ def test_name_that_is_not_utf8_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["results", "status"])
 def test_full_output_is_named(command: str, file: Path) -> None:
-    """What is full is standard output, not the campaign's folder: its tables are written all the same."""
+    """What is full is standard output, not the campaign's folder: its tables are written anyway."""
     shown = moireloop(command, file, redirect="> /dev/full")
     assert shown.returncode == 1
     assert shown.stderr == "moireloop: standard output is full: No space left on device\n"

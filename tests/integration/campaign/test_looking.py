@@ -132,7 +132,7 @@ def test_results_are_never_overwritten_with_less(tmp_path: Path, capsys: pytest.
 
 
 def test_results_that_cannot_be_written_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The table comes all the same, with one line about the files; the code tells that results are in no file."""
+    """The table comes anyway, with one line about the files; the code tells that results are in no file."""
     file = campaign_file(tmp_path / "a")
     folder = stopped(file)
     folder.results_parquet.mkdir()
@@ -165,7 +165,7 @@ def test_id_moves_with_the_folder_and_is_not_made_by_looking(
 
 
 def test_append_only_file_cut_to_nothing_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is no campaign without results, and nothing begins anew."""
+    """It is no campaign without results, and nothing starts over."""
     file = campaign_file(tmp_path / "a")
     folder = stopped(file)
     for path in folder.redis.rglob("*"):

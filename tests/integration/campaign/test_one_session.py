@@ -140,7 +140,7 @@ def test_copy_from_before_later_sessions_is_refused(tmp_path: Path, redis_server
 
 
 def test_joined_server_that_was_emptied_is_an_error(tmp_path: Path, redis_server: RedisServer) -> None:
-    """A campaign that ran does not begin anew on a server without its log."""
+    """A campaign that ran does not start over on a server without its log."""
     file = joined(tmp_path / "a", redis_server, "emptied")
     folder = begun(file, redis_server)
     with contextlib.closing(redis.Redis.from_url(redis_server.url, protocol=2)) as client:

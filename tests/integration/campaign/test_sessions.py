@@ -20,7 +20,7 @@ from tests.system.running import short_campaign
 
 
 def campaign(folder: Path, redis_url: str | None = None) -> Campaign:
-    """A campaign `short` in a folder of its own, on a server that it joins or on one that it starts."""
+    """A campaign `short` in its own folder, on a server that it joins or on one that it starts."""
     folder.mkdir()
     text = short_campaign(results=4, steps=(300, 300), strategy="random")
     joined = f'\n[redis]\nurl = "{redis_url}"\n' if redis_url else ""

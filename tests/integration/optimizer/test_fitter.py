@@ -117,7 +117,7 @@ def test_generator_of_xopt_answers(fitter: Fitter) -> None:
 
 
 def test_generator_of_a_file_answers(fitter: Fitter) -> None:
-    """It lives from question to question, and begins anew with other options."""
+    """It lives from question to question, and starts over with other options."""
     fitter.ask(question(f"{OTHERS}:Middle"))
     first = answered(fitter)
     assert np.array(first.points) == pytest.approx(np.array([[0.6, 0.6], [0.61, 0.61]]))

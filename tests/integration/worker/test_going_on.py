@@ -29,7 +29,7 @@ STEPS = 38_000
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts workers, each under a name of its own; at the end all their processes are gone."""
+    """Starts workers, each under its own name; at the end all their processes are gone."""
     started: list[tuple[LocalWorker, set[int]]] = []
 
     def launch(campaign: Campaign) -> LocalWorker:
@@ -122,7 +122,7 @@ def test_attempt_after_an_error_of_lammps_begins_anew(make_campaign: Make, start
 
 
 def test_restart_file_that_is_passed_over_is_counted(make_campaign: Make, start: Start) -> None:
-    """It belongs to another plan: the run begins anew, and whoever watches the campaign sees why."""
+    """It belongs to another plan: the run starts over, and whoever watches the campaign sees why."""
     campaign = make_campaign(MEDIUM_BEAD)
     campaign.propose("c0")
     first = start(campaign)

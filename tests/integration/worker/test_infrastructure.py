@@ -85,7 +85,7 @@ def held(campaign: Campaign) -> list[WorkerStatus]:
 def test_fault_of_the_disk_holds_the_worker_and_charges_nobody(
     fault: str, ranks: int, make_campaign: Make, start_pool: StartPool, undo: ExitStack
 ) -> None:
-    """The status names what is wrong; when it is mended all candidates run, and none has lost an attempt."""
+    """The status names what is wrong; when it is fixed all candidates run, and none has lost an attempt."""
     bring_about, words = FAULTS[fault]
     campaign = make_campaign(SMALL_BEAD, ranks=ranks, max_attempts=1)
     bring_about(campaign, undo)

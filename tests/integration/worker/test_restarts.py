@@ -208,7 +208,7 @@ def damaged(path: Path, how: str) -> None:
 def test_damaged_file_is_passed_over_for_the_one_before(
     engine: Engine, plan: Plan, two_kept: Path, tmp_path: Path, how: str
 ) -> None:
-    """The newest is damaged or not ours: the run goes on from the one before. Both are: it begins anew."""
+    """The newest is damaged or not ours: the run goes on from the one before. Both are: it starts over."""
     older, newer = steps_kept(two_kept)
     damaged(two_kept / f"restart.{newer}", how)
     ended = resumed(engine, plan, tmp_path / "attempt-2", two_kept)
@@ -221,7 +221,7 @@ def test_damaged_file_is_passed_over_for_the_one_before(
 
 
 def test_error_of_lammps_removes_them(engine: Engine, plan: Plan, two_kept: Path, tmp_path: Path) -> None:
-    """What ended with an error begins anew: neither its own restart files nor those of earlier attempts are left."""
+    """What ended with an error starts over: neither its own restart files nor those of earlier attempts are left."""
     bad = replace(plan, stages=(*plan.stages[:-1], replace(plan.stages[-1], commands=("nonsense",))))
     second = tmp_path / "attempt-2"
     with pytest.raises(LammpsError, match="nonsense"):

@@ -126,7 +126,7 @@ def test_interrupted_script_ends_where_the_unbroken_one_does(engine: Engine, tmp
     """A restart file stands for the cell; what changed atoms, cell and groups is not done again.
 
     Without noise the trajectories are the same, the memory of the thermostat included. Atoms leave the half of the
-    box that one group was made of, so that a group made anew would be another one. Step 100 is between the two runs.
+    box that one group was made of, so that a group made again would be another one. Step 100 is between the two runs.
     """
     plan = planned(NOSE_HOOVER, values={"mass": 32.5})
     unbroken = final(engine.run(plan))

@@ -77,7 +77,7 @@ def test_energy_is_kept(engine: Engine) -> None:
 
 
 def test_other_units_have_no_pressure_and_energies(engine: Engine) -> None:
-    """In units lj there is neither bar nor eV; positions and times are there all the same."""
+    """In units lj there is neither bar nor eV; positions and times are there anyway."""
     watch = Recorder()
     engine.run(argon("lj"), every_steps=8, watch=watch)
     assert [totals(frame)[1:] for frame in watch.frames] == [[None, None, None]] * 4

@@ -98,7 +98,7 @@ def test_run_goes_on_with_another_number_of_ranks(folder: Path, before: int, aft
 
 
 def test_error_on_one_rank_removes_the_restart_files(folder: Path) -> None:
-    """The rank that fails alone removes them before it ends the worker, so that the next attempt begins anew."""
+    """The rank that fails alone removes them before it ends the worker, so that the next attempt starts over."""
     run("interrupted", folder)
     assert list((folder / "restarts").glob("restart.*.json"))
     code, words, _ = run("resumed_error_on_one", folder)

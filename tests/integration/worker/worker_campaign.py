@@ -101,7 +101,7 @@ class Campaign:
 
 
 def new_campaign(server: RedisServer, folder: Path) -> Campaign:
-    """A campaign that has started, its connection file in a folder of its own."""
+    """A campaign that has started, its connection file in its own folder."""
     folder.mkdir()
     sockets = folder / "s"
     sockets.mkdir()

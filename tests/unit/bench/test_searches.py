@@ -77,7 +77,7 @@ def test_samples_are_kept(tmp_path: Path) -> None:
 
 
 def test_samples_of_another_source_are_not_used(tmp_path: Path) -> None:
-    """A grid that was made anew makes all searches anew."""
+    """A grid that was made again makes all searches again."""
     cache = tmp_path / "traces.parquet"
     list(all_searched(Smooth(), RANDOM[:1], cache, "before"))
     assert read(cache, "after") == {}

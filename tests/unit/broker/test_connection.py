@@ -48,7 +48,7 @@ def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
 
 
 def test_reader_never_sees_half_a_file(tmp_path: Path) -> None:
-    """While it is written anew again and again, every reading is one whole version of it."""
+    """While it is rewritten again and again, every reading is one whole version of it."""
     path = tmp_path / FILE_NAME
     versions = [connection(tmp_path, "a" * 60), connection(tmp_path, "b")]
     write_connection(versions[0], path)

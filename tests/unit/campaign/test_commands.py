@@ -29,7 +29,7 @@ def test_errors_stand_by_their_true_names(name: str) -> None:
 
 
 def test_an_error_goes_by_its_nearest_class() -> None:
-    """Errors of files are failures; a missing file that has a name of its own is bad input; a mistake has no code."""
+    """Errors of files are failures; a missing file that has its own name is bad input; a mistake has no code."""
     assert exit_code_of(PermissionError("no")) == 1
     assert exit_code_of(NoConnectionFile("none")) == 2
     assert exit_code_of(KeyboardInterrupt()) == 130

@@ -1,4 +1,4 @@
-"""What a command imports: no more than it uses. Each is carried out in a process of its own."""
+"""What a command imports: no more than it uses. Each is carried out in its own process."""
 
 from __future__ import annotations
 

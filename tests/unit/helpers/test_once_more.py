@@ -43,7 +43,7 @@ def lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def outcome(folder: Path, capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    """Exit code and output of the second run, after the first in a process of its own."""
+    """Exit code and output of the second run, after the first in its own process."""
     pytest_run = [sys.executable, "-m", "pytest", "-q", "-o", "cache_dir=lane", "test_lane.py"]
     code = subprocess.run(pytest_run, cwd=folder, capture_output=True, check=False).returncode
     (folder / "lane.code").write_text(f"{code}\n", encoding="ascii")

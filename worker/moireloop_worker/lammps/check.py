@@ -1,4 +1,4 @@
-"""Tries a LAMMPS of the user's own choice in processes of their own, which a wrong library may bring down (adapter)."""
+"""Tries a LAMMPS of the user's own choice in separate processes, which a wrong library may bring down (adapter)."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def legs(plan: Plan, step: int = 0) -> tuple[Leg, ...]:
 
     The commands of stages that were begun come before the first leg's, as far as they are in force and not marked as
     `Once`. On the border of two stages the second one was not begun. There LAMMPS is made to forget what the file
-    remembers of fixes, so that a new one of the same name begins anew.
+    remembers of fixes, so that a new one of the same name starts over.
     """
     left: list[Leg] = []
     first = 0

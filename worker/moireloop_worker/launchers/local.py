@@ -1,6 +1,6 @@
 """Starts workers on this machine and says how they ended (adapter).
 
-A worker of one rank is a process of its own; several ranks are started by `rank_starter`. No process outlives the one
+A worker of one rank is a separate process; several ranks are started by `rank_starter`. No process outlives the one
 that started it: each gets SIGKILL when its parent ends, be it stopped itself.
 """
 

@@ -19,7 +19,7 @@ SIGNS: Final = {"FLUX_URI": "flux", "SLURM_JOB_ID": "slurm"}
 
 
 class LauncherUnusable(CannotServe):
-    """A launcher that a campaign file names is not installed, or its package cannot be imported; the text tells."""
+    """A launcher that a campaign file names is not installed or cannot be imported; the message says why."""
 
 
 def known_launchers() -> list[str]:

@@ -77,7 +77,7 @@ def required_parameters(settings: GrowthSettings) -> dict[str, Limits]:
 
 
 class GrowthModelUnusable(ValueError):
-    """A growth model that another package brings cannot be loaded or takes no such settings; the text tells."""
+    """A growth model that another package brings cannot be loaded or takes no such settings; the message says why."""
 
 
 def known_models() -> list[str]:

@@ -1,7 +1,7 @@
 """Whose fault a failure is: the candidate's, or the machine's (disk, memory, network, installation) (pure).
 
 A failure that is not the candidate's fault uses up neither its attempts nor the budget. The worker takes no candidate
-until the fault is mended, and then continues.
+until the fault is fixed, and then continues.
 """
 
 from __future__ import annotations
@@ -74,6 +74,6 @@ class Hold:
         self.reason = None
 
     def succeeded(self) -> None:
-        """A run came to an end of its own."""
+        """A run ended by itself."""
         self.reason = None
         self._backoff.reset()

@@ -104,7 +104,7 @@ class FrameOutlet:
             self._whole.idle()
 
     def look_up(self) -> None:
-        """Ask anew where the analyzers are, on rank 0; may be called from another thread than `publish`."""
+        """Ask again where the analyzers are, on rank 0; may be called from another thread than `publish`."""
         if self._whole is not None:
             self._whole.look_up()
 

@@ -103,7 +103,7 @@ class LeaseKeeper:
         return self._verdict
 
     def completed(self) -> int:
-        """A candidate came to an end of its own; returns how many have since the worker's start."""
+        """A candidate ended by itself; returns how many have since the worker's start."""
         self._completed += 1
         return self._completed
 

@@ -9,7 +9,7 @@ LONGEST_GAP_S: Final = 5.0
 
 
 class Stillness:
-    """Adds up the time between looks without progress. A pause of the whole process gives the run its time anew.
+    """Adds up the time between looks without progress. A pause of the whole process gives the run its full time again.
 
     Args:
         period_s: seconds between two looks.

@@ -2,7 +2,7 @@
 -- Returns 'queued', 'failed', 'cancelled' or 'stale'.
 -- charged is 1 (uses up an attempt), 0 (a loss, of which there may be many) or 2 (not counted at all).
 -- first is 2 (given back on request), 1 (lost) or 0 (starts from the beginning).
--- A candidate that can continue from a restart file goes first. One that was lost through no fault of its own goes
+-- A candidate that can continue from a restart file goes first. One that was lost through no fault of the candidate goes
 -- first only every second time, so that a fault of this candidate alone does not keep all others waiting.
 -- KEYS candidate log counts leases queue queue_again
 -- ARGV id attempt worker charged max_attempts max_losses only_expired queued_s

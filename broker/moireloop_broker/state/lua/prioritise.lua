@@ -1,4 +1,4 @@
--- Move a queued candidate to a place in the queue, 1 being the next: entries from that place on are queued anew.
+-- Move a queued candidate to a place in the queue, 1 being the next: entries from that place on are queued again.
 -- Returns 'moved', 'unknown', or 'late' if the candidate is not (or no longer) queued.
 -- An entry that was handed to a worker but is not leased yet stays where it is.
 -- Entries of both queues written in the same millisecond have the same id, so the candidate says which one is its own.

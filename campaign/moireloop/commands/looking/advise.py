@@ -23,7 +23,7 @@ def advise(path: Path, *, target: str | None = None) -> int:
 
     Raises:
         BadArgument: the target makes no sense.
-        CampaignFileError, NeverStarted, NotRunning: there is no such campaign, or nothing answers.
+        CampaignFileError, NeverStarted, NotRunning: there is no such campaign, or nothing responds.
     """
     from moireloop.experiment.chamber import advice_lines
 

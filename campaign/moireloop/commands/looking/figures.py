@@ -37,7 +37,7 @@ def figures(path: Path, *, run: Sequence[str] = ()) -> int:
 
 
 def not_drawn(campaign: Campaign, error: OSError) -> str:
-    """What to say when figures cannot be written, and how to mend it."""
+    """What to say when figures cannot be written, and how to fix it."""
     folder = CampaignFolder(campaign.folder).figures
     return (
         f"cannot write the figures to {folder}: {error.strerror or error}; fix that, then "

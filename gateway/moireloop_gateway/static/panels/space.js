@@ -39,7 +39,7 @@ export function mount(root, { store, go }) {
     if (busy) return;
     busy = true;
     asked = store.total;
-    modelSays.textContent = words ? `${words}; being fitted anew …` : "being fitted …";
+    modelSays.textContent = words ? `${words}; being fitted again …` : "being fitted …";
     try {
       maps = await get(`${store.path}/model`);
       words = maps.reason ?? `by ${maps.twists} twists, the largest over the other parameters: clear ${range(maps, Number(model.value)).map(percent).join(", full colour ")}`;

@@ -110,7 +110,7 @@ def test_layer_whose_order_still_changes_is_not_settled(layer: str) -> None:
 
 
 def test_dropped_frames_make_the_window_longer() -> None:
-    """Of every three frames two were dropped: three that are there are asked for all the same."""
+    """Of every three frames two were dropped: three that are there are asked for anyway."""
     sparse = points(*[8.2] * 12)[2::3]
     decision = decide_along(sparse, SETTLED, TARGETS)
     assert decision is not None

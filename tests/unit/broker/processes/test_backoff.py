@@ -22,7 +22,7 @@ def test_healthy_life_begins_anew() -> None:
 
 
 def test_what_lived_well_is_revived_at_once() -> None:
-    """Deaths in a row add up and wait longer; a healthy or a productive life begins anew."""
+    """Deaths in a row add up and wait longer; a healthy or a productive life starts over."""
     revival = Revival()
     assert revival.is_due(0.0)
     told = []

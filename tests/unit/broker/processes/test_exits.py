@@ -22,7 +22,7 @@ Start = Callable[[str], subprocess.Popen[bytes]]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts a Python program that leads a process group of its own."""
+    """Starts a Python program that leads its own process group."""
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(program: str) -> subprocess.Popen[bytes]:

@@ -40,7 +40,7 @@ def test_each_key_says_who_writes_it_and_how_long_it_lives() -> None:
 
 
 def test_campaigns_share_no_key() -> None:
-    """Campaigns on one server have keys of their own, also where one's name begins with the other's."""
+    """Campaigns on one server have separate keys, also where one's name begins with the other's."""
     mine, other = Keys("demo"), Keys("demo.2")
     keys = {*vars(mine).values(), mine.candidate("c"), mine.final_frame("c")}
     assert keys.isdisjoint({*vars(other).values(), other.candidate("c"), other.final_frame("c")})

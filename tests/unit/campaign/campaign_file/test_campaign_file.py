@@ -187,7 +187,7 @@ def test_lammps_of_ones_own_is_found_beside_the_file(tmp_path: Path, monkeypatch
 
 
 def test_further_errors_are_reported(tmp_path: Path) -> None:
-    """Each on a line of its own."""
+    """Each on its own line."""
     text = GOOD.replace("count = 2", "count = -1").replace("results = 40", "results = 0")
     path = written(tmp_path / "search.toml", text)
     with pytest.raises(CampaignFileError) as caught:

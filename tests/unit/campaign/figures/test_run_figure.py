@@ -127,7 +127,7 @@ def test_the_legend_names_only_what_is_seen() -> None:
 
 
 def test_a_run_without_frames_says_so(tmp_path: Path) -> None:
-    """And is drawn all the same."""
+    """And is drawn anyway."""
     figure = run_figure([Series("c1", 1, [])], [Target(twist_deg=8.0)], "c1")
     assert [text.get_text() for text in figure.axes[0].texts] == ["no results yet"]
     figure.savefig(tmp_path / "run.png")

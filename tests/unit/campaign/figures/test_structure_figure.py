@@ -87,7 +87,7 @@ def test_the_pattern_is_bright_where_the_lattice_is() -> None:
 
 @pytest.mark.parametrize("outcome", [REFUSED, AnalysisOutcome(reason="MemoryError: no room")])
 def test_an_analysis_that_found_nothing_says_why(outcome: AnalysisOutcome) -> None:
-    """In its panel; the pattern of a molten bilayer is shown all the same."""
+    """In its panel; the pattern of a molten bilayer is shown anyway."""
     figure = structure_figure({"pair_correlation": CORRELATION, "diffraction": outcome}, None)
     assert figure is not None
     reason = outcome.reason or "upper layer is amorphous"

@@ -14,7 +14,7 @@ def test_full_disk_is_named() -> None:
 
 
 def test_full_disk_of_redis_is_named_with_the_way_on() -> None:
-    """Redis says so itself; a few bytes may be free all the same."""
+    """Redis says so itself; a few bytes may be free anyway."""
     said = "MISCONF Errors writing to the AOF file: No space left on device"
     told = full_disk_hint(Path("/data/search/redis"), 10**9, said)
     assert (

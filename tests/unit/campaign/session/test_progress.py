@@ -169,7 +169,7 @@ def test_pipe_gets_lines() -> None:
 
 
 def test_terminal_gets_a_live_picture(make_result: MakeResult) -> None:
-    """On a terminal the picture is drawn anew in its place, with colours."""
+    """On a terminal the picture is redrawn in its place, with colours."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=100, color_system="standard")
     with ProgressView(console) as view:

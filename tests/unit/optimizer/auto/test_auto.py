@@ -61,7 +61,7 @@ def test_each_point_has_the_target_that_it_most_likely_hits() -> None:
 
 
 def test_the_same_runs_in_the_same_order_give_the_same_points() -> None:
-    """Bit for bit, whether a strategy has followed the campaign from its beginning or begins anew."""
+    """Bit for bit, whether a strategy has followed the campaign from its beginning or starts over."""
     points = sobol_points(40, 3, seed=2)
     followed = AutoStrategy(1)
     for count in range(6, 40, 3):

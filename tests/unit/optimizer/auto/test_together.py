@@ -72,7 +72,7 @@ def test_the_same_question_has_the_same_answer(known: Runs, pending: Points, cho
 
 
 def test_a_few_are_chosen_as_before(known: Runs) -> None:
-    """Each by a search of its own: as many in two questions, the second of which knows the first, as in one."""
+    """Each by a separate search: as many in two questions, the second of which knows the first, as in one."""
     nothing = np.zeros((0, 3))
     both = AutoStrategy(0).suggest(2, known, nothing, TARGETS, index=40).points
     first = AutoStrategy(0).suggest(1, known, nothing, TARGETS, index=40).points

@@ -263,7 +263,7 @@ def test_class_that_cannot_be_loaded_is_made_up_for() -> None:
 
 
 def test_one_that_will_not_take_what_is_new_begins_anew() -> None:
-    """A generator that takes in nothing after its first results is made anew with the whole history."""
+    """A generator that takes in nothing after its first results is made again with the whole history."""
 
     class Stubborn(Walk):
         def ingest(self, results: list[dict[str, Any]]) -> None:

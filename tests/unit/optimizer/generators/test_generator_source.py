@@ -12,7 +12,7 @@ from tests.helpers.installed import install
 
 
 def test_class_in_a_file(tmp_path: Path) -> None:
-    """The file is run anew each time, so that an edited one is not taken for what it was; nothing is left beside it."""
+    """The file is run again each time, so that an edit takes effect; nothing is left beside the file."""
     for number in (1, 2):
         (tmp_path / "own.py").write_text(f"class Mine:\n    number = {number}\n")
         found = generator_class(f"{tmp_path}/own.py:Mine")

@@ -45,7 +45,7 @@ def test_points_beyond_those_fitted_to_still_count() -> None:
 
 
 def test_a_fit_that_fails_falls_back_to_the_priors() -> None:
-    """Distances that overflow make the likelihood NaN; there is a model all the same, and it says so."""
+    """Distances that overflow make the likelihood NaN; there is a model anyway, and it says so."""
     observed = smooth(6)
     assert fit(Observed(observed.points * 1e200, observed.values)).fell_back
 

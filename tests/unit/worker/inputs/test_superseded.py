@@ -12,7 +12,7 @@ from moireloop_worker.inputs.superseded import in_force
     [
         pytest.param(
             "fix s all deform 1 x erate 1;unfix s;fix s all deform 1 y trate 1", "fix s all deform 1 y trate 1",
-            id="unfixed and made anew",
+            id="unfixed and made again",
         ),
         pytest.param("fix a all nve;fix s all nvt;unfix s", "fix a all nve", id="unfixed for good"),
         pytest.param(
@@ -38,7 +38,7 @@ from moireloop_worker.inputs.superseded import in_force
         ),
         pytest.param(
             "compute c all temp;uncompute c;compute c all temp/com;thermo_modify temp c",
-            "compute c all temp/com;thermo_modify temp c", id="compute made anew",
+            "compute c all temp/com;thermo_modify temp c", id="compute made again",
         ),
         pytest.param(
             "thermo_style custom step c_a;thermo_modify flush yes;thermo_style one;thermo_modify norm no",

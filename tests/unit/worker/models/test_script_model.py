@@ -257,7 +257,7 @@ def test_script_without_a_run_is_refused() -> None:
 
 
 def test_all_that_is_refused_is_reported() -> None:
-    """Not the first command alone, so that a script is mended at one go."""
+    """Not the first command alone, so that a script is fixed at one go."""
     text = GOOD.replace("fix heat", "shell ls\nquit\nfix heat")
     with pytest.raises(ScriptRefused) as caught:
         Script(settings(text))

@@ -77,7 +77,7 @@ def test_cannot_write_keeps_its_words_and_number_on_its_way_to_other_ranks() -> 
 
 
 def test_faults_in_a_row_are_tried_later_and_later() -> None:
-    """0.5, 1, 2 ... 30 s, also when what failed seemed mended in between; a run that ends of its own forgets them."""
+    """0.5, 1, 2 ... 30 s, also when what failed seemed fixed in between; a run that ends of its own forgets them."""
     hold, now_s, waits = Hold(), 100.0, []
     for _ in range(8):
         waits.append(hold.fault("disk full", now_s))
