@@ -108,10 +108,10 @@ def _row(name: str, target_deg: float, strategy: Callable[[int], Strategy], camp
     ]
     ours, theirs = (median(pair[which].time_to(target) for pair in pairs) for which in (0, 1))
     rates = [median(len(pair[which].ended) / pair[which].ended[-1] for pair in pairs) for which in (0, 1)]
-    told = (
+    note = (
         f"medians of {campaigns} campaigns of {WORKERS} workers: {ours:.1f} and {theirs:.1f} run times; "
         f"{rates[0]:.1f} and {rates[1]:.1f} results in one run time"
     )
     return Row(
-        f"{name}, {target_deg:g}: time to the first hit, async over batch", ours / theirs, "", 1.0, "at most", told
+        f"{name}, {target_deg:g}: time to the first hit, async over batch", ours / theirs, "", 1.0, "at most", note
     )

@@ -183,11 +183,11 @@ def rows(
         slow = _campaign(slow_runs, early_end=AT_ONCE, every_steps=SLOW_EVERY_STEPS, growth=slow_growth)
     replayed = offline(full.all_series, EarlyEndSettings(settled=policy), ())
     real = [_compared(full.results[name], early.results[name]) for name in sorted(full.results)]
-    told = early_ends(early.results.values())
+    ends = early_ends(early.results.values())
     return [
         Row("steps saved, replayed on full runs", 100 * mean(c.saved for c in replayed), "%", 50, "at least",
             _summary(replayed)),
-        Row("steps saved, campaign with early end", 100 * mean(c.saved for c in real), "%", 50, "at least", str(told)),
+        Row("steps saved, campaign with early end", 100 * mean(c.saved for c in real), "%", 50, "at least", str(ends)),
         Row("twist at early end against full end, median", _median(_differences_deg(real)), "degrees", 0.05, "at most",
             _summary(real)),
         _lag_row("40 ms", early.lags(EVERY_STEPS)),

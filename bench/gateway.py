@@ -44,11 +44,11 @@ MARK = b"\nevent: result/"
 
 CHROMIUM = shutil.which("chromium")
 
-COMES = """(wanted) => new Promise((told) => {
+COMES = """(wanted) => new Promise((resolve) => {
   const { store } = moireloop, look = () => {
     if (store.columns.candidate_id?.at(-1) !== wanted) return;
     store.listeners.delete(look);
-    requestAnimationFrame(() => setTimeout(() => told(Date.now() / 1000)));
+    requestAnimationFrame(() => setTimeout(() => resolve(Date.now() / 1000)));
   };
   store.listeners.add(look);
   look();

@@ -56,11 +56,11 @@ def _row(name: str, targets_deg: tuple[float, ...], repetitions: int) -> Row:
     together = _samples(name, targets_deg, repetitions)
     slowest = [max(each) for each in zip(*alone, strict=True)]
     ratio = median(all_three / one for all_three, one in zip(together, slowest, strict=True))
-    told = (
+    note = (
         f"medians of {repetitions}: {median(together):g} samples for all three, {median(slowest):g} for the slowest "
         f"alone; {', '.join(f'{median(samples):g}' for samples in alone)} for each"
     )
-    return Row(f"{name}: three targets at once over the slowest alone", ratio, "", 1.5, "at most", told)
+    return Row(f"{name}: three targets at once over the slowest alone", ratio, "", 1.5, "at most", note)
 
 
 def _samples(name: str, targets_deg: Sequence[float], repetitions: int) -> list[int]:

@@ -113,8 +113,8 @@ def rows(
 
 
 def _table(rate: dict[str, float], names: Sequence[str]) -> list[Row]:
-    told = ", ".join(f"{name} {rate[name]:,.0f}/s" for name in (*names, "hop"))
-    found = [Row("no-op candidates, two workers", rate["ours"], "1/s", 500, "at least", told)]
+    note = ", ".join(f"{name} {rate[name]:,.0f}/s" for name in (*names, "hop"))
+    found = [Row("no-op candidates, two workers", rate["ours"], "1/s", 500, "at least", note)]
     for name in names:
         goal = 1.0 if name in AHEAD_OF else CLOSE_TO
         found.append(

@@ -63,8 +63,8 @@ def utilisation_of_two(open_campaign: Open, growth: Section, runs: int, run_s: f
     typical_s = median(run.finished_s - run.leased_s for worker in before.values() for run in worker[1:] or worker)
     results, held_up_s, _ = _results(open_campaign, _scaled(growth, run_s / typical_s), runs, prepared)
     waits_s = [worker[0].outside_s for worker in before.values()]
-    told = f"a new campaign's first runs wait {max(waits_s):.2f} s for its prepared structure, once"
-    return utilisation(results).fraction or 0.0, f"{where_the_rest_went(runs_of(results, held_up_s))}; {told}"
+    note = f"a new campaign's first runs wait {max(waits_s):.2f} s for its prepared structure, once"
+    return utilisation(results).fraction or 0.0, f"{where_the_rest_went(runs_of(results, held_up_s))}; {note}"
 
 
 def _scaled(growth: Section, factor: float) -> Section:

@@ -46,8 +46,8 @@ def rows(rounds: int = 15) -> list[Row]:
 def _row(name: str, taken_s: float, bare_s: float) -> Row:
     over_s = bare_s if name in OVER_BARE else 0.0
     what = f"{name}, over bare Python" if over_s else name
-    told = f"python -c pass {1000 * bare_s:.0f} ms, ratio {taken_s / bare_s:.1f}"
-    return Row(what, taken_s - over_s, "s", GOALS_S[name], "at most", told)
+    note = f"python -c pass {1000 * bare_s:.0f} ms, ratio {taken_s / bare_s:.1f}"
+    return Row(what, taken_s - over_s, "s", GOALS_S[name], "at most", note)
 
 
 def _seconds(arguments: Sequence[str]) -> float:

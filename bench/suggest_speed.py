@@ -95,8 +95,8 @@ def rows(
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             first_s, later_s, taken_mib = pool.submit(timed, name, results).result()
         what = f"a suggestion of auto at {results} results of {name}, {PENDING} pending"
-        told = f"the first of a process, with all fits that lead to it, {first_s:.2f} s"
-        found.append(Row(what, later_s, "s", GOALS_S.get(results, 1.0), "at most", told))
+        note = f"the first of a process, with all fits that lead to it, {first_s:.2f} s"
+        found.append(Row(what, later_s, "s", GOALS_S.get(results, 1.0), "at most", note))
         found.append(Row(f"memory of the same at {results} results of {name}", taken_mib, "MiB", MOST_MIB, "at most"))
     return found + [row for name, results in product(names, large) for row in _rows_of_many(name, results, number)]
 
@@ -105,8 +105,8 @@ def _rows_of_many(name: str, results: int, number: int) -> list[Row]:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         wall_s, cpu_s, alone_s, taken_mib = pool.submit(timed_many, name, results, number).result()
     what = f"{number} candidates at once at {results} results of {name}, {PENDING_MANY} pending"
-    told = f"CPU {cpu_s:.2f} s; one alone {alone_s:.2f} s, so {number} in turn {number * alone_s:.0f} s"
+    note = f"CPU {cpu_s:.2f} s; one alone {alone_s:.2f} s, so {number} in turn {number * alone_s:.0f} s"
     return [
-        Row(what, wall_s, "s", MANY_GOAL_S, "at most", told),
+        Row(what, wall_s, "s", MANY_GOAL_S, "at most", note),
         Row(f"memory of {number} at once at {results} results of {name}", taken_mib, "MiB", MANY_MIB, "at most"),
     ]

@@ -113,8 +113,8 @@ def _first_calls(*, cold: bool) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         compiling, cached = (_first_call(folder if cold else None) for _ in range(2))
     says = "import {:.2f} s, then {:.0f} ms for the first call and {:.2f} ms for the second"
-    told = says.format(cached[0], 1e3 * cached[1], 1e3 * cached[2])
-    bare = f"without the cache {compiling[1]:.1f} s; with it {told}"
+    with_cache = says.format(cached[0], 1e3 * cached[1], 1e3 * cached[2])
+    bare = f"without the cache {compiling[1]:.1f} s; with it {with_cache}"
     return [Row("first twist of a process, compiled before", cached[1], "s", FIRST_CALL_GOAL_S, "at most", bare)]
 
 

@@ -1,7 +1,7 @@
 """Your own strategy: random steps from the best recipe so far, wider after a success, narrower after a failure.
 
 It is a generator of the standard gest-api, which Xopt, libEnsemble and others know as well: a class that is made with
-the search space, asked for points with `suggest`, and told results with `ingest`. `own-strategy.toml` names it.
+the search space, asked for points with `suggest`, and given results with `ingest`. `own-strategy.toml` names it.
 """
 
 from __future__ import annotations

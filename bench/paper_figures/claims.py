@@ -140,11 +140,11 @@ def _speed(searches: Mapping[int, Sequence[Trace]], target: Target) -> Iterator[
     samples = [Named(f"{n}:", [samples_to_hit(trace, target) for trace in searches[n]]) for n in (SMALL_BATCH, BATCH)]
     cycles = [Named(f"{n}:", [cycles_to_hit(trace, target, n) for trace in searches[n]]) for n in (SMALL_BATCH, BATCH)]
     within = f"within {target.tolerance_deg:g}°"
-    told = ", ".join(f"{n}: in {count} of {len(searches[n])}" for n, count in reached.items())
+    note = ", ".join(f"{n}: in {count} of {len(searches[n])}" for n, count in reached.items())
     said = f"qEI in batches of {SMALL_BATCH} reaches the target in fewer samples than of {BATCH}, {within}"
     for claim in (
-        _compare("a", said, samples[1], samples[0], " samples", f"reached by {told}"),
-        _compare("a", f"and in more cycles, {within}", cycles[0], cycles[1], " cycles", f"reached by {told}"),
+        _compare("a", said, samples[1], samples[0], " samples", f"reached by {note}"),
+        _compare("a", f"and in more cycles, {within}", cycles[0], cycles[1], " cycles", f"reached by {note}"),
     ):
         yield claim if all(reached.values()) else replace(claim, verdict="open")
 
@@ -157,10 +157,10 @@ def _explorative(evidence: Evidence) -> Iterator[Claim]:
         }
         best = max(rates, key=lambda n: mean(rates[n]))
         verdict = compared(rates[best], rates[largest])[1] if best != largest else _never_falls(rates)
-        told = ", ".join(f"{n}: {mean(rates[n]):.2g}" for n in rates)
+        note = ", ".join(f"{n}: {mean(rates[n]):.2g}" for n in rates)
         yield Claim(
             "b", f"qEI: beyond an optimal size of a batch the efficiency falls, within {target.tolerance_deg:g}°",
-            f"hits in 100 samples by size: {told}", verdict,
+            f"hits in 100 samples by size: {note}", verdict,
         )  # fmt: skip
     wide, narrow = (
         Named(f"{n}:", [spread(trace, n) for trace in evidence.of("qei", n)]) for n in (largest, evidence.sizes[0])
@@ -236,10 +236,10 @@ def _landscape(evidence: Evidence) -> Iterator[Claim]:
     shares = [100.0 * float(np.mean(np.abs(known - twist) <= COHERENT_DEG)) for twist in TARGETS_DEG]
     beyond = 100.0 * float(np.mean(known > COMMON_DEG))
     falling = all(nearer > farther for nearer, farther in pairwise(shares))
-    told = ", ".join(f"{twist:g}°: {share:.1f} %" for twist, share in zip(TARGETS_DEG, shares, strict=True))
+    note = ", ".join(f"{twist:g}°: {share:.1f} %" for twist, share in zip(TARGETS_DEG, shares, strict=True))
     yield Claim(
         "g", f"targets beyond {COMMON_DEG:g}° are increasingly rare",
-        f"{beyond:.0f} % of runs beyond {COMMON_DEG:g}°; within {COHERENT_DEG:g}° of {told}",
+        f"{beyond:.0f} % of runs beyond {COMMON_DEG:g}°; within {COHERENT_DEG:g}° of {note}",
         "holds" if falling else "does not hold",
     )  # fmt: skip
 
@@ -261,8 +261,8 @@ def _beside(evidence: Evidence) -> Iterator[Claim]:
 def _compare(letter: str, said: str, more: Named, less: Named, unit: str, beside: str = "") -> Claim:
     """A claim that the first values are the larger ones."""
     found, verdict = compared(more.values, less.values)
-    told = ", ".join(f"{named.name} {mean(named.values):.3g}{unit}" for named in (more, less))
-    measured = f"{told}; difference {found.mean:.2g} in [{found.low:.2g}, {found.high:.2g}]"
+    note = ", ".join(f"{named.name} {mean(named.values):.3g}{unit}" for named in (more, less))
+    measured = f"{note}; difference {found.mean:.2g} in [{found.low:.2g}, {found.high:.2g}]"
     return Claim(letter, said, f"{measured}; {beside}" if beside else measured, verdict)
 
 

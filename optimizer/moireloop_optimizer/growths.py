@@ -79,6 +79,6 @@ def _counts(event: PatternMeasured, space: SearchSpace) -> bool:
 
 
 def _twists(events: Sequence[PatternMeasured]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    told = [(event.analysis.twist_deg, event.analysis.sigma_deg or 0.0) for event in events]
-    twist_deg, sigma_deg = np.array(told, dtype=np.float64).reshape(-1, 2).T
+    twists = [(event.analysis.twist_deg, event.analysis.sigma_deg or 0.0) for event in events]
+    twist_deg, sigma_deg = np.array(twists, dtype=np.float64).reshape(-1, 2).T
     return twist_deg, sigma_deg

@@ -70,11 +70,11 @@ def test_earlier_client_gets_the_status_that_it_knows() -> None:
     for version in (1, 2):
         earlier = msgpack.packb({"tag": f"status_request/{version}"})
         assert unpack_request(earlier) == StatusRequest()
-        told = msgpack.unpackb(pack_reply(status, earlier))
-        assert told["tag"] == f"status/{version}"
-        assert {**told, "tag": "", "workers": []} == {**second, "tag": "", "workers": []}
+        reply = msgpack.unpackb(pack_reply(status, earlier))
+        assert reply["tag"] == f"status/{version}"
+        assert {**reply, "tag": "", "workers": []} == {**second, "tag": "", "workers": []}
         known = {"worker", "candidate_id", "attempt", "step", "seen_s"}
-        assert [set(worker) for worker in told["workers"]] == [known if version == 1 else set(fields["workers"][0])]
+        assert [set(worker) for worker in reply["workers"]] == [known if version == 1 else set(fields["workers"][0])]
     assert pack_reply(status, pack(StatusRequest())) == pack(status)
 
 
@@ -83,8 +83,8 @@ def test_earlier_client_sees_a_paused_campaign_as_one_that_leases_nothing(tag: s
     """It knows no pause: such a campaign is draining to it, until it goes on."""
     fields, _ = golden_examples()["Status"]
     paused = unpack_reply(msgpack.packb({**fields, "state": "paused"}))
-    told = msgpack.unpackb(pack_reply(paused, msgpack.packb({"tag": tag})))
-    assert told["state"] == "draining"
+    reply = msgpack.unpackb(pack_reply(paused, msgpack.packb({"tag": tag})))
+    assert reply["state"] == "draining"
 
 
 @pytest.mark.parametrize("kind", ["propose", "cancel", "stop"])

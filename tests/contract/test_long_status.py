@@ -18,13 +18,13 @@ WORKERS = 1000
 @pytest.fixture(scope="module")
 def status() -> Status:
     """A status that is longer than LARGE_BYTES."""
-    told = unpack_reply(msgpack.packb(golden_examples()["Status"][0]))
-    assert isinstance(told, Status)
+    example = unpack_reply(msgpack.packb(golden_examples()["Status"][0]))
+    assert isinstance(example, Status)
     workers = [
         WorkerStatus(worker=f"w{number}", candidate_id=f"c{number}", attempt=1, step=number, seen_s=1.7e9)
         for number in range(WORKERS)
     ]
-    return told.model_copy(update={"workers": workers})
+    return example.model_copy(update={"workers": workers})
 
 
 def test_workers_that_are_packed_already_make_the_same_message(status: Status) -> None:

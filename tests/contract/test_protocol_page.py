@@ -57,10 +57,10 @@ def code(cell: str) -> str:
 def test_schema_is_that_of_the_models() -> None:
     """The file in the package is what `make schema` writes; a field without a meaning, or a meaning too many, fails."""
     assert (DATA / "schema.json").read_text(encoding="utf-8") == schema_text()
-    told = tomllib.loads((DATA / "meanings.toml").read_text(encoding="utf-8"))
+    described = tomllib.loads((DATA / "meanings.toml").read_text(encoding="utf-8"))
     fields = {name: set(model.model_fields) - {"tag"} for name, model in MODELS.items()}
-    assert {name: set(words) - {"says"} for name, words in told.items()} == fields
-    assert all(text for words in told.values() for text in words.values())
+    assert {name: set(words) - {"says"} for name, words in described.items()} == fields
+    assert all(text for words in described.values() for text in words.values())
 
 
 @pytest.mark.parametrize("name", TAGGED)
@@ -84,9 +84,9 @@ def test_no_number_needs_bigint() -> None:
 
 def test_fields_of_the_page_are_fields_of_the_models() -> None:
     """The page shows the fields that most controllers need by paths that exist."""
-    told = rows("Schema and test vectors", 1)
-    assert len(told) > 10
-    for name, path, meaning in told:
+    described = rows("Schema and test vectors", 1)
+    assert len(described) > 10
+    for name, path, meaning in described:
         model: Any = MODELS[code(name)]
         for part in code(path).split("."):
             kinds = [model.model_fields[part].annotation]
@@ -96,8 +96,8 @@ def test_fields_of_the_page_are_fields_of_the_models() -> None:
 
 def test_header_of_a_frame_has_the_fields_of_the_page() -> None:
     """The page for authors of analyzers and workers names each field of the header, in its order."""
-    told = [code(field) for field, _ in rows("The header", page=SERVICES)]
-    assert told == [name for name in FrameHeader.model_fields if name != "tag"]
+    described = [code(field) for field, _ in rows("The header", page=SERVICES)]
+    assert described == [name for name in FrameHeader.model_fields if name != "tag"]
 
 
 def test_every_message_has_an_example() -> None:
@@ -146,18 +146,18 @@ def test_unions_read_their_examples() -> None:
 
 def test_topics_are_those_of_the_code() -> None:
     """The table of topics has all of them, each with the message that travels on it."""
-    told = {code(topic): code(body) for topic, body, _ in rows("Published messages", 1)}
-    assert told == {str(model.model_fields["tag"].default): model.__name__ for model in members(Published)}
-    assert set(told) == topics.LOG_TOPICS | topics.OBSERVED_TOPICS
+    described = {code(topic): code(body) for topic, body, _ in rows("Published messages", 1)}
+    assert described == {str(model.model_fields["tag"].default): model.__name__ for model in members(Published)}
+    assert set(described) == topics.LOG_TOPICS | topics.OBSERVED_TOPICS
     assert set(members(Published)) == {*members(Event), Observation, FrameAnalysed}
 
 
 def test_requests_and_their_replies_are_those_of_the_code() -> None:
     """The table of requests has all of them."""
-    told = {code(request): code(reply) for request, reply in rows("Control")}
-    assert set(told) == {model.__name__ for model in members(Request)}
+    described = {code(request): code(reply) for request, reply in rows("Control")}
+    assert set(described) == {model.__name__ for model in members(Request)}
     for model in members(Request):
-        assert told[model.__name__] == REPLIES.get(model, Accepted).__name__
+        assert described[model.__name__] == REPLIES.get(model, Accepted).__name__
 
 
 def test_refusals_are_those_of_the_code() -> None:
@@ -174,10 +174,10 @@ def test_refusals_are_those_of_the_code() -> None:
 
 def test_connection_file_has_the_fields_of_the_page() -> None:
     """The table of the connection file has its fields and the names of the keys."""
-    told = {code(field): meaning for field, meaning in rows("Connection file")}
-    assert set(told) == set(Connection.model_fields)
-    assert set(re.findall(r"`(\w+_(?:public|secret))`", told["curve"])) == set(Curve.model_fields)
-    assert told["version"] == str(Connection.model_fields["version"].default)
+    described = {code(field): meaning for field, meaning in rows("Connection file")}
+    assert set(described) == set(Connection.model_fields)
+    assert set(re.findall(r"`(\w+_(?:public|secret))`", described["curve"])) == set(Curve.model_fields)
+    assert described["version"] == str(Connection.model_fields["version"].default)
 
 
 def test_limits_are_those_of_the_code() -> None:
@@ -203,9 +203,9 @@ def test_limits_are_those_of_the_code() -> None:
 
 def test_names_and_ids_match_the_patterns_of_the_page() -> None:
     """The patterns of the page are those of the models."""
-    told = dict(rows("MessagePack"))
+    described = dict(rows("MessagePack"))
     for name, pattern in PATTERNS.items():
-        assert f"`{pattern}`" in told[name]
+        assert f"`{pattern}`" in described[name]
 
 
 def propose(value: bytes, seed: bytes = b"\x07") -> ProposeRequest:

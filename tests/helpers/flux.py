@@ -44,21 +44,21 @@ class Flux:
     def allocation(self, *options: str) -> Iterator[Held]:
         """An instance with both nodes, for as long as the block lasts."""
         with tempfile.TemporaryDirectory(prefix="moireloop-flux-") as place:
-            told = Path(place) / "uri"
+            uri_file = Path(place) / "uri"
             (Path(place) / "resources.toml").write_text(RESOURCES)
             idle = shlex.join(lifeline_command(["sleep", "3600"], signal.SIGKILL, parent=ANY_PARENT))
             command = [
                 "flux", "start", f"--test-size={len(NODES)}", f"--test-hosts={' '.join(NODES)}",
                 f"--config-path={place}/resources.toml", *options,
-                "sh", "-c", f"echo $FLUX_URI > {told}.new && mv {told}.new {told} && exec {idle}",
+                "sh", "-c", f"echo $FLUX_URI > {uri_file}.new && mv {uri_file}.new {uri_file} && exec {idle}",
             ]  # fmt: skip
             nowhere = subprocess.DEVNULL
             with subprocess.Popen(
                 lifeline_command(command, signal.SIGTERM), stdin=nowhere, stdout=nowhere, stderr=nowhere
             ) as start:
                 try:
-                    wait_until(told.exists, "the Flux instance is up", 90)
-                    yield Held({**os.environ, "FLUX_URI": told.read_text().strip()}, NODES)
+                    wait_until(uri_file.exists, "the Flux instance is up", 90)
+                    yield Held({**os.environ, "FLUX_URI": uri_file.read_text().strip()}, NODES)
                 finally:
                     start.terminate()
                     with contextlib.suppress(subprocess.TimeoutExpired):

@@ -85,7 +85,7 @@ def test_a_periodic_cell_that_the_lattices_do_not_close_in_has_seams(twist: floa
 
 
 @pytest.mark.parametrize("height", [1.0, 2.0, 3.5])
-def test_rippled_layers_are_told_apart(height: float) -> None:
+def test_rippled_layers_are_separated(height: float) -> None:
     """Both layers ripple together, by more than the gap between them: the layers and the twist are found."""
     bilayer = commensurate(3, 2, repeats=3)
     positions = bilayer.positions.copy()

@@ -61,10 +61,12 @@ def stored_frames() -> list[Stored]:
         ends = np.cumsum(stored["atoms"])[:-1]
         places = np.split(stored["positions"].astype(float), ends)
         kinds = np.split(stored["types"].astype(np.int64), ends)
-        told = zip(stored["name"], stored["model"], stored["stacking"], places, kinds, stored["cell"], strict=True)
+        stored_rows = zip(
+            stored["name"], stored["model"], stored["stacking"], places, kinds, stored["cell"], strict=True
+        )
         return [
             Stored(str(name), str(model), str(stacking), Bilayer(positions, types, cell))
-            for name, model, stacking, positions, types, cell in told
+            for name, model, stacking, positions, types, cell in stored_rows
         ]
 
 

@@ -125,7 +125,7 @@ def steps_now(campaign: RunningCampaign) -> int:
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_one_run_outlives_a_preemption_and_the_end_of_its_time(slurm: Slurm, campaign: Make, tmp_path: Path) -> None:
-    """The script of `moireloop job`: preempted and requeued by Slurm, then told of its end and requeued by itself.
+    """The script of `moireloop job`: preempted and requeued by Slurm, then notified of its end and requeued by itself.
 
     The one candidate is never charged, goes on from restart files, and comes to its one result.
     """

@@ -62,10 +62,10 @@ def test_what_is_no_job_is_reported_in_one_line(
 ) -> None:
     """A job that is over, none at all, and a machine without srun."""
     enter(monkeypatch, {**slurm.environment, "SLURM_JOB_ID": "7", name: value})
-    with pytest.raises(CannotLaunch) as told:
+    with pytest.raises(CannotLaunch) as raised:
         SlurmLauncher.survey()
-    assert words in str(told.value)
-    assert "\n" not in str(told.value)
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.fixture
@@ -83,8 +83,8 @@ def test_ranks_that_do_not_find_each_other_are_no_worker(
     campaign = make_campaign(SMALL_BEAD, ranks=2, nodes=2, launcher="slurm", launcher_options=options)
     campaign.propose("c0")
     start_pool(campaign, held.environment)
-    told = wait_until(lambda: [one.fault for one in campaign.state.status().workers if one.fault], "a fault", 60)
-    assert "expected 2 MPI ranks, got 1: the launcher and this MPI library do not speak the same PMI" in told[0]
+    faults = wait_until(lambda: [one.fault for one in campaign.state.status().workers if one.fault], "a fault", 60)
+    assert "expected 2 MPI ranks, got 1: the launcher and this MPI library do not speak the same PMI" in faults[0]
     assert campaign.events("run_leased/1") == []
 
 

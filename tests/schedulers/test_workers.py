@@ -141,8 +141,8 @@ def test_rank_gets_its_gpus(
     start_pool(campaign, held.environment)
     campaign.wait_for("run_finished/1")
     (rank,) = ranks_with(str(campaign.file))
-    told = environment_of(rank).get("CUDA_VISIBLE_DEVICES")
-    assert told in (None, "", "-1") if devices is None else re.fullmatch(devices, told or "")
+    visible = environment_of(rank).get("CUDA_VISIBLE_DEVICES")
+    assert visible in (None, "", "-1") if devices is None else re.fullmatch(devices, visible or "")
 
 
 @pytest.mark.parametrize(

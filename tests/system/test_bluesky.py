@@ -119,9 +119,9 @@ def test_campaign_is_driven_and_followed(driven: RunningCampaign, tmp_path: Path
             publisher.send_signal(signal.SIGKILL)
             publisher.wait(20)
         before = len(received(consumed))
-        told: dict[str, Any] = {}
-        exec(example(driven.folder), told)  # noqa: S102
-        assert len(told["problem"].optimizer.generator.data) == 4
+        namespace: dict[str, Any] = {}
+        exec(example(driven.folder), namespace)  # noqa: S102
+        assert len(namespace["problem"].optimizer.generator.data) == 4
         with program(*publish, env=environment, stdout=subprocess.PIPE) as publisher:
             wait_until(lambda: stops(received(consumed)) >= 7, "the other runs arrive", 60)
             assert subprocess.run([sys.executable, *publish], env=environment, check=False).returncode == 2

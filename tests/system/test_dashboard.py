@@ -48,11 +48,11 @@ TILED = """async ([wanted, rounds]) => {
 
 LISTEN = """() => {
   const { store } = moireloop, before = store.total;
-  window.nextResult = new Promise((told) => {
+  window.nextResult = new Promise((resolve) => {
     const look = () => {
       if (store.total <= before) return;
       store.listeners.delete(look);
-      told(Date.now() / 1000 - store.columns.logged_s.at(-1));
+      resolve(Date.now() / 1000 - store.columns.logged_s.at(-1));
     };
     store.listeners.add(look);
   });
@@ -226,8 +226,8 @@ def test_ten_thousand_results_are_drawn_at_once(opened: Opened) -> None:
     clock.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     def busy_s() -> float:
-        told = clock.send("Performance.getMetrics")["metrics"]
-        return float(next(one["value"] for one in told if one["name"] == "TaskDuration"))
+        metrics = clock.send("Performance.getMetrics")["metrics"]
+        return float(next(one["value"] for one in metrics if one["name"] == "TaskDuration"))
 
     for panel in ("overview", "space", "results"):
         page = opened.show(panel)

@@ -52,17 +52,17 @@ def test_example_of_the_page_runs(
     assert min(table["heights.roughness_angstrom"].to_pylist()) > 0
     (running.folder.parent / "mine.campaign").symlink_to(running.folder)
     read = [sys.executable, "-c", blocks("python")[1]]
-    told = subprocess.run(
+    done = subprocess.run(
         read, cwd=running.folder.parent, capture_output=True, text=True, timeout=60, check=True
     ).stdout
-    assert told.count("heights height_angstrom [") == told.count("heights atoms_count [") == 4
+    assert done.count("heights height_angstrom [") == done.count("heights atoms_count [") == 4
     final = next(running.folder.glob("runs/*/attempt-*/final.extxyz"))
     offline = blocks("python")[3].replace("runs/c00000/attempt-1", str(final.parent.relative_to(running.folder)))
     read = [sys.executable, "-c", offline]
-    told = subprocess.run(
+    done = subprocess.run(
         read, cwd=running.folder.parent, capture_output=True, text=True, timeout=60, check=True
     ).stdout
-    assert told.startswith("Analysis(numbers=mappingproxy({'spacing_angstrom': ")
+    assert done.startswith("Analysis(numbers=mappingproxy({'spacing_angstrom': ")
 
 
 def test_analyzer_that_fails_is_reported(
@@ -78,10 +78,10 @@ def test_analyzer_that_fails_is_reported(
     running.wait_for_results(1)
     (running.folder.parent / "mine.campaign").symlink_to(running.folder)
     read = [sys.executable, "-c", blocks("python")[2]]
-    told = subprocess.run(
+    done = subprocess.run(
         read, cwd=running.folder.parent, capture_output=True, text=True, timeout=60, check=True
     ).stdout
-    assert "{} ZeroDivisionError: division by zero None" in told
+    assert "{} ZeroDivisionError: division by zero None" in done
     code, output = running.end()
     assert code == 0, output
     line = "analyses failed: heights 4 of 4 (ZeroDivisionError: division by zero)"
@@ -110,7 +110,7 @@ def test_those_that_come_with_moireloop_run(campaign: Callable[..., RunningCampa
     assert len(list((running.folder / "figures").glob("structure-*.png"))) == 1
 
 
-def test_analyzer_that_is_not_installed_is_told_before_anything_starts(
+def test_missing_analyzer_is_reported_before_anything_starts(
     campaign: Callable[..., RunningCampaign],
 ) -> None:
     """One line with the key and the name, exit code 2, no folder."""
@@ -126,7 +126,7 @@ def test_analyzer_that_is_not_installed_is_told_before_anything_starts(
 def test_validate_tries_each_analyzer(
     campaign: Callable[..., RunningCampaign], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that raises, hangs or dies on a small bilayer is a warning that says how; one that works is not told of."""
+    """One that raises, hangs or dies on a small bilayer is a warning that says how; one that works is not mentioned."""
     module = (
         "import os, time\nfrom moireloop_analyzer import Analysis\n"
         "def fine(snapshot):\n    return Analysis()\n"

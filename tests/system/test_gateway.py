@@ -181,15 +181,15 @@ def pattern(watched: Watched) -> Any:
 def test_a_measured_pattern_is_indexed_and_logged_once(watched: Watched, pattern: Any) -> None:
     """Sent again it is the same event; another pattern of that id is refused."""
     steering, place = watched.gateway.steering, f"{HERE}/patterns"
-    body, told = SUBMITTED, pattern
-    assert told["analysis"]["twist_deg"] == pytest.approx(8.3, abs=0.2)
-    assert told["analysis"]["scale"] == pytest.approx(1 / OFF, rel=0.01)
-    assert told["analysis"]["closest"]
-    assert (told["requester"], told["parameters"]) == ("ada", {"flux": 2.0})
-    assert steering.ask(place, "POST", {**body, "requester": "bob"}).json["pattern"] == told
+    body, expected = SUBMITTED, pattern
+    assert expected["analysis"]["twist_deg"] == pytest.approx(8.3, abs=0.2)
+    assert expected["analysis"]["scale"] == pytest.approx(1 / OFF, rel=0.01)
+    assert expected["analysis"]["closest"]
+    assert (expected["requester"], expected["parameters"]) == ("ada", {"flux": 2.0})
+    assert steering.ask(place, "POST", {**body, "requester": "bob"}).json["pattern"] == expected
     (listed,) = watched.gateway.looking.ask(place).json["patterns"]
-    assert listed["analysis"] == told["analysis"]
-    assert watched.gateway.looking.ask(f"{place}/shot").json["pattern"] == told
+    assert listed["analysis"] == expected["analysis"]
+    assert watched.gateway.looking.ask(f"{place}/shot").json["pattern"] == expected
     for wrong, code, words in (
         ({"columns": columns(2, 9.0)}, 409, "other peaks"),
         ({"columns": {"q_x_per_angstrom": [1.0, 2.0], "intensity": [1.0]}}, 422, "as many values in each column"),
@@ -203,7 +203,7 @@ def test_a_measured_pattern_is_indexed_and_logged_once(watched: Watched, pattern
     last = watched.summary()["targets"]
     assert steering.ask(f"{HERE}/requests/retarget_to_pattern", "POST", {}).code == 200
     with connect(watched.campaign.folder) as client:
-        assert client.targets[0].twist_deg == told["analysis"]["twist_deg"]
+        assert client.targets[0].twist_deg == expected["analysis"]["twist_deg"]
         client.retarget([(one["twist_deg"], one["tolerance_deg"]) for one in last])
     metrics = watched.gateway.looking.ask("/metrics").body.decode()
     assert 'moireloop_patterns_total{campaign="short"} 1.0' in metrics
@@ -252,17 +252,17 @@ def test_events_are_the_log_without_a_gap(watched: Watched) -> None:
 
 
 def test_a_proposal_comes_to_its_result(watched: Watched) -> None:
-    """Proposed over HTTP, told by an event, in the table of results."""
+    """Proposed over HTTP, announced by an event, listed in the table of results."""
     looking = watched.gateway.looking
     with looking.listen(f"{HERE}/events?topics=result/3") as events:
         body = {"candidate_id": "by-http", "parameters": PARAMETERS, "seed": 7}
         assert watched.gateway.steering.ask(f"{HERE}/requests/propose", "POST", body).json == {"accepted": True}
         mine = next(event for event in events if event.data["event"]["candidate"]["candidate_id"] == "by-http")
     assert mine.came_s - mine.data["event"]["times"]["logged_s"] < 1.0
-    told = looking.ask(f"{HERE}/results/by-http").json
-    assert told["id"] == mine.id
-    assert told["result"]["candidate"]["parameters"] == PARAMETERS
-    assert told["result"]["report"]["provenance"]
+    body = looking.ask(f"{HERE}/results/by-http").json
+    assert body["id"] == mine.id
+    assert body["result"]["candidate"]["parameters"] == PARAMETERS
+    assert body["result"]["report"]["provenance"]
     again = watched.gateway.steering.ask(
         f"{HERE}/requests/cancel", "POST", {"candidate_id": "by-http", "reason": "a test"}
     )
@@ -306,14 +306,14 @@ def test_a_campaign_that_has_ended_is_shown(tmp_path: Path) -> None:
         assert (listed["key"], listed["running"]) == ("tiny", False)
         here = "/api/v1/campaigns/tiny"
         wait_until(lambda: opened.looking.ask(here).json["phase"] == "ended", "the log is read")
-        told = opened.looking.ask(here).json
-        assert told["counts"]["failed"] == 3
+        body = opened.looking.ask(here).json
+        assert body["counts"]["failed"] == 3
         with opened.looking.listen(f"{here}/events?since=0-0") as events:
-            seen = list(itertools.islice((event for event in events if event.id), told["events"]))
-        assert seen[-1].id == told["last_id"]
+            seen = list(itertools.islice((event for event in events if event.id), body["events"]))
+        assert seen[-1].id == body["last_id"]
         with opened.looking.listen(f"{here}/events", Last_Event_ID="1-0") as events:
             assert [event.id for event in itertools.islice(events, len(seen))] == [event.id for event in seen]
-        assert len(opened.looking.ask(f"{here}/log?since=1-0").json["events"]) == told["events"]
+        assert len(opened.looking.ask(f"{here}/log?since=1-0").json["events"]) == body["events"]
         assert opened.looking.ask(f"{here}/results/c1").json["result"]["candidate"]["candidate_id"] == "c1"
         began_s = time.monotonic()
         answer = opened.steering.ask(f"{here}/requests/stop", "POST", {})

@@ -90,8 +90,8 @@ def test_joined_pools_grow_die_and_go_on_after_the_session_was_killed(
         joined = start("side", "join", running.file, "--name", "side", "--workers", "1")
         doomed = start("doomed", "join", running.file, "--name", "doomed", "--workers", "1")
         wait_until(lambda: has_pool(running, "side") and has_pool(running, "doomed"), "the pools have joined", 120)
-        told = "pool side keeps 2 workers from now on; surplus workers give back their candidates\n"
-        assert scaled(running.file, "2", "--pool", "side") == (0, told)
+        message = "pool side keeps 2 workers from now on; surplus workers give back their candidates\n"
+        assert scaled(running.file, "2", "--pool", "side") == (0, message)
         wait_until(lambda: workers_of(running, "side") == 2, "the pool has grown", 60)
         assert scaled(running.folder, "1", "--pool", "side")[0] == 0
         code, words = scaled(running.file, "1", "--pool", "nobody")
@@ -162,6 +162,6 @@ def test_services_that_start_by_themselves(
     assert late.wait(60) == 0
     assert (tmp_path / "late.txt").read_text().count("pool late has joined short") == 2
     events = running.assert_exactly_one_result_each(results)
-    told = [event for event in events if isinstance(event, ServiceChanged)]
-    assert {"broker", "optimizer"} <= {event.service for event in told if event.state == "started"}
-    assert any(event.service.startswith("analyzer-") for event in told)
+    changes = [event for event in events if isinstance(event, ServiceChanged)]
+    assert {"broker", "optimizer"} <= {event.service for event in changes if event.state == "started"}
+    assert any(event.service.startswith("analyzer-") for event in changes)

@@ -185,11 +185,11 @@ def test_partition_of_a_minute_that_is_shorter_than_the_lease(campaign: Make, ho
     patiently(lambda: both.count("frames_received") == _settled_count(both), "the analyzer has taken in what came")
     (report,) = [r["report"] for r in both.results() if r["candidate"]["candidate_id"] == lease["candidate_id"]]
     sent, dropped, received = report["frames_sent"], report["frames_dropped"], both.count("frames_received")
-    told = {"steps": report["steps"], "sent": sent, "dropped": dropped, "received": received}
-    assert sent + dropped >= report["steps"], told
-    assert dropped > 0, told
-    assert both.count("frames_dropped") >= dropped, told
-    assert received < sent, told
+    counts = {"steps": report["steps"], "sent": sent, "dropped": dropped, "received": received}
+    assert sent + dropped >= report["steps"], counts
+    assert dropped > 0, counts
+    assert both.count("frames_dropped") >= dropped, counts
+    assert received < sent, counts
     both.assert_one_result_each(None)
 
 

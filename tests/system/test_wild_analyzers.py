@@ -54,9 +54,9 @@ def test_campaign_goes_on_and_nothing_is_left(
     code, output = running.end()
     assert code == 0, output
     running.assert_exactly_one_result_each(4)
-    told = {result.analyses["wild"].reason for result in running.results_of_log()}
+    reasons = {result.analyses["wild"].reason for result in running.results_of_log()}
     reason = "analyzer 'wild' did not finish within 1 s"
-    assert told == {reason, f"given up: {reason}, 3 times in a row"}
+    assert reasons == {reason, f"given up: {reason}, 3 times in a row"}
     pids = [int(path.name.removeprefix("pid-")) for path in left.iterdir()]
     assert len(pids) == 3
     assert [pid for pid in pids if psutil.pid_exists(pid)] == []

@@ -111,7 +111,7 @@ class TwoHostsCampaign:
         return int(self.status().get("counters", {}).get(counter, 0))
 
     def step_of(self, worker: str) -> int:
-        """The last step that a worker has told."""
+        """The last step that a worker reported."""
         return next((w["step"] for w in self.status().get("workers", ()) if w["worker"] == worker), 0)
 
     def leases(self, worker: str) -> list[Event]:

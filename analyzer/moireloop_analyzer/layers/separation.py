@@ -1,4 +1,4 @@
-"""The lower and the upper layer of a bilayer, told apart by height or, where they ripple, by connection (pure)."""
+"""The lower and the upper layer of a bilayer, separated by height or, where they ripple, by connection (pure)."""
 
 from __future__ import annotations
 

@@ -25,18 +25,18 @@ SPOTS: Final = 12
 
 
 def pattern_distance(
-    pattern: Floats, others: Floats, *, told_apart: bool = False, mirrored: bool = True
+    pattern: Floats, others: Floats, *, layers_known: bool = False, mirrored: bool = True
 ) -> npt.NDArray[np.float64]:
     """(N,) distances in inverse angstrom of a pattern (2, 2, 2) from others (N, 2, 2, 2).
 
     Args:
         pattern: reciprocal lattices of two layers, vectors as rows, 120 degrees apart before strain.
         others: reciprocal lattices of N bilayers.
-        told_apart: whether the first layer of the pattern is known to be the first one of the others.
+        layers_known: whether the first layer of the pattern is known to be the first one of the others.
         mirrored: whether a mirror image, the twist in the other sense, is the same.
     """
     one, many = _complex(pattern), _complex(others)
-    choices = [many, many[:, ::-1]] if not told_apart else [many]
+    choices = [many, many[:, ::-1]] if not layers_known else [many]
     if mirrored:
         choices += [np.conj(choice[..., ::-1]) for choice in choices]
     first, second = _turned(one[0]), _turned(one[1])

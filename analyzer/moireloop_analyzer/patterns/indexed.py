@@ -70,7 +70,7 @@ class IndexedPattern:
         signed_deg: rotation of `layers[1]` against `layers[0]`, in [-30, 30], counter-clockwise.
         layers: two, the one of the first nominal constant first where the constants tell which is which, else the
             brighter one first; fewer where the pattern was refused.
-        told_apart: whether the constants show which layer is which.
+        layers_known: whether the constants show which layer is which.
         covariance: (8, 8) of the elements of both layers' matrices.
         moire_angstrom: wavelength of the moire pattern of the two lattices, None where it is infinite.
         moire_error_angstrom: its standard error.
@@ -87,7 +87,7 @@ class IndexedPattern:
     sigma_deg: float | None = None
     signed_deg: float | None = None
     layers: tuple[Layer, ...] = ()
-    told_apart: bool = False
+    layers_known: bool = False
     covariance: Floats | None = None
     moire_angstrom: float | None = None
     moire_error_angstrom: float | None = None

@@ -216,7 +216,7 @@ def _paired(
     explained = np.concatenate([np.flatnonzero(~free), satellites, *(one.peaks for one, _ in domains)])
     pattern = replace(
         pattern,
-        told_apart=identified,
+        layers_known=identified,
         satellites=satellites,
         satellite_share=_satellite_share(peaks, fit, satellites, about),
         domains=tuple(domain_of(peaks, one, _nominal(constants), bright) for one, bright in domains),

@@ -1,4 +1,4 @@
-"""What a campaign searches, told to a controller that knows nothing of it (adapter)."""
+"""Describes a campaign's search to a controller that knows nothing of it (adapter)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""By which way a worker reaches an analyzer: local socket or TCP, told from what the analyzer announced (adapter).
+"""By which way a worker reaches an analyzer: local socket or TCP, by what the analyzer announced (adapter).
 
 An announcement is one endpoint, or both ways in one text: `tcp://HOST:PORT ipc://PATH HOST'S NAME`. Each process reads
 it for itself, since the ranks of one worker may be on several hosts.

@@ -26,7 +26,7 @@ from moireloop_broker.processes.file_lock import locks_within
 
 ADDRESS: Final = re.compile(r"(?:(?P<way>tcp)://)?(?P<host>\[[0-9a-fA-F:]+\]|[\w.-]+):(?P<port>[0-9]{1,5})|ipc://.+")
 
-TOLD_AFTER_S: Final = 0.7
+REPORT_AFTER_S: Final = 0.7
 
 LOOK_MS: Final = 200
 
@@ -59,7 +59,7 @@ class Publisher:
         prefix: before each message, for dispatchers that choose by it.
         keys: files of this publisher's CURVE secret and of the proxy's public key.
         plaintext: whether another machine may be reached without keys.
-        told: gets a line when nothing listens, and one when something does.
+        report: gets a line when nothing listens, and one when something does.
 
     Raises:
         WrongAddress: nothing can be reached that way.
@@ -73,10 +73,10 @@ class Publisher:
         prefix: str = "",
         keys: tuple[Path, Path] | None = None,
         plaintext: bool = False,
-        told: Callable[[str], None] = lambda line: None,
+        report: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.address = _checked(address, keys is not None or plaintext)
-        self._serialize, self._prefix, self._told = SERIALIZERS[serializer], _checked_prefix(prefix), told
+        self._serialize, self._prefix, self._report = SERIALIZERS[serializer], _checked_prefix(prefix), report
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.linger, self._socket.sndhwm = LINGER_MS, 0
@@ -97,14 +97,14 @@ class Publisher:
 
     def _wait_for_listener(self) -> None:
         self._hear(0)
-        begun_s, told = time.monotonic(), False
+        begun_s, has_reported = time.monotonic(), False
         while not self._listening:
-            if not told and time.monotonic() - begun_s > TOLD_AFTER_S:
-                self._told(f"nothing listens at {self.address}; waiting for a bluesky-0MQ-proxy there")
-                told = True
+            if not has_reported and time.monotonic() - begun_s > REPORT_AFTER_S:
+                self._report(f"nothing listens at {self.address}; waiting for a bluesky-0MQ-proxy there")
+                has_reported = True
             self._hear(LOOK_MS)
-        if told:
-            self._told(f"the proxy at {self.address} listens now")
+        if has_reported:
+            self._report(f"the proxy at {self.address} listens now")
 
     def _hear(self, wait_ms: int) -> None:
         """Take in who subscribed and who left."""

@@ -71,10 +71,10 @@ class Known:
 def as_lines(file: str, problems: Sequence[Problem]) -> str:
     """The first problems of a file, MOST_LINES at most, each on a printable line, and how many more there are."""
     more = len(problems) - MOST_LINES
-    told = [f"{file}: {problem}" for problem in problems[:MOST_LINES]]
+    lines = [f"{file}: {problem}" for problem in problems[:MOST_LINES]]
     if more > 0:
-        told[-1] += f" (and {more} more error{'s' if more > 1 else ''})"
-    return "\n".join(map(_printable, told))
+        lines[-1] += f" (and {more} more error{'s' if more > 1 else ''})"
+    return "\n".join(map(_printable, lines))
 
 
 def _printable(text: str) -> str:
@@ -96,8 +96,8 @@ def problems_of(errors: Iterable[ErrorDetails], document: Mapping[str, Any], mod
     ranked = sorted(_without_consequences(list(errors)), key=_rank)
     found = [(_rank(error), _problem(error, document, known)) for error in ranked[:MOST_LOOKED_AT]]
     meant = {suggestion for _, problem in found if (suggestion := _suggested(problem)) is not None}
-    told = [problem for rank, problem in found if not (rank == 2 and problem.key in meant)]
-    return [*told, *(Problem("", error["msg"]) for error in ranked[MOST_LOOKED_AT:])]
+    lines = [problem for rank, problem in found if not (rank == 2 and problem.key in meant)]
+    return [*lines, *(Problem("", error["msg"]) for error in ranked[MOST_LOOKED_AT:])]
 
 
 def _without_consequences(errors: list[ErrorDetails]) -> list[ErrorDetails]:

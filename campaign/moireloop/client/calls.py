@@ -164,14 +164,14 @@ class Calls:
         return (yield from _described())
 
     @described
-    def space(told: Description) -> dict[str, ParameterRange]:
+    def space(description: Description) -> dict[str, ParameterRange]:
         """Each growth parameter: its unit, the range that is searched, its limits. Raises NotRunning."""
-        return told.space
+        return description.space
 
     @described
-    def targets(told: Description) -> tuple[Target, ...]:
+    def targets(description: Description) -> tuple[Target, ...]:
         """The wanted twists. Raises NotRunning."""
-        return targets_of(told.targets)
+        return targets_of(description.targets)
 
     @either
     def wait(self, candidate_id: str, timeout_s: float = math.inf) -> Returns[Result]:

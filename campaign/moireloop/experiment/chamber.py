@@ -30,17 +30,17 @@ def advised(
         return chamber_advice(results, patterns, space, targets[0] if target is None else target)
 
 
-def advice_lines(told: ChamberAdvice) -> list[str]:
+def advice_lines(advice: ChamberAdvice) -> list[str]:
     """Terminal output for advice, one line where there is none."""
-    head = f"target {told.target.twist_deg:g} ± {told.target.tolerance_deg:g} degrees"
-    if told.chamber is None or told.computer is None:
-        return [f"{head}: no advice: {told.reason}"]
+    head = f"target {advice.target.twist_deg:g} ± {advice.target.tolerance_deg:g} degrees"
+    if advice.chamber is None or advice.computer is None:
+        return [f"{head}: no advice: {advice.reason}"]
     return [
-        f"{head}, by {told.patterns} growths of the chamber and the campaign's results:",
-        f"  chamber: {named_values(told.chamber)}; twist expected at {told.twist_deg:.2f} ± {told.sigma_deg:.2f} "
-        f"degrees, one growth there hits with a probability of {percent(told.probability)}",
-        f"  of that, the chamber adds {told.discrepancy_deg:+.2f} ± {told.discrepancy_sigma_deg:.2f} degrees to the "
-        f"simulation's twist",
-        f"  computer: {named_values(told.computer)}; one run there hits with a probability of "
-        f"{percent(told.computer_probability)}",
+        f"{head}, by {advice.patterns} growths of the chamber and the campaign's results:",
+        f"  chamber: {named_values(advice.chamber)}; twist expected at {advice.twist_deg:.2f} ± "
+        f"{advice.sigma_deg:.2f} degrees, one growth there hits with a probability of {percent(advice.probability)}",
+        f"  of that, the chamber adds {advice.discrepancy_deg:+.2f} ± {advice.discrepancy_sigma_deg:.2f} degrees to "
+        f"the simulation's twist",
+        f"  computer: {named_values(advice.computer)}; one run there hits with a probability of "
+        f"{percent(advice.computer_probability)}",
     ]

@@ -155,10 +155,10 @@ def most_similar(pattern: IndexedPattern, results: Sequence[Result], count: int)
         return ()
     measured = np.array([layer.matrix for layer in pattern.layers])
     others = reciprocal_of(np.array([lattices for _, lattices in known]))
-    apart = pattern_distance(measured, others, told_apart=pattern.told_apart)
+    apart = pattern_distance(measured, others, layers_known=pattern.layers_known)
     nearest = _one_a_recipe(np.argsort(apart, kind="stable").tolist(), [result for result, _ in known], count)
     return tuple(
-        Similar(known[n][0], float(apart[n]), _error(measured, others[n], pattern.covariance, pattern.told_apart))
+        Similar(known[n][0], float(apart[n]), _error(measured, others[n], pattern.covariance, pattern.layers_known))
         for n in nearest
     )
 
@@ -171,9 +171,9 @@ def _one_a_recipe(order: Sequence[int], results: Sequence[Result], count: int) -
     return list(kept.values())[:count]
 
 
-def _error(measured: Floats, other: Floats, covariance: Floats, told_apart: bool) -> float:
+def _error(measured: Floats, other: Floats, covariance: Floats, layers_known: bool) -> float:
     def distance(matrices: Floats) -> float:
-        return float(pattern_distance(matrices, other[None], told_apart=told_apart)[0])
+        return float(pattern_distance(matrices, other[None], layers_known=layers_known)[0])
 
     return error_of(distance, measured, covariance)
 

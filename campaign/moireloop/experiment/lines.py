@@ -15,7 +15,7 @@ def pattern_lines(comparison: Comparison) -> list[str]:
     count = f"{len(comparison.peaks)} peaks"
     if pattern.twist_deg is None:
         return [f"{count}: no twist: {pattern.reason}"]
-    names = ("first layer", "second layer") if pattern.told_apart else ("brighter layer", "fainter layer")
+    names = ("first layer", "second layer") if pattern.layers_known else ("brighter layer", "fainter layer")
     lines = [f"{count}: twist {with_error(pattern.twist_deg, pattern.sigma_deg, ' degrees')}"]
     lines += [layer_line(name, layer) for name, layer in zip(names, pattern.layers, strict=True)]
     return [*lines, *_further(pattern)]

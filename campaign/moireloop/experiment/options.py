@@ -40,6 +40,6 @@ class PatternOptions(TypedDict, total=False):
     scale_within: float
 
 
-def space_of(told: Description) -> SearchSpace:
+def space_of(described: Description) -> SearchSpace:
     """The search space from a campaign's description."""
-    return SearchSpace({name: [limits.low, limits.high] for name, limits in told.space.items()})
+    return SearchSpace({name: [limits.low, limits.high] for name, limits in described.space.items()})

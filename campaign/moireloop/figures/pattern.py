@@ -37,7 +37,7 @@ def pattern_figure(comparison: Comparison, name: str) -> Figure:
         _dots(axes, peaks.q[pattern.satellites], s=90, marker="D", facecolors="none", edgecolors=GREEN, lw=0.8,
                      label="moire satellites")  # fmt: skip
     reach = 1.08 * float(peaks.lengths.max()) if len(peaks) else 1.0
-    names = ("first layer", "second layer") if pattern.told_apart else ("brighter layer", "fainter layer")
+    names = ("first layer", "second layer") if pattern.layers_known else ("brighter layer", "fainter layer")
     beside: Floats = np.array([1.0, 0.0])
     for layer, colour, marker, label in zip(pattern.layers, (BLUE, VERMILLION), ("o", "s"), names, strict=False):
         title = f"{label}, a = {layer.lattice_angstrom:.3f} Å"

@@ -33,8 +33,8 @@ class EarlyEnds:
 
     def __str__(self) -> str:
         share = 100 * self.saved_steps / self.planned_steps
-        told = f"early end saved {share:.0f} % of the steps: {self.settled} settled, {self.hopeless} hopeless"
-        return f"{told}, {self.wrong} of {self.checked} checked to their full end wrong" if self.checked else told
+        saving = f"early end saved {share:.0f} % of the steps: {self.settled} settled, {self.hopeless} hopeless"
+        return f"{saving}, {self.wrong} of {self.checked} checked to their full end wrong" if self.checked else saving
 
 
 def saved_steps(result: Result) -> int | None:

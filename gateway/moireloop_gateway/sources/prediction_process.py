@@ -21,19 +21,19 @@ def main() -> int:
     """Read the results, fit, and write. One thread is enough, and leaves the cores to the workers."""
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")
-    told = json.loads(sys.stdin.buffer.read())
-    sys.stdout.write(json.dumps(_said(told), allow_nan=False))
+    request = json.loads(sys.stdin.buffer.read())
+    sys.stdout.write(json.dumps(_said(request), allow_nan=False))
     return 0
 
 
-def _said(told: dict[str, Any]) -> dict[str, Any]:
+def _said(request: dict[str, Any]) -> dict[str, Any]:
     from moireloop.experiment.chamber import advised
     from moireloop.results.hit_maps import hit_maps
 
-    space = SearchSpace.model_validate({name: tuple(ends) for name, ends in told["space"].items()})
-    targets = [Target.model_validate(target) for target in told["targets"]]
-    results, patterns = _records(Path(told["folder"]), told["connection"], bool(told["patterns"]))
-    if told.get("advice"):
+    space = SearchSpace.model_validate({name: tuple(ends) for name, ends in request["space"].items()})
+    targets = [Target.model_validate(target) for target in request["targets"]]
+    results, patterns = _records(Path(request["folder"]), request["connection"], bool(request["patterns"]))
+    if request.get("advice"):
         return asdict(advised(results, patterns, space, None, targets)) | {"target": targets[0].model_dump()}
     return hit_maps(results, space, targets, patterns)
 

@@ -37,8 +37,8 @@ class Structures:
             raise NoStructure(f"no structure to show: {place.absent}")
         key = str(place.folder.root), candidate_id, attempt
         if key not in self._kept:
-            told = {"candidate_id": candidate_id, "attempt": attempt}
-            self._kept[key] = _read(key[0], candidate_id, {"structure": told})
+            wanted = {"candidate_id": candidate_id, "attempt": attempt}
+            self._kept[key] = _read(key[0], candidate_id, {"structure": wanted})
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return self._kept[key]
@@ -47,8 +47,8 @@ class Structures:
         """The simulated diffraction pattern of a structure as JSON. Blocks for seconds. Raises NoStructure."""
         if place.folder is None:
             raise NoStructure(f"no structure to simulate: {place.absent}")
-        told = {"candidate_id": candidate_id, "kind": kind}
-        return _read(str(place.folder.root), candidate_id, {"pattern": told})
+        wanted = {"candidate_id": candidate_id, "kind": kind}
+        return _read(str(place.folder.root), candidate_id, {"pattern": wanted})
 
 
 def _refuse_missing() -> None:

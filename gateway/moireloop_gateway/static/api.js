@@ -11,9 +11,9 @@ export class Refused extends Error {
 }
 
 async function answered(response) {
-  const told = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Refused(response.status, told.error ?? "HttpError", told.message ?? response.statusText);
-  return told;
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Refused(response.status, body.error ?? "HttpError", body.message ?? response.statusText);
+  return body;
 }
 
 export const get = async (path) => answered(await fetch(`/api/v1${path}`, { headers: { accept: "application/json" } }));

@@ -23,7 +23,7 @@ export class Store {
 
   async open() {
     await this.refresh();
-    this.tell();
+    this.notify();
     if (this.stale) this.refreshSoon();
     // What a campaign that is still being read had before is not sent event by event: it is read as a whole.
     this.stop = listen(this.key, this.isReading ? null : this.summary.last_id, (topic, data) => this.heard(topic, data), (is) => this.reached(is));
@@ -41,7 +41,7 @@ export class Store {
     const back = connected && !this.connected;
     this.connected = connected;
     if (back) this.refreshSoon();
-    this.tell();
+    this.notify();
   }
 
   heard(topic, data) {
@@ -80,7 +80,7 @@ export class Store {
       this.trouble = error instanceof Refused ? error.message : "The gateway does not respond; trying again.";
     }
     this.timer = null;
-    this.tell();
+    this.notify();
     if (this.stale) this.refreshSoon();
   }
 
@@ -134,10 +134,10 @@ export class Store {
   }
 
   tellSoon() {
-    this.told ??= setTimeout(() => { this.told = null; this.tell(); }, 100);
+    this.due ??= setTimeout(() => { this.due = null; this.notify(); }, 100);
   }
 
-  tell() {
+  notify() {
     if (!this.closed) for (const listener of this.listeners) listener();
   }
 }

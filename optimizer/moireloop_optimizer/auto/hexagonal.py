@@ -36,7 +36,7 @@ def in_plane(vectors: Floats) -> Complex:
 
 
 def put_into(cells: Floats, places: Floats, spokes: Complex = SPOKES) -> Complex:
-    """(N, K) `a` of (K, 2, 2) lattices, told in vectors of a cell, in each of (N, 2, 2) cells; `b` by other spokes."""
+    """(N, K) `a` of (K, 2, 2) lattices, in vectors of a cell, in each of (N, 2, 2) cells; `b` by other spokes."""
     parts: Complex = in_plane(cells) @ (spokes @ places).T
     return parts
 

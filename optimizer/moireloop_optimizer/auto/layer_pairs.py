@@ -101,9 +101,9 @@ class LayerPairs:
         pairs, unseen_pairs = self._hits_of(target_deg, tolerance_deg)
         share = ((lower @ pairs) * upper).sum(axis=1)
         share += unseen * (lower @ unseen_pairs)
-        told = FRESH + near_upper.sum(axis=1)
+        weight = FRESH + near_upper.sum(axis=1)
         waiting = nearness(points, pending, self._reaches.upper).sum(axis=1) / inside(points, self._reaches.upper)
-        return PairPrediction(share * told / (told + waiting), _known_share(lower, unseen, self._unseen))
+        return PairPrediction(share * weight / (weight + waiting), _known_share(lower, unseen, self._unseen))
 
     def _hits_of(self, target_deg: float, tolerance_deg: float) -> tuple[csr_array, Floats]:
         """Probability that each pair (N, N) comes within the tolerance, for most none; and with new uppers (N,)."""
@@ -172,8 +172,8 @@ class LayersWithout:
         lower, upper = (_weights(near * ~out[self._known]) for near in self._near)
         new = 1.0 - upper.sum(axis=1)
         places = np.nonzero(np.abs(self._pairs_deg - twist_deg) <= FARTHEST * SAME_DEG)
-        told = normal_density(self._pairs_deg[places] - twist_deg, SAME_DEG)
-        share = ((lower @ csr_array((told, places), shape=self._pairs_deg.shape)) * upper).sum(axis=1)
+        weight = normal_density(self._pairs_deg[places] - twist_deg, SAME_DEG)
+        share = ((lower @ csr_array((weight, places), shape=self._pairs_deg.shape)) * upper).sum(axis=1)
         share += new * (lower @ self._unseen.density(twist_deg))
         return PairPrediction(share, _known_share(lower, new, self._unseen))
 

@@ -115,9 +115,9 @@ class TwistProcess:
             whitened_deg: (j, m) covariances with the j observations, solved by the Cholesky root of theirs.
         """
         unit_deg = math.sqrt(float(self._solved.signal[0])) * self._scale_deg
-        told = torch.as_tensor(whitened_deg / unit_deg, dtype=DOUBLE)
+        new = torch.as_tensor(whitened_deg / unit_deg, dtype=DOUBLE)
         variance = np.maximum(at.variance_deg2 - (whitened_deg**2).sum(axis=0), LEAST_VARIANCE * unit_deg**2)
-        return Prediction(at.mean_deg + shift_deg, variance, at.noise_deg2, torch.cat([at.whitened, told]))
+        return Prediction(at.mean_deg + shift_deg, variance, at.noise_deg2, torch.cat([at.whitened, new]))
 
     def left_out_density(self) -> Floats:
         """(N,) density, per degree, of each run's twist as the process predicts it from the other runs.

@@ -46,7 +46,7 @@ def new_generator(
     `seed`, `target_deg` and `tolerance_deg` as well.
 
     Raises:
-        NotAGenerator: it is called, and what it gives cannot be asked or told anything.
+        NotAGenerator: it is called, and the object that it returns has no `suggest` or `ingest`.
         Exception: whatever the class raises.
     """
     offered = {"seed": seed, "target_deg": target.twist_deg, "tolerance_deg": target.tolerance_deg}

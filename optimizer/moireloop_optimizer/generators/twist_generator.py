@@ -104,7 +104,7 @@ class TwistGenerator(Generator):
         Args:
             num_points: how many.
             pending: points that are to be evaluated, or are being so: all of them. By default those that this
-                generator suggested and was not told the results of.
+                generator suggested and received no results of.
 
         Raises:
             ValueError: a negative number, or a pending point without a finite value for each variable.

@@ -1,4 +1,4 @@
-"""How often a recipe gives a target: equal points told from others, and the share of repeats that hit (pure).
+"""How often a recipe gives a target: equal points distinguished from others, and the share of repeats that hit (pure).
 
 A recipe is looked at because a run of it hit. That run and the runs before it would bias the estimate, so they do not
 count. Its hits and trials come from the runs after the first hit, however many there are.

@@ -160,8 +160,8 @@ def test_one_that_takes_its_process_down_does_no_harm(
     for result in found:
         assert result.analyses["count"].numbers["atoms_count"] == 392
         assert result.analyses["greedy"] == AnalysisOutcome()
-    told = [result.analyses[culprit].reason for result in found]
-    assert told == [reason] * 3 + [f"given up: {reason}, 3 times in a row"] * 2
+    reasons = [result.analyses[culprit].reason for result in found]
+    assert reasons == [reason] * 3 + [f"given up: {reason}, 3 times in a row"] * 2
 
 
 def test_one_that_cannot_even_begin_does_no_harm(connection: Connection, choose: Choose) -> None:
@@ -228,7 +228,7 @@ def test_first_frame_takes_no_longer_than_the_others(connection: Connection, tmp
     for number in range(4):
         finished(connection, f"c{number}", frame(f"c{number}", *bilayer(8.2)[:2]))
     command = [sys.executable, "-c", STEPS, str(tmp_path / "connection.json")]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
-    first_s, *others_s = [float(line) for line in told.stdout.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    first_s, *others_s = [float(line) for line in done.stdout.split()]
     assert len(results(connection)) == 4
     assert first_s < 0.25 + 3 * max(others_s)

@@ -224,8 +224,8 @@ def test_wild_one_is_named_and_the_others_go_on(left: Path, deed: str, reason: s
     """Its frame has the reason instead of what was not done, and those of the others stand."""
     (found,) = outcomes(("count", f"wild_{deed}"))
     assert found["count"].numbers == {"atoms_count": 392.0}
-    told = found[f"wild_{deed}"].reason or ""
-    assert told.startswith(f"analyzer 'wild_{deed}' {reason}")
+    reported = found[f"wild_{deed}"].reason or ""
+    assert reported.startswith(f"analyzer 'wild_{deed}' {reason}")
     assert alive(left) == []
 
 

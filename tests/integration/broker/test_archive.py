@@ -313,7 +313,7 @@ def watched(client: redis.Redis, keys: Keys, tmp_path: Path, redis_server: Redis
     watch.close()
 
 
-def told(client: redis.Redis, keys: Keys, folder: Path) -> list[tuple[str, str]]:
+def service_changes(client: redis.Redis, keys: Keys, folder: Path) -> list[tuple[str, str]]:
     """What the log says of the archive: states and reasons."""
     events = [event for _, event in EventLog(client, keys, folder).replay() if isinstance(event, ServiceChanged)]
     return [(event.state, event.reason or "") for event in events if event.service == SERVICE]
@@ -329,7 +329,7 @@ def test_folder_that_takes_no_files(client: redis.Redis, keys: Keys, folder: Pat
         return watched.tries
 
     wait_until(lambda: tried() >= 2, "archiving was tried twice")
-    ((state, reason),) = told(client, keys, folder)
+    ((state, reason),) = service_changes(client, keys, folder)
     assert state == "crashed"
     assert "older events stay in Redis and will be moved later" in reason
     assert str(folder) in reason
@@ -338,10 +338,10 @@ def test_folder_that_takes_no_files(client: redis.Redis, keys: Keys, folder: Pat
 
     def moved() -> bool:
         watched.look()
-        return len(told(client, keys, folder)) == 2
+        return len(service_changes(client, keys, folder)) == 2
 
     wait_until(moved, "the archive is said to be well again")
-    assert [state for state, _ in told(client, keys, folder)] == ["crashed", "started"]
+    assert [state for state, _ in service_changes(client, keys, folder)] == ["crashed", "started"]
     assert whole(client, keys, folder)[: len(entries)] == entries
     assert client.xlen(keys.log) < KEPT + part_events(KEPT)
 

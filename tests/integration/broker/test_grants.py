@@ -53,13 +53,13 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def granted(folder: Path, name: str, role: Role) -> Path:
     """The file of a grant."""
     grant, secret = add_grant(folder, name, role)
-    told = json.loads((folder / "connection.json").read_text())
+    owner = json.loads((folder / "connection.json").read_text())
     curve = {
-        "server_public": told["curve"]["server_public"],
+        "server_public": owner["curve"]["server_public"],
         "client_public": grant.public_key,
         "client_secret": secret,
     }
-    fields = {name: told[name] for name in ("campaign", "events", "control")}
+    fields = {name: owner[name] for name in ("campaign", "events", "control")}
     made = ClientConnection.model_validate({**fields, "curve": curve, "role": role, "name": name})
     file = folder / f"{name}.json"
     write_synced(file, made.model_dump_json())
@@ -118,10 +118,10 @@ def text_of(entry: Received[Requested]) -> str:
 
 
 def test_five_values_are_enough(folder: Path) -> None:
-    """Those that the page tells to give away, side by side."""
-    told = json.loads((folder / "connection.json").read_text())
-    keys = {name: told["curve"][name] for name in ("server_public", "client_public", "client_secret")}
-    write_synced(folder / "five.json", json.dumps({"events": told["events"], "control": told["control"], **keys}))
+    """The five values that the page says to pass on, side by side."""
+    fields = json.loads((folder / "connection.json").read_text())
+    keys = {name: fields["curve"][name] for name in ("server_public", "client_public", "client_secret")}
+    write_synced(folder / "five.json", json.dumps({"events": fields["events"], "control": fields["control"], **keys}))
     with connect(folder / "five.json") as client:
         client.note("five values")
         assert client.status().campaign == "test"

@@ -157,10 +157,10 @@ def lost(helper: Helper, limit_s: float = 1.0) -> str:
     helper.send(b"question")
     helper.allow(limit_s)
     begun_s = time.monotonic()
-    with pytest.raises(HelperLost) as told:
+    with pytest.raises(HelperLost) as raised:
         wait_until(lambda: helper.receive(0.05), "it is lost", limit_s + 30)
     assert time.monotonic() - begun_s < limit_s + 10
-    return str(told.value)
+    return str(raised.value)
 
 
 def test_it_is_asked_and_answers(start: Callable[[str], Helper]) -> None:
@@ -186,7 +186,7 @@ def test_all_that_it_started_ends_with_it(start: Callable[[str], Helper], tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("what", "told"),
+    ("what", "message"),
     [
         ("exits", "took down its process, which ended with exit code 7"),
         ("killed", "took down its process, which was killed by SIGSEGV"),
@@ -203,10 +203,10 @@ def test_all_that_it_started_ends_with_it(start: Callable[[str], Helper], tmp_pa
     ],
 )
 def test_whatever_it_does_is_reported_in_time(
-    start: Callable[[str], Helper], tmp_path: Path, what: str, told: str
+    start: Callable[[str], Helper], tmp_path: Path, what: str, message: str
 ) -> None:
     """And nothing of it is left."""
-    assert lost(start(what)) == told
+    assert lost(start(what)) == message
     assert alive(tmp_path) == []
 
 
@@ -220,22 +220,22 @@ def test_one_that_reads_nothing_is_not_waited_for(start: Callable[[str], Helper]
     assert lost(helper) == "did not finish within 1 s"
 
 
-@pytest.mark.parametrize(("what", "told"), [("memory", b"MemoryError"), ("recursion", b"RecursionError")])
-def test_memory_and_stack_have_limits(start: Callable[[str], Helper], what: str, told: bytes) -> None:
+@pytest.mark.parametrize(("what", "message"), [("memory", b"MemoryError"), ("recursion", b"RecursionError")])
+def test_memory_and_stack_have_limits(start: Callable[[str], Helper], what: str, message: bytes) -> None:
     """Of half a gigabyte here, beyond which Python itself raises an error."""
     helper = start(what)
     helper.send(b"question")
     helper.allow(30)
-    assert wait_until(lambda: helper.receive(0.1), "it meets its limit") == told
+    assert wait_until(lambda: helper.receive(0.1), "it meets its limit") == message
 
 
 def test_output_is_cut_and_counted(start: Callable[[str], Helper], capfd: pytest.CaptureFixture[str]) -> None:
     """What is let through is bounded; how much was not stands at the end."""
     lost(start("noise"))
     captured = capfd.readouterr()
-    told = captured.err.splitlines()[-1]
-    assert told.startswith("output cut name=wild noise bytes=")
-    assert int(told.rpartition("=")[2]) > OUTPUT_BYTES
+    line = captured.err.splitlines()[-1]
+    assert line.startswith("output cut name=wild noise bytes=")
+    assert int(line.rpartition("=")[2]) > OUTPUT_BYTES
     assert OUTPUT_BYTES / 2 < len(captured.out) + len(captured.err) < 2 * OUTPUT_BYTES
 
 
@@ -289,7 +289,7 @@ raise SystemExit(3)
 @pytest.mark.parametrize("what", ["ends", "leaves"])
 def test_trial_says_how_it_ended(what: str) -> None:
     """Its exit code, what it said and its last words; it is not waited for what it left behind."""
-    trial = try_out([sys.executable, "-c", TRIAL, what], "a trial", start_s=30, limit_s=30, stdin=b"told")
+    trial = try_out([sys.executable, "-c", TRIAL, what], "a trial", start_s=30, limit_s=30, stdin=b"words")
     assert (trial.code, trial.said, trial.words) == (3, b"begins\ntold\n", b"words\n")
 
 

@@ -111,15 +111,15 @@ def test_worker_reports_itself_as_it_renews(client: redis.Redis, keys: Keys, que
     """In one call, by the server's clock, also where the lease is lost; what is stored is the model's own form."""
     queue.propose(candidate("c1"))
     lease, before_s = leased(queue), server_s(client)
-    told = WorkerStatus(worker="w0", candidate_id="c1", attempt=1, step=7, seen_s=5.0, ends_s=9.5, fault="no room")
-    assert queue.renew(lease, 7, told) is None
+    status = WorkerStatus(worker="w0", candidate_id="c1", attempt=1, step=7, seen_s=5.0, ends_s=9.5, fault="no room")
+    assert queue.renew(lease, 7, status) is None
     stored = queue.worker_status("w0")
     assert stored is not None
     assert before_s <= stored.seen_s <= server_s(client)
-    assert stored.model_copy(update={"seen_s": 5.0}) == told
+    assert stored.model_copy(update={"seen_s": 5.0}) == status
     queue.fail(lease, "gone")
     with pytest.raises(LeaseLost):
-        queue.renew(lease, 8, told.model_copy(update={"step": 8}))
+        queue.renew(lease, 8, status.model_copy(update={"step": 8}))
     last = queue.worker_status("w0")
     assert last is not None
     assert last.step == 8

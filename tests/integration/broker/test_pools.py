@@ -169,8 +169,8 @@ def test_log_tells_which_pools_come_fall_silent_come_back_and_leave(client: redi
     member.leave()
     watch.look()
     events = [event for _, event in EventLog(client, keys).replay()]
-    told = [(event.service, event.state) for event in events if isinstance(event, ServiceChanged)]
-    assert told == [("pool-night", state) for state in ("started", "crashed", "started", "stopped")]
+    changes = [(event.service, event.state) for event in events if isinstance(event, ServiceChanged)]
+    assert changes == [("pool-night", state) for state in ("started", "crashed", "started", "stopped")]
     reasons = [event.reason for event in events if isinstance(event, ServiceChanged) and event.reason]
     assert [reason.partition(";")[2] for reason in reasons] == [" it ran on n17"]
 
@@ -235,9 +235,9 @@ def test_packed_status_is_the_status(client: redis.Redis, keys: Keys, queue: Who
     for name in ("w2", "w1", "w10", "w1"):
         queue.report_worker(WorkerStatus(worker=name, candidate_id="c1", attempt=2, step=7, seen_s=1.0, fault="x"))
     campaign = CampaignState(client, keys, "test")
-    told, packed = campaign.status(), unpack_reply(campaign.packed_status())
+    status, packed = campaign.status(), unpack_reply(campaign.packed_status())
     assert isinstance(packed, Status)
     assert [worker.worker for worker in packed.workers] == ["w1", "w10", "w2"]
     assert set(OF_THE_SERVER.values()) <= set(packed.counters)
     counters = {name: value for name, value in packed.counters.items() if name not in OF_THE_SERVER.values()}
-    assert packed.model_copy(update={"counters": counters}) == told
+    assert packed.model_copy(update={"counters": counters}) == status

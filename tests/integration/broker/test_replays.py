@@ -19,8 +19,8 @@ CHANGED = "service_changed/1"
 def grown(client: redis.Redis, keys: Keys, count: int, words: str = "crashed") -> list[str]:
     """So many events of services at the end of the log; returns their ids."""
     log = EventLog(client, keys)
-    told = [ServiceChanged(service=f"s{n}", state="crashed", reason=words, at_s=float(n)) for n in range(count)]
-    return [log.append(event) for event in told]
+    changes = [ServiceChanged(service=f"s{n}", state="crashed", reason=words, at_s=float(n)) for n in range(count)]
+    return [log.append(event) for event in changes]
 
 
 def answered(pages: Replays, request: ReplayRequest) -> tuple[bytes, int]:

@@ -133,7 +133,7 @@ def observation(candidate_id: str) -> Observation:
     return Observation(candidate_id=candidate_id, attempt=1, step=5, time_ps=0.1, measurement=TWIST)
 
 
-def told(client: redis.Redis) -> tuple[dict[str, int], list[str], list[int]]:
+def state_of(client: redis.Redis) -> tuple[dict[str, int], list[str], list[int]]:
     """What a campaign's state comes to: counts, the log by its tags, and points of each series."""
     log = [event for _, event in EventLog(client, KEYS).replay()]
     results = [event.candidate.candidate_id for event in log if isinstance(event, Result)]
@@ -168,12 +168,12 @@ def test_each_server_reads_what_another_wrote(first: str, second: str, started: 
     folder = tmp_path / "redis"
     with started(first, folder) as client:
         all_state_changes(client)
-        before = told(client)
+        before = state_of(client)
         client.bgrewriteaof()
     with started(second, folder) as client:
-        assert told(client) == before
+        assert state_of(client) == before
     with stored_redis(folder) as client:
-        assert told(client) == before
+        assert state_of(client) == before
 
 
 @pytest.mark.parametrize("major", MAJORS)

@@ -171,10 +171,10 @@ def test_server_that_refuses_is_reported_within_a_minute(
             said = [campaign.look(5.0) for _ in range(12)]
         finally:
             mend()
-    told = [text for text in said if text is not None]
+    faults = [text for text in said if text is not None]
     assert said[0] is None
-    assert len(told) >= 12 - REFUSED_S / 5 - 2
-    assert any(word.lower() in told[0].lower() for word in words.split("|"))
+    assert len(faults) >= 12 - REFUSED_S / 5 - 2
+    assert any(word.lower() in faults[0].lower() for word in words.split("|"))
 
 
 def test_server_that_is_away_refuses_nothing(campaign: Campaign) -> None:

@@ -149,7 +149,7 @@ def test_prioritised_candidate_comes_before_one_that_was_given_back(campaign: St
     assert campaign.waiting() == ["b"]
 
 
-def test_entries_of_both_queues_with_one_id_are_told_apart(campaign: Steered) -> None:
+def test_entries_of_both_queues_with_one_id_are_distinct(campaign: Steered) -> None:
     """Redis numbers the entries of each stream by the millisecond, so those of two streams can have the same id."""
     campaign.propose(*"abc")
     lease = campaign.queue.take("w0", 0.0)
@@ -176,8 +176,8 @@ def test_other_targets_withdraw_what_was_queued_for_those_given_up(campaign: Ste
     assert campaign.waiting() == ["c2", "mine"]
     assert campaign.withdrawn() == {"c1": "proposed for a target that ada gave up"}
     assert [entry for entry in campaign.asked() if entry[0] == "retarget"] == [("retarget", "ada")]
-    told = description(campaign.client, campaign.keys, "test")
-    assert [target.twist_deg for target in told.targets] == [5.0]
+    described = description(campaign.client, campaign.keys, "test")
+    assert [target.twist_deg for target in described.targets] == [5.0]
     twice = RetargetRequest(targets=[WantedTwist(twist_deg=5.0), WantedTwist(twist_deg=5.0, tolerance_deg=0.1)])
     assert campaign.refused(twice) == "SameTarget"
 
@@ -196,8 +196,14 @@ def test_other_bounds_hold_for_proposals_and_for_what_waits(campaign: Steered) -
         ({"pressure_bar": [0.0, 1.0]}, "UnknownParameters"),
     ):
         assert campaign.refused(ChangeSpaceRequest(space=space)) == error
-    told = description(campaign.client, campaign.keys, "test").space["temperature_k"]
-    assert (told.unit, told.low, told.high, told.lowest, told.highest) == ("K", 2000.0, 4000.0, 1.0, 20000.0)
+    described = description(campaign.client, campaign.keys, "test").space["temperature_k"]
+    assert (described.unit, described.low, described.high, described.lowest, described.highest) == (
+        "K",
+        2000.0,
+        4000.0,
+        1.0,
+        20000.0,
+    )
 
 
 def test_budget_bounds_proposals_and_can_be_changed(campaign: Steered) -> None:

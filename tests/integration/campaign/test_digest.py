@@ -39,7 +39,7 @@ def folder(stopped: CampaignFolder, tmp_path: Path) -> CampaignFolder:
     return copy
 
 
-def told(history: History) -> tuple[object, ...]:
+def shown_of(history: History) -> tuple[object, ...]:
     """What a look says of a history, but the summary."""
     ids = [result.candidate.candidate_id for result in history.results]
     return ids, history.outcomes, history.session_starts_s, history.steered, history.counted_outside
@@ -51,7 +51,7 @@ def test_digest_of_the_data_as_they_are_needs_no_server(
     """Where nothing was written since, status and history come from the digest alone, and are those of the log."""
     status, history = stored_status(CampaignFolder(folder.root))
     read = stored_records(folder)[0]
-    assert told(history) == told(read)
+    assert shown_of(history) == shown_of(read)
     assert history.summary == summary_of(read.results, TARGETS)
     monkeypatch.setattr("moireloop.session.records.stored_redis", None)
     assert stored_status(folder)[0] == status
@@ -63,7 +63,7 @@ def test_what_came_after_the_digest_is_read_from_the_log(folder: CampaignFolder)
     status, history = stored_status(folder)
     assert status.counts["measured"] == 17
     assert history.outcomes["measured"] == 17
-    assert told(history) == told(stored_records(folder)[0])
+    assert shown_of(history) == shown_of(stored_records(folder)[0])
 
 
 @pytest.mark.parametrize("damage", ["cut", "another campaign", "ahead of the log"])

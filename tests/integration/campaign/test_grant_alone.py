@@ -73,11 +73,11 @@ def granted(campaign: Path, role: str, file: Path) -> Path:
     return file
 
 
-def steered(told: dict[str, Any]) -> tuple[Any, ...]:
+def steered(described: dict[str, Any]) -> tuple[Any, ...]:
     """What requests change, as the gateway shows it: budget, state, space, targets, and how many are queued."""
-    targets = [target["twist_deg"] for target in told["targets"]]
-    space = told["space"]["temperature_k"]
-    return told["budget"]["results"], told["state"], space, targets, told["counts"]["queued"]
+    targets = [target["twist_deg"] for target in described["targets"]]
+    space = described["space"]["temperature_k"]
+    return described["budget"]["results"], described["state"], space, targets, described["counts"]["queued"]
 
 
 def test_a_grant_alone_shows_the_live_campaign(
@@ -91,9 +91,9 @@ def test_a_grant_alone_shows_the_live_campaign(
         assert len(looking.ask("/api/v1/campaigns").json["campaigns"]) == 2
         for here in (LOOKING, STEERING):
             wait_until(lambda: looking.ask(here).json["phase"] == "live", "the campaign is followed")  # noqa: B023
-        told = looking.ask(LOOKING).json
-        assert (told["name"], told["state"], told["budget"]["results"]) == ("tiny", "started", 20)
-        assert told["space"]["temperature_k"] == [1500.0, 4500.0]
+        body = looking.ask(LOOKING).json
+        assert (body["name"], body["state"], body["budget"]["results"]) == ("tiny", "started", 20)
+        assert body["space"]["temperature_k"] == [1500.0, 4500.0]
         append_results(connection, 5, 2)
         wait_until(lambda: looking.ask(LOOKING).json["results"] == 7, "results come over the wire")
 

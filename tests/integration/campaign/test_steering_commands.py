@@ -78,10 +78,10 @@ def test_each_request_works_from_the_command_line(broker: BrokerProcess, capsys:
         lines = capsys.readouterr().err.strip().splitlines()
         assert len(lines) == 1, lines
         assert words in lines[0]
-    told = {}
+    replies = {}
     for order in ORDERS:
         assert given(broker.file, order) == 0, order
-        told[order[0]] = capsys.readouterr().out
+        replies[order[0]] = capsys.readouterr().out
     with connect(broker.file, timeout_s=30) as client:
         asked = [entry.message for entry in client.events([Requested], START)]
         state, described = client.status().state, client.describe()
@@ -91,7 +91,7 @@ def test_each_request_works_from_the_command_line(broker: BrokerProcess, capsys:
     ]  # fmt: skip
     assert len({event.requester for event in asked if isinstance(event, Requested)}) == 1
     assert state == "draining"
-    assert json.loads(told["describe"]) == described.model_dump(mode="json", exclude={"tag"})
+    assert json.loads(replies["describe"]) == described.model_dump(mode="json", exclude={"tag"})
     assert [(one.twist_deg, one.tolerance_deg) for one in described.targets] == [(5.0, 0.2), (12.0, 0.5)]
     assert (described.space["temperature_k"].low, described.budget_results) == (1500.0, 7)
     with contextlib.closing(broker.connection.open_redis()) as redis:
@@ -154,18 +154,18 @@ def assert_advice_of_a_chamber_that_is_known(broker: BrokerProcess, capsys: pyte
             log.append(grown(number, 5.0 + 10.0 * (value - low) / (high - low), {name: value}))
         for number, value in enumerate(np.linspace(low, high, 4).tolist()):
             log.append(measured_pattern(f"g{number}", 7.0 + 10.0 * (value - low) / (high - low), {name: value}))
-        told = client.advise_chamber((12.0, 0.3))
-    assert told.discrepancy_deg == pytest.approx(2.0, abs=0.3)
-    assert ((told.chamber or {})[name] - low) / (high - low) == pytest.approx(0.5, abs=0.05)
-    assert ((told.computer or {})[name] - low) / (high - low) == pytest.approx(0.7, abs=0.05)
+        advice = client.advise_chamber((12.0, 0.3))
+    assert advice.discrepancy_deg == pytest.approx(2.0, abs=0.3)
+    assert ((advice.chamber or {})[name] - low) / (high - low) == pytest.approx(0.5, abs=0.05)
+    assert ((advice.computer or {})[name] - low) / (high - low) == pytest.approx(0.7, abs=0.05)
     assert given(broker.file, ("advise", "--target", "12:0.3")) == 0
     lines = capsys.readouterr().out.splitlines()[-4:]
     assert lines[0] == "target 12 ± 0.3 degrees, by 4 growths of the chamber and the campaign's results:"
-    assert f"  chamber: {name} {(told.chamber or {})[name]:.4g}" in lines[1]
-    assert_advice_over_http(broker, told)
+    assert f"  chamber: {name} {(advice.chamber or {})[name]:.4g}" in lines[1]
+    assert_advice_over_http(broker, advice)
 
 
-def assert_advice_over_http(broker: BrokerProcess, told: ChamberAdvice) -> None:
+def assert_advice_over_http(broker: BrokerProcess, advice: ChamberAdvice) -> None:
     """The gateway of the running campaign advises as its client does, for a target that the address names."""
     with gateway(broker.file.with_name("tokens"), broker.file) as opened:
         (listed,) = opened.looking.ask("/api/v1/campaigns").json["campaigns"]
@@ -176,4 +176,4 @@ def assert_advice_over_http(broker: BrokerProcess, told: ChamberAdvice) -> None:
     assert answer.json["reason"] is None
     assert answer.json["target"] == {"twist_deg": 12.0, "tolerance_deg": 0.3}
     for field in ("chamber", "computer", "twist_deg", "sigma_deg", "discrepancy_deg", "probability", "patterns"):
-        assert answer.json[field] == pytest.approx(getattr(told, field), rel=1e-3), field
+        assert answer.json[field] == pytest.approx(getattr(advice, field), rel=1e-3), field

@@ -19,13 +19,13 @@ class Middle:
     def __init__(self, vocs: VOCS, step: float = 0.01) -> None:
         self.vocs = vocs
         self.step = step
-        self.told = 0
+        self.ingested = 0
 
     def suggest(self, num_points: int) -> list[dict[str, float]]:
-        return [self._point(0.5 + self.step * (self.told + number)) for number in range(num_points)]
+        return [self._point(0.5 + self.step * (self.ingested + number)) for number in range(num_points)]
 
     def ingest(self, results: list[dict[str, Any]]) -> None:
-        self.told += len(results)
+        self.ingested += len(results)
 
     def _point(self, share: float) -> dict[str, float]:
         bounds = zip(self.vocs.variable_names, self.vocs.bounds, strict=True)

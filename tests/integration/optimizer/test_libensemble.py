@@ -50,6 +50,6 @@ def test_libensemble_runs_our_generator(tmp_path: Path, monkeypatch: pytest.Monk
     assert sorted(ended["_id"]) == list(range(12))
     assert len(np.unique(ended["temperature_k"])) == 12
     assert ((ended["temperature_k"] >= 1500) & (ended["temperature_k"] <= 3000)).all()
-    told = ended["gen_informed"].sum()
-    assert told >= 8
+    informed = ended["gen_informed"].sum()
+    assert informed >= 8
     assert [point["_id"] for point in ours.suggest(1)] == [len(history)]

@@ -64,10 +64,10 @@ def gathered_and_in_parts(_: Path) -> Any:
     whole, parts = Recorder(), Recorder()
     engine.run(plan, every_steps=8, watch=whole, selection=Selection(part_atoms=10_000))
     final = engine.run(plan, every_steps=8, watch=parts, selection=Selection(part_atoms=10)).final
-    told = COMM.gather([(s.step, s.part, s.parts, len(s.types), s.potential_ev) for s in parts.snapshots])
+    gathered = COMM.gather([(s.step, s.part, s.parts, len(s.types), s.potential_ev) for s in parts.snapshots])
     everything = COMM.gather(parts.snapshots)
     engine.close()
-    if everything is None or told is None:
+    if everything is None or gathered is None:
         return None
     from_parts = [
         Configuration(
@@ -77,7 +77,7 @@ def gathered_and_in_parts(_: Path) -> Any:
     ]
     assert final is not None
     energies = [s.potential_ev for s in whole.snapshots]
-    return rows(whole.snapshots), rows(from_parts), told, energies, [len(final.types), final.parts]
+    return rows(whole.snapshots), rows(from_parts), gathered, energies, [len(final.types), final.parts]
 
 
 def lattice_types_alone(_: Path) -> Any:
@@ -85,9 +85,9 @@ def lattice_types_alone(_: Path) -> Any:
     engine, parts = Engine(COMM), Recorder()
     selection = Selection(types=(2,), part_atoms=10)
     final = engine.run(argon("metal", 40, cells=4), every_steps=8, watch=parts, selection=selection).final
-    told = COMM.gather([(len(s.types), sorted(set(s.types.tolist()))) for s in parts.snapshots])
+    gathered = COMM.gather([(len(s.types), sorted(set(s.types.tolist()))) for s in parts.snapshots])
     engine.close()
-    return told, None if final is None else len(final.types)
+    return gathered, None if final is None else len(final.types)
 
 
 def million(folder: Path) -> Any:
@@ -129,15 +129,15 @@ def stalled(folder: Path) -> Any:
 
 def uneven(folder: Path) -> Any:
     """Frames for nobody, rank 1 has all atoms: frames that wait on each rank and frames dropped, in and after a run."""
-    outlet, told = outlet_to(folder, kept_bytes=1_000_000), []
+    outlet, reports = outlet_to(folder, kept_bytes=1_000_000), []
     for step in range(20):
         outlet.publish(own_part(step, 20_000 * COMM.rank))
-    told.append((COMM.gather(outlet.waiting), outlet.dropped))
+    reports.append((COMM.gather(outlet.waiting), outlet.dropped))
     outlet.publish(own_part(20, 0))
     outlet.ended()
-    told.append((COMM.gather(outlet.waiting), outlet.dropped))
+    reports.append((COMM.gather(outlet.waiting), outlet.dropped))
     outlet.close()
-    return told
+    return reports
 
 
 def own_part(step: int, atoms: int) -> Frame:

@@ -80,7 +80,7 @@ def test_notice_to_pool_and_workers_is_no_death(make_campaign: Make, start_pool:
 
 
 def step_of(campaign: Campaign) -> int:
-    """The step that the worker last told."""
+    """The step that the worker reported last."""
     said = campaign.queue.watch.worker_status("worker-0")
     return 0 if said is None else said.step
 

@@ -111,9 +111,9 @@ def test_attempt_after_an_error_of_lammps_begins_anew(make_campaign: Make, start
     campaign.wait_for("run_failed/1")
     (file,) = attempt(campaign, 1).glob("restart.*.json")
     file.with_suffix("").write_bytes(b"no restart file of LAMMPS")
-    told = json.loads(file.read_text())
+    fields = json.loads(file.read_text())
     digest = hashlib.sha256(b"no restart file of LAMMPS").hexdigest()
-    file.write_text(json.dumps({**told, "sha256": digest}), encoding="utf-8")
+    file.write_text(json.dumps({**fields, "sha256": digest}), encoding="utf-8")
     start(campaign)
     (event,) = campaign.wait_for("run_finished/1")
     failed = campaign.events("run_failed/1")[1]
@@ -135,8 +135,8 @@ def test_restart_file_that_is_passed_over_is_counted(make_campaign: Make, start:
     (event,) = campaign.wait_for("run_finished/1")
     assert (event.attempt, event.report.resumed_from_step) == (2, 0)
     connection = campaign.connection
-    told = CampaignState(connection.open_redis(), connection.keys, connection.campaign).status()
-    assert told.counters[f"{RESTARTS_PASSED_OVER}other_plan"] == 1
+    status = CampaignState(connection.open_redis(), connection.keys, connection.campaign).status()
+    assert status.counters[f"{RESTARTS_PASSED_OVER}other_plan"] == 1
 
 
 def test_preparation_goes_on_elsewhere(make_campaign: Make, start: Start) -> None:

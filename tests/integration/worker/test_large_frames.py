@@ -88,10 +88,10 @@ def taker(tmp_path: Path) -> Iterator[Taker]:
 
 def test_parts_hold_what_the_whole_frame_does(tmp_path: Path) -> None:
     """The parts of both ranks together are the atoms of the gathered snapshot, at every frame, with its energy."""
-    whole, from_parts, told, energies, final = run("gathered_and_in_parts", tmp_path)
+    whole, from_parts, gathered, energies, final = run("gathered_and_in_parts", tmp_path)
     assert len(whole) == 4
     assert from_parts == whole
-    for rank, parts in enumerate(told):
+    for rank, parts in enumerate(gathered):
         assert [(step, part, of) for step, part, of, _, _ in parts] == [(step, rank, 2) for step in (8, 16, 24, 32)]
         assert [energy for *_, energy in parts] == energies
         assert all(0 < atoms < 256 for *_, atoms, _ in parts)
@@ -100,9 +100,9 @@ def test_parts_hold_what_the_whole_frame_does(tmp_path: Path) -> None:
 
 def test_parts_hold_the_selected_types_alone(tmp_path: Path) -> None:
     """With lattice atoms alone each rank filters its own, and the final snapshot has no others either."""
-    told, final = run("lattice_types_alone", tmp_path)
-    assert [sum(atoms for atoms, _ in frame) for frame in zip(*told, strict=True)] == [64] * 4
-    assert all(types == [2] for parts in told for _, types in parts)
+    gathered, final = run("lattice_types_alone", tmp_path)
+    assert [sum(atoms for atoms, _ in frame) for frame in zip(*gathered, strict=True)] == [64] * 4
+    assert all(types == [2] for parts in gathered for _, types in parts)
     assert final == 64
 
 

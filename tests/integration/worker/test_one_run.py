@@ -216,7 +216,7 @@ SUPERSEDED = {
 
 
 @pytest.mark.parametrize("name", SUPERSEDED)
-def test_what_is_superseded_is_not_told_again(engine: Engine, tmp_path: Path, name: str) -> None:
+def test_superseded_command_is_not_repeated(engine: Engine, tmp_path: Path, name: str) -> None:
     """Interrupted in the second run, it goes on and ends where the unbroken run does."""
     tied = NVE + ROW.format("") + SUPERSEDED[name]
     expected = by_lmp(tied, tmp_path)
@@ -236,7 +236,7 @@ def test_what_lammps_refuses_to_go_on_from_begins_anew(engine: Engine, tmp_path:
         + ROW.format("")
         + "region r block 0 1 0 1 0 1\nrun 100\ngroup late region r\nfix p late setforce 0 0 0\nrun 200"
     )
-    plan, told = planned(tied), list[str]()
+    plan, reports = planned(tied), list[str]()
     first = restarts(engine, tmp_path / "attempt-1", every_s=1e6)
     engine.run(plan, every_steps=1, watch=StopAt(50), restarts=first)
     (sidecar,) = (tmp_path / "attempt-1").glob("restart.*.json")
@@ -246,7 +246,7 @@ def test_what_lammps_refuses_to_go_on_from_begins_anew(engine: Engine, tmp_path:
     sidecar.with_suffix("").rename(sidecar.with_name("restart.150"))
     (tmp_path / "attempt-2").mkdir()
     earlier = (tmp_path / "attempt-1",)
-    files = RestartFiles(tmp_path / "attempt-2", "script", engine.version, 1e6, earlier, (), told.append)
+    files = RestartFiles(tmp_path / "attempt-2", "script", engine.version, 1e6, earlier, (), reports.append)
     ended = engine.run(plan, every_steps=10, restarts=files)
-    assert (ended.resumed_from, ended.steps, told) == (None, 300, ["refused"])
+    assert (ended.resumed_from, ended.steps, reports) == (None, 300, ["refused"])
     assert not list(tmp_path.rglob("restart.*"))

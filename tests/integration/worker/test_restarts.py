@@ -188,7 +188,7 @@ def two_kept(engine: Engine, plan: Plan, tmp_path: Path) -> Path:
 def damaged(path: Path, how: str) -> None:
     sidecar = path.with_name(path.name + ".json")
     whole = path.read_bytes()
-    told = json.loads(sidecar.read_text(encoding="utf-8"))
+    fields = json.loads(sidecar.read_text(encoding="utf-8"))
     match how:
         case "cut":
             path.write_bytes(whole[:-1000])
@@ -199,9 +199,9 @@ def damaged(path: Path, how: str) -> None:
         case "sidecar cut":
             sidecar.write_text(sidecar.read_text(encoding="utf-8")[:-20], encoding="utf-8")
         case "another plan":
-            sidecar.write_text(json.dumps({**told, "key": "that plan"}), encoding="utf-8")
+            sidecar.write_text(json.dumps({**fields, "key": "that plan"}), encoding="utf-8")
         case "another LAMMPS":
-            sidecar.write_text(json.dumps({**told, "lammps_version": 20200303}), encoding="utf-8")
+            sidecar.write_text(json.dumps({**fields, "lammps_version": 20200303}), encoding="utf-8")
 
 
 @pytest.mark.parametrize("how", ["cut", "flipped", "gone", "sidecar cut", "another plan", "another LAMMPS"])

@@ -95,8 +95,8 @@ def test_run_that_ends_early_is_minimized_too(engine: Engine, tmp_path: Path, st
     assert step <= ended.steps < plan.steps
     assert final(ended).step == ended.steps
     assert [frame.step for frame in watch.frames] == list(range(1, ended.steps + 1))
-    told = [line for line in (tmp_path / "input.lammps").read_text().splitlines() if line[:1] != "#"]
-    assert [line.split()[0] for line in told[-2:]] == ["unfix", "minimize"]
+    commands = [line for line in (tmp_path / "input.lammps").read_text().splitlines() if line[:1] != "#"]
+    assert [line.split()[0] for line in commands[-2:]] == ["unfix", "minimize"]
     halted = engine.run(plan, every_steps=1, watch=StopAt(step), input_file=tmp_path / "input.lammps")
     assert halted.stopped
     assert (final(ended).potential_ev or 0) < (final(halted).potential_ev or 0) - 0.01

@@ -22,7 +22,7 @@ Make = Callable[..., Campaign]
 
 
 class Unheard(LocalWorker):
-    """A worker whose end is never told."""
+    """A worker whose end is never reported."""
 
     def poll(self) -> Exit | None:
         return None

@@ -180,9 +180,9 @@ def test_cancelled_run_ends_with_its_present_frame(make_campaign: Make, start: S
     campaign.wait_for("run_leased/1", 2)
 
 
-@pytest.mark.parametrize(("ending", "told"), [("settled", "minimize"), ("cancelled", "run")])
+@pytest.mark.parametrize(("ending", "last_command"), [("settled", "minimize"), ("cancelled", "run")])
 def test_script_that_is_ended_early_does_what_follows_its_runs(
-    make_campaign: Make, start: Start, ending: str, told: str
+    make_campaign: Make, start: Start, ending: str, last_command: str
 ) -> None:
     """Where an analyzer ordered the end. A cancelled run ends as it is."""
     script = GOOD.replace("run 100", "variable x equal {{lattice_strain}}+{{shear_strain}}\nrun 90000000")
@@ -201,7 +201,7 @@ def test_script_that_is_ended_early_does_what_follows_its_runs(
     (finished,) = campaign.wait_for("run_finished/1")
     assert finished.report.ended == ending
     commands = (campaign.folder / "runs/c0/attempt-1/input.lammps").read_text().splitlines()
-    assert commands[-1].split()[0] == told
+    assert commands[-1].split()[0] == last_command
 
 
 def test_asked_to_end_a_worker_gives_its_candidate_back(make_campaign: Make, start: Start) -> None:

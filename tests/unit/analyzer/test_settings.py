@@ -70,5 +70,5 @@ def test_reading_a_campaign_file_waits_for_no_compiler(module: str) -> None:
     """Neither the settings nor the command line import numba or torch; the settings not even SciPy."""
     spared = ("numba", "torch") if module == "moireloop.cli" else ("numba", "torch", "scipy")
     code = f"import sys, {module}; print([name for name in {spared!r} if name in sys.modules])"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert told.stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"

@@ -61,6 +61,6 @@ print(len(before) > 10, sorted(compiled() - before))
 def test_no_frame_compiles_anything(estimator: str) -> None:
     """In a new process, for either estimator: molten, rippled, wrapped, open, single, broken and empty frames."""
     command = [sys.executable, "-c", PROGRAM, estimator]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=200)
-    assert told.returncode == 0, told.stderr
-    assert told.stdout.strip() == "True []"
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "True []"

@@ -31,7 +31,7 @@ def searched(setup: Setup, first: int | None) -> Trace:
 
 
 def evidence(hit_first: Mapping[tuple[str, int], int]) -> Evidence:
-    """All searches as published; a strategy and size that is not told of never hits."""
+    """All searches as published; a strategy and size that is not listed never hits."""
     setups = [
         Setup(name, n, MAIN_TARGET_DEG, repetition)
         for name, sizes in AS_PUBLISHED.items()

@@ -53,7 +53,7 @@ def checked(document: dict[str, Any], purpose: Purpose) -> None:
     check(campaign_of_text(campaign.toml(), "Campaign", campaign.folder), purpose, cores=4)
 
 
-def told(error: CampaignFileError, name: str) -> list[str]:
+def reported(error: CampaignFileError, name: str) -> list[str]:
     """The lines of an error without what differs: their beginning, line numbers, and how to begin instead."""
     lines = [line.removeprefix(f"{name}: ") for line in str(error).split("\n")]
     return [re.sub(r"^line \d+: |; (use `moireloop run .*`|leave out resume=True)$", "", line) for line in lines]
@@ -71,7 +71,7 @@ def test_messages_are_those_of_a_file(wrong: WrongFile, tmp_path: Path) -> None:
         load_campaign(path, wrong.purpose, cores=4)
     with pytest.raises(CampaignFileError) as of_python:
         checked(document_of(wrong) or {}, wrong.purpose)
-    assert told(of_python.value, "Campaign") == told(of_file.value, str(path))
+    assert reported(of_python.value, "Campaign") == reported(of_file.value, str(path))
 
 
 def test_wrong_documents_are_many() -> None:

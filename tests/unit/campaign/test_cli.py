@@ -87,7 +87,7 @@ def test_wrong_file_starts_nothing(wrong: WrongFile, tmp_path: Path, few_cores: 
     line, *further = all_lines(capsys)
     expected = wrong.expected.replace(f"at most {MOST_CORES}", f"at most {few_cores}")
     assert expected.format(file=path, folder=tmp_path / "search.campaign", parent=tmp_path) in line
-    assert all(told.startswith(f"{path}: ") for told in (line, *further))
+    assert all(text.startswith(f"{path}: ") for text in (line, *further))
     assert len(further) < 5
     assert sorted(tmp_path.rglob("*")) == before
     assert psutil.Process().children(recursive=True) == children

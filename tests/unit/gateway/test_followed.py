@@ -16,7 +16,7 @@ from moireloop_gateway.sources.place import Place
 def test_the_present_time_is_the_campaigns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the first live event on, whatever the clock of this machine shows and however it is set."""
 
-    async def told() -> tuple[float, float, float]:
+    async def timings() -> tuple[float, float, float]:
         followed = Followed(Place("none", CampaignFolder(tmp_path)))
         try:
             leased = RunLeased(candidate_id="c1", attempt=1, worker="w0", leased_s=1.0)
@@ -29,6 +29,6 @@ def test_the_present_time_is_the_campaigns(tmp_path: Path, monkeypatch: pytest.M
         finally:
             followed.close()
 
-    before_s, first_s, later_s = asyncio.run(told())
+    before_s, first_s, later_s = asyncio.run(timings())
     assert before_s == 5000.0
     assert 2000.0 <= first_s <= later_s < 2600.0

@@ -14,8 +14,8 @@ def test_an_event_of_the_log_has_its_id_there() -> None:
     frame = log_frame("17-3", changed("started", 5.0)).decode()
     id_line, event_line, data_line, *end = frame.split("\n")
     assert (id_line, event_line, end) == ("id: 17-3", "event: campaign_changed/1", ["", ""])
-    told = json.loads(data_line.removeprefix("data: "))
-    assert (told["id"], told["topic"], told["event"]["state"]) == ("17-3", "campaign_changed/1", "started")
+    event = json.loads(data_line.removeprefix("data: "))
+    assert (event["id"], event["topic"], event["event"]["state"]) == ("17-3", "campaign_changed/1", "started")
 
 
 def test_what_is_observed_has_no_id() -> None:
@@ -36,9 +36,9 @@ def test_lines_cannot_be_smuggled_in() -> None:
 def test_results_go_without_provenance() -> None:
     """Provenance may have megabytes; who wants it asks for the result."""
     report = RunReport(worker="w", started_s=1, finished_s=2, steps=1, md_s=1, provenance={"input": "x" * 1000})
-    told = event_json(result(candidate("c1")).model_copy(update={"report": report}))
-    assert "provenance" not in told
-    assert json.loads(told)["report"]["worker"] == "w"
+    event = event_json(result(candidate("c1")).model_copy(update={"report": report}))
+    assert "provenance" not in event
+    assert json.loads(event)["report"]["worker"] == "w"
 
 
 def filled(hub: Hub, count: int) -> Hub:

@@ -39,14 +39,14 @@ def campaign_with_everything() -> Families:
     for number, event in enumerate(events, start=1):
         picture.note(f"{number}-0", event)
     worker = WorkerStatus(worker="worker-0", seen_s=1.0)
-    told: dict[str, Any] = {
+    overview: dict[str, Any] = {
         "phase": "live", "state": "started", "counts": picture.counts(), "budget": {"results": 9},
         "targets": [{"twist_deg": 8.2, "hits": 1, "error_deg": 0.1}], "utilisation": 0.9, "steps_done": 1,
         "steps_saved": 1, "workers": [worker.model_dump()], "service_states": {"broker": "started"},
         "counters": {"frames_dropped": 3, "redis_memory_bytes": 5},
     }  # fmt: skip
     families = Families()
-    add_campaign(families, "demo", told, cast("Any", SimpleNamespace(picture=picture, now_s=9.0)))
+    add_campaign(families, "demo", overview, cast("Any", SimpleNamespace(picture=picture, now_s=9.0)))
     return families
 
 
@@ -84,10 +84,10 @@ def test_the_grafana_dashboard_is_whole() -> None:
     assert all(target["expr"] for panel in panels for target in panel["targets"])
 
 
-def promtool(*arguments: str, told: str = "") -> None:
+def promtool(*arguments: str, text: str = "") -> None:
     """Prometheus's own check, which must have nothing to say against it."""
     checked = subprocess.run(
-        [str(PROMTOOL), "check", *arguments], input=told, capture_output=True, text=True, check=False
+        [str(PROMTOOL), "check", *arguments], input=text, capture_output=True, text=True, check=False
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
@@ -120,4 +120,4 @@ def test_promtool_takes_the_metrics() -> None:
     """Its linter of names, types and help texts, on what the gateway exposes."""
     registry = CollectorRegistry()
     registry.register(_Once([*campaign_with_everything()]))
-    promtool("metrics", told=generate_latest(registry).decode())
+    promtool("metrics", text=generate_latest(registry).decode())

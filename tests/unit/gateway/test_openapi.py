@@ -18,8 +18,8 @@ PAGE = openapi("1")
 
 def test_every_address_has_a_function_and_a_place_on_the_page() -> None:
     """Operations are named after the functions behind them; each request of the table is one."""
-    told = {operation["operationId"] for path in PAGE["paths"].values() for operation in path.values()}
-    assert told == {address.handler for address in ADDRESSES} - {"steer"} | set(STEERING)
+    operations = {operation["operationId"] for path in PAGE["paths"].values() for operation in path.values()}
+    assert operations == {address.handler for address in ADDRESSES} - {"steer"} | set(STEERING)
     assert all(callable(getattr(endpoints, address.handler)) for address in ADDRESSES)
     assert json.loads(json.dumps(PAGE)) == PAGE
 

@@ -64,7 +64,7 @@ def test_an_event_counts_once() -> None:
     assert (len(picture.results), picture.in_flight, picture.events) == (1, {}, 2)
 
 
-def test_a_failed_attempt_is_told_and_queued_again() -> None:
+def test_a_failed_attempt_is_reported_and_queued_again() -> None:
     """The failure has its reason; the candidate is back in the queue with another attempt."""
     c1 = candidate("c1")
     picture = picture_of(queued(c1), leased("c1"), failed("c1"), queued(c1, attempt=2))
@@ -168,10 +168,10 @@ def test_recipes_from_columns_are_those_from_results() -> None:
     """Two runs of the same parameters are one recipe with two hits."""
     again = candidate("c2").model_copy(update={"seed": 2})
     picture = picture_of(result(candidate("c1")), result(again), result(candidate("c3", strain=0.04), twist_deg=20.0))
-    told = recipes_json(
+    recipes = recipes_json(
         picture.results, 3, [Target(twist_deg=5.0)], {"temperature_k": (0, 1), "lattice_strain": (0, 1)}, 9
     )
-    first, second = told["targets"][0]["recipes"]
+    first, second = recipes["targets"][0]["recipes"]
     assert (first["recipe"], first["runs"], first["hits"], first["cluster"]) == ("c1", 2, 2, "A")
     assert (second["hits"], second["cluster"], second["regret_deg"]) == (0, None, 15.0)
 

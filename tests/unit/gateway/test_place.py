@@ -35,7 +35,7 @@ def test_campaign_file_of_the_same_name_makes_no_campaign_of_its_folder(tmp_path
     assert [folder.root for folder in campaign_folders(one)] == [one]
 
 
-def test_patience_is_told_and_ends(tmp_path: Path) -> None:
+def test_patience_is_reported_and_ends(tmp_path: Path) -> None:
     """A gateway that starts before its campaign says what it waits for, once, and gives up with the same words."""
     said: list[str] = []
     with pytest.raises(NothingToShow, match="found neither"):
@@ -45,20 +45,20 @@ def test_patience_is_told_and_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "mode", "told"),
+    ("text", "mode", "message"),
     [
         ("{}", 0o644, "expected mode 0600"),
         ("{nonsense", 0o600, "is not a connection file"),
         (' {"campaign": "x"}', 0o600, "is not a connection file"),
     ],
 )
-def test_file_that_is_no_grant_is_refused_in_a_line(tmp_path: Path, text: str, mode: int, told: str) -> None:
+def test_file_that_is_no_grant_is_refused_in_a_line(tmp_path: Path, text: str, mode: int, message: str) -> None:
     """Nothing is served."""
     file = tmp_path / "grant.json"
     file.write_text(text)
     file.chmod(mode)
     said: list[str] = []
-    with pytest.raises(NothingToShow, match=told) as refused:
+    with pytest.raises(NothingToShow, match=message) as refused:
         serve([file], Listening(port=0), said.append, said.append)
     assert len(str(refused.value).splitlines()) == 1
 

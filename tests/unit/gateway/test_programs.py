@@ -41,10 +41,10 @@ def test_answer_is_what_the_program_says() -> None:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program_without_an_answer_is_a_line(name: str) -> None:
     """It fails, dies, or says what is no JSON."""
-    with pytest.raises(NoAnswer) as told:
+    with pytest.raises(NoAnswer) as raised:
         answer_of(f"{name}_of_the_test", name, None, PATIENCE_S)
-    assert str(told.value).startswith(PROGRAMS[name][1])
-    assert "\n" not in str(told.value)
+    assert str(raised.value).startswith(PROGRAMS[name][1])
+    assert "\n" not in str(raised.value)
 
 
 def test_full_disk_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

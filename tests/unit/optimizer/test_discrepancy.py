@@ -73,9 +73,9 @@ def test_the_simulation_is_not_bent_to_the_chamber(fitted: list[tuple[TwistProce
     """Both have one posterior, and still the simulation predicts runs, not growths."""
     process, model = fitted[0]
     points = np.random.default_rng(8).uniform(size=(100, 2))
-    told = model.at(points)
-    assert float(np.sqrt(np.mean((told.mean_deg - simulated(points)) ** 2))) < 0.15
-    assert (told.variance_deg2 <= process.at(points).variance_deg2 + 1e-9).all()
+    prediction = model.at(points)
+    assert float(np.sqrt(np.mean((prediction.mean_deg - simulated(points)) ** 2))) < 0.15
+    assert (prediction.variance_deg2 <= process.at(points).variance_deg2 + 1e-9).all()
 
 
 def test_chamber_and_computer_are_sent_to_different_places() -> None:
@@ -92,16 +92,16 @@ def test_chamber_and_computer_are_sent_to_different_places() -> None:
         twist = float(simulated(point[None])[0]) + 3.0
         patterns.append(measured_pattern(f"p{number}", min(twist, 30.0), {**place, "heater_k": heater}))
     untold = [measured_pattern("x", 9.0, {"heater_k": 850.0}), measured_pattern("y", None, patterns[0].parameters)]
-    told = chamber_advice(results, [*patterns, *untold], SPACE, Target(twist_deg=17.0))
-    assert told.reason is None
-    assert (told.chamber or {}).keys() == {"temperature_k", "shear_strain", "heater_k"}
-    assert told.patterns == 12
-    assert told.discrepancy_deg == pytest.approx(3.0, abs=0.4)
-    assert told.probability is not None
-    assert told.probability > 0.8
-    at = simulated(SPACE.to_unit([told.chamber or {}]))[0]
+    advice = chamber_advice(results, [*patterns, *untold], SPACE, Target(twist_deg=17.0))
+    assert advice.reason is None
+    assert (advice.chamber or {}).keys() == {"temperature_k", "shear_strain", "heater_k"}
+    assert advice.patterns == 12
+    assert advice.discrepancy_deg == pytest.approx(3.0, abs=0.4)
+    assert advice.probability is not None
+    assert advice.probability > 0.8
+    at = simulated(SPACE.to_unit([advice.chamber or {}]))[0]
     assert at + 3.0 == pytest.approx(17.0, abs=0.5)
-    assert simulated(SPACE.to_unit([told.computer or {}]))[0] == pytest.approx(17.0, abs=0.5)
+    assert simulated(SPACE.to_unit([advice.computer or {}]))[0] == pytest.approx(17.0, abs=0.5)
 
 
 def test_too_few_are_a_reason() -> None:

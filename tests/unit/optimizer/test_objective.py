@@ -79,14 +79,14 @@ def with_vectors(name: str, twist_deg: float, upper: list[float] | None) -> Resu
         "lower_vectors_angstrom": [3.0, 0.0, 1.5, 2.5],
         "upper_vectors_angstrom": upper,
     }
-    told = result(candidate(name), twist_deg=twist_deg)
-    assert told.measurement is not None
-    return told.model_copy(update={"measurement": told.measurement.model_copy(update=vectors)})
+    measured = result(candidate(name), twist_deg=twist_deg)
+    assert measured.measurement is not None
+    return measured.model_copy(update={"measurement": measured.measurement.model_copy(update=vectors)})
 
 
-def test_lattices_are_told_where_all_vectors_are() -> None:
+def test_lattices_are_reported_where_all_vectors_are() -> None:
     """Cell, lower and upper layer as rows; NaN for a run without one of them, and for one without a twist."""
-    told = runs_of(
+    runs = runs_of(
         [
             with_vectors("c1", 5.0, [3.0, 0.5, 1.0, 2.75]),
             with_vectors("c2", 6.0, None),
@@ -94,14 +94,14 @@ def test_lattices_are_told_where_all_vectors_are() -> None:
         ],
         SPACE,
     )
-    assert told.lattices is not None
-    assert told.lattices[0].tolist() == [
+    assert runs.lattices is not None
+    assert runs.lattices[0].tolist() == [
         [[38.0, 0.0], [19.0, 33.0]],
         [[3.0, 0.0], [1.5, 2.5]],
         [[3.0, 0.5], [1.0, 2.75]],
     ]
-    assert np.isnan(told.lattices[1:]).all()
-    assert told.where([True, False, False]).lattices is not None
+    assert np.isnan(runs.lattices[1:]).all()
+    assert runs.where([True, False, False]).lattices is not None
 
 
 def test_there_are_no_lattices_where_no_run_tells_them() -> None:

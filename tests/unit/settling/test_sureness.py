@@ -47,10 +47,10 @@ def test_level_is_kept_on_fresh_runs() -> None:
 def test_newest_frame_tells() -> None:
     """What is predicted of a run in flight is what its landmark there says; a run that has just begun is not sure."""
     points = series(1003, jumps=0.0)
-    told = next(found for end in range(30, len(points)) if (found := learnt().verdict(points[:end])))
-    assert abs(told.claim_deg - (points[-1].twist_deg or 0.0)) <= TOLERANCE_DEG
-    assert 0.9 <= told.probability < 1
-    assert told.runs == 80
+    verdict = next(found for end in range(30, len(points)) if (found := learnt().verdict(points[:end])))
+    assert abs(verdict.claim_deg - (points[-1].twist_deg or 0.0)) <= TOLERANCE_DEG
+    assert 0.9 <= verdict.probability < 1
+    assert verdict.runs == 80
     assert learnt().verdict(points[:2]) is None
 
 

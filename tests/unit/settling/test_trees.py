@@ -20,10 +20,10 @@ def test_probabilities_are_found() -> None:
     """A step in two features together is found to a few percent on rows that were not fitted."""
     features, _, outcomes = made(4000, 1)
     fresh, probability, _ = made(500, 2)
-    told = fit_trees(features, outcomes, np.ones(4000)).probability(fresh)
-    assert np.mean(np.abs(told - probability)) < 0.04
-    assert told.min() > 0
-    assert told.max() < 1
+    fitted = fit_trees(features, outcomes, np.ones(4000)).probability(fresh)
+    assert np.mean(np.abs(fitted - probability)) < 0.04
+    assert fitted.min() > 0
+    assert fitted.max() < 1
 
 
 def test_weight_stands_for_rows() -> None:
@@ -40,8 +40,8 @@ def test_weight_stands_for_rows() -> None:
 
 def test_constant_data_are_no_fault() -> None:
     """Rows that are all alike, or too few to split, get their share of the outcomes."""
-    told = fit_trees(np.ones((10, 2)), np.array([1.0] * 5 + [0.0] * 5), np.ones(10)).probability(np.ones((1, 2)))
-    assert abs(told[0] - 0.5) < 1e-9
+    probability = fit_trees(np.ones((10, 2)), np.array([1.0] * 5 + [0.0] * 5), np.ones(10)).probability(np.ones((1, 2)))
+    assert abs(probability[0] - 0.5) < 1e-9
 
 
 def test_sums_of_the_larger_part_are_what_is_left() -> None:

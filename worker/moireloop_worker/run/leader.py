@@ -107,7 +107,7 @@ class Leader:
     Args:
         stopping: whether the worker was asked to end; asked after each chunk of a run.
         provenance: what is the same for all runs of this worker.
-        begin: told each lease before it is run.
+        begin: called with each lease before it is run.
         within_a_frame: hear an order to end a run before its next frame is due.
         last_runs: say whether another run is worth beginning.
     """

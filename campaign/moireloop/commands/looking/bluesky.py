@@ -39,7 +39,7 @@ def bluesky(
         refuse_without("moireloop bluesky --tiled", ("tiled",))
         return _into_tiled(path, tiled)
     keys = (secret_key, server_key) if secret_key is not None and server_key is not None else None
-    publisher = Publisher(publish or "", serializer, prefix=prefix, keys=keys, plaintext=plaintext, told=complain)
+    publisher = Publisher(publish or "", serializer, prefix=prefix, keys=keys, plaintext=plaintext, report=complain)
     with closing(publisher), _source(path) as source:
         return _published(source, publisher, again)
 
@@ -66,8 +66,8 @@ def _into_tiled(path: Path, url: str) -> int:
 
     with _source(path) as source:
         _hand_on(source, write)
-    told = f", {runs.passed_over} were there" if runs.passed_over else ""
-    say(f"wrote {runs.written} runs of campaign {source.description.campaign!r} to {url}{told}")
+    passed = f", {runs.passed_over} were there" if runs.passed_over else ""
+    say(f"wrote {runs.written} runs of campaign {source.description.campaign!r} to {url}{passed}")
     return 0
 
 

@@ -9,8 +9,8 @@ import { clock, duration, number, percent } from "../format.js";
 export const title = "Overview";
 
 export function mount(root, { store, go }) {
-  const tiles = el("div", { class: "tiles" }), charts = el("div", { class: "grid" }), targets = el("div", {}), told = el("div", {});
-  replace(root, tiles, charts, el("div", { class: "grid", style: "margin-top:14px" }, card("Targets", targets), card("What happened", told)));
+  const tiles = el("div", { class: "tiles" }), charts = el("div", { class: "grid" }), targets = el("div", {}), events = el("div", {});
+  replace(root, tiles, charts, el("div", { class: "grid", style: "margin-top:14px" }, card("Targets", targets), card("What happened", events)));
   const made = new Map();
   let remarksOf = "";
 
@@ -28,7 +28,7 @@ export function mount(root, { store, go }) {
     if (remarksOf === store.summary.last_id) return;
     remarksOf = store.summary.last_id;
     const { remarks: all } = await get(`${store.path}/remarks`);
-    refresh(told, table("What happened", [
+    refresh(events, table("What happened", [
       { title: "when", cell: (r) => clock(r.at_s) }, { title: "what", cell: (r) => r.kind }, { title: "details", cell: (r) => r.text },
     ], all.slice(-40).reverse()));
   }

@@ -15,12 +15,12 @@ export function mount(root, { store }) {
 
   async function tail() {
     if (!pick.value) return;
-    const told = await get(`${store.path}/logs/${encodeURIComponent(pick.value)}`);
-    text.textContent = told.text || "The log is empty.";
+    const body = await get(`${store.path}/logs/${encodeURIComponent(pick.value)}`);
+    text.textContent = body.text || "The log is empty.";
     text.scrollTop = text.scrollHeight;
   }
   if (store.summary.absent) { replace(logs, el("p", { class: "quiet" }, `No logs to show: ${store.summary.absent}.`)); pick.value = ""; }
-  get(`${store.path}/logs`).then((told) => { fill(pick, told.services.map((name) => [name, name])); return tail(); }).catch(() => {});
+  get(`${store.path}/logs`).then((body) => { fill(pick, body.services.map((name) => [name, name])); return tail(); }).catch(() => {});
   const timer = setInterval(() => store.summary?.phase === "live" && tail().catch(() => {}), 4000);
   return {
     close: () => clearInterval(timer),
@@ -31,10 +31,10 @@ export function mount(root, { store }) {
         { title: "state", cell: ([name, one]) => (running ? s.service_states[name] ?? one.state : one.state) },
         { title: "since", cell: ([, one]) => clock(one.at_s) }, { title: "reason", cell: ([, one]) => one.reason ?? "" },
       ], Object.entries(s.services)));
-      const told = Object.entries(s.counters);
-      refresh(counters, told.length ? table("Counters", [
+      const counts = Object.entries(s.counters);
+      refresh(counters, counts.length ? table("Counters", [
         { title: "what", cell: ([name]) => name.replaceAll("_", " ") }, { title: "count", number: true, cell: ([, value]) => value.toLocaleString("en") },
-      ], told) : el("p", { class: "quiet" }, running ? "Nothing was counted." : "Counters are shown while the campaign runs."));
+      ], counts) : el("p", { class: "quiet" }, running ? "Nothing was counted." : "Counters are shown while the campaign runs."));
     },
   };
 }

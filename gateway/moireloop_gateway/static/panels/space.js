@@ -26,9 +26,9 @@ export function mount(root, { store, go }) {
     cellSays,
     el("div", { class: "bar" }, el("label", { for: "model-target" }, "model's probability of a hit for ", model), modelSays),
     pairs);
-  get(`${store.path}/cells`).then((told) => {
-    parallel.admitted = told.twists ?? [];
-    cellSays.textContent = told.reason ? `Admitted twists: ${told.reason}` : admittedWords(parallel.admitted);
+  get(`${store.path}/cells`).then((cells) => {
+    parallel.admitted = cells.twists ?? [];
+    cellSays.textContent = cells.reason ? `Admitted twists: ${cells.reason}` : admittedWords(parallel.admitted);
     parallel.draw();
   }).catch((error) => { cellSays.textContent = `Admitted twists: ${error.message}`; });
 

@@ -13,7 +13,7 @@ const COLOURS = { running: "green", finished: "blue", failed: "red", lost: "yell
 const WINDOWS = [["600", "last 10 min"], ["3600", "last hour"], ["86400", "last day"], ["", "all"]];
 
 export function mount(root, { store, go }) {
-  const choose = el("select", { onchange: () => { seen = ""; store.tell(); } }, WINDOWS.map(([value, words]) => el("option", { value }, words)));
+  const choose = el("select", { onchange: () => { seen = ""; store.notify(); } }, WINDOWS.map(([value, words]) => el("option", { value }, words)));
   choose.value = store.summary?.phase === "live" ? "600" : "";
   const gantt = el("div", {}), now = el("div", {}), waits = el("div", {}), pools = el("div", {});
   const key = el("p", { class: "key" }, Object.entries(COLOURS).map(([name, colour]) => el("span", {}, el("i", { style: `background:var(--${colour})` }), name)), el("span", {}, "pale: leased, MD not begun"));
@@ -25,13 +25,13 @@ export function mount(root, { store, go }) {
     const mark = `${store.summary.last_id}|${choose.value}|${Math.floor(store.summary.now_s / 5)}`;
     if (mark === seen) return;
     seen = mark;
-    const told = await get(`${store.path}/timeline${choose.value ? `?last_s=${choose.value}` : ""}`);
-    if (!chart || lanes !== told.workers.length) {
-      lanes = told.workers.length;
+    const timeline = await get(`${store.path}/timeline${choose.value ? `?last_s=${choose.value}` : ""}`);
+    if (!chart || lanes !== timeline.workers.length) {
+      lanes = timeline.workers.length;
       chart = new Chart({ label: "Workers over time", x: "time", y: "", left: 96, height: 60 + 26 * Math.max(1, Math.min(lanes, 40)), chosen: (id) => go("runs", id) });
       replace(gantt, chart.node);
     }
-    chart.set(bars(told, store.summary, choose.value));
+    chart.set(bars(timeline, store.summary, choose.value));
   }
 
   return {
@@ -53,21 +53,21 @@ export function mount(root, { store, go }) {
   };
 }
 
-function bars(told, s, window_) {
-  const end = s.phase === "live" ? s.now_s : Math.max(...told.finished_s.filter((v) => v !== null), 0) || s.now_s;
-  const begin = window_ ? Math.max(end - Number(window_), Math.min(...told.leased_s, end)) : Math.min(...told.leased_s, end);
+function bars(timeline, s, window_) {
+  const end = s.phase === "live" ? s.now_s : Math.max(...timeline.finished_s.filter((v) => v !== null), 0) || s.now_s;
+  const begin = window_ ? Math.max(end - Number(window_), Math.min(...timeline.leased_s, end)) : Math.min(...timeline.leased_s, end);
   const found = [], pale = ink("line");
-  told.worker.forEach((lane, i) => {
-    const y0 = lane - 0.36, y1 = lane + 0.36, leased = told.leased_s[i], last = told.finished_s[i] ?? end, start = told.started_s[i] ?? leased;
-    const words = `${told.candidate_id[i]} attempt ${told.attempt[i]}, ${told.end[i]}: ${duration(last - leased)} from ${clock(leased)}`;
-    if (start > leased) found.push({ x0: leased, x1: start, y0, y1, colour: pale, words, id: told.candidate_id[i] });
-    found.push({ x0: start, x1: last, y0, y1, colour: ink(COLOURS[told.end[i]]), words, id: told.candidate_id[i] });
+  timeline.worker.forEach((lane, i) => {
+    const y0 = lane - 0.36, y1 = lane + 0.36, leased = timeline.leased_s[i], last = timeline.finished_s[i] ?? end, start = timeline.started_s[i] ?? leased;
+    const words = `${timeline.candidate_id[i]} attempt ${timeline.attempt[i]}, ${timeline.end[i]}: ${duration(last - leased)} from ${clock(leased)}`;
+    if (start > leased) found.push({ x0: leased, x1: start, y0, y1, colour: pale, words, id: timeline.candidate_id[i] });
+    found.push({ x0: start, x1: last, y0, y1, colour: ink(COLOURS[timeline.end[i]]), words, id: timeline.candidate_id[i] });
   });
   const time = (value) => new Date(1000 * value).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: end - begin < 600 ? "2-digit" : undefined });
   const xTicks = [0.05, 0.35, 0.65, 0.95].map((share) => begin + share * (end - begin)).map((value) => [value, time(value)]);
   return {
-    bars: found, xRange: [begin, end + 0.01 * (end - begin) + 0.1], yRange: [-0.6, told.workers.length - 0.4], xTicks,
-    yTicks: told.workers.map((name, i) => [i, name]).slice(0, 40), said: `${told.worker.length} attempts of ${told.workers.length} workers`,
+    bars: found, xRange: [begin, end + 0.01 * (end - begin) + 0.1], yRange: [-0.6, timeline.workers.length - 0.4], xTicks,
+    yTicks: timeline.workers.map((name, i) => [i, name]).slice(0, 40), said: `${timeline.worker.length} attempts of ${timeline.workers.length} workers`,
   };
 }
 

@@ -94,12 +94,12 @@ HARD = {"strain": 0.03, "missing": 0.3, "spurious": 20, "weak": 0.1}
 def test_errors_are_what_sigma_says(rng: np.random.Generator, options: dict[str, Any], fewest: float) -> None:
     """Twists of 0.5 to 30 degrees: 68 % within sigma, 95 % within two, none beyond four; strains likewise."""
     count = 25
-    told = tally(rng, count, **options)
-    assert told.false == 0
-    assert len(told.deviations) >= fewest * count
-    assert 0.6 < told.deviations.std() < 1.4
-    assert (np.abs(told.deviations) < 2.0).mean() > 0.8
-    assert (np.abs(told.strains) < 2.0).mean() > 0.85
+    counts = tally(rng, count, **options)
+    assert counts.false == 0
+    assert len(counts.deviations) >= fewest * count
+    assert 0.6 < counts.deviations.std() < 1.4
+    assert (np.abs(counts.deviations) < 2.0).mean() > 0.8
+    assert (np.abs(counts.strains) < 2.0).mean() > 0.85
 
 
 def test_chance_shows_no_bilayer(rng: np.random.Generator) -> None:
@@ -125,7 +125,7 @@ def test_chance_shows_no_bilayer(rng: np.random.Generator) -> None:
         ({"constants": (3.16, 2.46), "further": ((12.0, 0.9),)}, "domains of about the same brightness"),
     ],
 )
-def test_what_cannot_be_told_is_refused(rng: np.random.Generator, options: dict[str, Any], words: str) -> None:
+def test_ambiguous_layers_are_refused(rng: np.random.Generator, options: dict[str, Any], words: str) -> None:
     """One layer too faint, no twist, two domains of a layer, another material."""
     nominal = (3.16, 2.46) if options.get("constants", (0, 0))[1] == 2.46 else (A, A)
     for _ in range(5):
@@ -223,14 +223,14 @@ def test_a_wrong_centre_within_its_error_does_no_harm(rng: np.random.Generator) 
     assert np.abs(deviations).max() < MOST_FALSE
 
 
-def test_layers_of_two_materials_are_told_apart(rng: np.random.Generator) -> None:
+def test_layers_of_two_materials_are_separated(rng: np.random.Generator) -> None:
     """By their constants, whichever is brighter; the sign of the twist is then that of the second on the first."""
     for weak in (0.2, 1.0, 4.0):
         found = index_pattern(made(rng, twist_deg=-9.0, constants=(3.16, 3.32), weak=weak).peaks, (3.16, 3.32))
-        assert found.told_apart
+        assert found.layers_known
         assert found.layers[0].lattice_angstrom == pytest.approx(3.16, abs=0.01)
         assert found.signed_deg == pytest.approx(-9.0, abs=0.1)
-    assert not index_pattern(made(rng, twist_deg=9.0).peaks, (A, A)).told_apart
+    assert not index_pattern(made(rng, twist_deg=9.0).peaks, (A, A)).layers_known
 
 
 def bilayer(twist_deg: float, turn_rad: float = 0.0, lower: Floats | None = None) -> Floats:

@@ -191,7 +191,7 @@ bounded = settings(max_examples=200, deadline=None, suppress_health_check=[Healt
 @bounded
 @given(run=frames_strategy(), data=st.data())
 def test_duplicates_in_order_change_no_decision(run: list[SeriesPoint], data: st.DataObject) -> None:
-    """Each frame any number of times: the same first decision as each once, and as the whole series told afterwards."""
+    """Repeated frames give the same first decision as each frame once, and as the whole series afterwards."""
     once, often = Arrivals(BOTH, {}, []), Arrivals(BOTH, {}, [])
     for point in run:
         once.arrive(point)

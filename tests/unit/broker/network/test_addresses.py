@@ -1,4 +1,4 @@
-"""Addresses of this machine: by name, by interface, and found without being told."""
+"""Addresses of this machine: by name, by interface, and found automatically."""
 
 from __future__ import annotations
 

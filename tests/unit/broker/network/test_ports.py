@@ -40,7 +40,7 @@ def test_range_of_the_wrong_order_says_so() -> None:
         ("10.0.0.1", False), ("node17", False), ("auto", False), ("interface:lo", False), ("", False),
     ],
 )  # fmt: skip
-def test_loopback_is_told_from_the_text(host: str, answer: bool) -> None:
+def test_loopback_is_recognized_by_its_text(host: str, answer: bool) -> None:
     """Nothing is looked up."""
     assert is_loopback(host) is answer
 

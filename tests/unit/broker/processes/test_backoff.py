@@ -25,12 +25,12 @@ def test_what_lived_well_is_revived_at_once() -> None:
     """Deaths in a row add up and wait longer; a healthy or a productive life starts over."""
     revival = Revival()
     assert revival.is_due(0.0)
-    told = []
+    events = []
     for lived_s, is_productive in ((1.0, False), (1.0, False), (60.0, False), (1.0, False), (1.0, True)):
         revival.started(100.0)
         assert not revival.is_due(1e9)
         wait_s = revival.ended(100.0 + lived_s, healthy_s=30.0, is_productive=is_productive)
-        told.append((wait_s, revival.deaths))
+        events.append((wait_s, revival.deaths))
         assert not revival.is_due(100.0 + lived_s + wait_s - 0.1)
         assert revival.is_due(100.0 + lived_s + wait_s)
-    assert told == [(0.5, 1), (1.0, 2), (0.5, 1), (1.0, 2), (0.5, 1)]
+    assert events == [(0.5, 1), (1.0, 2), (0.5, 1), (1.0, 2), (0.5, 1)]

@@ -93,10 +93,10 @@ def test_redis_6_does_not_begin_anew_beside_what_a_later_server_wrote(
     monkeypatch.setattr(server_programs, "EMBEDDED", ("no_such_package", "*"))
     (later_data / "appendonlydir" / "appendonly.aof.1.incr.aof").write_text("x")
     server = RedisServer(later_data, "127.0.0.1", free_port("127.0.0.1"), "secret")
-    told = r"redis-server is version 6.0.16, which cannot read .* put Redis 7 or later"
-    with pytest.raises(RedisUnavailable, match=told):
+    message = r"redis-server is version 6.0.16, which cannot read .* put Redis 7 or later"
+    with pytest.raises(RedisUnavailable, match=message):
         server.start()
-    with pytest.raises(RedisUnavailable, match=told), stored_redis(later_data):
+    with pytest.raises(RedisUnavailable, match=message), stored_redis(later_data):
         pass
 
 

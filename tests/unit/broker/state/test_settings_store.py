@@ -65,7 +65,7 @@ def test_settings_of_an_earlier_version_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "value", "told"),
+    ("name", "kind", "value", "message"),
     [
         (
             "workers",
@@ -80,10 +80,10 @@ def test_settings_of_an_earlier_version_are_read() -> None:
         ("session", BudgetSettings, ..., "expected settings of section 'session' of the campaign, got none"),
     ],
 )
-def test_what_is_wrong_is_named(name: str, kind: Any, value: Any, told: str) -> None:
+def test_what_is_wrong_is_named(name: str, kind: Any, value: Any, message: str) -> None:
     """By section and key."""
     found = stored() if value is ... else stored(**{name: value})
-    with pytest.raises(SettingsUnusable, match=f"^{told}"):
+    with pytest.raises(SettingsUnusable, match=f"^{message}"):
         found.section(name, kind)
 
 

@@ -93,7 +93,7 @@ def test_wrong_file_gets_one_clear_line(wrong: WrongFile, tmp_path: Path) -> Non
     ],
 )
 def test_one_fault_is_one_line(tmp_path: Path, old: str, new: str, key: str) -> None:
-    """What follows from a fault, such as a list that is empty without its wrong entry, is not told beside it."""
+    """What follows from a fault, such as a list that is empty without its wrong entry, is not reported as well."""
     assert GOOD.count(old) == 1
     with pytest.raises(CampaignFileError) as caught:
         load_campaign(written(tmp_path / "search.toml", GOOD.replace(old, new)), cores=4)
@@ -217,7 +217,7 @@ def test_policy_that_no_run_can_meet_is_an_error(tmp_path: Path, policy: str) ->
 
 
 def test_misspelt_required_key_is_one_error(tmp_path: Path) -> None:
-    """A misspelt key is not told of again as a missing one."""
+    """A misspelt key is not reported again as a missing one."""
     with pytest.raises(CampaignFileError, match=r"did you mean workers.count\?$"):
         load_campaign(written(tmp_path / "search.toml", GOOD.replace("count = 2", "cuont = 2")))
 

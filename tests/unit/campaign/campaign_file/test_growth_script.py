@@ -1,4 +1,4 @@
-"""A growth script is found with its files, kept with the campaign, and told to the workers as it was then."""
+"""A growth script is found with its files, kept with the campaign, and sent to the workers as it was then."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def files_of(campaign: Campaign) -> dict[str, str]:
     return found_script(campaign.growth, 1).settings.files
 
 
-def test_workers_are_told_the_script_and_the_frame_interval(tmp_path: Path) -> None:
+def test_workers_receive_the_script_and_the_frame_interval(tmp_path: Path) -> None:
     """All that a worker needs is in the section [growth]: it plans without any file."""
     campaign = kept(written(tmp_path / "a"))
     section = settings_sections(campaign)["growth"]

@@ -1,4 +1,4 @@
-"""Whose folder a campaign file means, told without reading its sections."""
+"""Whose folder a campaign file means, found without reading its sections."""
 
 from __future__ import annotations
 

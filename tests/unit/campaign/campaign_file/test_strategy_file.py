@@ -39,7 +39,7 @@ def test_copy_of_the_file_is_what_the_optimizer_gets(tmp_path: Path) -> None:
     assert section["strategy"] == f"{kept}:Mine"
 
 
-def test_changed_file_is_told_of(tmp_path: Path) -> None:
+def test_changed_file_is_reported(tmp_path: Path) -> None:
     """On resume, when the copy is replaced by other content; the same content is no change."""
     keep_strategy(started(tmp_path))
     assert keep_strategy(started(tmp_path)) is None

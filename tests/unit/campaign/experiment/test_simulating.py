@@ -127,7 +127,7 @@ def test_what_cannot_be_seen_is_reported(tmp_path: Path, model: GrowthModel) -> 
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"rheed.azimut_deg": 30.0}, "azimut_deg"),
         ({"temperature_k": -1.0}, "temperature_k"),
@@ -136,9 +136,9 @@ def test_what_cannot_be_seen_is_reported(tmp_path: Path, model: GrowthModel) -> 
         ({"reach_per_angstrom.x": 1.0}, "reach_per_angstrom"),
     ],
 )
-def test_settings_that_do_not_exist_are_refused(change: dict[str, float], told: str) -> None:
+def test_settings_that_do_not_exist_are_refused(change: dict[str, float], message: str) -> None:
     """By name, and what was wrong."""
-    with pytest.raises(PatternRefused, match=told):
+    with pytest.raises(PatternRefused, match=message):
         changed_settings(SETTINGS, change)
 
 

@@ -202,7 +202,7 @@ def test_fitted_sites_lie_on_the_atoms() -> None:
         assert apart[inner].min(axis=1).max() < 1e-6
 
 
-def test_grains_are_told_apart() -> None:
+def test_grains_are_separated() -> None:
     """Each grain in a colour of its own, atoms of none in grey, and all named in the legend."""
     lattices = twisted(12.0, 5.0)
     grain = np.zeros(len(lattices.lower), dtype=np.int64)

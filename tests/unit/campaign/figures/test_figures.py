@@ -118,7 +118,7 @@ def test_space_figure_has_a_panel_for_each_pair(make_result: MakeResult) -> None
     assert np.asarray(crosses[0].get_xdata()).size == 2
 
 
-def test_repeats_are_told_from_new_recipes(make_result: MakeResult) -> None:
+def test_repeats_are_distinguished_from_new_recipes(make_result: MakeResult) -> None:
     """A run of parameters that were run before is filled; both kinds are in every panel."""
     same = {"temperature_k": 2000.0}
     results = [make_result(number, twist_deg=8.1, parameters=same) for number in (1, 2, 3)]

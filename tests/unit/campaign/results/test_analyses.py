@@ -22,8 +22,8 @@ def test_table_has_numbers_arrays_and_reasons(make_result: MakeResult) -> None:
     ]
 
 
-def test_failed_analyses_are_told_once_each(make_result: MakeResult) -> None:
-    """How many of how many, with the last reason in one line; an analyzer that never failed is not told of."""
+def test_failed_analyses_are_reported_once_each(make_result: MakeResult) -> None:
+    """How many of how many, with the last reason in one line; an analyzer that never failed is not mentioned."""
     fine, bad = AnalysisOutcome(numbers={"share": 0.5}), AnalysisOutcome(reason="ValueError: two\nlines")
     analyses = [{"order": fine, "mine": fine}, {"order": fine, "mine": bad}, {"order": fine, "mine": bad}]
     results = [make_result(n).model_copy(update={"analyses": each}) for n, each in enumerate(analyses, start=1)]

@@ -96,9 +96,12 @@ def test_figure_shows_what_is_known_and_what_is_not() -> None:
 @pytest.mark.parametrize(("level", "budget", "warned"), [(0.98, 49, True), (0.98, 50, False), (0.9, 41, False)])
 def test_a_budget_too_small_to_learn_from_is_reported(level: float, budget: int, warned: bool) -> None:
     """`validate` says how many whole runs a level needs; without the policy it says nothing."""
-    told = early_end_warnings(EarlyEndSettings(learnt=LearntPolicy(level=level)), budget)
-    assert bool(told) is warned
-    assert not told or f"level {level:g} needs 49 whole runs to learn from, and the budget is {budget}" in told[0]
+    warnings_of_file = early_end_warnings(EarlyEndSettings(learnt=LearntPolicy(level=level)), budget)
+    assert bool(warnings_of_file) is warned
+    assert (
+        not warnings_of_file
+        or f"level {level:g} needs 49 whole runs to learn from, and the budget is {budget}" in warnings_of_file[0]
+    )
     assert early_end_warnings(EarlyEndSettings(), budget) == []
 
 

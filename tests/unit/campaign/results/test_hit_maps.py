@@ -29,9 +29,9 @@ def results(count: int) -> list[Result]:
 
 def test_maps_are_high_where_the_twist_is_wanted() -> None:
     """Each pair has a map for each target; along `a` it is highest near the value that gives the target."""
-    told = hit_maps(results(24), SPACE, [Target(twist_deg=6.0, tolerance_deg=1.0), Target(twist_deg=24.0)])
-    assert [(pair["x"], pair["y"]) for pair in told["pairs"]] == [("a", "b"), ("a", "c"), ("b", "c")]
-    maps = np.array(told["pairs"][0]["probability"]).reshape(2, SIZE, SIZE)
+    drawn = hit_maps(results(24), SPACE, [Target(twist_deg=6.0, tolerance_deg=1.0), Target(twist_deg=24.0)])
+    assert [(pair["x"], pair["y"]) for pair in drawn["pairs"]] == [("a", "b"), ("a", "c"), ("b", "c")]
+    maps = np.array(drawn["pairs"][0]["probability"]).reshape(2, SIZE, SIZE)
     assert ((maps >= 0) & (maps <= 1)).all()
     best = maps.max(axis=1).argmax(axis=1) * 10.0 / SIZE
     assert np.abs(best - [2.0, 8.0]).max() < 1.5

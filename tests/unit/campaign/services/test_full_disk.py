@@ -16,7 +16,7 @@ def test_full_disk_is_named() -> None:
 def test_full_disk_of_redis_is_named_with_the_way_on() -> None:
     """Redis says so itself; a few bytes may be free anyway."""
     said = "MISCONF Errors writing to the AOF file: No space left on device"
-    told = full_disk_hint(Path("/data/search/redis"), 10**9, said)
+    hint = full_disk_hint(Path("/data/search/redis"), 10**9, said)
     assert (
-        told == ", and the disk of /data/search/redis is full; make room there, then continue with `moireloop resume`"
+        hint == ", and the disk of /data/search/redis is full; make room there, then continue with `moireloop resume`"
     )

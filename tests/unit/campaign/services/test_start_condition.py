@@ -33,6 +33,6 @@ def test_nobody_waits_where_there_is_no_analyzer() -> None:
         ("draining", ("analyzer-0", "optimizer"), False),
     ],
 )
-def test_waiting_is_told_by_the_services(state: str, services: tuple[str, ...], awaited: bool) -> None:
+def test_waiting_is_shown_by_the_services(state: str, services: tuple[str, ...], awaited: bool) -> None:
     """A session waits when it has analyzers and no pool yet, and is not about to end."""
     assert awaits_analyzer(state, dict.fromkeys(services, "started")) is awaited

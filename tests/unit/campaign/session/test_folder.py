@@ -57,7 +57,7 @@ def test_everything_made_is_known_as_its_own(folder: CampaignFolder) -> None:
 
 
 def test_two_cannot_hold_one_folder(folder: CampaignFolder) -> None:
-    """While one holds the folder, another is refused and told who it is; afterwards it is free."""
+    """While one holds the folder, another is refused, with the name of the holder; afterwards it is free."""
     with locked(folder):
         holder = holder_of(folder)
         assert holder is not None

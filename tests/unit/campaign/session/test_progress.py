@@ -37,9 +37,9 @@ def status(
     )  # fmt: skip
 
 
-def progress(told: Status, results: Sequence[Result] = (), now_s: float = 110.0, **more: Any) -> Progress:
+def progress(present: Status, results: Sequence[Result] = (), now_s: float = 110.0, **more: Any) -> Progress:
     """The progress of a campaign of 40 results that began at 100 s."""
-    return progress_of(told, results, TARGETS, budget_results=40, started_s=START_S, now_s=now_s, **more)
+    return progress_of(present, results, TARGETS, budget_results=40, started_s=START_S, now_s=now_s, **more)
 
 
 def shown(view: Progress, width: int = 120) -> str:
@@ -236,9 +236,9 @@ def test_pools_that_joined_are_shown_with_their_ends_and_silence() -> None:
     """Where the session's own pool is the only one, its workers say enough."""
     main = PoolStatus(pool="main", host="n1", launcher="local", workers=2, seen_s=109.0)
     night = PoolStatus(pool="night", host="n17", launcher="slurm", workers=1, seen_s=80.0, ends_s=3710.0)
-    told = status().model_copy(update={"pools": [main]})
-    assert "pool" not in shown(progress(told))
-    text = shown(progress(told.model_copy(update={"pools": [main, night]})))
+    with_pool = status().model_copy(update={"pools": [main]})
+    assert "pool" not in shown(progress(with_pool))
+    text = shown(progress(with_pool.model_copy(update={"pools": [main, night]})))
     assert "pool main on n1, 2 workers, local" in text
     assert "pool night on n17, 1 worker, slurm, ends in 1 h 00 min, silent for 29 s" in text
 
@@ -263,13 +263,13 @@ def test_what_is_waited_for_and_missing_is_shown() -> None:
     assert "no pool has joined" not in shown(progress(joined))
 
 
-def test_connections_are_told_before_they_run_out() -> None:
+def test_connections_are_reported_before_they_run_out() -> None:
     """Nearly as many connections as Redis takes are a fault that is named; fewer, or an unknown number, are none."""
 
-    def told(**counters: int) -> tuple[str, ...]:
+    def lines(**counters: int) -> tuple[str, ...]:
         return progress(status().model_copy(update={"counters": counters})).faults
 
-    assert told() == ()
-    assert told(redis_connections=79, redis_connections_most=100) == ()
-    (line,) = told(redis_connections=81, redis_connections_most=100)
+    assert lines() == ()
+    assert lines(redis_connections=79, redis_connections_most=100) == ()
+    (line,) = lines(redis_connections=81, redis_connections_most=100)
     assert line.startswith("Redis has 81 of at most 100 connections")

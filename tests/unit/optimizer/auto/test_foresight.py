@@ -101,8 +101,8 @@ def test_a_process_without_one_run_is_the_left_out_one() -> None:
     each = list(np.eye(20, dtype=np.bool_))
     np.testing.assert_allclose(process.density_without(each, twist_deg).diagonal(), process.left_out_density())
     one, both = np.arange(20) == 3, np.isin(np.arange(20), [3, 7])
-    told = process.density_without([one, both], np.array([12.0, 12.0]))
-    np.testing.assert_allclose(told[0, 7], told[1, 7])
+    density = process.density_without([one, both], np.array([12.0, 12.0]))
+    np.testing.assert_allclose(density[0, 7], density[1, 7])
 
 
 def test_habits_without_a_twist_are_those_of_the_other_runs() -> None:
@@ -111,7 +111,7 @@ def test_habits_without_a_twist_are_those_of_the_other_runs() -> None:
     twist_deg = plateaus_deg(points)
     out, habits, width = twist_deg == twist_deg[0], Habits(discount=0.4, even=0.5), 2e-4
     beyond = np.full(40, 0.02)
-    told = RunsWithout(points, twist_deg, habits).density(out, twist_deg[0], beyond, None)[out]
+    density = RunsWithout(points, twist_deg, habits).density(out, twist_deg[0], beyond, None)[out]
     others = RepeatedTwists(points[~out], twist_deg[~out], habits)
     mass = others.mass(points[out], twist_deg[0], width / 2, beyond[out] * width, NOTHING)
-    np.testing.assert_allclose(told, mass / width, rtol=1e-3)
+    np.testing.assert_allclose(density, mass / width, rtol=1e-3)

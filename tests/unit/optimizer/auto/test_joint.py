@@ -93,9 +93,11 @@ def test_the_posterior_is_the_one_of_a_single_process() -> None:
     added = np.exp(2 * joint.theta[0]) * (1 + apart + apart**2 / 3) * np.exp(-apart) + 9.0
     seen = covariance[5:, 5:] + added + np.diag(growths.sigma_deg**2 + np.exp(2 * joint.theta[1]))
     gain = covariance[:5, 5:] @ np.linalg.inv(seen)
-    told = joint.at(few)
-    np.testing.assert_allclose(told.mean_deg, at.mean_deg[:5] + gain @ (growths.twist_deg - at.mean_deg[5:]), atol=1e-5)
+    prediction = joint.at(few)
+    np.testing.assert_allclose(
+        prediction.mean_deg, at.mean_deg[:5] + gain @ (growths.twist_deg - at.mean_deg[5:]), atol=1e-5
+    )
     left = covariance[:5, :5] - gain @ covariance[5:, :5]
-    np.testing.assert_allclose(told.variance_deg2, np.diag(left), atol=1e-5)
-    shared = process.covariance_deg2(few, told, few, told)
+    np.testing.assert_allclose(prediction.variance_deg2, np.diag(left), atol=1e-5)
+    shared = process.covariance_deg2(few, prediction, few, prediction)
     np.testing.assert_allclose(shared - np.diag(np.diag(shared)), left - np.diag(np.diag(left)), atol=1e-5)

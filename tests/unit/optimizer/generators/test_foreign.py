@@ -30,7 +30,7 @@ class Walk:
 
     def __init__(self, vocs: VOCS, width: float = 0.1) -> None:
         self.vocs, self.width = vocs, width
-        self.told: list[dict[str, Any]] = []
+        self.ingested: list[dict[str, Any]] = []
         self.calls: list[int] = []
         self.given = 0
         Walk.made.append(self)
@@ -41,7 +41,7 @@ class Walk:
         return [self._point() for _ in range(num_points or 1)]
 
     def _point(self) -> dict[str, Any]:
-        best = min(self.told, key=lambda one: one["regret_deg"])
+        best = min(self.ingested, key=lambda one: one["regret_deg"])
         point: dict[str, Any] = {"_id": self.given}
         self.given += 1
         for name, (low, high) in zip(self.vocs.variable_names, self.vocs.bounds, strict=True):
@@ -50,7 +50,7 @@ class Walk:
         return point
 
     def ingest(self, results: list[dict[str, Any]]) -> None:
-        self.told += results
+        self.ingested += results
         self.calls.append(len(results))
 
 
@@ -77,14 +77,14 @@ def suggested(
     return made
 
 
-def test_it_is_told_in_physical_units() -> None:
+def test_it_is_reported_in_physical_units() -> None:
     """Growth parameters, regret, twist and its error; the bounds of the VOCS are those of the space."""
     suggested(strategy(Walk, width=0.2), runs([3.0, 7.5], np.array([[0.0, 0.0], [0.5, 1.0]])))
     (walk,) = Walk.made
     assert walk.vocs.bounds == [[1000.0, 2000.0], [0.0, 0.1]]
     assert walk.vocs.objective_names == ["regret_deg"]
     assert walk.width == 0.2
-    assert walk.told == [
+    assert walk.ingested == [
         {"temperature_k": 1000.0, "lattice_strain": 0.0, "regret_deg": 2.0, "twist_deg": 3.0, "sigma_deg": 0.1},
         {"temperature_k": 1500.0, "lattice_strain": 0.1, "regret_deg": 2.5, "twist_deg": 7.5, "sigma_deg": 0.1},
     ]
@@ -106,7 +106,7 @@ def test_only_new_results_are_given() -> None:
     suggested(ours, runs([3.0, 7.5, 4.0, 6.0], points))
     (walk,) = Walk.made
     assert walk.calls == [2, 2]
-    assert [one.get("_id") for one in walk.told] == [None, None, 1, 0]
+    assert [one.get("_id") for one in walk.ingested] == [None, None, 1, 0]
 
 
 def test_changed_history_begins_anew() -> None:
@@ -121,10 +121,10 @@ def test_each_target_has_a_generator() -> None:
     """All get all results, each with its own regret; they are asked in turn."""
     made = suggested(strategy(Walk), runs([3.0, 7.5]), n=4, targets=(5.0, 20.0))
     assert made.aims == (0, 1, 0, 1)
-    assert [[one["regret_deg"] for one in walk.told] for walk in Walk.made] == [[2.0, 2.5], [17.0, 12.5]]
+    assert [[one["regret_deg"] for one in walk.ingested] for walk in Walk.made] == [[2.0, 2.5], [17.0, 12.5]]
 
 
-def test_refused_runs_are_told_as_the_worst_before_them() -> None:
+def test_refused_runs_count_as_the_worst_before_them() -> None:
     """The first ones as the first that was measured; what was given once stays as it was."""
     twists = np.array([NAN, 7.0, NAN, 1.0, NAN, 5.0])
     target = Target(twist_deg=5.0)
@@ -135,7 +135,7 @@ def test_refused_runs_are_told_as_the_worst_before_them() -> None:
 def test_results_outside_the_bounds_are_not_learnt() -> None:
     """Those of a campaign resumed with others: a generator need not know what to do with them."""
     suggested(strategy(Walk), runs([3.0, 7.5, 9.0], np.array([[0.0, 0.0], [1.5, 0.5], [1.0, 1.0]])))
-    assert [one["twist_deg"] for one in Walk.made[0].told] == [3.0, 9.0]
+    assert [one["twist_deg"] for one in Walk.made[0].ingested] == [3.0, 9.0]
 
 
 def test_what_a_class_asks_for_by_name_it_gets() -> None:
@@ -267,7 +267,7 @@ def test_one_that_will_not_take_what_is_new_begins_anew() -> None:
 
     class Stubborn(Walk):
         def ingest(self, results: list[dict[str, Any]]) -> None:
-            if self.told:
+            if self.ingested:
                 raise ValueError("not mine")
             super().ingest(results)
 

@@ -36,7 +36,7 @@ def generator(**options: Any) -> TwistGenerator:
     return TwistGenerator(SPACE, **given)
 
 
-def told(count: int = 8, **options: Any) -> TwistGenerator:
+def with_results(count: int = 8, **options: Any) -> TwistGenerator:
     """A generator that knows the results of its first points, so that its strategy chooses the next ones."""
     one = generator(**options)
     one.ingest(evaluated(one.suggest(count)))
@@ -78,8 +78,8 @@ def test_strategy_is_asked_once_enough_is_known() -> None:
 @pytest.mark.parametrize("strategy", ["auto", "qei", "thompson", "random"])
 def test_same_calls_give_the_same_points(strategy: str) -> None:
     """For each strategy, from the seed."""
-    assert told(strategy=strategy).suggest(2) == told(strategy=strategy).suggest(2)
-    assert told(strategy=strategy).suggest(2) != told(strategy=strategy, seed=4).suggest(2)
+    assert with_results(strategy=strategy).suggest(2) == with_results(strategy=strategy).suggest(2)
+    assert with_results(strategy=strategy).suggest(2) != with_results(strategy=strategy, seed=4).suggest(2)
 
 
 @pytest.mark.slow
@@ -99,16 +99,16 @@ def test_search_comes_closer() -> None:
 
 
 @pytest.mark.slow
-def test_points_not_yet_told_are_pending() -> None:
+def test_points_without_results_are_pending() -> None:
     """What was suggested and has no result keeps other points away; what the caller says is pending counts instead."""
-    ours = told(strategy="qei")
+    ours = with_results(strategy="qei")
     first = ours.suggest(1)
     again = ours.suggest(1)
-    without = told(strategy="qei")
+    without = with_results(strategy="qei")
     without.suggest(1)
     assert np.abs(first[0]["temperature_k"] - again[0]["temperature_k"]) > 0
     assert without.suggest(1, pending=[]) != again
-    same = told(strategy="qei")
+    same = with_results(strategy="qei")
     same.suggest(1)
     assert same.suggest(1, pending=first) == again
 
@@ -138,7 +138,7 @@ def test_refused_twist_may_be_none_or_nan() -> None:
 
 def test_many_targets() -> None:
     """Targets may have tolerances."""
-    assert len(told(targets=[8.0, Target(twist_deg=21.8, tolerance_deg=0.1)]).suggest(4)) == 4
+    assert len(with_results(targets=[8.0, Target(twist_deg=21.8, tolerance_deg=0.1)]).suggest(4)) == 4
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_wrong_result_is_refused_whole(wrong: dict[str, Any], message: str) -> N
     with pytest.raises(ValueError, match=message):
         ours.ingest([*results[:-1], results[-1] | wrong])
     ours.ingest(results)
-    assert ours.suggest(1) == told().suggest(1)
+    assert ours.suggest(1) == with_results().suggest(1)
 
 
 def test_missing_names_are_reported() -> None:

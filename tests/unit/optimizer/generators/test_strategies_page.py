@@ -28,7 +28,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.mark.parametrize("place", ["the page", "examples/own_strategy.py:LocalWalk"])
 def test_classes_are_strategies(place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The least that works, and the example: told eight results, they suggest points."""
+    """The least that works, and the example: given eight results, they suggest points."""
     (tmp_path / "anywhere.py").write_text(blocks("python")[0])
     name = f"{tmp_path}/anywhere.py:Anywhere" if place == "the page" else f"{PAGE.parents[1]}/{place}"
     runs = Runs(sobol_points(8, 2, seed=0), np.linspace(1.0, 8.0, 8), np.full(8, np.nan))
@@ -52,6 +52,6 @@ def test_sections_are_those_of_a_campaign_file() -> None:
 def test_our_generator_comes_close(capsys: pytest.CaptureFixture[str]) -> None:
     """The loop by hand ends within a degree of what it wants."""
     exec(blocks("python")[2], {})  # noqa: S102
-    told = capsys.readouterr().out.split()
-    assert len(told) == 10
-    assert min(map(float, told)) < 1.0
+    printed = capsys.readouterr().out.split()
+    assert len(printed) == 10
+    assert min(map(float, printed)) < 1.0

@@ -97,11 +97,11 @@ def test_growths_reach_the_fit_process_as_they_are(own: int) -> None:
         strategy="auto", seed=1, n=1, index=3, space=SPACE, points=b"", twist_deg=b"", sigma_deg=b"",
         growths=packed_growths(growths), pending=packed_rows([]), targets=[Target(twist_deg=5.0)],
     )  # fmt: skip
-    told = unpack_question(pack(asked)).runs.growths
+    unpacked = unpack_question(pack(asked)).runs.growths
     assert growths is not None
-    assert told is not None
+    assert unpacked is not None
     for name in ("points", "own", "twist_deg", "sigma_deg"):
-        np.testing.assert_array_equal(getattr(told, name), getattr(growths, name))
+        np.testing.assert_array_equal(getattr(unpacked, name), getattr(growths, name))
     assert packed_growths(None) == packed_growths(planner(learns=True).runs.growths) == []
     assert Runs(growths.points, growths.twist_deg, growths.sigma_deg).growths is None
 

@@ -1,4 +1,4 @@
-"""How a worker in a Flux job ended, by events that Flux 0.88 with two brokers told (flux_0_88_events.json)."""
+"""How a worker in a Flux job ended, by events that Flux 0.88 with two brokers reported (flux_0_88_events.json)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from moireloop_worker.flux.job_end import exit_of_job, is_waiting
 
 Events = list[dict[str, Any]]
 
-TOLD: dict[str, Events] = json.loads(Path(__file__).with_name("flux_0_88_events.json").read_text(encoding="utf-8"))
+EVENTS: dict[str, Events] = json.loads(Path(__file__).with_name("flux_0_88_events.json").read_text(encoding="utf-8"))
 
 WORDS = b"MD went on\nERROR: Lost atoms\nflux-shell[0]: FATAL: task-exit: python: task rank 0 on host n0 failed\n"
 
@@ -37,9 +37,9 @@ WORDS = b"MD went on\nERROR: Lost atoms\nflux-shell[0]: FATAL: task-exit: python
         ("node lost before the start", "lost", "node failure on n1"),
     ],
 )
-def test_an_end_is_told_apart(what: str, kind: str, reason: str) -> None:
+def test_an_end_is_classified(what: str, kind: str, reason: str) -> None:
     """Errors and signals are the attempt's; what comes from outside is lost; what has no place cannot be launched."""
-    ended = exit_of_job(TOLD[what], WORDS, asked=False)
+    ended = exit_of_job(EVENTS[what], WORDS, asked=False)
     assert ended is not None
     assert ended.kind == kind
     assert reason in ended.reason
@@ -48,7 +48,7 @@ def test_an_end_is_told_apart(what: str, kind: str, reason: str) -> None:
 @pytest.mark.parametrize("what", ["cancelled", "ended by itself", "one of two killed", "time limit"])
 def test_an_end_that_was_asked_for_is_no_loss(what: str) -> None:
     """Whatever the signal does to the ranks."""
-    ended = exit_of_job(TOLD[what], WORDS, asked=True)
+    ended = exit_of_job(EVENTS[what], WORDS, asked=True)
     assert ended is not None
     assert ended.kind == "stopped"
 
@@ -56,39 +56,39 @@ def test_an_end_that_was_asked_for_is_no_loss(what: str) -> None:
 @pytest.mark.parametrize("what", ["waits on a drained node", "runs", "being cancelled"])
 def test_a_worker_that_may_still_give_back_has_not_ended(what: str) -> None:
     """A cancelled job has some seconds left; another event reports its end."""
-    assert exit_of_job(TOLD[what], WORDS, asked=False) is None
+    assert exit_of_job(EVENTS[what], WORDS, asked=False) is None
 
 
 def test_a_lost_node_ends_a_worker_before_the_rest_of_it_is_gone() -> None:
     """Its candidate goes to another without waiting for a node that says nothing any more."""
-    told = TOLD["node lost"]
-    exceptions = [number for number, event in enumerate(told) if event["name"] == "exception"]
-    ended = exit_of_job(told[: exceptions[0] + 1], WORDS, asked=False)
+    events = EVENTS["node lost"]
+    exceptions = [number for number, event in enumerate(events) if event["name"] == "exception"]
+    ended = exit_of_job(events[: exceptions[0] + 1], WORDS, asked=False)
     assert ended is not None
     assert ended.kind == "lost"
 
 
 def test_a_lost_node_outweighs_what_its_shell_says() -> None:
     """The two exceptions come in either order."""
-    told = list(TOLD["node lost"])
-    first, second = (number for number, event in enumerate(told) if event["name"] == "exception")
-    told[first], told[second] = told[second], told[first]
-    ended = exit_of_job(told, WORDS, asked=False)
+    events = list(EVENTS["node lost"])
+    first, second = (number for number, event in enumerate(events) if event["name"] == "exception")
+    events[first], events[second] = events[second], events[first]
+    ended = exit_of_job(events, WORDS, asked=False)
     assert ended is not None
     assert ended.kind == "lost"
 
 
 def test_a_job_waits_until_it_has_a_place() -> None:
     """From then on the worker speaks for itself."""
-    assert is_waiting(TOLD["waits on a drained node"])
+    assert is_waiting(EVENTS["waits on a drained node"])
     assert is_waiting([])
-    assert not is_waiting(TOLD["runs"])
-    assert not is_waiting(TOLD["too many cores"])
+    assert not is_waiting(EVENTS["runs"])
+    assert not is_waiting(EVENTS["too many cores"])
 
 
 def test_a_job_that_is_over_without_a_word_is_lost() -> None:
     """Nothing is known of what the worker did."""
-    told = [event for event in TOLD["ended by itself"] if event["name"] != "finish"]
-    ended = exit_of_job(told, WORDS, asked=False)
+    events = [event for event in EVENTS["ended by itself"] if event["name"] != "finish"]
+    ended = exit_of_job(events, WORDS, asked=False)
     assert ended is not None
     assert ended.kind == "lost"

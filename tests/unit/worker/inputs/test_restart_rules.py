@@ -112,7 +112,7 @@ def test_the_example_continues_from_restart_files() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("variable k equal 1000*(1-elapsed/10000)", "variable k equal 1000*(1-elaplong/10000)"),
         ("variable elapsed equal v_elapsed+elapsed", "variable elapsed equal v_elapsed+elaplong"),
@@ -121,10 +121,10 @@ def test_the_example_continues_from_restart_files() -> None:
         ("thermo_style custom step elapsed", "thermo_style custom step elapsed"),
     ],
 )
-def test_steps_count_from_the_stage(text: str, told: str) -> None:
+def test_steps_count_from_the_stage(text: str, message: str) -> None:
     """`elapsed` in formulas, not in names: from a restart file on it would begin again."""
     (command,) = commands_of(text)
-    assert counting_from_the_stage(command) == told
+    assert counting_from_the_stage(command) == message
 
 
 def test_validate_says_that_there_are_no_restart_files(tmp_path: Path) -> None:

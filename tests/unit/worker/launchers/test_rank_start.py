@@ -55,6 +55,10 @@ def test_ranks_of_one_host_stay_within_it() -> None:
 
 def test_ranks_between_hosts_use_the_interface_that_is_named() -> None:
     """Its transports are left to MPI; the number of threads is the user's where they have set one."""
-    told = rank_environment({"UCX_TLS": "ib", "OMP_NUM_THREADS": "4"}, 8, "hsn0")
-    assert (told["UCX_TLS"], told["UCX_NET_DEVICES"], told["FI_TCP_IFACE"]) == ("ib", "hsn0", "hsn0")
-    assert told["OMP_NUM_THREADS"] == "4"
+    environment = rank_environment({"UCX_TLS": "ib", "OMP_NUM_THREADS": "4"}, 8, "hsn0")
+    assert (environment["UCX_TLS"], environment["UCX_NET_DEVICES"], environment["FI_TCP_IFACE"]) == (
+        "ib",
+        "hsn0",
+        "hsn0",
+    )
+    assert environment["OMP_NUM_THREADS"] == "4"

@@ -13,7 +13,7 @@ NOON_S = 1_796_040_000.0
 
 
 def test_pool_without_an_end_never_gives_back() -> None:
-    """Nobody has told of an end, nor sent a notice."""
+    """No end is known, and no notice was sent."""
     walltime = Walltime(60.0, NOON_S)
     walltime.set_end(None, 0.0)
     assert walltime.reason(NOON_S + 1e9) is None
@@ -51,7 +51,7 @@ def test_launcher_that_knows_nothing_for_once_changes_nothing() -> None:
 
 
 def test_earlier_of_two_ends_counts() -> None:
-    """What somebody has told with --until, and what the launcher knows."""
+    """The end given by --until, and the launcher's."""
     walltime = Walltime(60.0, NOON_S, until_s=NOON_S + 600.0)
     walltime.set_end(NOON_S + 3600.0, 0.0)
     assert walltime.ends_s == NOON_S + 600.0

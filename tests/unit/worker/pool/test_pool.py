@@ -139,7 +139,7 @@ RANK = "rank died (pid 77 on node-3)"
         ),
     ],
 )
-def test_ends_are_told_apart(death: Death, words: bytes, asked: bool, expected: Exit) -> None:
+def test_ends_are_classified(death: Death, words: bytes, asked: bool, expected: Exit) -> None:
     """An error, a signal and an end on request are distinguished, and the error has its words."""
     assert exit_of(death, words, asked=asked) == expected
 

@@ -61,7 +61,7 @@ def test_worker_that_was_asked_has_stopped(name: str) -> None:
 
 
 def test_node_failure_counts_before_an_exit_with_0() -> None:
-    """srun may end with 0 after it has told of a lost node."""
+    """srun may end with 0 after it has reported a lost node."""
     said = "srun: error: Node failure on n2\nsrun: Job step aborted: Waiting up to 32 seconds for job step to finish.\n"
     assert exit_of_step(0, said, b"", asked=False) == Exit("lost", "Slurm: node failure on n2")
 
