@@ -37,7 +37,7 @@ TRUE: Final = {"local": ["true"], "flux": ["flux", "run", "-n1", "true"], "slurm
 """What starts the program `true` and sees it to its end: one job per candidate costs this at least."""
 
 OPTIONS: Final = {"flux": {"o.cpu-affinity": "off"}}
-"""The cores of made-up nodes are those of the whole machine, so that a worker is not pinned to one of them."""
+"""Made-up nodes have the cores of the whole machine, so that a worker is not pinned to one of them."""
 
 LONG: Final = {**BEAD, "anneal_steps": 50_000_000}
 

@@ -141,7 +141,7 @@ def _state(campaign: Campaign, folder: CampaignFolder) -> Iterator[tuple[redis.R
     identity = read_identity(folder.root)
     server = start_redis(connection)
     if identity is None or server is None:
-        raise RuntimeError("expected an identity and a server of its own")
+        raise RuntimeError("expected an identity and a private server")
     write_identity(folder.root, identity.model_copy(update={"has_begun": True}))
     try:
         with contextlib.closing(connection.open_redis()) as client:

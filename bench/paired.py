@@ -1,4 +1,4 @@
-"""One strategy against another, search by search: those of a repetition share initial points and runs (pure)."""
+"""One strategy against another, search by search: searches of one repetition share initial points and runs (pure)."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def python_of_peers(*, make: bool = True) -> Path:
 
 def peer_rate(python: Path, name: str, tasks: int) -> float:
     """No-op tasks a second of one peer, in its own process and a folder that is removed afterwards."""
-    path = f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}"  # Parsl starts programs of its own
+    path = f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}"  # Parsl starts its own programs
     with tempfile.TemporaryDirectory(prefix="moireloop-peer-") as folder:
         ended = subprocess.run(
             [python, PROGRAM, name, str(tasks)],

@@ -36,7 +36,7 @@ PublishedName = Literal["qei", "thompson", "thompson-draws"]
 MC_SAMPLES: Final = 128
 RESTARTS: Final = 5
 RAW_SAMPLES: Final = 20
-"""Restarts and raw samples are those of the one public script of MatEnsemble that optimizes a batch so."""
+"""Restarts and raw samples as in the one public script of MatEnsemble that optimizes a batch in this way."""
 
 ITERATIONS: Final = 200
 """At most so many of L-BFGS-B. In a search on `smooth` 30 took a quarter of the time and lost half of the hits."""
@@ -53,7 +53,7 @@ class Published:
     qei: Monte Carlo expected improvement over the best value so far, of the whole batch at once; equations 1 and 2.
     thompson: what the Methods describe: as many Sobol normal draws as points from the joint posterior at the batch, and
         the batch whose best point is highest on average (simple regret, equation 3).
-    thompson-draws: what the paper that the Methods cite describes: each point is the best of its own draw, here over
+    thompson-draws: what the paper that the Methods cite describes: each point is the best of a separate draw, here over
         1024 Sobol points. Source: Kandasamy, Krishnamurthy, Schneider and Poczos (2018), arXiv:1705.09236.
     """
 

@@ -1,4 +1,4 @@
-"""Landscapes without smooth structure: irregular cells, each with a few twists of its own, drawn by chance (pure)."""
+"""Landscapes without smooth structure: irregular cells, each with a few own twists, drawn at random (pure)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Scattered:
         seed: of the sites and of the twists.
         cells: how many.
         preferred: share of a cell's runs that have its preferred twist.
-        distinct: twists that all cells draw theirs from; 0 gives each cell four of its own.
+        distinct: number of twists from which all cells draw; 0 gives each cell four separate ones.
         rare: share of runs, evenly over the cube, that have the target; the twist nearest to it is the target.
         dimension: growth parameters.
     """

@@ -1,8 +1,7 @@
 """Many workers in one process that run no MD, and speak the real protocol: leases, renewals, frames, ends, losses.
 
 Called by `bench.scale` as a separate process: one thread goes from one worker's next deed to another's. Commands go
-over a few connections to Redis, as those of one worker do over its own; besides, each worker holds a connection that is
-idle, as a real one's is while LAMMPS runs.
+over a few connections to Redis. Besides, each worker holds an idle connection, as a real one does while LAMMPS runs.
 """
 
 from __future__ import annotations
@@ -63,9 +62,9 @@ class Plan:
 
     They count later where workers still wait for their first candidate: at most LONGEST_WARM times `warm_s`.
     The workers are a share of `all_workers`, which several processes simulate. Runs take `run_s` in the mean. The
-    shares are those of runs whose worker crashes, or hangs and renews its lease no more. An allocation of the share
+    shares are of runs whose worker crashes, or hangs and no longer renews its lease. An allocation of the share
     `allocation` of the workers leaves each time `leave_every_s` have gone by. With `each_publishes` every worker has a
-    frame stream of its own, as a real one has, else one serves the process.
+    separate frame stream, as a real one has, else one serves the process.
     """
 
     connection: str
@@ -307,7 +306,7 @@ class Simulation:
                 return
 
     def _opened_publishers(self) -> list[FramePublisher]:
-        """Ends of the frame stream; those of one machine need no keys."""
+        """Ends of the frame stream; on one machine they need no keys."""
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         count = len(self._workers) if self._plan.each_publishes else 1
         return [FramePublisher(lambda: self._endpoints, context=context) for _ in range(count)]

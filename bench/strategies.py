@@ -112,7 +112,7 @@ def median_of(samples: Sequence[int | None], budget: int = BUDGET) -> Median:
 
 
 def ratio_of(samples: Sequence[int | None], others: Sequence[int | None], budget: int = BUDGET) -> Median:
-    """Median of some searches over that of others, with its bootstrap interval; no more, where theirs is cut off."""
+    """Ratio of two sets' medians with its bootstrap interval; an upper bound where the second set is cut off."""
     ours, theirs = _counted(samples, budget), _counted(others, budget)
     low, high = np.quantile(_medians(ours) / _medians(theirs, seed=1), [0.025, 0.975])
     ratio = float(np.median(ours) / np.median(theirs))
@@ -161,7 +161,7 @@ def make(wanted: Sequence[Search], path: Path, processes: int) -> None:
 
 
 def table(found: dict[Search, int | None]) -> Table:
-    """Median samples with intervals, and over those of the reference."""
+    """Median samples with intervals, and their ratio to the reference."""
     shown = Table(title=f"samples to the first hit within {TOLERANCE_DEG} degrees", title_justify="left")
     for heading in ("landscape", "target", "strategy", "searches", "reached", "median", "95 %", f"over {REFERENCE}"):
         shown.add_column(heading)

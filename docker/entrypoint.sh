@@ -1,5 +1,5 @@
 #!/bin/sh
-# The command of every image: all words are those of moireloop.
+# The command of every image: its arguments are those that moireloop takes.
 set -e
 for word; do
     case $word in

@@ -140,7 +140,7 @@ def _grains(layer: Literal["lower", "upper"], atoms: Ints, surveyed: Surveyed) -
 
 
 def _folded(direction_deg: float) -> float:
-    """A direction modulo 60 degrees, in [0, 60); what is 60 but for rounding is 0."""
+    """A direction modulo 60 degrees, in [0, 60); 60 apart from rounding becomes 0."""
     folded = direction_deg % SIXTH_TURN_DEG
     return 0.0 if SIXTH_TURN_DEG - folded < 1e-9 else folded
 

@@ -228,7 +228,7 @@ def _landscape(evidence: Evidence) -> Iterator[Claim]:
         "holds" if rough else "does not hold",
     )  # fmt: skip
     yield Claim(
-        "g", "its roughness is that of growth parameters, not of seeds",
+        "g", "its roughness comes from growth parameters, not from seeds",
         f"the parameters explain {100.0 * found.explained:.0f} % of the variance of twists",
         "holds" if found.explained >= EXPLAINED else "does not hold",
     )  # fmt: skip

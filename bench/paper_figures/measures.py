@@ -62,7 +62,7 @@ def part(trace: Trace, first: int, last: int) -> Trace:
 
 
 def best_per_cycle_deg(trace: Trace, target: Target, n_batch: int) -> Floats:
-    """(cycles + 1,) least regret within each batch, that of the initial samples first; infinite where no twist was."""
+    """(cycles + 1,) least regret within each batch, the initial samples first; infinite where no twist was."""
     batches = [part(trace, 0, trace.initial), *cycles(trace, n_batch)]
     return np.array([batch.regret_deg(target).min() for batch in batches])
 

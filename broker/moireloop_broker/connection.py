@@ -38,7 +38,7 @@ KEYS_OF_A_CLIENT = ("server_public", "client_public", "client_secret")
 
 
 class NoConnectionFile(RuntimeError):
-    """The connection file is missing, readable by others, or not one of ours; the text says which."""
+    """The connection file is missing, readable by others, or not one of moireloop's; the message says which."""
 
 
 class Connection(BaseModel):

@@ -12,9 +12,9 @@ from pathlib import Path
 
 @contextmanager
 def replaced_whole(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write; it takes its place when the block ends well, and goes when it fails.
+    """A temporary file beside `path`; it replaces `path` when the block succeeds and is removed when it fails.
 
-    The new file can be read only by the user (mode 0600).
+    Only the user can read the new file (mode 0600).
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(descriptor)
@@ -27,7 +27,7 @@ def replaced_whole(path: Path) -> Iterator[Path]:
 
 
 def write_synced(path: Path, content: str | bytes) -> None:
-    """Write a file of mode 0600 whole or not at all, so that it also outlasts a power cut. Raises OSError."""
+    """Write a file of mode 0600, whole or not at all; it survives a power failure. Raises OSError."""
     with replaced_whole(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         synced(temporary)
@@ -35,13 +35,13 @@ def write_synced(path: Path, content: str | bytes) -> None:
 
 
 def take_over(written: Path, path: Path) -> Path:
-    """Put a file that another program wrote instead of `path`, so that it outlasts a power cut. Raises OSError."""
+    """Replace `path` by a file that another program wrote; it survives a power failure. Raises OSError."""
     synced(written)
     return written.replace(path)
 
 
 def synced(path: Path) -> None:
-    """Have what was written to a file or folder outlast a power cut. Raises OSError."""
+    """Make writes to a file or folder survive a power failure. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

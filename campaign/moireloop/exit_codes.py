@@ -78,7 +78,7 @@ CODES: Final = ((BAD_INPUT, EXIT_BAD_INPUT), (FAILURES, EXIT_FAILED), (GO_ON, EX
 
 
 def exit_code_of(error: BaseException) -> int | None:
-    """The exit code of an error, by the nearest of its classes that has one; None for a mistake of ours."""
+    """The exit code of an error, by the nearest of its classes that has one; None for a bug in moireloop."""
     for name in _names(error):
         for names, code in CODES:
             if name in names:

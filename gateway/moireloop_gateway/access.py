@@ -1,4 +1,4 @@
-"""Who may do what: tokens, the cookies made of them, and how often a caller may ask (pure)."""
+"""Access control: tokens, cookies derived from them, and a rate limit for each caller (pure)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ CALLERS_KEPT: Final = 1000
 
 @dataclass(frozen=True)
 class Tokens:
-    """What lets a caller in: an observer looks, a controller steers too.
+    """The tokens of both roles: an observer looks, a controller can also steer.
 
-    A cookie is made of its token, so that it outlives a restart of a gateway that keeps its tokens, and tells nothing
-    of the token itself.
+    A cookie is derived from its token. It stays valid when a gateway restarts with the same tokens, and it reveals
+    nothing of the token.
     """
 
     controller: str
@@ -31,11 +31,11 @@ class Tokens:
         return cls(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
 
     def role_of_token(self, token: str) -> Role | None:
-        """The role that a token gives; None for one that is not ours."""
+        """The role of a token; None if it is unknown."""
         return self._role(token, {"controller": self.controller, "observer": self.observer})
 
     def role_of_cookie(self, cookie: str) -> Role | None:
-        """The role that a cookie gives; None for one that is not ours."""
+        """The role of a cookie; None if it is unknown."""
         return self._role(cookie, {role: self.cookie(role) for role in ("controller", "observer")})
 
     def cookie(self, role: str) -> str:
@@ -43,7 +43,7 @@ class Tokens:
         return _digest(self._token(role), "cookie")
 
     def csrf(self, role: str) -> str:
-        """What a page sends in a header with each change: a page of another origin cannot read it."""
+        """The value that a page sends in a header with each change; a page of another origin cannot read it."""
         return _digest(self._token(role), "csrf")
 
     def _token(self, role: str) -> str:
@@ -62,11 +62,11 @@ def _digest(token: str, purpose: str) -> str:
 
 
 class RateLimit:
-    """A token bucket of requests for each caller, refilled at a steady rate.
+    """A token bucket for each caller, refilled at a steady rate.
 
     Args:
-        per_s: requests a second in the long run.
-        burst: requests at once.
+        per_s: sustained requests per second.
+        burst: requests allowed at once.
     """
 
     def __init__(self, per_s: float, burst: float) -> None:
@@ -75,7 +75,7 @@ class RateLimit:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait_s(self, caller: str, now_s: float) -> float:
-        """Returns 0 and counts the call if the caller may continue, else the seconds after which to try again."""
+        """Seconds after which to try again; 0, and the call is counted, if the caller may continue."""
         left, since_s = self._left.pop(caller, (self._burst, now_s))
         left = min(self._burst, left + (now_s - since_s) * self._per_s)
         allowed = left >= 1.0

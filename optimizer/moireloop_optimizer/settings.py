@@ -50,7 +50,7 @@ class OptimizerSettings(BaseModel):
         default=DEFAULT_STRATEGY,
         description="How candidates are chosen: auto (where a hit is likeliest), the paper's qei (expected "
         "improvement) and thompson (posterior samples), random (a scrambled Sobol sequence), none (controllers "
-        "propose all candidates), or a generator of your own or of a package: file.py:Class, package.module:Class.",
+        "propose all candidates), or your own or a package's generator: file.py:Class, package.module:Class.",
     )
     options: Annotated[dict[str, Any], AfterValidator(_without_huge_integers)] = Field(
         default={}, description="Keyword arguments for the class of such a generator, as a table [optimizer.options]."

@@ -1,4 +1,4 @@
-"""How a campaign file names a strategy: one of ours, or a generator of a package or of a file (pure)."""
+"""How a campaign file names a strategy: built in, or a generator from a package or a file (pure)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class GeneratorPlace:
 
 
 def is_own(strategy: str) -> bool:
-    """Whether a strategy is one of ours, or none at all."""
+    """Whether a strategy is built in, or none at all."""
     return strategy in OWN_NAMES or strategy == NO_STRATEGY
 
 

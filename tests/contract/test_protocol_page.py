@@ -202,7 +202,7 @@ def test_limits_are_those_of_the_code() -> None:
 
 
 def test_names_and_ids_match_the_patterns_of_the_page() -> None:
-    """The patterns of the page are those of the models."""
+    """The page has the same patterns as the models."""
     described = dict(rows("MessagePack"))
     for name, pattern in PATTERNS.items():
         assert f"`{pattern}`" in described[name]

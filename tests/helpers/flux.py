@@ -68,7 +68,7 @@ class Flux:
                         os.kill(broker, signal.SIGKILL)
 
     def node_of(self, pid: int) -> str:
-        """The node of a rank: that of the broker which its environment names."""
+        """The node of a rank: the node of the broker in its environment."""
         uri = environment_of(pid).get("FLUX_URI", "")
         return f"n{uri[-1]}" if uri else ""
 

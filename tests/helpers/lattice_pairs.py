@@ -14,7 +14,7 @@ LATTICE_ANGSTROM = 3.16
 def bilayers(shear: Floats, lower_deg: Floats, upper_deg: Floats) -> tuple[Floats, Floats]:
     """Lattices (N, 3, 2, 2) and twists (N,) in degrees of layers that were turned, then sheared with their cell.
 
-    The shear (N,) is along x. Both are deformed alike, so that their twist is that of the sheared lattices.
+    The shear (N,) is along x. Both are deformed alike, so that they have the twist of the sheared lattices.
     """
     sheared = np.array([[[1.0, 0.0], [gamma, 1.0]] for gamma in shear])
     lower, upper = (LATTICE_ANGSTROM * HEXAGONAL @ _turns(turned) @ sheared for turned in (lower_deg, upper_deg))

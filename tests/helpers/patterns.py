@@ -11,7 +11,7 @@ from moireloop_analyzer.patterns.peaks import Floats, Peaks
 from moireloop_analyzer.patterns.reciprocal import first_ring, norms, sites_within, strained, turns
 
 MX2 = {1: 0.35, 3: 1.0, 4: 0.25, 7: 0.2, 9: 0.4, 12: 0.15, 13: 0.1}
-"""Intensities of rings by the norm of their indices, about those of MoS2."""
+"""Intensities of rings by the norm of their indices, about as in MoS2."""
 
 
 @dataclass(frozen=True)

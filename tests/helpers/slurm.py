@@ -1,4 +1,4 @@
-"""A Slurm of a few made-up nodes on this machine, in its own folder, ended with everything that it started."""
+"""A Slurm with a few made-up nodes on this machine, in its own folder, ended with everything that it started."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def _is_socket(path: Path) -> None:
 
 
 def _grows(path: Path) -> None:
-    """A file that is larger than it says, as those of /proc are."""
+    """A file that is larger than it says, like a file of /proc."""
     path.unlink()
     path.symlink_to("/proc/self/pagemap")
 

@@ -20,7 +20,7 @@ SHORTEST, LONGEST = 1.65, 2.75
 """First peaks of lattice constants of 2.64 to 4.4 angstrom lie between these wave numbers, in 1 / angstrom."""
 
 ELSEWHERE = 0.16
-"""How far the second and third peak may be, in wave numbers, from where those of a regular lattice would be."""
+"""How far the second and third peak may be, in wave numbers, from where a regular lattice would have them."""
 
 
 def flattened(bilayer: Bilayer, atoms: Flags, corner: Floats) -> tuple[Floats, Floats]:

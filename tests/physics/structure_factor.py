@@ -29,7 +29,7 @@ def diffraction_direction_deg(points: Floats, spacing: float) -> float:
 def turn_of_waves_deg(waves: Floats) -> float:
     """Polar rotation in degrees of the lattice with these wave vectors (3, 2), each 60 degrees on from the one before.
 
-    The three are fitted by two reciprocal vectors; the rotation is that of a row of atoms, by singular values.
+    The three are fitted by two reciprocal vectors; the rotation is the direction of a row of atoms, by singular values.
     """
     steps = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 1.0]])
     reciprocal = np.linalg.lstsq(steps, waves, rcond=None)[0]

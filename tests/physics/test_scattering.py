@@ -281,7 +281,7 @@ def test_patterns_have_the_twist_of_the_structure(kind: str, m: int, n: int, rng
 
 
 def test_counts_scatter_as_their_errors_say(rng: np.random.Generator) -> None:
-    """Pulls of places have unit variance, counts that of Poisson; a peak under the background is not seen."""
+    """Pulls of places have unit variance, counts are Poissonian; a peak under the background is not seen."""
     q = np.tile([[2.3, 0.0]], (2000, 1))
     unknown, width = np.full(2000, np.nan), np.full(2000, 0.02)
     peaks = Peaks(q, np.ones(2000), unknown, unknown, width, 2.0 * width)

@@ -103,7 +103,7 @@ def test_diffraction_without_a_moire_pattern() -> None:
 
 
 def test_without_lattices_there_is_no_diffraction(rng: np.random.Generator) -> None:
-    """The reason is that of the twist; the pair correlation needs no lattice."""
+    """The reason is the same as the twist's; the pair correlation needs no lattice."""
     molten = snapshot(mx2(3, 2, repeats=3).shaken(1.2, rng))
     found = diffraction_analysis(molten)
     assert dict(found.reasons) == {"lower_spots": molten.twist.reason}

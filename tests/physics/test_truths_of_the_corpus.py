@@ -23,7 +23,7 @@ SMALL_FAMILIES = [name for name in FAMILIES if name != "large"]
 
 
 def lattice_of(case: Case) -> Flags:
-    """Atoms of a lattice type; where a layer has grains or a molten patch, those of its majority."""
+    """Atoms of a lattice type; where a layer has grains or a molten patch, the atoms of its majority."""
     marked = max(case.plan.grains) > 1 or max(case.plan.molten) > 0
     return case.majority if marked else np.isin(case.bilayer.types, case.metal_types)
 

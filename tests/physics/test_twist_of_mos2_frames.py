@@ -9,7 +9,7 @@ lower layer, Mo 3, S 4 in the upper one.
   after 1.2 and 1.55 ps.
 * `mos2-reaxff`, cold: what a campaign of eight runs with the small preset came to (216 atoms; 1500 to 3000 K, strain
   to 5 %, shear 5.5 to 5.75 %, 10 ps of anneal, 30 ps of quench), and the structure with a molten layer that it began
-  with. Its layers have vacancies and dislocations, but for those of c00007.
+  with. Its layers have vacancies and dislocations, except in c00007.
 """
 
 from __future__ import annotations

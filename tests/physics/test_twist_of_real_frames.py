@@ -43,7 +43,7 @@ def test_recrystallized_layers_agree_with_their_structure_factor(bilayer: Bilaye
 
 @pytest.mark.parametrize("bilayer", [bilayer for state, bilayer in FRAMES if state == "molten"])
 def test_layers_before_the_growth_have_no_sure_twist(bilayer: Bilayer) -> None:
-    """The upper layer has been melted and is at 300 K: no twist, or that of a grain which is hardly half of it."""
+    """The upper layer has been melted and is at 300 K: no twist, or the twist of a grain of less than half of it."""
     estimate = twist_of(bilayer)
     assert estimate.twist_deg is None or (estimate.confidence or 0.0) < 0.6
 

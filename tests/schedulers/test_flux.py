@@ -63,7 +63,7 @@ def test_drained_node_leaves_a_worker_waiting_until_it_is_back(
 
 
 def test_killed_job_shell_leaves_no_rank(held: Held, make_campaign: Make, start_pool: StartPool) -> None:
-    """kill -9 of Flux's shell: its rank ends too, the attempt is charged like that of a killed rank, another begins."""
+    """kill -9 of Flux's shell: its rank ends too, the attempt is charged like a killed rank's, another begins."""
     campaign = make_campaign(LONG_BEAD, **ONE)
     campaign.propose("c0")
     start_pool(campaign, held.environment)

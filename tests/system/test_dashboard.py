@@ -308,7 +308,7 @@ def test_model_and_admitted_twists_are_shown(opened: Opened) -> None:
 
 
 def test_no_request_leaves_the_machine(opened: Opened) -> None:
-    """Nor with the 3D view, whose script is that of the installed package."""
+    """Nor with the 3D view, whose script comes from the installed package."""
     page = opened.show("bilayer")
     page.wait_for_selector(".js-plotly-plot canvas", state="attached", timeout=PATIENCE_MS)
     page.wait_for_selector("canvas[aria-label*='from above']")

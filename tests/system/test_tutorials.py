@@ -150,7 +150,7 @@ def test_cluster(reader: tuple[Reader, str]) -> None:
 
 
 def test_containers(reader: tuple[Reader, str]) -> None:
-    """Compose takes the commands; tests/system/test_containers.py runs those of the containers themselves."""
+    """Compose takes the commands; tests/system/test_containers.py runs the commands of the containers themselves."""
     reader[0].follow("containers")
 
 

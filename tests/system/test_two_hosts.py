@@ -62,7 +62,7 @@ def campaign(tmp_path: Path, hosts: TwoHosts) -> Iterator[Make]:
 def test_campaign_runs_on_two_hosts(campaign: Make, hosts: TwoHosts) -> None:
     """Services on one host, the worker on the other; then resumed the other way round, from the same folder.
 
-    The private Redis speaks TLS, the ports are those of the file, frames reach the analyzer by TCP, and an analyzer of
+    The private Redis speaks TLS, the ports come from the file, frames reach the analyzer by TCP, and an analyzer of
     the other host listens there, on an address of its own.
     """
     both = campaign(1000, tls=True, network={"host": "auto", "ports": "41000-41009"})

@@ -155,7 +155,7 @@ def lammps_problems(lammps: LammpsSettings, ranks: int) -> list[Problem]:
 
 
 def _foreign_problems(growth: ForeignSettings) -> list[Problem]:
-    """Whether a growth model that is not ours is installed, and takes the keys that it is given."""
+    """Whether a growth model from another package is installed, and takes the keys that it is given."""
     known = known_models()
     if growth.model not in known:
         meant = nearest(growth.model, known)

@@ -29,7 +29,7 @@ NEAR_HEIGHT_ANGSTROM: Final = 2.6
 
 
 def stacking_of(lower: Crystal, upper: Crystal, chalcogens: Floats) -> Literal["R", "H"] | None:
-    """ "R" where the layers are parallel but for a twist of up to 30 degrees, "H" where they are antiparallel.
+    """ "R" where the layers are parallel apart from a twist of up to 30 degrees, "H" where they are antiparallel.
 
     None where the chalcogen atoms of a layer are absent, disordered, or on both sides (the 1T phase), and where the
     twist is 30 degrees within two standard errors: parallel layers turned by 30 degrees are antiparallel layers turned

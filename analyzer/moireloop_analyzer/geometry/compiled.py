@@ -19,8 +19,8 @@ Function = TypeVar("Function", bound=Callable[..., object])
 def compiled(function: Function) -> Function:
     """The function compiled at its first call for the types of its arguments, and kept on disk for the next process.
 
-    One thread, no bounds checks, IEEE arithmetic (so that a NaN stays one) but for fused multiply-adds. Where neither
-    the folder of the package nor the user's cache can be written to, every process compiles for itself.
+    One thread, no bounds checks, IEEE arithmetic (a NaN stays one) except for fused multiply-adds. Where neither the
+    package's folder nor the user's cache is writable, every process compiles for itself.
     """
     kernel: Any = numba.njit(nogil=True, fastmath={"contract"}, error_model="numpy")(function)
     try:

@@ -79,8 +79,8 @@ def held_to(grain: GrainFit, closed: tuple[bool, bool]) -> Floats:
 def closed_or_cut(grain: GrainFit, bonds: Bonds) -> tuple[GrainFit, tuple[Closure, Closure]]:
     """Over which rows of the grains' plane the layer closes, and the grain cut open where a seam was found.
 
-    It closes where the rings round the direction agree on a lattice vector, and this vector is the cell's but for the
-    error of the free fit, or but for a strain that is spread over the layer. Where what is left over is found in the
+    It closes where the rings round the direction agree on a lattice vector, and this vector is the cell's up to the
+    error of the free fit, or up to a strain that is spread over the layer. Where what is left over is found in the
     bonds through the cut, the layer has a seam there instead; and where the atoms jump along another line, a seam
     there, which is only sought in layers that fill their cell.
     """

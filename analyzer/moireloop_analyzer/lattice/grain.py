@@ -56,7 +56,7 @@ def _graded(
 ) -> tuple[Ints, int, Ints, int, Floats]:
     """The tight and the loose bonds of a lattice, how many of each there are, and the edges' sums.
 
-    A bond (3,) is its first atom, its second one, and its image and lattice step. Each step-th atom's bonds tell of the
+    A bond (3,) is its first atom, its second one, and its image and lattice step. Each step-th atom's bonds show the
     edges that they cross; where all atoms' do, a bond that both of its atoms have is looked at once.
     """
     most = 0
@@ -154,7 +154,7 @@ def _join_inside(
     crossing: Ints,
     through: int,
 ) -> tuple[int, int]:
-    """Join atoms by the first `count` bonds but for those through the cut, which are listed in `crossing`.
+    """Join atoms by the first `count` bonds except those through the cut, which are listed in `crossing`.
 
     How many sets may still be joined, and how many bonds are listed.
     """

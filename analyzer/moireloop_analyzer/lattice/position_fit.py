@@ -1,4 +1,4 @@
-"""A lattice fitted to positions over lattice indices, robustly, and how sure it is (pure)."""
+"""A robust fit of a lattice to positions over lattice indices, with its covariance (pure)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROUNDS: Final = 10
 TOLERANCE: Final = 1e-5
 
 LEAST_WEIGHT: Final = 4.0
-"""Sum of the weights of the atoms below which a lattice of three parameters a coordinate fits anything."""
+"""Smallest sum of the atoms' weights; below it, three parameters per coordinate fit anything."""
 
 PATCHES: Final = 4
 
@@ -38,10 +38,9 @@ BY_CHANCE: Final = 1.25
 class PositionFit:
     """Lattice and origin as `solution` (3, 2): places = [indices, 1] @ solution, in angstrom.
 
-    The origin belongs to the indices moved by a whole number. `normal` (3, 3) and `right` (3, 2) are its normal
-    equations at the last weights, and `errors` (4, 4) the covariance of the lattice vectors as x1, x2, y1, y2.
-    `excess` is how much farther off patches of neighbours are than atoms that move independently, beyond chance; it is
-    0 where atoms move independently.
+    The origin belongs to indices shifted by an integer. `normal` (3, 3) and `right` (3, 2) are the normal equations at
+    the last weights. `errors` (4, 4) is the covariance of the lattice vectors in the order x1, x2, y1, y2. `excess` is
+    by how much patches of neighbours deviate more than independent atoms would, beyond chance; 0 for independent ones.
     """
 
     solution: Floats
@@ -65,7 +64,7 @@ def fitted_with(fit: PositionFit, laps: Floats, cells: Floats) -> Floats:
 
 
 def _fit_of_origin(fit: PositionFit, laps: Floats, cells: Floats) -> Floats:
-    """Two constraints are the lattice; only the origin is left to be fitted."""
+    """Two constraints fix the lattice; only the origin is left to fit."""
     (m, n), (p, q) = laps.tolist()
     (ax, ay), (bx, by) = cells.tolist()
     (right_x, right_y), (at_m, at_n, weight) = fit.right[2].tolist(), fit.normal[2].tolist()
@@ -115,20 +114,19 @@ def _weight(misfit2: float, reach2: float) -> float:
 def fit_positions(
     indices: Floats, places: Floats, start: Floats, spacing: float
 ) -> tuple[Floats, Floats, Floats, Floats, float]:
-    """Least squares of positions over lattice indices, with outliers weighed down: the parts of `PositionFit`.
+    """Least squares of positions over lattice indices, with outliers downweighted; returns the fields of `PositionFit`.
 
-    Their solution is NaN where too few atoms are left. The errors are the covariance (4, 4) of the
-    lattice vectors in the order x1, x2, y1, y2, from the scatter of atoms: what each atom's scatter adds to a lattice
-    vector is summed over patches of neighbours before it is squared (the sandwich estimate for clusters), since
-    neighbours in a crystal move together. Waves longer than a patch are not seen whole, so what the patches show beyond
-    independent atoms (and BY_CHANCE) counts LONG_WAVES times; the factor is from the scatter of fits to layers of known
-    rotation in molecular dynamics.
+    The solution is NaN if too few atoms are left. The errors are the covariance (4, 4) of the lattice vectors in the
+    order x1, x2, y1, y2, from the scatter of the atoms. Neighbours in a crystal move together, so each atom's
+    contribution is summed over patches of neighbours before it is squared (the sandwich estimate for clusters). A patch
+    does not see waves longer than itself, so the excess of patches over independent atoms (and BY_CHANCE) counts
+    LONG_WAVES times; this factor comes from fits to layers of known rotation in molecular dynamics.
 
     Args:
-        indices: (M, 2) whole numbers.
+        indices: (M, 2) integers.
         places: (M, 2) in angstrom.
-        start: (2, 2) lattice vectors as columns, near those wanted.
-        spacing: of the lattice, in angstrom.
+        start: (2, 2) approximate lattice vectors, as columns.
+        spacing: of neighbouring sites, in angstrom.
     """
     total = len(indices)
     step = 1 + (total - 1) // SAMPLED_ATOMS

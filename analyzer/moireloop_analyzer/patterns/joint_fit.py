@@ -18,7 +18,7 @@ from moireloop_analyzer.patterns.reciprocal import first_ring
 from moireloop_analyzer.patterns.search import NEAR, Metric, matched
 
 BLEND: Final = 0.06
-"""Of the first ring: a spot of one lattice that shows no peak of its own may lie under the peak of another so near."""
+"""For the first ring: a spot without its own peak may lie under the peak of another spot this near."""
 
 FULL_WIDTHS: Final = 1.2
 """Two spots that are nearer than so many full widths at half maximum may be seen as one peak."""

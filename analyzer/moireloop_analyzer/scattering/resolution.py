@@ -65,8 +65,8 @@ class Resolution:
 def peaks_of_rods(rods: Rods, resolution: Resolution, faintest: float) -> Peaks:
     """Peaks of rods in the plane, the brightest first, without the direct beam.
 
-    A peak is a maximum of the sum of all Gaussians. Its intensity is that of one Gaussian as high; its widths come from
-    the curvature of its top.
+    A peak is a maximum of the sum of all Gaussians. It has the intensity of a single Gaussian of the same height; its
+    widths come from the curvature of its top.
 
     Args:
         faintest: intensity of the faintest peak over the brightest one's.

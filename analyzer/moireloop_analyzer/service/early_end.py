@@ -1,13 +1,13 @@
-"""When a run in flight is over before its schedule is: its twist has settled, or it is hopeless (pure).
+"""Decides whether a run ends before its schedule: its twist has settled, or it is hopeless (pure).
 
 A periodic cell admits only discrete coherent twists. As a rule, a layer that has locked into one of them keeps it
 through the quench, so the rest of the schedule adds nothing to the twist. A layer that is still molten, or lies far
 from every target, may be given up in favour of another candidate.
 
-Equal twists do not by themselves distinguish a locked layer from one that wanders: three frames of standard error
-0.5 degrees are within 0.05 degrees of each other by chance in one of 360 windows, and a run has many. So the mean of
-the window must be known well enough, and the order must no longer be rising. The policy `learnt` has no such window:
-whole runs of the campaign have taught it how likely it is that a twist stays (moireloop_analyzer.settling).
+Equal twists alone do not distinguish a locked layer from a wandering one: three frames with a standard error of 0.5
+degrees lie within 0.05 degrees of each other by chance in one of 360 windows, and a run has many windows. So the mean
+of the window must be known well enough, and the order must have stopped rising. The policy `learnt` needs no window: it
+learns from whole runs of the campaign how likely a twist is to stay (moireloop_analyzer.settling).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LEAST_SPREAD_DEG: Final = 0.0005
 
 @dataclass(frozen=True)
 class Decision:
-    """To end a run at this step, and why; `verdict` is the verdict of the policy `learnt`."""
+    """The decision to end a run at this step, with its reason; `verdict` comes from the policy `learnt`."""
 
     ending: Literal["settled", "hopeless"]
     reason: str
@@ -38,7 +38,7 @@ class Decision:
 
 
 def frames_needed(policies: EarlyEndSettings) -> int:
-    """The newest points of a series that a decision looks at; 0 where all policies are off."""
+    """How many of the newest points a decision needs; 0 if all policies are off."""
     windows = [policy.frames for policy in (policies.settled, policies.hopeless) if policy]
     return max([*windows, REACH if policies.learnt else 0])
 
@@ -49,15 +49,14 @@ def decide(
     targets_deg: Sequence[float],
     sureness: Sureness | None = None,
 ) -> Decision | None:
-    """Whether a run is to end now; None while it continues.
+    """The decision to end a run now; None while it continues.
 
     Args:
-        points: the newest points of one attempt by step, oldest first, as many as there are or more than
-            `frames_needed`. Frames that were dropped are simply not there: a window of so many frames then spans
-            more of the run, never fewer frames.
-        policies: which of them are on, and their numbers.
+        points: the newest points of one attempt by step, oldest first: all of them, or at least `frames_needed`. Dropped
+            frames are missing, so a window then spans more of the run, never fewer frames.
+        policies: which policies are on, with their settings.
         targets_deg: the wanted twists in degrees.
-        sureness: what was learnt so far; None while that is too little to end a run as the policy `learnt` does.
+        sureness: what the policy `learnt` has learnt so far; None while that is too little.
     """
     if not points or points[-1].final or points[-1].fraction is None:
         return None
@@ -77,10 +76,10 @@ def decide_at(
     targets_deg: Sequence[float],
     sureness: Sureness | None = None,
 ) -> Decision | None:
-    """The decision that the arrival of the frame of this step leads to, the newest points given as to `decide`.
+    """The decision after the frame of this step has arrived; `points` as for `decide`.
 
-    A frame that newer ones have overtaken leads to none, so that the decision does not depend on when it came; the
-    frames after it find it in its place.
+    A frame that arrives after newer ones leads to no decision, so the order of arrival does not matter; later frames
+    see it in its place.
     """
     return decide(points, policies, targets_deg, sureness) if points and points[-1].step == step else None
 
@@ -91,7 +90,7 @@ def decide_along(
     targets_deg: Sequence[float],
     sureness: Sureness | None = None,
 ) -> Decision | None:
-    """The first decision that a run with this whole series would have met; None if it would have run to its end."""
+    """The first decision along the whole series of a run; None if it would have run to its end."""
     needed = frames_needed(policies)
     ends = range(1, len(points) + 1)
     decisions = (decide(points[max(0, end - needed) : end], policies, targets_deg, sureness) for end in ends)
@@ -99,7 +98,7 @@ def decide_along(
 
 
 def _window(points: Sequence[SeriesPoint], frames: int, after_fraction: float) -> Sequence[SeriesPoint]:
-    """The newest points of the window; empty before that part of the schedule, or while there are too few."""
+    """The newest points of the window; empty before that part of the schedule or if there are too few."""
     is_due = len(points) >= frames and (points[-1].fraction or 0.0) >= after_fraction
     return points[-frames:] if is_due else ()
 
@@ -123,7 +122,7 @@ def _why_sure(verdict: Verdict, points: Sequence[SeriesPoint]) -> str:
 
 
 def standard_error_deg(points: Iterable[SeriesPoint]) -> float:
-    """Standard error of the mean twist of some frames, each weighted by its own; infinite where one is unknown."""
+    """Standard error of the mean twist, each frame weighted by its own error; infinite if one is unknown."""
     sigmas = [point.sigma_deg for point in points]
     known = [max(sigma, LEAST_SIGMA_DEG) for sigma in sigmas if sigma is not None]
     if not known or len(known) < len(sigmas):
@@ -132,7 +131,7 @@ def standard_error_deg(points: Iterable[SeriesPoint]) -> float:
 
 
 def _order_spread(window: Sequence[SeriesPoint]) -> float:
-    """The change of |psi6| in the layer where it changes more."""
+    """The range of |psi6| over the window, in the layer with the larger one."""
     orders = ([p.order_lower or 0.0 for p in window], [p.order_upper or 0.0 for p in window])
     return max(max(layer) - min(layer) for layer in orders)
 

@@ -39,7 +39,7 @@ LEAST_CORNER: Final = math.sin(math.radians(15.0))
 MOST_SITES: Final = 6
 
 FEWEST_CELLS: Final = 6
-"""A layer shows its lattice by so many cells; one periodic box is a lattice of its own, whatever is in it."""
+"""A layer shows its lattice only over this many cells; one periodic box is a lattice whatever it contains."""
 
 FILLED, LEAST_FILLED = 0.77, 0.3
 """Share of the cells whose sites must hold an atom on average, and the share from which a place is a site."""

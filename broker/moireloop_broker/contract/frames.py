@@ -93,10 +93,10 @@ class FrameHeaders:
         self._common: bytes = head + self._pack(common)[1:]
 
     def packed(self, *values: object) -> bytes:
-        """The header of another frame, as `frame_parts` packs it but for the order of its fields.
+        """The header of another frame, as `frame_parts` packs it, except for the order of its fields.
 
         Args:
-            values: those of DIFFERING, in its order.
+            values: for the fields of DIFFERING, in that order.
         """
         differing: bytes = self._pack(dict(zip(DIFFERING, values, strict=True)))
         return self._common + differing[1:]

@@ -1,4 +1,4 @@
-"""How a process ended, in words, and how a service says that starting it again is of no use (adapter)."""
+"""How a process ended, in words, and how a service says that starting it again does not help (adapter)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class GoOnLater(RuntimeError):
 
 
 class CannotServe(RuntimeError):
-    """A service cannot do its work here, and starting it again is of no use; the text says what is missing."""
+    """A service cannot do its work here, and starting it again does not help; the text says what is missing."""
 
 
 def leave(code: int) -> NoReturn:

@@ -1,7 +1,7 @@
-"""Instructions to runs in flight: an analyzer ends a run early, and its worker hears of it at once (adapter).
+"""Instructions to runs in flight: an analyzer ends a run early, and its worker learns of it at once (adapter).
 
-The instruction stands with the candidate, fenced by the attempt, where the worker looks whenever it renews its lease.
-A word in the worker's own list only wakes it up to look now; so a word that is lost costs one renewal period.
+The instruction is stored with the candidate, fenced by the attempt. The worker reads it whenever it renews its lease.
+An entry in the worker's own list only wakes it up earlier, so a lost entry costs one renewal period.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ AWAKE_S: Final = 60
 
 
 class Instructions:
-    """The road from who decides to the worker that runs a candidate. One instance is used by one thread at a time."""
+    """Carries instructions to the worker that runs a candidate. Only one thread at a time may use an instance."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
@@ -34,10 +34,10 @@ class Instructions:
         self._scripts = AnalysisScripts(client, keys)
 
     def end_early(self, candidate_id: str, attempt: int, ending: EarlyEnding, reason: str, step: int) -> EndOutcome:
-        """Ask for the end of an attempt that is running; the first such instruction stands.
+        """Ask for the end of a running attempt; the first such instruction counts.
 
         Returns:
-            "ordered", "again" (an earlier instruction stands) or "late" (this attempt is no longer running).
+            "ordered", "again" (an earlier instruction counts) or "late" (this attempt is no longer running).
         """
         candidate = self._keys.candidate(candidate_id)
         worker = (cast("bytes | None", self._client.hget(candidate, "worker")) or b"").decode()
@@ -49,19 +49,19 @@ class Instructions:
         )
 
     def withhold(self, event: EarlyEndWithheld) -> WithholdOutcome:
-        """Log that a run which could be ended continues, so that its end shows whether ending it would have been right.
+        """Log that a run continues although it could be ended, so that its end shows whether that was right.
 
         Returns:
-            "withheld", "again" (it is logged already) or "late" (this attempt is no longer running).
+            "withheld", "again" (it was logged before) or "late" (this attempt is no longer running).
         """
         return self._scripts.withhold(event.candidate_id, attempt=event.attempt, event=pack(event))
 
     def wait(self, worker: str, wait_s: float) -> bool:
-        """Whether there is word for a worker that it should look now; waits up to `wait_s` for one."""
+        """Whether a worker should read its instruction now; waits up to `wait_s` for a wake-up."""
         return self._client.blpop([self._keys.instructions(worker)], timeout=wait_s) is not None
 
     def wake(self, worker: str) -> None:
-        """Have a worker look now; may be called while another thread waits. Raises redis.RedisError."""
+        """Wake up a worker to read its instruction; may be called while another thread waits. Raises redis.RedisError."""
         pipeline = self._client.pipeline(transaction=True)
         pipeline.rpush(self._keys.instructions(worker), AWAKE)
         pipeline.expire(self._keys.instructions(worker), AWAKE_S)

@@ -34,7 +34,7 @@ LARGE_BYTES = 16 * 1024
 
 
 class Patience(ExponentialBackoff):
-    """Waits between tries that grow up to half a second; none once the process is to end, but for ENDING_S."""
+    """Waits between tries that grow up to half a second; none once the process is to end, except within ENDING_S."""
 
     def __init__(self) -> None:
         super().__init__(cap=0.5, base=0.01)

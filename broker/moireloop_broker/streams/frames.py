@@ -231,7 +231,7 @@ class _Way:
         self.socket.sndhwm = length
 
     def follow(self, endpoints: frozenset[str]) -> None:
-        """Connect to these endpoints; where one is gone, by a socket of its own for the others.
+        """Connect to these endpoints; where one is gone, the others get a separate socket.
 
         `disconnect` of a socket under traffic makes libzmq 4.3.5 call a connection that is freed already, which killed
         workers.

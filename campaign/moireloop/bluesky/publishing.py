@@ -1,6 +1,6 @@
-"""Documents to bluesky's 0MQ proxy, in the format of its Publisher; what went out is not sent again (adapter).
+"""Publishes documents to bluesky's 0MQ proxy in the format of bluesky's Publisher, each once (adapter).
 
-bluesky's own Publisher drops what it sends before the proxy listens, or while the proxy is away. This one waits.
+bluesky's own Publisher drops documents while the proxy does not listen. This one waits.
 """
 
 from __future__ import annotations
@@ -39,30 +39,30 @@ SERIALIZERS: Final[dict[str, Callable[[Any], bytes]]] = {
     "json": lambda document: json.dumps(document).encode(),
     "pickle": pickle.dumps,
 }
-"""How a document becomes bytes. bluesky's dispatcher unpickles unless it is given a deserializer."""
+"""How to serialize a document. bluesky's dispatcher unpickles unless it is given a deserializer."""
 
 
 class WrongAddress(ValueError):
-    """No documents can be published there as it was asked; the text says why, and what to do."""
+    """Documents cannot be published to this address; the message says why and what to do."""
 
 
 class AlreadyPublished(RuntimeError):
-    """Another process publishes this campaign's documents to this address from this machine."""
+    """Another process on this machine already publishes this campaign to this address."""
 
 
 class Publisher:
-    """Sends documents to a proxy that listens.
+    """Sends documents to a proxy; waits until it listens.
 
     Args:
         address: of the proxy's inner side, such as tcp://127.0.0.1:5567.
         serializer: one of SERIALIZERS.
-        prefix: before each message, for dispatchers that choose by it.
-        keys: files of this publisher's CURVE secret and of the proxy's public key.
-        plaintext: whether another machine may be reached without keys.
-        report: gets a line when nothing listens, and one when something does.
+        prefix: put before each message, for dispatchers that filter by it.
+        keys: files with this publisher's CURVE secret key and the proxy's public key.
+        plaintext: whether documents may go to another machine unencrypted.
+        report: called with a line when nothing listens, and again when the proxy listens.
 
     Raises:
-        WrongAddress: nothing can be reached that way.
+        WrongAddress: the address, prefix or a key is invalid.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Publisher:
         self._socket.send(b" ".join((self._prefix, name.encode(), self._serialize(document))))
 
     def close(self) -> None:
-        """Send what is waiting, for some seconds at most, and close."""
+        """Send what is queued, for at most five seconds, and close."""
         self._socket.close()
         self._context.term()
 
@@ -107,7 +107,7 @@ class Publisher:
             self._report(f"the proxy at {self.address} listens now")
 
     def _hear(self, wait_ms: int) -> None:
-        """Take in who subscribed and who left."""
+        """Note subscribers that came or left."""
         while self._socket.poll(wait_ms):
             word = self._socket.recv()
             (self._listening.add if word[:1] == b"\x01" else self._listening.discard)(word[1:])
@@ -115,9 +115,9 @@ class Publisher:
 
 
 class Progress:
-    """Up to which entry of a campaign documents went to an address, kept in a file of the user's state.
+    """The log entry up to which a campaign was published to an address, kept in a file of the user's state.
 
-    Only one process at a time holds it. Raises AlreadyPublished, OSError.
+    Only one process at a time can hold it. Raises AlreadyPublished, OSError.
     """
 
     def __init__(self, campaign_id: str, address: str, folder: Path | None = None) -> None:
@@ -132,7 +132,7 @@ class Progress:
         self.place = self._read()
 
     def reached(self, place: Place) -> None:
-        """All documents up to this entry went out."""
+        """Note that all documents up to this entry were sent."""
         (milliseconds, number), kind = place
         os.pwrite(self._file, f"{milliseconds} {number} {kind}".ljust(PLACE_BYTES - 1).encode() + b"\n", 0)
         self.place = place
@@ -143,7 +143,7 @@ class Progress:
         self.place = None
 
     def close(self) -> None:
-        """Let another process continue."""
+        """Release the file for another process."""
         os.close(self._file)
 
     def _read(self) -> Place | None:
@@ -154,13 +154,13 @@ class Progress:
 
 
 def state_folder() -> Path:
-    """Where a user's programs keep what they must not forget (XDG base directories)."""
+    """The folder for persistent state of a user's programs (XDG base directories)."""
     base = os.environ.get("XDG_STATE_HOME", "")
     return (Path(base) if base.startswith("/") else Path.home() / ".local/state") / "moireloop/bluesky"
 
 
 def publish(documents: list[Document], place: Place, publisher: Publisher, progress: Progress) -> int:
-    """Send the documents of an entry, unless they went out before; how many were sent."""
+    """Send the documents of an entry unless they were sent before; returns how many were sent."""
     if progress.place is not None and place <= progress.place:
         return 0
     for name, document in documents:

@@ -1,7 +1,7 @@
 """What both clients do with a campaign: each method once, for blocking and for asyncio programs (adapter).
 
 A method is written as a generator that yields what it needs and returns its value. The client that has it carries it
-out: `client.best()` of a blocking client returns the value, that of an asyncio client is awaited.
+out: `client.best()` of a blocking client returns the value; with an asyncio client it is awaited.
 """
 
 from __future__ import annotations

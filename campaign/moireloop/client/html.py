@@ -1,4 +1,4 @@
-"""A campaign in a notebook: its state in a line, and the best error so far as a curve (pure)."""
+"""A campaign as HTML for a notebook: its state in one line, and the best error so far as a curve (pure)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEIGHT: Final = 120
 
 
 def campaign_html(status: Status, budget_results: int, targets: Iterable[Target], results: Sequence[Result]) -> str:
-    """State, results of the budget, and for each target the best distance from it after each result, in degrees."""
+    """State, results out of the budget, and for each target a curve of the best error in degrees."""
     done = sum(status.counts.get(outcome, 0) for outcome in BUDGET_OUTCOMES)
     head = f"<b>{escape(status.campaign)}</b> {status.state}: {done} of {budget_results} results"
     curves = "".join(_curve(results, target.twist_deg) for target in targets)
@@ -24,7 +24,7 @@ def campaign_html(status: Status, budget_results: int, targets: Iterable[Target]
 
 
 def _curve(results: Sequence[Result], target_deg: float) -> str:
-    """The least error so far against the number of results, as SVG; a text if nothing was measured."""
+    """The best error so far over the number of results, as SVG; a text if nothing was measured."""
     best, errors = None, list[float | None]()
     for result in results:
         if result.twist_deg is not None:
@@ -39,7 +39,7 @@ def _curve(results: Sequence[Result], target_deg: float) -> str:
         f"{number / last * WIDTH:.1f},{HEIGHT - error / top * (HEIGHT - 4) - 2:.1f}" for number, error in known
     )
     return (
-        f"<p>target {target_deg:g}&deg;: best error {best:.3g}&deg;, the first {top:.3g}&deg;</p>"
-        f'<svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="best error against results">'
+        f"<p>target {target_deg:g}&deg;: best error {best:.3g}&deg;, first {top:.3g}&deg;</p>"
+        f'<svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="best error over results">'
         f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg>'
     )

@@ -74,7 +74,7 @@ ARGUMENTS: Final = {
     "compare": (
         *PATTERN,
         Argument("--closest", type=int, default=5, metavar="N", help="number of similar results (5)"),
-        Argument("--simulate", choices=["gixd", "rheed"], help="compare intensities with those of similar results"),
+        Argument("--simulate", choices=["gixd", "rheed"], help="compare intensities with similar results' intensities"),
         Argument("-o", dest="output", type=Path, metavar="FILE2", help="write a picture (.png, .svg)"),
     ),
     "advise": (

@@ -1,4 +1,4 @@
-"""Results as a table of pandas, with the columns of results.parquet (pure)."""
+"""Results as a pandas DataFrame with the columns of results.parquet (pure)."""
 
 from __future__ import annotations
 

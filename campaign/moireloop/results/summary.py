@@ -1,7 +1,7 @@
 """Summary of a campaign's results, cached between looks: best recipes, utilisation, early ends (pure).
 
-Each part takes time that grows with the results. It is recomputed when there are new results, but seldom enough to take
-no more than SHARE of the time. The numbers that it is made from are taken from each result once.
+Each part takes time that grows with the results. It is recomputed for new results, but rarely enough to take at most
+SHARE of the time. Its numbers are taken from each result once.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def summary_of(
         results: all results, in the order of the log.
         targets: the wanted twists.
         resumed_at_s: when the campaign was resumed.
-        withheld: the runs that could have been ended early, and were kept to their end as a check.
+        withheld: runs that could have been ended early but ran to their end as a check.
     """
     tally = tally_of(results, withheld)
     return Summary(
@@ -133,7 +133,7 @@ class Summaries:
         """The summary of all results so far, or a moment ago.
 
         Args:
-            now_s: seconds of a clock that is not set.
+            now_s: seconds of a monotonic clock.
         """
         wanted = len(results), tuple(targets)
         is_stale = self._last is None or wanted[1] != self._of[1] or (wanted != self._of and now_s >= self._due_s)

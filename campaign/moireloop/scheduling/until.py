@@ -1,4 +1,4 @@
-"""The option `--until` of the commands that keep workers: when the machine is needed back (adapter)."""
+"""The option `--until` of commands that run workers: when they must have given back the machine (adapter)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from moireloop_worker.launchers.walltime import end_of_text
 
 
 class WrongTime(ValueError):
-    """A time on the command line is invalid or in the past; the text says what was expected."""
+    """A time on the command line is invalid or in the past; the message says what was expected."""
 
 
 def end_of_option(until: str | None) -> float | None:

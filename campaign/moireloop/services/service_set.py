@@ -39,7 +39,7 @@ class ServiceSpec:
 class Crash:
     """A service that ended unexpectedly, how, and how many times in a row, without a healthy life in between.
 
-    `is_final` is whether the service itself says that starting it again is of no use, `restarts` whether it is started
+    `is_final` is whether the service itself says that starting it again does not help, `restarts` whether it is started
     again here. With `gave_back` it is the pool, which has ended for good, since its allocation ends.
     """
 

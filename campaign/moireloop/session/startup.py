@@ -31,7 +31,7 @@ from moireloop_worker.models.script_files import growth_section, started_model
 
 READY_S = 90.0
 
-FORERUNNERS_END_S = 90.0
+PREDECESSORS_END_S = 90.0
 
 
 class StartInterrupted(RuntimeError):
@@ -87,7 +87,7 @@ def claim_services(services: ServiceSet, lock: Path, interrupted: Callable[[], b
         ServiceFailed: they do not end.
         StartInterrupted: `interrupted` became true meanwhile.
     """
-    if services.claim(FORERUNNERS_END_S, interrupted):
+    if services.claim(PREDECESSORS_END_S, interrupted):
         return
     if interrupted():
         raise StartInterrupted("interrupted while services of an earlier session were ending")

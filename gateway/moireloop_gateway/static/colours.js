@@ -1,4 +1,4 @@
-// Colours of data: viridis for twists, as the figures of moireloop have it, and those of the page's theme.
+// Colours of data: viridis for twists, as in moireloop's figures, and the colours of the page's theme.
 
 const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
 

@@ -94,7 +94,7 @@ ADDRESSES: Final = (
             thing("x", "y", "z", "layer", "cell", x=NUMBERS, y=NUMBERS, z=NUMBERS, layer=many(WHOLE), cell=ANY)),
     Address(f"{CAMPAIGN}/runs/{{candidate}}/pattern", "simulated_pattern",
             "The diffraction pattern that X-rays in the plane, or electrons, would show of a run's final structure, "
-            "with the settings of [diffraction]. `columns` are those of a table of peaks (docs/compare.md).",
+            "with the settings of [diffraction]. `columns` are the columns of a table of peaks (docs/compare.md).",
             thing(kind={"enum": list(KINDS)}, temperature_k={"type": "number"}, normal_per_angstrom={"type": "number"},
                   remarks=many(TEXT), columns=COLUMNS),
             {"kind": ({"enum": list(KINDS)}, "gixd (X-rays, the default) or rheed (electrons)")}),
@@ -128,7 +128,7 @@ ADDRESSES: Final = (
                                       requester=TEXT, at_s={"type": "number"})))),
     Address(f"{CAMPAIGN}/chamber", "chamber",
             "Where the growth chamber, and the computer, likeliest hit a target next, by results and patterns. "
-            "`chamber` has all parameters of the chamber, `computer` those of the search space. Takes seconds.",
+            "`chamber` has all parameters of the chamber, `computer` the search space's. Takes seconds.",
             maybe(reason=MAYBE_TEXT, target=ANY, chamber=MAYBE_ANY, computer=MAYBE_ANY, patterns=WHOLE),
             {"twist_deg": ({"type": "number"}, "the target in degrees, 0 to 30; by default the campaign's first"),
              "tolerance_deg": ({"type": "number"}, "its tolerance in degrees; 0.5 by default")}),

@@ -46,7 +46,7 @@ MOST_RESULTS: Final = 10_000
 
 
 def json_response(content: Any, code: int = 200) -> Response:
-    """JSON that no cache keeps; what is not a number is an error of ours."""
+    """JSON that no cache keeps; a NaN is a bug in moireloop."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return Response(text, code, {"cache-control": "no-store"}, "application/json")
 

@@ -1,8 +1,8 @@
 """Upper layers that a small periodic cell admits, seen or not (pure).
 
-A lattice closes over the boundaries of a cell only where the cell's vectors are whole numbers of its own. In a small
-cell few lattices do so without being stretched much, so that it is known beforehand which twists the layers not seen
-yet could make. Of these the less distorted ones, and those with about as many sites as upper layers have, are likelier.
+A lattice closes over the boundaries of a cell only where the cell's vectors are integer combinations of its own. In a
+small cell few lattices do so without much strain, so it is known beforehand which twists the layers not seen yet could
+make. The less distorted ones, and those with about as many sites as upper layers have, are likelier.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The strategy that a campaign names: tried in a process that it may bring down, its file kept (adapter)."""
+"""Checks the strategy that a campaign names, in a process that may crash, and keeps its file (adapter)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IMPORT_S: Final = 120.0
 
 
 def generator_problems(optimizer: OptimizerSettings, space: SearchSpace, target: Target) -> list[Problem]:
-    """Whether the generator can be loaded and made, as it will be for the first target; ours are not tried."""
+    """Problems with loading and constructing the generator for the first target; built-in ones are not tried."""
     if is_own(optimizer.strategy):
         return []
     limit_s = IMPORT_S + optimizer.suggest_s
@@ -35,7 +35,7 @@ def generator_problems(optimizer: OptimizerSettings, space: SearchSpace, target:
 
 
 def _problems(trial: Trial) -> list[Problem]:
-    """What a trial says that ended."""
+    """The problems that a finished trial reports."""
     with contextlib.suppress(ValueError, IndexError):
         if trial.code == 0:
             found: list[str] | None = json.loads(trial.said.splitlines()[-1])
@@ -46,10 +46,10 @@ def _problems(trial: Trial) -> list[Problem]:
 
 
 def keep_strategy(optimizer: OptimizerSettings, folder: CampaignFolder) -> str | None:
-    """Copy the file of a user's own strategy into the campaign's folder: the copy is what runs.
+    """Copy the file of a user's strategy into the campaign's folder; the copy is what runs.
 
     Returns:
-        What changed, where the folder held a file of this name with other content.
+        What changed, if the folder had a file of this name with other content; else None.
     """
     place = generator_place(optimizer.strategy)
     if place.file is None:
@@ -64,7 +64,7 @@ def keep_strategy(optimizer: OptimizerSettings, folder: CampaignFolder) -> str |
 
 
 def optimizer_section(optimizer: OptimizerSettings, folder: CampaignFolder) -> dict[str, Any]:
-    """The section [optimizer] as the optimizer receives it: with the copy of the file, which may be edited or gone."""
+    """The section [optimizer] for the optimizer: it names the copy, since the original may be edited or removed."""
     section = optimizer.model_dump(mode="json")
     place = generator_place(optimizer.strategy)
     if place.file is None:

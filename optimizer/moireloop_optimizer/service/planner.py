@@ -74,7 +74,7 @@ class Planner:
     Proposals and results together never exceed the budget: pending candidates hold a place of it, measured,
     refused and failed results use one up, a cancelled one gives its place back. Candidates from outside count
     like our own, unless `budget.outside_counts` says otherwise. Requests change targets, space and budget; `revision`
-    rises with each change of the first two, after which an answer to an earlier question is of no use.
+    rises with each change of the first two, after which an answer to an earlier question is useless.
     """
 
     def __init__(

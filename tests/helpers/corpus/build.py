@@ -30,7 +30,7 @@ class Case:
     """One bilayer of the corpus and what is true of it.
 
     `signed_deg`, in [-30, 30], is the rotation part of the polar decomposition of the upper layer's lattice (of its
-    majority grain) less that of the lower one. `stacking` is None without chalcogens, and within half a degree of 30
+    majority grain) minus the lower one's. `stacking` is None without chalcogens, and within half a degree of 30
     where R and H meet. `upper` (N,) marks the atoms of the upper layer, `majority` (N,) the metal atoms that stand on
     the lattice of their layer's majority grain. `corner` (2,) is where in the cell its seams cross, in fractions of a
     and b. `bound_deg` is the Cramer-Rao bound of the twist under its noise. A type is a lattice type if it is

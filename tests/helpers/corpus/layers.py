@@ -27,7 +27,7 @@ APART_ANGSTROM = 2.3
 FAR_ANGSTROM = 16.0
 WAVES = 32
 ZONE_EDGE = 1.15
-"""Largest wave number of a phonon in 1 / angstrom, about that of the edge of the Brillouin zone of MoS2."""
+"""Largest wave number of a phonon in 1 / angstrom, about at the edge of the Brillouin zone of MoS2."""
 
 
 @dataclass(frozen=True)

@@ -221,7 +221,7 @@ def outcomes(names: tuple[str, ...], frames: int = 1, analysis_s: float = 1.0) -
     ],
 )
 def test_wild_one_is_named_and_the_others_go_on(left: Path, deed: str, reason: str) -> None:
-    """Its frame has the reason instead of what was not done, and those of the others stand."""
+    """Its frame has the reason instead of its numbers; the other analyzers' numbers are there."""
     (found,) = outcomes(("count", f"wild_{deed}"))
     assert found["count"].numbers == {"atoms_count": 392.0}
     reported = found[f"wild_{deed}"].reason or ""

@@ -1,4 +1,4 @@
-"""What a broker, its Redis and its queue must take: slow forerunners, odd folders, pauses and jumping clocks."""
+"""What a broker, its Redis and its queue must take: slow predecessors, odd folders, pauses and jumping clocks."""
 
 from __future__ import annotations
 

@@ -323,7 +323,7 @@ def test_redis_that_is_killed_comes_back_with_everything(broker: BrokerProcess, 
 
 
 def test_both_clients_wait_for_one_result(broker: BrokerProcess, outside: CampaignClient) -> None:
-    """For that of the candidate alone, and no longer than they are given; both describe the search alike."""
+    """Only for the candidate's result, and no longer than the timeout; both describe the search alike."""
     settled(broker, "c1", "c2")
 
     async def beside() -> tuple[Result, object, object]:

@@ -55,7 +55,7 @@ def test_services_reach_it_by_the_certificate_of_their_file(connection: Connecti
 
 
 def test_nobody_talks_to_it_in_clear(connection: Connection) -> None:
-    """The right password is of no use without TLS."""
+    """The right password is useless without TLS."""
     in_clear = connection.redis_url.partition("?")[0].replace("rediss:", "redis:")
     assert why_silent(in_clear) is not None
 

@@ -1,4 +1,4 @@
-"""The series of a run is kept whole, by step, and apart from those of other attempts."""
+"""The series of a run is kept whole, by step, and apart from other attempts' series."""
 
 from __future__ import annotations
 

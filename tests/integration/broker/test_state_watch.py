@@ -74,7 +74,7 @@ def campaign(server: RedisServer) -> Iterator[Campaign]:
 
 
 def key_of(name: str, keys: Keys) -> str:
-    """A key of the family, that of the candidate that runs."""
+    """A key of the family: the running candidate's."""
     return keys.prefix + name.format(id="c1", attempt=1, worker="w0")
 
 

@@ -150,7 +150,7 @@ def test_prioritised_candidate_comes_before_one_that_was_given_back(campaign: St
 
 
 def test_entries_of_both_queues_with_one_id_are_distinct(campaign: Steered) -> None:
-    """Redis numbers the entries of each stream by the millisecond, so those of two streams can have the same id."""
+    """Redis numbers the entries of each stream by the millisecond, so entries of two streams can have the same id."""
     campaign.propose(*"abc")
     lease = campaign.queue.take("w0", 0.0)
     assert lease is not None
@@ -387,7 +387,7 @@ def test_campaign_that_drains_is_not_steered_any_more(campaign: Steered) -> None
 
 
 def test_broker_that_was_killed_goes_on_with_what_was_asked(campaign: Steered) -> None:
-    """It writes the settings of its session once; those of the next session take their place."""
+    """It writes the settings of its session once; the next session's settings replace them."""
     campaign.ask(ChangeBudgetRequest(results=3))
     write_settings(campaign.client, campaign.keys, SECTIONS)
     assert read_settings(campaign.client, campaign.keys).plain("budget")["results"] == 3

@@ -48,7 +48,7 @@ def shown_of(history: History) -> tuple[object, ...]:
 def test_digest_of_the_data_as_they_are_needs_no_server(
     folder: CampaignFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where nothing was written since, status and history come from the digest alone, and are those of the log."""
+    """Where nothing was written since, status and history come from the digest alone, and equal the log's."""
     status, history = stored_status(CampaignFolder(folder.root))
     read = stored_records(folder)[0]
     assert shown_of(history) == shown_of(read)
@@ -84,7 +84,7 @@ def test_digest_that_does_not_fit_is_passed_over(folder: CampaignFolder, damage:
 
 
 def test_a_session_leaves_its_digest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While it runs the digest follows the log; when it has ended, the digest is that of the data it left."""
+    """While it runs the digest follows the log; when it has ended, the digest describes the data that it left."""
     monkeypatch.setattr("moireloop.session.followed_log.LEAST_RESULTS", 1)
     monkeypatch.setattr("moireloop.session.followed_log.EVERY_S", 0.0)
     with campaign_of({"model": "noop"}, workers=1, results=3) as campaign:

@@ -66,7 +66,7 @@ sys.exit(as_first_process(run))
 
 
 def test_first_process_of_a_container_passes_signals_on() -> None:
-    """Its exit code is that of the program."""
+    """It has the program's exit code."""
     with subprocess.Popen([sys.executable, "-c", FIRST_PROCESS], stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "ready\n"

@@ -40,7 +40,7 @@ def test_only_deaths_without_a_healthy_life_in_between_add_up(
 
 
 def test_service_that_cannot_work_here_says_so(services: ServiceSet, tmp_path: Path) -> None:
-    """Its exit code tells that it is of no use to start it again."""
+    """Its exit code says that starting it again does not help."""
     services.start(dying(tmp_path, EXIT_CANNOT_SERVE))
     assert next_crash(services).is_final
 

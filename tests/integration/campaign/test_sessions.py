@@ -53,7 +53,7 @@ def test_sockets_go_where_their_paths_are_short_enough(tmp_path: Path, monkeypat
 
 
 def test_broker_of_another_host_is_named_where_it_starts_by_itself(tmp_path: Path) -> None:
-    """As that of a container: by its name, with TLS and with ports of the range. What starts here listens here."""
+    """Like a container's: by its name, with TLS and with ports of the range. What starts here listens here."""
     there = NetworkSettings(host="broker.invalid", ports="41000-41009")
     alone = campaign(tmp_path / "a").model_copy(update={"network": there})
     folder = CampaignFolder(alone.folder)

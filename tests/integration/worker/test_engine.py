@@ -139,7 +139,7 @@ def test_error_is_lammpss_own_and_the_next_run_is_unharmed(engine: Engine, short
 
 
 def test_runs_leave_nothing_to_the_next(engine: Engine, short: Plan) -> None:
-    """A variable of one run does not stand in for that of the next."""
+    """A variable of one run does not replace the next run's variable."""
     for side in (12.5, 14.0):
         setup = (f"variable side index {side}", "region r block 0 ${side} 0 9 0 9", "create_box 1 r", "mass 1 1")
         plan = Plan((), (*setup, "create_atoms 1 single 1 1 1"), ("fix f all nve",), (Stage("s", (), 1),), 0.001)

@@ -38,7 +38,7 @@ def ended_at_its_end(campaign: Campaign, until_s: float) -> int:
 
 
 def steps_lost(campaign: Campaign, candidate_id: str) -> int:
-    """Between the step at which an attempt was given back and that of the restart file that it left."""
+    """Between the step at which an attempt was given back and the step of the restart file that it left."""
     (failed,) = campaign.events("run_failed/1")
     given_back = int(failed.reason.partition("at step ")[2].split()[0])
     files = sorted((campaign.folder / "runs" / candidate_id / "attempt-1").glob("restart*"))

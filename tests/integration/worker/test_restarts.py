@@ -221,7 +221,7 @@ def test_damaged_file_is_passed_over_for_the_one_before(
 
 
 def test_error_of_lammps_removes_them(engine: Engine, plan: Plan, two_kept: Path, tmp_path: Path) -> None:
-    """What ended with an error starts over: neither its own restart files nor those of earlier attempts are left."""
+    """What ended with an error starts over: neither its own restart files nor earlier attempts' are left."""
     bad = replace(plan, stages=(*plan.stages[:-1], replace(plan.stages[-1], commands=("nonsense",))))
     second = tmp_path / "attempt-2"
     with pytest.raises(LammpsError, match="nonsense"):

@@ -36,7 +36,7 @@ def site_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_candidate_runs_in_the_sites_lammps_with_its_accelerator(
     make_campaign: Callable[..., Campaign], site_library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The library that is loaded is the site's, its styles are those of OPENMP, and its rank has two threads."""
+    """The library that is loaded is the site's, its styles are OPENMP's, and its rank has two threads."""
     monkeypatch.setenv("OMP_WAIT_POLICY", "passive")  # two threads that spin for each other take ages on a busy machine
     lammps = {"library": str(site_library), "arguments": list(OMP)}
     campaign = make_campaign(SHORT_BEAD, lammps=lammps)

@@ -1,4 +1,4 @@
-"""Temperature, pressure and energies of frames are those of the whole system at their step."""
+"""Temperature, pressure and energies of frames describe the whole system at their step."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def mapped_segments(pid: int) -> set[str]:
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_running_worker_has_no_name_in_shared_memory(make_campaign: Make, start: Start, ranks: int) -> None:
-    """The name that the launcher foresaw is that of the ranks' memory, and is gone once they have it: kill -9 of
+    """The name that the launcher predicted is the name of the ranks' memory, and is gone once they have it: kill -9 of
     everything leaves nothing."""
     campaign = make_campaign(LONG_BEAD, ranks=ranks)
     worker = start(campaign, ranks)

@@ -100,13 +100,13 @@ def test_order_of_the_atoms_does_not_matter() -> None:
 
 
 def numbers_of(measurement: Measurement) -> dict[str, float]:
-    """All numbers of a measurement by name, those of vectors with their place."""
+    """All numbers of a measurement by name; components of vectors with their place."""
     fields = measurement.model_dump(exclude_none=True)
     return {f"{name}.{place}": one for name, value in fields.items() for place, one in enumerate(np.atleast_1d(value))}
 
 
 def test_vectors_in_the_plane_are_those_of_the_cell_and_make_the_twist() -> None:
-    """Sixty degrees between those of a layer, the second to the left of the first."""
+    """Sixty degrees between the vectors of a layer, the second to the left of the first."""
     with np.load(FRAMES) as stored:
         frames = [frame(*one) for one in zip(stored["positions"], stored["types"], stored["cell"], strict=True)]
     turned_ones = [one for one in (measure_frame(each, SETTINGS) for each in frames) if (one.twist_deg or 0.0) > 1.0]

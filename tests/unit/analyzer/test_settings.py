@@ -55,7 +55,7 @@ def test_values_out_of_bounds_and_unknown_keys_are_refused(wrong: dict[str, obje
 
 
 def test_defaults_are_those_of_the_measurement() -> None:
-    """The estimators and the smallest order of a campaign file are those of `measure_twist`."""
+    """The estimators and the smallest order of a campaign file are the defaults of `measure_twist`."""
     estimators = get_args(get_type_hints(AnalyzerSettings)["estimator"])
     assert estimators == ESTIMATORS == get_args(get_type_hints(measure_twist)["estimator"])
     parameters = inspect.signature(measure_twist).parameters

@@ -14,7 +14,7 @@ PLACE = ("plateaus", 8.2, 0)
 
 @pytest.mark.parametrize("part", PARTS)
 def test_each_search_ends_with_a_hit_and_leaves_auto_as_it_was(part: str) -> None:
-    """A common twist is found without any of the parts, and the next search is that of the whole strategy."""
+    """A common twist is found without any of the parts, and the next search equals the whole strategy's."""
     before = dict(vars(auto))
     found = without(part, PLACE)
     assert found is not None

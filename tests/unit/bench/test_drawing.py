@@ -17,7 +17,7 @@ def labels(figure: Figure) -> set[str]:
 
 
 def test_every_figure_of_the_paper_is_drawn() -> None:
-    """Figures 3 to 6 and S1 to S4; those of parameters name the growth parameters with their units."""
+    """Figures 3 to 6 and S1 to S4; figures of parameters name the growth parameters with their units."""
     drawn = figures(evidence(HIT_FIRST), "bead")
     assert {name.split("-")[0] for name in drawn} == {
         "fig3a", "fig3b", "fig4a", "fig4b", "fig5b", "fig6", "figS1", "figS2", "figS3", "figS4",

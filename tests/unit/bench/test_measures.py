@@ -129,7 +129,7 @@ def test_a_grid_has_the_twists_of_its_landscape() -> None:
 
 
 def test_noise_is_as_rough_as_chance_and_a_slope_is_not() -> None:
-    """Neighbours of a random field differ like any two runs, those of a slope by its step."""
+    """Neighbours of a random field differ like any two runs, neighbours of a slope by its step."""
     shape = tuple(map(len, LEVELS.values()))
     noise = np.random.default_rng(0).uniform(0.0, 30.0, (*shape, SEEDS))
     found = roughness(noise)
@@ -150,6 +150,6 @@ def test_half_of_the_variance_is_explained_where_places_and_seeds_scatter_alike(
 
 
 def test_the_tolerance_takes_in_the_nearest_twist_there_is() -> None:
-    """Plateaus have 8.2 and nothing nearer to 8.5; where twists are continuous it is that of the paper."""
+    """Plateaus have 8.2 and nothing nearer to 8.5; where twists are continuous it is the paper's."""
     assert tolerance_deg(grid_twists_deg(Plateaus()), 8.5) == pytest.approx(0.35)
     assert tolerance_deg(np.array([8.5, np.nan]), 8.5) == 0.15

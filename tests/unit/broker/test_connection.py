@@ -27,7 +27,7 @@ def connection(folder: Path, campaign: str = "demo") -> Connection:
 
 
 def test_file_is_read_as_it_was_written(tmp_path: Path) -> None:
-    """By its own path or by that of its folder."""
+    """By its own path or by its folder's."""
     written = connection(tmp_path)
     write_connection(written, tmp_path / FILE_NAME)
     assert read_connection(tmp_path / FILE_NAME) == written

@@ -22,7 +22,7 @@ BESIDE = {"tiled"}
 
 
 def required(extra: str) -> set[str]:
-    """Names of the packages that an extra brings, with those of the extras in it."""
+    """Names of the packages that an extra brings, with the packages of the extras in it."""
     found: set[str] = set()
     for requirement in EXTRAS[extra]:
         name, inside = re.fullmatch(r"([\w-]+)(?:\[(.*)\])?.*", requirement).groups()  # type: ignore[union-attr]

@@ -21,7 +21,7 @@ def test_commands_are_where_they_are_said_to_be(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(BAD_INPUT | FAILURES | INTERRUPTIONS | {LINE_BY_LINE}))
 def test_errors_stand_by_their_true_names(name: str) -> None:
-    """Each name is that of an exception, as its class itself says it."""
+    """Each name is the name of an exception's class."""
     module, _, kind = name.rpartition(".")
     found = getattr(import_module(module), kind)
     assert issubclass(found, BaseException)

@@ -63,7 +63,7 @@ def test_version_and_help_import_nothing(option: str) -> None:
 
 
 def test_import_of_the_package_imports_nothing() -> None:
-    """Public names are loaded at their first use; those of a controller need no numpy and no Redis."""
+    """Public names are loaded at their first use; a controller's names need no numpy and no Redis."""
     assert imported("import moireloop, moireloop_broker, moireloop_worker") & set(NOTHING) == set()
     assert imported("from moireloop import connect, CampaignClient, NotRunning") & {*HEAVY, "numpy", "redis"} == set()
 
@@ -117,7 +117,7 @@ def test_worker_imports_nothing_heavy_but_mpi() -> None:
 def test_missing_extra_is_one_line(
     absent: frozenset[str], arguments: tuple[str, ...], line: str, file: Path, tmp_path: Path
 ) -> None:
-    """It names the extra and how to get it; the exit code is that of bad input, and no campaign is begun."""
+    """It names the extra and how to get it; the exit code means bad input, and no campaign is begun."""
     before = sorted(file.parent.rglob("*"))
     done = run_without(absent, tmp_path.parent / f"{tmp_path.name}-hook", "-m", "moireloop", *arguments, str(file))
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"moireloop: {line}\n")
@@ -126,7 +126,7 @@ def test_missing_extra_is_one_line(
 
 @pytest.mark.parametrize("service", ["broker", "worker", "analyzer", "optimizer"])
 def test_service_without_its_extra_says_so_in_a_line(service: str, tmp_path: Path) -> None:
-    """As a module of its own, too; the exit code says that starting it again is of no use."""
+    """As a module of its own, too; the exit code says that starting it again does not help."""
     module = f"moireloop_{service}"
     done = run_without(EXTRA, tmp_path / "hook", "-m", module, "--connection", "none", "--name", "none")
     line = f"{module}: python -m {module} needs the extra '{service}': pip install 'moireloop[{service}]'\n"

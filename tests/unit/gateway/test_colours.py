@@ -1,8 +1,8 @@
-"""The colours of the page, as the colour-blind see them and as the contrast of text on its ground.
+"""The colours of the page: as colour-blind people see them, and the contrast of text against its background.
 
-Contrast is that of the Web Content Accessibility Guidelines 2.2 (1.4.3 for text, 1.4.11 for charts). Colour blindness
-is simulated after Machado, Oliveira and Fernandes (IEEE TVCG 15, 1291, 2009), severity 1. Differences are those of
-CIELAB (1976), in which 2.3 are just noticeable.
+Contrast follows the Web Content Accessibility Guidelines 2.2 (1.4.3 for text, 1.4.11 for charts). Colour blindness is
+simulated after Machado, Oliveira and Fernandes (IEEE TVCG 15, 1291, 2009), severity 1. Colour differences are in
+CIELAB (1976), where 2.3 is just noticeable.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def lab(light: Rgb) -> Rgb:
-    """CIELAB of linear light; white is that of the screen."""
+    """CIELAB of linear light; white is the screen's."""
     shares = TO_XYZ @ np.clip(light, 0, 1) / TO_XYZ.sum(axis=1)
     x, y, z = np.where(shares > 0.008856, np.cbrt(shares), 7.787 * shares + 16 / 116)
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])

@@ -28,7 +28,7 @@ def log_after(last_id: str, until: int) -> Iterator[Received[Published]]:
 
 
 def test_reading_goes_on_where_the_services_went_away(tmp_path: Path) -> None:
-    """Each event once, in order: those of the batch that was not full when they went are not lost."""
+    """Each event once, in order: the events of a partly filled batch are not lost."""
     taken: list[str] = []
 
     def take(entries: list[Entry], live: bool) -> None:

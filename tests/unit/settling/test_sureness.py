@@ -88,7 +88,7 @@ def test_share_right_is_never_certain() -> None:
 
 
 def test_held_out_runs_are_in_no_fit_of_theirs() -> None:
-    """Parts are of one size, whatever the names; and the scores differ from those of a fit to all."""
+    """Parts are of one size, whatever the names; and the scores differ from the scores of a fit to all."""
     runs = whole_runs(40)
     assert sorted(np.bincount(folds(runs))) == [8] * 5
     every = learn(runs, LearntPolicy(level=0.5, tolerance_deg=TOLERANCE_DEG))

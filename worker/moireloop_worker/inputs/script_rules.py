@@ -52,7 +52,7 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
         "include": "placeholders in the other file would not be seen: put its text here",
         "clear": "each candidate begins with an empty LAMMPS anyway",
         "log": "LAMMPS's log goes to the folder of the run",
-        "read_restart": "moireloop continues from its own restart files; begin with read_data of a file of write_data",
+        "read_restart": "moireloop continues from its own restart files; begin with read_data and a file of write_data",
     }
 )  # fmt: skip
 """Commands that cannot be, and why."""

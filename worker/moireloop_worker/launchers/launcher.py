@@ -22,7 +22,7 @@ Kind = Literal["stopped", "error", "signal", "fault", "lost", "cannot launch"]
 class Exit:
     """How a worker ended.
 
-    `stopped`: on request or with exit code 0. `error`: with an error of its own. `signal`: killed by the system or a
+    `stopped`: on request or with exit code 0. `error`: by its own error. `signal`: killed by the system or a
     user. `fault`: something under it does not work, such as a disk or a library; its candidate is not to blame.
     `lost`: its machine or its allocation went away. `cannot launch`: it never began, since there was no place for it.
     """

@@ -1,7 +1,7 @@
 """`python -m moireloop_worker.launchers.rank_starter RANKS NAME REPORT -- COMMAND...`: ranks of one MPI program (main).
 
-It does on one host what mpiexec does, without a port: each rank talks to it over a socket that it inherits. When a
-rank dies, all are ended, and the file descriptor REPORT (if it is a number) gets a line of JSON: rank, pid, code.
+It replaces mpiexec on one host and needs no port: each rank inherits a socket to it. When a rank dies, all ranks are
+killed, and the file descriptor REPORT (if it is a number) gets a line of JSON: rank, pid, code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from moireloop_worker.launchers.rank_environment import rank_environment
 
 
 class RankGroup:
-    """The ranks of one program, from their start to the end of the last."""
+    """The ranks of one program, until the last one has ended."""
 
     def __init__(self, ranks: int, name: str, command: Sequence[str]) -> None:
         self._management = ProcessManagement(ranks, name)
@@ -34,7 +34,7 @@ class RankGroup:
             self._start(rank, ranks, command)
 
     def run(self) -> tuple[int, int, int] | None:
-        """Serve the ranks until all have ended: rank, pid and return code of the first that died, None if none did."""
+        """Serve the ranks until all have ended; returns rank, pid and exit code of the first that died, or None."""
         died: tuple[int, int, int] | None = None
         while any(process.poll() is None for process in self._processes):
             for key, _ in self._selector.select(1.0):
@@ -44,7 +44,7 @@ class RankGroup:
         return died or self._death()
 
     def _death(self) -> tuple[int, int, int] | None:
-        """The first rank that died; one that ended without a word to MPI leaves the others waiting, so it counts."""
+        """The first rank that died. A rank that ended without MPI_Finalize counts, since the others wait for it."""
         ended = [(rank, p.pid, code) for rank, p in enumerate(self._processes) if (code := p.poll()) is not None]
         for rank, pid, code in ended:
             if code != 0:
@@ -72,7 +72,7 @@ class RankGroup:
         self._selector.register(ours, selectors.EVENT_READ, rank)
 
     def _hear(self, rank: int | None) -> None:
-        """Answer what a rank has said; None is the end of some process."""
+        """Reply to a rank's requests; None means that a process has ended."""
         if rank is None:
             self._woken.recv(4096)
             return
@@ -90,11 +90,11 @@ class RankGroup:
     def _say(self, rank: int, reply: str) -> None:
         try:
             self._sockets[rank].sendall(reply.encode() + b"\n")
-        except OSError:  # it has died, which is seen as that
+        except OSError:  # it has died; `_death` reports that
             return
 
     def _wake_up(self) -> None:
-        """Let the end of a child, and SIGTERM, end the wait for words of the ranks."""
+        """Let SIGCHLD and SIGTERM interrupt the wait for the ranks' requests."""
         self._woken, waker = socket.socketpair()
         self._woken.setblocking(False)
         waker.setblocking(False)
@@ -113,7 +113,7 @@ class RankGroup:
 
 
 def main(words: Sequence[str]) -> int:
-    """Start the ranks and see them to their end; 0 when all ended with 0, else the code of the one that died first."""
+    """Run the ranks to their end; returns 0 if all ended with 0, else the code of the first that died."""
     ranks, name, report = int(words[0]), words[1], int(words[2]) if words[2].isdecimal() else None
     if report is not None:
         os.set_inheritable(report, False)

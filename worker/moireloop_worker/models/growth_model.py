@@ -1,7 +1,7 @@
 """What a growth model is: it turns growth parameters into a plan of LAMMPS commands (pure).
 
 A plan says everything that an engine needs and nothing of how it is run. The structure that a run starts from is
-prepared by a plan of its own, named by its content, so that it is computed once and found again.
+prepared by a separate plan, named by its content, so that it is computed once and found again.
 """
 
 from __future__ import annotations

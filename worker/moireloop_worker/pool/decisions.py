@@ -29,7 +29,7 @@ class _Slot:
 class Pool:
     """Keeps a number of workers alive; a worker that keeps dying backs off 0.5, 1, 2 ... 30 s before it restarts.
 
-    A worker starts only after what its forerunner of the same name held was given back to the queue.
+    A worker starts only after its predecessor of the same name has given back what it held to the queue.
     """
 
     def __init__(self, workers: Sequence[str]) -> None:

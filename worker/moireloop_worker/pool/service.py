@@ -50,7 +50,7 @@ REASON_CHARACTERS: Final = 1000
 
 Phase = Literal["waiting", "starting"]
 
-FORERUNNER: Final = Exit("lost", "the pool that started the worker is gone")
+PREDECESSOR: Final = Exit("lost", "the pool that started the worker is gone")
 
 
 class WorkersCannotStart(CannotServe):
@@ -96,8 +96,8 @@ class PoolService:
         self._leaving: dict[str, float] = {}
         self._sized_s = float("-inf")
         self._away_since_s: float | None = None
-        forerunners = {worker for worker in watch.holders() if pool_of(worker) == membership.pool}
-        self._to_release: dict[str, Exit] = dict.fromkeys([*pool.workers, *forerunners], FORERUNNER)
+        predecessors = {worker for worker in watch.holders() if pool_of(worker) == membership.pool}
+        self._to_release: dict[str, Exit] = dict.fromkeys([*pool.workers, *predecessors], PREDECESSOR)
 
     def step(self) -> None:
         """Look after all workers once, then wait a little."""
@@ -201,12 +201,12 @@ class PoolService:
         for worker, ended in list(self._to_release.items()):
             said = self._watch.worker_status(worker)
             self._release(worker, ended)
-            if ended is not FORERUNNER:
+            if ended is not PREDECESSOR:
                 self._note_end(worker, ended, said)
             if worker not in self._pool.workers:
                 self._leaving.pop(worker, None)
                 self._watch.forget_worker(worker)
-            elif ended is not FORERUNNER:
+            elif ended is not PREDECESSOR:
                 self._report(worker)
             del self._to_release[worker]
             self._pool.released(worker)
@@ -239,7 +239,7 @@ class PoolService:
                 self._watch.forget_worker(worker)
         for worker in new:
             if worker not in self._handles:
-                self._to_release.setdefault(worker, FORERUNNER)
+                self._to_release.setdefault(worker, PREDECESSOR)
 
     def _note_end(self, worker: str, ended: Exit, said: WorkerStatus | None) -> None:
         """Tell the decisions of an end, with what the worker had reported. Called once for each end."""

@@ -1,4 +1,4 @@
-"""What rank 0 does for all ranks, so that an error of its own is one of all of them (adapter)."""
+"""What rank 0 does for all ranks, so that an error on rank 0 is an error of all ranks (adapter)."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ function ring([ax, ay, bx, by]) {
   return [first, second, third].flatMap(([x, y]) => [[x, y], [-x, -y]]);
 }
 
-// The rings of a result, rotated and perhaps mirrored so that they lie nearest to those of the pattern.
+// The rings of a result, rotated and perhaps mirrored so that they lie nearest to the rings of the pattern.
 function turnedLike(analysis, measurement) {
   const measured = analysis.layers.map((layer) => ring(layer.vectors_angstrom));
   const rings = [ring(measurement.lower_vectors_angstrom), ring(measurement.upper_vectors_angstrom)];

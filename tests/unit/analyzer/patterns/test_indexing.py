@@ -224,7 +224,7 @@ def test_a_wrong_centre_within_its_error_does_no_harm(rng: np.random.Generator) 
 
 
 def test_layers_of_two_materials_are_separated(rng: np.random.Generator) -> None:
-    """By their constants, whichever is brighter; the sign of the twist is then that of the second on the first."""
+    """By their constants, whichever is brighter; the sign of the twist is then the second's relative to the first."""
     for weak in (0.2, 1.0, 4.0):
         found = index_pattern(made(rng, twist_deg=-9.0, constants=(3.16, 3.32), weak=weak).peaks, (3.16, 3.32))
         assert found.layers_known

@@ -20,7 +20,7 @@ def wrong_by(peaks: Peaks, factor: float) -> Peaks:
 
 @pytest.mark.parametrize(("seed", "factor"), [(1, 1.15), (2, 0.86), (3, 1.0)])
 def test_a_wrong_scale_is_found_and_changes_no_twist(seed: int, factor: float) -> None:
-    """The twist is that of the pattern with the right scale; without the fit it is refused, or both layers strained."""
+    """The twist is the same as with the right scale; without the fit it is refused, or both layers strained."""
     twist_deg = 5.0 + 3.0 * seed
     right = made(np.random.default_rng(seed), twist_deg=twist_deg, weak=0.4, spurious=5).peaks
     found = index_unscaled(wrong_by(right, factor), CONSTANTS, 0.2)

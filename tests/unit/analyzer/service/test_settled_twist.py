@@ -1,4 +1,4 @@
-"""The twist of a run that was ended as settled is that of its window, not of one warm frame."""
+"""The twist of a run that was ended as settled comes from its window, not from one warm frame."""
 
 from __future__ import annotations
 

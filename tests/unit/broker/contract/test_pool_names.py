@@ -29,7 +29,7 @@ def test_a_worker_knows_its_pool_by_its_name(pool: str) -> None:
 
 
 def test_the_pool_of_a_session_keeps_the_names_of_earlier_versions() -> None:
-    """So that what its forerunner held is given back."""
+    """So that its predecessor's candidates are given back."""
     assert worker_name("main", 3) == "worker-3"
 
 

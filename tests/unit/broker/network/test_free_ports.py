@@ -32,7 +32,7 @@ def test_each_port_is_handed_out_once() -> None:
 
 
 def test_wanted_port_is_kept_where_it_is_free_and_of_the_range(taken: int) -> None:
-    """A session gets the ports of the one before it; not those outside a new range, nor those of others."""
+    """A session gets the ports of the one before it; not ports outside a new range, nor other sessions' ports."""
     wanted = FreePorts(HERE).next()
     assert FreePorts(HERE).next(wanted) == wanted
     assert FreePorts(HERE, range(wanted, wanted + 1)).next(wanted) == wanted

@@ -76,7 +76,7 @@ ONE_RUN = (
 
 
 def test_candidate_is_a_run_with_frames_and_a_result() -> None:
-    """Documents are valid, in order, and refer to each other; times are those of the entries."""
+    """Documents are valid, in order, and refer to each other; times are taken from the entries."""
     documents = made(numbered(ONE_RUN))
     run = next(document for name, document in documents if document.get("plan_name") == "grow")
     own = [document for name, document in documents if document.get("run_start") == run["uid"]]

@@ -74,7 +74,7 @@ def test_every_section_is_explained() -> None:
 
 
 def test_parameters_of_the_search_space() -> None:
-    """[space] names the parameters of `bead` and their limits; those of `noop` have the same names."""
+    """[space] names the parameters of `bead` and their limits; the parameters of `noop` have the same names."""
     limits = required_parameters(BeadSettings())
     shown = [row[:2] for row in rows(section("campaign-file", "[space]"))]
     assert shown == [[f"`{name}`", f"[{low:g}, {high:g}]"] for name, (low, high) in limits.items()]
@@ -108,7 +108,7 @@ def test_everything_in_the_folder_is_named() -> None:
 
 
 def test_every_column_of_the_results_is_named() -> None:
-    """The table of columns has those of the results, which parameters, analyzers and further targets add to."""
+    """The table of columns has the columns of the results, which parameters, analyzers and further targets add to."""
     named = names(rows(section("results", "Columns of the results")))
     assert sorted(named) == sorted([*results_table([], [], {}).column_names, "NAME.NUMBER", "NAME.reason"])
 

@@ -47,7 +47,7 @@ def test_changed_file_is_reported(tmp_path: Path) -> None:
 
 
 def test_other_strategies_keep_nothing(tmp_path: Path) -> None:
-    """Neither ours nor those of a package."""
+    """Neither a built-in one nor a package's."""
     for strategy in ("qei", "xopt.generators.random:RandomGenerator"):
         campaign = started(tmp_path, strategy)
         assert keep_strategy(campaign) is None

@@ -73,7 +73,7 @@ def test_runs_are_counted_between_their_frames() -> None:
 
 
 def test_trajectories_of_many_runs_draw_the_best_alone(many: list[Result]) -> None:
-    """Two panels of cells, and one line in each: that of the best run."""
+    """Two panels of cells, and one line in each: the best run's."""
     series = [
         Series(result.candidate.candidate_id, 1, [_point(0.0, 1.0), _point(80.0, result.twist_deg)]) for result in many
     ]

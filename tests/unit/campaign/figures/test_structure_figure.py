@@ -75,7 +75,7 @@ def test_rings_are_marked_on_the_pattern() -> None:
 
 
 def test_the_pattern_is_bright_where_the_lattice_is() -> None:
-    """The brightest pixels beside the direct beam lie on the rings of both lattices: |q| is that of {11}."""
+    """The brightest pixels beside the direct beam lie on the rings of both lattices: |q| equals |{11}|."""
     bilayer = mx2(3, 2, repeats=2)
     pattern = pattern_of(bilayer.positions[:, :2], bilayer.types, bilayer.cell[:2, :2], (True, True), MOS2, 5.0)
     axis = np.linspace(-5.0, 5.0, PIXELS)

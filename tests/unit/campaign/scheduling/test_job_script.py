@@ -107,7 +107,7 @@ class Batch:
 
 @pytest.mark.parametrize(("code", "again"), [(0, False), (75, True), (1, False), (130, False)])
 def test_another_job_is_asked_for_at_75_alone(tmp_path: Path, code: int, again: bool) -> None:
-    """The exit code of moireloop is that of the script."""
+    """The script ends with moireloop's exit code."""
     assert Batch(tmp_path, f"exit {code}").end() == (code, again)
 
 

@@ -141,7 +141,7 @@ def test_time_left_is_not_guessed_from_two_results() -> None:
 
 
 def test_results_before_a_resume_tell_no_pace(make_result: MakeResult) -> None:
-    """After a resume, the pace is that of this session alone."""
+    """After a resume, the pace is taken from this session alone."""
     results = [make_result(number, twist_deg=8.0, leased_s=10.0 + number) for number in range(10)]
     assert progress(status(), results).left_s is None
 

@@ -106,7 +106,7 @@ def test_a_process_without_one_run_is_the_left_out_one() -> None:
 
 
 def test_habits_without_a_twist_are_those_of_the_other_runs() -> None:
-    """The density where it was is that of a model that never saw it."""
+    """The density where it was equals the density of a model that never saw it."""
     points = sobol_points(40, 3, seed=3)
     twist_deg = plateaus_deg(points)
     out, habits, width = twist_deg == twist_deg[0], Habits(discount=0.4, even=0.5), 2e-4

@@ -46,7 +46,7 @@ def test_mean_and_covariance_are_those_of_the_textbook() -> None:
 
 
 def test_what_is_left_out_is_predicted_without_it() -> None:
-    """The density of each run is that of a process that never saw it, but for the mean and the signal's variance."""
+    """The density of each run under the process without it, apart from mean and signal variance."""
     density = TwistProcess(POINTS, TWISTS, THETA).left_out_density()
     y = (TWISTS - TWISTS.mean()) / TWISTS.std()
     precision = np.linalg.inv(correlation(POINTS, POINTS) + (0.01 + 1e-8) * np.eye(len(y)))
@@ -91,7 +91,7 @@ def test_a_slope_is_followed_beyond_the_runs() -> None:
 
 
 def test_a_run_far_outside_does_not_tilt_the_trend() -> None:
-    """It counts as one at the face before it, so that the slope inside stays that of the runs inside."""
+    """It counts as one at the face before it, so that the slope inside still comes from the runs inside."""
     far = np.concatenate([POINTS, [[80.0, 0.5]]])
     inside, both = (
         TwistProcess(points, twists, THETA).at(POINTS).mean_deg

@@ -78,7 +78,7 @@ def suggested(
 
 
 def test_it_is_reported_in_physical_units() -> None:
-    """Growth parameters, regret, twist and its error; the bounds of the VOCS are those of the space."""
+    """Growth parameters, regret, twist and its error; the VOCS has the bounds of the space."""
     suggested(strategy(Walk, width=0.2), runs([3.0, 7.5], np.array([[0.0, 0.0], [0.5, 1.0]])))
     (walk,) = Walk.made
     assert walk.vocs.bounds == [[1000.0, 2000.0], [0.0, 0.1]]

@@ -64,7 +64,7 @@ def test_points_have_variables_constants_and_an_id() -> None:
 
 
 def test_strategy_is_asked_once_enough_is_known() -> None:
-    """The first points are those of the initial design; results from elsewhere count for it, too."""
+    """The first points come from the initial design; results from elsewhere count towards it."""
     assert generator().suggest(4) == generator(strategy="random").suggest(4)
     elsewhere = [
         {"temperature_k": 1600.0 + 100 * k, "lattice_strain": 0.01 * k, "twist_deg": 3.0 * k} for k in range(5)

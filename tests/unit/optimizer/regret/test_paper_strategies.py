@@ -106,7 +106,7 @@ DEGENERATE = {
 @pytest.mark.parametrize("case", DEGENERATE)
 @pytest.mark.parametrize("name", MODELS)
 def test_data_that_carry_nothing_give_sobol_points(name: PaperName, case: str) -> None:
-    """No model is possible; the points are those of the sequence, inside the bounds."""
+    """No model is possible; the points come from the sequence, inside the bounds."""
     made = paper_strategy(name, 7).suggest(3, DEGENERATE[case], NOTHING, index=5)
     assert made.made_by == "sobol"
     np.testing.assert_array_equal(made.points, sobol_points(3, 3, seed=7, index=5))

@@ -136,7 +136,7 @@ def test_batch_mode_waits_for_all_results() -> None:
 
 
 def test_a_batch_does_not_wait_for_candidates_from_outside() -> None:
-    """Only those of the batch hold the next one back."""
+    """Only candidates of the batch hold the next batch back."""
     plan = fed(planner(mode="batch"), *settled(4), queued(candidate("guest", strategy="outside")))
     assert plan.proposals_due(NOW_S) == 3
 

@@ -80,7 +80,7 @@ def test_wrong_parameters_are_refused(parameters: dict[str, float]) -> None:
 
 
 def test_preparation_is_named_by_its_content() -> None:
-    """Settings of the preparation, its seed and the LAMMPS version change the key; those of the run do not."""
+    """Settings of the preparation, its seed and the LAMMPS version change the key; settings of the run do not."""
     key = Bead(BeadSettings()).preparation(0, 1).key
     assert Bead(BeadSettings(quench_steps=10)).preparation(0, 1).key == key
     changed = {

@@ -28,7 +28,7 @@ def started(count: int = 1) -> Pool:
     return pool
 
 
-def test_workers_start_once_their_forerunners_leases_are_given_back() -> None:
+def test_workers_start_once_their_predecessors_leases_are_given_back() -> None:
     """Nothing starts before the release; then all workers do, and only once."""
     pool = Pool(["worker-0", "worker-1"])
     assert pool.due(0.0) == []
@@ -180,7 +180,7 @@ def test_leases_are_renewed_in_time_but_not_by_all_at_once() -> None:
 
 
 def test_pool_grows_and_shrinks() -> None:
-    """What is new starts once its forerunner's work was given back; what leaves is no more looked after."""
+    """A new worker starts once its predecessor's work was given back; a worker that leaves is no longer watched."""
     pool = started(2)
     assert pool.resize(["worker-0", "worker-1", "worker-2"]) == (["worker-2"], [])
     assert pool.due(1.0) == []

@@ -67,6 +67,6 @@ def test_end_of_a_job(said: str, expected: float | None) -> None:
 
 
 def test_steps_by_name() -> None:
-    """Only those of one pool: campaign and pool are parts of the name."""
+    """Only the jobs of one pool: campaign and pool are parts of the name."""
     said = "5.0 moireloop-c-main-worker-0\n5.1 moireloop-c-other-worker-0\n5.batch batch\n\n5.2 moireloop-c-main-x\n"
     assert steps_of(said, "moireloop-c-main-") == ["5.0", "5.2"]
