@@ -52,7 +52,7 @@ def decide(
     """The decision to end a run now; None while it continues.
 
     Args:
-        points: the newest points of one attempt by step, oldest first: all of them, or at least `frames_needed`. Dropped
+        points: the newest points of one attempt by step, oldest first: all, or at least `frames_needed`. Dropped
             frames are missing, so a window then spans more of the run, never fewer frames.
         policies: which policies are on, with their settings.
         targets_deg: the wanted twists in degrees.

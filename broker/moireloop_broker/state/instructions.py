@@ -61,7 +61,7 @@ class Instructions:
         return self._client.blpop([self._keys.instructions(worker)], timeout=wait_s) is not None
 
     def wake(self, worker: str) -> None:
-        """Wake up a worker to read its instruction; may be called while another thread waits. Raises redis.RedisError."""
+        """Wake up a worker to read its instruction; another thread may be waiting. Raises redis.RedisError."""
         pipeline = self._client.pipeline(transaction=True)
         pipeline.rpush(self._keys.instructions(worker), AWAKE)
         pipeline.expire(self._keys.instructions(worker), AWAKE_S)
