@@ -42,7 +42,7 @@ def campaign_of(
 
 
 BROKER_ALONE: Final = ("optimizer", "pool", "analyzer-0")
-"""What a session does without whose candidates nobody runs."""
+"""The services that a session without workers does not start."""
 
 
 @contextmanager

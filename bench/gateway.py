@@ -83,7 +83,7 @@ class Gateway:
 
 
 def _result(number: int, now_s: float) -> Result:
-    """A result as a campaign of beads has it."""
+    """A result as in a campaign of the `bead` model."""
     parameters = {"temperature_k": 2000.0 + number % 997, "lattice_strain": 0.01, "shear_strain": 0.1}
     times = {name: now_s for name in StageTimes.model_fields}
     return Result(
@@ -100,7 +100,7 @@ def _result(number: int, now_s: float) -> Result:
 
 
 def append_results(connection: Connection, first: int, count: int) -> None:
-    """Write so many results into the log, as fast as Redis takes them."""
+    """Write this many results into the log, as fast as Redis takes them."""
     with contextlib.closing(connection.open_redis()) as client:
         for begin in range(first, first + count, 500):
             pipeline = client.pipeline(transaction=False)
@@ -231,7 +231,7 @@ def _replayed_per_s(folder: Path, since: str, events: int) -> float:
 def rows(
     results: int = 100_000, events: int = 5000, delays: int = 100, listeners: tuple[int, ...] = (1, 10, 50)
 ) -> list[Row]:
-    """Delay, rates to so many listeners, and memory after so many results."""
+    """Delay, rates for this many listeners, and memory after this many results."""
     with (
         campaign_of(GROWTH, workers=1, results=1_000_000) as campaign,
         session(campaign, without=BROKER_ALONE) as (_, connection),

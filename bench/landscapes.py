@@ -44,7 +44,7 @@ class Landscape(Protocol):
 
 @dataclass(frozen=True)
 class Smooth:
-    """Two broad waves: about as curved as a few dozen points can tell. Twists scatter by `noise_deg`."""
+    """Two broad waves: about as curved as a few dozen points can resolve. Twists scatter by `noise_deg`."""
 
     name: str = "smooth"
     dimension: int = DIMENSION

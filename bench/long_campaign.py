@@ -111,7 +111,7 @@ def _final_frame(name: str) -> Frame:
 
 
 def make(root: Path, results: int, points: int = POINTS) -> CampaignFolder:
-    """Make the folder of a stopped campaign of so many results below `root`."""
+    """Make the folder of a stopped campaign with this many results below `root`."""
     file = root / "long.toml"
     sections: dict[str, Section] = {"growth": {"model": "bead"}, "workers": {"count": 1}}
     file.write_text(campaign_text("long", sections, results=results + 5), encoding="utf-8")
@@ -124,7 +124,7 @@ def make(root: Path, results: int, points: int = POINTS) -> CampaignFolder:
 
 
 def continued(folder: CampaignFolder, first: int, results: int, points: int = POINTS) -> None:
-    """Go on with such a campaign for so many results, the first of this number."""
+    """Continue such a campaign for `count` results, numbered from `first`."""
     with _state(load_copy(folder).model_copy(update={"folder": folder.root}), folder) as (client, keys):
         filler = Filler(client, keys, points, seed=first)
         for number in range(first, first + results):

@@ -51,7 +51,7 @@ MIB: Final = 1024 * 1024
 
 @dataclass(frozen=True)
 class Sample:
-    """At so many results: resident memory of each kind of process, what Redis uses, and how long its log is."""
+    """At each number of results: resident memory of each kind of process, what Redis uses, and how long its log is."""
 
     results: int
     at_s: float

@@ -87,7 +87,7 @@ def peer_rate(python: Path, name: str, tasks: int) -> float:
 def rows(
     tasks: int = 2000, rounds: int = 3, names: Sequence[str] = ("executorlib", "parsl", "dask"), *, make: bool = True
 ) -> list[Row]:
-    """Median rates of so many rounds, in each of which everybody has a turn of so many tasks.
+    """Median rates over rounds; in each round every peer runs the same number of tasks.
 
     Raises:
         PeersMissing: the peers' environment is not there, and may (`make`) or can not be made.

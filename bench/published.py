@@ -39,7 +39,7 @@ RAW_SAMPLES: Final = 20
 """Restarts and raw samples as in the one public script of MatEnsemble that optimizes a batch in this way."""
 
 ITERATIONS: Final = 200
-"""At most so many of L-BFGS-B. In a search on `smooth` 30 took a quarter of the time and lost half of the hits."""
+"""At most this many iterations of L-BFGS-B. On `smooth`, 30 took a quarter of the time and lost half of the hits."""
 
 DRAWN_OVER: Final = 1024
 

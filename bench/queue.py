@@ -77,7 +77,7 @@ def latencies_s(client: redis.Redis, keys: Keys, state: CampaignState, proposer:
 
 
 def rows(candidates: int = 500, slices: int = 10, single: int = 200) -> list[Row]:
-    """Rate of no-op candidates in slices of so many, and latency from queue to worker of those that come alone."""
+    """Rate of no-op candidates in slices, and latency from queue to worker of single ones."""
     with (
         campaign_of(NOTHING_TO_DO, workers=2, results=1_000_000) as campaign,
         session(campaign, without=("optimizer",)) as (_, connection),

@@ -75,7 +75,7 @@ def _beside(program: str, folder: Path, count: int) -> Iterator[None]:
 
 
 def rows(results: int = 30_000, clients: int = 10, asked: int = 100) -> list[Row]:
-    """Status with and without so many clients that replay.
+    """Status with and without clients that replay.
 
     Those that decode with pydantic keep all cores busy, so they are compared with as many that ask for nothing.
     """

@@ -52,7 +52,7 @@ SERVICES: Final = ("moireloop_broker", "moireloop_optimizer", "moireloop_analyze
 
 @dataclass(frozen=True)
 class Found:
-    """What a simulation of so many workers came to. CPU is in seconds a second, by service; times in seconds."""
+    """Results of a simulation of many workers. CPU is in seconds a second, by service; times in seconds."""
 
     seen: dict[str, Any]
     cpu: dict[str, float]
@@ -81,7 +81,7 @@ def rows(
 ) -> list[Row]:
     """The figures of each number of workers, whose runs take so long in the mean.
 
-    Candidates are the optimizer's, or so many that are `proposed` at the beginning.
+    Candidates come from the optimizer, or `proposed` of them at the beginning.
     """
     found = []
     for count in workers:
@@ -173,7 +173,7 @@ def _watched(
 
 
 def after_an_hour(before: dict[str, Any], after: dict[str, Any], times: float) -> float:
-    """What Redis uses when so many times what came has come: its two streams keep a bounded number of entries."""
+    """Redis memory extrapolated to a multiple of the events: its two streams keep a bounded number of entries."""
     streams = 0.0
     for name, most in STREAMS.items():
         (_, earlier), (used, entries) = before[name], after[name]

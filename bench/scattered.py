@@ -29,7 +29,7 @@ COUNTED: Final = 4096
 
 @dataclass(frozen=True)
 class Scattered:
-    """Voronoi cells of random sites in the unit cube, each with four twists that its neighbours do not tell.
+    """Voronoi cells of random sites in the unit cube, each with four twists unrelated to its neighbours'.
 
     Args:
         seed: of the sites and of the twists.

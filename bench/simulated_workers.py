@@ -58,7 +58,7 @@ Deed = Literal["begin", "end", "renew", "frame"]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is simulated for so many seconds, of which those after `warm_s` count.
+    """What is simulated, for how many seconds; only the seconds after `warm_s` count.
 
     They count later where workers still wait for their first candidate: at most LONGEST_WARM times `warm_s`.
     The workers are a share of `all_workers`, which several processes simulate. Runs take `run_s` in the mean. The
@@ -335,7 +335,7 @@ class Simulation:
 
 
 def _connections(connection: Connection, count: int) -> list[redis.Redis]:
-    """So many connections that nobody uses."""
+    """Idle connections."""
     found = []
     for _ in range(count):
         client = redis.Redis.from_url(connection.redis_url, single_connection_client=True)

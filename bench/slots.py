@@ -88,7 +88,7 @@ def _results(
 
 
 def held_up_of(campaign: Campaign) -> dict[str, float]:
-    """Seconds for which frames and look-ups held each run up, by its candidate, as the workers' logs tell."""
+    """Seconds for which frames and look-ups delayed each run, by candidate, from the workers' logs."""
     logs = (Path(campaign.folder) / "logs").glob("*.log")
     found = [HELD_UP.findall(path.read_text(encoding="utf-8", errors="replace")) for path in logs]
     return {candidate: float(seconds) for lines in found for candidate, seconds in lines}

@@ -62,7 +62,7 @@ def _receive(endpoint: str, stop: mp.synchronize.Event) -> None:
 
 @contextmanager
 def _outlet() -> Iterator[FrameOutlet]:
-    """As a worker has it, with another process that takes the frames."""
+    """As in a worker, with another process that receives the frames."""
     stop = Context.Event()
     with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
         endpoint = f"ipc://{root}/frames"
@@ -89,7 +89,7 @@ def _run_s(engine: Engine, plan: Plan, model: GrowthModel, outlet: FrameOutlet |
 def rows(
     models: Sequence[str] = ("bead", "mos2-rebo"), steps: int | None = None, pairs: int | None = None
 ) -> list[Row]:
-    """Median of the paired ratios, for each growth model; of so many steps and pairs, else as many as `CASES` says."""
+    """Median of the paired ratios for each growth model; numbers of steps and pairs are as in `CASES` by default."""
     cases = [
         replace(case, steps=steps or case.steps, pairs=pairs or case.pairs) for case in CASES if case.model in models
     ]

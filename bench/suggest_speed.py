@@ -54,7 +54,7 @@ def timed(name: str, results: int) -> tuple[float, float, float]:
 def timed_many(name: str, results: int, number: int) -> tuple[float, float, float, float]:
     """Seconds and CPU seconds of many candidates at once, seconds of one alone, and MiB that they took.
 
-    As the fit process has them, with repeats of what hit, and so many pending that most workers of a machine run one.
+    As in the fit process, with repeats of hits, and enough pending candidates for most workers of a machine.
     """
     runs = random_runs(name, results + MEASURED)
     strategy, pending = Replicating(AutoStrategy(0), REPEATS), sobol_points(PENDING_MANY, DIMENSION, seed=1)
@@ -89,7 +89,7 @@ def rows(
     large: Sequence[int] = LARGE,
     number: int = MANY,
 ) -> list[Row]:
-    """Time and memory of one suggestion with 150 pending, and of many at once, after so many results of each."""
+    """Time and memory of one suggestion with 150 pending, and of many at once, after each number of results."""
     found = []
     for name, results in product(names, sizes):
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:

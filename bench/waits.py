@@ -79,7 +79,7 @@ def waits_s(results: list[Result]) -> list[float]:
 
 
 def rows(earlier: int = 200, more: int = 40, growth: Section = BEAD) -> list[Row]:
-    """The longest wait of a worker between two runs of so many more, after so many results of earlier ones."""
+    """The longest wait of a worker between two runs, after a number of earlier results."""
     with campaign_of(growth, workers=WORKERS, results=earlier + more) as campaign:
         with session(campaign, without=BROKER_ALONE) as (_, connection):
             client = connection.open_redis()

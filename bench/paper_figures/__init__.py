@@ -1,1 +1,1 @@
-"""`python -m bench.paper_figures`: the figures of the paper's paper redrawn, and which of its claims hold here."""
+"""`python -m bench.paper_figures`: redraws the paper's figures and tests its claims."""

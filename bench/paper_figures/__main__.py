@@ -1,4 +1,4 @@
-"""`python -m bench.paper_figures`: makes the searches that are missing, draws the figures, tells the claims (main)."""
+"""`python -m bench.paper_figures`: makes the missing searches, draws the figures, tests the claims (main)."""
 
 from __future__ import annotations
 

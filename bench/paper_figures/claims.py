@@ -46,7 +46,7 @@ FEWEST: Final = 3
 """Fewer repetitions decide no comparison."""
 
 ROUGH: Final = 0.5
-"""Share of the difference of any two runs from which on neighbours of the grid that differ so much are called rough."""
+"""Neighbours of the grid that differ by at least this share of the difference of any two runs count as rough."""
 
 EXPLAINED: Final = 0.5
 """Share of the variance from which on the parameters are said to decide the twist."""

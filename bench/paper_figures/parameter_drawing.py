@@ -22,7 +22,7 @@ from moireloop.figures.style import BLUE, LARGEST_TWIST_DEG, TWIST_COLOURS, VERM
 
 SHEARS_SHOWN: Final = 6
 FEW: Final = 5
-"""A violin is drawn of so many values or more, and of none that are anyway."""
+"""A violin is drawn for at least this many values, unless all are equal."""
 
 PAIRS: Final = ((0, 1), (0, 2), (1, 2))
 

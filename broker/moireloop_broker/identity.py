@@ -15,7 +15,7 @@ FILE_NAME = "identity.json"
 class Identity(BaseModel):
     """The id of a campaign, and the marks of its last two sessions.
 
-    A folder that was copied has the same id. Sessions tell the copies apart: each writes a new mark into its folder
+    A folder that was copied has the same id. Sessions distinguish the copies: each writes a new mark into its folder
     and, where it joins a Redis server, there too. `has_begun` is whether the campaign's log was ever begun, `ended` how
     the last session came to its end by itself: "completed", "stopped", or empty where it did not.
     """

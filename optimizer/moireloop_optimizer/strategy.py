@@ -15,7 +15,7 @@ REPLICATE = "replicate"
 """Who made a point that repeats an earlier one with another seed, to learn how often it gives the target."""
 
 STAND_IN = "sobol"
-"""Who made a point where the strategy had nothing to learn from, could not tell places apart, or failed."""
+"""Who made a point where the strategy had nothing to learn from, could not distinguish places, or failed."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def steps_of_a_run(growth: GrowthSettings, space: SearchSpace, frame_steps: int)
 
 
 def machine_problems(workers: PoolSettings, lammps: LammpsSettings, cores: int) -> list[Problem]:
-    """Whether the launcher is installed, and the workers fit into its allocation, or on a machine of so many cores."""
+    """Whether the launcher is installed, and the workers fit into its allocation or onto this many cores."""
     try:
         opener = load_launcher(workers.launcher)
     except LauncherUnusable as error:
@@ -57,7 +57,7 @@ def machine_problems(workers: PoolSettings, lammps: LammpsSettings, cores: int) 
 
 
 def fitting_workers(workers: PoolSettings, lammps: LammpsSettings, cores: int, reserved: int = 0) -> int:
-    """How many workers fit into the launcher's allocation, or on a machine of so many cores; at least one.
+    """How many workers fit into the launcher's allocation, or on a machine with this many cores; at least one.
 
     Args:
         reserved: cores that are kept for services where the pool is.

@@ -29,7 +29,7 @@ def moire_wavelength(twist_deg: float, lower_angstrom: float, upper_angstrom: fl
 Floats = npt.NDArray[np.floating[Any]]
 
 WIDEST: Final = 1e3
-"""Moire cells wider than so many lattice vectors are none: there is neither twist nor mismatch."""
+"""A moire cell wider than this many lattice vectors does not count: there is neither twist nor mismatch."""
 
 
 def sixty(lattice: Floats) -> Floats:

@@ -151,7 +151,7 @@ def _is_seam(jump: Jump, spacing: float) -> bool:
 
 
 def _closures(grain: GrainFit, spacing: float) -> tuple[Closure, Closure]:
-    """Over which rows of the grains' plane the layer closes, as far as the rings, the free fit and the cut tell."""
+    """Over which rows of the grains' plane the layer closes, as far as the rings, the free fit and the cut show."""
     (xx, yx), (xy, yy) = grain.free.solution[:2].tolist()
     errors = grain.free.errors.tolist()
     mm, mn, nn = errors[0][0] + errors[2][2], errors[0][1] + errors[2][3], errors[1][1] + errors[3][3]

@@ -20,10 +20,10 @@ PAIRS: Final[Ints] = np.array([[0, 1], [0, 2], [0, 3], [1, 2], [1, 3]])
 CLEARLY: Final = 1.3
 
 SURELY: Final = 60.0
-"""Seams along other directions than a and b must be likelier by this factor, and by so much: seven bonds."""
+"""Seams along directions other than a and b must be likelier by this factor and by this much: seven bonds."""
 
 BAD: Final = 3.0
-"""A bond that is missing or bad counts as much as one of so many standard deviations where a seam is looked for."""
+"""In the search for a seam, a missing or bad bond counts like one this many standard deviations off."""
 
 MOST_REDUCTIONS: Final = 50
 

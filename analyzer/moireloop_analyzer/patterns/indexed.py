@@ -68,7 +68,7 @@ class IndexedPattern:
         twist_deg: rotation of the layers against each other, in [0, 30].
         sigma_deg: its standard error.
         signed_deg: rotation of `layers[1]` against `layers[0]`, in [-30, 30], counter-clockwise.
-        layers: two, the one of the first nominal constant first where the constants tell which is which, else the
+        layers: two, the one of the first nominal constant first where the constants identify the layers, else the
             brighter one first; fewer where the pattern was refused.
         layers_known: whether the constants show which layer is which.
         covariance: (8, 8) of the elements of both layers' matrices.

@@ -21,7 +21,7 @@ BLEND: Final = 0.06
 """For the first ring: a spot without its own peak may lie under the peak of another spot this near."""
 
 FULL_WIDTHS: Final = 1.2
-"""Two spots that are nearer than so many full widths at half maximum may be seen as one peak."""
+"""Two spots closer than this many full widths at half maximum may appear as one peak."""
 
 
 @dataclass(frozen=True, eq=False)

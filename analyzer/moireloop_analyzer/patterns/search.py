@@ -242,7 +242,7 @@ def _normal(spots: Floats, weight: Floats) -> Floats:
 
 
 def _alarms(hits: int, sites: int, peaks: Peaks, tried: int) -> float:
-    """log10 of how many lattices chance shows that have a peak at so many of their spots, beside the two of a seed."""
+    """log10 of the number of chance lattices with a peak at this many of their spots, besides the two of a seed."""
     lengths = peaks.lengths
     area = math.pi * max(float(lengths.max() ** 2 - lengths.min() ** 2), 1e-12)
     one = math.pi * NEAR**2 * float((peaks.sigma_radial * peaks.sigma_azimuthal).sum()) / area

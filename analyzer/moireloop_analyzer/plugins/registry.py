@@ -21,7 +21,7 @@ def load_analyzer(name: str) -> Analyzer:
     """The analyzer of this name. Its package is imported; no other analyzer's is.
 
     Raises:
-        AnalyzerUnusable: nobody or more than one package registers the name, its package cannot be imported, or what
+        AnalyzerUnusable: no package or more than one registers the name, its package cannot be imported, or what
             it names cannot be called.
     """
     found = _registered(name)

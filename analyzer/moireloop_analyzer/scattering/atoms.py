@@ -58,7 +58,7 @@ class Atoms:
     def period(self) -> Floats:
         """(2, 2) vectors of a cell that repeats: of the frame's, or twice as long where the frame does not repeat.
 
-        In a cell twice as large as what is in it, the waves that fit are near enough to tell all of its pattern.
+        In a cell twice as large as what is in it, the waves that fit are near enough to show all of its pattern.
         """
         return np.asarray(self.plane * np.where(self.periodic, 1.0, 2.0)[:, None])
 
@@ -89,7 +89,7 @@ class Atoms:
             q: (Q,) in inverse angstrom.
             by: X-rays or electrons, in electrons or angstrom.
             energy_kev: of X-rays, for the anomalous part f' + i f'' (Henke, Gullikson and Davis, At. Data Nucl. Data
-                Tables 54, 181 (1993), as periodictable has it); without it there is none.
+                Tables 54, 181 (1993), as in periodictable); without it there is none.
         """
         found = form_factors(self.kinds, self.elements, q, by).astype(np.complex128)
         for row, kind in enumerate(self.kinds):

@@ -35,7 +35,7 @@ STEEPEST: Final = 0.3
 CLIMBS: Final = 30
 
 WIDEST: Final = 10.0
-"""Largest width of a peak in units of the resolution's; a flatter top has no width to tell."""
+"""Largest width of a peak in units of the resolution's; a flatter top has no defined width."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class Pace:
         self.at_once = 1
 
     def note(self, seconds: float) -> None:
-        """A run took so much CPU time."""
+        """Note how much CPU time a run took."""
         self.at_once = max(1, min(2 * self.at_once, MOST_AT_ONCE, int(AT_ONCE_S / max(seconds, 1e-6))))
 
 

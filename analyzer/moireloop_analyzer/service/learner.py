@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 2.0
 
 GROWTH: Final = 1.15
-"""It is learnt again when there are so many times the whole runs of the last time: the time for it grows with them."""
+"""The model is retrained when the number of whole runs has grown by this factor: training time grows with it."""
 
 TAGS: Final = frozenset({"early_end_withheld/1", "result/3"}) | {
     tag for tag, now in EARLIER.items() if now == "result/3"

@@ -183,7 +183,7 @@ def held_out_scores(runs: Sequence[WholeRun], tolerance_deg: float) -> list[Numb
 
 
 def folds(runs: Sequence[WholeRun]) -> list[int]:
-    """Which of FOLDS parts each run belongs to: as many runs in each, in an order that says nothing of them."""
+    """Which of FOLDS parts each run belongs to: equal in size, in an order unrelated to the runs."""
     ordered = sorted(range(len(runs)), key=lambda place: _digest(runs[place].candidate_id))
     part = {place: number % FOLDS for number, place in enumerate(ordered)}
     return [part[place] for place in range(len(runs))]

@@ -37,7 +37,7 @@ PLACES: Final = 7
 """Decimals of q, in inverse angstrom, by which two spots are one."""
 
 FWHM: Final = 0.8859
-"""Full width at half maximum of (sin x / x)^2 in units of pi: of a spot of N atoms in a row it is so many 2 pi / L."""
+"""Full width at half maximum of (sin x / x)^2 in units of pi: for N atoms in a row, in units of 2 pi / L."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,12 +37,12 @@ LOCK_S: Final = 10.0
 
 
 def part_events(kept: int) -> int:
-    """How many events are moved at once where so many are kept."""
+    """How many events are moved at once, given how many are kept."""
     return max(LEAST_EVENTS, min(MOST_EVENTS, kept // 2))
 
 
 def is_due(events: int, kept: int) -> bool:
-    """Whether a log of so many events has a part that is to be moved."""
+    """Whether a log of this length has a part to move."""
     return kept > 0 and events >= kept + part_events(kept)
 
 

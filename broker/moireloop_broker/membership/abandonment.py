@@ -1,4 +1,4 @@
-"""A worker that nobody looks after any more ends itself: its pool is silent, or Redis away, for too long (adapter).
+"""An abandoned worker ends itself: its pool is silent, or Redis away, for too long (adapter).
 
 Under a scheduler a worker outlives the pool that asked for it; it would hold its cores for ever.
 """
@@ -25,7 +25,7 @@ from moireloop_broker.state.redis_client import open_impatient
 log = logging.getLogger(__name__)
 
 LEASES: Final = 10
-"""A worker of which nobody hears for so many leases has lost its candidate long ago."""
+"""A worker that was silent for this many leases has lost its candidate long ago."""
 
 SHORTEST_S: Final = 5.0
 
@@ -36,7 +36,7 @@ RESTART_S: Final = 60.0
 
 
 def abandoned_after_s(lease_s: float) -> float:
-    """After so many seconds a worker that is cut off from Redis, or of which its pool hears nothing, has ended."""
+    """Seconds after which a worker that is cut off from Redis, or whose pool is silent, has ended."""
     return max(SHORTEST_S, LEASES * lease_s) + RESTART_S
 
 

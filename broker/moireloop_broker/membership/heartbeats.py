@@ -30,7 +30,7 @@ SILENT_S: Final = 15.0
 ANSWER_S: Final = 1.0
 
 WATCHED_S: Final = 3.0
-"""How long a service is watched of which nobody knows whether it was killed."""
+"""How long a service is watched that may have been killed."""
 
 CONDUCTOR: Final = "conductor"
 

@@ -48,7 +48,7 @@ class PoolWatch:
         """Whose fault it is that a worker does not renew its lease; None while that shows yet.
 
         A pool that was heard of since its worker's lease ran out lives: it is the worker's. A pool that is silent too
-        has gone with its host or its allocation: it is nobody's.
+        has gone with its host or its allocation: nobody is to blame.
 
         Args:
             worker: its name.
@@ -74,7 +74,7 @@ class PoolWatch:
         }
 
     def _log_loss(self, pool: PoolStatus, was_lost: bool | None, now_s: float) -> bool:
-        """Tell what is new of a pool; whether it is lost now."""
+        """Take in a pool's news; returns whether it is lost now."""
         silent_s = now_s - pool.seen_s
         is_lost = silent_s > LOST_S
         if is_lost and was_lost is False:

@@ -78,10 +78,10 @@ class PoolMembership:
         return self._status.pool
 
     def claim(self) -> None:
-        """Take the name. Who has it is watched for a moment: a pool that lives says so.
+        """Take the name. Its present holder is watched for a moment: a live pool sends heartbeats.
 
         Raises:
-            PoolNameTaken: a live pool has it.
+            PoolNameTaken: a live pool has this name.
         """
         first = _read(self._there())
         while True:

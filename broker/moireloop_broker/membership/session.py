@@ -92,7 +92,7 @@ def reach(connection_file: Path, *, for_workers: bool = False) -> Reached:
 
 
 def begun(connection_file: Path) -> Reached:
-    """The session that a campaign's folder tells of, for the service that starts its Redis server.
+    """The session in a campaign's folder, for the service that starts its Redis server.
 
     Raises:
         NoConnectionFile: no usable connection file.

@@ -119,7 +119,7 @@ def interface_addresses() -> dict[str, str]:
 
 @cache
 def this_host() -> str:
-    """What tells this host from others, containers on the same machine included: boot and host name."""
+    """Identifies this host among others, containers on the same machine included: boot id and host name."""
     boot = ""
     with contextlib.suppress(OSError):
         boot = BOOT_ID.read_text(encoding="ascii").strip()

@@ -11,7 +11,7 @@ from moireloop_broker.extras import extras_for
 YEARS: Final = timedelta(days=3653)
 
 EARLIER: Final = timedelta(days=2)
-"""By so much the certificate is valid before it is made, so that clocks of hosts may differ."""
+"""How long before its creation the certificate is valid, so that hosts' clocks may differ."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Socket options that detect a broken network, and use a mended one again, within seconds (adapter).
+"""Socket options that detect a broken network, and use a repaired one again, within seconds (adapter).
 
 The kernel probes an idle peer each second, and gives up a connection on which nothing was acknowledged for LOST_MS. TCP
 by itself backs off further and further: it is back a quarter of a minute after a cut of the same length. Only the

@@ -36,7 +36,7 @@ def locks_within(descriptor: int, patience_s: float, interrupted: Callable[[], b
 def is_locked(descriptor: int) -> bool:
     """Whether another process holds the lock of an open file now; asked without keeping it, also of a read-only file.
 
-    Where the file system has no locks nobody holds one.
+    On a file system without locks, nobody holds one.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -17,7 +17,7 @@ from moireloop_broker.processes.exits import exit_reason
 from moireloop_broker.processes.guarded import Guarded, share_of_memory
 
 ENDS_S: Final = 2.0
-"""How long a helper whose pipe is closed may take to end by itself, which tells why it closed."""
+"""How long a helper whose pipe is closed may take to end by itself; its exit code says why the pipe closed."""
 
 LARGEST_BYTES: Final = 64 * 1024 * 1024
 

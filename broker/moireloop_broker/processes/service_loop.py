@@ -37,7 +37,7 @@ class Beat(Protocol):
 
 
 class StopSignal:
-    """Becomes true at SIGTERM, and at what else is named. SIGINT is left to the conductor, which tells its services.
+    """Becomes true at SIGTERM, and at what else is named. SIGINT is left to the conductor, which passes it on.
 
     SIGHUP is the kernel's word to a process that was stopped and whose parent has gone.
     """
@@ -60,7 +60,7 @@ def started(module: str, extra: str, run: Callable[[], int]) -> int:
     """The exit code of a service; where its extra is missing, a line on stderr names it.
 
     Args:
-        module: as `python -m` has it.
+        module: as for `python -m`.
         run: imports the service and runs it.
     """
     try:

@@ -29,7 +29,7 @@ class TrialOverdue(RuntimeError):
 
 @dataclass(frozen=True)
 class Trial:
-    """How a trial ended: its exit code as subprocess has it, and what it wrote on stdout and on stderr."""
+    """How a trial ended: its exit code as in subprocess, and what it wrote on stdout and on stderr."""
 
     code: int
     said: bytes

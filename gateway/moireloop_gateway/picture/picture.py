@@ -59,7 +59,7 @@ class InFlight:
     reason: str | None = None
 
     def shown(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """As JSON."""
         return dict(vars(self))
 
 

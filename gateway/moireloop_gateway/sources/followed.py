@@ -130,7 +130,7 @@ class Followed:
     def now_s(self) -> float:
         """The present time, in seconds since the epoch, by the campaign's clock, from the first live event on.
 
-        The clock of this machine may differ from it, and may be set while somebody looks.
+        This machine's clock may differ from it, and may be set meanwhile.
         """
         if self._heard is None:
             return time.time()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LOG_TAIL_BYTES: Final = 64 * 1024
 
 SECRET: Final = frozenset({"redis", "network", "folder"})
-"""Sections of the campaign file that are nobody's business outside."""
+"""Sections of the campaign file that are not shown to callers."""
 
 
 @dataclass(frozen=True)

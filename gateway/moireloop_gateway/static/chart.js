@@ -311,7 +311,7 @@ export function spread(values) {
   return [low - more, high + more];
 }
 
-// About so many round numbers of a range, each with its words.
+// About `count` round numbers of a range, each with its label.
 export function ticks([low, high], count) {
   const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((unit) => unit * power).find((unit) => unit >= rough);

@@ -118,7 +118,7 @@ async def results(request: Request, gateway: Gateway) -> Response:
 
 
 async def result(request: Request, gateway: Gateway) -> Response:
-    """One result whole, as the log has it."""
+    """One whole result, as in the log."""
     followed = followed_of(request, gateway)
     columns, name = followed.picture.results, request.path_params["candidate"]
     row = columns.row_of.get(name)
@@ -312,7 +312,7 @@ async def patterns(request: Request, gateway: Gateway) -> Response:
 
 
 async def pattern(request: Request, gateway: Gateway) -> Response:
-    """One measured pattern whole, as the log has it."""
+    """One whole measured pattern, as in the log."""
     followed = followed_of(request, gateway)
     name = request.path_params["pattern"]
     if name not in followed.picture.patterns:

@@ -168,7 +168,7 @@ def _changed_s(place: Source) -> float | None:
 
 
 def _interval_s(followed: Followed) -> float | None:
-    """Seconds between the last results of this session; None while they are too few to tell."""
+    """Seconds between the last results of this session; None while there are too few."""
     picture = followed.picture
     logged = picture.results.numbers("logged_s")
     window = logged[max(picture.results_before_session, len(logged) - RATE_WINDOW) :]

@@ -27,7 +27,7 @@ REFUSALS: Final = {
 
 
 def openapi(version: str) -> dict[str, Any]:
-    """The description as JSON has it, OpenAPI 3.1."""
+    """The description in JSON, OpenAPI 3.1."""
     paths: dict[str, Any] = {}
     for address in ADDRESSES:
         if address.handler == "steer":

@@ -52,7 +52,7 @@ class SubmitPattern(Message):
 
 
 def submitted(place: Source, body: SubmitPattern) -> Any:
-    """The event of the log, as JSON has it. Blocks for a second. Raises Refusal."""
+    """The event of the log, in JSON. Blocks for a second. Raises Refusal."""
     named = body.requester if body.requester != SOMEBODY else BY_PAGE
     asked = body.model_copy(update={"requester": named}).model_dump()
     request = {"folder": place.where, "connection": str(place.connection_file), "body": asked}

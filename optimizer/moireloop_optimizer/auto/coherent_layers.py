@@ -41,7 +41,7 @@ ALIKE: Final = 0.4
 """
 
 MOST_LAYERS: Final = 8000
-"""With more to look through nothing is predicted: a match among so many says little."""
+"""With more candidates nothing is predicted: a match among so many means little."""
 
 STRETCHED: Final = 0.1
 

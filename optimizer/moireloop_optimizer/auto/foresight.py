@@ -54,7 +54,7 @@ OF_LAYERS: Final = Bar(assumed_gain=0.5, least_gain=0.0, full_gain=0.25)
 """Where layers are known a twist is a difference of two orientations that the cell admits, whatever runs have shown."""
 
 OF_TWISTS: Final = Bar(assumed_gain=0.0, least_gain=0.2, full_gain=0.3)
-"""Where only twists are known, the model must show that it can tell places apart: by chance gains come to 0.2 and
+"""Where only twists are known, the model must show that it can distinguish places: by chance gains come to 0.2 and
 more, in the mean over six to sixteen twists, in a sixth to a tenth of the scattered landscapes of `bench`."""
 
 

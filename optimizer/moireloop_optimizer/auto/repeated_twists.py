@@ -41,7 +41,7 @@ BEYOND: Final = 4.0
 """Weights, in runs, of a new twist, and among new ones of what no run around has shown."""
 
 CLOSE_CALL: Final = 0.1
-"""Runs that the width of a twist counts for in whether its repeats hit; the runs that had it tell the rest."""
+"""Runs that the width of a twist counts for in whether its repeats hit; the rest comes from the runs that had it."""
 
 LEAST_EXPECTED: Final = 1e-6
 
@@ -89,7 +89,7 @@ class RepeatedTwists:
         """(m,) probabilities that a run at (m, d) points comes within the tolerance of a target.
 
         Args:
-            beyond: (m,) the same as the Gaussian process has it.
+            beyond: (m,) the same under the Gaussian process.
             pending: (j, d) points on their way; where they lie, any twist becomes less likely to be news.
         """
         discount, even = self._habits.discount, self._habits.even
@@ -110,7 +110,7 @@ class RepeatedTwists:
     def _again(self, target_deg: float, tolerance_deg: float) -> Floats:
         """(N,) probabilities that a repeat of each run comes within the tolerance of a target.
 
-        At first as SAME_DEG has it, then as often as runs that had this twist did: a twist just outside of the
+        At first by SAME_DEG, then as often as runs that had this twist did: a twist just outside of the
         tolerance that came ten times does not hit the next time either.
         """
         expected = mass_within(target_deg, tolerance_deg, self._twist_deg, SAME_DEG)

@@ -44,7 +44,7 @@ CLIMBS: Final = (0.08, 0.03, 0.012, 0.004)
 CLIMB_POINTS: Final = 128
 
 ONE_BY_ONE: Final = 16
-"""Up to so many points each is searched for by itself; more are chosen together, in the time of a few."""
+"""Up to this many points are searched for one by one; more are chosen together, in the time of a few."""
 
 PROMISING: Final = 1.5
 """How many times as likely as at an evenly chosen place a hit must be at the best one for it to be proposed."""

@@ -18,7 +18,7 @@ GROUP: Final = "moireloop.strategies"
 
 
 class GeneratorUnusable(LookupError):
-    """A generator that a campaign file names is not there, cannot be loaded, or is no class; the message says why."""
+    """A generator that a campaign file names is missing, cannot be loaded or is not a class; the message says which."""
 
 
 def generator_class(strategy: str) -> Callable[..., Any]:

@@ -218,7 +218,7 @@ def _expected_warnings() -> Iterator[None]:
     """Keep back the two warnings that an ascent is expected to give, and no other.
 
     Nearly equal points make a joint covariance singular to rounding, and the jitter that linear_operator then
-    adds (and tells of) is the remedy. An ascent that stops early still has its best point; this one is recorded
+    adds (and reports) is the remedy. An ascent that stops early still has its best point; this one is recorded
     and dropped, since BoTorch sets its own filter, "always", around it.
     """
     with warnings.catch_warnings(record=True) as caught:

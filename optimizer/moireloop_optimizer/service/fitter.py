@@ -57,7 +57,7 @@ class Fitter:
         return self._answered
 
     def ask(self, question: Question) -> None:
-        """Put a question. `answer` tells of a process that has died meanwhile."""
+        """Put a question. `answer` reports a process that has died meanwhile."""
         helper = self.start()
         self._question, self._is_prepared = question, False
         helper.send(pack(question))

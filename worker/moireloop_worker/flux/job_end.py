@@ -32,7 +32,7 @@ TASK_ENDED: Final = re.compile(r"task rank (\d+) on host (\S+) (?:failed|exited)
 SHELL_ENDED: Final = re.compile(r"shell rank (\d+) (?:on host (\S+) failed|\(on (\S+)\))")
 
 OF_THE_SHELL: Final = re.compile(rb"^flux-shell\[\d+\]: FATAL: task-exit:.*\n?", re.MULTILINE)
-"""What Flux's shell writes into the log when a rank ended, which tells no more than the event."""
+"""What Flux's shell writes into the log when a rank ended, which adds nothing to the event."""
 
 
 def is_waiting(events: Sequence[Event]) -> bool:
@@ -76,7 +76,7 @@ def _is_of_a_node(exception: Event) -> bool:
 
 
 def _outside(exception: Event) -> Exit | None:
-    """The end by an exception that is not the worker's own; None where the status tells how it ended."""
+    """The end by an exception that is not the worker's own; None where the status says how it ended."""
     kind, note = exception["context"].get("type", ""), _note(exception)
     if kind in UNPLACED_KINDS:
         return Exit("cannot launch", f"Flux has no place for it: {note or kind}")

@@ -35,7 +35,7 @@ class _Made:
 def in_force(texts: Sequence[str]) -> list[str | None]:
     """The same commands, None for those that are not to be given again.
 
-    A fix that replaces another one of its ID is given instead of that one, as LAMMPS has it in its list, where it
+    A fix that replaces another one of its ID is given instead of that one, as in LAMMPS's list, where it
     needs nothing that is only made after that place; else where it stands.
     """
     commands = [Command(0, text) for text in texts]

@@ -56,7 +56,7 @@ class Values:
             self._texts[name] = NUMBER
 
     def put_into(self, command: Command) -> Command:
-        """A command as LAMMPS has it after it has put in variables: outside of quotes.
+        """A command as LAMMPS reads it once variables are substituted: outside quotes.
 
         Raises:
             Unknown: it has one whose text cannot be known.

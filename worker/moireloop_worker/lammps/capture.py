@@ -31,7 +31,7 @@ TOGETHER_BYTES: Final = 256 * 1024
 
 
 class TooManyAtoms(ValueError):
-    """A final frame of so many atoms cannot be kept."""
+    """A final frame with this many atoms cannot be kept."""
 
 
 class _Record(NamedTuple):

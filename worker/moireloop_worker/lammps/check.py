@@ -19,7 +19,7 @@ TRIAL_RANKS: Final = 2
 
 
 def why_lammps_does_not_start(lammps: LammpsSettings, ranks: int) -> str | None:
-    """Why workers of so many ranks cannot use this LAMMPS on this machine, in one line; None where they can."""
+    """Why workers with this many ranks cannot use this LAMMPS on this machine, in one line; None where they can."""
     rank = [sys.executable, "-m", "moireloop_worker.lammps.trial", str(lammps.library or ""), *lammps.arguments]
     command = starter_command(TRIAL_RANKS, f"moireloop-{uuid.uuid4().hex}", rank) if ranks > 1 else rank
     try:

@@ -64,7 +64,7 @@ class Watch:
         """Called on all ranks when the last frame of a finished run was taken."""
 
     def stop(self, step: int) -> bool:
-        """Called at each look-up, when so many steps are over; True ends the run with the step that is under way."""
+        """Called at each look-up with the steps done so far; True ends the run with the step that is under way."""
         return False
 
     def goes_on(self, step: int) -> bool:
@@ -231,7 +231,7 @@ class PlanRun:
         self._begin_clock()
 
     def _orders(self, *, stop: bool) -> _Orders:
-        """On rank 0. A look-up is inside a step, so that it can tell of the steps before that one."""
+        """On rank 0. A look-up is inside a step, so it knows only the steps before that one."""
         step = self._look_ups.step + self._look_ups.length(self._leg.last) + 1
         return _Orders(stop or self._failure is not None, step)
 
@@ -244,7 +244,7 @@ class PlanRun:
             return True
 
     def _hand_out(self, step: int) -> None:
-        """Tell the watch the frames up to a step that is over. Raises NotANumber."""
+        """Report the frames up to a finished step to the watch. Raises NotANumber."""
         for snapshot in self._console.recorder.recorded(step + 1, self._plan.timestep_ps):
             try:
                 self._watch.frame(snapshot)

@@ -58,7 +58,7 @@ class Leg:
 
     @property
     def ramp(self) -> str:
-        """The words of LAMMPS's `run` that tell it what its ramps span."""
+        """The keywords of LAMMPS's `run` that define what its ramps span."""
         return f"start {self.first} stop {self.last}"
 
 
@@ -133,7 +133,7 @@ def _repeatable(commands: Iterable[str]) -> tuple[str, ...]:
 
 
 class LookUps:
-    """Where a run is, and how far to go before looking up: about LOOK_UP_S, and at most so many frames and bytes.
+    """Where a run is, and how far to go before looking up: about LOOK_UP_S, with limits on frames and bytes.
 
     Within a frame interval it looks up LOOK_UPS_PER_FRAME times, though not sooner than after SHORTEST_LOOK_UP_S, and
     at each frame, so that the frame goes out at once. `step` is the last step that is over.

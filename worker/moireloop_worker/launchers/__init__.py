@@ -1,1 +1,1 @@
-"""Starting a worker where it shall run, and telling how it ended (pure)."""
+"""Starts a worker where it will run, and finds out how it ended (pure)."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Node:
-    """One node of an allocation, and what of it may be used. `gpus` is None where nobody knows how many it has."""
+    """One node of an allocation, and what of it may be used. `gpus` is None where the number is unknown."""
 
     name: str
     cores: int
@@ -36,7 +36,7 @@ class Allocation:
 
 @dataclass(frozen=True)
 class Shape:
-    """How wide one worker is: its ranks over so many nodes, each rank with so many cores and GPUs."""
+    """How wide one worker is: its nodes, its ranks, and the cores and GPUs of each rank."""
 
     ranks: int
     cores: int = 1

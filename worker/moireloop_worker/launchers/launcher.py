@@ -98,7 +98,7 @@ class Launcher(Protocol):
 
 @runtime_checkable
 class Surveyor(Protocol):
-    """What an entry point may have beside being called: it tells before anything starts what there is for workers."""
+    """An optional method of an entry point: it says before anything starts what there is for workers."""
 
     def survey(self) -> Allocation:
         """The allocation in which workers would be started. Raises CannotLaunch where there is none."""

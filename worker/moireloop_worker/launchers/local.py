@@ -37,7 +37,7 @@ STARTER: Final = "moireloop_worker.launchers.rank_starter"
 
 
 def starter_command(ranks: int, group: str, command: Sequence[str], report: int | None = None) -> list[str]:
-    """The command line that starts so many ranks of a command, each of which ends with the process that starts it.
+    """The command line that starts the ranks of a command; each ends with the process that starts it.
 
     Args:
         group: name of the group of ranks, new for each.

@@ -64,7 +64,7 @@ def require_room(ranks: int) -> None:
 
 
 def remove_segment(name: str, place: Path = PLACE) -> bool:
-    """Remove what dead ranks left, when it is ours and no process has it any more; whether it was removed."""
+    """Remove what dead ranks left, if it is this user's and not in use; returns whether it was removed."""
     path = place / name
     try:
         if path.stat().st_uid != os.getuid() or _is_mapped(path):

@@ -1,6 +1,6 @@
 """What a growth model is: it turns growth parameters into a plan of LAMMPS commands (pure).
 
-A plan says everything that an engine needs and nothing of how it is run. The structure that a run starts from is
+A plan says everything that an engine needs and nothing about how it is run. The structure that a run starts from is
 prepared by a separate plan, named by its content, so that it is computed once and found again.
 """
 

@@ -63,7 +63,7 @@ class Pool:
 
         Args:
             came_up: whether it was ever ready to take a candidate.
-            lost: whether its machine or its allocation went away, which says nothing of the worker.
+            lost: whether its machine or its allocation went away, which says nothing about the worker.
         """
         self._any_came_up = self._any_came_up or came_up
         slot = self._slots.get(worker)

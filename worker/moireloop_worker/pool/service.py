@@ -66,7 +66,7 @@ class PoolService:
     GoOnLater when it is time to give back. The caller has claimed the pool's name.
 
     Args:
-        room: how many workers fit into the allocation now; None where nobody knows.
+        room: how many workers fit into the allocation now; None if unknown.
         silent_s: a worker that says nothing for so long has ended, though its launcher does not know it.
     """
 
@@ -242,7 +242,7 @@ class PoolService:
                 self._to_release.setdefault(worker, PREDECESSOR)
 
     def _note_end(self, worker: str, ended: Exit, said: WorkerStatus | None) -> None:
-        """Tell the decisions of an end, with what the worker had reported. Called once for each end."""
+        """Report an end to the decisions, with what the worker had reported. Called once for each end."""
         if self._noted.get(worker) is ended:
             return
         self._noted[worker] = ended

@@ -69,7 +69,7 @@ class Hold:
         """Whether it is too early to try again."""
         return self.reason is not None and now_s < self._until_s
 
-    def mended(self) -> None:
+    def fixed(self) -> None:
         """What failed works; whether a run succeeds is still to be seen."""
         self.reason = None
 

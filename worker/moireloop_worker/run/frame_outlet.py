@@ -69,7 +69,7 @@ class FrameOutlet:
         self.send(frame_parts(frame), frame.header.parts)
 
     def send(self, message: Parts, parts: int) -> None:
-        """`publish` the message of a frame, or of one of so many parts of a frame."""
+        """`publish` the message of a frame, or of one of its parts."""
         if parts == 1:
             if self._whole is not None:
                 self._whole.send(message)

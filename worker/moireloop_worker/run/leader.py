@@ -214,7 +214,7 @@ class Leader:
         if (fault := why_unusable(Path())) is not None:
             self._hold_off(fault)
             return False
-        self._hold.mended()
+        self._hold.fixed()
         self._keeper.hold_off(None)
         return True
 
@@ -303,7 +303,7 @@ class Leader:
         )
 
     def _insist(self, call: Callable[[], object]) -> None:
-        """Tell Redis, as long as it takes: a run's outcome is not given up for a server that is away."""
+        """Report to Redis, however long it takes: a run's outcome is not given up for a server that is away."""
         while True:
             try:
                 call()

@@ -94,7 +94,7 @@ class LeaseKeeper:
             self._lease = None
 
     def verdict(self, step: int) -> Verdict:
-        """What became of the lease by the last renewal; `step` is the progress to tell.
+        """What became of the lease by the last renewal; `step` is the progress to report.
 
         To ask is a sign of life: LAMMPS has come back from a chunk of steps, or waits for another's preparation.
         """

@@ -149,7 +149,7 @@ class Worker:
         )
 
     def last_runs(self) -> LastRuns:
-        """What tells whether a run that nothing can carry on is worth beginning, by the end that the pool knows."""
+        """Whether a run without restart files is worth starting, given the end that the pool knows."""
         client, keys, pool = self.connection.open_redis(), self.connection.keys, pool_of(self.name)
 
         def ends_s() -> float | None:

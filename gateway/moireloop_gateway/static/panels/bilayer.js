@@ -93,7 +93,7 @@ function arrow([x, y], angle, length, colour) {
 
 let loading = null;
 
-// Plotly comes from the PyPI package beside the gateway, and only when somebody looks at three dimensions.
+// Plotly comes from the PyPI package beside the gateway, and only for the 3D view.
 function plotly() {
   loading ??= new Promise((resolve, reject) => {
     const script = el("script", { src: "/vendor/plotly.min.js" });

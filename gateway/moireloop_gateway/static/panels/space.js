@@ -32,7 +32,7 @@ export function mount(root, { store, go }) {
     parallel.draw();
   }).catch((error) => { cellSays.textContent = `Admitted twists: ${error.message}`; });
 
-  // Fitting takes seconds: only where somebody has asked for a target, and again when a tenth more results are there.
+  // Fitting takes seconds: only once a target was asked for, and again when a tenth more results are there.
   // Until then the map that was made before stays, and says by how many twists.
   async function fetchModel() {
     if (model.value === "") { maps = null; words = ""; modelSays.textContent = ""; update(); return; }

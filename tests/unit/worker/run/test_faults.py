@@ -85,7 +85,7 @@ def test_faults_in_a_row_are_tried_later_and_later() -> None:
         assert hold.waits(now_s + waits[-1] - 0.01)
         now_s += waits[-1]
         assert not hold.waits(now_s)
-        hold.mended()
+        hold.fixed()
         assert hold.reason is None
     assert waits == [0.5, 1, 2, 4, 8, 16, 30, 30]
     hold.succeeded()
