@@ -60,7 +60,7 @@ class ExperimentSettings(_Section):
         default=0.3, ge=0, le=10, description="full width at half maximum of the mosaic spread about the normal"
     )
     domain_angstrom: float | None = Field(
-        default=None, ge=20, le=1e6, description="size of coherent domains in angstrom; by default larger than matters"
+        default=None, ge=20, le=1e6, description="size of coherent domains in angstrom; by default too large to matter"
     )
     temperature_k: float | None = Field(
         default=None,
@@ -74,7 +74,7 @@ class ExperimentSettings(_Section):
     )
     reach_per_angstrom: float = Field(default=5.2, ge=0.5, le=12, description="largest q of a pattern")
     faintest: float = Field(
-        default=5e-3, ge=1e-8, lt=1, description="intensity of the faintest peak of a table over the brightest one's"
+        default=5e-3, ge=1e-8, lt=1, description="intensity of the faintest peak in a table, relative to the brightest"
     )
 
 

@@ -84,7 +84,7 @@ class OptimizerSettings(BaseModel):
     learn_from_patterns: bool = Field(
         default=False,
         description="Whether auto also learns from measured patterns that have the growth parameters of the search "
-        "space, as growths that differ from the simulation by a discrepancy which is learnt too.",
+        "space, as growths that differ from the simulation by a learnt discrepancy.",
     )
     seed: int = Field(
         default=0,

@@ -52,8 +52,8 @@ class BudgetSettings(BaseModel):
     )
     outside_counts: bool = Field(
         default=True,
-        description="Whether candidates that controllers propose use up the budget; beyond it one takes the place of "
-        "the optimizer's newest candidate that waits, or is refused.",
+        description="Whether candidates that controllers propose use up the budget; beyond it, one replaces the "
+        "optimizer's newest waiting candidate or is refused.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What each command takes beside the campaign file (pure)."""
+"""The arguments of each command besides the campaign file (pure)."""
 
 from __future__ import annotations
 
@@ -18,23 +18,31 @@ CANDIDATE: Final = Argument("candidate_id", metavar="ID", help="id of the candid
 REASON: Final = "the reason, for the log"
 
 UNTIL: Final = Argument(
-    "--until", metavar="TIME", help="when the machine is needed back: 2026-11-30T08:00, or the time left as HH:MM:SS"
+    "--until", metavar="TIME", help="when everything must be given back: 2026-11-30T08:00, or the time left as HH:MM:SS"
 )
 
 PATTERN: Final = (
     Argument("pattern", type=Path, metavar="PATTERN", help="peaks or scans (.csv, .parquet), or an image"),
     Argument("--lattices", metavar="A,B", help="lattice constants of the two layers in angstrom, before strain"),
     Argument("--max-strain", type=float, default=0.04, metavar="S", help="largest strain of a layer (0.04)"),
-    Argument("--calibration", type=float, metavar="Q", help="of an image: inverse angstrom per pixel"),
-    Argument("--centre", metavar="X,Y", help="of an image: pixel of the direct beam, from the upper left"),
-    Argument("--centre-error", type=float, metavar="E", help="of the centre, in pixels (0.5) or inverse angstrom"),
-    Argument("--distortion", metavar="E,DEG,K", help="of an image: ellipticity, its angle, barrel (1/pixel^2)"),
-    Argument("--instrument", type=float, default=0.0, metavar="W", help="full width along q in inverse angstrom"),
+    Argument("--calibration", type=float, metavar="Q", help="images: inverse angstrom per pixel"),
+    Argument("--centre", metavar="X,Y", help="images: pixel of the direct beam, from the upper left"),
+    Argument(
+        "--centre-error", type=float, metavar="E", help="error of the centre, in pixels (0.5) or inverse angstrom"
+    ),
+    Argument("--distortion", metavar="E,DEG,K", help="images: ellipticity, its angle, barrel distortion (1/pixel^2)"),
+    Argument(
+        "--instrument",
+        type=float,
+        default=0.0,
+        metavar="W",
+        help="instrument's full width along q, in inverse angstrom",
+    ),
     Argument(
         "--scale-within", type=float, metavar="F", help="fit the scale of q: it may be wrong by a factor of 1 + F"
     ),
 )
-"""A measured pattern, and what is known of it."""
+"""A measured pattern and what is known about it."""
 
 NO_FIGURES: Final = Argument(
     "--no-figures", action="store_true", help="write only tables at the end; `moireloop figures` draws at any time"
@@ -42,7 +50,7 @@ NO_FIGURES: Final = Argument(
 
 ARGUMENTS: Final = {
     "run": (
-        Argument("--fresh", action="store_true", help="first remove what an earlier campaign of this file left"),
+        Argument("--fresh", action="store_true", help="first remove what an earlier campaign of this file left behind"),
         Argument("--or-resume", action="store_true", help="continue the campaign if it was started before"),
         UNTIL,
         NO_FIGURES,
@@ -55,7 +63,7 @@ ARGUMENTS: Final = {
             "--time", default="01:00:00", metavar="TIME", help="time limit of one job, as [[D-]HH:]MM:SS (01:00:00)"
         ),
         Argument("--nodes", type=int, metavar="N", help="nodes of one job; by default what the workers need"),
-        Argument("--account", help="account that is charged (Flux: the bank)"),
+        Argument("--account", help="account to charge (Flux: the bank)"),
         Argument("--queue", "--partition", help="queue of the jobs"),
         Argument("--chain", type=int, default=0, metavar="N", help="at most N jobs in a row; 0: as many as it takes"),
         Argument(
@@ -74,19 +82,27 @@ ARGUMENTS: Final = {
     "compare": (
         *PATTERN,
         Argument("--closest", type=int, default=5, metavar="N", help="number of similar results (5)"),
-        Argument("--simulate", choices=["gixd", "rheed"], help="compare intensities with similar results' intensities"),
-        Argument("-o", dest="output", type=Path, metavar="FILE2", help="write a picture (.png, .svg)"),
+        Argument(
+            "--simulate",
+            choices=["gixd", "rheed"],
+            help="also compare intensities with simulated patterns of the similar results",
+        ),
+        Argument("-o", dest="output", type=Path, metavar="PICTURE", help="picture to write (.png, .svg)"),
     ),
     "advise": (
-        Argument("--target", metavar="TWIST[:TOLERANCE]", help="in degrees; by default the campaign's first target"),
+        Argument("--target", metavar="TWIST[:TOLERANCE]", help="target in degrees; by default the campaign's first"),
     ),
     "pattern": (
         Argument("candidate_id", metavar="ID", help="id of the candidate, as in results.csv"),
         Argument("--kind", choices=["gixd", "rheed"], required=True, help="X-rays in the plane, or electrons"),
         Argument(
-            "-o", dest="output", type=Path, metavar="FILE2", help="write the peaks (.csv), as `compare` reads them"
+            "-o",
+            dest="output",
+            type=Path,
+            metavar="TABLE",
+            help="table of peaks to write (.csv), as `compare` reads it",
         ),
-        Argument("--picture", type=Path, metavar="FILE3", help="write a picture (.png, .svg)"),
+        Argument("--picture", type=Path, metavar="PICTURE", help="picture to write (.png, .svg)"),
         Argument(
             "--set",
             dest="changes",
@@ -100,19 +116,19 @@ ARGUMENTS: Final = {
         Argument("--seed", type=int, default=0, help="seed of the noise"),
     ),
     "bluesky": (
-        Argument("--publish", metavar="ADDRESS", help="of a bluesky-0MQ-proxy, such as tcp://127.0.0.1:5567"),
-        Argument("--tiled", metavar="URL", help="of a Tiled server; its key comes from TILED_API_KEY"),
+        Argument("--publish", metavar="ADDRESS", help="address of a bluesky-0MQ-proxy, such as tcp://127.0.0.1:5567"),
+        Argument("--tiled", metavar="URL", help="Tiled server; TILED_API_KEY has its key"),
         Argument(
             "--serializer",
             choices=("msgpack", "json", "pickle"),
             default="msgpack",
-            help="how documents are published (msgpack)",
+            help="how documents are serialized (msgpack)",
         ),
-        Argument("--prefix", default="", help="before each published message, for dispatchers that choose by it"),
+        Argument("--prefix", default="", help="put before each published message, for dispatchers that filter by it"),
         Argument("--secret-key", type=Path, metavar="FILE", help="CURVE secret key of this publisher"),
         Argument("--server-key", type=Path, metavar="FILE", help="CURVE public key of the proxy"),
-        Argument("--plaintext", action="store_true", help="publish to another machine without keys"),
-        Argument("--again", action="store_true", help="publish all documents, also those that went out before"),
+        Argument("--plaintext", action="store_true", help="publish to another machine unencrypted"),
+        Argument("--again", action="store_true", help="publish all documents, even those published before"),
     ),
     "cells": (
         Argument(
@@ -129,23 +145,23 @@ ARGUMENTS: Final = {
         Argument("--seed", type=int, default=0, help="seed of every random number of the run"),
     ),
     "replicate": (CANDIDATE, Argument("--runs", type=int, default=1, help="how many more runs")),
-    "prioritise": (CANDIDATE, Argument("--place", type=int, default=1, help="1 is the next one that a worker takes")),
+    "prioritise": (CANDIDATE, Argument("--place", type=int, default=1, help="1 is next")),
     "withdraw": (CANDIDATE, Argument("--reason", default="moireloop withdraw", help=REASON)),
     "cancel": (CANDIDATE, Argument("--reason", default="moireloop cancel", help=REASON)),
     "retarget": (
-        Argument("target", nargs="*", metavar="TWIST[:TOLERANCE]", help="in degrees, such as 8.2:0.3; all targets"),
+        Argument("target", nargs="*", metavar="TWIST[:TOLERANCE]", help="all targets in degrees, such as 8.2:0.3"),
         Argument("--pattern", metavar="ID[:TOLERANCE]", help="the twist of a measured pattern, or of the `newest`"),
     ),
     "submit-pattern": (
         *PATTERN,
-        Argument("--name", metavar="ID", help="its name; by default derived from the measurement"),
+        Argument("--name", metavar="ID", help="name of the pattern; by default derived from the measurement"),
         Argument(
             "--parameter",
             dest="parameters",
             action="append",
             default=[],
             metavar="NAME=VALUE",
-            help="of the growth chamber; may be repeated",
+            help="parameter of the growth chamber; may be repeated",
         ),
         Argument("--measured-s", type=float, metavar="T", help="when it was measured, in seconds since the epoch"),
     ),
@@ -161,15 +177,22 @@ ARGUMENTS: Final = {
         Argument("--pool", default="main", help="name of the pool; by default the session's own"),
     ),
     "grant": (
-        Argument("--role", choices=("observer", "controller"), required=True, help="may follow, or steer too"),
-        Argument("--host", required=True, metavar="NAME", help="name or address of this machine, as seen from there"),
+        Argument(
+            "--role",
+            choices=("observer", "controller"),
+            required=True,
+            help="an observer follows; a controller can also steer",
+        ),
+        Argument(
+            "--host", required=True, metavar="NAME", help="name or address of this machine, as seen from the other one"
+        ),
         Argument("--name", help="name of the holder, for the log; by default the name of the file"),
-        Argument("-o", dest="output", type=Path, required=True, metavar="FILE2", help="the file to write"),
+        Argument("-o", dest="output", type=Path, required=True, metavar="GRANT", help="the connection file to write"),
     ),
     "revoke": (Argument("name", metavar="NAME", help="name of the grant"),),
     "note": (
         Argument("text", metavar="TEXT", help="the remark"),
-        Argument("--about", metavar="ID", help="the candidate that it is about"),
+        Argument("--about", metavar="ID", help="the candidate that the remark is about"),
     ),
 }
-"""What each command takes beside the file."""
+"""The arguments of each command besides the campaign file."""

@@ -1,4 +1,4 @@
-"""Every command: where its function is, what it does in a line, and the extras that it needs (pure)."""
+"""Every command: where its function is, a one-line summary, and the extras that it needs (pure)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from moireloop_broker.extras import SESSION
 
 @dataclass(frozen=True)
 class Command:
-    """One command: where its function is, what it does in a line, and the extras that it needs.
+    """One command: where its function is, a one-line summary, and the extras that it needs.
 
-    `at_once`: look for the extras before anything starts, so that no campaign ends because one is missing.
+    `at_once`: check for the extras before anything starts, so that no campaign fails later for a missing one.
     """
 
     place: str
@@ -27,22 +27,22 @@ COMMANDS: Final = {
     "run": Command("running.session", "Start a campaign and stay until it ends.", SESSION, at_once=True),
     "resume": Command(
         "running.session",
-        "Continue a campaign that was stopped, killed or paused, also with a changed file.",
+        "Continue a campaign that was stopped, killed or paused; its file may have changed.",
         SESSION,
         at_once=True,
     ),
     "join": Command(
         "running.join",
-        "Add workers on this machine or allocation to a running campaign, until it ends.",
+        "Add workers on this machine or in this allocation to a running campaign until it ends.",
         ("broker", "worker"),
         at_once=True,
     ),
     "service": Command(
         "running.service",
-        "Run one service of a campaign by itself: wait for the campaign and serve it until it ends.",
+        "Run a single service: wait for the campaign and serve it until it ends.",
     ),
     "status": Command("looking.status", "Print the state of a campaign, running or not.", ("broker",)),
-    "watch": Command("looking.watch", "Follow a campaign that another terminal runs, until it ends."),
+    "watch": Command("looking.watch", "Follow a campaign that runs in another terminal until it ends."),
     "stop": Command(
         "steering.stop", "Let running candidates finish, then stop; `moireloop resume` continues from there."
     ),
@@ -53,12 +53,12 @@ COMMANDS: Final = {
     ),
     "compare": Command(
         "looking.compare",
-        "Measure the twist in a diffraction pattern, and find the results most like it and what to change.",
+        "Measure the twist in a diffraction pattern; find the most similar results and what to change.",
         (*SESSION,),
     ),
     "advise": Command(
         "looking.advise",
-        "Say where the growth chamber, and the computer, likeliest hit a target next, by results and patterns.",
+        "Advise where to grow next and where to simulate next to hit a target, from results and patterns.",
         (*SESSION,),
     ),
     "pattern": Command(
@@ -75,7 +75,7 @@ COMMANDS: Final = {
     ),
     "bluesky": Command(
         "looking.bluesky",
-        "Make event-model documents of a campaign, running or finished: for bluesky's 0MQ proxy, or into Tiled.",
+        "Write a campaign, running or finished, as event-model documents to bluesky's 0MQ proxy or into Tiled.",
         ("bluesky",),
         at_once=True,
     ),
@@ -98,14 +98,14 @@ COMMANDS: Final = {
     ),
     "submit-pattern": Command(
         "steering.patterns",
-        "Put a measured diffraction pattern into the log of a running campaign, with its twist.",
+        "Add a measured diffraction pattern and its twist to the log of a running campaign.",
         (*SESSION,),
     ),
     "change-space": Command("steering.requests", "Change the bounds of the search."),
-    "change-budget": Command("steering.requests", "Change the budget of results, or of wall time."),
+    "change-budget": Command("steering.requests", "Change the budget: results or wall time."),
     "scale": Command("steering.scale", "Change the number of workers in a pool."),
     "note": Command("steering.requests", "Write a remark into the log."),
     "grant": Command("steering.grants", "Write a connection file with separate keys for another machine."),
     "revoke": Command("steering.grants", "Revoke a grant: its key stops working."),
-    "describe": Command("steering.requests", "Print what a running campaign searches, as JSON."),
+    "describe": Command("steering.requests", "Print a running campaign's targets, search space and budget as JSON."),
 }

@@ -13,7 +13,7 @@ from moireloop.command_line.arguments import ARGUMENTS
 from moireloop.command_line.commands import COMMANDS
 
 EXIT_CODES: Final = (
-    "Exit codes: 0 the campaign has ended, 1 something failed, 2 bad input, 75 the allocation ends or is wanted back "
+    "Exit codes: 0 the campaign has ended, 1 something failed, 2 bad input, 75 the allocation ends "
     "and everything was given back (`moireloop resume` in another allocation continues), 130 interrupted."
 )
 
@@ -35,7 +35,7 @@ def command_parser() -> argparse.ArgumentParser:
             _add_dashboard(sub)
         else:
             if name == "service":
-                sub.add_argument("kind", choices=SERVICES, help="which service; of the conductor only --check")
+                sub.add_argument("kind", choices=SERVICES, help="which service; conductor only with --check")
             sub.add_argument("file", type=Path, metavar="FILE", help="campaign file (TOML)")
         for argument in ARGUMENTS.get(name, ()):
             sub.add_argument(*argument.names, **argument.options)
@@ -50,8 +50,8 @@ def command_parser() -> argparse.ArgumentParser:
 
 def _add_join_options(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Add workers on this machine or allocation to a running campaign, until it ends. FILE is the campaign file, "
-        "the campaign's folder, or its connection file."
+        "Add workers on this machine or in this allocation to a running campaign until it ends. FILE is the campaign "
+        "file, the campaign's folder, or its connection file."
     )
     parser.add_argument("--name", help="name of the pool; by default the host and the scheduler's job")
     _add_worker_options(parser)
@@ -62,14 +62,14 @@ def _add_services_options(parser: argparse.ArgumentParser) -> None:
         "--services",
         choices=("here", "elsewhere"),
         default="here",
-        help="start all services here, or wait for those that start by themselves (moireloop service)",
+        help="start all services here, or wait for services started by `moireloop service`",
     )
-    _add_patience(parser, "seconds to wait for the broker, where services start by themselves")
+    _add_patience(parser, "seconds to wait for the broker with --services elsewhere")
 
 
 def _add_service_options(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Run one service of a campaign by itself, such as in a container: wait for the campaign and serve it until "
+        "Run a single service, for example in a container: wait for the campaign and serve it until "
         "it ends. FILE is the campaign file, the campaign's folder, or its connection file."
     )
     parser.add_argument(
@@ -114,11 +114,13 @@ def _add_dashboard(sub: argparse.ArgumentParser) -> None:
     """What `moireloop dashboard` takes."""
     sub.add_argument(
         "file", type=Path, nargs="+", metavar="FILE|FOLDER",
-        help="campaign file, campaign's folder, folder of many, or a grant: a connection file leads to a campaign "
-        "whose folder is on another machine",
+        help="campaign file, campaign's folder, folder with many campaigns, or grant (the connection file of a "
+        "campaign on another machine)",
     )  # fmt: skip
-    sub.add_argument("--host", default="127.0.0.1", help="address to listen on; by default only this machine is served")
-    sub.add_argument("--port", type=int, help="port to listen on; by default 8765, or a free one where that is taken")
+    sub.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; by default only this machine can connect"
+    )
+    sub.add_argument("--port", type=int, help="port to listen on; by default 8765, or a free one if that is taken")
     sub.add_argument(
         "--name",
         dest="names",
@@ -132,7 +134,7 @@ def _add_dashboard(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--tokens", type=Path, metavar="FILE", help="keep the tokens in a file, so that links stay valid")
     sub.add_argument(
         "--origin", dest="origins", action="append", default=[], metavar="ORIGIN",
-        help="pages of this origin may read with a token (CORS); may be repeated",
+        help="let pages of this origin read with a token (CORS); may be repeated",
     )  # fmt: skip
     sub.add_argument(
         "--patience", type=_seconds, default=0.0, metavar="S", help="seconds to wait for a campaign to start (0)"
@@ -141,7 +143,7 @@ def _add_dashboard(sub: argparse.ArgumentParser) -> None:
 
 
 class _Version(argparse.Action):
-    """Looks the version up when it is asked for: that reads the metadata of the package."""
+    """Looks up the version only when needed, since that reads the package's metadata."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version

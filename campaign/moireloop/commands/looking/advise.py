@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def advise(path: Path, *, target: str | None = None) -> int:
-    """Say where the growth chamber, and the computer, likeliest hit a target next, by results and patterns.
+    """Advise where to grow next and where to simulate next to hit a target, from results and patterns.
 
     Returns 1 where there is no advice: the reason is printed.
 

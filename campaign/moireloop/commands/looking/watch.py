@@ -28,7 +28,7 @@ WATCH_EVERY_S: Final = 0.5
 
 
 def watch(path: Path) -> int:
-    """Follow a campaign that another terminal runs, until it ends."""
+    """Follow a campaign that runs in another terminal until it ends."""
     campaign = started(path)
     history, since = None, START
     summaries = Summaries()

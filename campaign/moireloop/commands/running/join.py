@@ -23,7 +23,7 @@ def join(
     linger: float = 0.0,
     until: str | None = None,
 ) -> int:
-    """Add workers on this machine or allocation to a running campaign, until it ends.
+    """Add workers on this machine or in this allocation to a running campaign until it ends.
 
     SIGTERM or Ctrl-C ends the pool before that, and so does `until`: its workers give back what they hold.
     """

@@ -46,7 +46,7 @@ def service(
     linger: float = 0.0,
     check: bool = False,
 ) -> int:
-    """Run one service of a campaign by itself: wait for the campaign and serve it until it ends.
+    """Run a single service: wait for the campaign and serve it until it ends.
 
     Raises:
         ConductorRuns: the request was to start the conductor, not to check it.
