@@ -12,13 +12,13 @@ LEAST_FRAMES = 5
 
 def analyzer_problems(analyzers: AnalyzerSettings) -> list[Problem]:
     """Whether the analyzers that the file names can be loaded. Those that it does not name are not looked at."""
-    found = []
+    problems = []
     for number, name in enumerate(analyzers.analyses):
         try:
             load_analyzer(name)
         except AnalyzerUnusable as error:
-            found.append(Problem(f"analyzers.analyses[{number}]", str(error)))
-    return found
+            problems.append(Problem(f"analyzers.analyses[{number}]", str(error)))
+    return problems
 
 
 def early_end_problems(policies: EarlyEndSettings, run_steps: int, frame_steps: int) -> list[Problem]:
@@ -33,15 +33,15 @@ def early_end_problems(policies: EarlyEndSettings, run_steps: int, frame_steps: 
     wanted = {
         name: policy.frames for name in ("settled", "hopeless") if (policy := getattr(policies, name)) is not None
     }
-    found = [
+    problems = [
         Problem(f"early_end.{name}.frames", f"expected at most {most}, {why}, got {frames}")
         for name, frames in wanted.items()
         if frames > most
     ]
     if policies.learnt is not None and most < LEAST_FRAMES:
         needed = f"expected runs of at least {LEAST_FRAMES} frames to learn from, got {most}, {why}"
-        found.append(Problem("early_end.learnt", f"{needed}; lower frames.every_steps"))
-    return found
+        problems.append(Problem("early_end.learnt", f"{needed}; lower frames.every_steps"))
+    return problems
 
 
 def early_end_warnings(policies: EarlyEndSettings, results: int) -> list[str]:

@@ -53,24 +53,24 @@ def measurement_of(
 
     `cell` has the vectors (3, 3) of the frame's cell as rows, in angstrom, the first two in the plane of the layers.
     """
-    found = refused_below(min_confidence, estimate)
+    refused = refused_below(min_confidence, estimate)
     return Measurement(
-        twist_deg=found.twist_deg,
-        signed_deg=found.signed_deg,
-        sigma_deg=found.sigma_deg,
-        reason=found.reason,
-        order_lower=found.order_lower,
-        order_upper=found.order_upper,
-        lattice_lower_angstrom=found.lattice_lower_angstrom,
-        lattice_upper_angstrom=found.lattice_upper_angstrom,
-        moire_angstrom=found.moire_angstrom,
-        confidence=found.confidence,
-        stacking=found.stacking,
-        grains_lower=_grains(found, "lower"),
-        grains_upper=_grains(found, "upper"),
+        twist_deg=refused.twist_deg,
+        signed_deg=refused.signed_deg,
+        sigma_deg=refused.sigma_deg,
+        reason=refused.reason,
+        order_lower=refused.order_lower,
+        order_upper=refused.order_upper,
+        lattice_lower_angstrom=refused.lattice_lower_angstrom,
+        lattice_upper_angstrom=refused.lattice_upper_angstrom,
+        moire_angstrom=refused.moire_angstrom,
+        confidence=refused.confidence,
+        stacking=refused.stacking,
+        grains_lower=_grains(refused, "lower"),
+        grains_upper=_grains(refused, "upper"),
         cell_vectors_angstrom=_in_plane(None if cell is None else np.asarray(cell, dtype=np.float64)),
-        lower_vectors_angstrom=_in_plane(found.vectors_lower),
-        upper_vectors_angstrom=_in_plane(found.vectors_upper),
+        lower_vectors_angstrom=_in_plane(refused.vectors_lower),
+        upper_vectors_angstrom=_in_plane(refused.vectors_upper),
     )
 
 

@@ -17,13 +17,13 @@ from moireloop_broker.settings import NetworkSettings, RedisSettings
 def target_problems(targets: Sequence[Target]) -> list[Problem]:
     """Twists that are wanted twice."""
     seen: dict[float, int] = {}
-    found = []
+    problems = []
     for number, target in enumerate(targets):
         first = seen.setdefault(target.twist_deg, number)
         if first != number:
             text = f"expected a twist different from targets[{first}], got {target.twist_deg:g} twice"
-            found.append(Problem(f"targets[{number}].twist_deg", text))
-    return found
+            problems.append(Problem(f"targets[{number}].twist_deg", text))
+    return problems
 
 
 def secrecy_problems(network: NetworkSettings, redis: RedisSettings) -> list[Problem]:
@@ -94,8 +94,8 @@ def _listening_problems(network: NetworkSettings, listening: int) -> list[Proble
         return [Problem("network.host", text)]
     if network.port_range is None:
         return []
-    found = FreePorts(address, network.port_range).count(listening)
-    if found >= listening:
+    free = FreePorts(address, network.port_range).count(listening)
+    if free >= listening:
         return []
-    text = f"expected {listening} free ports on {address}, found {found} in {network.ports}; use a wider range"
+    text = f"expected {listening} free ports on {address}, found {free} in {network.ports}; use a wider range"
     return [Problem("network.ports", text)]

@@ -50,11 +50,11 @@ class Tokens:
         return self.controller if role == "controller" else self.observer
 
     def _role(self, given: str, known: dict[str, str]) -> Role | None:
-        found: Role | None = None
+        role_found: Role | None = None
         for role, expected in known.items():
             if hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode()):
-                found = "controller" if role == "controller" else "observer"
-        return found
+                role_found = "controller" if role == "controller" else "observer"
+        return role_found
 
 
 def _digest(token: str, purpose: str) -> str:

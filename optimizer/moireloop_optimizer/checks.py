@@ -17,26 +17,26 @@ def optimizer_problems(optimizer: OptimizerSettings, budget: BudgetSettings) -> 
 def _budget_problems(optimizer: OptimizerSettings, budget: BudgetSettings) -> list[Problem]:
     """An initial design that was not requested may be cut, so its default is not a problem."""
     given, results = optimizer.model_fields_set, budget.results
-    found = []
+    problems = []
     if optimizer.initial > results and "initial" in given:
         text = f"expected at most budget.results = {results}, got {optimizer.initial}"
-        found.append(Problem("optimizer.initial", text))
+        problems.append(Problem("optimizer.initial", text))
     if optimizer.mode == "batch" and optimizer.n_batch > results:
         default = "" if "n_batch" in given else " (the default)"
         text = f"expected at most budget.results = {results}, got {optimizer.n_batch}{default}"
-        found.append(Problem("optimizer.n_batch", text))
-    return found
+        problems.append(Problem("optimizer.n_batch", text))
+    return problems
 
 
 def _strategy_problems(optimizer: OptimizerSettings) -> list[Problem]:
-    found = []
+    problems = []
     if (reason := why_unknown(optimizer.strategy)) is not None:
-        found.append(Problem("optimizer.strategy", reason))
+        problems.append(Problem("optimizer.strategy", reason))
     elif is_own(optimizer.strategy) and optimizer.options:
         names = ", ".join(optimizer.options)
         text = f"expected none, since strategy {optimizer.strategy!r} takes none, got {names}"
-        found.append(Problem("optimizer.options", text))
+        problems.append(Problem("optimizer.options", text))
     if optimizer.learn_from_patterns and optimizer.strategy != DEFAULT_STRATEGY:
         text = f"expected strategy {DEFAULT_STRATEGY!r}, which alone learns from patterns, got {optimizer.strategy!r}"
-        found.append(Problem("optimizer.learn_from_patterns", text))
-    return found
+        problems.append(Problem("optimizer.learn_from_patterns", text))
+    return problems

@@ -27,8 +27,8 @@ def growth_problems(growth: GrowthSettings, space: SearchSpace, frame_steps: int
     """
     if isinstance(growth, ScriptSettings):
         return script_problems(growth, space.names, frame_steps)
-    if isinstance(growth, ForeignSettings) and (found := _foreign_problems(growth)):
-        return found
+    if isinstance(growth, ForeignSettings) and (problems := _foreign_problems(growth)):
+        return problems
     return [*_space_problems(growth, space), *_force_field_problems(growth)]
 
 
@@ -98,8 +98,8 @@ def _allocation_problems(survey: Surveyor, workers: PoolSettings, lammps: Lammps
         allocation = survey.survey()
     except CannotLaunch as error:
         return [Problem("workers.launcher", str(error))]
-    found = why_too_many(allocation, shape_of(workers, lammps), workers.number)
-    return [] if found is None else [Problem(f"workers.{found[0]}", found[1])]
+    reason = why_too_many(allocation, shape_of(workers, lammps), workers.number)
+    return [] if reason is None else [Problem(f"workers.{reason[0]}", reason[1])]
 
 
 def _local_problems(workers: PoolSettings) -> list[Problem]:
@@ -176,29 +176,31 @@ def _space_problems(growth: GrowthSettings, space: SearchSpace) -> list[Problem]
     required = required_parameters(growth)
     ranges = space.root
     names = [f"space.{name}" for name in required]
-    found = [unknown_key(f"space.{name}", names) for name in ranges if name not in required]
-    meant = " ".join(problem.text for problem in found)
+    problems = [unknown_key(f"space.{name}", names) for name in ranges if name not in required]
+    meant = " ".join(problem.text for problem in problems)
     for name, (lowest, highest) in required.items():
         if name not in ranges:
             if f"space.{name}?" not in meant:
                 text = f"growth model {growth.model!r} needs a range [low, high] for it, got none"
-                found.append(Problem(f"space.{name}", text))
+                problems.append(Problem(f"space.{name}", text))
             continue
         low, high = ranges[name]
         if low < lowest or high > highest:
             text = f"expected a range within [{lowest:g}, {highest:g}], got [{low:g}, {high:g}]"
-            found.append(Problem(f"space.{name}", text))
-    return found
+            problems.append(Problem(f"space.{name}", text))
+    return problems
 
 
 def _force_field_problems(growth: GrowthSettings) -> list[Problem]:
     """Whether the files of the force field are there and have names that LAMMPS can take."""
-    found = []
+    problems = []
     for path in growth_model(growth).potential_files:
         if not path.is_file():
-            found.append(f"expected a file, got {path}, which {'is not a file' if path.exists() else 'does not exist'}")
+            problems.append(
+                f"expected a file, got {path}, which {'is not a file' if path.exists() else 'does not exist'}"
+            )
         elif not os.access(path, os.R_OK):
-            found.append(f"expected a file that can be read, got {path}")
+            problems.append(f"expected a file that can be read, got {path}")
         elif not is_path_for_lammps(str(path)):
-            found.append(f"expected a path of ASCII characters without quotes and *, got {path}")
-    return [Problem("growth.force_field", text) for text in found]
+            problems.append(f"expected a path of ASCII characters without quotes and *, got {path}")
+    return [Problem("growth.force_field", text) for text in problems]

@@ -123,12 +123,12 @@ def _beside(waves: Floats, free: Floats, jump: Jump, fractions: Floats) -> tuple
 
 
 def _likeliest(moved: Floats, teeth: dict[Coordinate, Floats], waves: Floats, free: Floats) -> Jump:
-    found = []
+    jumps = []
     for across, candidates in teeth.items():
         line, odds, gap = _best(moved, candidates, waves)
         _, _, alone = _best(moved, candidates[:, [line]], free)
-        found.append(Jump(across, line / candidates.shape[1], odds, gap, alone, net=gap))
-    return max(found, key=lambda jump: jump.odds)
+        jumps.append(Jump(across, line / candidates.shape[1], odds, gap, alone, net=gap))
+    return max(jumps, key=lambda jump: jump.odds)
 
 
 def _teeth(fractions: Floats, lines: Floats) -> Floats:

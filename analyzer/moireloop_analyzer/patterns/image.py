@@ -87,8 +87,8 @@ def spots_in_image(image: Floats, screen: Screen) -> Peaks:
         raise NoScreen(f"expected a centre near the image of {columns} x {rows} pixels, got {x:g}, {y:g}")
     flat, noise = _flattened(image)
     tops = _tops(flat, noise, screen)
-    found = [spot for top in tops if (spot := _spot(flat, noise, top)) is not None]
-    table = np.array(_each_once(found), dtype=np.float64).reshape(-1, 7)
+    spots = [spot for top in tops if (spot := _spot(flat, noise, top)) is not None]
+    table = np.array(_each_once(spots), dtype=np.float64).reshape(-1, 7)
     q = screen.q(table[:, :2])
     errors = table[:, 3] * screen.per_pixel
     widths = _widths(table, q, screen)

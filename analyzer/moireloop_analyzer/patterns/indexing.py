@@ -104,17 +104,17 @@ def index_unscaled(
     """
     steps = math.ceil(math.log1p(within) / max_strain)
     tried = [
-        (factor, found)
+        (factor, indexed)
         for factor in np.exp(np.linspace(-steps, steps, 2 * steps + 1) * math.log1p(within) / max(steps, 1))
-        if (found := index_pattern(_scaled(peaks, factor), constants, max_strain=max_strain)).twist_deg is not None
+        if (indexed := index_pattern(_scaled(peaks, factor), constants, max_strain=max_strain)).twist_deg is not None
     ]
     if not tried:
-        found = index_pattern(peaks, constants, max_strain=max_strain)
-        words = found.reason or ""
-        return found.refused(
+        indexed = index_pattern(peaks, constants, max_strain=max_strain)
+        words = indexed.reason or ""
+        return indexed.refused(
             f"no scale within a factor of {1 + within:g} shows two lattices; as it was stated: {words}"
         )
-    scales = [(factor * _off(found, constants), len(peaks) - len(found.unexplained)) for factor, found in tried]
+    scales = [(factor * _off(indexed, constants), len(peaks) - len(indexed.unexplained)) for factor, indexed in tried]
     scale, most = max(scales, key=lambda each: each[1])
     rivals = [other for other, count in scales if abs(math.log(other / scale)) > max_strain and count > RIVAL * most]
     if rivals:
@@ -122,8 +122,8 @@ def index_unscaled(
             reason=f"scales of {scale:.3f} and {rivals[0]:.3f} explain about as many peaks: "
             f"it is unclear which one is right"
         )
-    found = index_pattern(_scaled(peaks, scale), constants, max_strain=max_strain)
-    return replace(found, scale=scale)
+    indexed = index_pattern(_scaled(peaks, scale), constants, max_strain=max_strain)
+    return replace(indexed, scale=scale)
 
 
 def _off(found: IndexedPattern, constants: tuple[float, float]) -> float:
@@ -150,8 +150,8 @@ def _indexed(peaks: Peaks, constants: tuple[float, float], max_strain: float) ->
     if distinct:
         return _of_two_kinds(peaks, constants, max_strain)
     middle, slack = 0.5 * sum(constants), max_strain + 0.5 * apart
-    found = lattices_among(peaks, middle, max_strain=slack, most_alarms=MOST_ALARMS, at_most=MOST_LATTICES)
-    ordered = sorted(zip(brightness_of(peaks, found), found, strict=True), key=lambda each: -each[0])
+    lattices = lattices_among(peaks, middle, max_strain=slack, most_alarms=MOST_ALARMS, at_most=MOST_LATTICES)
+    ordered = sorted(zip(brightness_of(peaks, lattices), lattices, strict=True), key=lambda each: -each[0])
     why = _why_not_two([one for _, one in ordered], middle, max_strain)
     if why is not None:
         return IndexedPattern(reason=why)

@@ -93,13 +93,13 @@ def _blended(
     """(N,) peaks near a spot of another lattice without its own peak: that peak may lie under this one."""
     width = np.maximum(peaks.width_radial, peaks.width_azimuthal)
     reach = np.where(np.isfinite(width), FULL_WIDTHS * width, blend)
-    found = np.zeros(len(peaks), dtype=np.bool_)
+    is_found = np.zeros(len(peaks), dtype=np.bool_)
     for lattice in range(len(spots)):
         alone = spots[lattice][~taken[lattice]]
         if len(alone):
             apart = np.linalg.norm(peaks.q[:, None] - alone, axis=-1).min(axis=1)
-            found |= (owner >= 0) & (owner != lattice) & (apart < reach)
-    return found
+            is_found |= (owner >= 0) & (owner != lattice) & (apart < reach)
+    return is_found
 
 
 def _solved(peaks: Peaks, lattices: int, owner: Ints, indices: Ints, used: npt.NDArray[np.bool_]) -> JointFit | None:

@@ -16,8 +16,8 @@ START_S: Final = 180.0
 
 def analysis_warnings(settings: AnalyzerSettings) -> list[str]:
     """A line for each analyzer that fails on a small bilayer of MoS2, where it may work on the campaign's own."""
-    found = ((name, _why_it_fails(name, settings.analysis_s)) for name in settings.analyses)
-    return [f"warning: analyzer {name!r} fails on a small bilayer: {reason}" for name, reason in found if reason]
+    reasons = ((name, _why_it_fails(name, settings.analysis_s)) for name in settings.analyses)
+    return [f"warning: analyzer {name!r} fails on a small bilayer: {reason}" for name, reason in reasons if reason]
 
 
 def _why_it_fails(name: str, limit_s: float) -> str | None:

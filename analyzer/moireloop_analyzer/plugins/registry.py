@@ -24,26 +24,26 @@ def load_analyzer(name: str) -> Analyzer:
         AnalyzerUnusable: no package or more than one registers the name, its package cannot be imported, or what
             it names cannot be called.
     """
-    found = _registered(name)
+    entry = _registered(name)
     try:
-        loaded = found.load()
+        loaded = entry.load()
     except Exception as error:  # a user's module: anything may be wrong with it
-        raise AnalyzerUnusable(f"{_place(found)} cannot be loaded: {type(error).__name__}: {error}") from error
+        raise AnalyzerUnusable(f"{_place(entry)} cannot be loaded: {type(error).__name__}: {error}") from error
     if not callable(loaded):
-        raise AnalyzerUnusable(f"expected a function at {_place(found)}, got {type(loaded).__name__}")
+        raise AnalyzerUnusable(f"expected a function at {_place(entry)}, got {type(loaded).__name__}")
     analyzer: Analyzer = loaded
     return analyzer
 
 
 def _registered(name: str) -> EntryPoint:
     installed = entry_points(group=GROUP)
-    places = sorted({found.value for found in installed if found.name == name})
+    places = sorted({entry.value for entry in installed if entry.name == name})
     if len(places) > 1:
         raise AnalyzerUnusable(f"expected one analyzer {name!r}, got {' and '.join(places)}")
     if not places:
         instead = _instead(name, installed.names)
         raise AnalyzerUnusable(f"expected an analyzer that is installed, got {name!r}; {instead}")
-    return next(found for found in installed if found.name == name)
+    return next(entry for entry in installed if entry.name == name)
 
 
 def _instead(name: str, known: Iterable[str]) -> str:

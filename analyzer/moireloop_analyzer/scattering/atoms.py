@@ -91,15 +91,15 @@ class Atoms:
             energy_kev: of X-rays, for the anomalous part f' + i f'' (Henke, Gullikson and Davis, At. Data Nucl. Data
                 Tables 54, 181 (1993), as in periodictable); without it there is none.
         """
-        found = form_factors(self.kinds, self.elements, q, by).astype(np.complex128)
+        factors = form_factors(self.kinds, self.elements, q, by).astype(np.complex128)
         for row, kind in enumerate(self.kinds):
             symbol = self._symbol(kind)
             if scatterer(symbol) is None:
                 continue
             if by == "xray" and energy_kev is not None:
-                found[row] += anomalous(symbol, energy_kev)
-            found[row] *= np.exp(-0.5 * q**2 * heat.displacement(symbol))
-        return found
+                factors[row] += anomalous(symbol, energy_kev)
+            factors[row] *= np.exp(-0.5 * q**2 * heat.displacement(symbol))
+        return factors
 
     def _symbol(self, kind: int | np.integer[Any]) -> str:
         return self.elements.get(int(kind), "")

@@ -80,11 +80,11 @@ def peaks_of_rods(rods: Rods, resolution: Resolution, faintest: float) -> Peaks:
     heights = table.seen(places, np.zeros(len(places)), resolution)
     tops = _Tops(places, weights, resolution, cKDTree(places))
     starts = _starts(tops, heights > STEEPEST * faintest * heights.max())
-    found = [tops.climbed(start) for start in starts]
-    found.sort(key=lambda one: -one[2])
+    maxima = [tops.climbed(start) for start in starts]
+    maxima.sort(key=lambda one: -one[2])
     kept: list[tuple[Floats, Floats, float]] = []
-    for one in found:
-        if one[2] < faintest * found[0][2]:
+    for one in maxima:
+        if one[2] < faintest * maxima[0][2]:
             break
         if all(_apart(one[0], other[0], resolution) > 1.0 for other in kept):
             kept.append(one)

@@ -160,9 +160,9 @@ class AnalyzerService:
         self._claim.hold(*runs)
         begun_s = time.thread_time()
         seen = [(run, self._measure_finished(run)) for run in runs]
-        found = [settlement(run, self._settled(run, measured), seen=measured) for run, measured in seen]
+        settlements = [settlement(run, self._settled(run, measured), seen=measured) for run, measured in seen]
         self._pace.note((time.thread_time() - begun_s) / len(runs))
-        return found
+        return settlements
 
     def _take_one(self, analyst: Analyst) -> bool:
         """Measure the next finished run, if none is waiting for its analyses; whether there was one."""

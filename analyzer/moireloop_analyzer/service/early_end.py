@@ -142,9 +142,9 @@ def _is_ordered(point: SeriesPoint, policy: SettledPolicy) -> bool:
 
 def _why_hopeless(points: Sequence[SeriesPoint], policy: HopelessPolicy, targets_deg: Sequence[float]) -> str | None:
     window = _window(points, policy.frames, policy.after_fraction)
-    found = [_why_no_good(point, policy, targets_deg) for point in window]
-    reasons = sorted({reason for reason in found if reason is not None})
-    if not window or None in found:
+    why_frames = [_why_no_good(point, policy, targets_deg) for point in window]
+    reasons = sorted({reason for reason in why_frames if reason is not None})
+    if not window or None in why_frames:
         return None
     return f"{' or '.join(reasons)} in {len(window)} frames {_where(window)}"
 

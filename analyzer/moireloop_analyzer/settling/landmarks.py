@@ -98,8 +98,8 @@ def claimed_by(points: Sequence[SeriesPoint], tolerance_deg: float) -> list[Seri
 def landmarks(points: Sequence[SeriesPoint], tolerance_deg: float) -> list[Landmark]:
     """The landmarks of a whole series, in the order of their steps, except the final frame's."""
     ends = (end for end, point in enumerate(points, start=1) if not point.final)
-    found = (landmark(points[max(0, end - REACH) : end], tolerance_deg) for end in ends)
-    return [each for each in found if each is not None]
+    landmarks = (landmark(points[max(0, end - REACH) : end], tolerance_deg) for end in ends)
+    return [each for each in landmarks if each is not None]
 
 
 def _is_stage(points: Sequence[SeriesPoint]) -> bool:

@@ -85,8 +85,8 @@ def _held_out_ends(
     thresholds: dict[int, float | None] = {}
     for number in range(FOLDS):
         others = [place for place in range(len(runs)) if fold[place] != number]
-        found = threshold_of([runs[p] for p in others], [scores[p] for p in others], level, tolerance_deg)
-        thresholds[number] = None if found is None else found[0]
+        threshold = threshold_of([runs[p] for p in others], [scores[p] for p in others], level, tolerance_deg)
+        thresholds[number] = None if threshold is None else threshold[0]
     return ends_at(runs, scores, [thresholds[its] for its in fold], tolerance_deg)
 
 

@@ -106,10 +106,10 @@ class Sureness:
         Args:
             points: the newest points by step, oldest first, as `landmark` takes them.
         """
-        found = landmark(points, self.tolerance_deg)
-        if found is None or float(self.trees.probability(np.array([found.features]))[0]) < self.threshold:
+        present = landmark(points, self.tolerance_deg)
+        if present is None or float(self.trees.probability(np.array([present.features]))[0]) < self.threshold:
             return None
-        return Verdict(found.claim_deg, self.ends.right_share, self.basis)
+        return Verdict(present.claim_deg, self.ends.right_share, self.basis)
 
 
 def whole_run(
@@ -161,9 +161,9 @@ def learn(runs: Sequence[WholeRun], policy: LearntPolicy) -> Sureness | None:
     if len(runs) < policy.least_runs or sum(bool(run.landmarks) for run in runs) < 2 * FOLDS:
         return None
     scores = held_out_scores(runs, policy.tolerance_deg)
-    if (found := threshold_of(runs, scores, policy.level, policy.tolerance_deg)) is None:
+    if (threshold := threshold_of(runs, scores, policy.level, policy.tolerance_deg)) is None:
         return None
-    return Sureness(_fitted(runs, policy.tolerance_deg), found[0], found[1], len(runs), policy.tolerance_deg)
+    return Sureness(_fitted(runs, policy.tolerance_deg), threshold[0], threshold[1], len(runs), policy.tolerance_deg)
 
 
 def held_out_scores(runs: Sequence[WholeRun], tolerance_deg: float) -> list[Numbers]:

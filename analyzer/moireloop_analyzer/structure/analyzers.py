@@ -67,20 +67,20 @@ def diffraction_analysis(snapshot: Snapshot) -> Analysis:
     points = in_one_cell(snapshot.positions @ box.axes[:2].T, box.plane, box.periodic)
     area = box.area if all(box.periodic) else max(float(np.prod(np.ptp(points, axis=0))), 1e-6)
     lower, upper = (box.axes[:2] @ vectors.T for vectors in (rows[0], rows[1]))
-    found = diffract(points, snapshot.types, lower, upper, snapshot.elements, area)
+    diffraction = diffract(points, snapshot.types, lower, upper, snapshot.elements, area)
     numbers: dict[str, float | None] = {
-        "moire_per_angstrom": float(np.linalg.norm(found.moire, axis=1).mean()),
-        "peak_width_per_angstrom": found.peak_width,
-        "unknown_element_share": float(np.isin(snapshot.types, found.point_types).mean()),
+        "moire_per_angstrom": float(np.linalg.norm(diffraction.moire, axis=1).mean()),
+        "peak_width_per_angstrom": diffraction.peak_width,
+        "unknown_element_share": float(np.isin(snapshot.types, diffraction.point_types).mean()),
     }
-    numbers |= _rings("lower", found.lower) | _rings("upper", found.upper) | _brightest(found)
+    numbers |= _rings("lower", diffraction.lower) | _rings("upper", diffraction.upper) | _brightest(diffraction)
     arrays = {
-        "lower_spots": np.concatenate([_rows(spots) for spots in found.lower.values()]),
-        "upper_spots": np.concatenate([_rows(spots) for spots in found.upper.values()]),
-        "satellites": _rows(found.satellites),
+        "lower_spots": np.concatenate([_rows(spots) for spots in diffraction.lower.values()]),
+        "upper_spots": np.concatenate([_rows(spots) for spots in diffraction.upper.values()]),
+        "satellites": _rows(diffraction.satellites),
     }
     dark = {"satellite_xray": "the moire satellites are nearer to the spots of a lattice than a spot is wide"}
-    return Analysis(_present_numbers(numbers), arrays, {} if len(found.satellites.xray) else dark)
+    return Analysis(_present_numbers(numbers), arrays, {} if len(diffraction.satellites.xray) else dark)
 
 
 def in_one_cell(

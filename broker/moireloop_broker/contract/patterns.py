@@ -60,9 +60,9 @@ class PatternPeaks(Message):
     def _are_as_many(self) -> Self:
         count = len(self.q_x_per_angstrom)
         for name in set(type(self).model_fields) - {"centre_error_per_angstrom"}:
-            held = len(getattr(self, name))
-            if held != count and (held or name in ("q_y_per_angstrom", "intensity")):
-                raise ValueError(f"expected {count} values of {name}, as many as of q_x_per_angstrom, got {held}")
+            length = len(getattr(self, name))
+            if length != count and (length or name in ("q_y_per_angstrom", "intensity")):
+                raise ValueError(f"expected {count} values of {name}, as many as of q_x_per_angstrom, got {length}")
         return self
 
 

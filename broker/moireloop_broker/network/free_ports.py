@@ -46,12 +46,12 @@ class FreePorts:
 
     def count(self, most: int) -> int:
         """How many can still be handed out, up to `most`."""
-        found = 0
+        count = 0
         for port in self._ports or range(0):
-            found += self._suits(port)
-            if found == most:
+            count += self._suits(port)
+            if count == most:
                 break
-        return found
+        return count
 
     def _suits(self, port: int) -> bool:
         is_one = self._ports is None or port in self._ports

@@ -79,8 +79,8 @@ class Channel:
         """What the socket is ready for, 0 for nothing."""
         waiting = select.poll()
         waiting.register(self._socket, select.POLLIN | (select.POLLOUT if self._leaving else 0))
-        found = waiting.poll(wait_s * 1000)
-        return found[0][1] if found else 0
+        ready = waiting.poll(wait_s * 1000)
+        return ready[0][1] if ready else 0
 
     def _receive(self) -> None:
         try:

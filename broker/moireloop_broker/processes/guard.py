@@ -40,14 +40,14 @@ GONE_STATES = "ZX"
 
 def descendants(root: int) -> list[int]:
     """Processes that descend from `root` and have not ended, parents before children."""
-    found = {int(entry): _state_and_parent(entry) for entry in os.listdir("/proc") if entry.isdecimal()}
+    processes = {int(entry): _state_and_parent(entry) for entry in os.listdir("/proc") if entry.isdecimal()}
     children: dict[int, list[int]] = {}
-    for pid, (_, parent) in found.items():
+    for pid, (_, parent) in processes.items():
         children.setdefault(parent, []).append(pid)
     below = children.get(root, [])
     for pid in below:
         below += children.get(pid, [])
-    return [pid for pid in below if found[pid][0] not in GONE_STATES]
+    return [pid for pid in below if processes[pid][0] not in GONE_STATES]
 
 
 def kill_descendants(root: int, patience_s: float = KILL_S) -> None:
@@ -76,8 +76,8 @@ def _reap_all() -> dict[int, int]:
     """How children ended that have ended, by process id."""
     ended = {}
     with contextlib.suppress(ChildProcessError):
-        while (found := os.waitpid(-1, os.WNOHANG))[0] != 0:
-            ended[found[0]] = found[1]
+        while (reaped := os.waitpid(-1, os.WNOHANG))[0] != 0:
+            ended[reaped[0]] = reaped[1]
     return ended
 
 

@@ -66,7 +66,7 @@ def _programs() -> Iterator[str]:
     package, place = EMBEDDED
     spec = importlib.util.find_spec(package)
     for folder in (spec.submodule_search_locations or []) if spec else []:
-        yield from (str(found) for found in sorted(Path(folder).glob(place)) if os.access(found, os.X_OK))
+        yield from (str(program) for program in sorted(Path(folder).glob(place)) if os.access(program, os.X_OK))
 
 
 def _too_old_for(program: str, data: Path) -> str | None:

@@ -83,8 +83,8 @@ class LeaseWatch:
     def release_worker(self, worker: str, reason: str, *, charged: bool) -> list[str]:
         """End the attempts of a worker that is gone; returns the candidates that it held."""
         self._give_back_unleased(worker, min_idle_s=0)
-        held = [c for c in self._leased() if self._field(c, "worker") == worker]
-        return [c for c in held if self._end(c, reason, charged=charged)]
+        candidates = [c for c in self._leased() if self._field(c, "worker") == worker]
+        return [c for c in candidates if self._end(c, reason, charged=charged)]
 
     def holders(self) -> set[str]:
         """The workers that hold candidates now."""

@@ -69,8 +69,8 @@ class Observations:
     def all_series(self) -> Iterator[Series]:
         """The series of every attempt of every candidate, in the order of candidates and attempts."""
         prefix = self._keys.series_prefix
-        found = {key.decode().removeprefix(prefix) for key in self._client.scan_iter(f"{prefix}*", count=1000)}
-        split = (name.rsplit(":", 1) for name in found)
+        names = {key.decode().removeprefix(prefix) for key in self._client.scan_iter(f"{prefix}*", count=1000)}
+        split = (name.rsplit(":", 1) for name in names)
         ordered = sorted((candidate_id, int(attempt)) for candidate_id, attempt in split)
         start = 0
         while several := ordered[start : start + SERIES_AT_ONCE]:

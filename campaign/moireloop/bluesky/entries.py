@@ -89,14 +89,14 @@ class _Pages:
 
     def rest(self) -> Entries:
         """What has come since the last time. Raises NotRunning."""
-        found = Entries()
+        entries = Entries()
         since, complete = self._since, False
         while not complete:
             page = self._client.page(since, self._topics)
-            found += page.entries
+            entries += page.entries
             since, complete = page.last_id, page.complete
         self._since = since
-        return found
+        return entries
 
 
 def _patiently(look: Callable[[], Entries], patience_s: float, is_over: bool) -> Entries:

@@ -170,17 +170,17 @@ def publish(documents: list[Document], place: Place, publisher: Publisher, progr
 
 
 def _checked(address: str, is_safe: bool) -> str:
-    found = ADDRESS.fullmatch(address)
-    if found is None or int(found["port"] or 1) not in range(1, 65536):
+    parts = ADDRESS.fullmatch(address)
+    if parts is None or int(parts["port"] or 1) not in range(1, 65536):
         raise WrongAddress(f"expected an address such as tcp://127.0.0.1:5567 or ipc:///tmp/socket, got {address!r}")
-    if found["host"] is None:
+    if parts["host"] is None:
         return address
-    if not (is_safe or is_loopback(found["host"].strip("[]"))):
+    if not (is_safe or is_loopback(parts["host"].strip("[]"))):
         raise WrongAddress(
             f"{address} is on another machine, and documents would travel there unencrypted: give --secret-key and "
             f"--server-key, or --plaintext"
         )
-    return f"tcp://{found['host']}:{found['port']}"
+    return f"tcp://{parts['host']}:{parts['port']}"
 
 
 def _checked_prefix(prefix: str) -> bytes:

@@ -94,10 +94,10 @@ def problems_of(errors: Iterable[ErrorDetails], document: Mapping[str, Any], mod
     """
     known = known_keys(model)
     ranked = sorted(_without_consequences(list(errors)), key=_rank)
-    found = [(_rank(error), _problem(error, document, known)) for error in ranked[:MOST_LOOKED_AT]]
-    meant = {suggestion for _, problem in found if (suggestion := _suggested(problem)) is not None}
-    lines = [problem for rank, problem in found if not (rank == 2 and problem.key in meant)]
-    return [*lines, *(Problem("", error["msg"]) for error in ranked[MOST_LOOKED_AT:])]
+    ranked_problems = [(_rank(error), _problem(error, document, known)) for error in ranked[:MOST_LOOKED_AT]]
+    meant = {suggestion for _, problem in ranked_problems if (suggestion := _suggested(problem)) is not None}
+    reported = [problem for rank, problem in ranked_problems if not (rank == 2 and problem.key in meant)]
+    return [*reported, *(Problem("", error["msg"]) for error in ranked[MOST_LOOKED_AT:])]
 
 
 def _without_consequences(errors: list[ErrorDetails]) -> list[ErrorDetails]:
@@ -173,8 +173,8 @@ def _hint(key: str, error: ErrorDetails) -> str:
 
 
 def _meaning(key: str, known: Mapping[str, Known]) -> str:
-    found = known.get(re.sub(r"\[\d+\]", "[]", key))
-    return f" ({found.meaning})" if found and found.meaning else ""
+    field = known.get(re.sub(r"\[\d+\]", "[]", key))
+    return f" ({field.meaning})" if field and field.meaning else ""
 
 
 def _no_choice(key: str, known: Mapping[str, Known]) -> Problem:
@@ -194,8 +194,8 @@ def _rank(error: ErrorDetails) -> int:
 
 
 def _suggested(problem: Problem) -> str | None:
-    found = re.search(r"did you mean ([\w.\[\]-]+)\?$", problem.text)
-    return found[1] if found else None
+    suggestion = re.search(r"did you mean ([\w.\[\]-]+)\?$", problem.text)
+    return suggestion[1] if suggestion else None
 
 
 def _siblings(key: str, known: Mapping[str, Known], variants: set[int | str]) -> list[str]:

@@ -160,8 +160,8 @@ def parsed(document: Mapping[str, Any], name: Path | str, *, beside: Path) -> Ca
     try:
         return Campaign.model_validate_json(json_of(document, name), strict=True, context={"beside": beside})
     except ValidationError as error:
-        found = problems_of(error.errors(include_url=False), document, Campaign)
-        raise CampaignFileError(as_lines(str(name), found)) from None
+        problems = problems_of(error.errors(include_url=False), document, Campaign)
+        raise CampaignFileError(as_lines(str(name), problems)) from None
 
 
 def json_of(document: Mapping[str, Any], name: Path | str) -> str:

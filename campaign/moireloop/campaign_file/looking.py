@@ -41,8 +41,8 @@ def _supposed_folder(path: Path) -> Path:
     given = ""
     with contextlib.suppress(CampaignFileError):
         head = re.split(r"(?m)^\s*\[", text_of(path))[0]
-        found = re.search(r"""(?m)^\s*folder\s*=\s*(["'])(.+?)\1""", head)
-        given = found[2] if found else ""
+        match = re.search(r"""(?m)^\s*folder\s*=\s*(["'])(.+?)\1""", head)
+        given = match[2] if match else ""
     try:
         return (path.absolute().parent / Path(given or f"{path.stem}.campaign").expanduser()).resolve()
     except (OSError, ValueError, RuntimeError):

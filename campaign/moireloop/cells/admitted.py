@@ -127,20 +127,20 @@ def _distinct(below: _Layers, above: _Layers, cells: int) -> tuple[AdmittedTwist
         twist_deg = folded(above.turned_deg[high] - below.turned_deg[low][:, None])
         strain = np.maximum(below.strain[low][:, None], above.strain[high])
         for i, j in _cheapest_of_bins(twist_deg, strain):
-            found = AdmittedTwist(
+            twist = AdmittedTwist(
                 float(twist_deg[i, j]),
                 float(strain[i, j]),
                 place,
                 _numbers(below.whole[below.layer[low[i]]]),
                 _numbers(above.whole[above.layer[high[j]]]),
             )
-            number = round(found.twist_deg / BIN_DEG)
-            if number not in cheapest or found.strain < cheapest[number].strain - 1e-9:
-                cheapest[number] = found
+            number = round(twist.twist_deg / BIN_DEG)
+            if number not in cheapest or twist.strain < cheapest[number].strain - 1e-9:
+                cheapest[number] = twist
     kept: list[AdmittedTwist] = []
-    for found in sorted(cheapest.values(), key=lambda each: each.strain):
-        if all(abs(found.twist_deg - each.twist_deg) > APART_DEG for each in kept):
-            kept.append(found)
+    for twist in sorted(cheapest.values(), key=lambda each: each.strain):
+        if all(abs(twist.twist_deg - each.twist_deg) > APART_DEG for each in kept):
+            kept.append(twist)
     return tuple(sorted(kept, key=lambda each: each.twist_deg))
 
 

@@ -67,10 +67,12 @@ def reach_of(
 ) -> list[Reach]:
     """What the cell has for each target, and the smallest cells that would do where it has nothing."""
     admitted = space_twists(crystal, space, largest_strain)
-    found = [Reach(target, _inside(admitted, target), nearest_twists(admitted, target.twist_deg)) for target in targets]
-    missing = [each.target for each in found if each.inside is None]
+    reaches = [
+        Reach(target, _inside(admitted, target), nearest_twists(admitted, target.twist_deg)) for target in targets
+    ]
+    missing = [each.target for each in reaches if each.inside is None]
     others = _smallest_cells(crystal, space, missing, largest_strain) if missing else {}
-    return [replace(each, other=tuple(others.get(each.target, ()))) for each in found]
+    return [replace(each, other=tuple(others.get(each.target, ()))) for each in reaches]
 
 
 def _smallest_cells(

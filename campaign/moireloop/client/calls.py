@@ -288,8 +288,8 @@ class Calls:
             NotRunning, RequestRefused: as `retarget`.
         """
         patterns = yield from _patterns(START)
-        found = requests.chosen_pattern((entry.message for entry in patterns), pattern_id)
-        target = requests.target_like(found, tolerance_deg)
+        pattern = requests.chosen_pattern((entry.message for entry in patterns), pattern_id)
+        target = requests.target_like(pattern, tolerance_deg)
         yield requests.retarget(target, self.name)
         return target
 

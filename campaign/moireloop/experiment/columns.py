@@ -108,8 +108,8 @@ def _converted(columns: Columns, name: str) -> Floats | None:
 
 
 def _optional(columns: Columns, name: str, count: int) -> Floats:
-    found = _converted(columns, name)
-    return np.full(count, np.nan) if found is None else found
+    column = _converted(columns, name)
+    return np.full(count, np.nan) if column is None else column
 
 
 def _column(columns: Columns, name: str, where: str) -> Floats:

@@ -72,8 +72,8 @@ def write_early_end_figure(
     """Draw how far early end can be trusted, by the runs that went to their full end; return its path."""
     series = {(each.candidate_id, each.attempt): each.points for each in all_series}
     runs = whole_runs_of(results, series, withheld, policy.tolerance_deg)
-    found = reliability(runs[-RUNS_KEPT:], policy.tolerance_deg, sorted({*LEVELS, policy.level}), policy.least_runs)
-    return _saved(early_end_figure(found, len(runs), policy.least_runs, policy.level, title), folder.early_end_figure)
+    points = reliability(runs[-RUNS_KEPT:], policy.tolerance_deg, sorted({*LEVELS, policy.level}), policy.least_runs)
+    return _saved(early_end_figure(points, len(runs), policy.least_runs, policy.level, title), folder.early_end_figure)
 
 
 def write_run_figures(
@@ -94,15 +94,15 @@ def write_run_figures(
         NoSuchRun: a name belongs to no candidate with a result or an analysed frame.
     """
     best = [recipe.result.candidate.candidate_id for target in targets for recipe in best_recipes(results, target, 1)]
-    found = {result.candidate.candidate_id: result for result in results}
-    known = {*found, *(series.candidate_id for series in all_series)}
+    by_id = {result.candidate.candidate_id: result for result in results}
+    known = {*by_id, *(series.candidate_id for series in all_series)}
     if unknown := [name for name in named if name not in known]:
         raise NoSuchRun(
             f"expected the id of a candidate, as in the column candidate_id of results.csv, got {unknown[0]!r}"
         )
     drawn: list[Path] = []
     for candidate_id in dict.fromkeys([*best, *named]):
-        result = found.get(candidate_id)
+        result = by_id.get(candidate_id)
         attempts = [series for series in all_series if series.candidate_id == candidate_id]
         figure = run_figure(attempts, targets, _title(candidate_id, result), result)
         drawn.append(_saved(figure, folder.run_figure(candidate_id)))

@@ -52,8 +52,8 @@ def _most_reliable(runs: RunColumns, results: Sequence[Result], targets: Sequenc
     from moireloop.results.recipes import recipes_of, runs_in
 
     ran = runs_in(runs, results)
-    found = [next(iter(recipes_of(ran, target, n=1)), None) for target in targets]
-    return [None if one is None else _of(one) for one in found]
+    recipes = [next(iter(recipes_of(ran, target, n=1)), None) for target in targets]
+    return [None if one is None else _of(one) for one in recipes]
 
 
 def _of(recipe: Recipe) -> Best:

@@ -216,16 +216,16 @@ def clusters_of(points: npt.NDArray[np.float64], side: float = CLUSTER_SIDE) -> 
         return np.zeros(len(points), dtype=np.intp)
     from scipy.cluster.hierarchy import fcluster, linkage  # for tables: `moireloop status` tells no clusters
 
-    found = fcluster(linkage(points, "complete", metric="chebyshev"), side, criterion="distance")
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(found.tolist()))}
-    return np.array([numbers[name] for name in found.tolist()], dtype=np.intp)
+    labels = fcluster(linkage(points, "complete", metric="chebyshev"), side, criterion="distance")
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(labels.tolist()))}
+    return np.array([numbers[name] for name in labels.tolist()], dtype=np.intp)
 
 
 def _joined(points: npt.NDArray[np.float64], first: Labels, side: float) -> Labels:
     """The clusters of all points, given the clusters of the first ones."""
     low = [points[: len(first)][first == number].min(axis=0) for number in range(int(first.max()) + 1)]
     high = [points[: len(first)][first == number].max(axis=0) for number in range(len(low))]
-    found = first.tolist()
+    labels = first.tolist()
     for point in points[len(first) :]:
         reach = np.maximum(high, point) - np.minimum(low, point)
         fits = np.flatnonzero(reach.max(axis=1) <= side)
@@ -236,8 +236,8 @@ def _joined(points: npt.NDArray[np.float64], first: Labels, side: float) -> Labe
             number = len(low)
             low.append(point)
             high.append(point)
-        found.append(number)
-    return np.array(found, dtype=np.intp)
+        labels.append(number)
+    return np.array(labels, dtype=np.intp)
 
 
 def cluster_name(number: int) -> str:

@@ -179,10 +179,10 @@ def restarts_passed_over(now: Mapping[str, int], before: Mapping[str, int] | Non
 
 def faults_of(workers: Sequence[WorkerStatus]) -> tuple[str, ...]:
     """A line for each thing that keeps workers from taking candidates and is no candidate's fault."""
-    held = Counter(worker.fault for worker in workers if worker.fault is not None)
+    faults = Counter(worker.fault for worker in workers if worker.fault is not None)
     return tuple(
         f"{number} worker{'s take' if number > 1 else ' takes'} no candidates: {' '.join(fault.split())}"
-        for fault, number in held.items()
+        for fault, number in faults.items()
     )
 
 

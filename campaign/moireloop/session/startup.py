@@ -144,8 +144,8 @@ def _has_settings(connection: Connection, sections: dict[str, object]) -> bool:
     """Whether the broker has put this session's settings into Redis; an earlier session's may still be there."""
     client = open_impatient(connection.redis_url)
     with contextlib.closing(client), contextlib.suppress(redis.RedisError, LookupError):
-        found = read_settings(client, connection.keys)
-        stored = {name: found.plain(name) for name in sections}
+        settings = read_settings(client, connection.keys)
+        stored = {name: settings.plain(name) for name in sections}
         return bool(stored == json.loads(json.dumps(sections))) and _groups_exist(client, connection)
     return False
 

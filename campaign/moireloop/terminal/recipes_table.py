@@ -68,9 +68,9 @@ def recipes_table(
             there were repeats, and parameters, one by one, the last parameter first.
     """
     ran = recipe_runs(results)
-    found = [(target, recipes_of(ran, target, bounds)) for target in targets]
-    shown = [(target, clusters_first(recipes)[:n]) for target, recipes in found]
-    sizes = [_sizes(recipes) for _, recipes in found]
+    by_target = [(target, recipes_of(ran, target, bounds)) for target in targets]
+    shown = [(target, clusters_first(recipes)[:n]) for target, recipes in by_target]
+    sizes = [_sizes(recipes) for _, recipes in by_target]
     parameters = tuple(parameter_names(results))
     layouts = _layouts(parameters, _extras([recipe for _, recipes in shown for recipe in recipes]))
     for layout in layouts:

@@ -151,10 +151,10 @@ class ResultColumns:
             return list(_picked(self.candidates, rows))
         if name in self._words:
             return [self._vocabulary[number] for number in _picked(self._words[name], rows)]
-        found = _picked(self.numbers(name), rows)
+        numbers = _picked(self.numbers(name), rows)
         if name in WHOLE:
-            return [None if value != value else int(value) for value in found]
-        return [None if value != value else value for value in found]
+            return [None if value != value else int(value) for value in numbers]
+        return [None if value != value else value for value in numbers]
 
     def table(self, names: Iterable[str], rows: slice | Sequence[int]) -> dict[str, list[Any]]:
         """Some columns of some rows. Raises KeyError."""

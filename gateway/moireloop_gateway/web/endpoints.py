@@ -153,10 +153,10 @@ async def series(request: Request, gateway: Gateway) -> Response:
     """What was seen in the frames of a run: twist, order and temperature over its steps, for each attempt."""
     followed = followed_of(request, gateway)
     name = request.path_params["candidate"]
-    found = followed.picture.runs.series_of(name)
-    if not found and followed.place.folder is not None:
-        found = await asyncio.to_thread(stored_series, followed.place.folder, name)
-    return json_response({"series": found})
+    series = followed.picture.runs.series_of(name)
+    if not series and followed.place.folder is not None:
+        series = await asyncio.to_thread(stored_series, followed.place.folder, name)
+    return json_response({"series": series})
 
 
 async def structure(request: Request, gateway: Gateway) -> Response:
@@ -323,8 +323,8 @@ async def pattern(request: Request, gateway: Gateway) -> Response:
 async def _of_log(followed: Followed, log_id: str, name: str) -> Response:
     milliseconds, number = (int(part) for part in log_id.split("-"))
     before = f"{milliseconds}-{number - 1}" if number else f"{milliseconds - 1}-{2**63 - 1}"
-    found = (await followed.page(before, 1)).entries[0]
-    body = f'{{"id":{json.dumps(found.id)},"{name}":{found.message.model_dump_json()}}}'
+    entry = (await followed.page(before, 1)).entries[0]
+    body = f'{{"id":{json.dumps(entry.id)},"{name}":{entry.message.model_dump_json()}}}'
     return Response(body, 200, {"cache-control": "no-store"}, "application/json")
 
 

@@ -37,19 +37,19 @@ async def event_stream(followed: Followed, since: str | None, topics: frozenset[
     number = followed.hub.next_number if since is None else -1
     last_id = followed.picture.last_id if since is None else since
     while not followed.closed:
-        found = followed.hub.since_number(number) if number >= 0 else None
-        if found is None:
-            found = followed.hub.since_id(last_id)
-        if found is None:
+        events = followed.hub.since_number(number) if number >= 0 else None
+        if events is None:
+            events = followed.hub.since_id(last_id)
+        if events is None:
             number = -1
             async for part, reached in _replayed(followed, last_id, topics):
                 last_id = reached
                 yield part
             continue
         number = followed.hub.next_number
-        last_id = next((sent.log_id for sent in reversed(found) if sent.log_id is not None), last_id)
-        if found:
-            for part in _parts(found, topics):
+        last_id = next((sent.log_id for sent in reversed(events) if sent.log_id is not None), last_id)
+        if events:
+            for part in _parts(events, topics):
                 yield part
         elif not await followed.wait_for_change(ALIVE_EVERY_S):
             yield ALIVE

@@ -222,10 +222,10 @@ def _limited(receive: Receive, most_bytes: int) -> Receive:
 
 def _cookie_in(header: str) -> str | None:
     try:
-        found = SimpleCookie(header).get(COOKIE)
+        cookie = SimpleCookie(header).get(COOKIE)
     except CookieError:
         return None
-    return found.value if found is not None else None
+    return cookie.value if cookie is not None else None
 
 
 def _name_of(host: str) -> str:

@@ -31,8 +31,8 @@ def recipes_json(
     tables = []
     for target in targets:
         ran = recipe_runs([_result(columns, row) for row in _rows_that_matter(columns, last, target)])
-        found = recipes_of(ran, target, bounds)[:count]
-        tables.append({"target": target.model_dump(), "recipes": [_shown(recipe) for recipe in found]})
+        recipes = recipes_of(ran, target, bounds)[:count]
+        tables.append({"target": target.model_dump(), "recipes": [_shown(recipe) for recipe in recipes]})
     return {"targets": tables}
 
 

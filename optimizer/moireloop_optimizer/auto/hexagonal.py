@@ -86,7 +86,7 @@ def whole_cells(lengths: Floats, sites: Floats, stretched: float, other_sites: f
     length, angle_deg = np.abs(vectors), np.angle(vectors, deg=True).round(9)
     first = numbers[(length >= low[0]) & (length <= high[0]) & (angle_deg >= 0.0) & (angle_deg < SYMMETRY_DEG)]
     second = numbers[(length >= low[1]) & (length <= high[1])]
-    found = first[:, :1] * second[:, 1] - first[:, 1:] * second[:, 0]
+    areas = first[:, :1] * second[:, 1] - first[:, 1:] * second[:, 0]
     least, largest = (1.0 - other_sites) * sites.min(), (1.0 + other_sites) * sites.max()
-    i, j = np.nonzero((found >= max(1.0, least)) & (found <= largest))
+    i, j = np.nonzero((areas >= max(1.0, least)) & (areas <= largest))
     return np.stack([first[i], second[j]], axis=1)

@@ -149,13 +149,13 @@ class HitModel:
         measured = np.isfinite(runs.twist_deg)
         known = runs.where(measured)
         fitted = cache.at(known, hurried=hurried)
-        held = known.where(_is_in_model(known.twist_deg, targets))
+        in_model = known.where(_is_in_model(known.twist_deg, targets))
         self._all_points, self._measured = runs.points[-MOST_HELD:], measured[-MOST_HELD:]
-        self._process = TwistProcess(held.points, held.twist_deg, fitted.theta)
+        self._process = TwistProcess(in_model.points, in_model.twist_deg, fitted.theta)
         self.joint = _joint(self._process, len(known), runs.growths)
         self._repeats: RepeatedTwists | None = None
         if fitted.habits is not None:
-            self._repeats = RepeatedTwists(held.points, held.twist_deg, fitted.habits, held.lattices)
+            self._repeats = RepeatedTwists(in_model.points, in_model.twist_deg, fitted.habits, in_model.lattices)
         self.trust = fitted.trust
         self._pending = pending[:0]
         self._at_pending: Prediction | None = None
@@ -233,7 +233,7 @@ def _is_in_model(twist_deg: Floats, targets: Sequence[Target]) -> np.ndarray[tup
         return np.ones(count, dtype=np.bool_)
     third = MOST_HELD // 3
     distance = np.min([np.abs(twist_deg - target.twist_deg) for target in targets], axis=0)
-    held = np.arange(count) >= count - third
-    held[np.argsort(distance, kind="stable")[:third]] = True
-    held[np.linspace(0, count - 1, third).astype(int)] = True
-    return held
+    is_held_out = np.arange(count) >= count - third
+    is_held_out[np.argsort(distance, kind="stable")[:third]] = True
+    is_held_out[np.linspace(0, count - 1, third).astype(int)] = True
+    return is_held_out

@@ -146,8 +146,8 @@ class AutoStrategy:
         self, model: HitModel, dimension: int, wanted: Sequence[Target], number: int, count: int
     ) -> tuple[Points, Floats]:
         """The points (count, d) of the Sobol sequence from this number on, and their worth (T, count)."""
-        found = sobol_points(count, dimension, seed=self._seed, index=number)
-        return found, model.probability(found, wanted)
+        points = sobol_points(count, dimension, seed=self._seed, index=number)
+        return points, model.probability(points, wanted)
 
     def _best_or_chance(
         self, model: HitModel, runs: Runs, wanted: Sequence[Target], known: Points | None, index: int

@@ -30,14 +30,14 @@ def generator_class(strategy: str) -> Callable[..., Any]:
     """
     place = generator_place(strategy)
     try:
-        found = _registered(place.name) if place.file is None and place.module is None else _member(place)
+        member = _registered(place.name) if place.file is None and place.module is None else _member(place)
     except GeneratorUnusable:
         raise
     except (Exception, SystemExit) as error:  # a user's module: anything may be wrong with it
         raise GeneratorUnusable(f"{strategy} cannot be loaded: {type(error).__name__}: {error}") from error
-    if not callable(found):
-        raise GeneratorUnusable(f"expected a class at {strategy}, got {type(found).__name__}")
-    generator: Callable[..., Any] = found
+    if not callable(member):
+        raise GeneratorUnusable(f"expected a class at {strategy}, got {type(member).__name__}")
+    generator: Callable[..., Any] = member
     return generator
 
 
@@ -56,12 +56,12 @@ def why_unknown(strategy: str) -> str | None:
 
 
 def _registered(name: str) -> Any:
-    found = {entry.value: entry for entry in entry_points(group=GROUP) if entry.name == name}
-    if len(found) > 1:
-        raise GeneratorUnusable(f"expected one strategy {name!r}, got {' and '.join(sorted(found))}")
-    if not found:
+    entries = {entry.value: entry for entry in entry_points(group=GROUP) if entry.name == name}
+    if len(entries) > 1:
+        raise GeneratorUnusable(f"expected one strategy {name!r}, got {' and '.join(sorted(entries))}")
+    if not entries:
         raise GeneratorUnusable(why_unknown(name) or f"expected a strategy that is registered, got {name!r}")
-    return next(iter(found.values())).load()
+    return next(iter(entries.values())).load()
 
 
 def _member(place: GeneratorPlace) -> Any:

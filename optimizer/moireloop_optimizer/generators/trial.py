@@ -33,13 +33,13 @@ class Trial(BaseModel):
 def problem_of(trial: Trial) -> tuple[str, str] | None:
     """The key that is wrong, and why; None when the generator can be made."""
     try:
-        found = generator_class(trial.strategy)
+        generator = generator_class(trial.strategy)
     except GeneratorUnusable as error:
         return "strategy", str(error)
-    reason = _why_not(trial, found, trial.options)
+    reason = _why_not(trial, generator, trial.options)
     if reason is None:
         return None
-    is_options = bool(trial.options) and _why_not(trial, found, {}) is None
+    is_options = bool(trial.options) and _why_not(trial, generator, {}) is None
     return ("options" if is_options else "strategy"), f"{trial.strategy} cannot be constructed: {reason}"
 
 
@@ -56,10 +56,10 @@ def main() -> int:
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)
         me = os.getpid()
-        found = problem_of(Trial.model_validate_json(sys.stdin.read()))
+        problem = problem_of(Trial.model_validate_json(sys.stdin.read()))
         if os.getpid() != me:  # a copy of this process, which a user's code made by fork
             os._exit(0)
-        answer.write(f"{json.dumps(found)}\n")
+        answer.write(f"{json.dumps(problem)}\n")
     return 0
 
 

@@ -123,7 +123,7 @@ def _fit_hyperparameters(gp: SingleTaskGP) -> bool:
         with warnings.catch_warnings():
             # Stopping at the limit of iterations or time is our own budget, not an error.
             warnings.simplefilter("ignore", OptimizationWarning)
-            found = fit_gpytorch_mll_scipy(
+            fit = fit_gpytorch_mll_scipy(
                 ExactMarginalLogLikelihood(gp.likelihood, gp),
                 options={"maxiter": MAX_ITERATIONS},
                 timeout_sec=MAX_FIT_S,
@@ -131,7 +131,7 @@ def _fit_hyperparameters(gp: SingleTaskGP) -> bool:
     except (RuntimeError, ValueError, ArithmeticError) as error:
         logger.warning("fit failed points=%d reason=%s", len(gp.train_targets), error)
         return False
-    if not (np.isfinite(found.fval) and all(bool(torch.isfinite(p).all()) for p in gp.parameters())):
+    if not (np.isfinite(fit.fval) and all(bool(torch.isfinite(p).all()) for p in gp.parameters())):
         logger.warning("fit failed points=%d reason=likelihood not finite", len(gp.train_targets))
         return False
     return True

@@ -111,13 +111,13 @@ class FluxInstance:
             raise CannotLaunch(f"expected Flux to list the jobs of an earlier pool: {error}") from error
 
     def _end(self, is_meant: Callable[[str, str], bool], reason: str) -> list[int]:
-        found = self.active(is_meant)
-        for number in found:
+        jobs = self.active(is_meant)
+        for number in jobs:
             self._flux.job.cancel(self._handle, number, reason)
         deadline_s = time.monotonic() + LEFTOVERS_END_S
-        while found and self.active(is_meant) and time.monotonic() < deadline_s:
+        while jobs and self.active(is_meant) and time.monotonic() < deadline_s:
             time.sleep(0.1)
-        return found
+        return jobs
 
     def ends_s(self) -> float | None:
         """When the instance, or the job that this process is in, ends: seconds since the epoch; None without an end.

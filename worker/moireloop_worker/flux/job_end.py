@@ -108,8 +108,8 @@ def _by_status(finish: Event, fatal: Event | None, words: bytes) -> Exit:
 
 
 def _who(note: str) -> str:
-    found = TASK_ENDED.search(note)
-    return f"rank {found[1]} died on {found[2]}" if found else "rank died"
+    match = TASK_ENDED.search(note)
+    return f"rank {match[1]} died on {match[2]}" if match else "rank died"
 
 
 def _note(exception: Event | None) -> str:

@@ -66,5 +66,5 @@ def _value(text: str) -> Any:
 
 def _seconds(text: str) -> float | None:
     """A duration as Flux writes it."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
-    return float(found[1]) * UNITS_S[found[2]] if found else None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    return float(match[1]) * UNITS_S[match[2]] if match else None

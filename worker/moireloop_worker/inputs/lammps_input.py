@@ -84,8 +84,8 @@ class Command:
     def words(self) -> tuple[Word, ...]:
         """Its words in order; the first one is its name."""
         return tuple(
-            Word(found["bare"] or found["double"] or found["single"] or "", *found.span())
-            for found in _WORD.finditer(self.text)
+            Word(match["bare"] or match["double"] or match["single"] or "", *match.span())
+            for match in _WORD.finditer(self.text)
         )
 
     @property
@@ -167,10 +167,10 @@ def _without_comment(line: str) -> str:
     if "#" not in line:
         return line
     quote = ""
-    for found in re.finditer("[#\"']", line):
-        mark = found[0]
+    for match in re.finditer("[#\"']", line):
+        mark = match[0]
         if mark == "#" and not quote:
-            return line[: found.start()]
+            return line[: match.start()]
         if mark != "#" and quote in ("", mark):
             quote = "" if quote else mark
     return line

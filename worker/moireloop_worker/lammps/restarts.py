@@ -105,11 +105,11 @@ class RestartFiles:
         sidecars = [path for folder in self._folders for path in folder.glob(f"{PREFIX}*{SIDECAR}")]
         steps = {path: int(number) for path in sidecars if (number := _number(path)).isdecimal()}
         for place, path in enumerate(sorted(steps, key=lambda path: steps[path], reverse=True)):
-            found = self._checked(path)
-            if isinstance(found, RestartPoint):
-                return found
+            file = self._checked(path)
+            if isinstance(file, RestartPoint):
+                return file
             if place == 0:
-                self._passed_over(found)
+                self._passed_over(file)
         return None
 
     def refuse(self, point: RestartPoint, error: str) -> None:

@@ -71,12 +71,12 @@ def places(allocation: Allocation, shape: Shape, reserved: int = 0) -> int:
 
 def why_too_many(allocation: Allocation, shape: Shape, count: int) -> tuple[str, str] | None:
     """The key of [workers] that asks for more than there is, and what is wrong with it; None where all workers fit."""
-    found = places(allocation, shape)
-    if count <= found:
+    room = places(allocation, shape)
+    if count <= room:
         return None
-    text = f"expected what fits into {allocation.shown}, got {count} x {shape.shown}; {found or 'none'} of them fit"
-    if found:
-        return "count", text if found > 1 else f"{text}s"
+    text = f"expected what fits into {allocation.shown}, got {count} x {shape.shown}; {room or 'none'} of them fit"
+    if room:
+        return "count", text if room > 1 else f"{text}s"
     if shape.gpus and places(allocation, Shape(shape.ranks, shape.cores, 0, shape.nodes)):
         return "gpus", text
     if shape.nodes > len(allocation.nodes):

@@ -47,12 +47,12 @@ def hands_back(on_term: str, environment: Mapping[str, str] = os.environ) -> boo
 def load_launcher(name: str) -> OpenLauncher:
     """What opens the launcher of this name. Raises LauncherUnusable."""
     name = chosen_launcher(name)
-    found = {entry.value: entry for entry in entry_points(group=GROUP) if entry.name == name}
-    if len(found) > 1:
-        raise LauncherUnusable(f"expected one launcher {name!r}, got {' and '.join(sorted(found))}")
-    if not found:
+    entries = {entry.value: entry for entry in entry_points(group=GROUP) if entry.name == name}
+    if len(entries) > 1:
+        raise LauncherUnusable(f"expected one launcher {name!r}, got {' and '.join(sorted(entries))}")
+    if not entries:
         raise LauncherUnusable(f"expected one that is installed ({', '.join(known_launchers())}), got {name!r}")
-    (entry,) = found.values()
+    (entry,) = entries.values()
     try:
         loaded: OpenLauncher = entry.load()
     except Exception as error:  # a user's module: anything may be wrong with it

@@ -127,9 +127,9 @@ def end_of_text(text: str, now_s: float, zone: tzinfo | None = None) -> float:
 
 def remaining_s(text: str) -> int | None:
     """The seconds that a text of the form [[D-]HH:]MM:SS means; None where it has another form."""
-    if (found := REMAINING.fullmatch(text.strip())) is None:
+    if (match := REMAINING.fullmatch(text.strip())) is None:
         return None
-    days, hours, minutes, seconds = (int(found[name] or 0) for name in ("days", "hours", "minutes", "seconds"))
+    days, hours, minutes, seconds = (int(match[name] or 0) for name in ("days", "hours", "minutes", "seconds"))
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 

@@ -87,11 +87,11 @@ def known_models() -> list[str]:
 
 def foreign_model(name: str, options: Mapping[str, Any]) -> GrowthModel:
     """The growth model of this name, which another package brings. Raises GrowthModelUnusable."""
-    found = {entry.value: entry for entry in entry_points(group=GROUP) if entry.name == name}
-    if len(found) != 1:
-        places = " and ".join(sorted(found)) or "none"
+    entries = {entry.value: entry for entry in entry_points(group=GROUP) if entry.name == name}
+    if len(entries) != 1:
+        places = " and ".join(sorted(entries)) or "none"
         raise GrowthModelUnusable(f"model: expected one package that provides growth model {name!r}, got {places}")
-    (entry,) = found.values()
+    (entry,) = entries.values()
     try:
         make: OpenGrowthModel = entry.load()
     except Exception as error:  # a user's module: anything may be wrong with it

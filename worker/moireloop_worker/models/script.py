@@ -152,10 +152,10 @@ def _units(commands: Sequence[Command]) -> str:
 
 def _box(commands: Sequence[Command]) -> int:
     """The number of the command that makes the cell."""
-    found = next((n for n, command in enumerate(commands) if command.name in BOX_MAKERS), None)
-    if found is None:
+    number = next((n for n, command in enumerate(commands) if command.name in BOX_MAKERS), None)
+    if number is None:
         raise ScriptRefused([Wrong(0, "expected read_data or create_box, got neither")])
-    return found
+    return number
 
 
 def _refuse_minimize_between(commands: Sequence[Command], runs: Sequence[int]) -> None:

@@ -19,14 +19,14 @@ LONGEST_NAME: Final = 64
 def name_problems(space: Collection[str], values: Collection[str]) -> list[Problem]:
     """Names in [space] and in growth.values that stand for something else already."""
     taken = f"expected a name that is not one of moireloop's own placeholders: {SEED}, {SEED}2, ..., {FRAME_STEPS}"
-    found = [
+    problems = [
         Problem(f"{table}.{name}", taken)
         for table, names in (("space", space), ("growth.values", values))
         for name in names
         if is_seed(name) or name == FRAME_STEPS
     ]
     twice = [Problem(f"growth.values.{name}", "has a range in [space] already") for name in values if name in space]
-    return [*found, *twice]
+    return [*problems, *twice]
 
 
 def placeholder_problems(
@@ -39,8 +39,8 @@ def placeholder_problems(
         space: names of the growth parameters.
     """
     known = [*space, *settings.values, SEED, FRAME_STEPS]
-    found = {name: command.line for command in reversed(commands) for name in command.placeholders}
-    unknown = {name: line for name, line in found.items() if name not in known and not is_seed(name)}
+    lines = {name: command.line for command in reversed(commands) for name in command.placeholders}
+    unknown = {name: line for name, line in lines.items() if name not in known and not is_seed(name)}
     told_of = sorted(unknown, key=lambda name: unknown[name])[: MOST_PROBLEMS + 1]
     meant = {name: nearest(name[:LONGEST_NAME], known) for name in told_of}
     file = settings.file.name
@@ -52,10 +52,10 @@ def placeholder_problems(
         for name in told_of
     ]
     problems += _bare_variables(commands, file, known)
-    seeds = {SEED} if any(is_seed(name) for name in found) else set()
+    seeds = {SEED} if any(is_seed(name) for name in lines) else set()
     referred = _variables(commands)
     bare = {name for name in known if name in referred}
-    used = {*found, *meant.values(), *seeds, *(bare if problems else ())}
+    used = {*lines, *meant.values(), *seeds, *(bare if problems else ())}
     missing = [_missing(name, settings.values, space) for name in known if name not in used]
     return [*at_most(problems, len(unknown) - len(told_of)), *missing]
 

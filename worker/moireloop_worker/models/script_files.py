@@ -131,13 +131,13 @@ def keep_script(settings: GrowthSettings, frame_steps: int, folder: CampaignFold
     """Copy script and files into the campaign's folder; nothing for other growth models."""
     if not isinstance(settings, ScriptSettings):
         return
-    found = found_script(settings, frame_steps)
+    script = found_script(settings, frame_steps)
     folder.script.mkdir(mode=0o700, exist_ok=True)
-    for name, source in found.sources.items():
+    for name, source in script.sources.items():
         with replaced_whole(folder.script / name) as copy:
             shutil.copyfile(source, copy)
-    write_synced(folder.script / COPY, found.settings.text)
-    write_synced(folder.script / SETTINGS, found.settings.model_dump_json(indent=2) + "\n")
+    write_synced(folder.script / COPY, script.settings.text)
+    write_synced(folder.script / SETTINGS, script.settings.model_dump_json(indent=2) + "\n")
 
 
 def growth_section(settings: GrowthSettings, frame_steps: int, folder: CampaignFolder) -> dict[str, Any]:

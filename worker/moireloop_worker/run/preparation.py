@@ -171,8 +171,8 @@ def prepared_structure(
         PreparationStopped: the watch asked to stop.
         NotMolten: the layer that was to melt did not.
     """
-    with ExitStack() as held:
-        choice = on_first_rank(communicator, lambda: _choose(structures, preparation, watch, held))
+    with ExitStack() as stack:
+        choice = on_first_rank(communicator, lambda: _choose(structures, preparation, watch, stack))
         if choice.refusal is not None:
             raise NotMolten(choice.refusal)
         if choice.found is not None:
@@ -238,9 +238,9 @@ def _choose(structures: PreparedStructures, preparation: Preparation, watch: Wat
 
 def _earlier_choice(structures: PreparedStructures, preparation: Preparation) -> _Choice | None:
     """What came of it before; None where it was never computed to its end."""
-    found = structures.find(preparation.key)
-    if found is not None:
-        return _Choice(found=found)
+    structure = structures.find(preparation.key)
+    if structure is not None:
+        return _Choice(found=structure)
     refusal = structures.refused(preparation.key, preparation.molten)
     return _Choice(refusal=refusal) if refusal is not None else None
 

@@ -36,21 +36,21 @@ def survey() -> Allocation:
     number = job_id()
     said = _output_of("scontrol", "--oneliner", "--details", "show", "job", number)
     try:
-        found = allocation_of(said)
+        allocation = allocation_of(said)
     except ValueError as error:
         raise CannotLaunch(f"expected scontrol to list the nodes of Slurm job {number}: {error}") from error
-    if found is None:
+    if allocation is None:
         raise CannotLaunch(f"expected Slurm job {number} to run, got {state_of(said) or said[:200]!r}")
-    return found
+    return allocation
 
 
 def end_steps(prefix: str) -> list[str]:
     """Cancel the steps of this job whose names begin so; returns their ids. Raises CannotLaunch."""
     number = job_id()
-    found = steps_of(_output_of("squeue", "--noheader", "--steps", f"--jobs={number}", "--format=%i %j"), prefix)
-    if found:
-        _output_of("scancel", "--signal=KILL", *found)
-    return found
+    steps = steps_of(_output_of("squeue", "--noheader", "--steps", f"--jobs={number}", "--format=%i %j"), prefix)
+    if steps:
+        _output_of("scancel", "--signal=KILL", *steps)
+    return steps
 
 
 def _output_of(*words: str) -> str:

@@ -19,9 +19,9 @@ def allocation_of(said: str) -> Allocation | None:
     job, state = _field(said, "JobId"), _field(said, "JobState")
     if state not in ("RUNNING", "COMPLETING", "SUSPENDED") or not (parts := NODES.findall(said)):
         return None
-    found = {name: _node(name, cpus, gres) for names, cpus, gres in parts for name in expanded(names)}
+    nodes = {name: _node(name, cpus, gres) for names, cpus, gres in parts for name in expanded(names)}
     first = _field(said, "BatchHost")
-    return Allocation(f"Slurm job {job}", tuple(sorted(found.values(), key=lambda node: node.name != first)))
+    return Allocation(f"Slurm job {job}", tuple(sorted(nodes.values(), key=lambda node: node.name != first)))
 
 
 def state_of(said: str) -> str:
@@ -47,10 +47,10 @@ def expanded(names: str) -> list[str]:
     Raises:
         ValueError: a bracket is not closed, or there are more than MOST_NODES names.
     """
-    found = [name for part in _split(names) for name in _expanded_part(part)]
-    if len(found) > MOST_NODES:
-        raise ValueError(f"expected at most {MOST_NODES} nodes, got {len(found)}")
-    return found
+    names_of_nodes = [name for part in _split(names) for name in _expanded_part(part)]
+    if len(names_of_nodes) > MOST_NODES:
+        raise ValueError(f"expected at most {MOST_NODES} nodes, got {len(names_of_nodes)}")
+    return names_of_nodes
 
 
 def _split(names: str) -> list[str]:
@@ -61,11 +61,11 @@ def _split(names: str) -> list[str]:
 
 
 def _expanded_part(part: str) -> list[str]:
-    found = re.search(r"\[([^\]]*)\]", part)
-    if found is None:
+    match = re.search(r"\[([^\]]*)\]", part)
+    if match is None:
         return [part]
-    before, after = part[: found.start()], _expanded_part(part[found.end() :])
-    return [f"{before}{number}{rest}" for number in _numbers(found[1]) for rest in after]
+    before, after = part[: match.start()], _expanded_part(part[match.end() :])
+    return [f"{before}{number}{rest}" for number in _numbers(match[1]) for rest in after]
 
 
 def _numbers(ranges: str) -> list[str]:
@@ -86,5 +86,5 @@ def _node(name: str, cpus: str, gres: str) -> Node:
 
 
 def _field(said: str, name: str) -> str:
-    found = re.search(rf"\b{name}=(\S+)", said)
-    return found[1] if found else ""
+    match = re.search(rf"\b{name}=(\S+)", said)
+    return match[1] if match else ""

@@ -34,12 +34,12 @@ def advise(path: Path, *, target: str | None = None) -> int:
 
 
 def _advice(path: Path, target: Target | None) -> ChamberAdvice:
-    found = client_or_folder(path)
-    if isinstance(found, CampaignFolder):
+    source = client_or_folder(path)
+    if isinstance(source, CampaignFolder):
         from moireloop.stored import open_campaign
 
-        return open_campaign(found.root).advise_chamber(target)
-    with found as client:
+        return open_campaign(source.root).advise_chamber(target)
+    with source as client:
         return client.advise_chamber(target)
 
 

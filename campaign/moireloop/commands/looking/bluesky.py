@@ -84,11 +84,11 @@ def _hand_on(source: Source, take: Callable[[list[Document], Place], int]) -> in
 @contextmanager
 def _source(path: Path) -> Iterator[Source]:
     """The campaign of a connection file, a campaign file or a folder. Raises NotRunning and what those raise."""
-    found = client_or_folder(path, timeout_s=TIMEOUT_S)
-    if isinstance(found, CampaignFolder):
+    source = client_or_folder(path, timeout_s=TIMEOUT_S)
+    if isinstance(source, CampaignFolder):
         from moireloop.stored import open_campaign
 
-        yield stored(open_campaign(found.root))
+        yield stored(open_campaign(source.root))
         return
-    with found as client:
+    with source as client:
         yield running(client)

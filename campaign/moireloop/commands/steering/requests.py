@@ -64,8 +64,8 @@ def retarget(path: Path, *, target: Sequence[str], pattern: str | None = None) -
         if pattern:
             name, _, within = pattern.partition(":")
             tolerance = _number("tolerance of the target", within) if within else None
-            found = client.retarget_to_pattern(None if name == NEWEST else name, tolerance)
-            targets = [(found.twist_deg, found.tolerance_deg)]
+            entry = client.retarget_to_pattern(None if name == NEWEST else name, tolerance)
+            targets = [(entry.twist_deg, entry.tolerance_deg)]
         else:
             client.retarget(targets)
     wanted = ", ".join(f"{twist_deg:g} +- {tolerance_deg:g}" for twist_deg, tolerance_deg in targets)
@@ -153,10 +153,10 @@ def client_of(path: Path) -> CampaignClient:
     """A client by a connection file, or of the campaign of a campaign file or folder. Raises NotRunning."""
     from moireloop.client.client import NotRunning
 
-    found = client_or_folder(path)
-    if isinstance(found, CampaignFolder):
-        raise NotRunning(f"the campaign in {found.root} is not running, so it takes no requests")
-    return found
+    source = client_or_folder(path)
+    if isinstance(source, CampaignFolder):
+        raise NotRunning(f"the campaign in {source.root} is not running, so it takes no requests")
+    return source
 
 
 def named_numbers(texts: Sequence[str]) -> dict[str, float]:
