@@ -25,7 +25,7 @@ from moireloop_broker.contract.events import (
 
 
 class Proposal(NamedTuple):
-    """A new candidate, packed, with its event and the request's event ('' where nobody outside asked)."""
+    """A new candidate, packed, with its event and the request's event ('' without a request)."""
 
     candidate_id: str
     candidate: bytes

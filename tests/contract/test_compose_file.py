@@ -133,10 +133,18 @@ def test_kernels_are_in_the_images_of_those_who_fit_lattices(name: str) -> None:
 
 
 def test_every_variable_is_in_the_env_file() -> None:
-    """And each of its variables is used, or is Docker's own; one that is missing is an error, not an empty word."""
-    used = re.findall(r"\$\{(\w+):\?[^}]+\}", COMPOSE.read_text(encoding="utf-8"))
+    """And each of its variables is used, or is Docker's own; a missing one is an error, except pip's own variables."""
+    text = COMPOSE.read_text(encoding="utf-8")
+    used = re.findall(r"\$\{(\w+):\?[^}]+\}", text)
+    of_pip = re.findall(r"\$\{(PIP_\w+):?-[^}]*\}", text)
     assert {*used, "COMPOSE_PROJECT_NAME"} == set(environment())
-    assert COMPOSE.read_text(encoding="utf-8").count("$") == len(used)
+    assert text.count("$") == len(used) + len(of_pip)
+
+
+def test_pips_variables_reach_the_build() -> None:
+    """Each has an argument of its name in the Dockerfile, with the same default."""
+    defaults = dict(re.findall(r"\$\{(PIP_\w+):?-([^}]*)\}", COMPOSE.read_text(encoding="utf-8")))
+    assert defaults == dict(re.findall(r"^ARG (PIP_\w+)=(.*)$", DOCKERFILE, re.MULTILINE))
 
 
 def test_campaign_file_leaves_workers_to_containers() -> None:

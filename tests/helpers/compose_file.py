@@ -42,6 +42,7 @@ def document() -> dict[str, Any]:
     text = COMPOSE.read_text(encoding="utf-8")
     for name, value in environment().items():
         text = re.sub(rf"\$\{{{name}:[^}}]*\}}", value, text)
+    text = re.sub(r"\$\{PIP_\w+:?-([^}]*)\}", r"\1", text)
     assert "${" not in text, "a variable is not in docker/.env"
     return dict(yaml.safe_load(text))
 

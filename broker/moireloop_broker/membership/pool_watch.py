@@ -48,7 +48,7 @@ class PoolWatch:
         """Whose fault it is that a worker does not renew its lease; None while that shows yet.
 
         A pool that was heard of since its worker's lease ran out lives: it is the worker's. A pool that is silent too
-        has gone with its host or its allocation: nobody is to blame.
+        has gone with its host or its allocation, and is not charged.
 
         Args:
             worker: its name.

@@ -39,7 +39,7 @@ class Guarded:
         command: command line.
         name: of what it is, for the log.
         memory_bytes: memory that each of its processes may take (RLIMIT_DATA); `guard.UNLIMITED` for any.
-        pass_fds: descriptors that the command inherits; nobody else holds them once it runs.
+        pass_fds: descriptors that the command inherits; no other process holds them once it runs.
         env: variables that its environment gets in addition to this process's own.
         stdin, stdout, stderr: as of subprocess.Popen; of each output OUTPUT_BYTES are let through.
     """

@@ -98,7 +98,7 @@ class RedisServer:
 
     Args:
         folder: with a TLS server, certificate and key lie there as `TLS_FILES`.
-        users: who else may do what; by default nobody else.
+        users: further users and their rights; by default none.
         url: by which it is reached; by default without TLS. With the scheme rediss it speaks only TLS.
     """
 

@@ -101,7 +101,7 @@ class LeaseWatch:
         return [c for c in self._leased() if self._end(c, reason, charged=False)]
 
     def expire_leases(self, grace_s: float = 0.0) -> list[str]:
-        """End the attempts whose lease was not renewed in time, and give back entries that nobody leased.
+        """End the attempts whose lease was not renewed in time, and give back entries without a lease.
 
         A lease must have been seen expired, unchanged, for `grace_s` of this process's own clock. After a jump of
         the server's clock, or when Redis, this process or the whole machine was paused, all leases look expired

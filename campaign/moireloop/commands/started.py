@@ -79,7 +79,7 @@ def connection_file(path: Path, role: Role | None, *, waits: bool) -> Path:
 
     Raises:
         CampaignFileError: there is no such campaign file.
-        NeverStarted: there is no campaign, and nobody waits for it.
+        NeverStarted: there is no campaign, and no command waits for it.
     """
     if path.is_dir():
         folder = CampaignFolder(path.resolve())

@@ -1,4 +1,4 @@
-"""Standard output and error as they are found: closed, of another encoding, or with nobody who reads them (adapter)."""
+"""Standard output and error as they are found: closed, of another encoding, or without a reader (adapter)."""
 
 from __future__ import annotations
 

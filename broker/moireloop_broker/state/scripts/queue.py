@@ -24,7 +24,7 @@ ProposeOutcome = Literal["queued", "known", "spent"]
 MoveOutcome = Literal["moved", "late", "unknown"]
 
 Charge = Literal[0, 1, 2]
-"""What the end of an attempt costs: a loss (0), an attempt (1), or nothing, since it is nobody's fault (2)."""
+"""What the end of an attempt costs: a loss (0), an attempt (1), or nothing, for a fault of the infrastructure (2)."""
 
 Turn = Literal[0, 1, 2]
 """Where a candidate waits that is queued again: last (0), first since it was lost (1) or given back on request (2)."""

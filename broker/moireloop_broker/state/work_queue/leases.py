@@ -165,7 +165,7 @@ class Leases:
     def fail(self, lease: Lease, reason: str, *, charged: bool = True, counted: bool = True) -> FailOutcome:
         """End an attempt without a final frame; `charged` uses up one of the candidate's attempts.
 
-        An attempt that is not `counted` is charged to nobody: however often that happens, there is a retry. After an
+        An attempt that is not `counted` is not charged: however often that happens, there is a retry. After an
         error of its own the candidate starts over, behind all others; else it continues, and comes first.
 
         Returns:
