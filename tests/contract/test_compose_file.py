@@ -26,8 +26,8 @@ from tests.helpers.compose_file import (
 SERVICES = ("broker", "conductor", "optimizer", "analyzer", "worker", "gateway")
 
 
-def test_each_service_is_a_container_of_its_own() -> None:
-    """With an image of its own; all share one volume, and get the campaign file for reading alone."""
+def test_each_service_has_its_own_container() -> None:
+    """Each has its own image; all share one volume and get the campaign file read-only."""
     found = services()
     assert set(found) == set(SERVICES)
     for name, service in found.items():

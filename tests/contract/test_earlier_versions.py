@@ -96,7 +96,7 @@ def test_earlier_requests_are_served(kind: str) -> None:
     assert read.model_dump() == {**fields, "requester": SOMEBODY}
 
 
-def test_what_earlier_workers_said_is_read() -> None:
+def test_statuses_of_earlier_workers_are_read() -> None:
     """The records of workers of c78208a have no phase: such a worker was up."""
     said = {"worker": "worker-0", "candidate_id": "c1", "attempt": 1, "step": 5, "seen_s": 1.7e9}
     assert unpack_as(WorkerStatus, msgpack.packb(said)).came_up

@@ -70,7 +70,7 @@ def test_hostile_frame_is_refused_with_its_reason(hostile: HostileFrame) -> None
 
 @every_reader
 @pytest.mark.parametrize("name", [*NOT_MESSAGES, "too large"])
-def test_what_is_no_message_is_refused_by_every_reader(name: str, read: Reader) -> None:
+def test_invalid_message_is_refused_by_every_reader(name: str, read: Reader) -> None:
     """Bytes that are no message are malformed wherever they arrive."""
     hostile = NOT_MESSAGES.get(name, TOO_LARGE)
     with pytest.raises(MalformedMessage, match=r"\w"):

@@ -152,7 +152,7 @@ def test_topics_are_those_of_the_code() -> None:
     assert set(members(Published)) == {*members(Event), Observation, FrameAnalysed}
 
 
-def test_requests_and_their_replies_are_those_of_the_code() -> None:
+def test_requests_and_their_replies_match_the_code() -> None:
     """The table of requests has all of them."""
     described = {code(request): code(reply) for request, reply in rows("Control")}
     assert set(described) == {model.__name__ for model in members(Request)}

@@ -20,7 +20,7 @@ RUN_BY = {
     ),
     "budget.wall_time_s = none": (
         "integration/optimizer/test_optimizer_service.py",
-        "test_a_campaign_comes_to_its_end",
+        "test_a_campaign_ends",
     ),
     "budget.outside_counts = true": (
         "unit/optimizer/service/test_planner_steered.py",
@@ -34,14 +34,17 @@ RUN_BY = {
     "growth = noop": ("integration/campaign/test_redis_urls.py", "test_unix"),
     "growth = mos2-rebo": ("integration/worker/test_mos2_runs.py", "test_rebo_grows_from_a_molten_layer"),
     "growth = mos2-reaxff": ("integration/worker/test_mos2_runs.py", "test_reaxff_melts_and_runs"),
-    "growth = script": ("system/test_script_campaign.py", "test_campaign_with_a_script_of_ones_own"),
+    "growth = script": ("system/test_script_campaign.py", "test_campaign_with_a_users_script"),
     "growth = foreign": (
         "integration/worker/test_plug_ins.py",
         "test_package_of_plug_ins_runs",
     ),
     "growth.preset = paper": ("unit/worker/models/test_mos2.py", "test_preset_paper_is_the_protocol_of_the_paper"),
     "growth.preset = small": ("integration/worker/test_mos2_runs.py", "test_rebo_grows_from_a_molten_layer"),
-    "growth.force_field = given": ("integration/worker/test_mos2_runs.py", "test_changed_force_field_is_prepared_anew"),
+    "growth.force_field = given": (
+        "integration/worker/test_mos2_runs.py",
+        "test_changed_force_field_is_prepared_again",
+    ),
     "growth.force_field = none": ("integration/worker/test_mos2_runs.py", "test_rebo_grows_from_a_molten_layer"),
     "workers.count = given": ("integration/worker/test_worker.py", "test_worker_runs_one_candidate_after_another"),
     "workers.cores = given": ("unit/worker/launchers/test_allocation.py", "test_cores_of_a_rank_count"),
@@ -50,7 +53,7 @@ RUN_BY = {
     "workers.on_term = hand_back": ("integration/worker/test_giving_back.py", "test_notice_makes_the_pool_give_back"),
     "workers.on_term = drain": (
         "integration/worker/test_giving_back.py",
-        "test_notice_to_pool_and_workers_is_no_death",
+        "test_notice_to_pool_and_workers_is_not_a_death",
     ),
     "workers.scratch = given": ("integration/worker/test_giving_back.py", "test_runs_on_scratch_are_copied_back"),
     "workers.scratch = none": ("integration/worker/test_worker.py", "test_worker_runs_one_candidate_after_another"),
@@ -76,7 +79,7 @@ RUN_BY = {
     "analyzers.estimator = row": ("unit/analyzer/test_warm_up.py", "test_no_frame_compiles_anything"),
     "analyzers.analyses_of = final": (
         "integration/analyzer/test_further_analyzers.py",
-        "test_what_they_find_stands_in_the_result",
+        "test_their_numbers_are_in_the_result",
     ),
     "analyzers.analyses_of = every": (
         "integration/analyzer/test_further_analyzers.py",
@@ -100,11 +103,11 @@ RUN_BY = {
     ),
     "diffraction.temperature_k = given": (
         "unit/campaign/experiment/test_simulating.py",
-        "test_heat_is_the_runs_own",
+        "test_heat_belongs_to_the_run",
     ),
     "diffraction.temperature_k = none": (
         "unit/campaign/experiment/test_simulating.py",
-        "test_heat_is_the_runs_own",
+        "test_heat_belongs_to_the_run",
     ),
     "diffraction.domain_angstrom = given": (
         "physics/test_scattering.py",
@@ -114,7 +117,7 @@ RUN_BY = {
         "physics/test_scattering.py",
         "test_rods_closer_than_the_resolution_are_one_wide_peak",
     ),
-    "optimizer.mode = async": ("integration/optimizer/test_optimizer_service.py", "test_a_campaign_comes_to_its_end"),
+    "optimizer.mode = async": ("integration/optimizer/test_optimizer_service.py", "test_a_campaign_ends"),
     "optimizer.learn_from_patterns = true": (
         "integration/optimizer/test_optimizer_service.py",
         "test_a_candidate_comes_from_results_and_growths_together",

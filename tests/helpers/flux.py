@@ -35,7 +35,7 @@ def why_no_flux() -> str | None:
 
 
 class Flux:
-    """Each allocation is an instance of its own, since what a test breaks of one cannot be repaired."""
+    """Each allocation is a separate instance, since what a test breaks cannot be repaired."""
 
     launcher = "flux"
     tells_a_dead_rank_s = 2.0

@@ -1,4 +1,4 @@
-"""Two hosts on one machine: network namespaces that a switch joins, each with a host name and /etc/hosts of its own.
+"""Two hosts on one machine: network namespaces that a switch joins, each with its own host name and /etc/hosts.
 
 They share the file system, as hosts of a cluster do. What is started on a host keeps its process id, and can be
 signalled as any other process.

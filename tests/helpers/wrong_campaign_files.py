@@ -1,6 +1,6 @@
 """Campaign files that are wrong, each in one way, and a piece of what must be said about it.
 
-A file is the good one below with one piece replaced, a text of its own, or an action that leaves anything but a good
+A file is the good one below with one piece replaced, a separate text, or an action that leaves anything but a good
 file or a good folder at the path. {file}, {folder} and {parent} in the expected text stand for the paths.
 """
 

@@ -105,7 +105,7 @@ def test_too_few_atoms_have_no_twist(atoms: int) -> None:
     assert estimate.reason == f"expected at least 14 lattice atoms in two layers, got {atoms}"
 
 
-def test_a_row_of_atoms_is_no_lattice() -> None:
+def test_a_row_of_atoms_is_not_a_lattice() -> None:
     """Atoms of the upper layer all on one line."""
     row = np.column_stack([np.arange(20) * 3.0, np.full(20, 5.0)])
     estimate = twist_of(stacked(crystal(BASIS, 60.0, np.zeros(2)), row, 60.0, periodic=False))
@@ -193,7 +193,7 @@ def test_a_random_layer_of_a_dozen_atoms_has_no_twist(atoms: int, periodic: bool
             assert estimate.reason.startswith("upper layer")
 
 
-def test_atoms_in_a_clump_are_no_crystal() -> None:
+def test_atoms_in_a_clump_are_not_a_crystal() -> None:
     """Two perfect lattices of a thousandth of an angstrom: no such crystal, and neither time nor memory is spent."""
     bilayer = commensurate(3, 2)
     tiny = bilayer.positions * np.array([1e-6, 1e-6, 1.0])

@@ -48,7 +48,7 @@ def test_a_closed_cell_has_rows_that_go_round_it() -> None:
 
 @pytest.mark.parametrize("twist", [0.0, 2.76, 8.2, 15.0, 25.0])
 @pytest.mark.parametrize("both", [True, False], ids=["whole cell", "upper layer"])
-def test_under_shear_rows_turn_as_their_own_steps_do(twist: float, both: bool) -> None:
+def test_under_shear_rows_turn_with_their_steps(twist: float, both: bool) -> None:
     """x' = x + 0.055 y leaves a row along x where it is; other rows turn by what the shear does to their steps."""
     shear = np.array([[1.0, 0.055], [0.0, 1.0]])
     bilayer = square(twist, length=40.0)

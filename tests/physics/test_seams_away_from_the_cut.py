@@ -50,7 +50,7 @@ def test_a_jump_is_found_where_it_is(across: tuple[int, int]) -> None:
     assert jump.odds > 60.0
 
 
-def test_a_wave_is_no_jump() -> None:
+def test_a_wave_is_not_a_jump() -> None:
     """However large, and with the noise of the atoms."""
     assert max(jump.odds for jump in displaced((0.0, 0.0), 0.0, (1, 0), 0.5)) < 25.0
 
@@ -84,7 +84,7 @@ def measured(slip: float, wave: float, seed: int, across_angstrom: float, *, per
 
 
 @pytest.mark.parametrize(("slip", "wave"), [(0.3, 0.1), (0.5, 0.0), (0.5, 0.1)])
-def test_a_band_that_slipped_is_no_seam(slip: float, wave: float) -> None:
+def test_a_slipped_band_is_not_a_seam(slip: float, wave: float) -> None:
     """It jumps there and back, and the layer closes: most such layers have no twist, none a wrong one."""
     errors = []
     for seed in range(8):

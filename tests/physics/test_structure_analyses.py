@@ -76,7 +76,7 @@ def test_diffraction_of_a_crystal() -> None:
     assert lengths.min() == pytest.approx(found.numbers["moire_per_angstrom"])
 
 
-def test_diffraction_does_not_depend_on_how_the_frame_lies(rng: np.random.Generator) -> None:
+def test_diffraction_does_not_depend_on_the_orientation_of_the_frame(rng: np.random.Generator) -> None:
     """Turned in space, moved through the boundary, atoms in another order: the same numbers."""
     still = mx2(3, 2, repeats=2).shaken(0.05, rng)
     tilt = np.array([[1.0, 0, 0], [0, np.cos(0.4), -np.sin(0.4)], [0, np.sin(0.4), np.cos(0.4)]])

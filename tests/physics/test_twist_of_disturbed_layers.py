@@ -129,7 +129,7 @@ def test_strain_and_shear_and_noise_together(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     "cells", [((1, 0), (0, 1)), ((1, 0), (1, 1)), ((1, 0), (-1, 1)), ((1, -1), (0, 1)), ((1, 0), (2, 1))]
 )
-def test_a_seam_is_found_whatever_vectors_describe_the_cell(cells: tuple[tuple[int, int], tuple[int, int]]) -> None:
+def test_a_seam_is_found_for_any_choice_of_cell_vectors(cells: tuple[tuple[int, int], tuple[int, int]]) -> None:
     """Layers with seams along the sides of a square, the square given by other vectors that span the same lattice."""
     for seed in range(10):
         rng = np.random.default_rng(seed)

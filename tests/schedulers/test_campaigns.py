@@ -55,7 +55,7 @@ def script(folder: Path, name: str, *lines: str) -> Path:
 
 
 def test_two_jobs_feed_one_campaign(slurm: Slurm, campaign: Make, tmp_path: Path) -> None:
-    """The campaign has no workers of its own; one pool from each job does, and the jobs end with it.
+    """The campaign has no own workers; one pool from each job does, and the jobs end with it.
 
     One job starts an analyzer too, by the scheduler, beside its workers.
     """

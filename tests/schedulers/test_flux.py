@@ -129,7 +129,7 @@ def test_end_of_a_job_is_known_and_an_instance_without_end_has_none(held: Held) 
     assert "None" in said(held.environment, "flux", "alloc", "-N1", "-n1", sys.executable, "-c", ask)
 
 
-def test_what_its_own_job_holds_is_not_there_for_workers(held: Held) -> None:
+def test_what_its_job_holds_is_not_available_to_workers(held: Held) -> None:
     """`moireloop run` as a job of the instance takes a core away from the workers."""
     ask = "from moireloop_worker.flux.survey import survey; print(survey().shown)"
     assert "2 nodes of 1 core and 2 GPUs" in said(held.environment, sys.executable, "-c", ask)

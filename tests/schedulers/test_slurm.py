@@ -1,4 +1,4 @@
-"""What only Slurm has: the end of a job that is moved, a command of its own that does not respond."""
+"""What only Slurm has: the end of a job that is moved, one of its commands that does not respond."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_end_of_a_job_is_known_and_asked_again(slurm: Slurm, tmp_path: Path, mon
         ("PATH", "/nowhere", "expected srun on the PATH within Slurm job 7, got none"),
     ],
 )
-def test_what_is_no_job_is_reported_in_one_line(
+def test_invalid_job_is_reported_in_one_line(
     slurm: Slurm, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
 ) -> None:
     """A job that is over, none at all, and a machine without srun."""
@@ -75,7 +75,7 @@ def held(slurm: Slurm) -> Iterator[Held]:
         yield allocation
 
 
-def test_ranks_that_do_not_find_each_other_are_no_worker(
+def test_ranks_that_do_not_find_each_other_form_no_worker(
     held: Held, make_campaign: Make, start_pool: StartPool
 ) -> None:
     """With `--mpi=none`, Slurm's usual default, each rank would be a worker; they end, and the status says why."""

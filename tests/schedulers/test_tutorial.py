@@ -24,7 +24,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "cluster.md"
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("compiled_kernels")
-def test_job_of_the_page_comes_to_all_results(slurm: Slurm, tmp_path: Path) -> None:
+def test_job_of_the_page_gets_all_results(slurm: Slurm, tmp_path: Path) -> None:
     """The page's file and its job script, submitted as they are."""
     if shutil.which("redis-server") is None and shutil.which("valkey-server") is None:
         pytest.skip("no Redis server with TLS on the PATH, which a campaign on several hosts needs")

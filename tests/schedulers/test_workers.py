@@ -68,9 +68,7 @@ def test_killed_rank_is_charged_and_its_candidate_runs_again_at_once(
     assert time.monotonic() - killed_s < 30
 
 
-def test_worker_that_somebody_cancels_is_lost(
-    scheduler: Scheduler, held: Held, make_campaign: Make, start_pool: StartPool
-) -> None:
+def test_cancelled_worker_is_lost(scheduler: Scheduler, held: Held, make_campaign: Make, start_pool: StartPool) -> None:
     """A cancel from outside uses up no attempt, and another worker starts."""
     campaign = make_campaign(LONG_BEAD, **ONE)
     campaign.propose("c0")

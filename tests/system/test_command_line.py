@@ -118,7 +118,7 @@ def assert_closed_pipe_is_no_trouble(running: RunningCampaign) -> None:
     assert (running.folder / "results.csv").exists()
 
 
-def test_fresh_run_begins_anew(campaign: Make) -> None:
+def test_fresh_run_starts_over(campaign: Make) -> None:
     """`run --fresh` removes what was there and runs; a file of the user's in the folder stays."""
     running = campaign(results=4)
     running.start()

@@ -251,7 +251,7 @@ def test_events_are_the_log_without_a_gap(watched: Watched) -> None:
     assert came == ids[8:]
 
 
-def test_a_proposal_comes_to_its_result(watched: Watched) -> None:
+def test_a_proposal_gets_its_result(watched: Watched) -> None:
     """Proposed over HTTP, announced by an event, listed in the table of results."""
     looking = watched.gateway.looking
     with looking.listen(f"{HERE}/events?topics=result/3") as events:

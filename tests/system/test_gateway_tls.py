@@ -65,7 +65,7 @@ def test_tls_by_files(opened: RunningGateway, folder: Path) -> None:
 
 
 def test_one_origin_is_let_in(opened: RunningGateway, folder: Path) -> None:
-    """The one that was named may read, with a token of its own and no cookie; any other learns nothing."""
+    """The one that was named may read, with its own token and no cookie; any other learns nothing."""
     preflight = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
     for answer in (ask(opened, folder, Origin=ORIGIN), ask(opened, folder, "OPTIONS", **preflight)):
         assert answer.headers["access-control-allow-origin"] == ORIGIN

@@ -19,7 +19,7 @@ RESULTS = 60
 pytestmark = pytest.mark.timeout(600)
 
 
-def test_campaign_with_a_strategy_of_ones_own(campaign: Callable[..., RunningCampaign], tmp_path: Path) -> None:
+def test_campaign_with_a_users_strategy(campaign: Callable[..., RunningCampaign], tmp_path: Path) -> None:
     """It chooses the candidates after the initial design; resume reports that the file has changed."""
     running = campaign(results=RESULTS, strategy="own_strategy.py:LocalWalk")
     shutil.copy(EXAMPLES / "own_strategy.py", tmp_path)

@@ -19,7 +19,7 @@ Make = Callable[..., RunningCampaign]
 
 
 def send_garbage(address: Address, seed: int) -> None:
-    """Random bytes over a connection of its own, which the other end may close whenever it likes."""
+    """Random bytes over a separate connection, which the other end may close whenever it likes."""
     with contextlib.suppress(OSError), socket.create_connection(address, timeout=1.0) as connection:
         connection.sendall(random.Random(seed).randbytes(1 + seed * 37 % 5000))
 

@@ -18,7 +18,7 @@ TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorials" / "own-input.md"
 pytestmark = pytest.mark.timeout(240)
 
 
-def test_campaign_with_a_script_of_ones_own(campaign: Callable[..., RunningCampaign], tmp_path: Path) -> None:
+def test_campaign_with_a_users_script(campaign: Callable[..., RunningCampaign], tmp_path: Path) -> None:
     """Twists are measured, the runs follow the script, and a resumed campaign keeps to the script that it had."""
     running = campaign()
     shutil.copytree(EXAMPLES / "script", tmp_path / "script")

@@ -130,7 +130,7 @@ def test_services_that_start_by_themselves(
 ) -> None:
     """They wait for the campaign; one that is killed and comes again goes on; all end with the session.
 
-    The next one, resumed in the same way, has services of its own. A pool that lingers works for both.
+    The next one, resumed in the same way, has its own services. A pool that lingers works for both.
     """
     running = campaign(results=1000)
     kinds = ("broker", "analyzer", "optimizer", "workers")

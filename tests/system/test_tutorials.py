@@ -24,7 +24,7 @@ PAGES = ROOT / "docs" / "tutorials"
 BLOCK = re.compile(r'^```(\w+)(?: title="(\S+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 BEFORE_OTHERS = "first-campaign"
 ELSEWHERE = {"own-input": "tests/system/test_script_campaign.py", "notebook": "tests/system/test_notebook.py"}
-"""Pages of which a part costs a campaign of its own, which the named test runs."""
+"""Pages with a part that needs a separate campaign, which the named test runs."""
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.filterwarnings("default")]
 

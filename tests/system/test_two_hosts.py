@@ -63,7 +63,7 @@ def test_campaign_runs_on_two_hosts(campaign: Make, hosts: TwoHosts) -> None:
     """Services on one host, the worker on the other; then resumed the other way round, from the same folder.
 
     The private Redis speaks TLS, the ports come from the file, frames reach the analyzer by TCP, and an analyzer of
-    the other host listens there, on an address of its own.
+    the other host listens there, on its own address.
     """
     both = campaign(1000, tls=True, network={"host": "auto", "ports": "41000-41009"})
     both.start(hosts.first)

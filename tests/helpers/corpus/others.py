@@ -39,7 +39,7 @@ def rectangular(rng: Rng) -> Tiling:
 
 
 def ordered_gaps(rng: Rng) -> Tiling:
-    """One site in five to nine empty, in a lattice of its own."""
+    """One site in five to nine empty, on a regular lattice."""
     cells = [((1, 2), (-2, 1)), ((2, 0), (0, 3)), ((2, 1), (-1, 3)), ((2, 0), (0, 4)), ((3, 0), (0, 3))]
     return tilings.with_ordered_gaps(_bond(rng), cells[rng.integers(len(cells))])
 

@@ -112,8 +112,8 @@ def outcomes(connection: Connection) -> dict[str, AnalysisOutcome]:
     return result.analyses
 
 
-def test_what_they_find_stands_in_the_result(connection: Connection, choose: Choose) -> None:
-    """Numbers, arrays and reasons, under the analyzer's name; each has a snapshot of its own."""
+def test_their_numbers_are_in_the_result(connection: Connection, choose: Choose) -> None:
+    """Numbers, arrays and reasons, under the analyzer's name; each gets its own snapshot."""
     choose("greedy", "count")
     found = outcomes(connection)
     cell = bilayer(8.2)[2]

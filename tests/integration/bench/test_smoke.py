@@ -81,7 +81,7 @@ def test_peers() -> None:
 
 
 def test_command_prints_the_table() -> None:
-    """`python -m bench` as a user gives it, for what needs a process of its own."""
+    """`python -m bench` as a user gives it, for what needs a separate process."""
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--tiny", *OF_ITS_OWN], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -290,7 +290,7 @@ def test_replay_over_the_wire(client: redis.Redis, keys: Keys, folder: Path) -> 
     assert found == [entry_id for entry_id, _ in entries]
 
 
-def test_archiving_is_no_fault_of_the_state(client: redis.Redis, keys: Keys, folder: Path) -> None:
+def test_archiving_is_not_a_fault_of_the_state(client: redis.Redis, keys: Keys, folder: Path) -> None:
     """The log loses its first events to the archive; what else they go to is a fault."""
     entries = grown(client, keys, 450)
     watch = StateWatch(client, keys, "", "session")

@@ -88,7 +88,7 @@ def test_subscriber_misses_nothing_when_the_broker_is_killed(broker: BrokerProce
     stream.close()
 
 
-def test_observations_are_published_with_ids_of_their_own(broker: BrokerProcess, outside: CampaignClient) -> None:
+def test_observations_have_separate_ids(broker: BrokerProcess, outside: CampaignClient) -> None:
     """Observations come on their topic, and are replayed alone."""
     stream = outside.subscribe([Observation], since="0-0", wait_s=10)
     client = broker.connection.open_redis()
@@ -187,7 +187,7 @@ def opened_by_the_page(context: zmq.Context[zmq.Socket[bytes]], kind: int, broke
 
 
 def test_dealer_gets_back_what_it_sent_before_the_request(broker: BrokerProcess) -> None:
-    """A DEALER may send a request alone, or behind parts of its own that come back with the reply."""
+    """A DEALER may send a request alone, or behind its own parts, which come back with the reply."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     dealer = opened_by_the_page(context, zmq.DEALER, broker)
     for before in ([], [b""], [b"7", b"", b"x"]):
@@ -227,7 +227,7 @@ def memory_bytes(broker: BrokerProcess) -> int:
     return int(psutil.Process(broker.process.pid).memory_info().rss)
 
 
-def test_entries_that_are_no_messages_are_passed_over(broker: BrokerProcess, outside: CampaignClient) -> None:
+def test_entries_that_are_not_messages_are_skipped(broker: BrokerProcess, outside: CampaignClient) -> None:
     """Garbage in the log, and numbers beyond the bounds of the contract, stop neither relay nor replay nor reader."""
     client = broker.connection.open_redis()
     keys = broker.connection.keys
@@ -338,8 +338,8 @@ def test_both_clients_wait_for_one_result(broker: BrokerProcess, outside: Campai
         outside.wait("c3", 0.2)
 
 
-def test_client_says_when_nothing_answers(tmp_path: Path) -> None:
-    """A campaign that is not running is an error of its own name, not a hang."""
+def test_client_says_when_nothing_responds(tmp_path: Path) -> None:
+    """A campaign that is not running is a named error, not a hang."""
     dead = BrokerProcess(tmp_path)
     with connect(dead.file, timeout_s=0.3) as client, pytest.raises(NotRunning, match="is not running"):
         client.status()

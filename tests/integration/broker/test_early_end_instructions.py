@@ -48,7 +48,7 @@ def settled(client: redis.Redis, keys: Keys, measurement: Measurement) -> Result
     return result
 
 
-def test_first_order_stands(
+def test_first_order_counts(
     client: redis.Redis, keys: Keys, queue: WholeQueue, instructions: Instructions, lease: Lease
 ) -> None:
     """Of two analyzers that decide at once one gives the order; the renewal returns it, and the log has it."""

@@ -1,4 +1,4 @@
-"""Rights: files for other machines, with keys of their own, that may be taken back."""
+"""Rights: files for other machines, with separate keys, that can be revoked."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def lost(helper: Helper, limit_s: float = 1.0) -> str:
     return str(raised.value)
 
 
-def test_it_is_asked_and_answers(start: Callable[[str], Helper]) -> None:
+def test_it_is_asked_and_replies(start: Callable[[str], Helper]) -> None:
     """Also where a message is larger than a pipe holds; nothing is waited for when it is sent."""
     helper = start("answers")
     question = os.urandom(1 << 20)
@@ -176,7 +176,7 @@ def test_it_is_asked_and_answers(start: Callable[[str], Helper]) -> None:
 
 
 def test_all_that_it_started_ends_with_it(start: Callable[[str], Helper], tmp_path: Path) -> None:
-    """A fork, a daemon, one that takes no signal, and a program in a session and an environment of its own."""
+    """A fork, a daemon, one that takes no signal, and a program in its own session and environment."""
     helper = start("leaves")
     helper.send(b"question")
     assert wait_until(lambda: helper.receive(0.1), "it answers") == b"left"

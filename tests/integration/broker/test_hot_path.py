@@ -157,7 +157,7 @@ def test_run_whose_lease_is_lost_is_not_kept_and_the_next_is_taken(queue: WholeQ
     assert (lease.candidate.candidate_id, lease.attempt) == ("c1", 2)
 
 
-def test_stale_entries_are_passed_over_by_whoever_takes(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
+def test_stale_entries_are_skipped_by_takers(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """An entry of a candidate that is not queued any more, or of another attempt, is dropped."""
     client.xadd(keys.queue, {"id": "gone", "attempt": "1", "queued_s": "1.0"})
     queue.proposer.propose_several([candidate("c1")])

@@ -55,7 +55,7 @@ def steered(client: redis.Redis, keys: Keys) -> Steering:
     return Steering(client, keys, CampaignState(client, keys, "test"))
 
 
-def test_a_pattern_is_logged_once_whatever_is_made_of_it_later(
+def test_a_pattern_is_logged_once_even_if_indexed_differently_later(
     client: redis.Redis, keys: Keys, steered: Steering
 ) -> None:
     """A second submission returns the event of the first; another measurement of this name is refused."""

@@ -100,7 +100,7 @@ def test_settings_are_read_and_never_changed(connection: Connection, role: Role)
         assert refused(client, "HSET", KEYS.identity, "id", "other")
 
 
-def test_passwords_of_one_role_are_no_others(connection: Connection) -> None:
+def test_passwords_of_roles_differ(connection: Connection) -> None:
     """Nor does anybody get in without one."""
     url = connection.of_role("worker").redis_url
     for wrong in (url.replace("worker:", "optimizer:"), url.replace("worker:", ":"), url.replace("worker:", "nobody:")):
@@ -108,7 +108,7 @@ def test_passwords_of_one_role_are_no_others(connection: Connection) -> None:
             client.ping()
 
 
-def test_file_of_the_workers_holds_nobody_elses_secrets(connection: Connection, tmp_path: Path) -> None:
+def test_workers_connection_file_has_only_their_secrets(connection: Connection, tmp_path: Path) -> None:
     """Neither the other users' passwords, nor the one that may do everything, nor the key of the services' sockets."""
     path = CampaignFolder(tmp_path).connection_of("worker")
     write_connection(connection.of_role("worker"), path)

@@ -72,7 +72,7 @@ def test_full_page_is_made_once(client: redis.Redis, keys: Keys) -> None:
     assert len(again.entries) == 1
 
 
-def test_page_of_a_log_that_lost_its_end_is_made_anew(client: redis.Redis, keys: Keys) -> None:
+def test_page_of_a_log_that_lost_its_end_is_rebuilt(client: redis.Redis, keys: Keys) -> None:
     """A server that was killed may come back without its newest events: no page tells of them any more."""
     ids = grown(client, keys, SLICE)
     pages, request = Replays(client, keys), ReplayRequest(topics=[CHANGED], limit=SLICE + 1)

@@ -54,7 +54,7 @@ def test_services_reach_it_by_the_certificate_of_their_file(connection: Connecti
             assert client.hget(one.keys.counters, "x") == b"1"
 
 
-def test_nobody_talks_to_it_in_clear(connection: Connection) -> None:
+def test_it_refuses_plaintext(connection: Connection) -> None:
     """The right password is useless without TLS."""
     in_clear = connection.redis_url.partition("?")[0].replace("rediss:", "redis:")
     assert why_silent(in_clear) is not None

@@ -33,7 +33,7 @@ def begun(queue: WholeQueue) -> WholeQueue:
     return queue
 
 
-def test_points_stand_by_step_whatever_the_order(client: redis.Redis, keys: Keys, begun: WholeQueue) -> None:
+def test_points_are_sorted_by_step(client: redis.Redis, keys: Keys, begun: WholeQueue) -> None:
     """Frames that come late, or twice from two analyzers, find their place, each step once, and are published once."""
     observations = Observations(client, keys)
     for step in (500, 1500, 1000, 2000, 1500):
@@ -90,7 +90,7 @@ def test_candidate_and_short_series_take_little_memory(client: redis.Redis, keys
     assert kept <= {b"listpack", b"ziplist"}
 
 
-def test_window_is_answered_with_the_append(client: redis.Redis, keys: Keys, begun: WholeQueue) -> None:
+def test_window_is_returned_with_the_append(client: redis.Redis, keys: Keys, begun: WholeQueue) -> None:
     """Whoever adds a point gets the newest points of all analyzers, oldest first; none without asking."""
     first, second = Observations(client, keys), Observations(client, keys)
     first.add(observation(500))
@@ -110,7 +110,7 @@ def test_attempts_do_not_mix(client: redis.Redis, keys: Keys, begun: WholeQueue)
     assert [(series.attempt, len(series.points)) for series in observations.all_series()] == [(1, 2), (2, 1)]
 
 
-def test_frames_of_nobody_leave_no_key(client: redis.Redis, keys: Keys, begun: WholeQueue) -> None:
+def test_frames_of_unknown_runs_leave_no_key(client: redis.Redis, keys: Keys, begun: WholeQueue) -> None:
     """A frame of an unknown candidate, or of an attempt to come, is published and kept nowhere."""
     observations = Observations(client, keys)
     observations.add(observation(500, candidate_id="c9"))

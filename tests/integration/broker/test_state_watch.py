@@ -104,7 +104,7 @@ def test_key_of_another_type_is_named(name: str, campaign: Campaign) -> None:
 
 
 @pytest.mark.parametrize("name", ["queue", "queue:again", "finals", "log", "counts"])
-def test_key_that_the_next_command_makes_anew_is_named(name: str, campaign: Campaign) -> None:
+def test_key_that_the_next_command_recreates_is_named(name: str, campaign: Campaign) -> None:
     """A stream without its group or its first events, and counts that begin at nothing."""
     campaign.client.delete(key_of(name, campaign.keys))
     campaign.queue.propose(Candidate(candidate_id="c9", parameters={"t": 1.0}, seed=0, proposed_s=1.0))
@@ -117,7 +117,7 @@ def test_key_that_the_next_command_makes_anew_is_named(name: str, campaign: Camp
 
 
 @pytest.mark.parametrize("name", ["queue", "finals"])
-def test_key_that_a_service_makes_anew_is_named(name: str, campaign: Campaign) -> None:
+def test_key_that_a_service_recreates_is_named(name: str, campaign: Campaign) -> None:
     """A broker that starts again makes streams with their groups, but what was in them is lost."""
     if name == "finals":
         campaign.client.hincrby(campaign.keys.counts, "analysing", 1)
@@ -128,7 +128,7 @@ def test_key_that_a_service_makes_anew_is_named(name: str, campaign: Campaign) -
     assert f"{key_of(name, campaign.keys)} has lost candidates" in said[-1]
 
 
-def test_what_was_only_a_step_between_two_commands_is_no_fault(campaign: Campaign) -> None:
+def test_intermediate_settings_are_not_a_fault(campaign: Campaign) -> None:
     """A key that is back at the next look."""
     kept = campaign.client.dump(campaign.keys.counts)
     assert kept is not None

@@ -248,7 +248,7 @@ def test_proposal_from_outside_takes_the_place_of_the_optimizers_newest(campaign
     assert campaign.refused(ProposeRequest(candidate_id="w", parameters={"temperature_k": 2000.0})) == "BudgetSpent"
 
 
-def test_optimizer_takes_nobodys_place(campaign: Steered) -> None:
+def test_optimizer_displaces_no_candidate(campaign: Steered) -> None:
     """Its own proposal beyond the budget is not queued."""
     for number in range(1, 7):
         campaign.own(f"c{number}", 8.0)

@@ -76,7 +76,7 @@ def results(client: redis.Redis, keys: Keys) -> list[Result]:
 TWIST = Measurement(twist_deg=8.2, signed_deg=-8.2, sigma_deg=0.01)
 
 
-def test_candidate_comes_to_one_measured_result(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
+def test_candidate_gets_one_measured_result(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """A candidate that is leased, finished and settled has one result, with every stage's time in order."""
     assert queue.propose(candidate()) == "queued"
     lease = leased(queue)
@@ -226,7 +226,7 @@ def test_entry_handed_out_but_never_leased_comes_back(client: redis.Redis, keys:
     assert leased(queue, "w1").attempt == 1
 
 
-def test_finish_whose_answer_was_lost_may_be_repeated(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
+def test_finish_whose_reply_was_lost_can_be_repeated(client: redis.Redis, keys: Keys, queue: WholeQueue) -> None:
     """The same finish twice, as after a lost connection, is one event and one frame to analyse."""
     queue.propose(candidate())
     lease = leased(queue)
@@ -267,13 +267,13 @@ def test_what_was_lost_goes_on_before_others_begin(client: redis.Redis, keys: Ke
     assert next_of(queue, 3) == ["c1", "c2", "c3"]
 
 
-def test_error_of_its_own_sends_a_candidate_to_the_end(queue: WholeQueue) -> None:
+def test_own_error_sends_a_candidate_to_the_end_of_the_queue(queue: WholeQueue) -> None:
     """Nothing of such an attempt is gone on with, so that it need not keep others waiting."""
     queue.fail(held_by(queue, "w0"), "ERROR: Lost atoms")
     assert next_of(queue, 3) == ["c2", "c3", "c1"]
 
 
-def test_what_meets_nobodys_fault_again_and_again_lets_others_pass(queue: WholeQueue) -> None:
+def test_repeatedly_uncharged_candidate_lets_others_pass(queue: WholeQueue) -> None:
     """It goes first, then last: what is wrong with it alone would else keep all others waiting for ever."""
     queue.fail(held_by(queue, "w0"), "No space left on device", charged=False, counted=False)
     again = leased(queue, "w0")

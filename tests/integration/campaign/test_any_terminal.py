@@ -58,7 +58,7 @@ def test_terminal_of_another_encoding_gets_escapes(command: str, environment: di
 
 
 @pytest.mark.parametrize("redirect", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
-def test_closed_streams_are_no_trouble(redirect: str, file: Path) -> None:
+def test_closed_streams_do_no_harm(redirect: str, file: Path) -> None:
     """Files and sockets of the command do not get the descriptors of the streams."""
     shown = moireloop("status", file, redirect=redirect)
     assert shown.returncode == 0

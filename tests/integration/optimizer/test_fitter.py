@@ -54,7 +54,7 @@ def ask_and_wait(fitter: Fitter, put: Question) -> Answer:
 
 
 @pytest.mark.parametrize("strategy", ["auto", "qei", "thompson", "random"])
-def test_it_answers_with_points_inside(fitter: Fitter, strategy: str) -> None:
+def test_it_suggests_points_inside(fitter: Fitter, strategy: str) -> None:
     """By the strategy asked for, and the same again to the same question."""
     fitter.ask(question(strategy))
     first = answered(fitter)
@@ -105,7 +105,7 @@ def test_its_death_is_reported_and_a_new_one_responds() -> None:
     assert not psutil.pid_exists(fitter.pid)
 
 
-def test_generator_of_xopt_answers(fitter: Fitter) -> None:
+def test_generator_of_xopt_suggests(fitter: Fitter) -> None:
     """Expected improvement of Xopt, named by module and class: one of two points comes close to the target."""
     fitter.ask(question(XOPT, options={"n_monte_carlo_samples": 64}))
     answer = answered(fitter)
@@ -116,7 +116,7 @@ def test_generator_of_xopt_answers(fitter: Fitter) -> None:
     assert np.abs(10.0 * points[:, 0] - 4.0).min() < 0.5
 
 
-def test_generator_of_a_file_answers(fitter: Fitter) -> None:
+def test_generator_from_a_file_suggests(fitter: Fitter) -> None:
     """It lives from question to question, and starts over with other options."""
     fitter.ask(question(f"{OTHERS}:Middle"))
     first = answered(fitter)

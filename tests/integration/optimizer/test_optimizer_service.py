@@ -88,7 +88,7 @@ def test_a_candidate_comes_from_results_and_growths_together(new_campaign: NewCa
     assert np.abs(made - alone).max() > 1e-3
 
 
-def test_a_campaign_comes_to_its_end(new_campaign: NewCampaign, fitter: Fitter) -> None:
+def test_a_campaign_ends(new_campaign: NewCampaign, fitter: Fitter) -> None:
     """The initial design, then the strategy; inside the bounds, exactly the budget, numbers without a gap."""
     campaign = new_campaign()
     run_through(campaign, service_of(campaign, fitter))

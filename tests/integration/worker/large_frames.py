@@ -53,7 +53,7 @@ def wait_for(path: Path) -> None:
 
 
 def rows(snapshots: list[Configuration]) -> list[list[list[float]]]:
-    """Of each snapshot its atoms, type and place, in an order of their own."""
+    """Of each snapshot its atoms, type and place, in their own order."""
     atoms = (np.column_stack([s.types, s.positions]) for s in snapshots)
     return [one[np.lexsort(one.T)].tolist() for one in atoms]
 

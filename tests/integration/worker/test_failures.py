@@ -1,4 +1,4 @@
-"""What can go wrong with a run, caused for real under a real pool: each ends the attempt with a reason of its own."""
+"""What can go wrong with a run, caused for real under a real pool: each ends the attempt with its own reason."""
 
 from __future__ import annotations
 

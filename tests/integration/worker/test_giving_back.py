@@ -61,7 +61,7 @@ def test_pool_gives_back_before_its_end(make_campaign: Make) -> None:
     assert (again.candidate.candidate_id, again.attempt) == ("c0", 2)
 
 
-def test_notice_to_pool_and_workers_is_no_death(make_campaign: Make, start_pool: StartPool) -> None:
+def test_notice_to_pool_and_workers_is_not_a_death(make_campaign: Make, start_pool: StartPool) -> None:
     """Schedulers send SIGUSR1 and SIGALRM to every process of a job; elsewhere than in one nothing comes of it."""
     campaign = make_campaign(LONG_BEAD, on_term="drain", ranks=2, lease_s=60.0)
     campaign.propose("c0")

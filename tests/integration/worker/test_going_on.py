@@ -101,7 +101,7 @@ def test_worker_asked_to_end_loses_nothing(make_campaign: Make, start: Start) ->
     assert_schedule_joined(campaign, step)
 
 
-def test_attempt_after_an_error_of_lammps_begins_anew(make_campaign: Make, start: Start) -> None:
+def test_attempt_after_a_lammps_error_starts_over(make_campaign: Make, start: Start) -> None:
     """LAMMPS gives up an attempt that went on from a restart file: that file is not tried a second time."""
     campaign = make_campaign(MEDIUM_BEAD)
     campaign.propose("c0")

@@ -82,7 +82,7 @@ def held(campaign: Campaign) -> list[WorkerStatus]:
 
 
 @pytest.mark.parametrize(("fault", "ranks"), [*((fault, 1) for fault in FAULTS), ("disk full", 2)])
-def test_fault_of_the_disk_holds_the_worker_and_charges_nobody(
+def test_disk_fault_holds_the_worker_and_charges_no_attempt(
     fault: str, ranks: int, make_campaign: Make, start_pool: StartPool, undo: ExitStack
 ) -> None:
     """The status names what is wrong; when it is fixed all candidates run, and none has lost an attempt."""

@@ -141,7 +141,7 @@ def lease_of(candidate_id: str) -> Lease:
     return Lease(candidate=candidate, attempt=1, worker="worker-0", queued_s=0.0, leased_s=0.0)
 
 
-def test_changed_force_field_is_prepared_anew(engine: Engine, tmp_path: Path) -> None:
+def test_changed_force_field_is_prepared_again(engine: Engine, tmp_path: Path) -> None:
     """The same file is prepared from once; with another content under the same name, again."""
     own = tmp_path / "own.rebomos"
     own.write_bytes(rebo_file().read_bytes())

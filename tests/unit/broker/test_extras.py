@@ -38,7 +38,7 @@ def test_modules_of_an_extra_are_those_that_it_brings(extra: str) -> None:
     assert distributions == required(extra) - NOT_IMPORTED
 
 
-def test_modules_of_tiled_are_those_of_bluesky_and_its_own() -> None:
+def test_extra_tiled_has_blueskys_modules_and_tiled() -> None:
     """Tiled's plug-in brings Tiled's client; `make check-bluesky` imports both."""
     assert required("tiled") == required("bluesky") | {"bluesky-tiled-plugins"}
     assert set(MODULES["tiled"]) == {*MODULES["bluesky"], "tiled", "bluesky_tiled_plugins"}
@@ -74,7 +74,7 @@ def test_line_names_one_or_more() -> None:
 
 
 @pytest.mark.parametrize("name", ["no_such_module", "numba.no_such_module"])
-def test_mistake_of_ours_is_no_missing_extra(name: str) -> None:
+def test_own_bug_is_not_a_missing_extra(name: str) -> None:
     """A module is not found that no extra brings, or one that was installed lacks: that stays an error."""
     with pytest.raises(ModuleNotFoundError, match="no_such_module"), extras_for("x", ("analyzer",)):
         import_module(name)

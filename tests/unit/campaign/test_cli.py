@@ -159,7 +159,7 @@ def test_unusable_connection_file(
     assert says in line
 
 
-def test_redis_that_does_not_answer_is_a_failure(file: Path, capsys: Captured) -> None:
+def test_redis_that_does_not_respond_is_a_failure(file: Path, capsys: Captured) -> None:
     """A campaign on its own server, which is away: exit code 1, and the line says where it was looked for."""
     connection = connection_of(
         "search", file.parent / "search.campaign", "redis://:secret@127.0.0.1:1/0", control="tcp://127.0.0.1:3"
@@ -231,7 +231,7 @@ def test_valid_file_is_called_valid(file: Path, capsys: Captured) -> None:
     ("path", "kind"),
     [("/tmp", "a folder"), ("/dev/null", "a device, socket or pipe")],  # noqa: S108
 )
-def test_what_is_no_file_is_named_once(path: str, kind: str, capsys: Captured) -> None:
+def test_invalid_file_is_named_once(path: str, kind: str, capsys: Captured) -> None:
     """One line, which is true: a path was given, of something else."""
     assert main(["validate", path]) == 2
     assert capsys.readouterr().err == f"moireloop: {path}: expected a campaign file, got {kind}\n"

@@ -13,7 +13,7 @@ from moireloop_broker.connection import NoConnectionFile
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_commands_are_where_they_are_said_to_be(name: str) -> None:
+def test_commands_are_where_the_table_says(name: str) -> None:
     """Each command has a function of its name in its module, which says of itself what the help says."""
     function = getattr(import_module(f"moireloop.commands.{COMMANDS[name].place}"), name.replace("-", "_"))
     assert (function.__doc__ or "").splitlines()[0] == COMMANDS[name].summary
@@ -28,7 +28,7 @@ def test_errors_stand_by_their_true_names(name: str) -> None:
     assert f"{found.__module__}.{found.__qualname__}" == name
 
 
-def test_an_error_goes_by_its_nearest_class() -> None:
+def test_an_error_is_classified_by_its_nearest_class() -> None:
     """Errors of files are failures; a missing file that has its own name is bad input; a mistake has no code."""
     assert exit_code_of(PermissionError("no")) == 1
     assert exit_code_of(NoConnectionFile("none")) == 2

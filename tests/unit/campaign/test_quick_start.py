@@ -126,7 +126,7 @@ def test_missing_extra_is_one_line(
 
 @pytest.mark.parametrize("service", ["broker", "worker", "analyzer", "optimizer"])
 def test_service_without_its_extra_says_so_in_a_line(service: str, tmp_path: Path) -> None:
-    """As a module of its own, too; the exit code says that starting it again does not help."""
+    """Also as a module; the exit code says that starting it again does not help."""
     module = f"moireloop_{service}"
     done = run_without(EXTRA, tmp_path / "hook", "-m", module, "--connection", "none", "--name", "none")
     line = f"{module}: python -m {module} needs the extra '{service}': pip install 'moireloop[{service}]'\n"

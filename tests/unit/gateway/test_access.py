@@ -15,7 +15,7 @@ def test_each_token_gives_its_role() -> None:
         assert TOKENS.role_of_token(wrong) is None
 
 
-def test_a_cookie_is_no_token() -> None:
+def test_a_cookie_is_not_a_token() -> None:
     """A cookie gives the role of its token, and neither the token nor the CSRF value stands for it."""
     assert TOKENS.role_of_cookie(TOKENS.cookie("controller")) == "controller"
     assert TOKENS.role_of_cookie(TOKENS.cookie("observer")) == "observer"
@@ -30,7 +30,7 @@ def test_cookies_of_other_tokens_are_refused() -> None:
 
 
 def test_a_bucket_is_emptied_and_filled_again() -> None:
-    """A burst passes, then one request for each period; another caller has a bucket of its own."""
+    """A burst passes, then one request for each period; another caller has a separate bucket."""
     limit = RateLimit(per_s=2.0, burst=3.0)
     assert [limit.wait_s("a", 0.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
     assert limit.wait_s("b", 0.0) == 0.0

@@ -77,7 +77,7 @@ def test_names_follow_the_conventions() -> None:
 
 
 def test_the_grafana_dashboard_is_whole() -> None:
-    """Panels have numbers of their own, a query each, and do not lie over each other."""
+    """Panels have distinct numbers, a query each, and do not overlap."""
     panels = json.loads((MONITORING / "grafana.json").read_text(encoding="utf-8"))["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     assert len({(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}) == len(panels)

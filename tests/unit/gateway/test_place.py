@@ -52,7 +52,7 @@ def test_patience_is_reported_and_ends(tmp_path: Path) -> None:
         (' {"campaign": "x"}', 0o600, "is not a connection file"),
     ],
 )
-def test_file_that_is_no_grant_is_refused_in_a_line(tmp_path: Path, text: str, mode: int, message: str) -> None:
+def test_file_that_is_not_a_grant_is_refused_in_one_line(tmp_path: Path, text: str, mode: int, message: str) -> None:
     """Nothing is served."""
     file = tmp_path / "grant.json"
     file.write_text(text)

@@ -33,13 +33,13 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sys.executable
 
 
-def test_answer_is_what_the_program_says() -> None:
+def test_reply_is_what_the_program_prints() -> None:
     """As JSON."""
     assert answer_of("echoes_of_the_test", "echo", {"a": [1, None]}, PATIENCE_S) == b'{"a": [1, null]}'
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_program_without_an_answer_is_a_line(name: str) -> None:
+def test_program_without_output_is_reported_in_one_line(name: str) -> None:
     """It fails, dies, or says what is no JSON."""
     with pytest.raises(NoAnswer) as raised:
         answer_of(f"{name}_of_the_test", name, None, PATIENCE_S)

@@ -104,6 +104,6 @@ def test_lattices_are_reported_where_all_vectors_are() -> None:
     assert runs.where([True, False, False]).lattices is not None
 
 
-def test_there_are_no_lattices_where_no_run_tells_them() -> None:
+def test_there_are_no_lattices_where_no_run_shows_them() -> None:
     """As from the results of scripts without a bilayer, or of an older campaign."""
     assert runs_of([result(candidate("c1")), with_vectors("c2", 6.0, None)], SPACE).lattices is None

@@ -60,7 +60,7 @@ def test_there_and_back(u: list[float]) -> None:
     np.testing.assert_allclose(space.to_unit(space.from_unit(np.array([u]))), [u], atol=1e-12)
 
 
-def test_a_point_outside_the_bounds_lies_outside_the_cube() -> None:
+def test_a_point_outside_the_bounds_is_outside_the_cube() -> None:
     """Results of a campaign resumed with narrower bounds keep their place."""
     space = SearchSpace.model_validate({"x": [1.0, 2.0]})
     np.testing.assert_allclose(space.to_unit([{"x": 4.0}, {"x": 0.5}]), [[3.0], [-0.5]])

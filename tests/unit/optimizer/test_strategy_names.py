@@ -11,7 +11,7 @@ from moireloop_optimizer.strategy_names import OWN_NAMES, GeneratorPlace, genera
 
 
 @pytest.mark.parametrize("name", OWN_NAMES)
-def test_every_own_name_is_a_strategy(name: str) -> None:
+def test_every_built_in_name_is_a_strategy(name: str) -> None:
     """What the campaign file may say is what there is."""
     assert strategy_named(name, 0) is not None
     assert is_own(name)

@@ -32,7 +32,7 @@ def test_each_frame_but_the_final_one_has_its_landmark() -> None:
     assert np.isfinite([each.features for each in found]).all()
 
 
-def test_more_frames_are_no_more_chances() -> None:
+def test_more_frames_give_no_more_chances() -> None:
     """A run of a thousand frames has a landmark at each hundredth of its plan."""
     assert len(landmarks(series(1, frames=1000), TOLERANCE_DEG)) == 99
 
@@ -45,7 +45,7 @@ def test_landmark_needs_a_twist_and_a_plan() -> None:
     assert landmark([], TOLERANCE_DEG) is None
 
 
-def test_what_is_missing_is_no_fault() -> None:
+def test_what_is_missing_is_not_a_fault() -> None:
     """Frames of other growth models may have neither temperature, nor error, nor confidence."""
     bare = [p._replace(temperature_k=None, sigma_deg=None, confidence=None, order_lower=None) for p in series(1)[:20]]
     found = landmark(bare, TOLERANCE_DEG)

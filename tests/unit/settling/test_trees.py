@@ -26,7 +26,7 @@ def test_probabilities_are_found() -> None:
     assert fitted.max() < 1
 
 
-def test_weight_stands_for_rows() -> None:
+def test_weight_replaces_rows() -> None:
     """A row of weight 3 counts like three rows."""
     features, _, outcomes = made(400, 1)
     weights = np.where(np.arange(400) < 200, 3.0, 1.0)
@@ -38,7 +38,7 @@ def test_weight_stands_for_rows() -> None:
     )
 
 
-def test_constant_data_are_no_fault() -> None:
+def test_constant_data_are_accepted() -> None:
     """Rows that are all alike, or too few to split, get their share of the outcomes."""
     probability = fit_trees(np.ones((10, 2)), np.array([1.0] * 5 + [0.0] * 5), np.ones(10)).probability(np.ones((1, 2)))
     assert abs(probability[0] - 0.5) < 1e-9

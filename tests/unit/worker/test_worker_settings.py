@@ -91,7 +91,7 @@ def test_threads_of_a_rank_are_read_from_the_arguments(arguments: list[str], thr
         "-sf omp",
     ],
 )
-def test_arguments_that_are_moireloops_own_are_refused(arguments: object) -> None:
+def test_arguments_that_moireloop_sets_are_refused(arguments: object) -> None:
     """Log, screen, input and partitions are the worker's; only accelerator switches pass, as separate words."""
     with pytest.raises(ValidationError, match="arguments"):
         LammpsSettings.model_validate({"arguments": arguments})

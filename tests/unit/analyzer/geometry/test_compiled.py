@@ -36,7 +36,7 @@ def told_in(folder: Path) -> str:
 
 
 @pytest.mark.timeout(240)
-def test_a_kernel_is_compiled_anew_when_its_callee_in_another_module_changes(
+def test_a_kernel_is_recompiled_when_its_callee_in_another_module_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is taken from the disk as long as nothing changes."""

@@ -25,7 +25,7 @@ def test_only_the_first_values_count() -> None:
     assert values[3:].tolist() == [-9.0, -9.0]
 
 
-def test_a_value_that_is_no_number_ends_the_search() -> None:
+def test_a_nan_ends_the_search() -> None:
     """Whatever the place of NaN among the values, there is an answer."""
     for place in range(5):
         values = np.arange(5.0)

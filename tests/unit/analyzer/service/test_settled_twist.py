@@ -46,7 +46,7 @@ def test_last_frame_without_a_twist_gets_that_of_the_window() -> None:
 
 
 @pytest.mark.parametrize("twists", [(8.2,), (8.2, 8.2), (None, None, 8.2), ()])
-def test_without_a_window_the_last_frame_stands(twists: tuple[float | None, ...]) -> None:
+def test_without_a_window_the_last_frame_counts(twists: tuple[float | None, ...]) -> None:
     """Frames that are not there any more, or have no twist, cannot say more than the last one."""
     molten = Measurement(reason="molten")
     assert settled_measurement(header(400), molten, points(*twists), 3) == molten

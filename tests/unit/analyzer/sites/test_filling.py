@@ -29,7 +29,7 @@ def drawn(sites: Floats, empty: int, seed: int) -> Floats:
 
 
 @pytest.mark.parametrize("seed", [*GAPS_OF_ONE_CLASS, *range(100)])
-def test_third_of_the_sites_empty_at_random_is_no_kagome_lattice(seed: int) -> None:
+def test_third_of_the_sites_empty_at_random_is_not_a_kagome_lattice(seed: int) -> None:
     """13 of 36: in the other classes there are as many empty sites, though these are no gaps."""
     assert filling(drawn(SITES, 13, seed)) == Filling()
 

@@ -21,14 +21,14 @@ def test_name_or_address_is_taken_as_it_is() -> None:
     assert host_of("10.1.2.3") == "10.1.2.3"
 
 
-def test_interface_stands_for_its_address() -> None:
+def test_interface_means_its_address() -> None:
     """Loopback is an interface as any other."""
     assert host_of("interface:lo") == "127.0.0.1"
     assert interface_addresses()["lo"] == "127.0.0.1"
     assert stays_here("interface:lo")
 
 
-def test_interface_that_is_not_there_is_named_beside_those_that_are() -> None:
+def test_missing_interface_is_named_with_the_present_ones() -> None:
     """Whoever wrote it sees what there is to choose from."""
     with pytest.raises(NoAddress, match=r"no interface 'hsn9' with an IPv4 address; it has .*lo \(127\.0\.0\.1\)"):
         host_of("interface:hsn9")

@@ -19,7 +19,7 @@ def taken() -> Iterator[int]:
         yield int(server.getsockname()[1])
 
 
-def test_port_that_somebody_listens_on_is_passed_over(taken: int) -> None:
+def test_port_in_use_is_skipped(taken: int) -> None:
     """The next of the range comes in its place."""
     free = FreePorts(HERE, range(taken, taken + 20))
     assert free.next() in range(taken + 1, taken + 20)

@@ -25,6 +25,6 @@ def test_listener_is_found_until_it_closes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["redis://no such host/0", "redis://127.0.0.1:99999/0", "unix:///no/such/socket", ""])
-def test_nobody_listens_where_nothing_can_be(url: str) -> None:
+def test_nothing_listens_at_an_impossible_address(url: str) -> None:
     """A name that is none, a port that is none, no file."""
     assert not is_listened_at(url, 0.2)

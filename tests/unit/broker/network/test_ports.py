@@ -21,7 +21,7 @@ def test_ranges_are_read(text: str, ports: range) -> None:
     ["", "-", "a", "41000-", "-41000", "41000..41099", "41000-41099-41100", "1023", "65536", "99999999", "4e4",
      "41000,41001", "41099-41000", "80-90", "١٢٣٤٥"],
 )  # fmt: skip
-def test_what_is_no_range_is_refused(text: str) -> None:
+def test_invalid_range_is_refused(text: str) -> None:
     """The text shows what a range looks like."""
     with pytest.raises(ValueError, match=r'such as "41000-41099".*got'):
         port_range(text)

@@ -12,7 +12,7 @@ def test_waits_double_up_to_the_longest() -> None:
     assert {backoff.next_s() for _ in range(2000)} == {LONGEST_S}
 
 
-def test_healthy_life_begins_anew() -> None:
+def test_healthy_life_resets_the_back_off() -> None:
     """After a reset the first wait is the shortest again."""
     backoff = Backoff()
     for _ in range(5):

@@ -11,7 +11,7 @@ from moireloop_broker.processes.file_lock import locks_within
 
 
 def opened(path: Path) -> int:
-    """A descriptor of its own, as another process would have it."""
+    """A separate descriptor, as in another process."""
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 

@@ -92,7 +92,7 @@ def test_parent_that_is_gone_already_is_refused(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-def test_any_parent_is_whoever_starts_it() -> None:
+def test_any_parent_means_the_starting_process() -> None:
     """A rank that mpiexec's own process starts is tied to that process."""
     inner = lifeline_command(SLEEP, signal.SIGKILL, parent=ANY_PARENT)
     program = "import subprocess, sys; c = subprocess.Popen(sys.argv[1:]); print(c.pid, flush=True); c.wait()"

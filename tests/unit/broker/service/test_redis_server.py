@@ -86,7 +86,7 @@ def test_server_that_can_read_the_data_is_taken(later_data: Path, folders: tuple
     assert find_server(later_data) == str(expected)
 
 
-def test_redis_6_does_not_begin_anew_beside_what_a_later_server_wrote(
+def test_redis_6_does_not_start_over_beside_a_later_servers_data(
     later_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where no other server is there, a line says so, both for a session and for a look."""

@@ -153,7 +153,7 @@ def test_frames_after_the_result_and_of_unknown_runs_make_nothing() -> None:
 
 
 def test_session_that_was_killed_is_closed_by_the_next() -> None:
-    """And the next one is a run of its own, whose table has the results of both."""
+    """And the next one is a separate run, whose table has the results of both."""
     documents = made(numbered([*ONE_RUN[:-1], changed("resumed"), changed("completed")]))
     sessions = [document for name, document in documents if document.get("plan_name") == "campaign"]
     stops = [

@@ -80,7 +80,7 @@ def test_place_is_kept_and_held_by_one(tmp_path: Path) -> None:
     assert Progress("f00d", "tcp://127.0.0.1:1", tmp_path).place is None
 
 
-def test_tiled_that_is_not_there_is_said_at_once() -> None:
+def test_missing_tiled_is_reported_at_once() -> None:
     """And what is no address of one."""
     with pytest.raises(WrongTiled, match="address of a Tiled server"):
         refuse_unreachable("127.0.0.1:8000")

@@ -176,7 +176,7 @@ def test_folder_is_beside_the_file_by_default(tmp_path: Path, monkeypatch: pytes
     assert load_campaign(Path("work/mine.toml"), cores=4).folder == tmp_path / "work" / "mine.campaign"
 
 
-def test_lammps_of_ones_own_is_found_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_users_lammps_is_found_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A relative path of a LAMMPS library is relative to the file, wherever one stands, and workers get it whole."""
     text = GOOD.replace("[frames]", '[lammps]\nlibrary = "build/liblammps.so"\n\n[frames]')
     (tmp_path / "work").mkdir()

@@ -150,7 +150,7 @@ def test_model_of_a_started_campaign(tmp_path: Path) -> None:
     assert started_model(*parts(campaign)).periodic == (True, True, False)
 
 
-def test_validate_says_what_a_script_comes_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_says_what_a_script_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its runs, their time, and where the files that it reads were found."""
     path = written(tmp_path, REBO + "run 25\n", WITH_SCRIPT.replace("count = 2", "count = 1"))
     (tmp_path / "MoS.rebomos").write_text("mine")

@@ -34,7 +34,7 @@ def test_unchanged_file_leads_to_its_folder(file: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["name = ", "folder = 3\n", 'folder = "\\u0000"\n', "# another line\n"])
-def test_file_that_was_changed_is_to_be_checked_anew(text: str, file: Path) -> None:
+def test_changed_file_is_checked_again(text: str, file: Path) -> None:
     """Whatever was put before what it was: also what is no TOML, and a folder that is none."""
     file.write_text(text + file.read_text())
     assert folder_of_unchanged(file) is None

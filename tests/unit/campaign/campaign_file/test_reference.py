@@ -66,7 +66,7 @@ def test_every_class_of_settings_has_its_table(settings: type[BaseModel]) -> Non
 
 
 def test_every_section_is_explained() -> None:
-    """What stands at the top of a campaign file is a key of the first table or a section of its own."""
+    """What stands at the top of a campaign file is a key of the first table or a section."""
     keys = set(names(rows(section("campaign-file", "Top level"))))
     headings = re.findall(r"^## \[+([a-z_]+)[\].]", KEYS, flags=re.MULTILINE)
     assert keys | set(headings) == set(Campaign.model_fields)

@@ -111,7 +111,7 @@ def test_nearest_twists_at_the_ends() -> None:
         (np.eye(2) * 10.0, 3.16, {"largest_strain": 0.0}, "above 0 and at most 0.1, got 0.0"),
     ],
 )
-def test_what_is_no_cell_is_refused(cells: Floats, lattice: float, options: dict[str, float], said: str) -> None:
+def test_invalid_cell_is_refused(cells: Floats, lattice: float, options: dict[str, float], said: str) -> None:
     """Each with the reason."""
     with pytest.raises(ValueError, match=said):
         admitted_twists(cells, lattice, **options)  # type: ignore[arg-type]

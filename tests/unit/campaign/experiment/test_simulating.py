@@ -89,7 +89,7 @@ def test_compare_finds_the_twist_of_a_table(
     assert abs(found.twist_deg - commensurate_twist_deg(4, 3)) < 4.0 * found.sigma_deg < 0.2
 
 
-def test_heat_is_the_runs_own(tmp_path: Path, model: GrowthModel) -> None:
+def test_heat_belongs_to_the_run(tmp_path: Path, model: GrowthModel) -> None:
     """The growth temperature, less what the last frame shows; else the one that the settings name, or the frame's."""
     folder = CampaignFolder(tmp_path)
     result = grown(1, 8.2, {"temperature_k": 1800.0})

@@ -203,7 +203,7 @@ def test_fitted_sites_lie_on_the_atoms() -> None:
 
 
 def test_grains_are_separated() -> None:
-    """Each grain in a colour of its own, atoms of none in grey, and all named in the legend."""
+    """Each grain in its own colour, other atoms in grey, and all named in the legend."""
     lattices = twisted(12.0, 5.0)
     grain = np.zeros(len(lattices.lower), dtype=np.int64)
     grain[:100], grain[100:120] = 1, -1

@@ -106,7 +106,7 @@ def test_an_early_end_is_marked_with_its_reason(make_result: MakeResult) -> None
     assert whole.axes[0].get_title("left") == ""
 
 
-def test_a_long_reason_lies_within_the_picture(make_result: MakeResult) -> None:
+def test_a_long_reason_fits_into_the_picture(make_result: MakeResult) -> None:
     """It is wrapped; so is a long title."""
     result = make_result(1, outcome="refused", reason="upper layer: " + "far too molten " * 30)
     figure = run_figure([series_of("c1", [None])], [], "c1: " + "many words " * 20, result)

@@ -37,7 +37,7 @@ def test_maps_are_high_where_the_twist_is_wanted() -> None:
     assert np.abs(best - [2.0, 8.0]).max() < 1.5
 
 
-def test_too_little_is_said_in_words() -> None:
+def test_too_few_runs_are_reported() -> None:
     """Without twists there is a reason instead of maps."""
     assert str(FEWEST) in hit_maps(results(1), SPACE, [Target(twist_deg=6.0)])["reason"]
     assert "reason" in hit_maps(results(5), SPACE, [])

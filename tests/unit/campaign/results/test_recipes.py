@@ -35,7 +35,7 @@ def at(temperature_k: float, lattice_strain: float = 0.01) -> dict[str, float]:
 
 
 def several(make_result: MakeResult, *runs: tuple[float, float | None]) -> list[Result]:
-    """Results in this order, each a temperature and a twist, with seeds of their own."""
+    """Results in this order, each a temperature and a twist, with different seeds."""
     return [
         make_result(number, twist_deg=twist_deg, parameters=at(temperature_k))
         for number, (temperature_k, twist_deg) in enumerate(runs, 1)
@@ -86,7 +86,7 @@ def test_rounding_does_not_part_a_recipe(make_result: MakeResult) -> None:
     assert [len(recipe.runs) for recipe in best_recipes(results, NEAR, 5)] == [3, 1]
 
 
-def test_a_run_with_a_known_seed_is_no_evidence(make_result: MakeResult) -> None:
+def test_a_run_with_a_known_seed_is_not_evidence(make_result: MakeResult) -> None:
     """The same parameters and the same seed are the same run once more."""
     results = [make_result(number, twist_deg=8.2, parameters=at(2000), seed=0) for number in (1, 2, 3)]
     recipe = best_recipes(results, NEAR, 1)[0]

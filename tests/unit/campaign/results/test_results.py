@@ -113,7 +113,7 @@ def test_files_hold_the_table(make_result: MakeResult, tmp_path: Path) -> None:
 
 
 def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    """A write that fails leaves the file of before and no rest of its own."""
+    """A write that fails leaves the old file and no partial one."""
     folder = CampaignFolder(tmp_path)
     folder.results_csv.write_text("old")
     folder.results_parquet.mkdir()

@@ -18,7 +18,7 @@ def test_workers_wait_for_a_bounded_time() -> None:
     assert may_begin(analyzers=1, announced=0, waited_s=FIRST_ANALYZER_S)
 
 
-def test_nobody_waits_where_there_is_no_analyzer() -> None:
+def test_there_is_no_wait_without_an_analyzer() -> None:
     """As in a session that was started without one."""
     assert may_begin(analyzers=0, announced=0, waited_s=0.0)
 

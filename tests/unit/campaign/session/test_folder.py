@@ -51,7 +51,7 @@ def test_creation_keeps_what_is_there(folder: CampaignFolder) -> None:
     assert folder.log_of("broker").read_text() == "line"
 
 
-def test_everything_made_is_known_as_its_own(folder: CampaignFolder) -> None:
+def test_each_session_recognizes_what_it_made(folder: CampaignFolder) -> None:
     """The names that a campaign puts into its folder are all known as its own."""
     assert {path.name for path in folder.root.iterdir()} <= folder.own_names
 
@@ -119,7 +119,7 @@ def test_lock_of_a_killed_process_is_free(folder: CampaignFolder) -> None:
         pass
 
 
-def test_nobody_holds_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_folder_has_no_holder(tmp_path: Path) -> None:
     """Asking who holds a folder makes nothing."""
     assert holder_of(CampaignFolder(tmp_path / "none")) is None
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ from moireloop_broker.contract.events import CampaignChanged, Result, RunFailed,
 MakeResult = Callable[..., Result]
 
 
-def test_pause_between_two_sessions_is_no_idle_time(make_result: MakeResult) -> None:
+def test_pause_between_two_sessions_is_not_idle_time(make_result: MakeResult) -> None:
     """The history knows the sessions, so that the workers' utilisation does not count the pause between them."""
     history = History.of(
         [

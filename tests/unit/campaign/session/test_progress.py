@@ -193,7 +193,7 @@ def test_failures_are_shown_with_their_reasons() -> None:
     assert line(view).endswith("c2 attempt 2 failed 20 s ago: 2 off [run 20]")
 
 
-def test_restart_files_that_were_passed_over_are_shown() -> None:
+def test_skipped_restart_files_are_shown() -> None:
     """Those of this session, by reason: in the picture, in a line, and in a log at once."""
     before = {"restarts_passed_over_damaged": 2, "frames_dropped": 5}
     now = {**before, "restarts_passed_over_damaged": 3, "restarts_passed_over_other_plan": 2}

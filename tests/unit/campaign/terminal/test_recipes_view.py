@@ -99,7 +99,7 @@ def test_what_was_not_repeated_has_no_probability(make_result: MakeResult) -> No
     assert probability_text(HitProbability(4, 4)) == "4/4 1.00 (0.56-1.00)"
 
 
-def test_each_target_has_a_line_of_its_own(make_result: MakeResult) -> None:
+def test_each_target_has_its_own_line(make_result: MakeResult) -> None:
     """With its regret, its hits, the sample that hit first, and the best recipe where one was repeated."""
     results = [make_result(10), make_result(11, outcome="cancelled"), *repeated(make_result)]
     assert target_lines(results, [NEAR, FAR]) == [

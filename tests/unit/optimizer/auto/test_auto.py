@@ -90,7 +90,7 @@ def test_a_reached_target_is_searched_for_elsewhere() -> None:
     assert np.linalg.norm(made.points[:, None] - known, axis=-1).min() > 0.05
 
 
-def test_a_target_beside_a_reached_one_is_found() -> None:
+def test_a_target_next_to_a_reached_one_is_found() -> None:
     """Runs that are meant for it lie among those that led to the other one, and count."""
     close = Target(twist_deg=9.0, tolerance_deg=0.1)
     for seed in range(4):
@@ -132,7 +132,7 @@ def test_fits_are_begun_from_the_one_before() -> None:
     assert len(cache.fits) <= 3
 
 
-def test_runs_whose_lattices_are_known_have_a_fit_of_their_own() -> None:
+def test_runs_with_known_lattices_have_a_separate_fit() -> None:
     """The same points and twists with other lattices are other runs."""
     cache, known = FitCache(), runs(sobol_points(20, 3, seed=6))
     bare = cache.at(known)

@@ -111,7 +111,7 @@ def test_layers_that_are_not_coherent_make_new_ones_less_likely_so() -> None:
 
 @pytest.mark.parametrize("mismatch", [0.96, 1.04])
 def test_an_upper_layer_of_another_material_is_predicted(mismatch: float) -> None:
-    """With a lattice constant of its own: where sites are as many as seen, not as the lower layer has."""
+    """With its own lattice constant: as many sites as seen, not as many as the lower layer has."""
     lowers = np.repeat(ANGSTROM * HEXAGONAL[None], 9, axis=0)
     other = mismatch * ANGSTROM * HEXAGONAL
     cell = np.array([[8, 5], [-5, 13]]) @ other

@@ -60,7 +60,7 @@ def test_where_the_twist_follows_the_parameters_the_model_keeps_its_weight(seed:
 
 
 def test_where_twists_are_scattered_the_model_loses_it() -> None:
-    """Sixty runs in irregular cells with twists of their own: a quarter of the proposals at most, in the mean."""
+    """Sixty runs in irregular cells with separate twists: a quarter of the proposals at most, in the mean."""
     shares = [
         trusted(points, scattered_deg(points, seed)) for seed in range(5) for points in [sobol_points(60, 3, seed=seed)]
     ]

@@ -58,7 +58,7 @@ def test_a_twist_that_no_run_has_shown_is_predicted_where_its_layers_meet() -> N
     assert elsewhere < 0.2 * there
 
 
-def test_shares_of_pairs_never_exceed_those_that_are_known() -> None:
+def test_shares_of_pairs_never_exceed_the_known_ones() -> None:
     """At random places, for any target."""
     points, pairs = np.random.default_rng(1).random((30, 2)), LayerPairs(POINTS, TWIST_DEG, LATTICES, SHORT)
     free = pairs.hits(points, 8.2, 30.0, NOTHING)
@@ -88,7 +88,7 @@ def test_the_reach_of_a_layer_is_long_along_what_does_not_matter() -> None:
 
 
 def test_left_out_runs_say_nothing_of_themselves() -> None:
-    """A run with an orientation of its own is not predicted; one like the others is."""
+    """A run with a unique orientation is not predicted; one like the others is."""
     upper_deg = UPPER_DEG.copy()
     upper_deg[7] = 27.0
     lattices, twist_deg = bilayers(SHEAR, LOWER_DEG, upper_deg)

@@ -42,7 +42,7 @@ def test_a_face_of_the_space_looks_as_explored_as_its_middle() -> None:
     assert 0.75 < corner / middle < 1.33
 
 
-def test_any_twist_is_expected_where_the_processes_expect_none_of_their_own() -> None:
+def test_any_twist_is_expected_where_the_processes_expect_none() -> None:
     """Twists drawn from a few values at random, whatever the place, under processes that are sure of others."""
     anywhere = np.random.default_rng(1).choice([0.0, 2.8, 8.2, 12.7, 21.3], size=40)
     wrong = np.full(40, 1e-4)

@@ -1,4 +1,4 @@
-"""The Gaussian process on the twist, against a calculation of its own."""
+"""The Gaussian process on the twist, against an independent calculation."""
 
 from __future__ import annotations
 

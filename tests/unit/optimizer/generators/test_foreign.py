@@ -109,7 +109,7 @@ def test_only_new_results_are_given() -> None:
     assert [one.get("_id") for one in walk.ingested] == [None, None, 1, 0]
 
 
-def test_changed_history_begins_anew() -> None:
+def test_changed_history_starts_over() -> None:
     """A history that does not begin with what was given goes to a new generator, whole."""
     ours = strategy(Walk)
     suggested(ours, runs([3.0, 7.5]))
@@ -262,7 +262,7 @@ def test_class_that_cannot_be_loaded_is_made_up_for() -> None:
     assert made.fit_failed
 
 
-def test_one_that_will_not_take_what_is_new_begins_anew() -> None:
+def test_generator_that_takes_no_new_results_is_remade() -> None:
     """A generator that takes in nothing after its first results is made again with the whole history."""
 
     class Stubborn(Walk):

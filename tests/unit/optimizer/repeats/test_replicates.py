@@ -118,7 +118,7 @@ def test_never_more_than_the_goal_and_only_what_hit(
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**16), st.integers(1, 5))
-def test_repeating_comes_to_an_end(seed: int, goal: int) -> None:
+def test_repeating_ends(seed: int, goal: int) -> None:
     """Asked again and again, one at a time, until nothing is worth it: no recipe was repeated beyond the goal."""
     random = np.random.default_rng(seed)
     chance = random.random(6)

@@ -1,4 +1,4 @@
-"""Repeats of recipes that hit, before what a strategy proposes of its own."""
+"""Repeats of recipes that hit, before the strategy's own proposals."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def test_an_id_taken_behind_our_back_is_passed_over() -> None:
     assert plan.places(1)[0].candidate_id == "c00002"
 
 
-def test_more_results_than_the_budget_are_no_harm() -> None:
+def test_more_results_than_the_budget_do_no_harm() -> None:
     """A campaign resumed with a smaller budget, or many candidates from outside."""
     plan = fed(planner(results=2), *settled(4))
     assert (plan.proposals_due(NOW_S), plan.room, plan.is_complete(NOW_S)) == (0, 0, True)

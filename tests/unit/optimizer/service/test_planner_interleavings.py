@@ -163,9 +163,7 @@ def test_a_replay_gives_the_same_decisions(mode: Mode, results: int, workers: in
 
 @given(modes, st.integers(1, 12), st.integers(1, 4), moves)
 @settings(deadline=None, max_examples=60)
-def test_a_campaign_always_comes_to_its_end(
-    mode: Mode, results: int, workers: int, todo: list[tuple[str, int]]
-) -> None:
+def test_a_campaign_always_ends(mode: Mode, results: int, workers: int, todo: list[tuple[str, int]]) -> None:
     """Whatever happened before, workers that go on working use up exactly the budget (more only from outside)."""
     campaign = Campaign(mode, results, workers)
     for action, which in todo:

@@ -88,7 +88,7 @@ def test_of_many_patterns_the_newest_are_kept(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("own", [0, 2])
 def test_growths_reach_the_fit_process_as_they_are(own: int) -> None:
-    """Also where the chamber has no parameter of its own."""
+    """Also if the chamber has no further parameter."""
     plan = planner(learns=True)
     for number in range(3):
         plan.apply(measured_pattern(f"p{number}", 1.0 + number, GROWN | {f"own{k}": float(number) for k in range(own)}))

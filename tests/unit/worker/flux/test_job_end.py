@@ -46,7 +46,7 @@ def test_an_end_is_classified(what: str, kind: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["cancelled", "ended by itself", "one of two killed", "time limit"])
-def test_an_end_that_was_asked_for_is_no_loss(what: str) -> None:
+def test_a_requested_end_is_not_a_loss(what: str) -> None:
     """Whatever the signal does to the ranks."""
     ended = exit_of_job(EVENTS[what], WORDS, asked=True)
     assert ended is not None

@@ -100,7 +100,7 @@ def test_what_a_restart_file_does_not_hold_is_reported(lines: str, reason: str) 
         "variable e equal 0.01*elapsed\nfix p all addforce v_e 0 0",
     ],
 )
-def test_what_it_holds_or_does_not_need_is_no_obstacle(lines: str) -> None:
+def test_what_it_holds_or_does_not_need_is_not_an_obstacle(lines: str) -> None:
     """Constants, what is evaluated step by step, what changes atoms and is not done again, output."""
     assert obstacles(commands_of(f"create_box 1 cell\n{lines}\nrun 10")) == []
 

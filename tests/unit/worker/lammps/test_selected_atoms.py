@@ -48,7 +48,7 @@ def test_atoms_that_moved_in_memory_or_changed_type_are_found_again() -> None:
 def test_snapshots_are_arranged_together_as_far_as_memory_allows(
     monkeypatch: pytest.MonkeyPatch, together: int
 ) -> None:
-    """With the same outcome, and each in a place of its own."""
+    """With the same outcome, and each in its own place."""
     monkeypatch.setattr(capture, "TOGETHER_BYTES", together)
     records = [record(IDS, TYPES) for _ in range(3)]
     found = SelectedAtoms((), "<i4").of(records)

@@ -42,7 +42,7 @@ def test_cores_that_are_kept_for_services_are_the_first_nodes() -> None:
     assert places(THREE, Shape(1), reserved=9) == 6
 
 
-def test_gpus_that_nobody_counted_are_the_schedulers_business() -> None:
+def test_uncounted_gpus_are_left_to_the_scheduler() -> None:
     """Where an allocation does not say how many GPUs it has, cores alone decide here."""
     assert places(Allocation("Flux", (Node("n1", 4),)), Shape(1, gpus=2)) == 4
 
@@ -80,7 +80,7 @@ def test_what_fits_is_fine() -> None:
         ({"FLUX_URI": "local:///tmp/x", "SLURM_JOB_ID": "7"}, "flux"),
     ],
 )
-def test_auto_goes_by_the_allocation(environment: dict[str, str], launcher: str) -> None:
+def test_auto_follows_the_allocation(environment: dict[str, str], launcher: str) -> None:
     """The innermost scheduler counts; any other name is what it says."""
     assert chosen_launcher("auto", environment) == launcher
     assert chosen_launcher("local", environment) == "local"
@@ -99,7 +99,7 @@ def test_cores_of_a_rank_count() -> None:
 
 
 @pytest.mark.parametrize(("cores", "reserved", "expected"), [(8, 2, 3), (8, 0, 4), (2, 2, 1), (1, 3, 1)])
-def test_all_is_what_fits_beside_the_services(cores: int, reserved: int, expected: int) -> None:
+def test_all_means_what_fits_beside_the_services(cores: int, reserved: int, expected: int) -> None:
     """At least one worker, be it that services and worker then share cores."""
     workers = PoolSettings(count="all", ranks=2, launcher="local")
     assert fitting_workers(workers, LammpsSettings(), cores, reserved) == expected

@@ -145,7 +145,7 @@ def test_ends_are_classified(death: Death, words: bytes, asked: bool, expected: 
 
 
 @pytest.mark.parametrize(("code", "kind"), [(-7, "fault"), (15, "fault"), (-9, "signal"), (0, "stopped")])
-def test_want_of_shared_memory_is_named_and_nobodys_fault(code: int, kind: str) -> None:
+def test_lack_of_shared_memory_is_named_and_not_charged(code: int, kind: str) -> None:
     """SIGBUS, or an error of MPI, where /dev/shm is full: the reason says so, and nobody is charged."""
     ended = exit_of(Death(code, 77, "node-3"), b"", asked=False, missing="no room")
     assert ended.kind == kind

@@ -31,7 +31,7 @@ def test_worker_that_never_came_up_or_ended_is_not_silent() -> None:
     assert [silence.look(said(600.0), now_s) for now_s in (36.0, 38.0, 40.0, 42.0)] == [[]] * 4
 
 
-def test_whoever_looks_late_begins_anew() -> None:
+def test_late_look_starts_over() -> None:
     """Then it was stopped itself, or Redis was away."""
     silence = Silence(10.0)
     assert silence.look(said(500.0), 0.0) == []

@@ -16,7 +16,7 @@ SYSTEM = ("ENOSPC", "EDQUOT", "EACCES", "EROFS", "EMFILE", "ENFILE", "ENOMEM", "
 
 
 @pytest.mark.parametrize("name", SYSTEM)
-def test_errors_of_the_system_are_nobodys_fault(name: str) -> None:
+def test_errors_of_the_system_are_not_charged(name: str) -> None:
     """As the system raises them, as a run tells them, and as the cause of another error."""
     number = getattr(errno, name)
     assert is_infrastructure(OSError(number, os.strerror(number), "runs/c0"))
@@ -30,7 +30,7 @@ def test_errors_of_the_system_are_nobodys_fault(name: str) -> None:
     "error",
     [ImportError("liblammps.so: cannot open shared object file"), InfrastructureFault("no Redis")],
 )
-def test_what_is_missing_here_is_nobodys_fault(error: Exception) -> None:
+def test_what_is_missing_here_is_not_charged(error: Exception) -> None:
     """A library that cannot be loaded."""
     assert is_infrastructure(error)
 
@@ -77,7 +77,7 @@ def test_cannot_write_keeps_its_words_and_number_on_its_way_to_other_ranks() -> 
 
 
 def test_faults_in_a_row_are_tried_later_and_later() -> None:
-    """0.5, 1, 2 ... 30 s, also when what failed seemed fixed in between; a run that ends of its own forgets them."""
+    """0.5, 1, 2 ... 30 s, also when what failed seemed fixed in between; a run that ends by itself resets them."""
     hold, now_s, waits = Hold(), 100.0, []
     for _ in range(8):
         waits.append(hold.fault("disk full", now_s))

@@ -13,7 +13,7 @@ def test_silence_adds_up_until_something_moves() -> None:
     assert [run.look(float(now)) for now in (5, 6)] == [0.0, 1.0]
 
 
-def test_pause_of_everything_gives_the_run_its_time_anew() -> None:
+def test_pause_of_everything_restarts_the_runs_time() -> None:
     """`docker pause`, Slurm's suspend and SIGSTOP stop the onlooker too, for minutes or a night, again and again."""
     run = Stillness(1.0, 0.0)
     for wake in (1000.0, 50_000.0, 90_000.0):

@@ -32,7 +32,7 @@ def test_job_that_does_not_run_holds_nothing(state: str) -> None:
 
 
 @pytest.mark.parametrize("said", ["", "\n", "JobId=7 JobState=RUNNING", "\x00\xff Nodes= CPU_IDs="])
-def test_what_is_no_job_holds_nothing(said: str) -> None:
+def test_non_job_holds_nothing(said: str) -> None:
     """Nothing that scontrol says, or does not say, is an error here."""
     assert allocation_of(said) is None
 
