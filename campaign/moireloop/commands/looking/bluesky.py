@@ -30,7 +30,7 @@ def bluesky(
     plaintext: bool,
     again: bool,
 ) -> int:
-    """Make event-model documents of a campaign, running or finished: for bluesky's 0MQ proxy, or into Tiled."""
+    """Write a campaign, running or finished, as event-model documents to bluesky's 0MQ proxy or into Tiled."""
     if (publish is None) == (tiled is None):
         raise WrongAddress("expected either --publish ADDRESS or --tiled URL")
     if (secret_key is None) != (server_key is None):

@@ -38,7 +38,7 @@ def compare(
     simulate: str | None = None,
     output: Path | None = None,
 ) -> int:
-    """Measure the twist in a diffraction pattern, and find the results most like it and what to change.
+    """Measure the twist in a diffraction pattern; find the most similar results and what to change.
 
     Returns 0, also where the twist is unknown: then the reason is printed.
 

@@ -77,7 +77,7 @@ def resume(
     patience: float = PATIENCE_S,
     no_figures: bool = False,
 ) -> int:
-    """Continue a campaign that was stopped, killed or paused, also with a changed file.
+    """Continue a campaign that was stopped, killed or paused; its file may have changed.
 
     By a connection file, such as a grant, only a pause is ended.
     """

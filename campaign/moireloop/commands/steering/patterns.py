@@ -33,7 +33,7 @@ def submit_pattern(
     instrument: float = 0.0,
     scale_within: float | None = None,
 ) -> int:
-    """Put a measured diffraction pattern into the log of a running campaign, with its twist.
+    """Add a measured diffraction pattern and its twist to the log of a running campaign.
 
     Returns 1 where the twist is unknown: the pattern is in the log with the reason.
 

@@ -84,7 +84,7 @@ def change_space(path: Path, *, bounds: Sequence[str]) -> int:
 
 
 def change_budget(path: Path, *, results: int | None, wall_time_s: float | None) -> int:
-    """Change the budget of results, or of wall time."""
+    """Change the budget: results or wall time."""
     with client_of(path) as client:
         client.change_budget(results, wall_time_s=wall_time_s)
         now = client.describe()
@@ -143,7 +143,7 @@ def note(path: Path, *, text: str, about: str | None) -> int:
 
 
 def describe(path: Path) -> int:
-    """Print what a running campaign searches, as JSON."""
+    """Print a running campaign's targets, search space and budget as JSON."""
     with client_of(path) as client:
         say(json.dumps(client.describe().model_dump(exclude={"tag"}), indent=2))
     return 0
