@@ -80,7 +80,7 @@ def add_grant(folder: Path, name: str, role: Role) -> tuple[Grant, str]:
     """Make a grant with new keys; returns it and its secret key, 40 characters of Z85, which is kept nowhere.
 
     Raises:
-        GrantRefused: there is a grant of this name already, or it is no name.
+        GrantRefused: a grant of this name exists already, or the name is invalid.
     """
     grants = read_grants(folder)
     if any(grant.name == name and grant.revoked_s is None for grant in grants):

@@ -50,6 +50,15 @@ UNSAID = {
     r"\bcame to their end\b": "ended",
     r"\bno layer bears\b": "no layer can be strained by more",
     r"\bforetell|\bforetold\b": "predict",
+    r"\bforerunner": "predecessor",
+    r"\btold apart\b": "distinguished, separated, classified",
+    r"\b(begins?|begun|made|written|drawn) anew\b": "starts over, is made again",
+    r"\ball the same[,.;]": "anyway",
+    r"\bis of (no|any) use\b": "does not help",
+    r"\b(process|thread|folder|session|container) of its own\b": "its own process, a separate thread",
+    r"\bnone of ours\b": "not ours",
+    r"\b[Nn]othing answers\b": "nothing responds",
+    r"\bthe text tells\b": "the message says",
 }
 """What is not said, as a pattern over text with single blanks, and what is."""
 

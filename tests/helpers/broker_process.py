@@ -9,7 +9,7 @@ from pathlib import Path
 
 from moireloop import connect
 from moireloop_broker.connection import free_port, new_password, write_connection
-from moireloop_broker.state.redis_client import answers
+from moireloop_broker.state.redis_client import responds
 from moireloop_broker.state.settings_store import write_settings_file
 from tests.helpers.connections import connection_of
 from tests.helpers.waiting import wait_until
@@ -45,7 +45,7 @@ class BrokerProcess:
         command = [sys.executable, "-m", "moireloop_broker", "--connection", str(self.file)]
         with (self.file.parent / "broker.log").open("ab") as output:
             self.process = subprocess.Popen(command, stderr=output)
-        wait_until(lambda: answers(self.connection.redis_url), "Redis answers")
+        wait_until(lambda: responds(self.connection.redis_url), "Redis answers")
         with connect(self.file, timeout_s=30) as client:
             client.status()
 

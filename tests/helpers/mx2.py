@@ -23,7 +23,7 @@ def lattices_of(m: int, n: int) -> tuple[Floats, Floats]:
 def mx2(m: int, n: int, repeats: int = 1, *, stacking: str = "R") -> Bilayer:
     """The commensurate bilayer (m, n), 0 <= n < m, with chalcogens over a third of each metal lattice's triangles.
 
-    R-like: the chalcogens of both layers stand on the same side of the metals, but for the twist; H-like: the upper
+    R-like: the chalcogens of both layers are on the same side of the metals, apart from the twist; H-like: the upper
     layer is turned by a further half turn.
     """
     metals = commensurate(m, n, repeats)

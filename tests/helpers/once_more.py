@@ -37,7 +37,7 @@ def main(folder: Path, lanes: Sequence[str]) -> int:
     if subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *failed], check=False).returncode:
         return 1
     for test in failed:
-        tell(f"UNSTEADY: {test} failed in its lane and passed alone. Find out why, and mend it.")
+        tell(f"UNSTEADY: {test} failed in its lane and passed alone. Find out why, and fix it.")
     return 0
 
 

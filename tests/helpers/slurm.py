@@ -168,14 +168,14 @@ class Slurm:
         finally:
             self.command("scancel", job, check=False)
             wait_until(lambda: self.job_state(job) not in ("RUNNING", "COMPLETING"), f"job {job} ends", 30)
-            self.mend()
+            self.repair()
 
     def job_state(self, job: str) -> str:
         """What Slurm says of a job, such as RUNNING."""
         said = self.command("squeue", "-h", "-t", "all", "-j", job, "-o", "%T", check=False).split()
         return said[0] if said else "unknown"
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Have all nodes idle again."""
         for node in self.nodes:
             if self.daemons[f"slurmd-{node}"].poll() is not None:

@@ -63,7 +63,7 @@ def opened(file: Path) -> tuple[Campaign, CampaignFolder, Connection]:
 def running_server(
     file: Path, results: int = 2, reason: str = "of no use"
 ) -> Iterator[tuple[CampaignFolder, RedisServer]]:
-    """The private Redis server of a campaign that goes on, with so many results, and its folder."""
+    """The private Redis server of a campaign that continues, with this many results, and its folder."""
     _, folder, _ = opened(file)
     connection = read_connection(folder.connection_file)
     server = start_redis(connection)

@@ -41,7 +41,7 @@ class Tiling:
         return np.asarray(atoms[inside])
 
     def block(self, cells: tuple[int, int]) -> tuple[Floats, Floats]:
-        """Atoms (N, 3) of so many cells along both vectors, and the rows a, b (2, 2) of all of them."""
+        """Atoms (N, 3) of this many cells along both vectors, and the rows a, b (2, 2) of all of them."""
         i, j = np.mgrid[: cells[0], : cells[1]]
         corners = np.column_stack([i.ravel(), j.ravel()]) @ self.vectors.T
         atoms = [np.column_stack([corners + place[:2], np.full(len(corners), place[2])]) for place in self.basis]

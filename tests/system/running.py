@@ -121,7 +121,7 @@ class RunningCampaign:
                 client.propose(name, {key: low + share * (high - low) for (key, (low, high)), share in spread})
 
     def wait_for_results(self, count: int, patience_s: float = 60.0) -> None:
-        """Wait until so many results are there."""
+        """Wait until there are this many results."""
         assert self.process is not None
         process = self.process
         wait_until(
@@ -180,7 +180,7 @@ class RunningCampaign:
         return Path(read_connection(self.folder).socket_folder)
 
     def assert_exactly_one_result_each(self, results: int) -> list[Event]:
-        """The guarantee: so many results, one for each candidate that was ever queued, none twice."""
+        """The guarantee: this many results, one for each candidate that was ever queued, none twice."""
         events = self.events()
         queued = {event.candidate.candidate_id for event in events if isinstance(event, CandidateQueued)}
         found = [event for event in events if isinstance(event, Result)]

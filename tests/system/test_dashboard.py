@@ -44,7 +44,7 @@ TILED = """async ([wanted, rounds]) => {
   }
   Object.assign(store, before);
 }"""
-"""Draws so many results so many times, made of those that are there, each until it is on the screen."""
+"""Draws a number of results several times, copied from the present ones, and waits each time for the screen."""
 
 LISTEN = """() => {
   const { store } = moireloop, before = store.total;

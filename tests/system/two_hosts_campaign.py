@@ -145,7 +145,7 @@ class TwoHostsCampaign:
         assert done.returncode == 0, done.stderr
 
     def wait_for_results(self, count: int, patience_s: float = PATIENCE_S) -> None:
-        """Wait until so many candidates have a result."""
+        """Wait until this many candidates have a result."""
         process = self._processes["conductor"]
         wait_until(lambda: process.poll() is not None or len(self.results()) >= count, f"{count} results", patience_s)
         assert len(self.results()) >= count, self.output("conductor")

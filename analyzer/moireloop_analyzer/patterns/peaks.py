@@ -97,7 +97,7 @@ def peaks_of(
     """Peaks from plain arrays: q (N, 2), intensity (N,) or 1, one error (N,) for both directions, or none.
 
     Raises:
-        ValueError: the arrays do not fit to each other, or hold what is no number.
+        ValueError: the arrays do not fit to each other, or contain a NaN.
     """
     places = np.asarray(q, dtype=np.float64)
     if places.ndim != 2 or places.shape[1] != 2:

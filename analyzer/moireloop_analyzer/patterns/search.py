@@ -1,7 +1,7 @@
 """Finding hexagonal lattices among peaks, some of which belong to other lattices or to none (pure).
 
 Pairs of peaks that fit two spots of a lattice of about the expected constant are seeds. Each seed is refined by the
-peaks at its other spots. What counts is how unlikely it is that chance puts so many peaks there: the number of false
+peaks at its other spots. What counts is how unlikely it is that chance puts that many peaks there: the number of false
 alarms of Desolneux, Moisan and Morel (From Gestalt Theory to Image Analysis, 2008), the number of lattices that were
 tried times the binomial tail of the hits.
 """

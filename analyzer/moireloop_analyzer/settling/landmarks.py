@@ -159,7 +159,7 @@ def _features(
 
 
 def _history(seen: Sequence[SeriesPoint], claim_deg: float, narrow_deg: float, done: float) -> tuple[float, ...]:
-    """How the claim was shown in all of the run so far: a flicker by some tenths of a degree does not begin it anew."""
+    """How the claim was shown in all of the run so far: a flicker by some tenths of a degree does not restart it."""
     near_deg, far_deg = NEAR_DEG
     shown = [p.twist_deg is not None and abs(p.twist_deg - claim_deg) <= narrow_deg for p in seen]
     share = sum(shown) / len(shown)

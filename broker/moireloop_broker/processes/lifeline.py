@@ -22,7 +22,7 @@ def lifeline_command(command: list[str], death_signal: signal.Signals, *, parent
     """The command line that runs `command` so that it gets `death_signal` when its parent process ends.
 
     The parent is the calling process, or with ANY_PARENT whichever starts the command line (mpiexec starts ranks
-    through a process of its own). The thread that starts a process counts as its parent: start long-lived
+    through a separate process). The thread that starts a process counts as its parent: start long-lived
     processes from the main thread.
     """
     expected = os.getpid() if parent is None else parent

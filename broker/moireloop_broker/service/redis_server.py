@@ -24,7 +24,7 @@ from moireloop_broker.processes.file_lock import is_locked, locks_within
 from moireloop_broker.processes.lifeline import lifeline_command
 from moireloop_broker.service.redis_users import acl_lines
 from moireloop_broker.service.server_programs import RedisUnavailable, find_server, major, version_of
-from moireloop_broker.state.redis_client import answers, open_impatient
+from moireloop_broker.state.redis_client import open_impatient, responds
 
 log = logging.getLogger(__name__)
 
@@ -163,14 +163,14 @@ class RedisServer:
 
     def _end_left_over(self) -> None:
         """End a server on this very folder. One of another folder, as of a copy of it, is not ours to end."""
-        if not answers(self.url):
+        if not responds(self.url):
             return
         with contextlib.suppress(redis.RedisError), contextlib.closing(open_impatient(self.url, STOP_S)) as client:
             if not serves(client, self.folder):
                 raise RedisUnavailable(f"another server responds on port {self.port}, with its data in another folder")
             client.shutdown(nosave=True)
         deadline = time.monotonic() + STOP_S
-        while answers(self.url) and time.monotonic() < deadline:
+        while responds(self.url) and time.monotonic() < deadline:
             time.sleep(0.05)
 
     def _lock_folder(self) -> int:
@@ -218,7 +218,7 @@ class RedisServer:
         if process is None:
             raise RedisUnavailable("the server was not started")
         deadline = time.monotonic() + READY_S
-        while not answers(self.url):
+        while not responds(self.url):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RedisUnavailable(f"redis-server on port {self.port} is not ready: {self._log_tail()}")
             time.sleep(0.02)
@@ -237,7 +237,7 @@ def start_redis(connection: Connection) -> RedisServer | None:
     """
     url = urlsplit(connection.redis_url)
     if not connection.private_redis:
-        if not answers(connection.redis_url):
+        if not responds(connection.redis_url):
             log.warning("redis does not respond yet host=%s", url.hostname)
         return None
     if url.hostname is None or url.port is None or url.password is None:

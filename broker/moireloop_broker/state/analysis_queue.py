@@ -23,7 +23,7 @@ UNSETTLED_IDLE_S = 20.0
 CLAIM_EVERY_S = 5.0
 
 AT_ONCE_BYTES = 1024 * 1024
-"""Of final frames handed out at once: as many runs as fill so many bytes, the last one however large it is."""
+"""Of final frames handed out at once: as many runs as fill this many bytes; the last one may be larger."""
 
 Row = tuple[str, dict[bytes, bytes]]
 

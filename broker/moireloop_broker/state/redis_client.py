@@ -170,7 +170,7 @@ def _packed(command: Command) -> list[bytes]:
     return [*whole, b"".join(pieces)]
 
 
-def answers(url: str) -> bool:
+def responds(url: str) -> bool:
     """Whether a server with this URL and password responds to PING now."""
     return why_silent(url) is None
 

@@ -226,7 +226,7 @@ class _Way:
         return self._curve is not None
 
     def bound_queue(self, length: int) -> None:
-        """Let so many frames wait for each analyzer. Only before the first connection: see `_bound_queue` below."""
+        """Limit how many frames wait for each analyzer. Only before the first connection: see `_bound_queue` below."""
         self._queue_length = length
         self.socket.sndhwm = length
 

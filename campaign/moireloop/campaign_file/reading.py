@@ -17,7 +17,7 @@ def text_of(path: Path) -> str:
     """The text of a file, without a byte order mark. Nothing waits for a pipe or a device.
 
     Raises:
-        CampaignFileError: it is no file of UTF-8 text, is larger than LARGEST_FILE_BYTES, or cannot be read.
+        CampaignFileError: it is not a file of UTF-8 text, is larger than LARGEST_FILE_BYTES, or cannot be read.
     """
     if not str(path.absolute()).isascii():
         _refuse_unless_utf8(path)

@@ -57,5 +57,5 @@ def _value(value: Any) -> str:
 
 
 def _string(text: str) -> str:
-    """JSON's escapes are TOML's, but for the delete character, which TOML wants to be escaped too."""
+    """JSON's escapes are TOML's, except for the delete character, which TOML wants to be escaped too."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

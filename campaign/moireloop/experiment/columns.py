@@ -50,7 +50,7 @@ def peaks_of_columns(columns: Columns, where: str, *, centre_error: float = 0.0,
         instrument: full width at half maximum of the instrument along q in inverse angstrom; 0 where not known.
 
     Raises:
-        PatternRefused: a column is missing, unlikely or holds what is no number.
+        PatternRefused: a column is missing, implausible or contains a NaN.
     """
     _refuse_misspelt(columns, where)
     scans = "counts" in columns

@@ -15,7 +15,7 @@ from moireloop.figures.style import TWIST_COLOURS, VERMILLION
 from moireloop_broker.state.series import Series
 
 MANY: Final = 2000
-"""Beyond so many results a panel shows their density."""
+"""With more results than this, a panel shows their density."""
 
 Values = npt.NDArray[np.float64]
 

@@ -22,7 +22,7 @@ from moireloop_broker.membership.pools import SIZES
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.keys import Keys
 from moireloop_broker.state.lease_watch import LeaseWatch
-from moireloop_broker.state.redis_client import answers, open_impatient
+from moireloop_broker.state.redis_client import open_impatient, responds
 from moireloop_broker.state.settings_store import read_settings
 from moireloop_broker.state.work_queue.proposals import Proposer
 from moireloop_optimizer.generators.check import optimizer_section
@@ -115,7 +115,7 @@ def wait_for_broker(
         StartInterrupted: `interrupted` became true meanwhile.
     """
     deadline = time.monotonic() + patience_s
-    while not (answers(connection.redis_url) and _has_settings(connection, sections)):
+    while not (responds(connection.redis_url) and _has_settings(connection, sections)):
         if interrupted():
             raise StartInterrupted("interrupted before the campaign began; `moireloop resume` starts it")
         for crash in services.watch():

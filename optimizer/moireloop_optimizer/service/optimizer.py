@@ -102,7 +102,7 @@ class OptimizerService:
         return self._job is not None
 
     def step(self) -> None:
-        """Take in new events and answers, then propose or ask; waits at most half a second."""
+        """Take in new events and replies, then propose or ask; waits at most half a second."""
         filled = self._take_answer(self._job) if self._job is not None else None
         self._count_workers()
         self._follow_log(0.0 if self._busy or self._job else IDLE_S)

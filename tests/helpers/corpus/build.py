@@ -149,7 +149,7 @@ def _both_layers(
 
 
 def _stacking(plan: Plan, turned_deg: float) -> Literal["R", "H"] | None:
-    """R where the triangles of metal and chalcogen point the same way in both layers but for less than 30 degrees."""
+    """R where the triangles of metal and chalcogen point the same way in both layers up to 30 degrees."""
     apart = abs(turned_deg - 120.0 * round(turned_deg / 120.0))
     if not plan.chalcogens or abs(apart - 30.0) < UNSURE_OF_STACKING_DEG:
         return None
@@ -200,13 +200,13 @@ def _closed(plan: Plan, lower: Floats, upper: Floats, long: float, wide: float, 
 
 
 def _oblong(long: float, wide: float, rng: Rng) -> Ints:
-    """Steps (2, 2) of a cell of about so many rows each way, skewed or not."""
+    """Steps (2, 2) of a cell with about this many rows each way, skewed or not."""
     n, m = max(1, round(long * rng.uniform(0.8, 1.25))), max(1, round(wide * rng.uniform(0.8, 1.25)))
     return np.array([[n, int(rng.integers(-n // 2, n // 2 + 1)) if rng.random() < 0.5 else 0], [0, m]])
 
 
 def _compact(atoms: int, rng: Rng) -> Ints:
-    """Steps (2, 2) of a rhombic cell of about so many sites, seven or more."""
+    """Steps (2, 2) of a rhombic cell with about this many sites, seven or more."""
     cells = [(p, q) for p in range(1, 13) for q in range(13) if p * p + p * q + q * q >= 7]
     off = np.abs([math.log((p * p + p * q + q * q) / atoms) for p, q in cells])
     near = np.argsort(off, kind="stable")[:6]

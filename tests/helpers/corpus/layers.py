@@ -100,7 +100,7 @@ class Layer:
 def sites(
     lattice: Floats, area: Area, rng: np.random.Generator, gap: float = 0.0, *, honeycomb: bool = False
 ) -> Floats:
-    """Sites (N, 2) of a lattice (columns) with a random origin, inside the area but for a gap along its far edges.
+    """Sites (N, 2) of a lattice (columns) with a random origin, inside the area except for a gap along its far edges.
 
     A honeycomb has a second site in each cell, a third of the way along the sum of the vectors.
     """

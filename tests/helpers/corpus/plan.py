@@ -21,7 +21,7 @@ class Plan:
     that is closed repeats both lattices, strained by no more than `most_clamped`; one with a seam repeats a cell that
     they do not close in; a flake ends; an island ends within a cell that repeats. `strain` and `shear` are of the whole
     cell, `upper_strain` and `upper_shear` of the upper layer alone. `relaxed` is how far neighbours are drawn to a
-    missing atom. `rows` asks for a closed cell of exactly so many steps along the vectors of the lower lattice.
+    missing atom. `rows` asks for a closed cell of exactly this many steps along the vectors of the lower lattice.
     `honeycombs` says which layers are honeycombs, with two atoms a cell, and `two_species` that types are mixed.
     """
 

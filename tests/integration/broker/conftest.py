@@ -13,7 +13,7 @@ import redis
 from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.keys import KEYS, Keys
-from moireloop_broker.state.redis_client import answers, open_reader
+from moireloop_broker.state.redis_client import open_reader, responds
 from tests.helpers.broker_process import BrokerProcess
 from tests.helpers.waiting import wait_until
 from tests.helpers.whole_queue import WholeQueue
@@ -55,4 +55,4 @@ def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
     client.close()
     yield started
     started.kill(signal.SIGTERM)
-    wait_until(lambda: not answers(started.connection.redis_url), "Redis ended with its broker")
+    wait_until(lambda: not responds(started.connection.redis_url), "Redis ended with its broker")

@@ -74,7 +74,7 @@ def test_lease_that_only_looks_expired_is_kept(client: redis.Redis, keys: Keys, 
 def test_lease_is_kept_where_who_looks_stood_still_between_two_looks(
     client: redis.Redis, keys: Keys, queue: WholeQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lease seen expired before a pause of the whole machine has its grace anew afterwards."""
+    """A lease seen expired before a pause of the whole machine gets a new grace period afterwards."""
     monkeypatch.setattr(lease_watch, "LONGEST_GAP_S", 0.1)
     leased(queue)
     client.zadd(keys.leases, {"c1": 1.0})

@@ -36,7 +36,7 @@ from moireloop_broker.contract.events import (
 from moireloop_broker.contract.topics import FRAME_ANALYSED, OBSERVATION
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.observations import Observations
-from moireloop_broker.state.redis_client import answers
+from moireloop_broker.state.redis_client import responds
 from moireloop_broker.streams.curve import Curve
 from tests.helpers.broker_process import BrokerProcess
 from tests.helpers.hostile import REQUESTS, TOO_LARGE
@@ -80,7 +80,7 @@ def test_subscriber_misses_nothing_when_the_broker_is_killed(broker: BrokerProce
     stream = outside.subscribe(["result/3"], since="0-0", wait_s=30)
     next(stream)
     broker.kill()
-    wait_until(lambda: not answers(broker.connection.redis_url), "Redis ended with its broker")
+    wait_until(lambda: not responds(broker.connection.redis_url), "Redis ended with its broker")
     broker.start()
     settled(broker, "c2", "c3")
     names = [entry.message.candidate.candidate_id for entry in (next(stream), next(stream))]  # type: ignore[union-attr]
@@ -273,7 +273,7 @@ def test_client_on_the_protocol_page_gets_each_result_once(broker: BrokerProcess
         settled(broker, "c3")
         lines.append(client.stdout.readline())
         broker.kill()
-        wait_until(lambda: not answers(broker.connection.redis_url), "Redis ended with its broker")
+        wait_until(lambda: not responds(broker.connection.redis_url), "Redis ended with its broker")
         broker.start()
         settled(broker, "c4")
         lines.append(client.stdout.readline())

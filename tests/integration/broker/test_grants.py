@@ -20,7 +20,7 @@ from moireloop_broker.files import write_synced
 from moireloop_broker.grants import GrantRefused, Role, add_grant, revoke_grant
 from moireloop_broker.service.redis_server import most_clients
 from moireloop_broker.state.campaign_state import CampaignState
-from moireloop_broker.state.redis_client import answers
+from moireloop_broker.state.redis_client import responds
 from moireloop_broker.state.settings_store import write_settings_file
 from tests.helpers.connections import connection_of
 from tests.helpers.waiting import wait_until
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         [sys.executable, "-m", "moireloop_broker", "--connection", str(tmp_path / "connection.json")],
         stderr=subprocess.DEVNULL,
     ) as process:
-        wait_until(lambda: answers(connection.redis_url), "Redis answers")
+        wait_until(lambda: responds(connection.redis_url), "Redis answers")
         with connect(tmp_path, timeout_s=30) as client:
             client.status()
         redis = connection.open_redis()

@@ -41,7 +41,7 @@ def sleeper():
 
 
 def daemon(deaf=False):
-    """A double fork into a session of its own."""
+    """A double fork into a separate session."""
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:

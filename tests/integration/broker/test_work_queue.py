@@ -245,7 +245,7 @@ def held_by(queue: WholeQueue, worker: str, *, among: int = 3) -> Lease:
 
 
 def next_of(queue: WholeQueue, count: int) -> list[str]:
-    """The candidates that so many workers get now, one after another."""
+    """The candidates that this many workers get now, one after another."""
     return [leased(queue, f"next-{number}").candidate.candidate_id for number in range(count)]
 
 

@@ -14,7 +14,7 @@ from moireloop_broker.connection import read_connection
 from moireloop_broker.identity import read_identity
 from moireloop_broker.service.redis_server import start_redis
 from moireloop_broker.service.server_programs import RedisUnavailable
-from moireloop_broker.state.redis_client import answers, open_client
+from moireloop_broker.state.redis_client import open_client, responds
 from tests.helpers.stopped_campaigns import campaign_file, contents, running_server, stopped
 
 TWO = "state started, 2 results"
@@ -62,7 +62,7 @@ def test_status_in_a_copy_leaves_the_running_campaign_alone(tmp_path: Path, caps
     with running_server(campaign_file(tmp_path / "a")) as (folder, server):
         shutil.copytree(tmp_path / "a", tmp_path / "b")
         assert "2 results" in status(tmp_path / "b" / "tiny.toml", capsys)
-        assert answers(server.url)
+        assert responds(server.url)
         assert not server.ensure()
         assert main(["results", str(tmp_path / "b" / "tiny.toml")]) == 0
         assert not folder.results_csv.exists()
@@ -74,7 +74,7 @@ def test_broker_of_a_copy_ends_no_server_of_another_folder(tmp_path: Path) -> No
         shutil.copytree(tmp_path / "a", tmp_path / "b")
         with pytest.raises(RedisUnavailable, match="in another folder"):
             start_redis(read_connection(tmp_path / "b" / "tiny.campaign"))
-        assert answers(server.url)
+        assert responds(server.url)
 
 
 @pytest.mark.parametrize("text", ['name = "tin', "", None])

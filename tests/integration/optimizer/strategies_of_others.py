@@ -56,7 +56,7 @@ class Dies(Middle):
 
 
 def _leaves_a_daemon() -> None:
-    """A double fork into a session of its own, whose process id goes into a file of the folder LEFT."""
+    """A double fork into a separate session, whose process id goes into a file of the folder LEFT."""
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:

@@ -26,7 +26,7 @@ ENOUGH_S = (12.0, 60.0)
 
 
 def ended_at_its_end(campaign: Campaign, until_s: float) -> int:
-    """The exit code of a pool whose allocation ends in so many seconds; it leaves no process."""
+    """The exit code of a pool whose allocation ends after this many seconds; it leaves no process."""
     until = ["--until-s", repr(time.time() + until_s)]
     command = [sys.executable, "-m", "moireloop_worker.pool.service", "--connection", str(campaign.file), *until]
     with subprocess.Popen(command) as pool:

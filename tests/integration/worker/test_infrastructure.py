@@ -138,7 +138,7 @@ def test_status_tells_how_a_worker_fares(make_campaign: Make, start_pool: StartP
 def test_worker_that_cannot_come_up_again_says_why_and_is_tried_on(
     make_campaign: Make, start_pool: StartPool, undo: ExitStack
 ) -> None:
-    """Something that every worker needs goes away while one runs: the pool lives, says why, and mends itself.
+    """Something that every worker needs goes away while one runs: the pool lives, says why, and recovers.
 
     After as many starts as end a pool of which no worker ever came up, there is one more.
     """

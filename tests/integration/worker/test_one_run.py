@@ -157,7 +157,7 @@ def test_run_is_that_of_lammps(engine: Engine, tmp_path: Path, name: str) -> Non
 
 @pytest.mark.parametrize("name", sorted(TIED.keys() - {"deform trate", "store/state"}))
 def test_restart_files_leave_the_run_alone(engine: Engine, tmp_path: Path, name: str) -> None:
-    """Where LAMMPS writes one after another, each makes it wrap its atoms: the run is the same but for rounding."""
+    """Where LAMMPS writes one after another, each makes it wrap its atoms: the run is the same apart from rounding."""
     expected, plan = by_lmp(TIED[name], tmp_path), planned(TIED[name])
     engine.run(plan, every_steps=20, log_file=tmp_path / "log", restarts=restarts(engine, tmp_path / "attempt-1"))
     found = rows(tmp_path / "log")

@@ -120,7 +120,7 @@ def test_the_interval_narrows_with_repetitions() -> None:
 
 
 def test_a_grid_has_the_twists_of_its_landscape() -> None:
-    """Each place the twist of the smooth landscape there, but for its noise; the seeds differ."""
+    """Each place the twist of the smooth landscape there, apart from its noise; the seeds differ."""
     found = grid_twists_deg(Smooth())
     assert found.shape == (*map(len, LEVELS.values()), SEEDS)
     assert found[0, 0, 0, 0] == pytest.approx(Smooth().mean_deg(np.zeros(3)), abs=0.1)

@@ -35,7 +35,7 @@ def learnt() -> Sureness:
 
 
 def test_level_is_kept_on_fresh_runs() -> None:
-    """Of 100 other runs that would be ended nine tenths are right, as far as so many can tell, and a third is saved."""
+    """Of 100 other runs that would be ended nine tenths are right, as far as 100 can show, and a third is saved."""
     fresh = whole_runs(100, first=1000)
     scores = [learnt().trees.probability(np.array([each.features for each in run.landmarks])) for run in fresh]
     ends = ends_at(fresh, scores, [learnt().threshold] * len(fresh), TOLERANCE_DEG)

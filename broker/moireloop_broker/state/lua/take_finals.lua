@@ -1,4 +1,4 @@
--- Hand finished runs that no analyzer has taken to one: at most so many, and about so many bytes of frames.
+-- Hand finished runs that no analyzer has taken to one: limited in number and in bytes of frames.
 -- The first one shows how large frames are: all frames of a campaign are alike. A frame that exceeds what is left of the
 -- bytes, or the limit itself, is '' and is read separately.
 -- Returns, packed, for each its entry, id, attempt and frame, the packed candidate and report, when it was queued and

@@ -52,7 +52,7 @@ def tally(
     known: bool = True,
     **options: Any,
 ) -> Tally:
-    """Index so many patterns of random twists, strains and rotations."""
+    """Index patterns of random twists, strains and rotations."""
     deviations, refused, strains = [], [], []
     for _ in range(count):
         pattern = made(rng, twist_deg=rng.uniform(*twists), constants=constants, **options)

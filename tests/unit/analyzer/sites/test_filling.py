@@ -24,7 +24,7 @@ def filling(indices: Floats) -> Filling:
 
 
 def drawn(sites: Floats, empty: int, seed: int) -> Floats:
-    """The sites without so many of them, drawn at random."""
+    """The sites without `empty` of them, drawn at random."""
     return sites[np.sort(np.random.default_rng(seed).permutation(len(sites))[: len(sites) - empty])]
 
 

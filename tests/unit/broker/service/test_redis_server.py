@@ -13,7 +13,7 @@ from moireloop_broker.service import server_programs
 from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.service.server_programs import RedisUnavailable, find_server
 from moireloop_broker.service.stored_redis import stored_redis
-from moireloop_broker.state.redis_client import answers
+from moireloop_broker.state.redis_client import responds
 
 
 def executable(folder: Path, name: str) -> Path:
@@ -103,6 +103,6 @@ def test_redis_6_does_not_start_over_beside_a_later_servers_data(
 def test_free_port_can_be_bound() -> None:
     """Nothing listens on it, so it can be bound and no Redis answers there."""
     port = free_port("127.0.0.1")
-    assert not answers(f"redis://127.0.0.1:{port}/0")
+    assert not responds(f"redis://127.0.0.1:{port}/0")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", port))

@@ -44,7 +44,7 @@ def test_three_panels_share_one_axis_of_time() -> None:
 
 
 def test_refusals_are_shades_with_their_reasons() -> None:
-    """A stretch is shaded to half way to its neighbours; the legend counts its frames, alike but for numbers as one."""
+    """A stretch is shaded half way to its neighbours; the legend counts as one what differs only in numbers."""
     points = with_reasons([MOLTEN.format(1), MOLTEN.format(7), None, POLY, None, MOLTEN.format(3)])
     figure = run_figure([Series("c1", 1, points)], [])
     shaded = [patch.get_extents().transformed(figure.axes[0].transData.inverted()).intervalx.round(6).tolist()

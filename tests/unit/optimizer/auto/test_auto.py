@@ -66,8 +66,8 @@ def test_the_same_runs_in_the_same_order_give_the_same_points() -> None:
     followed = AutoStrategy(1)
     for count in range(6, 40, 3):
         followed.suggest(1, runs(points[:count]), NOTHING, [TARGET], index=count)
-    ours, anew = (one.suggest(2, runs(points), NOTHING, [TARGET], index=40) for one in (followed, AutoStrategy(1)))
-    np.testing.assert_array_equal(ours.points, anew.points)
+    ours, fresh = (one.suggest(2, runs(points), NOTHING, [TARGET], index=40) for one in (followed, AutoStrategy(1)))
+    np.testing.assert_array_equal(ours.points, fresh.points)
 
 
 def test_what_is_pending_is_not_asked_for_again() -> None:

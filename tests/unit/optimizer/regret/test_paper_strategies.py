@@ -19,7 +19,7 @@ SUMMIT = np.array([0.7, 0.35, 0.6])
 
 
 def objective(points: Points) -> Points:
-    """Negative regret against 30 degrees of a landscape that is flat at 0 but for one hill of 30 degrees."""
+    """Negative regret against 30 degrees of a landscape that is flat at 0 except for one hill of 30 degrees."""
     twist_deg: Points = 30.0 * np.exp(-8.0 * ((points - SUMMIT) ** 2).sum(axis=1))
     return -np.abs(twist_deg - 30.0)
 

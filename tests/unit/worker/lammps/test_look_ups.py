@@ -8,7 +8,7 @@ from moireloop_worker.lammps.schedule import FIRST_STEPS, LOOK_UP_S, LookUps
 
 
 def going(step_s: float, steps: int = 1000, every_steps: int = 0) -> LookUps:
-    """After so many steps of this speed."""
+    """After this many steps at this speed."""
     looks = LookUps(every_steps, 0, 100, within_a_frame=False)
     looks.done(steps, steps * step_s)
     return looks

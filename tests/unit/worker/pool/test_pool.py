@@ -77,7 +77,7 @@ def test_pool_is_given_up_when_no_worker_ever_becomes_ready() -> None:
 
 
 def test_pool_in_which_a_worker_once_came_up_is_never_given_up() -> None:
-    """What kept workers from starting may be mended: the pool tries on and on."""
+    """What kept workers from starting may be fixed meanwhile: the pool keeps trying."""
     pool = started()
     pool.ended("worker-0", 0.0, productive=False, came_up=True)
     for _ in range(9):
