@@ -31,7 +31,7 @@ ODD_BODIES = (
     msgpack.packb({"tag": 5}),
     msgpack.packb({"tag": "of_another_version/9", **{f"field_{number}": number for number in range(40)}}),
 )
-"""Entries that are no events, or have their tag where none of ours has it."""
+"""Entries that are no events, or have their tag where not ours has it."""
 
 
 def lease(number: int) -> RunLeased:
@@ -41,7 +41,7 @@ def lease(number: int) -> RunLeased:
 
 @pytest.fixture
 def mixed(client: redis.Redis, keys: Keys) -> list[tuple[str, bytes]]:
-    """Ids and bodies of a log of 260 entries of all kinds, some of which are none of ours."""
+    """Ids and bodies of a log of 260 entries of all kinds, some of which are not ours."""
     events = [
         pack(lease(number)) if number % 3 else pack(CampaignChanged(state="draining", at_s=float(number)))
         for number in range(250)
