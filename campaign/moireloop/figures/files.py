@@ -19,7 +19,7 @@ from moireloop.figures.structure import DIFFRACTION, Pattern, pattern_of, reach_
 from moireloop.figures.trajectories import trajectory_figure
 from moireloop.results.early_ends import Withheld
 from moireloop.results.labels import with_error
-from moireloop.results.recipes import Bounds, best_recipes
+from moireloop.results.recipes import Bounds, RecipeRuns, best_recipes, recipe_runs
 from moireloop.structure_files import NoStructure
 from moireloop_analyzer.settings import AnalyzerSettings, LearntPolicy
 from moireloop_analyzer.settling.reliability import LEVELS, reliability
@@ -48,16 +48,19 @@ def write_figures(
     title: str = "",
     all_series: Sequence[Series] = (),
     admitted_deg: Sequence[float] = (),
+    ran: RecipeRuns | None = None,
 ) -> tuple[Path, ...]:
     """Draw all figures into the campaign's folder as PNG, each whole or not at all; return their paths.
 
     Args:
         admitted_deg: twists that the campaign's cell admits, to be marked.
+        ran: the recipes of the results, where they are known already.
     """
+    ran = recipe_runs(results) if ran is None else ran
     return (
-        _saved(regret_figure(results, targets, title), folder.regret_figure),
-        _saved(space_figure(results, bounds, targets, title, admitted_deg), folder.space_figure),
-        _saved(trajectory_figure(all_series, results, targets, title), folder.trajectories_figure),
+        _saved(regret_figure(results, targets, title, ran), folder.regret_figure),
+        _saved(space_figure(results, bounds, targets, title, admitted_deg, ran), folder.space_figure),
+        _saved(trajectory_figure(all_series, results, targets, title, ran), folder.trajectories_figure),
     )
 
 
@@ -84,6 +87,7 @@ def write_run_figures(
     model: GrowthModel,
     settings: AnalyzerSettings,
     named: Sequence[str] = (),
+    ran: RecipeRuns | None = None,
 ) -> tuple[Path, ...]:
     """Draw each target's best run, and those named: over time, its final bilayer, and what its analyses found.
 
@@ -93,7 +97,8 @@ def write_run_figures(
     Raises:
         NoSuchRun: a name belongs to no candidate with a result or an analysed frame.
     """
-    best = [recipe.result.candidate.candidate_id for target in targets for recipe in best_recipes(results, target, 1)]
+    ran = recipe_runs(results) if ran is None else ran
+    best = [recipe.result.candidate.candidate_id for target in targets for recipe in best_recipes(ran, target, 1)]
     by_id = {result.candidate.candidate_id: result for result in results}
     known = {*by_id, *(series.candidate_id for series in all_series)}
     if unknown := [name for name in named if name not in known]:

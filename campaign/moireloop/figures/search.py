@@ -6,17 +6,19 @@ Colours come from Okabe and Ito (2008) and matplotlib's `viridis`, which colour-
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from moireloop.figures.density import MANY, draw_counts, draw_medians
+from moireloop.figures.density import MANY, Values, draw_counts, draw_medians
 from moireloop.figures.style import (
     BLUE,
     GREEN,
@@ -29,10 +31,11 @@ from moireloop.figures.style import (
     say_empty,
 )
 from moireloop.results.labels import label
-from moireloop.results.recipes import Bounds, Recipe, cluster_leaders, recipe_runs, recipes_of, repeat_ids
+from moireloop.results.recipes import Bounds, Recipe, RecipeRuns, cluster_leaders, recipe_runs, recipes_of, repeat_ids
 from moireloop.results.results import regret_of
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.search import Target
+from moireloop_optimizer.runs import is_within
 
 PANELS_IN_A_ROW: Final = 3
 
@@ -42,15 +45,20 @@ COLUMNS: Final = 200
 CLUSTERS_NAMED: Final = 3
 
 
-def regret_figure(results: Sequence[Result], targets: Sequence[Target], title: str = "") -> Figure:
+def regret_figure(
+    results: Sequence[Result], targets: Sequence[Target], title: str = "", ran: RecipeRuns | None = None
+) -> Figure:
     """Absolute error of each result in the order of the log, and the best so far: one panel per target.
 
     Results without a twist are marked along the top; runs of a recipe that was run before are filled. The error axis
     is linear up to the tolerance and logarithmic above it. Of more than MANY results the density is shown.
+
+    Args:
+        ran: the recipes of the results, where they are known already.
     """
     figure = new_figure(8.0, 0.8 + 3.4 * max(1, len(targets)), title)
     rows = figure.subplots(max(1, len(targets)), 1, sharex=True, squeeze=False)[:, 0]
-    repeats = repeat_ids(recipe_runs(results))
+    repeats = repeat_ids(ran or recipe_runs(results)) if len(results) <= MANY else frozenset()
     for axes, target in zip(rows, targets, strict=False):
         _draw_regret(axes, results, target, repeats)
     rows[-1].set_xlabel("result, in order of arrival")
@@ -64,6 +72,7 @@ def space_figure(
     targets: Sequence[Target],
     title: str = "",
     admitted_deg: Sequence[float] = (),
+    ran: RecipeRuns | None = None,
 ) -> Figure:
     """The results in every pair of parameters, coloured by twist; a single parameter against the twist.
 
@@ -73,6 +82,7 @@ def space_figure(
     Args:
         bounds: lowest and highest value of each parameter of the search space.
         admitted_deg: twists that the cell admits, marked next to the colours.
+        ran: the recipes of the results, where they are known already.
     """
     names = list(bounds)
     pairs: list[tuple[str, str | None]] = list(combinations(names, 2)) or [(names[0], None)]
@@ -80,9 +90,10 @@ def space_figure(
     rows = math.ceil(len(pairs) / columns)
     figure = new_figure(4.2 * columns + 1.6, 3.9 * rows + 1.0, title)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    named = _named_recipes(results, bounds, targets)
+    named = _named_recipes(ran or recipe_runs(results), bounds, targets)
+    found = _Found.of(results, names, targets)
     for axes, (x, y) in zip(panels, pairs, strict=False):
-        _draw_pair(axes, results, targets, bounds, x, y)
+        _draw_pair(axes, found, bounds, x, y)
         _name_clusters(axes, named, x, y)
     for axes in panels[len(pairs) :]:
         axes.set_axis_off()
@@ -184,39 +195,60 @@ def _dress_regret(axes: Axes, count: int, target: Target) -> None:
         say_empty(axes)
 
 
-def _draw_pair(
-    axes: Axes, results: Sequence[Result], targets: Sequence[Target], bounds: Bounds, x: str, y: str | None
-) -> None:
-    inside = [result for result in results if {x, y or x} <= set(result.candidate.parameters)]
+@dataclass(frozen=True)
+class _Found:
+    """Of N results: parameters and twist, NaN where there is none, how they ended, and whether they hit a target."""
+
+    parameters: Mapping[str, Values]
+    twist_deg: Values
+    outcome: npt.NDArray[np.str_]
+    is_hit: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, results: Sequence[Result], names: Sequence[str], targets: Sequence[Target]) -> Self:
+        """What these results have."""
+        given = [result.candidate.parameters for result in results]
+        twist_deg = np.array([result.twist_deg for result in results], dtype=np.float64)
+        return cls(
+            {name: np.array([one.get(name) for one in given], dtype=np.float64) for name in names},
+            twist_deg,
+            np.array([result.outcome for result in results], dtype=np.str_),
+            np.array([is_within(twist_deg, target) for target in targets]).any(axis=0)
+            if targets
+            else np.zeros(len(results), dtype=np.bool_),
+        )
+
+    def __len__(self) -> int:
+        return len(self.twist_deg)
+
+
+def _draw_pair(axes: Axes, found: _Found, bounds: Bounds, x: str, y: str | None) -> None:
+    is_many, at_x, at_y = len(found) > MANY, found.parameters[x], found.parameters[y or x]
+    inside = np.isfinite(at_x) & np.isfinite(at_y)
     for outcome, (marker, colour) in WITHOUT_TWIST.items():
-        lost = [result for result in inside if result.outcome == outcome and result.twist_deg is None]
-        if lost and y is not None and len(results) <= MANY:
-            axes.plot(
-                _values(lost, x),
-                _values(lost, y),
-                marker,
-                color=colour,
-                ms=6,
-                alpha=0.8,
-                label=f"{outcome}, no twist",
-            )
-    measured = sorted(
-        (result for result in inside if result.twist_deg is not None), key=lambda result: _is_hit(result, targets)
-    )
-    hits = [result for result in measured if _is_hit(result, targets)]
-    if len(results) > MANY and measured:
-        _draw_cells(axes, measured, len(hits), x, y)
-    elif measured:
-        colours = TWIST_COLOURS.to_rgba(np.array(_values(measured, None)))
-        dots: dict[str, Any] = {
-            "s": 42,
-            "edgecolors": "black",
-            "linewidths": 0.5,
-            "zorder": 3,
-            "label": "measured",
-        }
-        axes.scatter(_values(measured, x), _values(measured, y), c=colours, **dots)
-    if hits and len(results) <= MANY:
+        lost = inside & (found.outcome == outcome) & np.isnan(found.twist_deg)
+        if lost.any() and y is not None and not is_many:
+            style: dict[str, Any] = {"color": colour, "ms": 6, "alpha": 0.8, "label": f"{outcome}, no twist"}
+            axes.plot(at_x[lost], at_y[lost], marker, **style)
+    measured = np.flatnonzero(inside & np.isfinite(found.twist_deg))
+    measured = measured[np.argsort(found.is_hit[measured], kind="stable")]
+    place = at_x[measured], (found.twist_deg if y is None else at_y)[measured]
+    if is_many and len(measured):
+        _draw_cells(axes, *place, found.twist_deg[measured], found.is_hit[measured])
+    elif len(measured):
+        _draw_results(axes, *place, found.twist_deg[measured], found.is_hit[measured])
+    axes.set_xlabel(label(x))
+    axes.set_ylabel(label(y) if y is not None else "twist (°)")
+    _set_limits(axes, bounds, (x, at_x[inside]), None if y is None else (y, at_y[inside]))
+    if not len(found):
+        say_empty(axes)
+
+
+def _draw_results(axes: Axes, x: Values, y: Values, twist_deg: Values, is_hit: npt.NDArray[np.bool_]) -> None:
+    """A dot for each result, the hits last and with a ring."""
+    dots: dict[str, Any] = {"s": 42, "edgecolors": "black", "linewidths": 0.5, "zorder": 3, "label": "measured"}
+    axes.scatter(x, y, c=TWIST_COLOURS.to_rgba(twist_deg), **dots)
+    if is_hit.any():
         rings: dict[str, Any] = {
             "s": 130,
             "facecolors": "none",
@@ -224,26 +256,19 @@ def _draw_pair(
             "linewidths": 1.8,
             "zorder": 4,
         }
-        axes.scatter(_values(hits, x), _values(hits, y), label="within tolerance of a target", **rings)
-    axes.set_xlabel(label(x))
-    axes.set_ylabel(label(y) if y is not None else "twist (°)")
-    _set_limits(axes, inside, bounds, x, y)
-    if not results:
-        say_empty(axes)
+        axes.scatter(x[is_hit], y[is_hit], label="within tolerance of a target", **rings)
 
 
-def _draw_cells(axes: Axes, measured: Sequence[Result], hits: int, x: str, y: str | None) -> None:
-    """The cells of many results, of which the last ones are hits."""
-    twist_deg = np.array(_values(measured, None))
-    is_hit = np.arange(len(measured)) >= len(measured) - hits
+def _draw_cells(axes: Axes, x: Values, y: Values, twist_deg: Values, is_hit: npt.NDArray[np.bool_]) -> None:
+    """The cells of many results."""
     text = "median twist of a cell; stronger colours: more results"
     axes.plot([], [], "s", color=TWIST_COLOURS.to_rgba(np.array(15.0)), ms=7, label=text)
-    draw_medians(axes, np.array(_values(measured, x)), np.array(_values(measured, y)), twist_deg, is_hit)
+    draw_medians(axes, x, y, twist_deg, is_hit)
 
 
-def _named_recipes(results: Sequence[Result], bounds: Bounds, targets: Sequence[Target]) -> list[tuple[str, Recipe]]:
+def _named_recipes(ran: RecipeRuns, bounds: Bounds, targets: Sequence[Target]) -> list[tuple[str, Recipe]]:
     """The best recipes of each target's first clusters, each with its label."""
-    ran, named = recipe_runs(results), list[tuple[str, Recipe]]()
+    named = list[tuple[str, Recipe]]()
     for target in targets:
         leaders = cluster_leaders(recipes_of(ran, target, bounds, only_hits=True))
         prefix = f"{target.twist_deg:g}° " if len(targets) > 1 else ""
@@ -260,9 +285,9 @@ def _name_clusters(axes: Axes, named: Sequence[tuple[str, Recipe]], x: str, y: s
         )  # fmt: skip
 
 
-def _set_limits(axes: Axes, results: Sequence[Result], bounds: Bounds, x: str, y: str | None) -> None:
-    axes.set_xlim(*_limits([*bounds[x], *_values(results, x)]))
-    axes.set_ylim(*_limits([0.0, LARGEST_TWIST_DEG] if y is None else [*bounds[y], *_values(results, y)]))
+def _set_limits(axes: Axes, bounds: Bounds, x: tuple[str, Values], y: tuple[str, Values] | None) -> None:
+    axes.set_xlim(*_limits(x[1], *bounds[x[0]]))
+    axes.set_ylim(*(_limits(np.zeros(0), 0.0, LARGEST_TWIST_DEG) if y is None else _limits(y[1], *bounds[y[0]])))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.grid(color="#dddddd", lw=0.6)
     axes.set_axisbelow(True)
@@ -298,18 +323,8 @@ def _all_handles(panels: Iterable[Axes]) -> tuple[list[Artist], list[str]]:
     return list(found.values()), list(found)
 
 
-def _values(results: Sequence[Result], name: str | None) -> list[float]:
-    if name is None:
-        return [result.twist_deg for result in results if result.twist_deg is not None]
-    return [result.candidate.parameters[name] for result in results]
-
-
-def _is_hit(result: Result, targets: Sequence[Target]) -> bool:
-    regrets = ((regret_of(result, target), target.tolerance_deg) for target in targets)
-    return any(regret is not None and regret <= tolerance for regret, tolerance in regrets)
-
-
-def _limits(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
+def _limits(values: Values, low: float, high: float) -> tuple[float, float]:
+    """Both ends of an axis for values, and for those between low and high."""
+    low, high = float(values.min(initial=low)), float(values.max(initial=high))
     margin = 0.05 * (high - low) or 0.5
     return low - margin, high + margin

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from moireloop.figures.density import LEVELS, MANY, TIMES, colour_counts, lines_over_time
 from moireloop.figures.style import GREEN, LARGEST_TWIST_DEG, TWIST_COLOURS, new_figure, say_empty
-from moireloop.results.recipes import best_recipes
+from moireloop.results.recipes import RecipeRuns, best_recipes, recipe_runs
 from moireloop_broker.contract.events import Result
 from moireloop_broker.contract.search import Target
 from moireloop_broker.state.series import Series, SeriesPoint
@@ -27,7 +27,11 @@ NS_FROM_PS: Final = 1000.0
 
 
 def trajectory_figure(
-    all_series: Sequence[Series], results: Sequence[Result], targets: Sequence[Target], title: str = ""
+    all_series: Sequence[Series],
+    results: Sequence[Result],
+    targets: Sequence[Target],
+    title: str = "",
+    ran: RecipeRuns | None = None,
 ) -> Figure:
     """Twist, and order of the upper layer, over simulated time: one line a run, coloured by its result's twist.
 
@@ -35,6 +39,9 @@ def trajectory_figure(
     without a result has its last twist. Where a frame has no twist the line has a gap. Runs that ended without a twist
     are grey. A candidate that was tried more than once shows its last attempt. The best run of each target is black
     and named. With more than MANY runs the density of their lines is shown, without dots.
+
+    Args:
+        ran: the recipes of the results, where they are known already.
     """
     figure = new_figure(9.0, 7.0, title)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
@@ -45,7 +52,7 @@ def trajectory_figure(
     for target in targets:
         low, high = target.twist_deg - target.tolerance_deg, target.twist_deg + target.tolerance_deg
         upper.axhspan(low, high, label="within tolerance", **band)
-    best = _best_ids(results, targets)
+    best = _best_ids(recipe_runs(results) if ran is None else ran, targets)
     ends = {result.candidate.candidate_id: result.twist_deg for result in results}
     if is_dense:
         _draw_density(figure, (upper, lower), shown, ps)
@@ -78,9 +85,9 @@ def last_attempts(all_series: Iterable[Series]) -> list[Series]:
     return [last[candidate_id] for candidate_id in sorted(last)]
 
 
-def _best_ids(results: Sequence[Result], targets: Sequence[Target]) -> frozenset[str]:
+def _best_ids(ran: RecipeRuns, targets: Sequence[Target]) -> frozenset[str]:
     return frozenset(
-        recipe.result.candidate.candidate_id for target in targets for recipe in best_recipes(results, target, 1)
+        recipe.result.candidate.candidate_id for target in targets for recipe in best_recipes(ran, target, 1)
     )
 
 

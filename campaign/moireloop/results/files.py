@@ -11,7 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from moireloop.results.analyses import analyses_table
-from moireloop.results.recipes import Bounds
+from moireloop.results.recipes import Bounds, RecipeRuns
 from moireloop.results.table import results_table
 from moireloop.results.trajectories import trajectories_table
 from moireloop_broker.contract.events import Result
@@ -26,7 +26,11 @@ class FewerRows(RuntimeError):
 
 
 def write_results(
-    folder: CampaignFolder, results: Sequence[Result], targets: Sequence[Target], bounds: Bounds
+    folder: CampaignFolder,
+    results: Sequence[Result],
+    targets: Sequence[Target],
+    bounds: Bounds,
+    ran: RecipeRuns | None = None,
 ) -> tuple[Path, Path]:
     """Write results.parquet and results.csv, each whole or not at all, and return their paths.
 
@@ -34,7 +38,7 @@ def write_results(
         FewerRows: the files that are there have more results.
         OSError: they cannot be written.
     """
-    return _write_table(results_table(results, targets, bounds), folder.results_parquet, folder.results_csv)
+    return _write_table(results_table(results, targets, bounds, ran), folder.results_parquet, folder.results_csv)
 
 
 def write_trajectories(folder: CampaignFolder, all_series: Sequence[Series]) -> tuple[Path, Path]:

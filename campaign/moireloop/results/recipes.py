@@ -6,7 +6,7 @@ import math
 import string
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Final, NamedTuple
 
@@ -25,6 +25,8 @@ CLUSTER_SIDE: Final = 0.25
 LACKING: Final = 2.0
 
 MOST_LINKED: Final = 2000
+
+JOINED_AT_ONCE: Final = 256
 
 ROUNDING_DEG: Final = 1e-8
 """More than the regrets of two recipes can differ that count as equal in their ranks."""
@@ -84,6 +86,7 @@ class RecipeRuns:
     sigma_deg: npt.NDArray[np.float64]
     logged_s: npt.NDArray[np.float64]
     copied: tuple[Labels, Labels]
+    _ranked: dict[tuple[object, ...], list[Recipe]] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.place)
@@ -104,6 +107,13 @@ class RecipeRuns:
         return tuple(
             (self.all_results[place], label) for place, label in zip(places.tolist(), labels.tolist(), strict=True)
         )
+
+    def ranking(self, target: Target, bounds: Bounds) -> list[Recipe]:
+        """All recipes with their clusters, as `recipes_of` has them; made once."""
+        key = (target.twist_deg, target.tolerance_deg, *bounds.items())
+        if key not in self._ranked:
+            self._ranked[key] = recipes_of(self, target, bounds)
+        return self._ranked[key]
 
     @property
     def groups(self) -> list[tuple[Result, ...]]:
@@ -160,9 +170,9 @@ def recipes_of(
     return found if bounds is None else _clustered(found, bounds)
 
 
-def best_recipes(results: Iterable[Result], target: Target, n: int) -> list[Recipe]:
-    """The n most reliable recipes for a target, without clusters."""
-    return recipes_of(recipe_runs(results), target, n=n)
+def best_recipes(results: Iterable[Result] | RecipeRuns, target: Target, n: int) -> list[Recipe]:
+    """The n most reliable recipes for a target, without clusters, by the results or their recipes."""
+    return recipes_of(results if isinstance(results, RecipeRuns) else recipe_runs(results), target, n=n)
 
 
 def cluster_leaders(recipes: Sequence[Recipe]) -> dict[str, Recipe]:
@@ -190,7 +200,7 @@ def recipe_by_run(ran: RecipeRuns, targets: Sequence[Target], bounds: Bounds) ->
     """The recipe of each run, by the run's candidate id, for the target that the recipe hit most, else the nearest."""
     best: dict[str, Recipe] = {}
     for target in targets:
-        for recipe in recipes_of(ran, target, bounds):
+        for recipe in ran.ranking(target, bounds):
             known = best.setdefault(recipe.recipe_id, recipe)
             if (-recipe.hits, recipe.regret_deg) < (-known.hits, known.regret_deg):
                 best[recipe.recipe_id] = recipe
@@ -222,22 +232,35 @@ def clusters_of(points: npt.NDArray[np.float64], side: float = CLUSTER_SIDE) -> 
 
 
 def _joined(points: npt.NDArray[np.float64], first: Labels, side: float) -> Labels:
-    """The clusters of all points, given the clusters of the first ones."""
-    low = [points[: len(first)][first == number].min(axis=0) for number in range(int(first.max()) + 1)]
-    high = [points[: len(first)][first == number].max(axis=0) for number in range(len(low))]
+    """The clusters of all points, given the clusters of the first ones.
+
+    Points are looked at in blocks. A cluster only grows, so that a point which did not fit when its block was begun
+    does not fit later; where it did fit, it is looked at again if the cluster has grown since.
+    """
+    count = int(first.max()) + 1
+    low = [points[: len(first)][first == number].min(axis=0).tolist() for number in range(count)]
+    high = [points[: len(first)][first == number].max(axis=0).tolist() for number in range(count)]
     labels = first.tolist()
-    for point in points[len(first) :]:
-        reach = np.maximum(high, point) - np.minimum(low, point)
-        fits = np.flatnonzero(reach.max(axis=1) <= side)
-        if fits.size:
-            number = int(fits[0])
-            low[number], high[number] = np.minimum(low[number], point), np.maximum(high[number], point)
-        else:
-            number = len(low)
-            low.append(point)
-            high.append(point)
-        labels.append(number)
+    for begin in range(len(first), len(points), JOINED_AT_ONCE):
+        block = points[begin : begin + JOINED_AT_ONCE]
+        reach = np.maximum(np.array(high), block[:, None]) - np.minimum(np.array(low), block[:, None])
+        fits = reach.max(axis=2) <= side
+        for point, known in zip(block.tolist(), fits, strict=True):
+            candidates = [*np.flatnonzero(known).tolist(), *range(len(known), len(low))]
+            number = next((one for one in candidates if _fits(point, low[one], high[one], side)), len(low))
+            if number == len(low):
+                low.append(point)
+                high.append(point)
+            else:
+                low[number] = list(map(min, low[number], point))
+                high[number] = list(map(max, high[number], point))
+            labels.append(number)
     return np.array(labels, dtype=np.intp)
+
+
+def _fits(point: Sequence[float], low: Sequence[float], high: Sequence[float], side: float) -> bool:
+    """Whether a cluster with this point would still fit into a cube."""
+    return all(max(top, x) - min(bottom, x) <= side for x, bottom, top in zip(point, low, high, strict=True))
 
 
 def cluster_name(number: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from moireloop.results.recipes import Bounds, Recipe, recipe_by_run, recipe_runs
+from moireloop.results.recipes import Bounds, Recipe, RecipeRuns, recipe_by_run, recipe_runs
 from moireloop.results.results import nearest_target, parameter_names, regret_of, wavelength_angstrom
 from moireloop_broker.contract.events import Measurement, Result, RunReport, StageTimes
 from moireloop_broker.contract.search import Target, regret_deg
@@ -39,7 +39,9 @@ class PartOf:
 PARTS: Final = {name: attrgetter(name) for name in ("measurement", "report", "times")}
 
 
-def results_table(results: Sequence[Result], targets: Sequence[Target], bounds: Bounds) -> pa.Table:
+def results_table(
+    results: Sequence[Result], targets: Sequence[Target], bounds: Bounds, ran: RecipeRuns | None = None
+) -> pa.Table:
     """One row per candidate, in the order of the results; missing values are null.
 
     Growth parameters are columns under their own names. `regret_deg` is the distance to
@@ -47,12 +49,15 @@ def results_table(results: Sequence[Result], targets: Sequence[Target], bounds: 
     since the epoch. A number that a further analyzer found is a column `analyzer.number`, and why an analyzer failed a
     column `analyzer.reason`; arrays are in the table of the analyses. What is known of a recipe stands at each of
     its runs, for the target that it hit most, else the nearest; clusters follow from the bounds of the search space.
+
+    Args:
+        ran: the recipes of the results, where they are known already.
     """
     columns = (
         _identity_columns()
         | _parameter_columns(results)
         | _twist_columns(targets)
-        | _recipe_columns(recipe_by_run(recipe_runs(results), targets, bounds))
+        | _recipe_columns(recipe_by_run(ran or recipe_runs(results), targets, bounds))
         | _analysis_columns(results)
         | _run_columns()
     )

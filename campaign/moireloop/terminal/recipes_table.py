@@ -13,6 +13,7 @@ from moireloop.results.labels import label, with_error
 from moireloop.results.recipes import (
     Bounds,
     Recipe,
+    RecipeRuns,
     cluster_leaders,
     cluster_sizes,
     clusters_first,
@@ -55,7 +56,12 @@ class Layout:
 
 
 def recipes_table(
-    results: Sequence[Result], targets: Sequence[Target], bounds: Bounds, n: int = 5, width: int | None = None
+    results: Sequence[Result],
+    targets: Sequence[Target],
+    bounds: Bounds,
+    n: int = 5,
+    width: int | None = None,
+    ran: RecipeRuns | None = None,
 ) -> Table:
     """The n best recipes of each target, for a terminal: first the best of each cluster, then others by their rank.
 
@@ -66,9 +72,10 @@ def recipes_table(
         width: columns that there are for it. A table that is too wide has broken headings, then fewer digits; then it
             loses wavelength, size of the clusters, share of the repeats, error, standard error and interval where
             there were repeats, and parameters, one by one, the last parameter first.
+        ran: the recipes of the results, where they are known already.
     """
-    ran = recipe_runs(results)
-    by_target = [(target, recipes_of(ran, target, bounds)) for target in targets]
+    ran = recipe_runs(results) if ran is None else ran
+    by_target = [(target, ran.ranking(target, bounds)) for target in targets]
     shown = [(target, clusters_first(recipes)[:n]) for target, recipes in by_target]
     sizes = [_sizes(recipes) for _, recipes in by_target]
     parameters = tuple(parameter_names(results))
@@ -82,9 +89,9 @@ def recipes_table(
     return table
 
 
-def target_lines(results: Sequence[Result], targets: Sequence[Target]) -> list[str]:
+def target_lines(results: Sequence[Result], targets: Sequence[Target], ran: RecipeRuns | None = None) -> list[str]:
     """Progress of each target: its hits and the first of them, its regret, and how reliable its best recipe is."""
-    ran = recipe_runs(results)
+    ran = recipe_runs(results) if ran is None else ran
     counted = [result for result in results if result.counts_for_budget]
     return [_target_line(counted, target, next(iter(recipes_of(ran, target, n=1)), None)) for target in targets]
 

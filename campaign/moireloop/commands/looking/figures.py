@@ -10,6 +10,7 @@ from moireloop.cells.reach import space_twists
 from moireloop.commands.started import as_steered, started
 from moireloop.exit_codes import EXIT_FAILED
 from moireloop.figures.files import write_early_end_figure, write_figures, write_run_figures
+from moireloop.results.recipes import recipe_runs
 from moireloop.session.history import History
 from moireloop.session.records import records
 from moireloop.terminal.console import complain, console
@@ -57,8 +58,9 @@ def draw(
     learnt, early = campaign.early_end.learnt, list[Path]()
     if learnt is not None:
         early.append(write_early_end_figure(folder, found, all_series, history.withheld, learnt, campaign.name))
+    ran = recipe_runs(found)
     return (
         *early,
-        *write_figures(folder, found, campaign.bounds, targets, campaign.name, all_series, admitted_deg),
-        *write_run_figures(folder, found, all_series, targets, model, campaign.analyzers, named),
+        *write_figures(folder, found, campaign.bounds, targets, campaign.name, all_series, admitted_deg, ran),
+        *write_run_figures(folder, found, all_series, targets, model, campaign.analyzers, named, ran),
     )

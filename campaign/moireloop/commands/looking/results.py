@@ -12,6 +12,7 @@ from moireloop.results.analyses import failed_analyses
 from moireloop.results.early_ends import early_ends
 from moireloop.results.files import FewerRows, write_analyses, write_results, write_trajectories
 from moireloop.results.labels import percent
+from moireloop.results.recipes import RecipeRuns, recipe_runs
 from moireloop.results.results import utilisation
 from moireloop.session.history import History
 from moireloop.session.records import records
@@ -36,13 +37,14 @@ def show_results(campaign: Campaign, history: History, all_series: Sequence[Seri
     Returns the exit code, a failure where a table could not be written. A table that keeps its rows, since the state
     has fewer, is none.
     """
-    written, kept, unwritten = _write_tables(campaign, history, all_series)
+    ran = recipe_runs(history.results)
+    written, kept, unwritten = _write_tables(campaign, history, all_series, ran)
     if console.is_terminal:
-        console.print(recipes_table(history.results, campaign.targets, campaign.bounds, width=console.width))
+        console.print(recipes_table(history.results, campaign.targets, campaign.bounds, width=console.width, ran=ran))
     else:
-        table = recipes_table(history.results, campaign.targets, campaign.bounds)
+        table = recipes_table(history.results, campaign.targets, campaign.bounds, ran=ran)
         plain_console(width=width_of(table)).print(table)
-    for line in target_lines(history.results, campaign.targets):
+    for line in target_lines(history.results, campaign.targets, ran):
         say(line)
     used = utilisation(history.results, history.resumed_at_s).fraction
     if used is not None:
@@ -61,12 +63,12 @@ def show_results(campaign: Campaign, history: History, all_series: Sequence[Seri
 
 
 def _write_tables(
-    campaign: Campaign, history: History, all_series: Sequence[Series]
+    campaign: Campaign, history: History, all_series: Sequence[Series], ran: RecipeRuns
 ) -> tuple[list[Path], list[str], list[str]]:
     """Paths of the tables that were written, a line about each that keeps its rows, and one about each failure."""
     folder, written, kept, unwritten = CampaignFolder(campaign.folder), list[Path](), list[str](), list[str]()
     writers: list[Callable[[], tuple[Path, ...]]] = [
-        lambda: write_results(folder, history.results, campaign.targets, campaign.bounds),
+        lambda: write_results(folder, history.results, campaign.targets, campaign.bounds, ran),
         lambda: write_trajectories(folder, all_series),
         lambda: write_analyses(folder, history.results),
     ]
