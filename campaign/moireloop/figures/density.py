@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm
+from matplotlib.colors import ListedColormap, LogNorm
 
 from moireloop.figures.style import TWIST_COLOURS, VERMILLION
 from moireloop_broker.state.series import Series
@@ -29,6 +30,11 @@ FAINTEST: Final = 0.25
 
 RUNS_AT_ONCE: Final = 2000
 
+MOST_CIRCLES: Final = 400
+
+COUNTS: Final = ListedColormap(colormaps["Blues"](np.linspace(0.18, 1.0, 256)))
+"""Without its palest part, so that a cell with one result differs from an empty one."""
+
 
 def draw_counts(axes: Axes, x: Values, y: Values, x_edges: Values, y_edges: Values) -> ScalarMappable:
     """Colour each cell by how many points lie in it; empty cells stay white."""
@@ -40,13 +46,14 @@ def colour_counts(axes: Axes, counts: Values, x_edges: Values, y_edges: Values) 
     """Colour each cell (x, y) by its count, on a logarithmic scale; empty cells stay white."""
     most = max(2.0, float(counts.max(initial=0.0)))
     filled = np.ma.masked_equal(counts.T, 0.0)
-    return axes.pcolormesh(x_edges, y_edges, filled, norm=LogNorm(1.0, most), cmap="Blues", zorder=2, rasterized=True)
+    return axes.pcolormesh(x_edges, y_edges, filled, norm=LogNorm(1.0, most), cmap=COUNTS, zorder=2, rasterized=True)
 
 
 def draw_medians(axes: Axes, x: Values, y: Values, twist_deg: Values, is_hit: npt.NDArray[np.bool_]) -> None:
     """Colour each cell by the median twist of the points in it, the stronger the more they are; circles for hits.
 
-    The area of a circle is proportional to its share of the hits; the largest one fills its cell.
+    The area of a circle is proportional to its share of the hits; the largest one fills its cell. At most MOST_CIRCLES
+    cells, those with the most hits, have one: more would hide the colours.
     """
     x_edges, y_edges = edges(x), edges(y)
     column, row = cell_of(x, x_edges), cell_of(y, y_edges)
@@ -69,11 +76,13 @@ def _draw_hits(axes: Axes, hits: npt.NDArray[np.intp], x_edges: Values, y_edges:
     if not where.size:
         return
     middle_x, middle_y = (x_edges[1:] + x_edges[:-1]) / 2, (y_edges[1:] + y_edges[:-1]) / 2
+    text = "within tolerance of a target"
+    if len(where) > MOST_CIRCLES:
+        text += f": the {MOST_CIRCLES} cells with the most hits"
+        where = where[np.argsort(-hits[where], kind="stable")[:MOST_CIRCLES]]
     area = 14.0 * hits[where] / hits.max()
     style: dict[str, Any] = {"facecolors": VERMILLION, "edgecolors": "white", "linewidths": 0.3, "zorder": 4}
-    axes.scatter(
-        middle_x[where // CELLS], middle_y[where % CELLS], s=area, label="within tolerance of a target", **style
-    )
+    axes.scatter(middle_x[where // CELLS], middle_y[where % CELLS], s=area, label=text, **style)
 
 
 def edges(values: Values, cells: int = CELLS) -> Values:

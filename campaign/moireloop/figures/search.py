@@ -209,13 +209,14 @@ class _Found:
         """What these results have."""
         given = [result.candidate.parameters for result in results]
         twist_deg = np.array([result.twist_deg for result in results], dtype=np.float64)
+        is_hit = np.zeros(len(results), dtype=np.bool_)
+        for target in targets:
+            is_hit |= is_within(twist_deg, target)
         return cls(
             {name: np.array([one.get(name) for one in given], dtype=np.float64) for name in names},
             twist_deg,
             np.array([result.outcome for result in results], dtype=np.str_),
-            np.array([is_within(twist_deg, target) for target in targets]).any(axis=0)
-            if targets
-            else np.zeros(len(results), dtype=np.bool_),
+            is_hit,
         )
 
     def __len__(self) -> int:

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.figure import Figure
 
-from moireloop.figures.density import MANY, cell_of, edges, lines_over_time
+from moireloop.figures.density import MANY, MOST_CIRCLES, cell_of, draw_medians, edges, lines_over_time
 from moireloop.figures.search import regret_figure, space_figure
 from moireloop.figures.trajectories import trajectory_figure
 from moireloop_broker.contract.events import Result
@@ -58,6 +58,19 @@ def test_space_figure_marks_the_cells_with_hits(many: list[Result]) -> None:
         for at in hits
     }
     assert len(np.asarray(circles[0].get_offsets())) == len(cells)
+
+
+def test_hits_everywhere_leave_the_colours_to_be_seen() -> None:
+    """Of very many cells with hits those with the most have a circle, and the legend says so."""
+    x, y = np.random.default_rng(1).uniform(size=(2, 20_000))
+    x[:9000], y[:9000] = 0.5, 0.25
+    axes = Figure().subplots()
+    draw_medians(axes, x, y, np.full(20_000, 8.2), np.ones(20_000, dtype=np.bool_))
+    (circles,) = [found for found in axes.collections if isinstance(found, PathCollection)]
+    assert len(np.asarray(circles.get_offsets())) == len(circles.get_sizes()) == MOST_CIRCLES
+    assert circles.get_label() == f"within tolerance of a target: the {MOST_CIRCLES} cells with the most hits"
+    most = np.asarray(circles.get_offsets())[int(np.argmax(circles.get_sizes()))]
+    assert np.abs(most - [0.5, 0.25]).max() < 1 / 48
 
 
 def test_runs_are_counted_between_their_frames() -> None:
