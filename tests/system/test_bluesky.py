@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from typing import Any, cast
 
 import event_model
 import msgpack
+import numpy as np
 import pytest
 
 import moireloop
@@ -23,6 +25,7 @@ from moireloop.bluesky.documents import Documents
 from moireloop.bluesky.entries import stored
 from moireloop.bluesky.publishing import Publisher
 from moireloop_broker.connection import NoConnectionFile, free_port
+from tests.helpers.patterns import made
 from tests.helpers.waiting import wait_until
 from tests.system.running import RunningCampaign
 
@@ -115,6 +118,7 @@ def test_campaign_is_driven_and_followed(driven: RunningCampaign, tmp_path: Path
         with program(*publish, env=environment) as publisher:
             wait_until(lambda: len(received(consumed)) >= 1, "the start of the campaign arrives", 100)
             growth_by_plans(driven.folder)
+            submitted = a_pattern_is_submitted(driven.folder)
             wait_until(lambda: stops(received(consumed)) >= 3, "the runs arrive", 60)
             publisher.send_signal(signal.SIGKILL)
             publisher.wait(20)
@@ -135,6 +139,7 @@ def test_campaign_is_driven_and_followed(driven: RunningCampaign, tmp_path: Path
         made = [one for batch in source.batches for entry in batch for one in documents.of(entry)]
         wait_until(lambda: len(received(consumed)) >= len(made), "all documents arrive", 30)
     assert len(campaign.results) == 7
+    assert patterns_of(received(consumed)) == [submitted]
     assert f"published {len(made) - before} documents" in output.decode()
     assert [document["uid"] for _, document in received(consumed)] == [document["uid"] for _, document in made]
     assert json.loads(json.dumps(made[1:])) == json.loads(json.dumps([list(one) for one in received(consumed)][1:]))
@@ -145,6 +150,22 @@ def test_campaign_is_driven_and_followed(driven: RunningCampaign, tmp_path: Path
 
 def stops(documents: list[tuple[str, dict[str, Any]]]) -> int:
     return len([name for name, _ in documents if name == "stop"])
+
+
+def a_pattern_is_submitted(folder: Path) -> tuple[str, float]:
+    """A pattern of two lattices through the client, which indexes it; its name and the twist of the event."""
+    with moireloop.connect(folder, name="ada", timeout_s=30) as client:
+        peaks = made(np.random.default_rng(1), twist_deg=8.3, weak=0.5).peaks
+        event = client.submit_pattern(peaks, pattern_id="shot", lattices=(3.16, 3.16))
+    assert event.analysis.twist_deg == pytest.approx(8.3, abs=0.2)
+    return event.pattern_id, event.analysis.twist_deg or math.nan
+
+
+def patterns_of(documents: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, float]]:
+    """Names and twists in the stream `patterns`."""
+    (stream,) = [one["uid"] for name, one in documents if name == "descriptor" and one["name"] == "patterns"]
+    events = [one["data"] for name, one in documents if name == "event" and one["descriptor"] == stream]
+    return [(data["pattern_id"], data["twist_deg"]) for data in events]
 
 
 def growth_by_plans(folder: Path) -> None:

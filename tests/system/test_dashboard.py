@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -19,6 +20,7 @@ from moireloop import connect
 from moireloop_broker.contract.events import Requested
 from moireloop_gateway.web.steering import STEERING
 from tests.helpers.gateways import RunningGateway, gateway, start_gateway
+from tests.helpers.patterns import made
 from tests.system.running import RunningCampaign
 
 CHROMIUM = shutil.which("chromium")
@@ -218,6 +220,20 @@ def test_each_request_made_in_the_page_is_an_event(opened: Opened) -> None:
         page.get_by_role("link", name="CSV").click()
     rows = csv.DictReader(download.value.path().read_text().splitlines())
     assert "by-hand" in {row["candidate_id"] for row in rows}
+    assert_experiment_stands_beside_simulation(opened)
+
+
+def assert_experiment_stands_beside_simulation(opened: Opened) -> None:
+    """A pattern that is submitted meanwhile: its twist among the results', its peaks, and the closest recipe."""
+    with connect(opened.campaign.folder, name="ada", timeout_s=60) as client:
+        peaks = made(np.random.default_rng(1), twist_deg=8.3, weak=0.5).peaks
+        seen = client.submit_pattern(peaks, pattern_id="shot", lattices=(3.16, 3.16)).analysis
+    page = opened.show("experiment")
+    row = page.get_by_role("row").filter(has_text="shot")
+    expect(row).to_contain_text(f"{seen.twist_deg:.2f}°", timeout=PATIENCE_MS)
+    for near in seen.closest[:1]:
+        expect(row).to_contain_text(near.candidate_id)
+        expect(page.get_by_text(f"first rings of {near.candidate_id}")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def test_ten_thousand_results_are_drawn_at_once(opened: Opened) -> None:
