@@ -102,6 +102,15 @@ def test_regret_figure_has_a_panel_for_each_target(make_result: MakeResult) -> N
     assert np.asarray(steps[0].get_ydata())[:-1].tolist() == pytest.approx([5.4, 5.4, 5.4, 0.1, 0.1, 0.1, 0.1])
 
 
+def test_admitted_twists_are_marked_beside_the_colours(make_result: MakeResult) -> None:
+    """One tick for each twist that the cell admits, and the label says what they are."""
+    figure = space_figure(
+        results_with(make_result, TWISTS["mixed"], list(SPACE)), SPACE, TARGETS, "", [0.0, 8.27, 21.8]
+    )
+    (bar,) = (axes for axes in figure.axes if "ticks: admitted" in axes.get_ylabel())
+    assert [0.0, 8.27, 21.8] in [list(np.asarray(line.get_ydata())) for line in bar.lines]
+
+
 def test_space_figure_has_a_panel_for_each_pair(make_result: MakeResult) -> None:
     """Three parameters make three panels with units, and a colour bar; refused results are crosses."""
     figure = space_figure(results_with(make_result, TWISTS["mixed"], list(SPACE)), SPACE, TARGETS)
