@@ -17,7 +17,7 @@ from tests.helpers.compose_file import DOCKER, why_no_compose_v2
 ROOT = DOCKER.parent
 PAGE = ROOT / "docs" / "tutorials" / "containers.md"
 NEEDED = ("docker", "broker", "worker", "analyzer", "optimizer", "gateway", "campaign")
-FILES = ("README.md", "LICENSE", "pyproject.toml", "requirements.lock")
+FILES = (".dockerignore", "README.md", "LICENSE", "pyproject.toml", "requirements.lock")
 COMPOSE = ["docker", "compose", "-f", "docker/compose.yaml"]
 
 

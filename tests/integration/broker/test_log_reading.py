@@ -31,7 +31,7 @@ ODD_BODIES = (
     msgpack.packb({"tag": 5}),
     msgpack.packb({"tag": "of_another_version/9", **{f"field_{number}": number for number in range(40)}}),
 )
-"""Entries that are no events, or have their tag where not ours has it."""
+"""Entries that are no events, or have their tag in another place than ours."""
 
 
 def lease(number: int) -> RunLeased:
