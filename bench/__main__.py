@@ -54,7 +54,7 @@ BENCHES: Final = {
         "early_end",
         {"runs": 2, "slow_runs": 0, "growth": BEAD, "settled": EASILY_SETTLED},
     ),
-    "early-learnt": Bench("early_learnt", {"runs": 60, "level": 0.9}),
+    "early-learnt": Bench("early_learnt", {"runs": 60, "level": 0.9, "splits": 1}),
     "twist": Bench("twist_speed", {"sizes": [864], "seconds": 0.0, "cold": False}),
     "structure": Bench("structure_speed", {"sizes": [864], "repeats": 1}),
     "suggest": Bench("suggest_speed", {"names": ["ridges"], "sizes": [25], "large": [40], "number": 20}),
@@ -93,6 +93,7 @@ def main() -> int:
         "--learnt", nargs="*", metavar="KEY=VALUE",
         help="early-learnt: the curve and all levels, with these keys of [early_end.learnt], also for --trajectories",
     )  # fmt: skip
+    parser.add_argument("--figure", type=Path, metavar="PNG", help="early-learnt with --learnt: also draw both there")
     parser.add_argument("--cases", type=int, default=2100, metavar="N", help=f"{ACCURACY}: size of the corpus")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help=f"{ACCURACY}: other cases of the same kinds")
     parser.add_argument("--case", metavar="FAMILY:NUMBER", help=f"{ACCURACY}: everything of one case")
