@@ -73,7 +73,8 @@ def commensurate(m: int, n: int, repeats: int = 1) -> Bilayer:
     layers = []
     for (p, q), z in (((n, m), LOWER_Z), ((m, n), UPPER_Z)):
         size = p * p + p * q + q * q
-        steps = np.array([(i, j) for i in range(-2 * size, 2 * size + 1) for j in range(-2 * size, 2 * size + 1)])
+        span = np.arange(-2 * (p + q), 2 * (p + q) + 1)
+        steps = np.stack(np.meshgrid(span, span, indexing="ij"), axis=-1).reshape(-1, 2)
         inside = steps @ np.array([[p + q, -q], [q, p]])
         chosen = inside[((inside >= 0) & (inside < size)).all(axis=1)] / size
         layers.append((chosen, z))

