@@ -87,8 +87,15 @@ def packed(results: Sequence[Result]) -> bytes:
 
 
 def unpacked(block: bytes) -> list[Result]:
-    """The results of a block. They were checked before they were packed, and are not again."""
-    return [_made(fields) for fields in msgpack.unpackb(zlib.decompress(block))]
+    """The results of a block. They were checked before they were packed, and are not again; those with equal
+    provenances share one.
+    """
+    provenances: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+    rows = msgpack.unpackb(zlib.decompress(block))
+    for report in (fields["report"] for fields in rows if fields["report"] is not None):
+        provenance = report["provenance"]
+        report["provenance"] = provenances.setdefault(tuple(provenance.items()), provenance)
+    return [_made(fields) for fields in rows]
 
 
 def _made(fields: dict[str, Any]) -> Result:

@@ -48,6 +48,15 @@ def test_results_come_out_as_they_went_in(make_result: MakeResult) -> None:
     assert [pack(result) for result in packed] == [pack(result) for result in results]
 
 
+def test_results_of_a_block_share_equal_provenances(make_result: MakeResult) -> None:
+    """So they are made into text once for a table."""
+    packed = kept([make_result(number, twist_deg=8.2) for number in range(SEVERAL)])
+    first, second = (packed[number].report for number in (0, 1))
+    assert first is not None
+    assert second is not None
+    assert first.provenance is second.provenance
+
+
 @pytest.mark.parametrize(
     "look",
     [
