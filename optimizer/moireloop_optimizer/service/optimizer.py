@@ -125,11 +125,19 @@ class OptimizerService:
 
     def _follow_log(self, block_s: float) -> None:
         """Read the log to its end, so that what we proposed is known before the next decision."""
+        if self._since == START:
+            self._catch_up()
         while entries := self._log.read(self._since, READ_LIMIT, block_s):
             for entry_id, event in entries:
                 self._planner.apply(event)
                 self._since = entry_id
             block_s = 0.0
+
+    def _catch_up(self) -> None:
+        """Take in a log from its start in large blocks: that of a long campaign has hundreds of thousands of events."""
+        for entry_id, event in self._log.replay():
+            self._planner.apply(event)
+            self._since = entry_id
 
     def _begin(self) -> bool:
         """Propose what needs no model, else put a question; whether there was something to do."""

@@ -12,6 +12,7 @@ import redis
 from moireloop_broker.connection import Connection, free_port, new_password, read_connection, write_connection
 from moireloop_broker.folder import ROLES, CampaignFolder, Role
 from moireloop_broker.service.redis_server import start_redis
+from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.settings_store import write_settings
 from tests.helpers.connections import connection_of
 from tests.helpers.servers import found_servers
@@ -62,6 +63,17 @@ def test_each_role_can_make_every_state_change(connection: Connection, role: Rol
     """All Lua scripts run as its user, on the campaign's keys."""
     with connection.of_role(role).open_redis() as client:
         all_state_changes(client)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_reads_the_log_in_blocks(connection: Connection, role: Role) -> None:
+    """As the optimizer and the analyzers' learners do; which parts are archived they may only read."""
+    with connection.open_redis() as everything, connection.of_role(role).open_redis() as client:
+        all_state_changes(everything)
+        entries = list(EventLog(everything, KEYS).replay())
+        assert entries
+        assert list(EventLog(client, KEYS).replay()) == entries
+        assert refused(client, "RPUSH", KEYS.archived, "x")
 
 
 @pytest.mark.parametrize("role", ROLES)

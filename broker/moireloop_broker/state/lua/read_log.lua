@@ -4,9 +4,9 @@
 -- Returns, packed, the newest part of the archive ('' without one), whether there is an entry of the id (1 or 0), whether
 -- the log has no more (1 or 0), the id of the last entry that was looked at, then id and event of those that were not
 -- passed over by turns.
--- KEYS log archived   ARGV after count most_bytes tags
+-- KEYS log   ARGV after count most_bytes tags archived: roles may only read that key, and a key in KEYS is to be written
 local after, left, most, bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), 0
-local found = {redis.call('LINDEX', KEYS[2], -1) or '', #redis.call('XRANGE', KEYS[1], after, after), 0, after}
+local found = {redis.call('LRANGE', ARGV[5], -1, -1)[1] or '', #redis.call('XRANGE', KEYS[1], after, after), 0, after}
 while left > 0 and bytes < most do
   local asked = math.min(left, 100)
   local rows = redis.call('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', asked)

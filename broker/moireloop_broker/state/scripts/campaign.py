@@ -55,7 +55,7 @@ class CampaignScripts:
         """
         wanted = f" {' '.join(tags)} " if tags else ""
         keys = self._keys
-        reply = self._runner.run("read_log", [keys.log, keys.archived], [after, count, most_bytes, wanted])
+        reply = self._runner.run("read_log", [keys.log], [after, count, most_bytes, wanted, keys.archived])
         newest_part, present, at_end, reached, *flat = unpacked(reply)
         ids = (entry_id.decode() for entry_id in flat[::2])
         return LogRead(
