@@ -1,10 +1,10 @@
 -- Read the log after an id: at most so many entries and about so many bytes. Events of other tags are passed over where
--- they are known by their first bytes: an event has its tag first, and its length stands before it, as that of a fixed
--- string of MessagePack.
+-- their first bytes name them: an event begins with its tag, as a MessagePack string with its length before it.
 -- Returns, packed, the newest part of the archive ('' without one), whether there is an entry of the id (1 or 0), whether
 -- the log has no more (1 or 0), the id of the last entry that was looked at, then id and event of those that were not
 -- passed over by turns.
--- KEYS log   ARGV after count most_bytes tags archived: roles may only read that key, and a key in KEYS is to be written
+-- The key `archived` is an argument: roles may only read it, and Redis takes a key among KEYS as one to be written.
+-- KEYS log   ARGV after count most_bytes tags archived
 local after, left, most, bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), 0
 local found = {redis.call('LRANGE', ARGV[5], -1, -1)[1] or '', #redis.call('XRANGE', KEYS[1], after, after), 0, after}
 while left > 0 and bytes < most do
