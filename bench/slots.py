@@ -21,7 +21,9 @@ from tests.helpers.campaign_files import Section
 RUN_S: Final = 2.0
 
 CALIBRATION_RUNS: Final = 16
-"""Of two workers: the first run of each makes or awaits the prepared structure and does not count."""
+"""Of two workers: the first half of each one's runs does not count. The first run makes or awaits the prepared
+structure, and services that start take the cores from the next ones.
+"""
 
 HELD_UP: Final = re.compile(r"candidate finished candidate=(\S+) .*held_up_s=([0-9.]+)")
 
@@ -60,7 +62,7 @@ def utilisation_of_two(open_campaign: Open, growth: Section, runs: int, run_s: f
         return utilisation(results).fraction or 0.0, where_the_rest_went(runs_of(results, held_up_s))
     first, held_up_s, prepared = _results(open_campaign, growth, CALIBRATION_RUNS, None)
     before = runs_of(first, held_up_s)
-    typical_s = median(run.finished_s - run.leased_s for worker in before.values() for run in worker[1:] or worker)
+    typical_s = median(run.finished_s - run.leased_s for worker in before.values() for run in worker[len(worker) // 2 :])
     results, held_up_s, _ = _results(open_campaign, _scaled(growth, run_s / typical_s), runs, prepared)
     waits_s = [worker[0].outside_s for worker in before.values()]
     note = f"a new campaign's first runs wait {max(waits_s):.2f} s for its prepared structure, once"
