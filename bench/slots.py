@@ -62,7 +62,9 @@ def utilisation_of_two(open_campaign: Open, growth: Section, runs: int, run_s: f
         return utilisation(results).fraction or 0.0, where_the_rest_went(runs_of(results, held_up_s))
     first, held_up_s, prepared = _results(open_campaign, growth, CALIBRATION_RUNS, None)
     before = runs_of(first, held_up_s)
-    typical_s = median(run.finished_s - run.leased_s for worker in before.values() for run in worker[len(worker) // 2 :])
+    typical_s = median(
+        run.finished_s - run.leased_s for worker in before.values() for run in worker[len(worker) // 2 :]
+    )
     results, held_up_s, _ = _results(open_campaign, _scaled(growth, run_s / typical_s), runs, prepared)
     waits_s = [worker[0].outside_s for worker in before.values()]
     note = f"a new campaign's first runs wait {max(waits_s):.2f} s for its prepared structure, once"
