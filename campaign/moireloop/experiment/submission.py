@@ -80,16 +80,6 @@ def peaks_on_wire(peaks: Peaks) -> PatternPeaks:
     )
 
 
-def peaks_from_wire(wire: PatternPeaks) -> Peaks:
-    """The peaks of a message, to be indexed or drawn again."""
-    count = len(wire.q_x_per_angstrom)
-    further = {held: _values(getattr(wire, name), count) for name, held in COLUMNS.items()}
-    places = np.stack([np.array(wire.q_x_per_angstrom), np.array(wire.q_y_per_angstrom)], axis=1)
-    return Peaks(
-        places, np.array(wire.intensity, dtype=np.float64), centre_error=wire.centre_error_per_angstrom, **further
-    )
-
-
 def analysis_of(pattern: IndexedPattern, closest: Sequence[SimilarResult]) -> PatternAnalysis:
     """What a pattern shows, as a message has it."""
     return PatternAnalysis(
@@ -133,7 +123,3 @@ def _layer(layer: Layer) -> PatternLayer:
 def _column(values: Floats) -> list[float | None]:
     known = np.isfinite(values)
     return [float(value) if held else None for value, held in zip(values, known, strict=True)] if known.any() else []
-
-
-def _values(column: Sequence[float | None], count: int) -> Floats:
-    return np.array([np.nan if value is None else value for value in column or [None] * count], dtype=np.float64)

@@ -40,7 +40,7 @@ REMARKS_KEPT: Final = 500
 PATTERNS_KEPT: Final = 2000
 
 STAGES: Final = ("queue", "start", "md", "analysis")
-"""What a candidate waits for: a worker, the begin of its run, the end of it, its analysis."""
+"""What a candidate waits for: a worker, the start of its run, the end of it, its analysis."""
 
 
 @dataclass

@@ -190,7 +190,7 @@ class Followed:
         return self.phase in ("live", "ended")
 
     async def reading_over(self) -> None:
-        """Wait while the log is read from its begin."""
+        """Wait while the log is read from its beginning."""
         while self.phase == "reading" and not self.closed:
             await self.wait_for_change(1.0)
 

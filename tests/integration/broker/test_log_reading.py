@@ -62,7 +62,7 @@ def test_every_entry_once_in_order(
     client: redis.Redis, keys: Keys, mixed: list[tuple[str, bytes]], monkeypatch: pytest.MonkeyPatch,
     at_once: int, most_bytes: int,
 ) -> None:  # fmt: skip
-    """However large the blocks are; from the begin, or after an entry."""
+    """However large the blocks are; from the beginning, or after an entry."""
     monkeypatch.setattr(event_log, "AT_ONCE", at_once)
     monkeypatch.setattr(event_log, "BYTES_AT_ONCE", most_bytes)
     log = EventLog(client, keys)
