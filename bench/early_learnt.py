@@ -20,6 +20,7 @@ import pyarrow.parquet
 
 from bench.early_end import Compared, offline, series_of_file
 from bench.table import Row
+from moireloop_analyzer.service.learner import GROWTH
 from moireloop_analyzer.settings import EarlyEndSettings, LearntPolicy, SettledPolicy
 from moireloop_analyzer.settling.reliability import LEVELS, Reliability, reliability, wilson
 from moireloop_analyzer.settling.sureness import (
@@ -145,7 +146,7 @@ def _bounds(ends: Ends) -> str:
     return f"{low:.1%} to {high:.1%}"
 
 
-def through_a_campaign(runs: Sequence[WholeRun], policy: LearntPolicy, growth: float = 1.15) -> Ends:
+def through_a_campaign(runs: Sequence[WholeRun], policy: LearntPolicy) -> Ends:
     """What a campaign of these runs, one after the other, would have come to: it learns from its own whole runs alone.
 
     It has no basis at first, keeps `full_share` of its sure runs to their end and learns anew as an analyzer does.
@@ -160,7 +161,7 @@ def through_a_campaign(runs: Sequence[WholeRun], policy: LearntPolicy, growth: f
         thresholds.append(None if sureness is None or is_whole else sureness.threshold)
         if is_whole:
             whole.append(replace(run, weight=1 / policy.full_share if is_sure else 1.0))
-        if is_whole and len(whole) >= max(policy.least_runs, growth * learnt_of):
+        if is_whole and len(whole) >= max(policy.least_runs, GROWTH * learnt_of):
             learnt_of, sureness = len(whole), learn(whole, policy)
     return ends_at(runs, scores, thresholds, policy.tolerance_deg)
 
