@@ -11,14 +11,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from moireloop.campaign_file.errors import CampaignFileError
-from moireloop.client.client import NotRunning, Page, Received, RequestRefused
+from moireloop.client.client import NotRunning, Page, RequestRefused
 from moireloop_gateway.picture.columns import id_order
 from moireloop_gateway.picture.hub import PHASE_TOPIC, Hub, log_frame, sse_frame
 from moireloop_gateway.picture.picture import Picture
 from moireloop_gateway.sources.asker import Asker
 from moireloop_gateway.sources.follower import Entry, Follower, Phase
 from moireloop_gateway.sources.place import Outline, Source
-from moireloop_gateway.sources.stored import Unreadable, stored_events
+from moireloop_gateway.sources.stored import StoredLog, Unreadable
 
 if TYPE_CHECKING:
     from moireloop.client.client import CampaignClient
@@ -55,6 +55,7 @@ class Followed:
         self._changed = asyncio.Event()
         self.closed = False
         self._asker = Asker(place)
+        self._stored = None if place.folder is None else StoredLog(place.folder)
         self._status: tuple[float, Status] | None = None
         self._heard: tuple[float, float] | None = None
         self._reload()
@@ -66,6 +67,8 @@ class Followed:
         self.closed = True
         self._follower.close()
         self._asker.close()
+        if self._stored is not None:
+            self._stored.close()
         self._wake()
 
     def _bring(self, entries: list[Entry], live: bool) -> None:
@@ -204,19 +207,12 @@ class Followed:
         await self.reading_over()
         if self.phase in ("live", "silent"):
             return await self.ask(lambda client: client.page(since, limit=limit))
-        return await asyncio.to_thread(_stored_page, self.place, since, limit)
+        if self._stored is None:
+            raise Unreadable(f"campaign {self.place.key!r} is not running, and {self.place.absent}")
+        if self.closed:
+            raise Unreadable(f"campaign {self.place.key!r} was let go of; ask again")
+        return await self._stored.page(since, limit)
 
     def settings(self) -> dict[str, Any] | None:
         """The campaign file's settings; None while it cannot be read."""
         return None if self.outline is None else self.outline.settings
-
-
-def _stored_page(place: Source, since: str, limit: int) -> Page[Published]:
-    if place.folder is None:
-        raise Unreadable(f"campaign {place.key!r} is not running, and {place.absent}")
-    events = stored_events(place.folder, since)
-    found: list[Received[Published]] = [
-        Received(log_id, event) for (log_id, event), _ in zip(events, range(limit + 1), strict=False)
-    ]
-    entries = found[:limit]
-    return Page(entries, entries[-1].id if entries else since, len(found) <= limit)

@@ -81,7 +81,9 @@ ADDRESSES: Final = (
                               "gateway has not read the whole log: `phase` is then not `live` or `ended`"),
              "columns": (TEXT, "names of columns, separated by commas; all by default"),
              "outcome": (TEXT, "only results of these outcomes, separated by commas"),
-             "format": ({"enum": ["json", "csv"]}, "JSON by default; CSV waits until the log is read")}),
+             "format": ({"enum": ["json", "csv"]}, "JSON by default; CSV is always a file, as by `download`"),
+             "download": ({"type": "boolean"}, "all results as a file, without a largest number; it comes when the log "
+                                               "is read, and is refused (503) while it cannot be")}),
     Address(f"{CAMPAIGN}/results/{{candidate}}", "result", "One result whole, with provenance and analyses.",
             thing(id=LOG_ID, result=ANY)),
     Address(f"{CAMPAIGN}/candidates", "candidates", "Candidates without a result.", thing(candidates=many(ANY))),

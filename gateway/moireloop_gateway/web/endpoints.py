@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import json
 import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -20,11 +18,12 @@ from moireloop_broker.contract.message import MAX_SECONDS
 from moireloop_broker.contract.search import Target
 from moireloop_broker.contract.topics import LOG_TOPICS, OBSERVATION
 from moireloop_broker.extras import MissingExtra, extras_for
-from moireloop_gateway.picture.columns import PARAMETER, ResultColumns
+from moireloop_gateway.picture.columns import PARAMETER
 from moireloop_gateway.picture.hub import PHASE_TOPIC, event_json
 from moireloop_gateway.sources.followed import Followed
 from moireloop_gateway.sources.stored import stored_series
 from moireloop_gateway.sources.structure import NoStructure
+from moireloop_gateway.web.downloads import csv_parts, json_parts
 from moireloop_gateway.web.events import event_stream
 from moireloop_gateway.web.gateway import Gateway
 from moireloop_gateway.web.guard import Refusal
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 Handler = Callable[["Request", Gateway], Awaitable[Response]]
-
-CSV_ROWS: Final = 2000
 
 MOST_SPANS: Final = 4000
 
@@ -90,31 +87,44 @@ async def summary(request: Request, gateway: Gateway) -> Response:
 
 
 async def results(request: Request, gateway: Gateway) -> Response:
-    """Results as columns, or as CSV, in the order of the log."""
+    """Results as columns, or all of them as a file, in the order of the log."""
     followed = followed_of(request, gateway)
     columns = followed.picture.results
-    is_csv = request.query_params.get("format") == "csv"
-    if is_csv:
-        await followed.reading_over()
+    is_csv = _choice(request, "format", ("json", "csv")) == "csv"
+    is_file = _choice(request, "download", ("false", "true")) == "true" or is_csv
+    if is_file:
+        await _whole_log(followed)
     names = _list(request, "columns") or columns.names
     if unknown := set(names) - set(columns.names) - {PARAMETER + name for name in _space(followed)}:
         raise Refusal(422, "UnknownColumn", f"expected columns of {columns.names}, got {sorted(unknown)[0][:80]!r}")
     names = [name for name in names if name in columns.names]
     first = columns.row_after(_log_id(request, "after") or "0-0")
-    most = len(columns) if is_csv else MOST_RESULTS
+    most = len(columns) if is_file else MOST_RESULTS
     last = min(len(columns), first + min(most, _whole(request, "limit", most)))
-    rows: slice | list[int] = slice(first, last)
+    rows: Sequence[int] = range(first, last)
     if wanted := _list(request, "outcome"):
         rows = [row for row, word in enumerate(columns.words("outcome")) if first <= row < last and word in wanted]
     last_id = columns.values("id", [last - 1])[0] if last > first else _log_id(request, "after") or "0-0"
     complete = last == len(columns) and followed.is_read
     page = {"total": len(columns), "last_id": last_id, "phase": followed.phase, "complete": complete}
     if is_csv:
-        named = {"content-disposition": f'attachment; filename="{followed.place.key}-results.csv"'}
-        chosen = range(first, last) if isinstance(rows, slice) else rows
-        parts = _csv(columns, names, chosen)
-        return StreamingResponse(parts, 200, {"cache-control": "no-store", **named}, "text/csv")
+        return _file(followed, "csv", csv_parts(columns, names, rows), "text/csv")
+    if is_file:
+        return _file(followed, "json", json_parts(page, columns, names, rows), "application/json")
     return await asyncio.to_thread(lambda: json_response({**page, "columns": columns.table(names, rows)}))
+
+
+async def _whole_log(followed: Followed) -> None:
+    """Wait until the log is read. Raises Refusal where it cannot be: a file with a part of it would look whole."""
+    await followed.reading_over()
+    if not followed.is_read:
+        text = followed.words or "the log has not been read to its end"
+        raise Refusal(503, "NotWhole", f"not all results can be had now, so there is no file of them: {text}")
+
+
+def _file(followed: Followed, ending: str, parts: Iterator[str], kind: str) -> Response:
+    named = f'attachment; filename="{followed.place.key}-results.{ending}"'
+    return StreamingResponse(parts, 200, {"cache-control": "no-store", "content-disposition": named}, kind)
 
 
 async def result(request: Request, gateway: Gateway) -> Response:
@@ -179,9 +189,7 @@ async def simulated_pattern(request: Request, gateway: Gateway) -> Response:
     followed, name = followed_of(request, gateway), request.path_params["candidate"]
     if name not in followed.picture.results.row_of:
         raise Refusal(404, "UnknownCandidate", f"no result of {name[:80]!r} so far")
-    kind = request.query_params.get("kind", KINDS[0])
-    if kind not in KINDS:
-        raise Refusal(422, "BadParameter", f"kind: expected {' or '.join(KINDS)}, got {kind[:40]!r}")
+    kind = _choice(request, "kind", KINDS)
     try:
         said = await gateway.in_turn("structure", lambda: gateway.structures.pattern(followed.place, name, kind))
     except NoStructure as error:
@@ -362,6 +370,14 @@ def _list(request: Request, name: str) -> list[str]:
     return [part for part in request.query_params.get(name, "").split(",") if part]
 
 
+def _choice(request: Request, name: str, choices: Sequence[str]) -> str:
+    """A parameter of a few words, the first where it is not given. Raises Refusal."""
+    text = request.query_params.get(name, choices[0])
+    if text not in choices:
+        raise Refusal(422, "BadParameter", f"{name}: expected {' or '.join(choices)}, got {text[:40]!r}")
+    return text
+
+
 def _whole(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name)
     if text is None:
@@ -411,13 +427,3 @@ def _checked_id(text: str | None) -> str | None:
 
 def _space(followed: Followed) -> list[str]:
     return list(followed.bounds or ())
-
-
-def _csv(columns: ResultColumns, names: list[str], rows: Sequence[int]) -> Iterator[str]:
-    """A table as text, some thousand rows at a time."""
-    yield ",".join(names) + "\r\n"
-    for begin in range(0, len(rows), CSV_ROWS):
-        text = io.StringIO()
-        table = columns.table(names, list(rows[begin : begin + CSV_ROWS]))
-        csv.writer(text).writerows(zip(*table.values(), strict=True))
-        yield text.getvalue()

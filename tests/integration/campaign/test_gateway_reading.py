@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from moireloop_gateway.sources.catalogue import Catalogue
 from moireloop_gateway.web import endpoints
 from moireloop_gateway.web.events import event_stream
 from moireloop_gateway.web.gateway import Gateway
+from moireloop_gateway.web.guard import Refusal
 from tests.helpers.stopped_campaigns import campaign_file, stopped
 
 PATIENCE_S = 100
@@ -35,11 +37,12 @@ async def page(gateway: Gateway, query: str = "") -> dict[str, Any]:
     return found
 
 
-async def csv_lines(gateway: Gateway) -> list[str]:
-    """Results as CSV."""
-    answer = cast("StreamingResponse", await endpoints.results(results_request("format=csv"), gateway))
+async def downloaded(gateway: Gateway, query: str) -> str:
+    """Results as a file."""
+    answer = cast("StreamingResponse", await endpoints.results(results_request(query), gateway))
+    assert "attachment" in answer.headers["content-disposition"]
     parts = [part async for part in answer.body_iterator]
-    return "".join(part if isinstance(part, str) else bytes(part).decode() for part in parts).splitlines()
+    return "".join(part if isinstance(part, str) else bytes(part).decode() for part in parts)
 
 
 def with_gateway(folder: Path, called: Callable[[Gateway], Awaitable[None]]) -> None:
@@ -78,11 +81,21 @@ def test_still_reading_is_told_from_no_results(folder: CampaignFolder) -> None:
     with_gateway(folder.root, looks)
 
 
-def test_csv_waits_until_the_log_is_read(folder: CampaignFolder) -> None:
-    """A table without rows would look like a campaign without results."""
+@pytest.mark.parametrize("query", ["format=csv", "download=true"])
+def test_files_have_all_results(folder: CampaignFolder, query: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They wait until the log is read, and no largest number holds for them, as it does for a page."""
+    monkeypatch.setattr(endpoints, "MOST_RESULTS", 1)
 
     async def downloads(gateway: Gateway) -> None:
-        assert len(await csv_lines(gateway)) == 3
+        text = await downloaded(gateway, query)
+        part = await page(gateway)
+        assert (part["complete"], part["columns"]["candidate_id"]) == (False, ["c0"])
+        if query == "format=csv":
+            assert [line["candidate_id"] for line in csv.DictReader(text.splitlines())] == ["c0", "c1"]
+        else:
+            whole = json.loads(text)
+            assert (whole["total"], whole["complete"], whole["phase"]) == (2, True, "ended")
+            assert whole["columns"]["candidate_id"] == ["c0", "c1"]
 
     with_gateway(folder.root, downloads)
 
@@ -105,7 +118,7 @@ def test_listener_is_told_when_reading_is_over(folder: CampaignFolder) -> None:
 
 
 def test_campaign_that_cannot_be_read_is_not_complete(tmp_path: Path) -> None:
-    """Its phase says why there are no results."""
+    """Its phase says why there are no results, and there is no file, which would look whole."""
     lost = stopped(campaign_file(tmp_path), 1)
     for file in (lost.redis / "appendonlydir").iterdir():
         file.unlink()
@@ -115,5 +128,8 @@ def test_campaign_that_cannot_be_read_is_not_complete(tmp_path: Path) -> None:
         await gateway.catalogue.followed[0].reading_over()
         found = await page(gateway)
         assert (found["total"], found["phase"], found["complete"]) == (0, "unreadable", False)
+        for query in ("format=csv", "download=true"):
+            with pytest.raises(Refusal, match="empty or gone"):
+                await downloaded(gateway, query)
 
     with_gateway(lost.root, looks)

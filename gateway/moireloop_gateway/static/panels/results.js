@@ -10,12 +10,12 @@ const ROW = 28, EXTRA = 8;
 export function mount(root, { store, go }) {
   const filter = el("input", { type: "search", placeholder: "c0001, measured, worker-0 …", oninput: () => { arrange(); draw(); } });
   const from = el("input", { type: "number", step: "0.1", oninput: () => { arrange(); draw(); } }), to = el("input", { type: "number", step: "0.1", oninput: () => { arrange(); draw(); } });
-  const count = el("span", { class: "quiet", role: "status" });
+  const count = el("span", { class: "quiet", role: "status" }), files = el("span", { style: "display:flex;gap:8px" });
   const head = el("thead", {}), above = el("tr", { "aria-hidden": "true" }), body = el("tbody", {}), below = el("tr", { "aria-hidden": "true" });
   const place = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Results", onscroll: () => draw() }, el("table", { "aria-label": "Results" }, head, body));
   replace(root, wide("Results", el("div", { class: "bar" },
     el("label", {}, el("span", {}, "with these words"), filter), el("label", {}, el("span", {}, "twist from (°)"), from), el("label", {}, el("span", {}, "to (°)"), to),
-    el("a", { href: `/api/v1${store.path}/results?format=csv`, download: true }, "CSV"), el("a", { href: `/api/v1${store.path}/results`, download: `${store.key}-results.json` }, "JSON"), count), place));
+    files, count), place));
   let rows = [], order = { name: "id", down: true };
 
   const columns = () => [
@@ -64,8 +64,16 @@ export function mount(root, { store, go }) {
     if (digits === undefined) return el("td", { style: "white-space:nowrap;max-width:340px;overflow:hidden;text-overflow:ellipsis", title: value ?? "" }, value ?? "");
     return el("td", { class: "number" }, digits === null ? short(value ?? null) : number(value, digits));
   };
+  const file = (query, words) => el("a", { href: `/api/v1${store.path}/results?${query}`, download: true }, words);
+
+  // A file has all results: while they cannot be read, there is none.
+  function links() {
+    const none = ["silent", "unreadable"].includes(store.summary?.phase);
+    refresh(files, none ? el("span", { class: "quiet" }, "no file now: not all results can be read") : [file("format=csv", "CSV"), file("download=true", "JSON")]);
+  }
+
   heads();
-  return { update() { arrange(); draw(); } };
+  return { update() { arrange(); draw(); links(); } };
 }
 
 function compare(a, b) {
