@@ -98,7 +98,8 @@ def test_interrupted_once_it_drains_and_resume_goes_on_with_a_new_budget(campaig
     running.process.send_signal(signal.SIGINT)
     code, output = running.end()
     assert code == 0, output
-    assert "drain" in output
+    assert "draining" in output
+    assert "writing tables and figures; Ctrl-C again skips them" in output
     running.write(results=16)
     text = running.file.read_text(encoding="utf-8")
     running.file.write_text(text.replace("count = 2", "count = 3"), encoding="utf-8")

@@ -113,6 +113,8 @@ def conduct(
         conductor.start(lambda: interrupts.any)
         session = _ended(conductor, interrupts, _follow(conductor, interrupts, console))
         interrupts.raise_from(1 if session.exit_code != EXIT_KILLED else math.inf)
+        if interrupts.count and session.exit_code not in (EXIT_KILLED, EXIT_GO_ON):
+            console.print("all runs have ended: writing tables and figures; Ctrl-C again skips them", style="yellow")
         yield session
     except StartInterrupted as error:
         if interrupts.notice is not None:
