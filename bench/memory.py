@@ -11,12 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
+import numpy as np
 import psutil
 import redis
 from rich.console import Console
@@ -28,6 +29,11 @@ from moireloop_broker.contract.events import OUTCOMES
 from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.keys import Keys
 from tests.helpers.campaign_files import campaign_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.typing import ColorType
 
 EVERY_S: Final = 1.0
 
@@ -47,6 +53,13 @@ NAMES: Final = {
 """What stands in a command line, and what the process is; the first that fits."""
 
 MIB: Final = 1024 * 1024
+
+LABEL_SIZE: Final = 9
+
+LABEL_APART: Final = 1.3 * LABEL_SIZE
+
+LABEL_AWAY: Final = 16.0
+"""Names of lines, in points: their size, how far apart, and how far from where the lines end."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,7 @@ def rows(
     with tempfile.TemporaryDirectory(prefix="moireloop-bench-") as root:
         samples = list(_watched(Path(root), results, kept_events, workers, patience_s))
     if picture is not None:
-        draw(samples, picture)
+        drawn(samples).savefig(picture, dpi=120)
     return growth(samples, kept_events)
 
 
@@ -174,27 +187,46 @@ def growth(samples: list[Sample], kept_events: int) -> list[Row]:
     return [*found, Row("memory that Redis uses at the end", last.redis_mib, "MiB", 1024.0, "at most", about)]
 
 
-def draw(samples: list[Sample], path: Path) -> None:
-    """Memory of each kind of process over the results, as PNG."""
+def drawn(samples: list[Sample]) -> Figure:
+    """Memory of each kind of process over the results, each line with its name at its end."""
     from moireloop.figures.style import new_figure
 
     figure = new_figure(8, 5, "Memory of each service over a campaign's results")
     axes = figure.subplots()
     kinds = [kind for kind in dict.fromkeys(NAMES.values()) if sum(kind in one.rss_mib for one in samples) > 2]
-    kinds = sorted(
-        (kind for kind in kinds if kind != "archiver"),
-        key=lambda kind: -samples[len(samples) // 2].rss_mib.get(kind, 0.0),
-    )
-    for kind in kinds:
-        seen = [(one.results / 1000, one.rss_mib[kind]) for one in samples if kind in one.rss_mib]
-        (line,) = axes.plot(*zip(*seen, strict=True), linewidth=1.5)
-        axes.annotate(
-            kind, seen[-1], xytext=(4, 0), textcoords="offset points", va="center", color=line.get_color(), fontsize=9
-        )
+    ends = []
+    for kind in sorted(kinds, key=lambda kind: -samples[len(samples) // 2].rss_mib.get(kind, 0.0)):
+        if kind != "archiver":
+            seen = [(one.results / 1000, one.rss_mib[kind]) for one in samples if kind in one.rss_mib]
+            (line,) = axes.plot(*zip(*seen, strict=True), linewidth=1.5)
+            ends.append((kind, *seen[-1], line.get_color()))
     axes.set(xlabel="results, in thousands", ylabel="resident memory, MiB", ylim=(0, None))
     axes.margins(x=0.02)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+    name_ends(axes, ends)
+    return figure
+
+
+def name_ends(axes: Axes, ends: Sequence[tuple[str, float, float, ColorType]]) -> None:
+    """Write names to the right of where lines end, in the order of the ends and as far apart as they need.
+
+    Args:
+        ends: name, x, y and colour of each.
+    """
+    from scipy.optimize import isotonic_regression
+
+    axes.figure.figure.draw_without_rendering()
+    to_points = 72 / axes.figure.figure.dpi
+    placed = sorted(ends, key=lambda end: end[2])
+    heights = [to_points * axes.transData.transform((x, y))[1] for _, x, y, _ in placed]
+    steps = LABEL_APART * np.arange(len(placed))
+    lowest = to_points * axes.bbox.y0 + LABEL_SIZE / 2
+    near = np.maximum(isotonic_regression(heights - steps).x, lowest) + steps
+    for (name, x, y, colour), away in zip(placed, near - heights, strict=True):
+        axes.annotate(
+            name, (x, y), xytext=(LABEL_AWAY, away), textcoords="offset points", va="center",
+            color=colour, fontsize=LABEL_SIZE, arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.7, "shrinkA": 1},
+        )  # fmt: skip
 
 
 def main() -> None:

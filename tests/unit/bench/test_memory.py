@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
-from bench.memory import Sample, draw, growth
+import pytest
+from matplotlib.text import Text
+
+from bench.memory import Sample, drawn, growth
 from bench.scale import STREAMS, after_an_hour
 
 
@@ -26,10 +30,29 @@ def test_growth_is_that_of_the_second_half() -> None:
     assert not any("conductor" in name for name in values)
 
 
-def test_picture_is_drawn(tmp_path: Path) -> None:
-    """As PNG."""
-    draw(samples(), tmp_path / "memory.png")
+@pytest.mark.parametrize("ends_mib", [(50.0, 50.0, 51.0, 49.0, 195.0, 196.0, 900.0), (0.0,) * 7, tuple(range(7))])
+def test_names_of_lines_that_meet_do_not_overlap(ends_mib: tuple[float, ...]) -> None:
+    """Nor do they leave the picture or the order in which the lines end."""
+    kinds = ["broker", "pool", "gateway", "worker", "optimizer", "analyzer", "conductor"]
+    met = [Sample(n, n, dict(zip(kinds, ends_mib, strict=True)), 100.0, n, 10.0) for n in range(0, 100_001, 10_000)]
+    figure = drawn(met)
+    figure.draw_without_rendering()
+    names = sorted(figure.axes[0].texts, key=lambda text: Text.get_window_extent(text).y0)
+    boxes = [Text.get_window_extent(name) for name in names]
+    assert all(low.y1 <= high.y0 for low, high in itertools.pairwise(boxes))
+    assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    assert boxes[0].y0 >= figure.axes[0].bbox.y0 - 1.0
+    ended = dict(zip(kinds, ends_mib, strict=True))
+    heights = [ended[name.get_text()] for name in names]
+    assert heights == sorted(heights)
+
+
+def test_picture_of_a_run_is_drawn(tmp_path: Path) -> None:
+    """Kinds that were there but for a moment have no line."""
+    figure = drawn(samples())
+    figure.savefig(tmp_path / "memory.png")
     assert (tmp_path / "memory.png").read_bytes().startswith(b"\x89PNG")
+    assert {text.get_text() for text in figure.axes[0].texts} == {"broker", "worker", "optimizer"}
 
 
 def test_streams_do_not_grow_beyond_what_they_keep() -> None:
