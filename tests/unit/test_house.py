@@ -51,6 +51,10 @@ ROOMS = {
     ),
     "moireloop.commands": ("started", "planning", "looking", "steering", "running"),
     "moireloop_gateway": ("access", "programs", "picture", "sources", "web", "serve"),
+    "moireloop_gateway.web": (
+        "guard", "steering", "patterns", "recipes", "downloads", "addresses", "openapi", "events", "gateway", "metrics",
+        "endpoints", "app",
+    ),
 }  # fmt: skip
 """The rooms of each package, and of each room that has rooms; and the modules that lie directly in it: each imports
 those before it alone.

@@ -49,7 +49,7 @@ EVENT: Final[Schema] = thing(id={**LOG_ID, "type": ["string", "null"]}, topic=TE
 
 @dataclass(frozen=True)
 class Address:
-    """One address: its path below /api/v1, the function of endpoints.py behind it, and what it takes and returns."""
+    """One address: its path below /api/v1, its function in the room `endpoints`, what it takes and returns."""
 
     path: str
     handler: str

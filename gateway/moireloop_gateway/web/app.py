@@ -19,9 +19,9 @@ from starlette.staticfiles import StaticFiles
 
 from moireloop.client.client import NotRunning, RequestRefused
 from moireloop_gateway.sources.stored import Unreadable
-from moireloop_gateway.web import endpoints
 from moireloop_gateway.web.addresses import ADDRESSES
-from moireloop_gateway.web.endpoints import json_response
+from moireloop_gateway.web.endpoints.replies import json_response
+from moireloop_gateway.web.endpoints.table import ENDPOINTS
 from moireloop_gateway.web.gateway import Gateway
 from moireloop_gateway.web.guard import Refusal
 from moireloop_gateway.web.metrics import metrics_text
@@ -78,7 +78,7 @@ def plotly_file() -> Path | None:
 
 
 def _bound(gateway: Gateway, name: str) -> Callable[[Request], Awaitable[Response]]:
-    handler: endpoints.Handler = getattr(endpoints, name)
+    handler = ENDPOINTS[name]
 
     async def answered(request: Request) -> Response:
         return await handler(request, gateway)

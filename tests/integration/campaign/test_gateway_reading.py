@@ -16,7 +16,7 @@ from starlette.responses import StreamingResponse
 from moireloop_broker.folder import CampaignFolder
 from moireloop_gateway.access import Tokens
 from moireloop_gateway.sources.catalogue import Catalogue
-from moireloop_gateway.web import endpoints
+from moireloop_gateway.web.endpoints import results
 from moireloop_gateway.web.events import event_stream
 from moireloop_gateway.web.gateway import Gateway
 from moireloop_gateway.web.guard import Refusal
@@ -33,13 +33,13 @@ def results_request(query: str = "") -> Request:
 
 async def page(gateway: Gateway, query: str = "") -> dict[str, Any]:
     """Results in JSON."""
-    found: dict[str, Any] = json.loads(bytes((await endpoints.results(results_request(query), gateway)).body))
+    found: dict[str, Any] = json.loads(bytes((await results.results(results_request(query), gateway)).body))
     return found
 
 
 async def downloaded(gateway: Gateway, query: str) -> str:
     """Results as a file."""
-    answer = cast("StreamingResponse", await endpoints.results(results_request(query), gateway))
+    answer = cast("StreamingResponse", await results.results(results_request(query), gateway))
     assert "attachment" in answer.headers["content-disposition"]
     parts = [part async for part in answer.body_iterator]
     return "".join(part if isinstance(part, str) else bytes(part).decode() for part in parts)
@@ -84,7 +84,7 @@ def test_still_reading_is_told_from_no_results(folder: CampaignFolder) -> None:
 @pytest.mark.parametrize("query", ["format=csv", "download=true"])
 def test_files_have_all_results(folder: CampaignFolder, query: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """They wait until the log is read, and no largest number holds for them, as it does for a page."""
-    monkeypatch.setattr(endpoints, "MOST_RESULTS", 1)
+    monkeypatch.setattr(results, "MOST_RESULTS", 1)
 
     async def downloads(gateway: Gateway) -> None:
         text = await downloaded(gateway, query)
