@@ -40,6 +40,10 @@ ROOMS = {
         "twist", "analysis", "measurement", "warm_up", "structure", "patterns", "scattering", "plugins", "settling",
         "checks", "service", "__main__",
     ),
+    "moireloop_analyzer.patterns": (
+        "peaks", "reciprocal", "indexed", "layer_values", "lattices", "described", "distance", "image", "scans",
+        "joining", "doubts", "indexing",
+    ),
     "moireloop_optimizer": (
         "growths", "runs", "strategy", "strategy_names", "settings", "sobol", "auto", "regret", "repeats", "strategies",
         "generators", "advice", "discrepancy", "checks", "service", "__main__",

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from moireloop_analyzer.patterns.indexed import Layer
+from moireloop_analyzer.patterns.lattices.search import Lattice
 from moireloop_analyzer.patterns.layer_values import constant_of, error_of, mosaic_of, strain_of
 from moireloop_analyzer.patterns.peaks import Floats, Ints, Peaks
 from moireloop_analyzer.patterns.reciprocal import norms, rotation_rad
-from moireloop_analyzer.patterns.search import Lattice
 
 
 def layer_of(

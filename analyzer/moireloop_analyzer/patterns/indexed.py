@@ -79,6 +79,7 @@ class IndexedPattern:
         domains: further rotations of one of the lattices.
         unexplained: (U,) numbers of the peaks that belong to none of all these.
         reduced_chi2: of the fit of both lattices.
+        spots: number of spots where the list of peaks names some of them several times; else None.
         scale: factor on the stated q that was fitted; None where the calibration was taken as it was stated.
     """
 
@@ -97,6 +98,7 @@ class IndexedPattern:
     unexplained: Ints = field(default_factory=_none)
     reduced_chi2: float | None = None
     scale: float | None = None
+    spots: int | None = None
 
     def refused(self, reason: str) -> IndexedPattern:
         """The same without a twist, and why."""

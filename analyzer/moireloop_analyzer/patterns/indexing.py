@@ -15,8 +15,23 @@ from typing import Final
 import numpy as np
 
 from moireloop_analyzer.patterns.described import brightness_of, direction_deg, domain_of, layer_of
+from moireloop_analyzer.patterns.doubts import (
+    RESOLVED,
+    SAME_BRIGHTNESS,
+    nearly_coincide,
+    not_seen,
+    spot_error,
+    why_ambiguous,
+    why_crowded,
+    why_faint,
+    why_listed_twice,
+    why_not_two,
+)
 from moireloop_analyzer.patterns.indexed import IndexedPattern, Layer
-from moireloop_analyzer.patterns.joint_fit import JointFit, fit_together
+from moireloop_analyzer.patterns.joining import away_from_beam, joined_spots, of_listed
+from moireloop_analyzer.patterns.lattices.joint_fit import JointFit, fit_together
+from moireloop_analyzer.patterns.lattices.satellites import satellites_among
+from moireloop_analyzer.patterns.lattices.search import MOST_SITES, NEAR, Lattice, lattices_among
 from moireloop_analyzer.patterns.layer_values import (
     constant_of,
     error_of,
@@ -24,9 +39,7 @@ from moireloop_analyzer.patterns.layer_values import (
     wavelength_of,
 )
 from moireloop_analyzer.patterns.peaks import Floats, Ints, Peaks, centred
-from moireloop_analyzer.patterns.reciprocal import first_ring, rotation_rad, sites_within
-from moireloop_analyzer.patterns.satellites import moire_matrix, satellites_among
-from moireloop_analyzer.patterns.search import MOST_SITES, NEAR, Lattice, lattices_among
+from moireloop_analyzer.patterns.reciprocal import first_ring, sites_within
 
 MAX_STRAIN: Final = 0.04
 """Largest principal strain of a layer by default."""
@@ -38,9 +51,6 @@ MOST_LATTICES: Final = 6
 
 FEWEST_PEAKS: Final = 6
 
-SAME_BRIGHTNESS: Final = 0.5
-"""A third lattice brighter than this share of the second one leaves open which two are the layers."""
-
 SATELLITE_LATTICE: Final = 0.7
 """Share of a lattice's peaks that have to be satellites for it to be no domain."""
 
@@ -50,23 +60,13 @@ GUESSES: Final = (0.0015, 0.004)
 UNSURE: Final = 1.3
 """Factor on errors that were estimated: one error for all peaks leaves out that faint ones are less sure."""
 
+WIDE: Final = 2.0
+"""chi^2 over the degrees of freedom above which errors are widened, and the pattern is indexed with them."""
+
+MOST_WIDENED: Final = 5
+
 RIVAL: Final = 0.8
 """Another scale that explains more than this share of the peaks leaves open which one is right."""
-
-RESOLVED: Final = 4.0
-"""How many errors the two lattices' spots have to be apart."""
-
-CLOSE: Final = 0.06
-"""Of the first ring: where two lattices' spots are nearer than this, each spot has to be listed once."""
-
-FINEST: Final = 0.02
-"""Of the first ring: so near to a spot a peak may be another measurement of it."""
-
-EXPLAINED: Final = 1.0 / 3.0
-"""Smallest share of explained peaks among as many of the brightest."""
-
-AS_BRIGHT: Final = 0.3
-"""A peak brighter than this share of a spot may be the same spot in another image; a satellite is fainter."""
 
 
 def index_pattern(peaks: Peaks, constants: tuple[float, float], *, max_strain: float = MAX_STRAIN) -> IndexedPattern:
@@ -77,17 +77,65 @@ def index_pattern(peaks: Peaks, constants: tuple[float, float], *, max_strain: f
         constants: lattice constants of the two layers before strain, in angstrom.
         max_strain: largest principal strain of a layer.
     """
+    ring = first_ring(max(constants))
+    spots = away_from_beam(peaks, ring)
+    alone = _of_list(spots.peaks, constants, max_strain)
+    joined = joined_spots(spots.peaks, ring)
+    if joined is not None and (alone.twist_deg is None or _is_close(alone, joined.peaks)):
+        joined = replace(joined, spot=np.where(spots.spot < 0, -1, joined.spot[spots.spot]))
+        together = of_listed(_of_list(joined.peaks, constants, max_strain), joined)
+        if alone.twist_deg is None or _agree(alone, together):
+            return together
+        if together.twist_deg is not None:
+            return alone.refused(why_listed_twice(alone, together))
+    return of_listed(alone, spots)
+
+
+def _agree(one: IndexedPattern, other: IndexedPattern) -> bool:
+    """Whether two twists are the same within their errors."""
+    if one.twist_deg is None or other.twist_deg is None:
+        return False
+    error = max(one.sigma_deg or 0.0, other.sigma_deg or 0.0)
+    return abs(one.twist_deg - other.twist_deg) <= RESOLVED * error
+
+
+def _is_close(pattern: IndexedPattern, joined: Peaks) -> bool:
+    """Whether the layers' spots are so near to each other that joining peaks may have made them one."""
+    matrices = np.array([layer.matrix for layer in pattern.layers])
+    return nearly_coincide(matrices, 2.0 * joined.joined_within)
+
+
+def _of_list(peaks: Peaks, constants: tuple[float, float], max_strain: float) -> IndexedPattern:
+    """`index_pattern` of a list that names each spot once."""
     if len(peaks) < FEWEST_PEAKS:
         return IndexedPattern(reason=f"{len(peaks)} peaks are too few: two lattices have at least {FEWEST_PEAKS}")
     if peaks.errors_known:
-        return _indexed(centred(peaks), constants, max_strain)
+        return _widened_until(WIDE, peaks, constants, max_strain)
     ring, tried = first_ring(max(constants)), IndexedPattern(reason="no lattice was found")
     for guess in GUESSES:
         tried = _indexed(centred(peaks.with_errors(guess * ring)), constants, max_strain)
         if tried.twist_deg is not None and tried.reduced_chi2 is not None:
             error = UNSURE * guess * ring * max(tried.reduced_chi2, 1e-4) ** 0.5
-            again = _indexed(centred(peaks.with_errors(error)), constants, max_strain)
-            return tried if again.twist_deg is None else again
+            again = _widened_until(1.0, peaks.with_errors(error), constants, max_strain)
+            if again.twist_deg is not None:
+                return again
+            if tried.reduced_chi2 <= WIDE:
+                return tried
+            tried = again
+    return tried
+
+
+def _widened_until(chi2: float, peaks: Peaks, constants: tuple[float, float], max_strain: float) -> IndexedPattern:
+    """The pattern by errors that are widened until the peaks scatter by about as much.
+
+    A fit takes the peaks within a few errors alone: if the errors are far too small, it sees part of the scatter.
+    """
+    tried = _indexed(centred(peaks), constants, max_strain)
+    for _ in range(MOST_WIDENED):
+        if tried.twist_deg is None or tried.reduced_chi2 is None or tried.reduced_chi2 <= chi2:
+            return tried
+        peaks = peaks.widened(UNSURE * tried.reduced_chi2**0.5)
+        tried = _indexed(centred(peaks), constants, max_strain)
     return tried
 
 
@@ -106,7 +154,7 @@ def index_unscaled(
     tried = [
         (factor, indexed)
         for factor in np.exp(np.linspace(-steps, steps, 2 * steps + 1) * math.log1p(within) / max(steps, 1))
-        if (indexed := index_pattern(_scaled(peaks, factor), constants, max_strain=max_strain)).twist_deg is not None
+        if (indexed := index_pattern(peaks.scaled(factor), constants, max_strain=max_strain)).twist_deg is not None
     ]
     if not tried:
         indexed = index_pattern(peaks, constants, max_strain=max_strain)
@@ -122,7 +170,7 @@ def index_unscaled(
             reason=f"scales of {scale:.3f} and {rivals[0]:.3f} explain about as many peaks: "
             f"it is unclear which one is right"
         )
-    indexed = index_pattern(_scaled(peaks, scale), constants, max_strain=max_strain)
+    indexed = index_pattern(peaks.scaled(scale), constants, max_strain=max_strain)
     return replace(indexed, scale=scale)
 
 
@@ -130,18 +178,6 @@ def _off(found: IndexedPattern, constants: tuple[float, float]) -> float:
     """Factor on q at which both layers' mean lattice constant is the stated one."""
     seen = math.prod(layer.lattice_angstrom for layer in found.layers)
     return math.sqrt(seen / math.prod(constants))
-
-
-def _scaled(peaks: Peaks, factor: float) -> Peaks:
-    return Peaks(
-        peaks.q * factor,
-        peaks.intensity,
-        peaks.sigma_radial * factor,
-        peaks.sigma_azimuthal * factor,
-        peaks.width_radial * factor,
-        peaks.width_azimuthal * factor,
-        peaks.centre_error * factor,
-    )
 
 
 def _indexed(peaks: Peaks, constants: tuple[float, float], max_strain: float) -> IndexedPattern:
@@ -152,7 +188,7 @@ def _indexed(peaks: Peaks, constants: tuple[float, float], max_strain: float) ->
     middle, slack = 0.5 * sum(constants), max_strain + 0.5 * apart
     lattices = lattices_among(peaks, middle, max_strain=slack, most_alarms=MOST_ALARMS, at_most=MOST_LATTICES)
     ordered = sorted(zip(brightness_of(peaks, lattices), lattices, strict=True), key=lambda each: -each[0])
-    why = _why_not_two([one for _, one in ordered], middle, max_strain)
+    why = why_not_two([one for _, one in ordered], middle, max_strain, peaks.joined_within)
     if why is not None:
         return IndexedPattern(reason=why)
     return _paired(peaks, [one for _, one in ordered], [b for b, _ in ordered], constants, distinct=False)
@@ -176,7 +212,7 @@ def _of_two_kinds(peaks: Peaks, constants: tuple[float, float], max_strain: floa
         )
         found = [replace(one, peaks=numbers[one.peaks]) for one in found]
         if not found:
-            return IndexedPattern(reason=_not_seen(constant, max_strain))
+            return IndexedPattern(reason=not_seen(constant, max_strain))
         bright = sorted(zip(brightness_of(peaks, found), found, strict=True), key=lambda each: -each[0])
         if len(bright) > 1 and bright[1][0] > SAME_BRIGHTNESS * bright[0][0]:
             turned = [direction_deg(one.matrix) for _, one in bright[:2]]
@@ -206,7 +242,7 @@ def _paired(
     if turned:
         fit, brightness = _exchanged(fit), [brightness[1], brightness[0], *brightness[2:]]
     free = fit.owner < 0
-    satellites, about = satellites_among(peaks, free, fit.matrices, _spot_error(fit))
+    satellites, about = satellites_among(peaks, free, fit.matrices, spot_error(fit))
     domains = [
         (one, bright)
         for one, bright in zip(found[2:], brightness[2:], strict=True)
@@ -223,94 +259,11 @@ def _paired(
         unexplained=np.setdiff1d(np.arange(len(peaks)), explained),
     )
     why = (
-        _why_ambiguous(fit, domains, brightness)
-        or _why_crowded(peaks, fit, satellites, sites)
-        or _why_faint(peaks, pattern.unexplained)
+        why_ambiguous(fit, domains, brightness)
+        or why_crowded(peaks, fit, satellites, sites)
+        or why_faint(peaks, pattern.unexplained)
     )
     return pattern if why is None else pattern.refused(why)
-
-
-def _why_not_two(found: Sequence[Lattice], constant: float, max_strain: float) -> str | None:
-    if not found:
-        return _not_seen(constant, max_strain)
-    if len(found) == 1:
-        error = _lattice_error_deg(found[0])
-        return (
-            f"only one hexagonal lattice is seen, at {direction_deg(found[0].matrix):.2f} degrees: the other layer is "
-            f"too faint, or turned by less than about {max(3.0 * error, 0.01):.2f} degrees"
-        )
-    return None
-
-
-def _lattice_error_deg(one: Lattice) -> float:
-    return float(np.degrees(error_of(lambda m: float(rotation_rad(m[0])), one.matrix[None], one.covariance)))
-
-
-def _not_seen(constant: float, max_strain: float) -> str:
-    return (
-        f"no hexagonal lattice of {constant:g} angstrom within {max_strain:.0%} strain is seen: chance alone would "
-        f"explain as many of the peaks"
-    )
-
-
-def _why_ambiguous(
-    fit: JointFit,
-    domains: Sequence[tuple[Lattice, float]],
-    brightness: Sequence[float],
-) -> str | None:
-    rivals = [(one, bright) for one, bright in domains if bright > SAME_BRIGHTNESS * min(brightness[:2])]
-    if rivals:
-        turned = ", ".join(f"{direction_deg(m):.1f}" for m in (*fit.matrices, *(one.matrix for one, _ in rivals)))
-        return (
-            f"lattices of similar brightness are seen at {turned} degrees: a layer has several domains, and it is "
-            f"unclear which two lattices are the bilayer"
-        )
-    apart = np.linalg.norm(_spots_apart(fit), axis=1)
-    if float(apart.max()) < RESOLVED * _spot_error(fit):
-        return "the two lattices are not resolved: their spots are closer together than the errors of their positions"
-    return None
-
-
-def _why_crowded(peaks: Peaks, fit: JointFit, satellites: Ints, sites: Ints) -> str | None:
-    """Why two lattices that nearly coincide may be one, measured several times.
-
-    Two lattices explain two peaks about each spot. Satellites, which may stand there too, are fainter.
-    """
-    difference = moire_matrix(fit.matrices[0], fit.matrices[1])
-    ring = float(np.linalg.norm(fit.matrices[0], axis=1).mean())
-    if float(np.linalg.norm(_spots_apart(fit), axis=1).max()) > CLOSE * ring:
-        return None
-    reach = 1.5 * np.maximum(np.linalg.norm(sites @ difference, axis=1), FINEST * ring)
-    away = np.linalg.norm(peaks.q[:, None] - sites @ (fit.matrices[0] + 0.5 * difference), axis=-1)
-    site, own = away.argmin(axis=1), fit.owner >= 0
-    brightest = np.zeros(len(sites))
-    np.maximum.at(brightest, site[own], peaks.intensity[own])
-    further = ~own & (away.min(axis=1) < reach[site]) & (brightest[site] > 0)
-    further &= peaks.intensity > AS_BRIGHT * brightest[site]
-    further[satellites] = False
-    if further.sum() <= own.sum():
-        return None
-    return (
-        f"{further.sum()} further peaks, about as bright, stand beside the {own.sum()} of two lattices that nearly "
-        f"coincide: spots seem to be listed several times, as from several images; list each spot once"
-    )
-
-
-def _why_faint(peaks: Peaks, unexplained: Ints) -> str | None:
-    """Why lattices that explain faint peaks and leave the bright ones may not be the bilayer."""
-    explained = np.setdiff1d(np.arange(len(peaks)), unexplained)
-    brightest = np.argsort(-peaks.intensity, kind="stable")[: len(explained)]
-    bright = int(np.isin(brightest, explained).sum())
-    if bright >= EXPLAINED * len(explained):
-        return None
-    return (
-        f"the two lattices explain only {bright} of the {len(explained)} brightest peaks: the pattern seems to be "
-        f"another structure's, or the lattice constants are wrong"
-    )
-
-
-def _spots_apart(fit: JointFit) -> Floats:
-    return np.asarray(sites_within(1) @ moire_matrix(fit.matrices[0], fit.matrices[1]))
 
 
 def _values(peaks: Peaks, fit: JointFit, nominal: tuple[float, ...], brightness: Sequence[float]) -> IndexedPattern:
@@ -385,11 +338,6 @@ def _satellite_share(
         if lattice >= 0 and own.any():
             shares.append(float(peaks.intensity[number] / peaks.intensity[own][0]))
     return float(np.mean(shares)) if shares else None
-
-
-def _spot_error(fit: JointFit) -> float:
-    """Standard error of the place of a first-ring spot of the worse lattice, in inverse angstrom."""
-    return float(np.sqrt(np.diag(fit.covariance).reshape(2, 4).sum(axis=1).max() / 2.0))
 
 
 def _sites(peaks: Peaks, constant: float) -> Ints:

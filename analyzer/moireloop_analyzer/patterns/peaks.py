@@ -25,6 +25,10 @@ FEWEST_OPPOSITE: Final = 3
 """Pairs of spots that have to agree on the centre."""
 
 
+COLUMNS: Final = ("q", "intensity", "sigma_radial", "sigma_azimuthal", "width_radial", "width_azimuthal")
+"""Attributes of Peaks that have a row for each peak."""
+
+
 @dataclass(frozen=True, eq=False)
 class Peaks:
     """N peaks of one pattern.
@@ -37,6 +41,7 @@ class Peaks:
         width_radial: (N,) full widths at half maximum along q in inverse angstrom; NaN where they are not known.
         width_azimuthal: (N,) the same across q.
         centre_error: standard error of the place of the direct beam, in inverse angstrom.
+        joined_within: peaks nearer to each other than this were joined to one, in inverse angstrom.
     """
 
     q: Floats
@@ -46,6 +51,7 @@ class Peaks:
     width_radial: Floats
     width_azimuthal: Floats
     centre_error: float = 0.0
+    joined_within: float = 0.0
 
     def __len__(self) -> int:
         return len(self.q)
@@ -62,22 +68,23 @@ class Peaks:
 
     def select(self, which: Ints | npt.NDArray[np.bool_]) -> Peaks:
         """The peaks of a mask or of numbers, in that order."""
-        return Peaks(
-            self.q[which],
-            self.intensity[which],
-            self.sigma_radial[which],
-            self.sigma_azimuthal[which],
-            self.width_radial[which],
-            self.width_azimuthal[which],
-            self.centre_error,
-        )
+        return replace(self, **{name: getattr(self, name)[which] for name in COLUMNS})
 
     def with_errors(self, sigma: float) -> Peaks:
         """The same peaks, with this error where none is known."""
         radial, across = (
             np.where(np.isfinite(known), known, sigma) for known in (self.sigma_radial, self.sigma_azimuthal)
         )
-        return Peaks(self.q, self.intensity, radial, across, self.width_radial, self.width_azimuthal, self.centre_error)
+        return replace(self, sigma_radial=radial, sigma_azimuthal=across)
+
+    def widened(self, factor: float) -> Peaks:
+        """The same peaks with all errors multiplied."""
+        return replace(self, sigma_radial=self.sigma_radial * factor, sigma_azimuthal=self.sigma_azimuthal * factor)
+
+    def scaled(self, factor: float) -> Peaks:
+        """The same peaks with all lengths multiplied."""
+        lengths = ("q", *COLUMNS[2:], "centre_error", "joined_within")
+        return replace(self, **{name: getattr(self, name) * factor for name in lengths})
 
     def whitening(self) -> Floats:
         """(N, 2, 2) matrices that take a difference of vectors at each peak to errors of unit variance."""

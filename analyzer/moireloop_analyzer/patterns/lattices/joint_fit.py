@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from moireloop_analyzer.patterns.lattices.search import NEAR, Metric, matched
 from moireloop_analyzer.patterns.peaks import Floats, Ints, Peaks
 from moireloop_analyzer.patterns.reciprocal import first_ring
-from moireloop_analyzer.patterns.search import NEAR, Metric, matched
 
 BLEND: Final = 0.06
 """For the first ring: a spot without its own peak may lie under the peak of another spot this near."""
@@ -92,7 +92,7 @@ def _blended(
 ) -> npt.NDArray[np.bool_]:
     """(N,) peaks near a spot of another lattice without its own peak: that peak may lie under this one."""
     width = np.maximum(peaks.width_radial, peaks.width_azimuthal)
-    reach = np.where(np.isfinite(width), FULL_WIDTHS * width, blend)
+    reach = np.maximum(np.where(np.isfinite(width), FULL_WIDTHS * width, blend), peaks.joined_within)
     is_found = np.zeros(len(peaks), dtype=np.bool_)
     for lattice in range(len(spots)):
         alone = spots[lattice][~taken[lattice]]

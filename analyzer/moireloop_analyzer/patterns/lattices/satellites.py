@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from moireloop_analyzer.patterns.lattices.search import NEAR, Metric
 from moireloop_analyzer.patterns.peaks import Floats, Ints, Peaks
 from moireloop_analyzer.patterns.reciprocal import sites_within, turns
-from moireloop_analyzer.patterns.search import NEAR, Metric
 
 ORDERS: Final = 3
 """Norm of the indices in moire vectors up to which satellites are looked for: their first two rings."""
@@ -57,12 +58,8 @@ def satellites_among(peaks: Peaks, free: npt.NDArray[np.bool_], matrices: Floats
 
 
 def _widened(peaks: Peaks, error: float) -> Peaks:
-    return Peaks(
-        peaks.q,
-        peaks.intensity,
-        np.hypot(peaks.sigma_radial, error),
-        np.hypot(peaks.sigma_azimuthal, error),
-        peaks.width_radial,
-        peaks.width_azimuthal,
-        peaks.centre_error,
+    return replace(
+        peaks,
+        sigma_radial=np.hypot(peaks.sigma_radial, error),
+        sigma_azimuthal=np.hypot(peaks.sigma_azimuthal, error),
     )
