@@ -102,6 +102,7 @@ class AnalyzerService:
         self._frames = connection.open_frame_receiver(name)
         self._assembly = Assembly()
         self._whole = 0
+        self._counted = 0
         self._contradicting = 0
         self._counted_at_s = time.monotonic()
 
@@ -129,6 +130,7 @@ class AnalyzerService:
         if self._learner is not None:
             self._learner.close()
         self._client.close()
+        log.info("frames received number=%d", self._counted + self._whole)
 
     def _assembled(self, received: Frame) -> Frame | None:
         """The whole frame, if that is what was received or if its last part was."""
@@ -293,6 +295,7 @@ class AnalyzerService:
         if time.monotonic() - self._counted_at_s < COUNT_EVERY_S:
             return
         received, self._whole = self._whole, 0
+        self._counted += received
         malformed = self._frames.malformed + self._contradicting
         self._frames.malformed = self._contradicting = 0
         incomplete, self._assembly.incomplete = self._assembly.incomplete, 0

@@ -179,8 +179,12 @@ def part_of(whole: Frame, number: int, parts: int, **changes: object) -> Frame:
     return Frame(whole.header.model_copy(update=part), positions, types)
 
 
-def test_parts_become_one_observation(connection: Connection) -> None:
-    """A frame in three parts is measured whole; what is incomplete or contradicts itself is counted, and no more."""
+def test_parts_become_one_observation(connection: Connection, caplog: pytest.LogCaptureFixture) -> None:
+    """A frame in three parts is measured whole; what is incomplete or contradicts itself is counted, and no more.
+
+    When it ends, the analyzer logs how many frames it had.
+    """
+    caplog.set_level("INFO")
     client = connection.open_redis()
     service = AnalyzerService(connection, "a0")
     (endpoint,) = frame_endpoints(client, connection.keys)
@@ -210,6 +214,7 @@ def test_parts_become_one_observation(connection: Connection) -> None:
     assert isinstance(observation, Observation)
     assert observation.step == 500
     assert observation.measurement.twist_deg == pytest.approx(21.8, abs=1e-3)
+    assert "frames received number=1" in caplog.messages
     assert counters["frames_received"] == 1
     assert counters["frames_malformed"] == 1
     assert counters["frames_incomplete"] == 1
