@@ -5,13 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from moireloop.cli import main
 from moireloop_broker.network.certificate import new_certificate
 from tests.helpers.gateways import RunningGateway, gateway
 from tests.helpers.http import Answer, Caller
@@ -94,11 +93,10 @@ def test_one_address_asks_so_often_and_no_more(opened: RunningGateway, folder: P
 @pytest.mark.parametrize(
     ("certificate", "key"), [("own.pem", "other.key"), ("own.key", "own.pem"), ("none", "own.key")]
 )
-def test_wrong_files_are_named(folder: Path, certificate: str, key: str) -> None:
+def test_wrong_files_are_named(folder: Path, certificate: str, key: str, capsys: pytest.CaptureFixture[str]) -> None:
     """One line names both, and nothing listens."""
-    command = [sys.executable, "-m", "moireloop", "dashboard", str(folder / "campaigns"), "--port", "0"]
     files = ["--certificate", str(folder / certificate), "--key", str(folder / key)]
-    ended = subprocess.run([*command, *files], capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 2
-    assert "PEM" in ended.stderr
-    assert len(ended.stderr.strip().splitlines()) == 1
+    assert main(["dashboard", str(folder / "campaigns"), "--port", "0", *files]) == 2
+    said = capsys.readouterr().err
+    assert "PEM" in said
+    assert len(said.strip().splitlines()) == 1
