@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -46,31 +45,39 @@ class StoredLog:
         self._idle_s = idle_s
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"stored-{folder.root.name}")
         self._open: tuple[contextlib.ExitStack, EventLog, str] | None = None
-        self._used_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     async def page(self, since: str, limit: int) -> Page[Published]:
         """Up to `limit` entries after any id, without those that cannot be read. Raises Unreadable."""
         loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._thread, self._page, since, limit)
-        finally:
-            self._cancel_timer()
-            self._timer = loop.call_later(self._idle_s, self._look_after)
+        self._stop_timer()
+        page = self._thread.submit(self._page, since, limit)
+        page.add_done_callback(lambda _: self._soon(loop, self._start_timer))
+        return await asyncio.wrap_future(page)
 
     def close(self) -> None:
         """End the server; no more pages are asked for."""
-        self._cancel_timer()
+        self._stop_timer()
         self._thread.submit(self._let_go)
         self._thread.shutdown(wait=False)
 
-    def _cancel_timer(self) -> None:
+    @staticmethod
+    def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+        """Call in the loop, if that is not over: a page may take longer than who asked for it waits."""
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(call)
+
+    def _start_timer(self) -> None:
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(self._idle_s, self._let_go_in_thread)
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _look_after(self) -> None:
+    def _let_go_in_thread(self) -> None:
         with contextlib.suppress(RuntimeError):
-            self._thread.submit(self._let_go_if_idle)
+            self._thread.submit(self._let_go)
 
     def _page(self, since: str, limit: int) -> Page[Published]:
         try:
@@ -79,7 +86,6 @@ class StoredLog:
         except Unreadable:
             self._let_go()
             raise
-        self._used_s = time.monotonic()
         complete, rows = len(rows) <= limit, rows[:limit]
         return Page(_readable(rows), rows[-1][0] if rows else since, complete)
 
@@ -96,10 +102,6 @@ class StoredLog:
                 client, connection = stack.enter_context(stored_state(self._folder))
                 self._open = stack.pop_all(), connection.event_log(client), mark
         return self._open[1]
-
-    def _let_go_if_idle(self) -> None:
-        if time.monotonic() - self._used_s >= self._idle_s:
-            self._let_go()
 
     def _let_go(self) -> None:
         opened, self._open = self._open, None

@@ -60,8 +60,12 @@ def in_loop(called: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 def servers_of(pid: int) -> list[psutil.Process]:
     """The servers that a process has started and that are there still."""
-    children = psutil.Process(pid).children(recursive=True)
-    return [child for child in children if "redis" in child.name() or "valkey" in child.name()]
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "redis" in child.name() or "valkey" in child.name():
+                found.append(child)
+    return found
 
 
 def has_ended(process: psutil.Process) -> bool:
@@ -77,6 +81,7 @@ def test_whole_log_is_read_from_one_server(
 ) -> None:
     """One is started to follow the campaign, and one for the listeners, whatever number of pages they read."""
     monkeypatch.setattr(Followed.page, "__defaults__", (2,))
+    monkeypatch.setattr(StoredLog.__init__, "__defaults__", (LONG_S,))
     expected = [log_id for log_id, _ in stored_events(folder, "0-0")]
     starts.clear()
     before = contents(folder.root)
@@ -125,23 +130,31 @@ def test_pages_are_the_log(folder: CampaignFolder) -> None:
 
 
 def test_server_that_nobody_reads_from_ends(folder: CampaignFolder, starts: list[Path]) -> None:
-    """After a while, and with the campaign's being let go of; the next page starts one."""
+    """After a while, also if who asked has left, and when the campaign is let go of; the next page starts one."""
     here = psutil.Process().pid
+    others = servers_of(here)
+
+    def are_there() -> bool:
+        return any(server not in others for server in servers_of(here))
 
     async def looks() -> None:
         stored = StoredLog(folder, idle_s=0.05)
         try:
             for number in (1, 2):
                 await stored.page("0-0", 1)
-                await asyncio.to_thread(wait_until, lambda: not servers_of(here), "the server ends")
+                await asyncio.to_thread(wait_until, lambda: not are_there(), "the server ends")
                 assert len(starts) == number
+            left = asyncio.create_task(stored.page("0-0", 1))
+            await asyncio.to_thread(wait_until, lambda: len(starts) == 3, "a server for a page")
+            left.cancel()
+            await asyncio.to_thread(wait_until, lambda: not are_there(), "the server of who left ends")
         finally:
             stored.close()
         kept = StoredLog(folder, LONG_S)
         await kept.page("0-0", 1)
-        assert servers_of(here)
+        assert are_there()
         kept.close()
-        await asyncio.to_thread(wait_until, lambda: not servers_of(here), "the server of a closed reader ends")
+        await asyncio.to_thread(wait_until, lambda: not are_there(), "the server of a closed reader ends")
 
     in_loop(looks)
 
@@ -183,8 +196,12 @@ def test_killed_gateway_leaves_no_server(folder: CampaignFolder, tmp_path: Path)
     before = contents(folder.root)
     running = start_gateway(tmp_path / "tokens.json", folder.root)
     try:
-        assert running.looking.ask("/api/v1/campaigns/tiny/log?limit=1").code == 200
-        (server,) = servers_of(running.process.pid)
+
+        def reading() -> list[psutil.Process]:
+            assert running.looking.ask("/api/v1/campaigns/tiny/log?limit=1").code == 200
+            return servers_of(running.process.pid)
+
+        (server,) = wait_until(reading, "a server that reads")
     finally:
         running.kill()
     wait_until(lambda: has_ended(server), "the server ends")
