@@ -105,7 +105,7 @@ def test_whole_log_is_read_from_one_server(
 
     in_loop(listens)
     assert len(expected) > 4
-    assert starts == [folder.redis] * 2
+    assert starts.count(folder.redis) == 2
     assert contents(folder.root) == before
 
 
@@ -143,9 +143,9 @@ def test_server_that_nobody_reads_from_ends(folder: CampaignFolder, starts: list
             for number in (1, 2):
                 await stored.page("0-0", 1)
                 await asyncio.to_thread(wait_until, lambda: not are_there(), "the server ends")
-                assert len(starts) == number
+                assert starts.count(folder.redis) == number
             left = asyncio.create_task(stored.page("0-0", 1))
-            await asyncio.to_thread(wait_until, lambda: len(starts) == 3, "a server for a page")
+            await asyncio.to_thread(wait_until, lambda: starts.count(folder.redis) == 3, "a server for a page")
             left.cancel()
             await asyncio.to_thread(wait_until, lambda: not are_there(), "the server of who left ends")
         finally:
@@ -179,7 +179,7 @@ def test_campaign_that_went_on_is_read_again(tmp_path: Path, starts: list[Path])
             added = continued(file)
             after = await stored.page(before.last_id, 1000)
             assert after.last_id == added
-            assert len(starts) == 2
+            assert starts.count(folder.redis) == 2
             hidden = folder.redis.rename(folder.root / "elsewhere")
             with pytest.raises(Unreadable, match="empty or gone"):
                 await stored.page("0-0", 1)
