@@ -10,6 +10,7 @@ import numpy as np
 
 from moireloop_analyzer.patterns.described import direction_deg
 from moireloop_analyzer.patterns.indexed import IndexedPattern
+from moireloop_analyzer.patterns.joining import AS_BRIGHT
 from moireloop_analyzer.patterns.lattices.joint_fit import JointFit
 from moireloop_analyzer.patterns.lattices.satellites import moire_matrix
 from moireloop_analyzer.patterns.lattices.search import Lattice
@@ -32,8 +33,11 @@ FINEST: Final = 0.02
 EXPLAINED: Final = 1.0 / 3.0
 """Smallest share of explained peaks among as many of the brightest."""
 
-AS_BRIGHT: Final = 0.3
-"""A peak brighter than this share of a spot may be the same spot in another image; a satellite is fainter."""
+PAIRED: Final = 5.0
+"""How much farther apart the spots of two lattices are than the peaks scatter about them, where each is in a group."""
+
+MOST_CROWDED: Final = 0.2
+"""Share of groups of three peaks or more, about as bright, from which on spots are listed several times."""
 
 
 def why_not_two(found: Sequence[Lattice], constant: float, max_strain: float, joined_within: float) -> str | None:
@@ -113,6 +117,27 @@ def nearly_coincide(matrices: Floats, within: float = 0.0) -> bool:
     ring = float(np.linalg.norm(matrices[0], axis=1).mean())
     apart = sites_within(1) @ moire_matrix(matrices[0], matrices[1])
     return float(np.linalg.norm(apart, axis=1).max()) <= max(CLOSE * ring, within)
+
+
+def why_listed_often(peaks: Peaks, pattern: IndexedPattern, crowded: float) -> str | None:
+    """Why two lattices that nearly coincide may be one whose spots are listed several times.
+
+    Args:
+        peaks: of the list.
+        pattern: the two lattices that the list shows as it is.
+        crowded: share of the groups of near peaks that hold three or more.
+    """
+    indices = np.concatenate([layer.indices for layer in pattern.layers])
+    off = np.concatenate([peaks.q[layer.peaks] - layer.indices @ layer.matrix for layer in pattern.layers])
+    scatter = float(np.sqrt((off**2).sum() / max(2 * len(off) - 8, 1)))
+    apart = indices @ moire_matrix(pattern.layers[0].matrix, pattern.layers[1].matrix)
+    distance = float(np.sqrt((apart**2).sum(axis=1).mean()))
+    if crowded <= MOST_CROWDED and distance >= PAIRED * scatter:
+        return None
+    return (
+        "peaks stand together like measurements of one spot, and two lattices that nearly coincide explain them no "
+        "better than one: if spots are listed several times, as from several images, list each spot once"
+    )
 
 
 def why_listed_twice(alone: IndexedPattern, together: IndexedPattern) -> str:

@@ -24,11 +24,12 @@ from moireloop_analyzer.patterns.doubts import (
     why_ambiguous,
     why_crowded,
     why_faint,
+    why_listed_often,
     why_listed_twice,
     why_not_two,
 )
 from moireloop_analyzer.patterns.indexed import IndexedPattern, Layer
-from moireloop_analyzer.patterns.joining import away_from_beam, joined_spots, of_listed
+from moireloop_analyzer.patterns.joining import away_from_beam, crowded_share, joined_spots, of_listed
 from moireloop_analyzer.patterns.lattices.joint_fit import JointFit, fit_together
 from moireloop_analyzer.patterns.lattices.satellites import satellites_among
 from moireloop_analyzer.patterns.lattices.search import MOST_SITES, NEAR, Lattice, lattices_among
@@ -82,13 +83,19 @@ def index_pattern(peaks: Peaks, constants: tuple[float, float], *, max_strain: f
     alone = _of_list(spots.peaks, constants, max_strain)
     joined = joined_spots(spots.peaks, ring)
     if joined is not None and (alone.twist_deg is None or _is_close(alone, joined.peaks)):
-        joined = replace(joined, spot=np.where(spots.spot < 0, -1, joined.spot[spots.spot]))
         together = of_listed(_of_list(joined.peaks, constants, max_strain), joined)
-        if alone.twist_deg is None or _agree(alone, together):
-            return together
-        if together.twist_deg is not None:
-            return alone.refused(why_listed_twice(alone, together))
+        alone = _chosen(spots.peaks, alone, together, crowded_share(spots.peaks, joined))
     return of_listed(alone, spots)
+
+
+def _chosen(peaks: Peaks, alone: IndexedPattern, together: IndexedPattern, crowded: float) -> IndexedPattern:
+    """Of a list as it is, and with near peaks joined: the one that is right, or why that is unclear."""
+    if alone.twist_deg is None or _agree(alone, together):
+        return together
+    if together.twist_deg is not None:
+        return alone.refused(why_listed_twice(alone, together))
+    why = why_listed_often(peaks, alone, crowded)
+    return alone if why is None else alone.refused(why)
 
 
 def _agree(one: IndexedPattern, other: IndexedPattern) -> bool:

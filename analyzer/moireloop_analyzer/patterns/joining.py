@@ -40,6 +40,10 @@ FEWEST_JOINED: Final = 0.25
 """Share of the peaks that lie in groups, where the peaks have no errors to say what is near."""
 
 
+AS_BRIGHT: Final = 0.3
+"""A peak brighter than this share of a spot may be the same spot in another image; a satellite is fainter."""
+
+
 @dataclass(frozen=True, eq=False)
 class Spots:
     """A list that names each spot once: its peaks, and `spot` (N,), which of them each given peak is, -1 for none."""
@@ -80,6 +84,15 @@ def joined_spots(peaks: Peaks, ring: float) -> Spots | None:
     if not peaks.errors_known and (members[spot] > 1).mean() < FEWEST_JOINED:
         return None
     return Spots(_joined(peaks, spot, float(away[one].max())), spot)
+
+
+def crowded_share(peaks: Peaks, spots: Spots) -> float:
+    """Share of the groups that hold three peaks or more of about the same brightness: two layers make groups of two."""
+    brightest = np.zeros(len(spots.peaks))
+    np.maximum.at(brightest, spots.spot, peaks.intensity)
+    bright = peaks.intensity > AS_BRIGHT * brightest[spots.spot]
+    members = np.bincount(spots.spot[bright], minlength=len(spots.peaks))
+    return float((members > 2).sum() / max((members > 1).sum(), 1))
 
 
 def _width(apart: Floats, widths: Floats) -> float | None:
@@ -156,5 +169,5 @@ def of_listed(pattern: IndexedPattern, spots: Spots) -> IndexedPattern:
         domains=tuple(layer(one) for one in pattern.domains),
         satellites=numbers(pattern.satellites),
         unexplained=numbers(pattern.unexplained),
-        spots=len(spots.peaks) if len(given) > len(spots.peaks) else None,
+        spots=len(spots.peaks) if len(given) > len(spots.peaks) else pattern.spots,
     )

@@ -36,6 +36,12 @@ MOST_PEAKS: Final = 2000
 
 MOST_POINTS: Final = 200_000
 
+AGREE: Final = 0.01
+"""Places that are given in two ways may differ by this share of q."""
+
+SMALLEST_ERROR: Final = 1e-6
+"""In inverse angstrom; below it an error or a width is none."""
+
 LARGEST_Q: Final = 100.0
 """In inverse angstrom; beyond it a unit is wrong."""
 
@@ -53,6 +59,7 @@ def peaks_of_columns(columns: Columns, where: str, *, centre_error: float = 0.0,
         PatternRefused: a column is missing, implausible or contains a NaN.
     """
     _refuse_misspelt(columns, where)
+    _refuse_two_of_one(columns, where)
     scans = "counts" in columns
     q, azimuth = _places(columns, where)
     height = _column(columns, "counts" if scans else "intensity", where)
@@ -64,9 +71,13 @@ def peaks_of_columns(columns: Columns, where: str, *, centre_error: float = 0.0,
         raise PatternRefused(
             f"{where}: expected |q| up to {LARGEST_Q:g} per angstrom, got {q.max():g}: is the unit right?"
         )
+    if centre_error < 0 or not math.isfinite(centre_error):
+        raise PatternRefused(f"centre_error: expected 0 or more inverse angstrom, got {centre_error:g}")
+    if instrument < 0 or not math.isfinite(instrument):
+        raise PatternRefused(f"instrument: expected a width of 0 or more inverse angstrom, got {instrument:g}")
     if not scans:
         _refuse_not_above(height, "intensity", where)
-        return _peaks(columns, q, azimuth, height, centre_error, instrument)
+        return _peaks(columns, where, q, azimuth, height, centre_error, instrument)
     if (height < 0).any():
         row = int(np.flatnonzero(height < 0)[0])
         raise PatternRefused(f"{where}: row {row + 1}: counts: expected 0 or more, got {height[row]:g}")
@@ -75,7 +86,7 @@ def peaks_of_columns(columns: Columns, where: str, *, centre_error: float = 0.0,
 
 
 def _peaks(
-    columns: Columns, q: Floats, azimuth: Floats, height: Floats, centre_error: float, instrument: float
+    columns: Columns, where: str, q: Floats, azimuth: Floats, height: Floats, centre_error: float, instrument: float
 ) -> Peaks:
     places = np.stack([q * np.cos(azimuth), q * np.sin(azimuth)], axis=1)
     radial, width = _optional(columns, "sigma_q", len(q)), _optional(columns, "fwhm_q", len(q))
@@ -83,6 +94,14 @@ def _peaks(
     if instrument:
         width = np.where(np.isfinite(width), width, instrument)
     across = np.where(np.isfinite(across), across * q, radial)
+    for name, values in (("sigma_q", radial), ("sigma_azimuth", np.where(q > 0, across, np.nan))):
+        small = np.flatnonzero(values < SMALLEST_ERROR)
+        if len(small):
+            raise PatternRefused(
+                f"{where}: row {small[0] + 1}: {name}: expected an error of {SMALLEST_ERROR:g} inverse angstrom or "
+                f"more, got {values[small[0]]:.3g}"
+            )
+    across = np.where(q > 0, across, radial)
     return Peaks(places, height, radial, across, width, width_across * q, centre_error)
 
 
@@ -120,12 +139,28 @@ def _column(columns: Columns, name: str, where: str) -> Floats:
 
 def _refuse_misspelt(columns: Columns, where: str) -> None:
     for name in columns:
-        near = difflib.get_close_matches(name, KNOWN, 1, cutoff=0.8)
+        near = difflib.get_close_matches(name.lower(), KNOWN, 1, cutoff=0.8)
         if name not in KNOWN and near:
             raise PatternRefused(f"{where}: column {name!r}: did you mean {near[0]}?")
         if name in QUANTITIES:
             units = " or ".join(f"{name}_{unit}" for unit in QUANTITIES[name])
             raise PatternRefused(f"{where}: column {name!r} has no unit: expected {units}")
+
+
+def _refuse_two_of_one(columns: Columns, where: str) -> None:
+    """A quantity is given in one unit, and places in one way; two ways have to agree."""
+    for name, units in QUANTITIES.items():
+        given = [f"{name}_{unit}" for unit in units if f"{name}_{unit}" in columns]
+        if len(given) > 1:
+            raise PatternRefused(f"{where}: expected {name} in one unit, got the columns {' and '.join(given)}")
+    x, y, q, azimuth = (_converted(columns, name) for name in ("q_x", "q_y", "q", "azimuth"))
+    if x is None or y is None or q is None or azimuth is None:
+        return
+    off = np.hypot(x - q * np.cos(azimuth), y - q * np.sin(azimuth)) > AGREE * np.maximum(np.abs(q), 1.0)
+    if off.any():
+        raise PatternRefused(
+            f"{where}: row {np.flatnonzero(off)[0] + 1}: q_x and q_y are not at q and azimuth: leave one pair out"
+        )
 
 
 def _refuse_wrong(columns: Columns, where: str) -> None:

@@ -27,6 +27,18 @@ CLOSEST: Final = 5
 
 LARGEST_SCALE: Final = 0.5
 
+WRONG_UNITS: Final = {
+    2.0 * math.pi: "is the factor 2 pi missing?",
+    0.1: "is q per nm, not per angstrom?",
+    10.0: "is q per angstrom, not per nm?",
+    0.2 * math.pi: "is q per nm, without the factor 2 pi?",
+    0.5 / math.pi: "is the factor 2 pi there twice?",
+}
+"""Factors on q that a wrong unit calls for."""
+
+MOST_TRIED: Final = 300
+"""Peaks beyond which no other unit is tried."""
+
 LATTICES: Final = (1.0, 20.0)
 """Lattice constants in angstrom that are taken."""
 
@@ -108,6 +120,8 @@ def compare_peaks(
     Raises:
         PatternRefused: no lattice constants are known, or they or the strain are no such numbers.
     """
+    if closest < 0:
+        raise PatternRefused(f"closest: expected a number of results, 0 or more, got {closest}")
     found = list(results)
     pattern = indexed(peaks, constants_of(found, lattices, max_strain), max_strain, scale_within)
     if pattern.twist_deg is None:
@@ -121,10 +135,22 @@ def indexed(
 ) -> IndexedPattern:
     """A pattern indexed, with its scale where the calibration is not known. Raises PatternRefused."""
     if scale_within is None:
-        return index_pattern(peaks, constants, max_strain=max_strain)
+        pattern = index_pattern(peaks, constants, max_strain=max_strain)
+        wrong = None if pattern.reason is None else _other_unit(peaks, constants, max_strain)
+        return pattern if wrong is None else pattern.refused(f"{pattern.reason}; {wrong}")
     if not 0.0 < scale_within <= LARGEST_SCALE:
         raise PatternRefused(f"scale_within: expected above 0 and up to {LARGEST_SCALE:g}, got {scale_within:g}")
     return index_unscaled(peaks, constants, scale_within, max_strain=max_strain)
+
+
+def _other_unit(peaks: Peaks, constants: tuple[float, float], max_strain: float) -> str | None:
+    """Which wrong unit explains a pattern without a twist: in it, two lattices are seen."""
+    if len(peaks) > MOST_TRIED:
+        return None
+    for factor, words in WRONG_UNITS.items():
+        if index_pattern(peaks.scaled(factor), constants, max_strain=max_strain).twist_deg is not None:
+            return f"with q {factor:.4g} times as large there are two lattices: {words}"
+    return None
 
 
 def constants_of(

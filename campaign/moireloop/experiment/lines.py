@@ -12,7 +12,8 @@ from moireloop_analyzer.patterns.indexed import IndexedPattern, Layer
 def pattern_lines(comparison: Comparison) -> list[str]:
     """What the pattern shows of itself."""
     pattern = comparison.pattern
-    count = f"{len(comparison.peaks)} peaks"
+    spots = "" if pattern.spots is None else f" of {pattern.spots} spots"
+    count = f"{len(comparison.peaks)} peaks{spots}"
     if pattern.twist_deg is None:
         return [f"{count}: no twist: {pattern.reason}"]
     names = ("first layer", "second layer") if pattern.layers_known else ("brighter layer", "fainter layer")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +16,18 @@ from moireloop.experiment.columns import KNOWN, peaks_of_columns
 from moireloop.experiment.refused import PatternRefused
 from moireloop_analyzer.patterns.image import NoScreen, Screen, spots_in_image
 from moireloop_analyzer.patterns.peaks import Peaks
+from moireloop_broker.problems import not_utf8
 
 Floats = npt.NDArray[np.floating[Any]]
+
+MOST_PIXELS: Final = 40_000_000
+
+TOO_LARGE: Final = f"expected an image of at most {MOST_PIXELS:,} pixels".replace(",", " ")
+
+NO_VALUE: Final = 1e30
+"""A pixel of this size or more has no value, as one that is not finite."""
+
+SEPARATORS: Final = ";\t| "
 
 MOST_BYTES: Final = 256 * 1024 * 1024
 
@@ -77,11 +88,21 @@ def _csv_columns(path: Path) -> Mapping[str, Floats]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = [row for row in csv.reader(line for line in file if not line.startswith("#")) if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        line, text = not_utf8(error)
+        raise PatternRefused(f"{path}: cannot be read as CSV: line {line}: {text}") from error
+    except (OSError, csv.Error) as error:
         raise PatternRefused(f"{path}: cannot be read as CSV: {error}") from error
+    if any("\0" in cell for row in rows[:1] for cell in row):
+        raise PatternRefused(f"{path}: cannot be read as CSV: it has null bytes, as UTF-16 has: save it as UTF-8")
     if len(rows) < 2:
         raise PatternRefused(f"{path}: expected a line with the names of columns and a row for each peak, got neither")
     names = [name.strip() for name in rows[0]]
+    separator = next((sign for sign in SEPARATORS if len(names) == 1 and sign in names[0]), None)
+    if separator is not None:
+        raise PatternRefused(
+            f"{path}: expected commas between columns and points in numbers, got {separator!r} between the names"
+        )
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise PatternRefused(f"{path}: expected each column once, got {twice!r} twice")
@@ -121,29 +142,58 @@ def _parquet_columns(path: Path) -> Mapping[str, Floats]:
 
     try:
         table = pq.read_table(path)
-        kept = [name for name in table.column_names if pa.types.is_floating(table.schema.field(name).type)
-                or pa.types.is_integer(table.schema.field(name).type)]  # fmt: skip
-        return {name: table[name].to_numpy().astype(np.float64) for name in kept}
+        kinds = {name: table.schema.field(name).type for name in table.column_names}
+        kept = [name for name, kind in kinds.items() if pa.types.is_floating(kind) or pa.types.is_integer(kind)]
+        wrong = next((name for name in table.column_names if name in KNOWN and name not in kept), None)
+        if wrong is None:
+            return {name: table[name].to_numpy().astype(np.float64) for name in kept}
     except (OSError, pa.ArrowException, ValueError) as error:
         raise PatternRefused(f"{path}: cannot be read as Parquet: {error}") from error
+    raise PatternRefused(f"{path}: {wrong}: expected a column of numbers (double or int64), got {kinds[wrong]}")
 
 
 def _image(path: Path, suffix: str) -> Floats:
     try:
-        if suffix == ".npy":
-            data = np.load(path, allow_pickle=False)
-        elif suffix in PLAIN_IMAGES:
-            from PIL import Image
-
-            with Image.open(path) as picture:
-                data = np.asarray(picture if picture.mode.startswith(("I", "F", "L")) else picture.convert("L"))
-        else:
-            data = _by_fabio(path)
+        data = _by_fabio(path) if suffix not in (".npy", *PLAIN_IMAGES) else _plain_image(path, suffix)
+    except PatternRefused:
+        raise
     except (OSError, ValueError, SyntaxError) as error:
         raise PatternRefused(f"{path}: cannot be read as an image: {error}") from error
-    if data.ndim != 2 or min(data.shape) < 16 or data.dtype.kind not in "uif":
+    if data.ndim != 2 or min(data.shape) < 16:
         raise PatternRefused(f"{path}: expected one grey image of 16 x 16 pixels or more, got shape {data.shape}")
-    return np.asarray(data, dtype=np.float64)
+    if data.dtype.kind not in "uif":
+        raise PatternRefused(f"{path}: expected an image of whole or real numbers, got {data.dtype}")
+    _refuse_large(path, data.shape)
+    values = np.asarray(data, dtype=np.float64)
+    return np.where(np.abs(values) < NO_VALUE, values, np.nan)
+
+
+def _plain_image(path: Path, suffix: str) -> npt.NDArray[Any]:
+    if suffix == ".npy":
+        try:
+            with path.open("rb") as file:
+                data = np.load(file, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            text = "expected a whole .npy file with an array of numbers, not of objects"
+            raise PatternRefused(f"{path}: cannot be read as an image: {text}") from error
+        if not isinstance(data, np.ndarray):
+            raise PatternRefused(f"{path}: cannot be read as an image: expected .npy with one array, got .npz")
+        return data
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(path) as picture:
+                _refuse_large(path, picture.size[::-1])
+                return np.asarray(picture if picture.mode.startswith(("I", "F", "L")) else picture.convert("L"))
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise PatternRefused(f"{path}: {TOO_LARGE}, got more than twice as many") from error
+
+
+def _refuse_large(path: Path, shape: tuple[int, ...]) -> None:
+    if math.prod(shape) > MOST_PIXELS:
+        raise PatternRefused(f"{path}: {TOO_LARGE}, got {' x '.join(map(str, shape[::-1]))}: bin or cut it")
 
 
 def _by_fabio(path: Path) -> Floats:

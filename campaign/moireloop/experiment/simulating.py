@@ -15,6 +15,7 @@ from moireloop_analyzer.diffraction_settings import KINDS, DiffractionSettings, 
 from moireloop_broker.contract.events import Result
 from moireloop_broker.extras import extras_for
 from moireloop_broker.folder import CampaignFolder
+from moireloop_broker.problems import unknown_key
 from moireloop_broker.state.series import Series
 from moireloop_worker.models.growth_model import GrowthModel
 
@@ -145,7 +146,22 @@ def changed_settings(settings: DiffractionSettings, changes: Mapping[str, Any]) 
     except ValidationError as error:
         first = error.errors()[0]
         named = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            raise PatternRefused(f"diffraction.{unknown_key(named, _names_beside(named), _all_names())}") from error
         raise PatternRefused(f"diffraction.{named}: {first['msg']}, got {first['input']!r}") from error
+
+
+def _all_names() -> list[str]:
+    """All settings, those of a section as `rheed.azimuth_deg`."""
+    names = list(DiffractionSettings.model_fields)
+    sections = {name: type(getattr(DiffractionSettings(), name)) for name in names}
+    inner = [f"{name}.{key}" for name, kind in sections.items() for key in getattr(kind, "model_fields", ())]
+    return names + inner
+
+
+def _names_beside(named: str) -> list[str]:
+    section = named.rpartition(".")[0]
+    return [name for name in _all_names() if name.rpartition(".")[0] == section]
 
 
 def _result_named(candidate_id: str, results: Sequence[Result]) -> Result:

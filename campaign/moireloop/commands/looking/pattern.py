@@ -42,7 +42,7 @@ def pattern(
         CampaignFileError, NeverStarted: there is no such campaign.
     """
     _check_names(output, picture)
-    _check_counts(counts, background)
+    _check_counts(counts, background, seed)
     campaign = started(path)
     folder = CampaignFolder(campaign.folder)
     history, all_series = records(folder)
@@ -55,14 +55,16 @@ def pattern(
     remarks = pattern_remarks(seen, candidate_id)
     for line in (*remarks, f"{len(peaks)} peaks"):
         say(line)
+    writing = output
     try:
         if output is not None:
             write_peaks(peaks, output, remarks)
             say(str(output))
         if picture is not None:
+            writing = picture
             _draw(seen, candidate_id, picture)
     except OSError as error:
-        complain(f"{error.filename or output or picture} is not written: {error.strerror or error}")
+        complain(f"{writing} is not written: {error.strerror or error}")
         return EXIT_FAILED
     return 0
 
@@ -95,7 +97,9 @@ def _check_names(output: Path | None, picture: Path | None) -> None:
         raise PatternRefused(f"--picture {picture}: expected a name that ends in .png or .svg")
 
 
-def _check_counts(counts: float | None, background: float) -> None:
+def _check_counts(counts: float | None, background: float, seed: int) -> None:
+    if seed < 0:
+        raise PatternRefused(f"--seed: expected a whole number of 0 or more, got {seed}")
     if counts is not None and not 1 <= counts <= 1e12:
         raise PatternRefused(f"--counts: expected 1 to 1e12 counts in the brightest peak, got {counts:g}")
     if not 0 <= background <= 1e12:

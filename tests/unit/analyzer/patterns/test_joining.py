@@ -106,6 +106,21 @@ def test_one_layer_in_several_images_is_one_layer(rng: np.random.Generator) -> N
         assert least > 0.5
 
 
+def test_one_layer_listed_twice_shows_no_small_twist(rng: np.random.Generator) -> None:
+    """Two images of one layer are two lattices that nearly coincide: their spots are no farther apart than errors."""
+    for number in range(12):
+        peaks = listed(exact(rng, 9.0, weak=1e-4).peaks, rng, 2, noise=0.005)
+        assert indexed(peaks if number % 2 else unknown(peaks)).twist_deg is None
+
+
+def test_a_small_twist_keeps_its_value(rng: np.random.Generator) -> None:
+    """Two layers at 0.6 degrees also make pairs of near peaks: farther apart than the peaks scatter."""
+    for known in (True, False):
+        pattern = made(rng, twist_deg=0.6, strain=0.003)
+        found = indexed(pattern.peaks if known else unknown(pattern.peaks))
+        assert found.twist_deg == pytest.approx(abs(signed_twist_deg(np.array(pattern.matrices))), abs=0.1)
+
+
 def test_a_list_that_makes_sense_in_two_ways_is_refused(rng: np.random.Generator) -> None:
     """Two lattices at 0.4 degrees and a fainter third: a bilayer with a domain, or one layer twice and the other."""
     pattern = made(rng, twist_deg=0.4, further=((12.0, 0.3),), noise=0.003)
