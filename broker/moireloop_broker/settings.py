@@ -130,12 +130,13 @@ class EarlyEndPresence(PartOfSettings):
     """What workers need of the section [early_end]: whether there are policies that may end a run."""
 
     settled: dict[str, Any] | None = None
+    learnt: dict[str, Any] | None = None
     hopeless: dict[str, Any] | None = None
 
     @property
     def is_on(self) -> bool:
         """Whether any run may be ended early."""
-        return self.settled is not None or self.hopeless is not None
+        return self.settled is not None or self.learnt is not None or self.hopeless is not None
 
 
 class SessionSettings(PartOfSettings):

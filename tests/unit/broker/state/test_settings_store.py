@@ -64,6 +64,13 @@ def test_settings_of_an_earlier_version_are_read() -> None:
     assert "session" not in found
 
 
+@pytest.mark.parametrize("policy", EarlyEndSettings.model_fields)
+def test_workers_know_of_each_policy_of_early_end(policy: str) -> None:
+    """With any of them on, a worker looks for orders between two frames."""
+    assert stored(early_end={policy: {}}).section("early_end", EarlyEndPresence).is_on
+    assert not stored(early_end={policy: None}).section("early_end", EarlyEndPresence).is_on
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "value", "message"),
     [
