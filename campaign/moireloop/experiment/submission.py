@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+from pydantic import ValidationError
 
 from moireloop.experiment.comparison import constants_of, indexed, most_similar
 from moireloop.experiment.refused import PatternRefused
@@ -69,15 +70,20 @@ def submission(
 
 
 def peaks_on_wire(peaks: Peaks) -> PatternPeaks:
-    """Peaks as a message has them. Raises pydantic's ValidationError where they are beyond its bounds."""
+    """Peaks as a message has them. Raises PatternRefused where they are beyond its bounds."""
     further: dict[str, Any] = {name: _column(getattr(peaks, held)) for name, held in COLUMNS.items()}
-    return PatternPeaks(
-        q_x_per_angstrom=peaks.q[:, 0].tolist(),
-        q_y_per_angstrom=peaks.q[:, 1].tolist(),
-        intensity=peaks.intensity.tolist(),
-        centre_error_per_angstrom=peaks.centre_error,
-        **further,
-    )
+    try:
+        return PatternPeaks(
+            q_x_per_angstrom=peaks.q[:, 0].tolist(),
+            q_y_per_angstrom=peaks.q[:, 1].tolist(),
+            intensity=peaks.intensity.tolist(),
+            centre_error_per_angstrom=peaks.centre_error,
+            **further,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ", peak ".join(str(part + 1 if isinstance(part, int) else part) for part in first["loc"])
+        raise PatternRefused(f"{name}: {first['msg']}, got {first['input']!r}"[:300]) from error
 
 
 def analysis_of(pattern: IndexedPattern, closest: Sequence[SimilarResult]) -> PatternAnalysis:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from moireloop.experiment.comparison import compare_peaks, indexed
 from moireloop.experiment.pattern_files import read_pattern
 from moireloop.experiment.refused import PatternRefused
 from moireloop.experiment.simulating import changed_settings
+from moireloop.experiment.submission import submission
 from moireloop_analyzer.diffraction_settings import DiffractionSettings
 from moireloop_analyzer.patterns.image import Screen
 from moireloop_broker.contract.search import SearchSpace
@@ -123,6 +125,14 @@ def test_a_negative_number_of_results_is_refused() -> None:
     peaks = made(np.random.default_rng(1), twist_deg=9.0).peaks
     with pytest.raises(PatternRefused, match="closest: expected a number of results, 0 or more, got -3"):
         compare_peaks(peaks, [], [], SearchSpace({"temperature_k": [1.0, 2.0]}), lattices=(3.16, 3.16), closest=-3)
+
+
+def test_peaks_beyond_the_bounds_of_a_message_are_refused() -> None:
+    """By the name of the column and the number of the peak."""
+    peaks = made(np.random.default_rng(1), twist_deg=9.0).peaks
+    large = replace(peaks, intensity=peaks.intensity * 1e300)
+    with pytest.raises(PatternRefused, match="intensity, peak 1: Input should be less than"):
+        submission(large, [], lattices=(3.16, 3.16))
 
 
 @pytest.mark.parametrize(
