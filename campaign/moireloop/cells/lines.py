@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moireloop.cells.admitted import LARGEST_STRAIN
-from moireloop.cells.reach import LARGEST_CELL, Reach, reach_of
+from moireloop.cells.reach import LARGEST_CELL, Reach, is_too_large, reach_of
 from moireloop_broker.contract.search import SearchSpace, Target
 from moireloop_worker.models.crystal import Crystal
 
@@ -31,7 +31,7 @@ def target_line(reach: Reach, crystal: Crystal, largest_strain: float) -> str:
 
 def warnings(crystal: Crystal | None, space: SearchSpace, targets: tuple[Target, ...]) -> list[str]:
     """A line for each target that is out of reach of a campaign's cell."""
-    if crystal is None:
+    if crystal is None or is_too_large(crystal, space):
         return []
     missing = [each for each in reach_of(crystal, space, targets) if each.inside is None]
     return [f"warning: {target_line(each, crystal, LARGEST_STRAIN)}" for each in missing]

@@ -18,6 +18,9 @@ SHEARED: Final = "shear_strain"
 LEVELS: Final = 49
 """Shears over the search space at which layers are looked for."""
 
+MOST_COUNTED: Final = 40.0
+"""Length of a cell's vectors, in lattice constants, up to which its twists are counted."""
+
 LARGEST_CELL: Final = 30
 
 MOST_CELLS: Final = 3
@@ -46,11 +49,19 @@ def space_twists(
     """The twists that the cell of a crystal admits at one shear or another of a search space.
 
     `place` of each is the number of the shear, see `shears`. The strain of a layer is counted beyond the lattice strain
-    that a candidate asks for, so that it does not depend on it.
+    that a candidate asks for, so that it does not depend on it. Empty for a cell that `is_too_large`.
     """
+    if is_too_large(crystal, space):
+        return ()
     cells = _sheared(crystal, shears(space))
     sites = crystal.cells[0] * crystal.cells[1]
     return admitted_twists(cells, crystal.lattice_angstrom, lower_sites=sites, largest_strain=largest_strain)
+
+
+def is_too_large(crystal: Crystal, space: SearchSpace) -> bool:
+    """Whether the layers of a cell are too many to be counted; a cell as large admits nearly any twist."""
+    lengths = np.linalg.norm(_sheared(crystal, shears(space)), axis=2)
+    return float(lengths.max()) > MOST_COUNTED * crystal.lattice_angstrom
 
 
 def shears(space: SearchSpace) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ from moireloop.campaign_file.campaign import Campaign
 from moireloop.campaign_file.load import load_campaign
 from moireloop.cells.admitted import LARGEST_STRAIN, AdmittedTwist
 from moireloop.cells.lines import target_line, why_unknown
-from moireloop.cells.reach import reach_of, shears, space_twists
+from moireloop.cells.reach import MOST_COUNTED, is_too_large, reach_of, shears, space_twists
 from moireloop.terminal.console import console, plain_console, say
 from moireloop_worker.models import crystal_of
 from moireloop_worker.models.crystal import Crystal
@@ -42,6 +42,11 @@ def cells(path: Path, *, strain: float | None = None) -> int:
     crystal = crystal_of(campaign.growth)
     if crystal is None:
         raise CellsUnknown(f"{path}: growth.model: {why_unknown(campaign.growth.model)}")
+    if is_too_large(crystal, campaign.space):
+        raise CellsUnknown(
+            f"{path}: expected a cell of at most {MOST_COUNTED:g} lattice constants at any shear of the search space: "
+            f"larger ones admit nearly any twist"
+        )
     _show(campaign, crystal, largest)
     return 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from moireloop.cells.lines import target_line, warnings
-from moireloop.cells.reach import MOST_CELLS, reach_of, shears
+from moireloop.cells.reach import MOST_CELLS, is_too_large, reach_of, shears, space_twists
 from moireloop.cli import main
 from moireloop_broker.contract.search import SearchSpace, Target
 from moireloop_worker.models import crystal_of, growth_settings
@@ -85,3 +85,12 @@ def test_what_the_command_refuses(arguments: list[str], said: str, capsys: pytes
     assert main(["cells", str(EXAMPLES / arguments[0]), *arguments[1:]]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
+
+
+def test_a_cell_too_large_to_be_counted_warns_of_nothing() -> None:
+    """It admits nearly any twist: `validate` and `run` of a large campaign are not in the way of it."""
+    large = Crystal((100, 100), 3.16)
+    assert is_too_large(large, SPACE)
+    assert not is_too_large(CRYSTAL, SPACE)
+    assert space_twists(large, SPACE) == ()
+    assert warnings(large, SPACE, (target(8.5),)) == []
