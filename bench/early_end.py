@@ -7,13 +7,8 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
-from pathlib import Path
 from statistics import mean, median
 from typing import Any
-
-import pyarrow.parquet
 
 from bench.campaigns import campaign_of, session, wait_until
 from bench.table import Row
@@ -21,11 +16,12 @@ from moireloop.results.early_ends import early_ends
 from moireloop_analyzer.service.early_end import decide_along, frames_needed
 from moireloop_analyzer.service.settled_twist import median_twist_deg
 from moireloop_analyzer.settings import EarlyEndSettings, SettledPolicy
+from moireloop_analyzer.settling.earlier import series_in
 from moireloop_broker.contract.events import Candidate, EarlyEndOrdered, Result
 from moireloop_broker.contract.search import SearchSpace
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.observations import Observations
-from moireloop_broker.state.series import Series, SeriesPoint
+from moireloop_broker.state.series import Series
 from moireloop_broker.state.work_queue.proposals import Proposer
 from moireloop_optimizer.sobol import sobol_points
 from tests.helpers.campaign_files import BEAD, Section
@@ -78,21 +74,11 @@ def _difference_deg(early: float | None, full: float | None) -> float:
     return abs(early - full)
 
 
-def series_of_file(path: Path) -> list[Series]:
-    """The series in a trajectories.parquet."""
-    rows = pyarrow.parquet.read_table(path).to_pylist()
-    of_attempt = itemgetter("candidate_id", "attempt")
-    return [
-        Series(key[0], key[1], [SeriesPoint(**{name: row.get(name) for name in SeriesPoint._fields}) for row in group])
-        for key, group in groupby(sorted(rows, key=itemgetter("candidate_id", "attempt", "step")), of_attempt)
-    ]
-
-
 def show_offline(arguments: argparse.Namespace) -> None:
     """Print what the settled policy would have saved in the runs of a file, run by run."""
     chosen = dict(pair.split("=", 1) for pair in arguments.settled)
     policies = EarlyEndSettings(settled=SettledPolicy.model_validate(chosen))
-    found = offline(series_of_file(arguments.trajectories), policies, ())
+    found = offline(series_in(arguments.trajectories), policies, ())
     print(f"{policies.settled}")
     for compared in found:
         print(f"{compared.candidate_id}  saved {compared.saved:4.0%}  {_text(compared.difference_deg)}")

@@ -18,12 +18,14 @@ from typing import Any, Final
 import numpy as np
 import pyarrow.parquet
 
-from bench.early_end import Compared, offline, series_of_file
+from bench.early_end import Compared, offline
 from bench.table import Row
 from moireloop_analyzer.service.learner import GROWTH
 from moireloop_analyzer.settings import EarlyEndSettings, LearntPolicy, SettledPolicy
+from moireloop_analyzer.settling.earlier import series_in
 from moireloop_analyzer.settling.reliability import LEVELS, Reliability, reliability, wilson
 from moireloop_analyzer.settling.sureness import (
+    RUNS_KEPT,
     Ends,
     Sureness,
     WholeRun,
@@ -108,6 +110,7 @@ def rows(runs: int | None = None, level: float = 0.98, splits: int = 3) -> list[
     ]
     policy = LearntPolicy(level=level)
     found.append((f"in a campaign of {len(whole)} bead runs at level {level:g}", through_a_campaign(whole, policy)))
+    found += _after_an_earlier_one(whole, level)
     return [
         row
         for what, ends in found
@@ -117,6 +120,20 @@ def rows(runs: int | None = None, level: float = 0.98, splits: int = 3) -> list[
                 100 * (1 - level), "at most", f"{_bounds(ends)} with 95 %"),
         )
     ] + _reaxff_rows(whole, policy)  # fmt: skip
+
+
+def _after_an_earlier_one(whole: Sequence[WholeRun], level: float) -> list[tuple[str, Ends]]:
+    """The last campaign of these runs, which learns from the ones before it as well."""
+    last = BEADS[-1].file.removesuffix(".parquet")
+    own = [run for run in whole if run.candidate_id.startswith(f"{last}-")]
+    earlier = [run for run in whole if not run.candidate_id.startswith(f"{last}-")]
+    return [
+        (
+            f"in a campaign of {len(own)} bead runs after one of {len(earlier)} at level {each:g}",
+            through_a_campaign(own, LearntPolicy(level=each), earlier),
+        )
+        for each in ((0.95, level) if own else ())
+    ]
 
 
 def over_splits(
@@ -146,12 +163,13 @@ def _bounds(ends: Ends) -> str:
     return f"{low:.1%} to {high:.1%}"
 
 
-def through_a_campaign(runs: Sequence[WholeRun], policy: LearntPolicy) -> Ends:
+def through_a_campaign(runs: Sequence[WholeRun], policy: LearntPolicy, earlier: Sequence[WholeRun] = ()) -> Ends:
     """What a campaign of these runs, one after the other, would have come to: it learns from its own whole runs alone.
 
-    It has no basis at first, keeps `full_share` of its sure runs to their end and learns anew as an analyzer does.
+    It has no basis at first but the whole runs of earlier campaigns. It keeps `full_share` of its sure runs to their
+    end and learns again as an analyzer does.
     """
-    whole, learnt_of, sureness = list[WholeRun](), 0, None
+    whole, learnt_of, sureness = list(earlier), len(earlier), learn(earlier, policy)
     thresholds, scores = list[float | None](), list[np.ndarray]()
     for run in runs:
         its = _scores(run, sureness)
@@ -162,7 +180,7 @@ def through_a_campaign(runs: Sequence[WholeRun], policy: LearntPolicy) -> Ends:
         if is_whole:
             whole.append(replace(run, weight=1 / policy.full_share if is_sure else 1.0))
         if is_whole and len(whole) >= max(policy.least_runs, GROWTH * learnt_of):
-            learnt_of, sureness = len(whole), learn(whole, policy)
+            learnt_of, sureness = len(whole), learn(whole[-RUNS_KEPT:], policy)
     return ends_at(runs, scores, thresholds, policy.tolerance_deg)
 
 
@@ -211,7 +229,7 @@ def show_learnt(arguments: argparse.Namespace) -> None:
     """Print reliability and ends at several levels, of the runs in a trajectories.parquet or of those kept here."""
     chosen = dict(pair.split("=", 1) for pair in arguments.learnt)
     policy = LearntPolicy.model_validate(chosen)
-    all_series = bead_series() if arguments.trajectories is None else series_of_file(arguments.trajectories)
+    all_series = bead_series() if arguments.trajectories is None else series_in(arguments.trajectories)
     runs = whole_runs(all_series, policy.tolerance_deg)
     levels = sorted({*LEVELS, policy.level})
     found = reliability(runs, policy.tolerance_deg, levels, policy.least_runs)

@@ -41,13 +41,23 @@ def early_end_problems(policies: EarlyEndSettings, run_steps: int, frame_steps: 
     if policies.learnt is not None and most < LEAST_FRAMES:
         needed = f"expected runs of at least {LEAST_FRAMES} frames to learn from, got {most}, {why}"
         problems.append(Problem("early_end.learnt", f"{needed}; lower frames.every_steps"))
-    return problems
+    return problems + earlier_problems(policies)
+
+
+def earlier_problems(policies: EarlyEndSettings) -> list[Problem]:
+    """Files of earlier runs that nothing can be learnt from."""
+    if policies.learnt is None or not policies.learnt.earlier:
+        return []
+    from moireloop_analyzer.settling.earlier import problem_of
+
+    found = [(number, problem_of(path)) for number, path in enumerate(policies.learnt.earlier)]
+    return [Problem(f"early_end.learnt.earlier[{number}]", why) for number, why in found if why is not None]
 
 
 def early_end_warnings(policies: EarlyEndSettings, results: int) -> list[str]:
     """Why the policy `learnt` cannot end any run of a campaign with this budget of results."""
     learnt = policies.learnt
-    if learnt is None or results > learnt.whole_runs_needed:
+    if learnt is None or learnt.earlier or results > learnt.whole_runs_needed:
         return []
     return [
         f"early_end.learnt ends no run: level {learnt.level:g} needs {learnt.whole_runs_needed} whole runs to learn "

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from moireloop_broker.contract.events import MAX_ANALYSES
 from moireloop_broker.contract.message import Identifier
+from moireloop_broker.settings import UserFile
 
 Estimator = Literal["lattice", "row"]
 
@@ -136,6 +137,11 @@ class LearntPolicy(Policy):
     )
     least_runs: int = Field(
         default=40, ge=10, le=1000, description="runs that must have reached their full end before any run ends early"
+    )
+    earlier: Annotated[tuple[UserFile, ...], Field(strict=False, max_length=8)] = Field(
+        default=(),
+        description="files trajectories.parquet of earlier campaigns of the same growth: their whole runs are learnt "
+        "from as well",
     )
 
     @property

@@ -13,6 +13,7 @@ from typing import Final
 import redis
 
 from moireloop_analyzer.settings import LearntPolicy
+from moireloop_analyzer.settling.earlier import EarlierUnusable, whole_runs_in
 from moireloop_analyzer.settling.sureness import (
     LEAST_POINTS,
     RUNS_KEPT,
@@ -53,6 +54,7 @@ class Learner:
         self._client = connection.open_redis()
         self._log = connection.event_log(self._client)
         self._observations = Observations(self._client, connection.keys)
+        self._earlier: list[WholeRun] = []
         self._forget()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="learner", daemon=True)
@@ -70,6 +72,7 @@ class Learner:
         self._client.close()
 
     def _follow(self) -> None:
+        self._read_earlier()
         while not self._closing.wait(LOOK_EVERY_S):
             try:
                 self._look()
@@ -85,6 +88,16 @@ class Learner:
         self._learnt_of = 0
         self._seen = 0
 
+    def _read_earlier(self) -> None:
+        """Take in the whole runs of earlier campaigns; of a file that is gone by now, none."""
+        for path in self._policy.earlier:
+            try:
+                self._earlier += whole_runs_in(path, self._policy.tolerance_deg)
+            except EarlierUnusable as error:
+                log.warning("earlier runs are not learnt from reason=%s", error)
+        if self._earlier:
+            log.info("earlier runs read runs=%d", len(self._earlier))
+
     def _look(self) -> None:
         """Take in what the log has that is new, and learn where that is enough."""
         for entry_id, event in self._log.replay(self._since, TAGS):
@@ -92,11 +105,13 @@ class Learner:
             self._take(event)
             if self._closing.is_set():
                 return
-        if self._seen < max(self._policy.least_runs, GROWTH * self._learnt_of) or self._seen == self._learnt_of:
+        basis = len(self._earlier) + self._seen
+        if basis < max(self._policy.least_runs, GROWTH * self._learnt_of) or basis == self._learnt_of:
             return
-        self._learnt_of = self._seen
-        self.sureness = learn(list(self._runs.values()), self._policy)
-        _say(self.sureness, len(self._runs))
+        self._learnt_of = basis
+        runs = [*self._earlier, *self._runs.values()][-RUNS_KEPT:]
+        self.sureness = learn(runs, self._policy)
+        _say(self.sureness, len(runs))
 
     def _take(self, event: Event) -> None:
         if isinstance(event, EarlyEndWithheld):

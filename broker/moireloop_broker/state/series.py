@@ -40,6 +40,21 @@ class SeriesPoint(NamedTuple):
 
 FIELDS: Final = len(SeriesPoint._fields)
 
+COLUMNS: Final = {
+    "step": "int64",
+    "planned_steps": "int64",
+    "time_ps": "float64",
+    "temperature_k": "float64",
+    "twist_deg": "float64",
+    "sigma_deg": "float64",
+    "reason": "string",
+    "order_lower": "float64",
+    "order_upper": "float64",
+    "confidence": "float64",
+    "final": "bool",
+}
+"""Columns of a table of points, as trajectories.parquet has them, and Arrow's names of their types."""
+
 
 @dataclass(frozen=True)
 class Series:

@@ -4,26 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
-from moireloop_broker.state.series import Series, SeriesPoint
-
-COLUMNS: Final = {
-    "step": pa.int64(),
-    "planned_steps": pa.int64(),
-    "time_ps": pa.float64(),
-    "temperature_k": pa.float64(),
-    "twist_deg": pa.float64(),
-    "sigma_deg": pa.float64(),
-    "reason": pa.string(),
-    "order_lower": pa.float64(),
-    "order_upper": pa.float64(),
-    "confidence": pa.float64(),
-    "final": pa.bool_(),
-}
+from moireloop_broker.state.series import COLUMNS, Series, SeriesPoint
 
 
 def trajectories_table(all_series: Sequence[Series]) -> pa.Table:
@@ -37,7 +22,7 @@ def trajectories_table(all_series: Sequence[Series]) -> pa.Table:
     attempts = np.repeat(np.array([series.attempt for series in all_series], dtype=np.int64), counts)
     identity = {"candidate_id": pa.array(candidates, pa.string()), "attempt": pa.array(attempts, pa.int64())}
     values = {
-        name: pa.array(list(map(itemgetter(SeriesPoint._fields.index(name)), points)), kind)
+        name: pa.array(list(map(itemgetter(SeriesPoint._fields.index(name)), points)), pa.type_for_alias(kind))
         for name, kind in COLUMNS.items()
     }
     return pa.table(identity | values)

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import pyarrow.parquet
 import pytest
 import redis
 
+from moireloop.results.trajectories import trajectories_table
 from moireloop_analyzer.service.early_end import decide
 from moireloop_analyzer.service.learner import Learner
 from moireloop_analyzer.settings import EarlyEndSettings, LearntPolicy
@@ -28,7 +30,7 @@ from moireloop_broker.service.redis_server import RedisServer
 from moireloop_broker.state.campaign_state import CampaignState
 from moireloop_broker.state.event_log import EventLog
 from moireloop_broker.state.instructions import Instructions
-from moireloop_broker.state.series import SeriesPoint, pack_point
+from moireloop_broker.state.series import Series, SeriesPoint, pack_point
 from moireloop_broker.state.work_queue.leases import Lease
 from tests.helpers.connections import connection_of
 from tests.helpers.waiting import wait_until
@@ -113,6 +115,28 @@ def test_whole_runs_are_learnt_from(client: redis.Redis, connection: Connection)
     assert decision.ending == "settled"
     assert "stays with probability 0." in decision.reason
     assert "by 40 whole runs" in decision.reason
+
+
+def test_runs_of_an_earlier_campaign_are_learnt_from(
+    client: redis.Redis, connection: Connection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A campaign without a whole run has a basis; its own runs add to it. A file that is gone is named in the log."""
+    path = tmp_path / "trajectories.parquet"
+    table = trajectories_table([Series(f"c{seed:05d}", 1, series(seed)) for seed in range(60)])
+    pyarrow.parquet.write_table(table, path)
+    with caplog.at_level("INFO"):
+        learner = Learner(connection, POLICY.model_copy(update={"earlier": (tmp_path / "gone", path)}))
+        wait_until(lambda: learner.sureness is not None, "what sixty earlier runs teach")
+    first = learner.sureness
+    assert first is not None
+    assert first.basis == 60
+    assert f"expected a readable file, got {tmp_path / 'gone'}" in caplog.text
+    for seed in range(9):
+        ended(client, connection, seed)
+    wait_until(lambda: learner.sureness is not first, "what nine own runs add")
+    learner.close()
+    assert learner.sureness is not None
+    assert learner.sureness.basis == 69
 
 
 def test_withheld_end_is_logged_once(client: redis.Redis, connection: Connection) -> None:
