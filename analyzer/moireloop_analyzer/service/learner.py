@@ -13,7 +13,7 @@ from typing import Final
 import redis
 
 from moireloop_analyzer.settings import LearntPolicy
-from moireloop_analyzer.settling.earlier import EarlierUnusable, whole_runs_in
+from moireloop_analyzer.settling.earlier import earlier_runs
 from moireloop_analyzer.settling.sureness import (
     LEAST_POINTS,
     RUNS_KEPT,
@@ -72,7 +72,7 @@ class Learner:
         self._client.close()
 
     def _follow(self) -> None:
-        self._read_earlier()
+        self._earlier = earlier_runs(self._policy)
         while not self._closing.wait(LOOK_EVERY_S):
             try:
                 self._look()
@@ -87,16 +87,6 @@ class Learner:
         self._withheld: dict[tuple[str, int], EarlyEndWithheld] = {}
         self._learnt_of = 0
         self._seen = 0
-
-    def _read_earlier(self) -> None:
-        """Take in the whole runs of earlier campaigns; of a file that is gone by now, none."""
-        for path in self._policy.earlier:
-            try:
-                self._earlier += whole_runs_in(path, self._policy.tolerance_deg)
-            except EarlierUnusable as error:
-                log.warning("earlier runs are not learnt from reason=%s", error)
-        if self._earlier:
-            log.info("earlier runs read runs=%d", len(self._earlier))
 
     def _look(self) -> None:
         """Take in what the log has that is new, and learn where that is enough."""

@@ -5,17 +5,21 @@ A campaign must first have whole runs to learn from. Those of an earlier one of 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from moireloop_analyzer.settings import LearntPolicy
 from moireloop_analyzer.settling.sureness import LEAST_POINTS, RUNS_KEPT, WholeRun, whole_run
 from moireloop_broker.state.series import COLUMNS, Series, SeriesPoint
 
 if TYPE_CHECKING:
     import pyarrow
+
+log = logging.getLogger(__name__)
 
 RUN: Final = ("candidate_id", "attempt")
 
@@ -49,6 +53,17 @@ def whole_runs_in(path: Path, tolerance_deg: float) -> list[WholeRun]:
         for series in _series(chosen)
         if _is_whole(series.points[-1]) and len(series.points) >= LEAST_POINTS
     ]
+
+
+def earlier_runs(policy: LearntPolicy) -> list[WholeRun]:
+    """The whole runs of all files that the policy names; those of a file that is gone by now are left out."""
+    found: list[WholeRun] = []
+    for path in policy.earlier:
+        try:
+            found += whole_runs_in(path, policy.tolerance_deg)
+        except EarlierUnusable as error:
+            log.warning("earlier runs are not learnt from reason=%s", error)
+    return found
 
 
 def problem_of(path: Path) -> str | None:

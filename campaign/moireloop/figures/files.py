@@ -22,6 +22,7 @@ from moireloop.results.labels import with_error
 from moireloop.results.recipes import Bounds, RecipeRuns, best_recipes, recipe_runs
 from moireloop.structure_files import NoStructure
 from moireloop_analyzer.settings import AnalyzerSettings, LearntPolicy
+from moireloop_analyzer.settling.earlier import earlier_runs
 from moireloop_analyzer.settling.reliability import LEVELS, reliability
 from moireloop_analyzer.settling.sureness import RUNS_KEPT, whole_runs_of
 from moireloop_broker.contract.events import Result
@@ -72,9 +73,10 @@ def write_early_end_figure(
     policy: LearntPolicy,
     title: str = "",
 ) -> Path:
-    """Draw how far early end can be trusted, by the runs that went to their full end; return its path."""
+    """Draw how far early end can be trusted, by the runs that analyzers learn from; return its path."""
     series = {(each.candidate_id, each.attempt): each.points for each in all_series}
-    runs = whole_runs_of(results, series, withheld, policy.tolerance_deg)
+    own = whole_runs_of(results, series, withheld, policy.tolerance_deg)
+    runs = [*earlier_runs(policy), *own]
     points = reliability(runs[-RUNS_KEPT:], policy.tolerance_deg, sorted({*LEVELS, policy.level}), policy.least_runs)
     return _saved(early_end_figure(points, len(runs), policy.least_runs, policy.level, title), folder.early_end_figure)
 

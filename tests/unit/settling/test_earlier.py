@@ -8,11 +8,13 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from moireloop.figures.files import write_early_end_figure
 from moireloop.results.trajectories import trajectories_table
 from moireloop_analyzer.checks import early_end_problems, early_end_warnings
 from moireloop_analyzer.settings import EarlyEndSettings, LearntPolicy
 from moireloop_analyzer.settling import earlier
-from moireloop_analyzer.settling.earlier import EarlierUnusable, problem_of, series_in, whole_runs_in
+from moireloop_analyzer.settling.earlier import EarlierUnusable, earlier_runs, problem_of, series_in, whole_runs_in
+from moireloop_broker.folder import CampaignFolder
 from moireloop_broker.state.series import Series, SeriesPoint
 from tests.unit.settling.made_up import EVERY, FRAMES, TOLERANCE_DEG, series
 
@@ -85,6 +87,24 @@ def test_file_that_teaches_nothing(table: pyarrow.Table, message: str, tmp_path:
     assert problem.startswith(message.replace("FILE", str(path)))
     assert problem.endswith("name the trajectories.parquet of a campaign whose runs went to their full end")
     assert "\n" not in problem
+
+
+def test_file_that_is_gone_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The runs of the others are learnt from, and drawn; the log names the file."""
+    path = written(table_of(3), tmp_path)
+    policy = LearntPolicy(earlier=(tmp_path / "gone", path))
+    assert len(earlier_runs(policy)) == 3
+    assert f"expected a readable file, got {tmp_path / 'gone'}" in caplog.text
+
+
+def test_figure_shows_what_is_learnt_from(tmp_path: Path) -> None:
+    """A campaign without a whole run is drawn by the runs of the earlier one."""
+    path = written(table_of(60), tmp_path)
+    folder = CampaignFolder(tmp_path / "later.campaign")
+    folder.early_end_figure.parent.mkdir(parents=True)
+    alone = write_early_end_figure(folder, [], [], {}, LearntPolicy()).read_bytes()
+    after = write_early_end_figure(folder, [], [], {}, LearntPolicy(level=0.7, earlier=(path,))).read_bytes()
+    assert len(after) > 2 * len(alone)
 
 
 def test_file_that_is_none(tmp_path: Path) -> None:
