@@ -55,6 +55,7 @@ BENCHES: Final = {
         {"runs": 2, "slow_runs": 0, "growth": BEAD, "settled": EASILY_SETTLED},
     ),
     "early-learnt": Bench("early_learnt", {"runs": 60, "level": 0.9, "splits": 1}),
+    "continuations": Bench("continuations", {"runs": 1, "growth": BEAD}),
     "twist": Bench("twist_speed", {"sizes": [864], "seconds": 0.0, "cold": False}),
     "structure": Bench("structure_speed", {"sizes": [864], "repeats": 1}),
     "suggest": Bench("suggest_speed", {"names": ["ridges"], "sizes": [25], "large": [40], "number": 20}),

@@ -25,7 +25,7 @@ from tests.helpers.kernels import compiled_kernels
 __all__ = ["compiled_kernels"]
 
 ROOT = Path(__file__).parents[3]
-OF_ITS_OWN = {"streaming": "mpi4py would start MPI in the process of all tests"}
+OF_ITS_OWN = dict.fromkeys(("streaming", "continuations"), "mpi4py would start MPI in the process of all tests")
 BY_THEIR_MODULES = {"ablations", "grid", "memory", "paper_figures", "strategies"}
 NOT_BENCHES = {
     "__init__", "__main__", "campaigns", "foreign", "landscapes", "published", "scattered", "search", "search_pool",
