@@ -73,6 +73,8 @@ class Learner:
 
     def _follow(self) -> None:
         self._earlier = earlier_runs(self._policy)
+        if self._earlier:
+            log.info("earlier runs read runs=%d", len(self._earlier))
         while not self._closing.wait(LOOK_EVERY_S):
             try:
                 self._look()
