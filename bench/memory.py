@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -167,20 +168,30 @@ def _resident() -> dict[str, float]:
 
 
 def growth(samples: list[Sample], kept_events: int) -> list[Row]:
-    """Of each kind of process over the second half of the results, for each 10 000; and what Redis uses."""
-    last = next(sample for sample in reversed(samples) if "worker" in sample.rss_mib)
-    half = next(sample for sample in samples if sample.results >= last.results / 2)
-    tens = max(1, last.results - half.results) / 10_000
-    kinds = [kind for kind in dict.fromkeys(NAMES.values()) if kind in half.rss_mib and kind in last.rss_mib]
-    pace = f"{last.results} results at {last.results / max(1.0, last.at_s):,.0f} a second"
-    found = [
-        Row(
-            f"memory of {kind} for each further 10 000 results",
-            (last.rss_mib[kind] - half.rss_mib[kind]) / tens, "MiB", 10.0, "at most",
-            f"{half.rss_mib[kind]:.0f} MiB after {half.results}, {last.rss_mib[kind]:.0f} MiB after {pace}",
-        )
-        for kind in kinds
-    ]  # fmt: skip
+    """Of each kind of process over the second half of the results, for each 10 000; and what Redis uses.
+
+    Medians over a twentieth of the results are compared, so that the copies by which Redis rewrites its file and the
+    conductor's table at the end do not count.
+    """
+    with_workers = [sample for sample in samples if "worker" in sample.rss_mib]
+    last = with_workers[-1]
+    early = [sample for sample in with_workers if 0.5 <= sample.results / max(1, last.results) <= 0.55]
+    late = [sample for sample in with_workers if sample.results >= 0.95 * last.results]
+    early = early or [next(sample for sample in with_workers if sample.results >= last.results / 2)]
+    results = [median(sample.results for sample in some) for some in (early, late)]
+    pace = f"{results[1]:.0f} results at {last.results / max(1.0, last.at_s):,.0f} a second"
+    found = []
+    for kind in dict.fromkeys(NAMES.values()):
+        mib = [[sample.rss_mib[kind] for sample in some if kind in sample.rss_mib] for some in (early, late)]
+        if all(mib):
+            before, after = map(median, mib)
+            found.append(
+                Row(
+                    f"memory of {kind} for each further 10 000 results",
+                    (after - before) / max(1.0, results[1] - results[0]) * 10_000, "MiB", 10.0, "at most",
+                    f"{before:.0f} MiB after {results[0]:.0f}, {after:.0f} MiB after {pace}",
+                )
+            )  # fmt: skip
     about = (
         f"log of {last.log_events} events, kept_events {kept_events}; append-only file {last.append_only_mib:.0f} MiB"
     )

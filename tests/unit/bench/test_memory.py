@@ -22,10 +22,12 @@ def samples() -> list[Sample]:
 
 
 def test_growth_is_that_of_the_second_half() -> None:
-    """In MiB for each 10 000 results, while workers were there."""
-    values = {row.name: row.value for row in growth(samples(), 0)}
+    """In MiB for each 10 000 results, while workers were there. A short peak at the end is no growth."""
+    rewriting = samples()
+    rewriting[-2].rss_mib["optimizer"] = 900.0
+    values = {row.name: row.value for row in growth(rewriting, 0)}
     assert values["memory of broker for each further 10 000 results"] == 0.0
-    assert values["memory of optimizer for each further 10 000 results"] == 2.0
+    assert values["memory of optimizer for each further 10 000 results"] == pytest.approx(2.0)
     assert values["memory that Redis uses at the end"] == 100.0
     assert not any("conductor" in name for name in values)
 
