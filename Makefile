@@ -23,10 +23,11 @@ test: check
 # four. Up to three tests that fail are run once more at the end, and named as unsteady where they pass alone
 # (docs/adr/0056).
 LANES := campaigns further services units
-lane-campaigns: TESTS = tests/system/test_[a-m]*.py tests/schedulers
+lane-campaigns: TESTS = tests/system/test_[a-m]*.py tests/schedulers tests/integration/optimizer
 lane-further: TESTS = tests/system/test_[n-z]*.py tests/integration/bench
-lane-services: TESTS = tests/integration --ignore=tests/integration/bench
-lane-units: TESTS = tests/unit tests/contract tests/physics
+lane-services: TESTS = tests/integration $(ELSEWHERE:%=--ignore=tests/integration/%)
+lane-services: ELSEWHERE = bench optimizer analyzer settling
+lane-units: TESTS = tests/unit tests/contract tests/physics tests/integration/analyzer tests/integration/settling
 
 check: $(READY)
 	$(MAKE) --no-print-directory -j 2 -O lint types kernels programs docs

@@ -45,14 +45,21 @@ def test_campaign_listens_on_loopback_alone_and_garbage_does_no_harm(campaign: M
     assert [event for event in events if isinstance(event, RunFailed)] == []
 
 
+def range_with_a_holder(stack: contextlib.ExitStack) -> int:
+    """The first of ten ports, which is held from now on; the others are free as far as is known."""
+    while True:
+        low = free_port("127.0.0.1") // 10 * 10
+        with contextlib.suppress(OSError):
+            stack.enter_context(socket.create_server(("127.0.0.1", low)))
+            return low
+
+
 def test_services_keep_to_the_ports_that_the_file_names(campaign: Make) -> None:
     """Redis, events, control and the frames of both analyzers: out of a range of ten, one of which somebody has."""
     running = campaign(results=5)
     text = running.file.read_text(encoding="utf-8")
-    low = free_port("127.0.0.1") // 10 * 10
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):
-            stack.enter_context(socket.create_server(("127.0.0.1", low)))
+        low = range_with_a_holder(stack)
         more = f'\n[network]\nports = "{low}-{low + 9}"\n[analyzers]\ncount = 2\n'
         text = text.replace("[frames]\n", '[frames]\ntransport = "tcp"\n')
         running.file.write_text(text + more, encoding="utf-8")
