@@ -63,24 +63,25 @@ class Continued:
 def rows(runs: int | None = None, growth: Mapping[str, Any] = GROWTH) -> list[Row]:
     """What chance decides in the runs that are kept here, or in so many new ones."""
     found = kept(FILE) if runs is None else list(branched(runs, growth))
-    apart = [f"{share:.0%} from {look:g}" for look, share in parted(found).items()]
-    last_look, last_share = list(parted(found).items())[-1]
+    shares = parted(found)
+    apart = [f"{share:.0%} from {look:g}" for look, share in shares.items()]
+    last_look, last_share = list(shares.items())[-1]
     return [
         Row(
             f"continuations of one instant that end over {WRONG_DEG:g}° apart, from {last_look:g} of the plan",
             100 * last_share, "%", 2, "at most", f"{len(found)} runs; {', '.join(apart)}",
         ),
-        *_row(found, 1, "four continuations agree"),
-        *_row(found, 2, "all of two instants agree"),
+        _row(found, 1, "four continuations agree"),
+        _row(found, 2, "all of two instants agree"),
     ]  # fmt: skip
 
 
-def _row(runs: Sequence[Continued], looks: int, what: str) -> list[Row]:
+def _row(runs: Sequence[Continued], looks: int, what: str) -> Row:
     ends = known(runs, looks)
     wrong = ends.wrong / ends.ended if ends.ended else 0.0
     low, high = wilson(wrong, ends.ended * ends.runs)
     baseline = f"{ends.ended:.0%} ended, {wrong:.1%} of them wrong ({low:.1%} to {high:.1%} with 95 %)"
-    return [Row(f"steps saved where a run ends once {what}", 100 * ends.saved, "%", 50, "at least", baseline)]
+    return Row(f"steps saved where a run ends once {what}", 100 * ends.saved, "%", 50, "at least", baseline)
 
 
 def parted(runs: Sequence[Continued]) -> dict[float, float]:

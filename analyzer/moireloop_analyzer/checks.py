@@ -41,10 +41,10 @@ def early_end_problems(policies: EarlyEndSettings, run_steps: int, frame_steps: 
     if policies.learnt is not None and most < LEAST_FRAMES:
         needed = f"expected runs of at least {LEAST_FRAMES} frames to learn from, got {most}, {why}"
         problems.append(Problem("early_end.learnt", f"{needed}; lower frames.every_steps"))
-    return problems + earlier_problems(policies)
+    return problems + _earlier_problems(policies)
 
 
-def earlier_problems(policies: EarlyEndSettings) -> list[Problem]:
+def _earlier_problems(policies: EarlyEndSettings) -> list[Problem]:
     """Files of earlier runs that nothing can be learnt from."""
     if policies.learnt is None or not policies.learnt.earlier:
         return []

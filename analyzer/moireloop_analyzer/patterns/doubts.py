@@ -81,8 +81,7 @@ def why_ambiguous(
             f"lattices of similar brightness are seen at {turned} degrees: a layer has several domains, and it is "
             f"unclear which two lattices are the bilayer"
         )
-    apart = np.linalg.norm(spots_apart(fit), axis=1)
-    if float(apart.max()) < RESOLVED * spot_error(fit):
+    if _spots_apart(fit.matrices) < RESOLVED * spot_error(fit):
         return "the two lattices are not resolved: their spots are closer together than the errors of their positions"
     return None
 
@@ -115,8 +114,13 @@ def why_crowded(peaks: Peaks, fit: JointFit, satellites: Ints, sites: Ints) -> s
 def nearly_coincide(matrices: Floats, within: float = 0.0) -> bool:
     """Whether the first-ring spots of two lattices (2, 2, 2) are closer than CLOSE, or than a distance."""
     ring = float(np.linalg.norm(matrices[0], axis=1).mean())
+    return _spots_apart(matrices) <= max(CLOSE * ring, within)
+
+
+def _spots_apart(matrices: Floats) -> float:
+    """The largest distance between first-ring spots of the two lattices, in inverse angstrom."""
     apart = sites_within(1) @ moire_matrix(matrices[0], matrices[1])
-    return float(np.linalg.norm(apart, axis=1).max()) <= max(CLOSE * ring, within)
+    return float(np.linalg.norm(apart, axis=1).max())
 
 
 def why_listed_often(peaks: Peaks, pattern: IndexedPattern, crowded: float) -> str | None:
@@ -159,10 +163,6 @@ def why_faint(peaks: Peaks, unexplained: Ints) -> str | None:
         f"the two lattices explain only {bright} of the {len(explained)} brightest peaks: the pattern seems to be "
         f"another structure's, or the lattice constants are wrong"
     )
-
-
-def spots_apart(fit: JointFit) -> Floats:
-    return np.asarray(sites_within(1) @ moire_matrix(fit.matrices[0], fit.matrices[1]))
 
 
 def spot_error(fit: JointFit) -> float:

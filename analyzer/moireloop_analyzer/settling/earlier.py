@@ -25,6 +25,8 @@ RUN: Final = ("candidate_id", "attempt")
 
 TYPES: Final = {"candidate_id": "string", "attempt": "int64", **COLUMNS}
 
+ENDS: Final = ["candidate_id", "step", "planned_steps", "final"]
+
 NEVER_NULL: Final = frozenset({"candidate_id", "attempt", "step", "time_ps", "planned_steps", "final"})
 
 HOW: Final = "name the trajectories.parquet of a campaign whose runs went to their full end"
@@ -46,7 +48,8 @@ def whole_runs_in(path: Path, tolerance_deg: float) -> list[WholeRun]:
     """
     import pyarrow.compute
 
-    table, ids = _table(path, list(TYPES)), _whole_ids(path)[-RUNS_KEPT:]
+    table = _table(path, list(TYPES))
+    ids = _whole_ids(table)[-RUNS_KEPT:]
     chosen = table.filter(pyarrow.compute.is_in(table["candidate_id"], pyarrow.array(ids, pyarrow.string())))
     return [
         whole_run(f"{path}:{series.candidate_id}", series.points, series.points[-1].twist_deg, tolerance_deg)
@@ -69,15 +72,15 @@ def earlier_runs(policy: LearntPolicy) -> list[WholeRun]:
 def problem_of(path: Path) -> str | None:
     """Why a file cannot be learnt from; None where it can. It is not read as a whole."""
     try:
-        ids = _whole_ids(path)
+        ids = _whole_ids(_table(path, ENDS))
     except EarlierUnusable as error:
         return str(error)
     return None if ids else f"expected whole runs in {path}, got none; {HOW}"
 
 
-def _whole_ids(path: Path) -> list[str]:
-    """The candidates whose run went to its full end, in the order of the file."""
-    ends = _table(path, ["candidate_id", "step", "planned_steps", "final"]).to_pylist()
+def _whole_ids(table: pyarrow.Table) -> list[str]:
+    """The candidates whose run went to its full end, in the order of the table, by the columns ENDS."""
+    ends = table.select(ENDS).to_pylist()
     return [row["candidate_id"] for row in ends if row["final"] and 0 < row["planned_steps"] == row["step"]]
 
 
